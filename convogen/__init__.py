@@ -99,7 +99,7 @@ _HOMES = {
     "convogen.storage.run_folder": ("Run", "load_run"),
     "convogen.records": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
-"""Where the public names are that are no exceptions."""
+"""The module of each public name that is not an exception."""
 
 
 def __getattr__(name: str) -> Any:

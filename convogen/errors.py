@@ -1,7 +1,7 @@
 """The exceptions of convogen.
 
     ConvogenError                 everything raised on purpose
-    ├── UserError                 what the user can mend; one line, exit status 2
+    ├── UserError                 a mistake that the user can correct; exit status 2
     │   ├── ExperimentError       an experiment file, a key in it or an override
     │   ├── SourceError           experiences, personas, prompts or a corpus file
     │   ├── ModelConfigError      no key, unknown model, embedded model not installed
@@ -9,7 +9,7 @@
     │   ├── RunFolderError        foreign, locked, unwritable or damaged run folder
     │   ├── ClusterError          no Ray cluster, or workers there that cannot play the run
     │   └── LoopRunning           called in a notebook, whose event loop is running
-    ├── RunStopped                a run that ended early; all that was answered is kept
+    ├── RunStopped                a run that ended early; all answers are kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit of failures was reached
     │   ├── Hopeless              its first tasks or scores, or many in a row, failed alike
@@ -18,8 +18,8 @@
     │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
 
-An error a user can mend says what, where, what is allowed and what to do in one line.
-What the model got wrong never ends a run.
+The message of a `UserError` is one line: what, where, what is allowed and what to do. A model's
+fault never ends a run.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class TooManyFailures(RunStopped):
 
 
 class Hopeless(RunStopped):
-    """All tasks or scores failed, the first ones or many in a row: the setup cannot work."""
+    """All first tasks or scores failed, or many in a row: the setup cannot work."""
 
 
 class TooManyRejected(RunStopped):
@@ -123,9 +123,9 @@ class BudgetReached(RunStopped):
 
 
 class ModelFault(ConvogenError):
-    """A model's mistake that bounded re-asking did not fix; the task becomes a `Failure` row.
+    """A model's mistake that bounded retries did not fix; the task becomes a `Failure` row.
 
-    `kind` is a short name to count by, and `evidence` the text that shows the fault. `billed` says
+    `kind` is a short name for counting, and `evidence` the text that shows the fault. `billed` says
     whether the call may have been charged although no reply arrived. `attempts` is the number of
     times that an endpoint was asked.
     """

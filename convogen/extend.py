@@ -1,4 +1,4 @@
-"""What a plugin is made of: the bases, and what their methods are given.
+"""The base classes of plugins, and the values that their methods receive.
 
 A plugin is a class in an installed package, named by an entry point. The groups, and what a class
 must have besides `name`, which is the entry point's own name:
@@ -13,23 +13,23 @@ must have besides `name`, which is the entry point's own name:
 | `convogen.metrics` | `Metric` | `about`, `unit` | `add`, `value` |
 
 Methods, judges, gates and exporters are frozen pydantic models: a field is a key of an experiment
-or a `--set KEY=VALUE`. Readers and metrics are made without arguments.
+or a `--set KEY=VALUE`. Readers and metrics are created without arguments.
 
-Prompts are files beside the class's module, or beside a package above it, for each of
+Prompts are files next to the class's module, or next to a package above it, for each of
 `prompt_names`: `prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`,
 `prompts/gates/<gate>-<step>.md`, or in a folder of that name: `<method>/prompts/<step>.md`. Their
-hashes are in fingerprints and manifests, and a user can put a file of their own in place of each:
-`prompts:` in an experiment, `own_prompts` of a judge or gate.
-A step that shares another class's prompt says so in `prompt_owners`, for example
-`{"agent": "convogen"}`. `load_prompt(name, owner=MyClass)` loads any other file of that folder.
+hashes are in fingerprints and manifests, and users can replace each with a file of their own:
+`prompts:` in an experiment, `own_prompts` of a judge or gate. A step that shares another class's
+prompt declares this in `prompt_owners`, for example `{"agent": "convogen"}`. `load_prompt(name,
+owner=MyClass)` loads any other file of that folder.
 
-On a cluster a run's tasks are played by several processes. Tasks of a method that share what its
-`Play` remembers are a lineage, and one process plays them; `lineages` and `lineage` say which are
-one, otherwise all are. `lineages` returns None if the play remembers nothing.
+On a cluster, a run's tasks are played by several processes. Tasks that share state of a method's
+`Play` form a lineage, which one process plays; `lineages` and `lineage` define them, otherwise all
+tasks form one. `lineages` returns None if the play keeps no state.
 
-What a model gets wrong is a `ModelFault`: record it, in a failure, a reason or a score of None. A
-row that a reader cannot read is a `RowError`. Import what is heavy inside the functions that need
-it: a command that lists the names of a kind imports its plugins.
+A model's mistake is a `ModelFault`: record it, in a failure, a reason or a score of None. A row
+that a reader cannot read is a `RowError`. Import heavy packages inside the functions that need
+them: a command that lists the names of a kind imports its plugins.
 
 >>> class Turns(Metric):
 ...     name, about, unit = "turns", "how many turns there are", "turns"
@@ -142,7 +142,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name, imported on first use: a reader needs nothing of exports."""
+    """Return a public name, imported on first use: a reader does not need exports."""
     from importlib import import_module
 
     for home, names in _HOMES.items():

@@ -1,4 +1,4 @@
-"""Appending whole lines, mending what a crash tore, and replacing only what is ours."""
+"""Appending whole lines, repairing truncated ones, and replacing only convogen's own files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 BLOCK = 1 << 16
 NUMBERS = ("task", "item")
-"""Keys that say which task a row is of."""
+"""Keys that identify the task of a row."""
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -50,17 +50,17 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def make_folder(folder: Path, *, parents: bool = True) -> None:
-    """Make a folder that may be there already; raises `RunFolderError` if the disk refuses."""
+    """Create a folder unless it exists; raises `RunFolderError` if the disk refuses."""
     try:
         folder.mkdir(parents=parents, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise RunFolderError(f"{folder}: cannot be created: {error.strerror}") from error
 
 
 def write_whole(path: Path, text: str) -> None:
     """Replace a file in one step: readers see the old text or the new, never a part.
 
-    The caller answers for the file being ours.
+    The caller must ensure that the file belongs to convogen.
     """
     with replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -70,10 +70,10 @@ def write_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A new file beside `path`, under a name nobody has, that takes its place after the block.
+    """Yield a new file next to `path`, under a unique name, that replaces it after the block.
 
-    It keeps the permissions of the file it replaces. Raises `RunFolderError` if the disk
-    refuses; then, or where the block raises, `path` is as it was and nothing is left beside it.
+    It keeps the permissions of the file it replaces. Raises `RunFolderError` if the disk refuses;
+    then, or if the block raises, `path` is unchanged and nothing is left next to it.
     """
     with writing(path):
         descriptor, name = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
@@ -88,23 +88,23 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 def _umask() -> int:
-    """The process's mask of permissions, which can only be read by setting it."""
+    """Return the process's umask, which can only be read by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def write_ours(path: Path, text: str, ours: Callable[[str], bool]) -> None:
-    """Write a file that may be there already, if `ours` says so of what it holds.
+    """Write a file; an existing one is replaced only if `ours` recognises its content.
 
-    Raises `RunFolderError` if it is a file of somebody else's, or cannot be written.
+    Raises `RunFolderError` if it is a foreign file or cannot be written.
     """
     refuse_foreign(path, ours)
     write_whole(path, text)
 
 
 def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
-    """Raise `RunFolderError` if a path is taken by something that `ours` does not know."""
+    """Raise `RunFolderError` if a path exists and `ours` does not recognise it."""
     if not path.exists():
         return
     with suppress(OSError), open_file(path) as file:
@@ -112,27 +112,27 @@ def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
         if not found.strip() or ours(found):
             return
     raise RunFolderError(
-        f"{path}: is there already, and was not written by this command; move it away, or name "
-        "another place"
+        f"{path}: already exists and was not written by this command; move it away, or name "
+        f"another place"
     )
 
 
 @contextmanager
 def writing(path: Path) -> Generator[None]:
-    """Raise `RunFolderError` if the disk refuses what is done to a file in the block."""
+    """Raise `RunFolderError` if the disk refuses an operation in the block."""
     try:
         yield
     except OSError as error:
         raise RunFolderError(
             f"{path}: cannot be written: {error.strerror or error}; "
-            "all complete rows are kept, mend it and run again"
+            "all complete rows are kept; fix the cause and run again"
         ) from error
 
 
 def mend_last_line(path: Path) -> None:
-    """Cut off a last line that a crash left without its end.
+    """Remove a last line that a crash left incomplete.
 
-    One that is whole, and has only lost its newline, is given that.
+    A complete line that only lacks its newline gets one.
     """
     if not path.exists():
         return
@@ -149,7 +149,7 @@ def mend_last_line(path: Path) -> None:
 
 
 def _line_end_before(file: Any, end: int) -> int:
-    """The offset just after the last newline before `end`; 0 if there is none."""
+    """Return the offset just after the last newline before `end`; 0 if there is none."""
     while end > 0:
         start = max(0, end - BLOCK)
         file.seek(start)
@@ -161,10 +161,10 @@ def _line_end_before(file: Any, end: int) -> int:
 
 
 def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
-    """The rows of one task in a file of JSON lines that is in the order of the tasks.
+    """Yield the rows of one task in a file of JSON lines that is ordered by task.
 
-    They are found by bisection, so neither memory nor time grows with the file. Raises
-    `RunFolderError` for a line that is no row.
+    Rows are found by bisection, so neither memory nor time grows with the file. Raises
+    `RunFolderError` for an invalid line.
     """
     if not path.exists() or not path.stat().st_size:
         return
@@ -176,7 +176,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
         low, end = 0, lines.rfind(b"\n") + 1
         if as_row(lines[end:]) is not None:
-            end = len(lines)  # it has only lost its newline
+            end = len(lines)  # only its newline is missing
         high = end
         while low < high:
             start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
@@ -190,7 +190,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
 
 def as_row(line: bytes) -> dict[str, Any] | None:
-    """A line as the JSON object that it is; None if it is none, or an empty one."""
+    """Return the JSON object in a line; None if it is not one, or empty."""
     try:
         row = from_json(line)
     except (ValueError, RecursionError):
@@ -199,17 +199,18 @@ def as_row(line: bytes) -> dict[str, Any] | None:
 
 
 def parse_row(where: object, line: bytes, key: str | None) -> dict[str, Any]:
-    """A line of a file of JSON lines as an object that has `key`, a number where it counts tasks.
+    """Return the object in a line of JSON lines, which must have `key`, a number if it counts
+    tasks.
 
-    Raises `RunFolderError` if it is none: a whole line is never torn, so it was changed.
+    Raises `RunFolderError` otherwise: a complete line is never torn, so it was changed.
     """
     row = as_row(line)
     if row is not None and (key is None or _has(row, key)):
         return row
     wanted = f" with {'a number as ' * (key in NUMBERS)}{key!r}" if key else ""
     raise RunFolderError(
-        f"{where}: damaged: {line[:40].decode(errors='replace')!r} is no JSON object{wanted}; "
-        "put the line back as it was"
+        f"{where}: damaged: {line[:40].decode(errors='replace')!r} is not a JSON object{wanted}; "
+        f"restore the line"
     )
 
 
@@ -221,7 +222,7 @@ def _has(row: dict[str, Any], key: str) -> bool:
 
 
 def is_json_of(keys: set[str]) -> Callable[[str], bool]:
-    """Whether a text is a JSON object with these keys: how JSON files of ours are known."""
+    """Return whether a text is a JSON object with these keys, which identify convogen's files."""
 
     def ours(text: str) -> bool:
         try:

@@ -1,4 +1,5 @@
-"""`convogen ablate`: a grid of an experiment's settings, a run each, compared with the first."""
+"""`convogen ablate`: a grid of an experiment's settings, one run per cell, compared with the
+first."""
 
 from __future__ import annotations
 
@@ -122,11 +123,13 @@ def _refuse_alike(cells: Mapping[str, Experiment]) -> None:
     fingerprints = {cell.fingerprint: name for name, cell in cells.items()}
     for name, cell in cells.items():
         if (other := fingerprints[cell.fingerprint]) != name:
-            raise ExperimentError(f"--vary: {name} and {other} are the same; vary something else")
+            raise ExperimentError(
+                f"--vary: {name} and {other} are the same; choose different values"
+            )
 
 
 def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[str, Run]:
-    """Run the cells one after the other, within limits that they share."""
+    """Run the cells in turn, within shared limits."""
     from convogen.cli.run import play
     from convogen.engine.run_budget import remaining_limits
     from convogen.storage.run_folder import load_run
@@ -143,23 +146,23 @@ def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[st
 
 
 def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The settings of each cell by its name, the last key varying fastest."""
+    """Return the settings of each cell by name; the last key varies fastest."""
     axes = [_axis(text) for text in varied]
     keys = [key for axis in axes for key in axis[0]]
     if repeated := next((key for key in keys if keys.count(key) > 1), None):
-        raise click.UsageError(f"--vary {repeated}: is varied twice")
+        raise click.UsageError(f"--vary {repeated}: is varied more than once")
     grid: dict[str, dict[str, Any]] = {}
     for levels in product(*axes):
         settings = {key: value for level in levels for key, value in level.items()}
         name = ",".join(f"{key}={_shown(value)}" for key, value in settings.items())
         if name in grid:
-            raise click.UsageError(f"--vary: {name} is the same cell twice")
+            raise click.UsageError(f"--vary: {name} gives the same cell twice")
         grid[name] = settings
     return grid
 
 
 def _axis(text: str) -> list[dict[str, Any]]:
-    """The settings of each level of one --vary."""
+    """Return the settings of each level of one --vary."""
     from convogen.errors import UserError
     from convogen.inputs.yaml12 import parse_yaml
 
@@ -176,7 +179,7 @@ def _axis(text: str) -> list[dict[str, Any]]:
     if not settings or len(settings) < len(levels):
         raise click.UsageError(
             f"--vary {text}: must be KEY=VALUE,VALUE such as style=short,chatty, or KEY,KEY=[VALUE,"
-            "VALUE],[…] with as many values in each list as keys"
+            "VALUE],[…] with one value per key in each list"
         )
     return settings
 
@@ -186,7 +189,7 @@ def _shown(value: Any) -> str:
 
 
 def _folder(name: str) -> str:
-    """A cell's name as that of a folder, and of an experiment."""
+    """Return a cell's name in a form usable for a folder and an experiment."""
     import hashlib
 
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
@@ -204,7 +207,9 @@ def _print(found: Comparison) -> None:
     if found.differences:
         console.print(_differences(found))
     else:
-        console.print("One cell: nothing is compared; --vary a key over more values", style="dim")
+        console.print(
+            "Only one cell, so nothing is compared; give --vary more values of a key", style="dim"
+        )
 
 
 def _label(metric: str) -> str:
@@ -214,13 +219,13 @@ def _label(metric: str) -> str:
 
 
 def _means(found: Comparison) -> Table:
-    """A metric a row, a cell a column."""
+    """Return a table with one row per metric and one column per cell."""
     from rich.table import Table
 
     from convogen.reports.cells import number_text
 
     cells = list(found.cells.values())
-    table = Table(title=f"Means of {found.n} conversations a cell", title_justify="left")
+    table = Table(title=f"Means of {found.n} conversations per cell", title_justify="left")
     table.add_column("Metric")
     for at in range(1, len(cells) + 1):
         table.add_column(f"{at}", justify="right", no_wrap=True)

@@ -89,7 +89,7 @@ def command(
         if not sign:
             raise click.UsageError(f"--own {pair}: must be JUDGE=DIALOGUES")
         if judge in mine:
-            raise click.UsageError(f"--own {pair}: {judge} has {mine[judge]} already")
+            raise click.UsageError(f"--own {pair}: {judge} already has {mine[judge]}")
         mine[judge] = dialogues
     found = _Compared(
         protocol,
@@ -103,7 +103,8 @@ def command(
         return
     if not (found.agreement or found.self_preference or found.position_bias or found.calibration):
         raise click.UsageError(
-            "nothing to compare: give two judges of the same dialogues, --own or --human"
+            "nothing to compare: give the verdicts of two judges on the same dialogues, or add "
+            "--own or --human"
         )
 
     _print(terminal(), found)
@@ -117,7 +118,7 @@ def _compare_scores(
 
     if own or humans:
         raise click.UsageError(
-            "--own and --human are of verdicts; scores of people are one more FILE to compare"
+            "--own and --human apply to verdicts only; give people's scores as one more FILE"
         )
     judged = in_one_set([one for each in sources for one in read_all_scores(each)])
     groups = score_agreements(judged)
@@ -125,7 +126,9 @@ def _compare_scores(
         say_json({"protocol": "scores", "agreement": [asdict(group) for group in groups]}, indent=2)
         return
     if not groups:
-        raise click.UsageError("nothing to compare: give two files of scores of the same dialogues")
+        raise click.UsageError(
+            "nothing to compare: give two files with scores of the same dialogues"
+        )
     for group in groups:
         of = f" on {group.dialogues}" if group.dialogues else ""
         title = f"Krippendorff's alpha{of}: {', '.join(group.judges)}"
@@ -138,7 +141,7 @@ def _compare_scores(
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Judges compared: what `--json` prints."""
+    """The results of a comparison of judges, as `--json` prints them."""
 
     protocol: str
     agreement: list[Agreement]
@@ -153,7 +156,7 @@ def _print(console: Console, found: _Compared) -> None:
         table = _table(f"Agreement{of}, {group.n} dialogues", "measure", "judges")
         for pair in group.pairs:
             names = " and ".join(pair.judges)
-            _row(table, ["said the same", names], pair.share)
+            _row(table, ["same verdict", names], pair.share)
             _row(table, ["Cohen's kappa", names], pair.cohen_kappa)
         _row(table, ["Fleiss' kappa", "all"], group.fleiss_kappa)
         _row(table, ["Krippendorff's alpha", "all"], group.krippendorff_alpha)
@@ -165,13 +168,18 @@ def _print(console: Console, found: _Compared) -> None:
             _row(table, [one.judge, one.own, peers], one.points, 2)
         console.print(table)
     if found.position_bias:
-        table = _table("Place", "judge", "dialogues", "measure")
+        table = _table("Position bias", "judge", "dialogues", "measure")
         for one in found.position_bias:
-            _row(table, [one.judge, one.dialogues, "first one named, share"], one.first)
-            _row(table, [one.judge, one.dialogues, "shown first, points"], one.gap, 2)
+            _row(table, [one.judge, one.dialogues, "first dialogue chosen, share"], one.first)
+            _row(
+                table,
+                [one.judge, one.dialogues, "advantage of being shown first, points"],
+                one.gap,
+                2,
+            )
         console.print(table)
     if found.calibration:
-        table = _table("Pass rate put right, %", "judge", "dialogues", "how")
+        table = _table("Pass rate corrected, %", "judge", "dialogues", "how")
         for one in found.calibration:
             names = [one.judge, one.dialogues]
             _row(table, [*names, f"as judged, n={one.n}"], one.rate, 2)

@@ -13,6 +13,7 @@ import click
 
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.judging import judge_runs
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     OutPath,
@@ -26,6 +27,7 @@ from convogen.cli._shared.terminal import say_json
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from convogen.models.traffic.budget import Limits
     from convogen.papers.dialogueforge.arena_ranking import MatchResult, Standings
     from convogen.reports.ratings import Rating
     from convogen.reports.verdicts import Share
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
-"""The name of the folder for two sources: their fingerprints."""
+"""Return the folder name for two sources: their fingerprints."""
 
 
 @click.command("arena")
@@ -42,6 +44,7 @@ PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 @model_option
 @base_url_option
 @price_option
+@budget_options
 @click.option(
     "--out",
     type=OutPath(file_okay=False),
@@ -65,6 +68,7 @@ def command(
     concurrency: int | None,
     fresh: bool,
     as_json: bool,
+    limits: Limits,
 ) -> None:
     """Rank runs (or files of dialogues) by how human-like their users are.
 
@@ -83,19 +87,18 @@ def command(
 
     distinct = dict.fromkeys(sources)
     if len(distinct) < 2:
-        raise click.UsageError("give two sources or more to compare")
+        raise click.UsageError("give two or more sources to compare")
     refuse_strewing(out, lambda path: PAIR.fullmatch(path.name) is not None)
     opened = ((_open(source, out), short_name(source, distinct)) for source in distinct)
-    # In whichever order they are named, two sources meet in the same folder.
+    # Two sources use the same folder in whichever order they are given.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
     runs, names = [run for run, _ in field], [name for _, name in field]
     pairs = [
         (i, j, *pair_by_seed(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)
     ]
     model = spec_from("judge", models, base_urls, prices)
-    judge_runs(
-        [(pair, beside) for _, _, pair, beside in pairs], Arena(), model, n, concurrency, fresh
-    )
+    judged = [(pair, beside) for _, _, pair, beside in pairs]
+    judge_runs(judged, Arena(), model, n, concurrency, fresh, limits=limits)
     found = standings(names, [Match(i, j, pair) for i, j, pair, _ in pairs])
     if as_json:
         say_json(asdict(found), indent=2)
@@ -120,7 +123,7 @@ def _print(found: Standings) -> None:
         table.add_row(row.name, *numbers)
     shown = found.first_shown
     if shown.value is not None:
-        table.caption = f"the one shown first is named {shown.value:.0%} ({_ends(shown, 2)})"
+        table.caption = f"the dialogue shown first is chosen {shown.value:.0%} ({_ends(shown, 2)})"
     console.print(table)
     table = _table("Matches", ["first", "second"], ["won", "lost", "tied", "none", "points", "95%"])
     for row in found.matches:

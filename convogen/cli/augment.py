@@ -1,4 +1,4 @@
-"""`convogen augment`: more of a labelled data set, in its own columns."""
+"""`convogen augment`: more rows of a labelled data set, in its own columns."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def command(
     fresh: bool,
     **given: Any,
 ) -> None:
-    """Generate more of DATASET: conversations of its shape, with labels, in its own columns.
+    """Generate more rows of DATASET: conversations of its shape, with labels, in its own columns.
 
     DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. The result is an ordinary
     run: the same command resumes it, and a larger --n extends it. The new rows are written to
@@ -125,7 +125,7 @@ def command(
 def _pair(field: str) -> tuple[str, str]:
     label, sign, column = field.partition("=")
     if not sign or not column or label not in KINDS:
-        raise click.UsageError(f"--field {field}: must be LABEL=COLUMN, LABEL one of {KINDS}")
+        raise click.UsageError(f"--field {field}: must be LABEL=COLUMN, with LABEL one of {KINDS}")
     return label, column
 
 
@@ -144,7 +144,7 @@ def _experiment(
 
 
 def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
-    """Write the run's conversations in the source's columns, and a note beside them."""
+    """Write the run's conversations in the source's columns, with a note next to them."""
     from convogen.jsonl import write_whole
 
     method: Augment = experiment.method
@@ -155,20 +155,21 @@ def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
     write_whole(folder / "README.md", _note(method, run, path, empty))
     say(f"{path}: {experiment.n} conversations in the columns of {method.data.name}")
     if empty:
-        say(f"left empty, nothing is known of them: {', '.join(empty)}")
+        say(f"left empty, since nothing is known about them: {', '.join(empty)}")
     if method.balance:
         say(_balance(method, run))
 
 
 def _balance(method: Augment, run: Run) -> str:
-    """How many conversations each value of the balanced label has; failures are not made up."""
+    """Return the number of conversations per value of the balanced label; failures are not
+    replaced."""
     counts = Counter(str(_planned(one, method)) for one in run.conversations())
     values = list(method.data.texts[method.balance]) if method.balance else []
     spread = [counts[value] for value in values]
     failed = sum(1 for _ in run.failures())
     return (
         f"{method.balance}: {len(values)} values, {min(spread)} to {max(spread)} conversations each"
-        f"; {failed} tasks failed and are missing from their value"
+        f"; {failed} tasks failed, so their values have fewer"
     )
 
 
@@ -179,10 +180,11 @@ def _planned(one: Any, method: Augment) -> Any:
 def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
     data: LabelledSource = method.data
     checks = {
-        "summary": "length, names and words held against the conversation; refused where not",
-        "topic": "planned, then chosen blindly among the data set's",
-        "intent": "planned, then chosen blindly among the data set's",
-        "emotion": "one of the data set's for each utterance, in view of the whole",
+        "summary": "length, names and words checked against the conversation; refused if they do "
+        "not match",
+        "topic": "planned, then chosen blindly from the data set's",
+        "intent": "planned, then chosen blindly from the data set's",
+        "emotion": "one of the data set's per utterance, with the whole conversation in view",
     }
     lines = [
         f"# {path.name}",
@@ -192,16 +194,16 @@ def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
         "under `labelled`, `failures.jsonl` what was refused, `manifest.json` models and sources.",
         "",
         f"- Licence of the source: {data.licence or 'not known'}. Examples of it were shown to the",
-        "  models; whether its terms bind what they wrote is for you to judge.",
+        "  models; it is for you to judge whether its terms bind what they wrote.",
         *(f"- {kind} (column `{data.columns[kind]}`): {checks[kind]}." for kind in data.columns),
         *_system(data),
-        f"- Left empty, since nothing is known of them: {', '.join(empty) or 'no column'}.",
+        f"- Left empty, since nothing is known about them: {', '.join(empty) or 'no column'}.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _system(data: LabelledSource) -> list[str]:
-    """What became of the source's system messages, if it has any."""
+    """Return what happened to the source's system messages, if it has any."""
     if not any(data.system_of(at) for at in range(len(data.dialogues))):
         return []
     return [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["better_model", "command"]
 
 UNASKED = 200_000_000
-"""Bytes that are fetched without a question."""
+"""Size in bytes up to which a model is downloaded without asking."""
 
 
 @click.command("demo")
@@ -95,16 +95,16 @@ def command(
 
 
 def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
-    """The best model of a file of offers that is here or may be fetched, and where it is.
+    """Return the best offered model that is present or may be downloaded, and its path.
 
-    Where there is none, a line says why the embedded one writes.
+    If there is none, print why the embedded model is used.
     """
     from convogen.cli.models import pull_from_hub
     from convogen.errors import ModelConfigError
     from convogen.models.backends.gguf import models_folder
     from convogen.models.backends.offers import SHIPPED, at_hand, connect, memory, read_offers
 
-    why = "no other is verified for this machine"
+    why = "no other model is verified for this machine"
     for offer in read_offers(file or SHIPPED, memory()):
         if path := at_hand(offer):
             return offer, path
@@ -114,7 +114,7 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
             break
         say(f"{what}: {offer.size or 0:,} bytes, licence {offer.licence}", err=True)
         if not _allowed(offer, yes):
-            why = f"{what} was not fetched; --yes fetches it"
+            why = f"{what} was not downloaded; --yes downloads it"
             continue
         try:
             folder = models_folder()
@@ -124,12 +124,12 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
             why = str(error)
         else:
             return offer, path
-    say(f"the embedded model writes: {why}", err=True)
+    say(f"using the embedded model: {why}", err=True)
     return None
 
 
 def _allowed(offer: Offer, yes: bool) -> bool:
-    """Whether a model may be fetched: a small one, or where it is asked for or said yes to."""
+    """Return whether a model may be downloaded: if it is small, requested, or confirmed."""
     if yes or (offer.size or 0) <= UNASKED:
         return True
     return sys.stdin.isatty() and click.confirm("Fetch it?", err=True)

@@ -1,6 +1,7 @@
-"""`convogen doctor`: is a model reachable, what can it do, how fast is it.
+"""`convogen doctor`: checks whether a model is reachable, what it can do, and how fast it is.
 
-It asks as runs ask: with a system message, a schema with bounds, log-probabilities, a long prompt.
+Its calls resemble those of runs: a system message, a bounded schema, log-probabilities, a long
+prompt.
 """
 
 from __future__ import annotations
@@ -24,30 +25,30 @@ __all__ = ["command"]
 
 SYSTEM = "You are Ada. Answer in as few words as you can."
 ROOM, SHORT_ROOM = 600, 64
-"""Tokens of a reply: of an endpoint's, which may think first, and of one that is short."""
+"""Token limits of a reply: for endpoints, which may think first, and for short replies."""
 
 TOP_LOGPROBS = 20
 WORD = "marigold"
 FILLER = "On day {} the ferry left the harbour at dawn and came back with fish, salt and news."
 FILLERS = 250
-"""Sentences of a prompt of about 5,000 tokens, more than many a server takes by default."""
+"""Sentences of a prompt of about 5,000 tokens, more than many servers accept by default."""
 
 MOST_CHARS_A_TOKEN = 8
-"""Characters of that prompt that no tokenizer puts into one token."""
+"""Characters of that prompt per token that no tokenizer exceeds."""
 
 CUT = (
-    "{:,} characters count as {:,} tokens: the server cuts prompts without a word; serve it with a "
-    "longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
+    "{:,} characters count as {:,} tokens: the server truncates prompts silently; serve it with "
+    "a longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
 )
 THINKS = (
-    "{} tokens for a short sentence: sampling.ROLE.max_tokens has to leave room for that, or turn "
-    "it off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
+    "{} tokens for a short sentence: sampling.ROLE.max_tokens has to leave room for that, or "
+    "turn thinking off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Whether a model answers, and whether it thinks; `thinking` says what follows from that."""
+    """Whether a model answers and whether it thinks; `thinking` gives the consequences."""
 
     reachable: bool
     says: str
@@ -59,7 +60,8 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """Whether a model keeps to a JSON schema, else why not, and how an endpoint is asked to."""
+    """Whether a model follows a JSON schema, otherwise why not; for endpoints, the JSON mode
+    used."""
 
     json_schema: bool
     json_fault: str | None
@@ -68,7 +70,7 @@ class Structured:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Whether a model gives log-probabilities, and of how many alternatives."""
+    """Whether a model returns log-probabilities, and for how many alternatives."""
 
     log_probabilities: bool
     log_probabilities_fault: str | None = None
@@ -77,7 +79,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class LongPrompt:
-    """Whether an endpoint reads a long prompt whole, and how many tokens it counts."""
+    """Whether an endpoint reads a long prompt in full, and how many tokens it counts."""
 
     long_prompt: bool
     long_prompt_tokens: int | None = None
@@ -94,7 +96,8 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a model answered; `long_prompt` is None if it was not asked, since it is no endpoint."""
+    """A model's results; `long_prompt` is None if it was not tested, since only endpoints
+    truncate."""
 
     model: str
     kind: str
@@ -105,7 +108,7 @@ class Diagnosis:
     speed: Speed
 
     def as_dict(self) -> dict[str, bool | str | float]:
-        """Return what is known, the answers one after the other."""
+        """Return the results, one line each."""
         parts = (self.greeting, self.structured, self.judged, self.long_prompt, self.speed)
         found: dict[str, Any] = {"model": self.model, "kind": self.kind}
         for part in parts:
@@ -145,9 +148,9 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
 
 
 async def examine(spec: ModelSpec) -> Diagnosis:
-    """Return what a model answers, by what was asked.
+    """Return a model's results, by check.
 
-    Raises what the model raises if not even the first call is answered.
+    Raises the model's error if not even the first call is answered.
     """
     from convogen.errors import EndpointDown
     from convogen.models.base import Transient
@@ -174,7 +177,7 @@ async def examine(spec: ModelSpec) -> Diagnosis:
 
 
 class _Calls:
-    """The calls made, and what each of them shows."""
+    """The calls made, and the result of each."""
 
     def __init__(self, model: ChatModel, spec: ModelSpec) -> None:
         self._model, self._spec = model, spec
@@ -190,7 +193,8 @@ class _Calls:
         )
 
     async def _try(self, text: str, **more: Any) -> ModelReply | str:
-        """Return a reply, or why there is none: what one call lacks is no reason to stop."""
+        """Return a reply or the reason for its absence: one failing call does not stop the
+        checks."""
         from convogen.errors import ModelConfigError, ModelFault
         from convogen.models.base import Transient
 
@@ -242,7 +246,9 @@ class _Calls:
         if 0 < tokens < len(text) / MOST_CHARS_A_TOKEN:
             return LongPrompt(False, tokens, CUT.format(len(text), tokens))
         if WORD not in reply.text.casefold():
-            return LongPrompt(False, tokens, "the model does not remember its beginning")
+            return LongPrompt(
+                False, tokens, "the model does not remember the beginning of the prompt"
+            )
         return LongPrompt(True, tokens)
 
     async def speed(self) -> Speed:
@@ -255,7 +261,7 @@ class _Calls:
 
 
 def _json_fault(reply: ModelReply, model: type[StructuredReply]) -> str | None:
-    """Return what is wrong with a reply that should be an object of a model; None if nothing is."""
+    """Return what is wrong with a reply that should be a JSON object; None if nothing is."""
     from pydantic import ValidationError
 
     from convogen.generation.structured_output import find_json
@@ -272,7 +278,7 @@ def _json_fault(reply: ModelReply, model: type[StructuredReply]) -> str | None:
 
 
 def _cast_model() -> type[StructuredReply]:
-    """The form of a small JSON object with all that the schemas of runs have."""
+    """The schema of a small JSON object with every feature that runs use."""
     from pydantic import Field, create_model
 
     from convogen.generation.structured_output import StructuredReply

@@ -1,4 +1,4 @@
-"""`convogen downstream pool`: results of several runs in one table, as the DiaSynth paper pools."""
+"""`convogen downstream pool`: results of several runs in one table, as in the DiaSynth paper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["PAPER", "command"]
 
 PAPER = {"improvement": 16.47, "coverage": 90.48, "coverage_without_qags": 77.07}
-"""What the text of the DiaSynth paper says, in percent."""
+"""The values in the text of the DiaSynth paper, in percent."""
 
 PAPER_CELLS = 24
 AS_PUBLISHED = {
@@ -29,7 +29,7 @@ AS_PUBLISHED = {
 }
 """How the paper's authors measure, by measure."""
 
-ARMS = {"base": "as it is", "synthetic": "synthetic", "in_domain": "in-domain"}
+ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 
 
 @click.command("pool")
@@ -78,12 +78,12 @@ def _caption(results: Sequence[Result], pooled: Pooled) -> str:
         f"Synthetic data improves by {number_text(pooled.improvement)}% over {pooled.cells} cells "
         f"({number_text(pooled.improvement_without_qags)}% without QAGS) and covers "
         f"{number_text(pooled.coverage)}% of in-domain data over {pooled.covered} "
-        f"({number_text(pooled.coverage_without_qags)}% without QAGS). The paper says "
+        f"({number_text(pooled.coverage_without_qags)}% without QAGS). The paper reports "
         f"{PAPER['improvement']}%, {PAPER['coverage']}% and {PAPER['coverage_without_qags']}% over "
         f"{PAPER_CELLS} cells of four checkpoints, two held-out sets and three measures; its "
-        "improvement does not come out of its own tables (`downstream published`)."
+        f"improvement does not follow from its own tables (`downstream published`)."
     )
     for measure, theirs in AS_PUBLISHED.items():
         if any(measure in one.differs for one in results):
-            said += f" {measure} here is not measured as there ({theirs})."
+            said += f" {measure} is not measured as in the paper ({theirs})."
     return said

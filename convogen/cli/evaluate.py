@@ -1,4 +1,4 @@
-"""`convogen evaluate`: runs measured, and judged where that is asked for."""
+"""`convogen evaluate`: measures runs, and judges them if requested."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.interaction_tables import interaction_tables
 from convogen.cli._shared.judging import judge_runs
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     OutPath,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from convogen.judges import Judge
     from convogen.judges.reference_dialogues import ReferenceDialogues
+    from convogen.models.traffic.budget import Limits
     from convogen.reports import Measured
     from convogen.reports.evaluation import EvaluatedRun, Evaluation
     from convogen.reports.groundedness import JudgeSummary
@@ -54,6 +57,7 @@ __all__ = ["command", "open_run"]
 @model_option
 @base_url_option
 @price_option
+@budget_options
 @click.option(
     "--against",
     multiple=True,
@@ -64,6 +68,7 @@ __all__ = ["command", "open_run"]
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
 )
 @click.option("--n", type=WholeNumber(min=1), help="Judge only the first N conversations.")
+@cluster_options("Judge and measure")
 @click.option("--fresh", is_flag=True, help="Move the judge's existing scores aside first.")
 @click.option(
     "--out",
@@ -82,9 +87,11 @@ def command(
     against: tuple[str, ...],
     concurrency: int | None,
     n: int | None,
+    place: Place,
     fresh: bool,
     out: Path | None,
     as_json: bool,
+    limits: Limits,
 ) -> None:
     """Measure run folders: statistics, diversity, group chat; with --judge, a judge's scores.
 
@@ -97,19 +104,20 @@ def command(
       convogen evaluate runs/demo
       convogen evaluate runs/demo --judge geval --model gpt-4o
     """
-    asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
+    bounds = (limits.usd, limits.tokens)
+    asked = (models, base_urls, prices, concurrency, n, fresh, real, settings, *bounds)
     if judge_name is None and any(asked):
         raise click.UsageError(
-            "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set are a "
-            "judge's; add --judge geval"
+            "--model, --base-url, --price, --budget-usd, --budget-tokens, --concurrency, --n, "
+            "--fresh, --real and --set require --judge, such as --judge geval"
         )
     runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
         judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
         model = spec_from("judge", models, base_urls, prices)
-        judge_runs(judged, judge, model, n, concurrency, fresh)
-    ours, human = _measure(runs, against)
+        judge_runs(judged, judge, model, n, concurrency, fresh, place.workers(), limits=limits)
+    ours, human = _measure(runs, against, place)
     found = _evaluated(runs, ours, human, judge_name)
     if as_json:
         say_json(found.as_dict())
@@ -118,18 +126,17 @@ def command(
 
 
 def _measure(
-    runs: Mapping[str, Run], against: Sequence[str]
+    runs: Mapping[str, Run], against: Sequence[str], place: Place
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
-    """Measure runs and the corpora beside them, those that they were matched to among them."""
+    """Measure runs and the corpora to compare with, including those they were matched to."""
     from convogen.cli.stats import print_metric_faults
-    from convogen.metrics import available_cores
     from convogen.reports import measure_source
     from convogen.reports.matching import matched_corpora
 
-    cores = available_cores()
+    on = place.measuring()
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
-    human = {name: measure_source(name, cores) for name in beside}
-    ours = {name: measure_source(name, cores) for name in runs}
+    human = {name: measure_source(name, on) for name in beside}
+    ours = {name: measure_source(name, on) for name in runs}
     print_metric_faults(found.text for found in (*ours.values(), *human.values()))
     return ours, human
 
@@ -159,16 +166,17 @@ def open_run(folder: str) -> Run:
     if not folder.startswith("hf:") and (Path(folder) / "manifest.json").is_file():
         run = load_run(folder)
         if next(run.conversations(), None) is None:
-            raise RunFolderError(f"{folder}: no conversation is committed in this run yet")
+            raise RunFolderError(f"{folder}: this run has no committed conversations yet")
         return run
     raise RunFolderError(
-        f"{folder}: no run folder (it has no manifest.json); `convogen stats {shlex.quote(folder)}`"
+        f"{folder}: not a run folder (it has no manifest.json); `convogen stats "
+        f"{shlex.quote(folder)}`"
         " measures any conversation data, --judge with --out FOLDER judges it"
     )
 
 
 def _open(source: str, out: Path | None) -> Run:
-    """A run folder; where `out` is given, any conversation data, its scores in a folder there."""
+    """Return a run; with `out`, any conversation data, with its scores in a folder there."""
     from convogen.judges.reference_dialogues import CorpusFolder
 
     if out is None:
@@ -200,7 +208,7 @@ def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | No
         if not (Path(run.source) / "experiment.yaml").is_file():
             raise SourceError(
                 f"{run.source}: judge {judge.name} compares each conversation with a real one; "
-                "name the corpus of the real ones (--real)"
+                f"give the corpus of real ones with --real"
             )
         run = load_run(run.source)
     return ReferenceDialogues(f"seeds of {run.folder}", {**seed_dialogues(run)})
@@ -226,7 +234,7 @@ def _print(
 def _statistics_tables(
     named: Mapping[str, Measured], others: Mapping[str, Measured]
 ) -> Iterator[Table]:
-    """Yield what is measured of runs, and of the corpora beside them."""
+    """Yield the measures of runs and of the corpora to compare with."""
     from convogen.cli.stats import (
         checks_tables,
         metric_tables,
@@ -249,7 +257,7 @@ def _statistics_tables(
 def _judges_tables(
     named: Mapping[str, Measured], runs: Mapping[str, EvaluatedRun]
 ) -> Iterator[Table]:
-    """Yield what judges said, beside the published numbers."""
+    """Yield the judges' scores, next to the published numbers."""
     from convogen.cli._shared.diasynth_tables import diasynth_tables
     from convogen.cli.verdicts import verdict_table
     from convogen.judges.verdict_files import PROTOCOLS
@@ -287,7 +295,7 @@ def _unjudged(runs: Mapping[str, EvaluatedRun]) -> bool:
 
 
 def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> Table:
-    """Table IV or VI: ours above, empty if not judged, the published rows below."""
+    """Return table IV or VI: the runs above, empty if not judged, the published rows below."""
     from rich.table import Table
 
     from convogen.cli.stats import published_text
@@ -310,10 +318,10 @@ def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> 
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
     judges = dict.fromkeys(found.model for found in judged.values() if found)
-    ours = f"ours, judged by {', '.join(judges)}," if judges else "ours"
+    ours = f"convogen's, judged by {', '.join(judges)}," if judges else "ours"
     table.caption = styled(
-        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} have other prompts, "
-        f"which say what each score stands for. {', '.join(about)}"
+        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} use other "
+        f"prompts, which say what each score means. {', '.join(about)}"
     )
     return table
 

@@ -1,4 +1,4 @@
-"""`convogen export`: a run as a data set, or in the files of a tool."""
+"""`convogen export`: a run as a data set, or in the file formats of a tool."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.numbers import Amount, WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
@@ -25,7 +26,7 @@ __all__ = ["command"]
     required=True,
     help="Format: jsonl, parquet, csv (one row per turn), sharegpt, messages, "
     "dpo, hf; inspect (a log for Inspect View); argilla, label-studio (for human "
-    "labelling); or an installed one.",
+    "labelling); or an installed exporter.",
 )
 @click.option(
     "--out",
@@ -46,7 +47,7 @@ __all__ = ["command"]
     metavar="NAME=SHARE,…",
     default="train=1",
     show_default=True,
-    help="Splits, such as train=0.8,validation=0.1,test=0.1. No experience is in two of them.",
+    help="Splits, such as train=0.8,validation=0.1,test=0.1. No experience is in two splits.",
 )
 @click.option(
     "--seed",
@@ -128,6 +129,7 @@ __all__ = ["command"]
     is_flag=True,
     help="Include finished conversations that come after an unfinished task.",
 )
+@cluster_options("Compute the statistics of the data card")
 @click.option("--overwrite", is_flag=True, help="Replace an existing export in the folder.")
 @click.option(
     "--push-to-hub",
@@ -142,6 +144,7 @@ def command(
     out: Path,
     settings: tuple[str, ...],
     partial: bool,
+    place: Place,
     push_to_hub: str | None,
     private: bool,
     as_json: bool,
@@ -159,23 +162,23 @@ def command(
       convogen export runs/demo --to parquet --splits train=0.9,test=0.1 --out data/demo
     """
     from convogen.exports import check_name, export_run, push
-    from convogen.metrics import available_cores
     from convogen.storage.run_folder import load_run
     from convogen.storage.waiting import PartialRun
 
     if private and not push_to_hub:
-        raise click.UsageError("--private is about --push-to-hub")
+        raise click.UsageError("--private requires --push-to-hub")
     if push_to_hub:
         check_name(push_to_hub)
     plan = _plan(format_, settings, **given)
     if push_to_hub and plan.exporter.for_tool:
         raise click.UsageError(
-            f"--push-to-hub pushes data sets; --to {format_} is for {plan.exporter.for_tool}"
+            f"--push-to-hub applies to data sets only; --to {format_} is for "
+            f"{plan.exporter.for_tool}"
         )
     run = load_run(folder)
     if partial:
         run = PartialRun(run.folder)
-    exported = export_run(run, out, plan, available_cores())
+    exported = export_run(run, out, plan, place.measuring())
     if as_json:
         say_json(exported.description)
     else:
@@ -195,9 +198,9 @@ def _plan(
     alternatives: tuple[str, ...],
     **options: Any,
 ) -> ExportPlan:
-    """The plan of the command line; `options` are the exporter's keys with an option of their own.
+    """Return the plan given on the command line; `options` are exporter keys with their own option.
 
-    An option that is not given is left out, so that an exporter without it takes no offence.
+    Options that are not given are left out, since not every exporter knows them.
     """
     from convogen.cli.run import read_settings
     from convogen.exports import ExportPlan, open_exporter, parse_splits
@@ -223,12 +226,12 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
     if plan.exporter.for_tool:
         say(f"{exported.conversations.total():,} conversations for {plan.exporter.for_tool}")
     if exported.left_out:
-        say(f"left out: {exported.left_out:,} conversations without a row")
+        say(f"left out: {exported.left_out:,} conversations without rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")
     for folder in exported.alternatives.unjudged if exported.alternatives else ():
-        say(f"no scores, not compared: {folder}", err=True)
+        say(f"not compared, since it has no scores: {folder}", err=True)
     licences = exported.licences
     if licences.unknown:
         say(f"licence not known: {', '.join(licences.unknown)}; see README.md", err=True)

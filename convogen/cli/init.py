@@ -34,13 +34,13 @@ def command(file: Path) -> None:
         with file.open("x", encoding="utf-8", newline="\n") as new:
             new.write(text.replace("my-experiment", _as_yaml(file.stem), 1))
     except FileExistsError as error:
-        raise UserError(f"{file}: it exists; name another file: convogen init FILE") from error
+        raise UserError(f"{file}: already exists; name another file: convogen init FILE") from error
     name = shlex.quote(str(file))
-    say(f"{name} is written. Edit it, then: convogen run {name}")
+    say(f"wrote {name}. Edit it, then: convogen run {name}")
 
 
 def _as_yaml(stem: str) -> str:
-    """Return an experiment's name for a file, in quotation marks if YAML might read it otherwise.
+    """Return an experiment name for a file, quoted if YAML might read it differently.
 
     A name has letters, digits, `_`, `.` and `-`; others become `-`.
     """

@@ -1,4 +1,4 @@
-"""`convogen labels`: what people answered in a labelling tool, read back."""
+"""`convogen labels`: imports people's answers from a labelling tool."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
     found = import_labels(file, tool, exported)
     if not found.labels:
         left = "; ".join(f"{kind}: {n}" for kind, n in found.left_out.items())
-        raise SourceError(f"{file}: holds no answer{f' ({left})' if left else ''}")
+        raise SourceError(f"{file}: holds no answers{f' ({left})' if left else ''}")
     text = "".join(label.to_line().decode() for label in found.labels)
     write_ours(out, text, is_label_text)
     if as_json:
@@ -79,12 +79,12 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
         say(f"left out: {n:,} {kind}")
     if found.unknown_status:
         say(
-            f"{found.unknown_status:,} answers may have been discarded, which this export does not "
-            "tell: the JSON of `records.to_list(flatten=True)` does",
+            f"{found.unknown_status:,} answers may have been discarded; this export does not "
+            f"say, but the JSON of `records.to_list(flatten=True)` does",
             err=True,
         )
     if exported is None:
-        say("ids of conversations were not checked; --export FOLDER does", err=True)
+        say("conversation ids were not checked; --export FOLDER checks them", err=True)
     say(out)
 
 

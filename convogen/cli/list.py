@@ -1,4 +1,4 @@
-"""`convogen list`: what there is to choose from."""
+"""`convogen list`: everything there is to choose from."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _listing() -> dict[str, dict[str, str]]:
 
 
 def _checks(tag: str) -> str:
-    """Return a language's name, and which of the checks of turns are not done in it."""
+    """Return a language's name, and which turn checks do not support it."""
     from convogen.text.checks import CHECKS, unchecked
     from convogen.text.language_tags import language_label
 
@@ -87,7 +87,7 @@ def _checks(tag: str) -> str:
 
 
 def _examples() -> str:
-    """Return how many example experiences there are, and in which languages."""
+    """Return the number of example experiences, and their languages."""
     from convogen.generation.example_experiences import load_experiences
     from convogen.text.language_tags import ENGLISH, language_name
 
@@ -98,7 +98,8 @@ def _examples() -> str:
 
 
 def _about(cls: type[Any]) -> str:
-    """Return `about`, else the docstring's first paragraph, or the module's, in one line."""
+    """Return `about`, otherwise the first paragraph of the docstring or of the module's, as one
+    line."""
     import sys
 
     text = getattr(cls, "about", None) or cls.__doc__ or ""

@@ -37,9 +37,9 @@ GROUPS = {
     "Measure it": {
         "stats": "Measure any conversation data, next to the published numbers.",
         "evaluate": "Measure runs, and have a judge score them.",
-        "realism": "Tell generated conversations from human ones, and show what differs.",
+        "realism": "Distinguish generated conversations from human ones, and show what differs.",
         "arena": "Rank runs on the same seeds by a judge's pairwise comparisons.",
-        "verdicts": "Count judges' verdicts: are generated dialogues recognised?",
+        "verdicts": "Summarise judges' verdicts: are generated dialogues recognised?",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
     },
     "Ask people": {
@@ -59,15 +59,15 @@ GROUPS = {
         "schema": "Print the JSON Schema of an experiment file, for editors.",
     },
 }
-"""Heading -> name -> the line that `--help` prints, in the order of what one does.
-`convogen.cli.<name>.command` is the command."""
+"""Heading -> command -> line in `--help`, in the order of use. `convogen.cli.<name>.command` is the
+command."""
 
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 SHORT_VERBOSE = re.compile("-v+")
 
 LONGEST_LINE = 2000
-"""Characters of an error that are printed: one may quote what it was given."""
+"""Maximum length of a printed error, in characters; it may quote user input."""
 
 
 class LazyGroup(NearestGroup):
@@ -109,7 +109,8 @@ def cli(context: click.Context, debug: bool, verbose: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
-    """Run the command line; exit status 0 done, 1 stopped early, 2 mendable, 130 interrupted."""
+    """Run the command line; exit status 0: done, 1: stopped early, 2: user error, 130:
+    interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
@@ -124,11 +125,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 
 def _status(args: list[str], times: int, debug: bool) -> int:
-    """Run a command; what it ends with."""
+    """Run a command and return its exit status."""
     try:
         with _observed(times):
             status = cli.main(args, prog_name="convogen", standalone_mode=False)
-            with contextlib.suppress(SystemExit):  # a reader that has gone
+            with contextlib.suppress(SystemExit):  # the reader has gone
                 say_nothing_more()
         return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
@@ -138,7 +139,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
         command = (
             error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         )
-        hint = f" (`{command} --help` says more)" if command else ""
+        hint = f" (see `{command} --help`)" if command else ""
         return _failed(f"{error.format_message()}{hint}", 2, debug)
     except (click.Abort, KeyboardInterrupt):
         return 130
@@ -149,7 +150,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
 
 
 def _mendable(error: Exception) -> str | None:
-    """What is wrong, unless it is nobody's fault but convogen's own."""
+    """Return the message for the user; None for faults of convogen itself."""
     from convogen.plugins.discovery import blame
 
     if isinstance(error, ConvogenError):
@@ -162,12 +163,12 @@ def _mendable(error: Exception) -> str | None:
 
 
 def _observed(times: int) -> AbstractContextManager[None]:
-    """Spans where the environment asks for them, log lines where --verbose does."""
+    """Send spans if the environment asks for them, and print log lines with --verbose."""
     if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
         from convogen.models.tracing import configure
 
         if not configure():
-            say("convogen: no spans are sent: pip install 'convogen[otel]'", err=True)
+            say("convogen: no spans are sent; to send them: pip install 'convogen[otel]'", err=True)
     if not times:
         return nullcontext()
     from convogen.telemetry.log import verbose
@@ -176,18 +177,18 @@ def _observed(times: int) -> AbstractContextManager[None]:
 
 
 def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """A traceback without secrets: what led to an error may quote one."""
+    """Return a traceback without secrets, since errors may quote them."""
     import traceback
 
     say("".join(traceback.format_exception(kind, error, trace)), err=True)
 
 
 def _failed(message: str, status: int, debug: bool) -> int:
-    """Say what is wrong in one line, after how it came to it where that is asked for."""
+    """Print an error in one line, preceded by the traceback if requested."""
     if debug and (error := sys.exc_info()[1]) is not None:
         _traceback(type(error), error, error.__traceback__)
     line = masked(" ".join(message.split()))
-    if len(line) > LONGEST_LINE:  # what is wrong stands before, what is allowed behind
+    if len(line) > LONGEST_LINE:  # the problem comes first, the allowed values last
         line = f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
     say(f"convogen: {line}", err=True)
     return status

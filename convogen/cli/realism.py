@@ -1,4 +1,4 @@
-"""`convogen realism`: how far generated conversations are from human ones, and what tells."""
+"""`convogen realism`: compares generated with human conversations, and shows what differs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def command(
     from convogen.realism import compare, sample
 
     if mauve and encoder is None:
-        raise click.UsageError("--mauve is of embeddings; add --embeddings MODEL")
+        raise click.UsageError("--mauve requires --embeddings MODEL")
     encode = sentence_vectors(encoder) if encoder else None
     human = sample(open_corpus(against), against, turns=turns, skip=skip, first=first, seed=seed)
     found: dict[str, Realism] = {}
@@ -134,16 +134,16 @@ def _print(name: str, against: str, realism: Realism) -> None:
         )
     shown = [one for one in realism.telltales if abs(one.effect) >= LEAST_EFFECT]
     if shown:
-        console.print("\nWhat gives it away, the largest difference first:")
+        console.print("\nWhat gives it away, largest difference first:")
     for one in shown[:MOST_TELLTALES]:
         console.print(styled(f"  {_sentence(one)}"))
-    for sign, label in ((1, "Words it has more often"), (-1, "Words it has less often")):
+    for sign, label in ((1, "Words it uses more often"), (-1, "Words it uses less often")):
         words = [word for word in realism.words if word.z * sign > 0]
         if words:
             listed = "; ".join(f"{w.word} {w.generated:.0%} ({w.human:.0%})" for w in words)
             console.print(styled(f"\n{label}, share of conversations (people's):\n  {listed}"))
     if realism.examples:
-        console.print("\nTurns that tell most:")
+        console.print("\nMost telling turns:")
     for example in realism.examples:
         text = " ".join(example.text.split())
         cut = text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
@@ -159,12 +159,12 @@ def _separations(name: str, against: str, realism: Realism) -> Table:
         title=styled(f"{name} beside {against}"),
         caption=f"{realism.generated:,} generated and {realism.human:,} human conversations in "
         f"{realism.groups:,} groups, never separated. Area under the curve of a cross-fitted "
-        "classifier: 0.5 at chance, 1 if every conversation can be told. Halves: random halves of "
-        "the human corpus told from each other.",
+        "classifier: 0.5 at chance, 1 if every conversation is recognised. Halves: random halves "
+        "of the human corpus compared with each other.",
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("Told apart by")
+    table.add_column("Classifier")
     for label in ("AUC", "95% interval", "p", "human halves"):
         table.add_column(label, justify="right")
     for family, one in realism.separations.items():
@@ -180,7 +180,7 @@ def _separations(name: str, against: str, realism: Realism) -> Table:
 
 
 def _sentence(one: Telltale) -> str:
-    """Return a feature and both means, such as "turns that end …: 71%, people's 24%"."""
+    """Return a feature with both means, such as "turns that end …: 71%, people's 24%"."""
     if one.unit == "share":
         values = f"{one.generated:.1%}, people's {one.human:.1%}"
     else:

@@ -1,4 +1,4 @@
-"""`convogen replay`: a run from its recorded calls, or a conversation with other replies."""
+"""`convogen replay`: a run from its recorded calls, or a conversation with new replies."""
 
 from __future__ import annotations
 
@@ -59,12 +59,10 @@ def command(
     Exit status: 0 if identical or replayed; 1 if different or if a model failed.
     """
     if (conversation is None) != (from_turn is None):
-        raise click.UsageError("--conversation and --from-turn belong together")
+        raise click.UsageError("--conversation and --from-turn must be given together")
     if conversation is None or from_turn is None:
         if models or base_urls:
-            raise click.UsageError(
-                "--model and --base-url are for one conversation; add --conversation, --from-turn"
-            )
+            raise click.UsageError("--model and --base-url require --conversation and --from-turn")
         return _whole(folder, out)
     return _one(folder, conversation, from_turn, _models(folder, models, base_urls), out)
 
@@ -86,7 +84,7 @@ def _whole(folder: Path, out: Path | None) -> int:
         say(f"{folder}: identical: {played}")
     else:
         where = f"task {found.difference.task} ({found.difference.record})"
-        say(f"{folder}: differs at {where}: {found.difference.what}; before it: {played}")
+        say(f"{folder}: differs at {where}: {found.difference.what}; before that: {played}")
     if found.changed is not None:
         say(f"changed since: {found.changed}")
     return 0 if found.difference is None else 1
@@ -101,14 +99,14 @@ def _one(
     try:
         played = replay_conversation(folder, conversation, from_turn, out, models=models)
     except KeyboardInterrupt:
-        say(f"stopped, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped, all answers are kept; to resume: {again()}", err=True)
         sys.exit(130)
     _print(load_run(folder), conversation, from_turn, played)
     return 0
 
 
 def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> dict[str, Any] | None:
-    """The run's models with those of the command line over them; None if none are named."""
+    """Return the run's models overridden by the command line's; None if none are given."""
     if not (models or base_urls):
         return None
     experiment = _experiment(folder)
@@ -126,7 +124,7 @@ def _experiment(folder: Path) -> Experiment:
 
 
 def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
-    """What was said and what is said instead, side by side."""
+    """Print the recorded and the new turns side by side."""
     from itertools import zip_longest
 
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""`convogen report`: one page on runs, to read, to print, to send."""
+"""`convogen report`: a one-page report on runs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ __all__ = ["command"]
     metavar="CORPUS",
     help="Corpus to compare the runs with, usually a human one.",
 )
-@click.option(
-    "--baseline", metavar="RUN", help="Run whose distances the other runs' are compared with."
-)
+@click.option("--baseline", metavar="RUN", help="Baseline run for comparing distances.")
 @click.option(
     "--judged",
     multiple=True,

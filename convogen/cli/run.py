@@ -1,4 +1,4 @@
-"""`convogen run`: an experiment into a run folder."""
+"""`convogen run`: runs an experiment into a run folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.limits import limit_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
@@ -26,8 +27,8 @@ from convogen.cli._shared.terminal import say
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
 
-    from convogen.engine.playing import Workers
     from convogen.engine.runner import OnConversation
+    from convogen.engine.workers import Workers
     from convogen.experiment.experiment import Experiment
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
@@ -65,19 +66,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     help="Random seed for every choice that the model does not make.",
 )
 @limit_options
-@click.option(
-    "--ray",
-    "cluster",
-    metavar="local|auto|ADDRESS",
-    help="Run on a Ray cluster: `local` starts one on this machine for this run, "
-    "`auto` uses the one running here. The data set is the same.",
-)
-@click.option(
-    "--workers",
-    type=WholeNumber(min=1),
-    metavar="N",
-    help="Worker processes on the cluster [default: its number of processors].",
-)
+@cluster_options("Run")
 @click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
 @click.option("--dry-run", is_flag=True, help="Forecast calls, tokens, cost and time from a pilot.")
 @click.option(
@@ -100,8 +89,7 @@ def command(
     concurrency: int | None,
     seed: int | None,
     limits: Limits,
-    cluster: str | None,
-    workers: int | None,
+    place: Place,
     fresh: bool,
     dry_run: bool,
     pilot: int | None,
@@ -125,8 +113,8 @@ def command(
     from convogen.cli._shared.display import print_summary
 
     if not dry_run and (pilot or as_json):
-        raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
-    on = _workers(cluster, workers)
+        raise click.UsageError("--pilot and --json require --dry-run")
+    on = place.workers()
     overrides = read_settings(settings)
     given: dict[str, Any] = {"n": n, "seed": seed, "concurrency": concurrency}
     given |= {"match": match, "language": language}
@@ -141,19 +129,6 @@ def command(
         print_summary(play(loaded, folder, fresh, limits, workers=on))
 
 
-def _workers(cluster: str | None, workers: int | None) -> Workers | None:
-    """Return where a run is played, None for this process."""
-    if cluster is None:
-        if workers is not None:
-            raise click.UsageError("--workers is for a Ray cluster; add --ray local")
-        return None
-    if not cluster.strip():
-        raise click.UsageError("--ray: it is empty; give local, auto, or the address of a cluster")
-    from convogen.engine.distributed.ray_cluster import RayWorkers
-
-    return RayWorkers(cluster, workers)
-
-
 def play(
     loaded: Experiment,
     folder: Path,
@@ -164,7 +139,7 @@ def play(
     on_conversation: OnConversation | None = None,
     workers: Workers | None = None,
 ) -> Run:
-    """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
+    """Run with progress on a console; Ctrl-C ends it with a line on how to resume."""
     from convogen.cli._shared.display import live
     from convogen.engine.runner import run
     from convogen.models.progress import RunProgress
@@ -184,13 +159,13 @@ def play(
             )
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
-        say(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped: {done} in {folder}, all answers are kept; to resume: {again()}", err=True)
         sys.exit(130)
     if (failed := tally.counts["failures"]) and not tally.counts["conversations"]:
         from convogen.errors import Hopeless
 
         raise Hopeless(
-            f"{failed} tasks failed, and no conversation came of any; `convogen show {folder}` "
+            f"{failed} tasks failed, and none produced a conversation; `convogen show {folder}` "
             "says why"
         )
     return played
@@ -205,7 +180,7 @@ def _forecast(
     as_json: bool,
     workers: Workers | None,
 ) -> None:
-    """Play what is missing of the pilot, then forecast the run."""
+    """Play the missing part of the pilot, then forecast the run."""
     from convogen.cli._shared.dry_run import missing_pilot, print_forecast, spent_usd
     from convogen.storage.run_folder import load_run
 
@@ -223,10 +198,11 @@ def load_with(
     base_urls: Sequence[str],
     prices: Sequence[str],
 ) -> Experiment:
-    """The experiment under its overrides; those of a model's keys go over the other options.
+    """Return the experiment with its overrides; model keys in overrides take precedence over other
+    options.
 
-    A role's model that an override names (`models.agent=NAME`) is where `--base-url` says, and
-    costs what `--price` says, as if `--model` had named it.
+    A model set by an override (`models.agent=NAME`) uses the endpoint of `--base-url` and the price
+    of `--price`, as if `--model` had set it.
     """
     from convogen.experiment.experiment import Experiment
 
@@ -245,9 +221,9 @@ def load_with(
 
 
 def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the models that overrides name for a role to `named`; returns the overrides then left.
+    """Add models set by overrides to `named`; return the remaining overrides.
 
-    A model that runs in this process stays an override: no base URL is for it.
+    A model that runs in this process stays an override, since it has no base URL.
     """
     from pydantic import ValidationError
 
@@ -266,7 +242,7 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
         try:
             spec = ModelSpec.model_validate(value)
         except ValidationError:
-            left[key] = value  # what is wrong with it is said where it is read
+            left[key] = value  # errors in it are reported when it is read
             continue
         if spec.kind == "endpoint":
             named[role] = given = spec.model_dump(exclude_unset=True)
@@ -277,7 +253,7 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """`key=value` pairs, each value read as YAML."""
+    """Parse `key=value` pairs, each value as YAML."""
     from convogen.inputs.yaml12 import parse_yaml
 
     read: dict[str, Any] = {}
@@ -285,18 +261,18 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
         key, sign, value = setting.partition("=")
         if not sign or not key:
             raise click.UsageError(f"--set {setting}: must be KEY=VALUE, such as lanes=2")
-        read[key] = parse_yaml(value, f"--set {setting[:200]}: the value is no YAML")
+        read[key] = parse_yaml(value, f"--set {setting[:200]}: the value is not valid YAML")
     return read
 
 
 NO_MODEL = (
-    "no model named: running on the embedded SmolLM2-135M, which writes poor prose; "
-    "name another with --model or --base-url"
+    "no model given: running on the embedded SmolLM2-135M, which writes poor prose; choose "
+    "another with --model or --base-url"
 )
 
 
 def notices(experiment: Any) -> list[str]:
-    """What a user should know before the first call, one line each."""
+    """Yield what a user should know before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
     lines += _defaults(experiment)
@@ -307,16 +283,16 @@ def notices(experiment: Any) -> list[str]:
         {line for role in experiment.roles for line in _assumed(experiment.model(role))}
     )
     if (tasks := experiment.method.task_count()) and tasks > experiment.n:
-        lines.append(f"asked for: {experiment.n} of {tasks}")
+        lines.append(f"requested: {experiment.n} of {tasks}")
     return lines
 
 
 def _defaults(experiment: Experiment) -> list[str]:
-    """Which roles have the embedded model for want of another, and which the experiment fixes."""
+    """Return which roles use the embedded model by default, and which the experiment fixes."""
     named = experiment.common.models
     unnamed = [] if "default" in named else [r for r in experiment.roles if r not in named]
     fixed = [
-        f"{role}: {experiment.model(role).identity}, which --model alone leaves as it is; "
+        f"{role}: {experiment.model(role).identity}, which --model alone does not change; "
         f"--model {role}=NAME changes it"
         for role in experiment.common.fixed_models
         if experiment.model(role).kind == "endpoint"
@@ -325,11 +301,11 @@ def _defaults(experiment: Experiment) -> list[str]:
         return [NO_MODEL, *fixed]
     if not unnamed:
         return fixed
-    return [NO_MODEL.replace("named", f"named for {', '.join(unnamed)}", 1), *fixed]
+    return [NO_MODEL.replace("given", f"given for {', '.join(unnamed)}", 1), *fixed]
 
 
 def _assumed(spec: ModelSpec) -> list[str]:
-    """What is assumed of a model's price, if anything is."""
+    """Return what is assumed about a model's price, if anything."""
     from convogen.models.prices import listed_for
     from convogen.redaction import public_url
 
@@ -338,5 +314,5 @@ def _assumed(spec: ModelSpec) -> list[str]:
         return []
     return [
         f"the price of {spec.identity} at {public_url(spec.base_url or 'its endpoint')} is not "
-        f"published; it is taken for {found.provider}'s, --price says otherwise"
+        f"published; {found.provider}'s price is assumed, unless you set one with --price"
     ]

@@ -1,4 +1,4 @@
-"""`convogen show`: what is in a run."""
+"""`convogen show`: prints the contents of a run."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
 
 
 def _experience_of(run: Run, conversation: Conversation) -> Experience | None:
-    """The experience that a conversation came of; None if there is none."""
+    """Return the experience of a conversation; None if it has none."""
     return next((one for one in run.experiences() if one.id == conversation.experience), None)

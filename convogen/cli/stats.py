@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.interaction_tables import interacting_of, interaction_tables
-from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 _LABELS = {
-    "paper": "Speaker labels count as words, by the rule that gives the published numbers.",
-    "text": "Published numbers count speaker labels as words, ours do not: --render paper does.",
+    "paper": "Speaker labels count as words, as in the published numbers.",
+    "text": "Published numbers count speaker labels as words, these do not: use --render paper.",
 }
 
 
@@ -65,7 +65,7 @@ _LABELS = {
 )
 @click.option("--strict", is_flag=True, help="Stop at the first bad row.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
-@click.option("--workers", type=WholeNumber(1), help="Number of processes [default: all cores].")
+@cluster_options("Measure", processes=True)
 def command(
     files: tuple[str, ...],
     format_: str | None,
@@ -75,7 +75,7 @@ def command(
     judged: tuple[str, ...],
     strict: bool,
     as_json: bool,
-    workers: int | None,
+    place: Place,
 ) -> None:
     """Measure conversation data: run folders, files of many formats, or hf:OWNER/NAME.
 
@@ -88,13 +88,11 @@ def command(
       convogen stats generated.jsonl --against human.csv
     """
     from convogen.cli._shared.notices import notices
-    from convogen.metrics import available_cores
 
     if judged and not interaction:
-        raise click.UsageError("--judged has labels for --interaction; add it")
+        raise click.UsageError("--judged requires --interaction")
     click.get_current_context().with_resource(notices("convogen.corpora"))
-    cores = workers or available_cores()
-    how = {"rendering": render, "workers": cores, "interaction": interaction}
+    how = {"rendering": render, "workers": place.measuring(), "interaction": interaction}
     measured = {name: _measure(name, format_, strict, how) for name in files}
     human = _measure(against, None, strict, how)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())
@@ -136,7 +134,7 @@ def _measure(
 
 @dataclass(frozen=True, slots=True)
 class _BadRows:
-    """How many rows could not be read, and the first of them in words."""
+    """Return the number of unreadable rows, with the first fault."""
 
     count: int
     first: list[str]
@@ -144,16 +142,17 @@ class _BadRows:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A source measured: what `--json` prints, its statistics among the other keys.
+    """A measured source, as `--json` prints it; its statistics are among the other keys.
 
     Attributes:
         source: Its path or name.
         format: The format it was read in.
-        left_out: What was read and is not measured, by kind.
-        distance: How far it is from the corpus beside it, if there is one.
-        interacting: How people interact, if that was measured.
-        differences_told_by: Who told the behaviours of both, a judge's model or rules.
-        friction_differences: By how much more of its turns have each behaviour than of that corpus.
+        left_out: Counts of what was read but not measured, by kind.
+        distance: Distance from the reference corpus, if there is one.
+        interacting: Interaction measures, if requested.
+        differences_told_by: What labelled the behaviours of both: a judge's model or rules.
+        friction_differences: Difference from the reference corpus in the share of turns with each
+        behaviour.
     """
 
     source: str
@@ -242,7 +241,7 @@ def _not_measured(name: str, found: Statistics) -> list[str]:
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
-    """Ours above, the published numbers of tables II, III and V below."""
+    """Return tables II, III and V: your data above, the published numbers below."""
     from rich.table import Table
 
     from convogen.published import published
@@ -270,8 +269,8 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
         cells = (f"{sizes[name]['n_conversations']}", *map(published_text, printed))
         table.add_row(f"{name}, published", *cells, style="dim")
     table.caption = (
-        "nW words and nT turns per conversation, nW/T words per turn; MTLD: mean and standard "
-        f"deviation over conversations. {_LABELS[render]}"
+        f"nW: words per conversation; nT: turns per conversation; nW/T: words per turn; MTLD: "
+        f"mean and standard deviation over conversations. {_LABELS[render]}"
     )
     return table
 
@@ -279,7 +278,7 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
 def more_tables(
     ours: dict[str, Statistics], human: dict[str, Statistics], columns: int = 4
 ) -> Iterator[Table]:
-    """Diversity and group chat, some data sets at a time, so that a terminal can hold them."""
+    """Yield diversity and group-chat tables, a few data sets at a time to fit the terminal."""
     named = list((ours | human).items())
     for start in range(0, len(named), columns):
         yield _more_table(dict(named[start : start + columns]), human)
@@ -324,7 +323,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
 
 def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of what was asked again, tidied and taken with a fault, unless nothing was."""
+    """Yield a table of replies that were requested again, tidied or accepted with a fault, if
+    any."""
     from rich.table import Table
 
     from convogen.metrics.labels import TURN_CHECKS
@@ -344,7 +344,7 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 
 
 def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of what installed metrics say, unless there are none."""
+    """Yield a table of the values of installed metrics, if any."""
     from rich.table import Table
 
     from convogen.reports.cells import number_text
@@ -363,7 +363,7 @@ def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 
 
 def print_metric_faults(measured: Iterable[Statistics]) -> None:
-    """Print a line to stderr for each metric that broke."""
+    """Print a line to stderr for each metric that failed."""
     faults = (one.fault for found in measured for one in found.metrics.values())
     for line in dict.fromkeys(fault for fault in faults if fault):
         say(line, err=True)
@@ -389,7 +389,7 @@ def published_text(cell: Cell) -> str:
 
 
 def short_name(name: str | None, others: Iterable[str]) -> str:
-    """The last part of a path, where it tells the sources apart."""
+    """Return the last part of a path if it distinguishes the sources."""
     from pathlib import Path
 
     last = Path(name or "").name or f"{name}"

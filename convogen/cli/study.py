@@ -19,7 +19,7 @@ SUBCOMMANDS = {
     "results": "Analyse people's answers, next to the paper's tables 3 and 10.",
     "tables": "Print tables for runs over seeds, next to the paper's tables 1, 2, 4, 7 and 9.",
 }
-"""Name -> the line that `--help` prints; `convogen.cli.study_<name>.command` is the command."""
+"""Subcommand -> line in `--help`; `convogen.cli.study_<name>.command` is the command."""
 
 
 class StudyGroup(NearestGroup):
@@ -38,10 +38,12 @@ class StudyGroup(NearestGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it; raises `click.UsageError`, for folders in one line of its own."""
+        """Resolve a command as click does; raises `click.UsageError` with a hint if it is given
+        folders."""
         if args[0] not in SUBCOMMANDS and Path(args[0]).exists():
             ctx.fail(
-                f"{args[0]!r:.200} is no command; `convogen study tables RUN...` prints the tables "
+                f"{args[0]!r:.200} is not a command; `convogen study tables RUN...` prints the "
+                f"tables "
                 "of runs, `convogen study results ANSWERS...` those of people's answers"
             )
         return super().resolve_command(ctx, args)

@@ -1,4 +1,4 @@
-"""`convogen study export`: what participants answered, as files."""
+"""`convogen study export`: exports participants' answers to files."""
 
 from __future__ import annotations
 

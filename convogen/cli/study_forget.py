@@ -1,4 +1,4 @@
-"""`convogen study forget`: what a participant answered, deleted on request."""
+"""`convogen study forget`: deletes a participant's answers on request."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def command(folder: Path, code: str) -> None:
     """
     from convogen.study.withdrawing import forget
 
-    say(f"{forget(folder, code)}: everything is deleted, and the code opens nothing")
+    say(f"{forget(folder, code)}: everything is deleted, and the code no longer works")

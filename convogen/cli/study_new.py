@@ -1,4 +1,4 @@
-"""`convogen study new`: the folder of a study with people."""
+"""`convogen study new`: creates the folder of a study with people."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["command"]
     "--kind",
     type=click.Choice(["collect", "pairs", "ratings"]),
     required=True,
-    help="collect: people chat with a chatbot; pairs: they tell simulated dialogues from natural "
-    "ones; ratings: they rate single dialogues.",
+    help="collect: people chat with a chatbot; pairs: they distinguish simulated dialogues from "
+    "natural ones; ratings: they rate single dialogues.",
 )
 @click.option(
     "--participants", type=WholeNumber(1, 10_000), help="Number of participants [default: 20]."
@@ -95,7 +95,7 @@ def command(folder: Path, kind: str, **options: Any) -> None:
     for participant, code in made.codes.items():
         say(f"{participant}  {code}")
     say()
-    say(f"{made.summary}. The codes above are in {made.codes_file} too.")
+    say(f"{made.summary}. The codes above are also in {made.codes_file}.")
     say(f"Edit {folder / 'study.yaml'}, then: convogen study serve {name}")
 
 
@@ -123,9 +123,9 @@ def _refuse_unused(kind: str, options: dict[str, Any]) -> None:
     for name, only in _ONLY.items():
         if options[name] and kind != only:
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            raise click.UsageError(f"{option}: is of --kind {only}, not of {kind}")
+            raise click.UsageError(f"{option}: applies to --kind {only}, not to {kind}")
     if kind == "collect" and (options["each"] or options["attention_checks"]):
-        raise click.UsageError("--each, --attention-checks: are of --kind pairs or ratings")
+        raise click.UsageError("--each and --attention-checks apply to --kind pairs or ratings")
     if kind == "pairs" and not (options["natural"] and options["simulated"]):
         raise click.UsageError("--kind pairs needs --natural DATA and --simulated DATA")
     if kind == "ratings" and not options["dialogues"]:

@@ -1,4 +1,4 @@
-"""`convogen study results`: what people's answers show, beside the published numbers."""
+"""`convogen study results`: analyses people's answers, next to the published numbers."""
 
 from __future__ import annotations
 

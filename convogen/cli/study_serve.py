@@ -1,4 +1,4 @@
-"""`convogen study serve`: a study shown to its participants."""
+"""`convogen study serve`: serves a study to its participants."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def command(folder: Path, host: str, port: int, https: bool, open_browser: bool)
     web_modules()
     from convogen.web.study.app import study_app
 
-    design = load_design(folder)  # before a lock is left in it
+    design = load_design(folder)  # before a lock is created in it
     if isinstance(design, CollectDesign):
         asyncio.run(check_model(design.model))
     listener = bind(host, port)

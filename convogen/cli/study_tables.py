@@ -1,4 +1,4 @@
-"""`convogen study tables`: the tables of LLM Roleplay for runs, beside the published ones."""
+"""`convogen study tables`: LLM Roleplay's tables for runs, next to the published ones."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LENGTHS = (
-    "Our lengths are those of the dialogues that were kept; tokens are as the endpoint counts "
-    "them, those of a prompt over the whole output around it. The paper names no tokenizer."
+    "convogen's lengths are those of the dialogues kept; tokens are counted by the endpoint, "
+    "those of a prompt over the whole output around it. The paper names no tokenizer."
 )
-"""How our lengths are measured, for every table that has published ones beside them."""
+"""How lengths are measured, for every table with published lengths."""
 
 
 @click.command("tables")
@@ -43,7 +43,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
     """Print LLM Roleplay's tables for RUNS: lengths, failures and lexical diversity over seeds.
 
     Runs that differ only in their seeds form one condition; means and standard deviations are over
-    its runs. The tables show the published numbers next to yours. Below them is listed which
+    its runs. The tables show the published numbers next to yours. A list below them shows which
     published numbers can be recomputed from others, and how well they agree.
     """
     from convogen.papers.roleplay.published_checks import checks
@@ -74,7 +74,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
 
 
 class _MeasureReport(TypedDict):
-    """A `Measure` as JSON."""
+    """Return a `Measure` as JSON."""
 
     mean: float | None
     std: float | None
@@ -82,7 +82,7 @@ class _MeasureReport(TypedDict):
 
 
 class _ConditionReport(TypedDict):
-    """A condition as JSON; lists have an entry per run.
+    """Return a condition as JSON; lists have one entry per run.
 
     Lengths are in turns and tokens, rates and shares 0 to 1; the mappings are by measure.
     """
@@ -103,7 +103,7 @@ class _ConditionReport(TypedDict):
 
 
 class _OverallReport(TypedDict):
-    """Conditions, by index, that differ in their inquirers, as JSON."""
+    """Return conditions that differ in their inquirers, by index, as JSON."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -163,7 +163,7 @@ def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
 
 
 def _seed(one: Played) -> str:
-    """Return a run's seed and how many dialogues were begun with it."""
+    """Return a run's seed and the number of dialogues begun with it."""
     whole = "" if one.run.manifest.get("complete") is True else " (incomplete)"
     return f"{one.seed}: {one.counts['dialogues']}{whole}"
 
@@ -185,9 +185,9 @@ def _rates(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["1"].rows
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
-        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
-        "Thanks without end, broken off, not saved: percent of the dialogues begun. What the paper "
-        f"does not print, rules of ours count.\n{_LENGTHS}",
+        "In parentheses: deviation within a seed (lengths) or over seeds (failures).\n"
+        f"Endless thanks, broken off, not saved: percent of the dialogues begun. convogen's own "
+        f"rules count what the paper does not print.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label in LENGTHS.items():
@@ -208,8 +208,9 @@ def _counts(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["7"].rows
     table = _table(
         "Table 7: lengths, and failures with the number of outputs",
-        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
-        "Ours are means over seeds, of as many dialogues as each has; the paper's over three. "
+        "In parentheses: deviation within a seed (lengths) or over seeds (failures).\n"
+        "convogen's are means over seeds, whatever the number of dialogues of each; the paper's "
+        "over three. "
         f"{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
@@ -235,9 +236,9 @@ def _places(found: Sequence[Condition]) -> Table:
     columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
     table = _table(
         "Failures in percent of turns and of dialogues",
-        "Those in which a failure occurs at least once; in parentheses: deviation over seeds. A "
-        "turn is a prompt and its response; of a failed task only the last is known. The paper "
-        "counts outputs only (table 1).",
+        "Turns and dialogues in which a failure occurs at least once; in parentheses: deviation "
+        "over seeds. A turn is a prompt and its response; only the last is known of a failed "
+        "task. The paper counts outputs only (table 1).",
         ["", *columns],
     )
     for name, (label, _) in RATES.items():
@@ -262,9 +263,10 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
         return None
     table = _table(
         "Table 2, tested: how describing a persona changes the user's text",
-        "Compared with the condition that tells nothing, paired by person and goal: mean "
-        "difference, share of the pairs raised, p of Wilcoxon's signed-rank test (Holm). A "
-        "type-token ratio falls with length: see MTLD and the words. The paper gives no test.",
+        "Compared with the condition without a persona, paired by person and goal: mean "
+        "difference, share of pairs with an increase, p of Wilcoxon's signed-rank test (Holm). A "
+        "type-token ratio falls with length: see MTLD and the number of words. The paper gives "
+        "no test.",
         ["Told", "measure", "pairs", "difference", "raised", "p"],
     )
     for one in compared:
@@ -284,10 +286,10 @@ def _diversity(found: Sequence[Condition]) -> Table:
     from convogen.published import published
 
     table = _table(
-        "Table 2: the user's language by what is told of a persona",
-        "Ours: over the prompts of a dialogue; mean over dialogues, deviation over seeds. The "
-        "paper does not say over which text it computes its own, gives variances, and has Mixtral "
-        "as the inquirer.",
+        "Table 2: the user's language by how the persona is described",
+        "convogen's: over the prompts of a dialogue; mean over dialogues, deviation over seeds. "
+        "The paper does not say which text it measures, gives variances, and uses Mixtral as the "
+        "inquirer.",
         ["Told", *DIVERSITY.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -304,9 +306,9 @@ def _lengths(found: Sequence[Condition]) -> Table:
     from convogen.published import published
 
     table = _table(
-        "Table 4: beside other data sets",
-        "In parentheses: deviation within a seed; over inquirers and in the paper's own row, that "
-        "of the inquirers' means (for its responses, the mean of the inquirers' deviations).\n"
+        "Table 4: next to other data sets",
+        "In parentheses: deviation within a seed; over inquirers, and in the paper's own row, "
+        "the deviation of the inquirers' means (for responses, the mean of their deviations).\n"
         f"{_LENGTHS}",
         ["", *LENGTHS.values()],
     )
@@ -327,9 +329,10 @@ def _data_sets(found: Sequence[Condition]) -> Table:
 
     columns = ("type", "dialogues", "style", "topics", "persona")
     table = _table(
-        "Table 9: beside more data sets",
-        "The published rows are as printed, but for the type, which is that of table 4: which rows "
-        "the three groups of table 9 span is not known. Ours: all dialogues of all seeds. "
+        "Table 9: next to more data sets",
+        "The published rows are as printed, except for the type, which is taken from table 4, "
+        "since it is unclear which rows the three groups of table 9 span. convogen's: all "
+        "dialogues of all seeds. "
         f"{_LENGTHS}",
         ["", "type", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[2:]],
     )
@@ -355,9 +358,9 @@ def _figure(found: Sequence[Condition]) -> Table:
     mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
     table = _table(
         "Figure 8: each measure divided by the largest of its group",
-        "The groups are our conditions and the inquirers of table 1. Smaller is better, except for "
-        "turns. --chart FILE draws it. Dividing by the largest is ours: the paper does not say how "
-        "it normalizes.",
+        "The groups are convogen's conditions and the inquirers of table 1. Smaller is better, "
+        "except for turns. --chart FILE draws it. Dividing by the largest is convogen's choice: "
+        "the paper does not say how it normalizes.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
     )
     for name, label in MEASURES.items():

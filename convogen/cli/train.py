@@ -1,4 +1,4 @@
-"""`convogen train`: fine-tune a model to speak as people do, to chatbots or among themselves."""
+"""`convogen train`: fine-tunes a model to talk as people do, with chatbots or with each other."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ __all__ = ["command"]
 @click.option(
     "--max-words",
     type=WholeNumber(min=1),
-    help="With --learn agents: guideline on the words of a short reply, as in a run.",
+    help="With --learn agents: guideline for the number of words of a short reply, as in a run.",
 )
 @click.option(
     "--from",
     "start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of an earlier training, to continue training its adapter.",
+    help="Folder of an earlier training run, to continue training its adapter.",
 )
 @click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
 @click.option(
@@ -150,7 +150,7 @@ def command(
     if plan.scenes and (models or base_urls or prices or no_summaries or limits != NO_LIMITS):
         raise click.UsageError(
             "--model, --base-url, --price, --budget-usd, --budget-tokens and --no-summaries "
-            "are for --learn inquirer"
+            "require --learn inquirer"
         )
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
     folder = out or Path("runs") / f"train-{stem}"[:80]
@@ -186,7 +186,7 @@ def _plan(
     max_words: int | None,
     **overrides: int | None,
 ) -> TrainingPlan:
-    """The plan of the command line; `overrides` are the settings with an option of their own."""
+    """Return the plan given on the command line; `overrides` are settings with their own option."""
     from convogen.cli.run import read_settings
     from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings
@@ -195,7 +195,7 @@ def _plan(
     form = SceneForm(agent_prompt, max_words, encounter_prompt)
     if learn == "inquirer" and form != SceneForm():
         raise click.UsageError(
-            "--agent-prompt, --encounter-prompt and --max-words are for --learn agents"
+            "--agent-prompt, --encounter-prompt and --max-words require --learn agents"
         )
     own = {key: value for key, value in overrides.items() if value is not None}
     return TrainingPlan(
@@ -213,7 +213,7 @@ def _plan(
 
 
 def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limits) -> TrainingPlan:
-    """The plan with the tasks of the dialogues that bring none, asked for where they are not."""
+    """Return the plan with task summaries; missing ones are generated."""
     from convogen.downstream.task_summaries import write_tasks
     from convogen.models.progress import RunProgress
     from convogen.training.tuning import without_task
@@ -221,8 +221,8 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
     if not (seeds := without_task(plan)):
         return plan
     say(
-        f"{len(seeds):,} dialogues bring no task_summary: {spec.identity} writes what the person "
-        "wants (--model NAME for another model, --no-summaries to learn without)",
+        f"{len(seeds):,} dialogues have no task_summary: {spec.identity} writes what the person "
+        f"wants (--model NAME for another model, --no-summaries to train without)",
         err=True,
     )
     tally = RunProgress()
@@ -237,7 +237,7 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
 
 @contextmanager
 def _shown() -> Generator[Progress]:
-    """A bar for each stage; where there is no terminal, its name."""
+    """Show a bar for each stage; without a terminal, print its name."""
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
@@ -267,7 +267,7 @@ def _print(manifest: TrainingManifest, folder: Path) -> None:
         if untold := part.get("without_task"):
             say(f"{name}: {untold:,} dialogues without a task")
     if data["shared_left_out"]:
-        say(f"not trained on, since held out too: {data['shared_left_out']:,} dialogues")
+        say(f"not trained on, since also held out: {data['shared_left_out']:,} dialogues")
     before, after = found["before"]["value"], found["after"]["value"]
     say(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
     for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):

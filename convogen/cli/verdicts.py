@@ -1,4 +1,4 @@
-"""`convogen verdicts`: what judges said, counted; pass rates as a table and as a chart."""
+"""`convogen verdicts`: pass rates from judges' verdicts, as a table and a chart."""
 
 from __future__ import annotations
 
@@ -100,11 +100,11 @@ def command(
 def verdict_table(
     protocol: Protocol, rows: Sequence[tuple[str, Verdicts, PositionBias | None]]
 ) -> Table:
-    """Return a table of rates and counts, and of what the place of a dialogue decides.
+    """Return a table of rates and counts, with the effect of a dialogue's position.
 
     Args:
-        protocol: Whose verdicts they are.
-        rows: Each a name, its verdicts and, if the order was drawn, the bias of place.
+        protocol: Protocol of the verdicts.
+        rows: Name and verdicts, with the position bias if the order was random.
     """
     from rich.table import Table
 
@@ -133,7 +133,7 @@ def verdict_table(
 
 
 def _alarms(row: Verdicts | Rate) -> str:
-    """Return how many dialogues are accused for their real first utterance, and their share."""
+    """Return how many dialogues are rejected for their real first utterance, and their share."""
     if row.false_alarms is None:
         return ""
     return f"{row.false_alarms} ({row.false_alarm_rate:.1f}%)"
@@ -142,16 +142,16 @@ def _alarms(row: Verdicts | Rate) -> str:
 def _bias_text(name: str, bias: PositionBias) -> str:
     first, gap = bias.first, bias.gap
     if first.value is None or gap is None:
-        return f"{name}: no place was named"
+        return f"{name}: no position was given"
     ends = f"{first.low:.0%} to {first.high:.0%}"
     return (
-        f"{name}: names the one shown first {first.value:.0%} of the time ({ends}), "
-        f"shown first {gap.value:+.2f} points"
+        f"{name}: chooses the dialogue shown first {first.value:.0%} of the time ({ends}), "
+        f"advantage of being shown first {gap.value:+.2f} points"
     )
 
 
 class _Line(NamedTuple):
-    """A line of a table: its labels, our number, what it is a line of, false alarms as text."""
+    """A row of a table: its labels, the number, its kind, and false alarms as text."""
 
     labels: tuple[str | int | None, ...]
     number: str
@@ -179,7 +179,7 @@ def _print_compared(compared: Compared) -> None:
             ],
         ),
         (
-            "Gain by fine-tuning, points",
+            "Gain from fine-tuning, points",
             ("model", "data", "utterances", "n", "gain"),
             [
                 _Line((row.model, row.data, row.utterances), f"{row.gain:+.2f}", row)
@@ -192,7 +192,7 @@ def _print_compared(compared: Compared) -> None:
 
 
 def _compared_table(title: str, columns: Sequence[str], lines: Sequence[_Line]) -> Table:
-    """Ours beside the published numbers, those marked that are not of the same measure."""
+    """Return your numbers next to the published ones, marked if the measure differs."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", pad_edge=False)
@@ -213,7 +213,7 @@ def _compared_table(title: str, columns: Sequence[str], lines: Sequence[_Line]) 
 
 
 def _published(row: Rate | LengthChange | TuningGain) -> str:
-    """Return a published number, with a mark for each difference in how the judge was asked."""
+    """Return a published number, with a mark for each difference in prompting."""
     if row.published is None:
         return ""
     marks = _UNKNOWN if row.differs is None else "".join(_MARKS[name] for name in row.differs)
@@ -226,6 +226,6 @@ def _differences(rows: Sequence[Rate | LengthChange | TuningGain]) -> list[str]:
 
     beside = [row.differs for row in rows if row.published is not None]
     found = [name for name in DIFFERENCES if any(name in differs for differs in beside if differs)]
-    unknown = ["how the judge of this file was asked is not known"] if None in beside else []
+    unknown = ["it is not known how the judge of this file was prompted"] if None in beside else []
     notes = [f"{_MARKS[name]}: {DIFFERENCES[name]}" for name in found]
     return [*notes, *(f"{_UNKNOWN}: {note}" for note in unknown)]

@@ -1,4 +1,4 @@
-"""`convogen view`: run folders in the browser, or on one page to send."""
+"""`convogen view`: shows run folders in the browser, or exports them to one page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from convogen.errors import UserError
 __all__ = ["command"]
 
 PORT = 8765
-"""The same each time, so that the address of a conversation can be kept."""
+"""The default port, fixed so that addresses of conversations can be bookmarked."""
 
 
 @click.command("view")
@@ -28,7 +28,7 @@ PORT = 8765
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help=f"The port, 0 for a free one [default: {PORT}, or a free one if it is taken].",
+    help=f"Port; 0 for a free one [default: {PORT}, or a free one if it is taken].",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(
@@ -73,11 +73,11 @@ def command(
 
     web_modules()
     if page is not None and (host or port is not None or no_browser):
-        raise click.UsageError("--host, --port and --no-browser serve pages; --export does not")
+        raise click.UsageError("--host, --port and --no-browser do not apply to --export")
     if page is not None and str(page) == "-":
-        raise click.UsageError("--export -: a page is not printed; name a file")
+        raise click.UsageError("--export -: a page cannot be printed; name a file")
     if page is None and (search or names or n):
-        raise click.UsageError("--search, --conversation and --n choose for --export FILE.html")
+        raise click.UsageError("--search, --conversation and --n require --export FILE.html")
     try:
         if page is not None:
             _export(folders, page, search or "", names, n)

@@ -1,8 +1,8 @@
 """Protection of CSV cells against being evaluated as spreadsheet formulas, and its reversal.
 
 A text that begins with `=`, `+`, `-`, `@` (or their full-width forms), a tab or a line break is
-written with an apostrophe before it (OWASP, CSV injection); so is one that begins with apostrophes
-before such a character, so that every text has one spelling and comes back as it was.
+written with an apostrophe before it (OWASP, CSV injection). So is a text that begins with
+apostrophes before such a character, so that the encoding is reversible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Readers of conversations in one row: our runs, and lists of messages under any key."""
+"""Readers of conversations in one row: convogen's runs, and lists of messages under any key."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class OwnRecords(Reader):
     about: ClassVar[str] = "a run folder, or its conversations.jsonl"
 
     def fits(self, value: Any) -> bool:
-        """Return whether a record is ours, judged by fields that only ours have."""
+        """Return whether a record was written by convogen, judged by fields that only its records
+        have."""
         if not has(value, id=str, turns=list) or not set(value) <= set(Conversation.model_fields):
             return False
         ours = isinstance(value.get("method"), str) or type(value.get("task")) is int
@@ -123,7 +124,7 @@ class MessageLists(Reader):
         key = next((plain[name] for name in self.columns if name in plain), None)
         if key is None:
             keys = ", ".join(map(repr, row)) or "none"
-            raise RowError(f"{self.columns[0]!r} is NoneType, a list is expected; keys: {keys}")
+            raise RowError(f"{self.columns[0]!r} is empty, a list is expected; keys: {keys}")
         return key
 
 

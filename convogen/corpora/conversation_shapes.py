@@ -1,8 +1,8 @@
 """The shapes of conversations: the number of turns, and the words and speaker of each.
 
-Each drawn shape is that of one whole conversation of the corpus, so that correlations are kept
-(long openings with short replies, many turns with few words). If features are asked for, a shape
-also says which turns are marked by each of them: end with a question, begin in lower case.
+Each drawn shape is that of a whole conversation of the corpus, so that correlations are kept (long
+openings with short replies, many turns with few words). If features are requested, a shape also
+records which of them mark each turn: ends with a question, begins in lower case.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from convogen.text.identify import language_of
 __all__ = ["Shape", "Shapes"]
 
 MARKS = 32
-"""Features that a turn's marks can tell apart."""
+"""Maximum number of features that a turn's marks can distinguish."""
 
 MOST = 65_535
-"""Words of a turn, and speakers of a conversation, are counted up to this."""
+"""Upper limit of the counts of words per turn and speakers per conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Shape:
     """A conversation without its text: for each turn its words (1 or more), its speaker and marks.
 
     Words are those of the conversation's language, estimated if there is no rule for it. Speakers
-    are numbered from 0 in the order in which they first speak. The marks of a turn are those of the
-    features asked for that are above 0 in it; there are none if none was asked for.
+    are numbered from 0 in the order in which they first speak. The marks of a turn are the
+    requested features that are above 0 in it.
     """
 
     turn_words: tuple[int, ...]
@@ -41,16 +41,16 @@ class Shape:
 
     @property
     def n_speakers(self) -> int:
-        """How many different people speak."""
+        """The number of different speakers."""
         return len(set(self.speakers))
 
 
 class Shapes:
-    """The shapes of a corpus, to draw from; they take four bytes per turn, with marks eight.
+    """The shapes of a corpus, to draw from; they take four bytes per turn, or eight with marks.
 
-    `hash` identifies them all and their order. `features` are those that turns are marked by, up to
-    `MARKS` of them. `languages` are the primary subtags of the corpus' languages, None for those
-    that are not known.
+    `hash` identifies them all and their order. `features` are those that mark turns, up to `MARKS`
+    of them. `languages` are the primary subtags of the corpus' languages, None for those that are
+    not known.
     """
 
     languages: frozenset[str | None] = frozenset()
@@ -77,7 +77,7 @@ class Shapes:
     def from_corpus(
         cls, conversations: Iterable[Conversation], features: Sequence[str] = ()
     ) -> Shapes:
-        """Return the shapes of all conversations that have a turn, in their order."""
+        """Return the shapes of all conversations that have turns, in order."""
         languages = set[str | None]()
 
         def read() -> Iterator[Shape]:
@@ -107,7 +107,7 @@ class Shapes:
         return frozenset(name for bit, name in enumerate(self._features) if bits >> bit & 1)
 
     def draw(self, rng: random.Random) -> Shape:
-        """Return one of them, uniformly at random; raises `IndexError` if there is none."""
+        """Return a shape, uniformly at random; raises `IndexError` if there is none."""
         return self[rng.randrange(len(self))] if len(self) else self[0]
 
 
@@ -124,7 +124,7 @@ def _shape(conversation: Conversation, features: Sequence[str], language: str | 
 
 
 def _marks(conversation: Conversation, features: Sequence[str]) -> tuple[frozenset[str], ...]:
-    """Return the features that each turn has any of."""
+    """Return the features that mark each turn."""
     from convogen.realism.features import features_named, turn_marks
 
     return turn_marks(conversation, features_named(features))

@@ -1,4 +1,4 @@
-"""A corpus: a source opened in a format, read as batches of rows that any process can convert."""
+"""A corpus: a source opened in a format, read in batches of rows that any process can convert."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ITEM_BYTES = 200
 class Batch:
     """Groups of unconverted rows, each with one or more conversations; picklable and small.
 
-    `reader` converts them, `start` is the number of groups before these.
+    `reader` converts them; `start` is the number of groups before this batch.
     """
 
     source: str
@@ -131,8 +131,8 @@ class Corpus:
         """Add the findings of a batch; raises `SourceError` for a bad row of a strict corpus."""
         if findings.bad and self.strict:
             raise SourceError(
-                f"{findings.bad[0]}; every row must be of the format '{self.format.name}': mend the"
-                " row, or read without strict to leave bad rows out"
+                f"{findings.bad[0]}; every row must be of the format '{self.format.name}': fix "
+                f"the row, or read without strict to leave bad rows out"
             )
         self.reading.add(findings)
 
@@ -158,10 +158,10 @@ class Corpus:
     def _nothing(self) -> str:
         bad = self.bad_rows
         if not bad.count:
-            return f"{self.source}: there is no conversation in it"
+            return f"{self.source}: contains no conversations"
         return (
-            f"{self.source}: there is no conversation in it: {bad.count} rows were read as "
-            f"'{self.format.name}' and none is one; line {bad.first[0].line}: "
+            f"{self.source}: contains no conversations: none of {bad.count} rows is of format "
+            f"'{self.format.name}'; line {bad.first[0].line}: "
             f"{bad.first[0].message}"
         )
 
@@ -203,7 +203,7 @@ def open_corpus(source: str | Path, format: str | None = None, *, strict: bool =
         if registry.known("readers", format):
             registry.load("readers", format)  # raises the error of a broken plugin
         names = ", ".join(reader.name for reader in readers())
-        raise SourceError(f"format '{format}' is unknown; known are {names}")
+        raise SourceError(f"unknown format '{format}'; known formats: {names}")
     strict = strict or _checked(str(source))
     opened = open_source(str(source))
     heads, fault = _heads(opened)
@@ -224,7 +224,7 @@ def _heads(opened: Source) -> tuple[list[Row], str | None]:
             heads.append(Row(row.line, decode(row.value), row.part))
         except RowError as error:
             fault = f"line {row.line}: {error}" if number == 1 else fault
-    return heads, fault if number else "no rows in it"
+    return heads, fault if number else "no rows"
 
 
 def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | None) -> str:
@@ -246,11 +246,12 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
     where = f"line {heads[0].line}"
     other = reader_for(heads) if name is not None else None
     if other is not None:
-        return f"{opened.name}: {where} is not of format '{name}' but '{other.name}'; {holds}"
+        return f"{opened.name}: {where} is of format '{other.name}', not '{name}'; {holds}"
     wanted = f"format '{name}'" if name is not None else "any known format"
     return (
-        f"{opened.name}: none of the first rows is of {wanted}: in {where} {holds}{notes}; name the"
-        ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or a row a turn as in '
+        f"{opened.name}: the first rows are not of {wanted}: in {where}, {holds}{notes}; name the"
+        ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or use one row per turn, '
+        "as in "
         "conversation_id,turn,speaker,text"
     )
 

@@ -13,7 +13,7 @@ __all__ = ["BadRow", "BadRows", "Findings", "Reading"]
 
 _SHOWN = 100
 _MAX_IDS = 1_000_000
-"""The most ids among which duplicates are sought; each takes 8 bytes."""
+"""Maximum number of ids checked for duplicates; each takes 8 bytes."""
 
 _MANY_TURNS = 6
 _SOME_SPEAKERS = 4
@@ -155,12 +155,12 @@ class Reading(_Seen):
             lines.append(f"{self.bad_rows.count} bad rows left out{much}")
         if self.left_out:
             counts = ", ".join(f"{count:,} {kind}" for kind, count in self.left_out.most_common())
-            lines.append(f"messages that are no speech left out: {counts}")
+            lines.append(f"non-speech messages left out: {counts}")
         if self.silent:
-            lines.append(f"{self.silent:,} turns in which nothing is said")
+            lines.append(f"{self.silent:,} empty turns")
         lines += self._implausible()
         if self.doubles:
-            lines.append(f"{self.doubles:,} conversations have an id that is there already")
+            lines.append(f"{self.doubles:,} conversations repeat an earlier id")
         if self.turns >= _MANY_TURNS and self.one_word == self.turns:
             lines.append("every turn is a single word: is the format right?")
         if self.sentence is not None:
@@ -180,14 +180,14 @@ class Reading(_Seen):
         lines: list[str] = []
         if (strangers := max(self.strangers, self.each_once if self._all_strangers else 0)) > 0:
             lines.append(
-                f"{strangers:,} conversations have another speaker in every turn: do all rows "
-                "belong together?"
+                f"{strangers:,} conversations have a new speaker in every turn: do all rows "
+                f"belong to one conversation?"
             )
         if 2 * self.one_speaker > self.conversations:
             lines.append(
                 f"{self.one_speaker:,} of {self.conversations:,} conversations have only one "
-                f"speaker, {self.one_turn:,} only one turn: is the format right, and do rows that "
-                "belong together say so?"
+                f"speaker, {self.one_turn:,} only one turn: is the format right, and do the rows "
+                f"of a conversation share an id?"
             )
         return lines
 

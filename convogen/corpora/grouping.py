@@ -67,8 +67,8 @@ def _bounded(group: list[Row]) -> list[Row]:
     if len(group) <= _MAX_GROUP:
         return group
     message = (
-        f"more than {_MAX_GROUP:,} rows in one conversation; if they are several, a column such as "
-        "conversation_id has to say so"
+        f"more than {_MAX_GROUP:,} rows in one conversation; if there are several, add a column "
+        f"such as conversation_id to separate them"
     )
     return [Row(group[0].line, Broken(message), group[0].part)]
 

@@ -32,8 +32,8 @@ def hub_rows(source: str, *, streaming: bool = True) -> Iterator[Row]:
     folder = Path(match["name"])
     if not (folder.is_absolute() or folder.is_dir() or _REPOSITORY.fullmatch(match["name"])):
         raise SourceError(
-            f"{source}: {match['name']!r:.200} is no name of a data set; it is written OWNER/NAME, "
-            "in letters, digits and -_."
+            f"{source}: {match['name']!r:.200} is not a data set name; it must be OWNER/NAME, in "
+            f"letters, digits and -_."
         )
     datasets: Any = import_module("datasets")
     number = 0

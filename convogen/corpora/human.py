@@ -148,7 +148,7 @@ def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
             continue
         said = match[2].split("\t")[:2]
         if len(said) < 2:
-            raise RowError("no tab between what was said and the reply", line)
+            raise RowError("no tab between the utterance and the reply", line)
         texts.extend(said)
     context = {"personas": personas} if personas else {}
     turns = [turn for turn in alternating(texts) if turn.text not in ("__SILENCE__", "")]

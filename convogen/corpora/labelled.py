@@ -195,12 +195,13 @@ def open_labelled(
         if kind not in chosen:
             if kind in columns and kinds and kind not in kinds:
                 raise SourceError(
-                    f"--field {kind}={columns[kind]}: no {kind} is asked for; --label {kind} does"
+                    f"--field {kind}={columns[kind]}: {kind} is not requested; request it with "
+                    f"--label {kind}"
                 )
             there = ", ".join(dict.fromkeys(key for dialogue in read for key in dialogue.context))
             raise SourceError(
                 f"{source}: no {kind} in {columns.get(kind, 'it')!s:.60} that can be used; its "
-                f"labels are: {there or 'none'}; say which holds it with --field {kind}=COLUMN"
+                f"labels are: {there or 'none'}; name its column with --field {kind}=COLUMN"
             )
     dialogues = [
         dialogue

@@ -26,7 +26,7 @@ class Nested(Reader):
 
     name: ClassVar[str] = "nested"
     about: ClassVar[str] = (
-        "several conversations a row, such as the scenes of an episode (EmoryNLP)"
+        "several conversations per row, such as the scenes of an episode (EmoryNLP)"
     )
 
     def fits(self, value: Any) -> bool:
@@ -51,7 +51,7 @@ class Nested(Reader):
             reader = self if self._fits(item, _DEPTH) else recognise([item])
             try:
                 if reader is None:
-                    raise RowError(f"element {number} is of no known format")
+                    raise RowError(f"element {number} is not of a known format")
                 ones = reader.convert([Row(rows[0].line, item)], f"{fallback}-{number}")
             except RowError as error:
                 fault = fault or error

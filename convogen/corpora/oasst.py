@@ -31,7 +31,7 @@ class ArenaVotes(Reader):
     """Rows of two conversations and a vote."""
 
     name: ClassVar[str] = "arena"
-    about: ClassVar[str] = "Chatbot Arena: two conversations and a vote a row"
+    about: ClassVar[str] = "Chatbot Arena: two conversations and a vote per row"
     licence: ClassVar[str | None] = (
         "CC-BY-4.0 (what persons wrote), CC-BY-NC-4.0 (what chatbots wrote)"
     )

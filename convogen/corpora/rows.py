@@ -64,7 +64,7 @@ def _control(error: ValueError) -> str:
     """Describe the character that JSON requires to be escaped."""
     if not isinstance(error, json.JSONDecodeError) or "control character" not in error.msg:
         return ""
-    return f": U+{ord(error.doc[error.pos]):04X}, which has to be escaped"
+    return f": U+{ord(error.doc[error.pos]):04X}, which must be escaped"
 
 
 def checked_text(value: Any, *, escapes: bool) -> Any:

@@ -20,7 +20,7 @@ class Scripts(Reader):
     r"""A script `Speaker: text\n…` in a column."""
 
     name: ClassVar[str] = "scripts"
-    about: ClassVar[str] = "a script, 'Speaker: text' a line, in a column"
+    about: ClassVar[str] = "a script in a column, one 'Speaker: text' per line"
     columns: ClassVar[tuple[str, ...]] = (
         "conversation", "dialog", "transcript", "chat", "messages", "turns", "utterances", "script",
         "text", "content",
@@ -43,7 +43,7 @@ class Scripts(Reader):
         row = as_dict(rows[0].value, "the row")
         key = self.column(row)
         if key is None:
-            raise RowError(f"no script; the keys are {', '.join(map(repr, row))}")
+            raise RowError(f"no script in it; the keys are {', '.join(map(repr, row))}")
         name, id_key = name_of(row, fallback)
         turns = script_turns(text_of(row.get(key), f"{key!r}"))
         return [conversation(name, turns, labels(row, (key, id_key)))]

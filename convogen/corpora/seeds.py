@@ -41,18 +41,18 @@ INQUIRER, RESPONDER = "user", "assistant"
 RULES = {
     "unreadable": "a row that is not of the source's format",
     "not_english": "the source says it is in another language",
-    "other_language": "it is in another language than the one asked for",
-    "not_two_parties": "anything but a person and a chatbot who take turns, the person first",
-    "too_short": "fewer utterances than are asked for",
+    "other_language": "it is in a language other than the requested one",
+    "not_two_parties": "not a person and a chatbot taking turns, the person first",
+    "too_short": "fewer utterances than requested",
     "empty_opening": "nothing in the first utterance",
-    "long_opening": "a first utterance too long to be in every prompt",
-    "not_longest": "another thread of the tree, or the other answers to the prompt, are as long",
-    "duplicate": "a dialogue, or its id, that was there before",
+    "long_opening": "a first utterance too long to include in every prompt",
+    "not_longest": "another thread of the tree, or other answers to the prompt, are as long",
+    "duplicate": "a dialogue or id that occurred before",
 }
 """The rules of cleaning, in the order they are applied."""
 
 MAX_SEEDS = 20_000
-"""The most seeds of a source that are held: its first ones."""
+"""Maximum number of seeds read from a source."""
 
 MAX_OPENING_CHARS = 8_000
 MAX_TASK_CHARS = 4_000
@@ -60,7 +60,7 @@ MAX_TASK_CHARS = 4_000
 _PERSON = {"user", "human", "prompter"}
 _CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot", "system", "ai"}
 _UNNAMED = {"user1", "user2"}
-"""The speakers if a source has utterances only."""
+"""The speakers of a source that has utterances only."""
 
 _ENGLISH = {"en", "eng", "english"}
 
@@ -93,7 +93,7 @@ class Seeds:
 
     @property
     def about(self) -> str:
-        """The numbers kept and dropped, in one line."""
+        """Return the numbers kept and dropped, in one line."""
         kept = len(self.seeds)
         counts = ", ".join(f"{rule} {n:,}" for rule, n in self.dropped.items()) or "none"
         return (
@@ -128,7 +128,7 @@ def open_seeds(
     kept_seeds = Seeds(name, corpus.format.licence, seeds, counts, digest.hexdigest())
     if not seeds:
         raise SourceError(
-            f"{source}: no seed in it ({kept_seeds.about}); a seed is a dialogue of at least "
+            f"{source}: contains no seeds ({kept_seeds.about}); a seed is a dialogue of at least "
             f"{min_utterances} utterances between a person and a chatbot"
             f"{f', in {language_name(language)}' if language else ''}"
         )
@@ -138,20 +138,20 @@ def open_seeds(
 def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]:
     """Return the real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
 
-    `source` says where the seeds are now, if they have moved since the run read them. Raises
-    `SourceError` if the run has no seeds, or others than these.
+    `source` is the current location of the seeds, if they have moved since the run read them.
+    Raises `SourceError` if the run has no seeds or the seeds differ.
     """
     keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
         raise SourceError(
-            f"{run.folder}: its conversations have no seeds, so no real dialogues stand beside "
-            "them; name a corpus of real ones (--real)"
+            f"{run.folder}: its conversations have no seeds to take real dialogues from; give a "
+            f"corpus of real dialogues with --real"
         )
     fewest, form = keys.get("min_utterances"), keys.get("seeds_format")
     if not isinstance(fewest, int) or not isinstance(form, str | None):
         raise SourceError(
-            f"{run.folder / 'experiment.yaml'}: says not how the seeds were read: min_utterances "
-            "must be a number, and seeds_format a name; restore it"
+            f"{run.folder / 'experiment.yaml'}: does not say how the seeds were read: "
+            f"min_utterances must be a number and seeds_format a name; restore the file"
         )
     language = keys.get("language")
     wanted = language if isinstance(language, str) else None
@@ -159,8 +159,8 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
     known = run.manifest.get("experiment", {}).get("sources", {}).get("seeds")
     if seeds.hash != known:
         raise SourceError(
-            f"{source or keys['seeds']}: not the seeds that {run.folder} was played from (hash "
-            f"{seeds.hash}, there {known}); give the source as it was then"
+            f"{source or keys['seeds']}: differs from the seeds that {run.folder} was generated "
+            f"from (hash {seeds.hash}, expected {known}); give the original source"
         )
     return {seed.id: list(seed.turns) for seed in seeds.seeds}
 
@@ -186,7 +186,7 @@ def _longest(
 
 
 def _foreign(one: Conversation, wanted: str | None) -> str | None:
-    """The rule that drops a dialogue for its language; None if none does."""
+    """Return the rule that drops a dialogue for its language; None if none does."""
     stated = one.language or one.context.get("lang") or one.context.get("language")
     if not isinstance(stated, str):
         stated = ""
@@ -198,7 +198,7 @@ def _foreign(one: Conversation, wanted: str | None) -> str | None:
 
 
 def _tag(stated: str) -> str | None:
-    """What a source calls a language as a tag; None if it is none, such as `mixed`."""
+    """Return a source's language name as a tag; None if it is not one, such as `mixed`."""
     try:
         return language_tag(stated)
     except ValueError:

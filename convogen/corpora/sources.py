@@ -17,7 +17,7 @@ from convogen.errors import SourceError
 __all__ = ["Source", "file_of", "open_source"]
 
 _IN_FOLDERS = ("conversations.jsonl", "utterances.jsonl")
-"""The file with the rows of a folder: a run's, ConvoKit's."""
+"""The file with the rows of a folder: a run or a ConvoKit corpus."""
 
 
 @dataclass(frozen=True, slots=True)

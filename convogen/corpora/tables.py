@@ -128,8 +128,8 @@ def _bad_quotes(error: csv.Error, start: int) -> Broken:
 def _record(header: Sequence[str], fields: list[str]) -> Any:
     if len(fields) > len(header) and any(fields[len(header) :]):
         return Broken(
-            f"{len(fields)} fields, the header has {len(header)}: quote those that hold "
-            "the delimiter"
+            f"{len(fields)} fields, the header has {len(header)}: quote the fields that contain "
+            f"the delimiter"
         )
     missing: list[str | None] = [None] * (len(header) - len(fields))
     return restored_row(dict(zip(header, [*fields, *missing], strict=False)))
@@ -197,8 +197,8 @@ def _empathetic(header: Sequence[str], line: str) -> Any:
                 plain = [*plain[:3], *told, *plain[len(plain) - after :]]
     if len(plain) > width:
         return Broken(
-            f"{len(plain)} fields, the header has {width}: commas in the text are "
-            "neither quoted nor written _comma_"
+            f"{len(plain)} fields, the header has {width}: commas in the text must be quoted or "
+            f"written as _comma_"
         )
     return dict(zip(header, plain, strict=False))
 

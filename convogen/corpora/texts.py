@@ -57,7 +57,7 @@ class TextLists(Reader):
         row = as_dict(rows[0].value, "the row")
         key = self._list_of(row, self.columns)
         if key is None:
-            raise RowError(f"no list of texts; the keys are {', '.join(map(repr, row))}")
+            raise RowError(f"no list of texts in it; the keys are {', '.join(map(repr, row))}")
         said = listed(row[key]) or []
         who = self._list_of(row, self.speakers)
         name, id_key = name_of(row, fallback)

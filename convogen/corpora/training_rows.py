@@ -30,7 +30,7 @@ class Preferences(Reader):
     """Two answers to one prompt; the conversation with the chosen one is read."""
 
     name: ClassVar[str] = "preferences"
-    about: ClassVar[str] = "chosen and rejected, with a prompt or not; the chosen one is read"
+    about: ClassVar[str] = "chosen and rejected, with or without a prompt; the chosen one is read"
 
     def fits(self, value: Any) -> bool:
         return has(value, "chosen", "rejected") and all(
@@ -76,7 +76,7 @@ class Instructions(Reader):
         row = as_dict(rows[0].value, "the row")
         pair = self._pair(row)
         if pair is None:
-            raise RowError(f"no prompt with its answer; the keys are {', '.join(map(repr, row))}")
+            raise RowError(f"no prompt with an answer; the keys are {', '.join(map(repr, row))}")
         name, id_key = name_of(row, fallback)
         asked, answer = row[pair[0]], row[pair[1]]
         used = [*pair, id_key, "history"]

@@ -45,7 +45,7 @@ class Transcript(Reader):
     SubRip."""
 
     name: ClassVar[str] = "script"
-    about: ClassVar[str] = "text, 'Speaker: text' a line, with time stamps or not"
+    about: ClassVar[str] = "text, one 'Speaker: text' per line, with or without time stamps"
 
     def fits(self, value: Any) -> bool:
         return isinstance(value, str) and candidate(_bare(value)) is not None
@@ -154,7 +154,7 @@ class Numbered(Reader):
     """Lines of a number, a speaker, a tab and a text."""
 
     name: ClassVar[str] = "numbered"
-    about: ClassVar[str] = "text, 'number speaker⇥text' a line"
+    about: ClassVar[str] = "text, one 'number speaker⇥text' per line"
 
     def fits(self, value: Any) -> bool:
         return isinstance(value, str) and _NUMBERED.fullmatch(value) is not None

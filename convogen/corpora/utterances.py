@@ -1,7 +1,7 @@
 """Readers of rows with one utterance each: any columns, EmpatheticDialogues, MELD.
 
 Rows of one conversation need not be adjacent; if they are numbered, the numbers give the order, and
-where they restart, another conversation begins.
+a new conversation begins when they restart.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Utterances(KeyedReader):
     similar."""
 
     name: ClassVar[str] = "utterances"
-    about: ClassVar[str] = "an utterance a row: id, turn, speaker, text; ConvoKit, Slack"
+    about: ClassVar[str] = "one utterance per row: id, turn, speaker, text; ConvoKit, Slack"
     former: ClassVar[tuple[str, ...]] = ("turns",)
 
     _ids: bool | None = None
@@ -186,8 +186,9 @@ def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[st
         return ()
     shown = ", ".join(map(repr, likely[:_SHOWN_COLUMNS]))
     return (
-        "no column says which conversation a row is of, so all rows are one; if they are several, "
-        f"rename the column that tells them apart to conversation_id (it may be {shown})",
+        f"no column says which conversation a row belongs to, so all rows are taken as one; if "
+        f"there are several, rename the column that separates them to conversation_id (it may be "
+        f"{shown})",
     )
 
 
@@ -235,7 +236,7 @@ class EmpatheticDialogues(KeyedReader):
     """EmpatheticDialogues, one utterance per row."""
 
     name: ClassVar[str] = "empatheticdialogues"
-    about: ClassVar[str] = "EmpatheticDialogues, an utterance a row"
+    about: ClassVar[str] = "EmpatheticDialogues, one utterance per row"
 
     def fits(self, value: Any) -> bool:
         return has(value, "conv_id", "utterance", "speaker_idx")
@@ -270,7 +271,7 @@ class Meld(KeyedReader):
     """MELD, one utterance per row."""
 
     name: ClassVar[str] = "meld"
-    about: ClassVar[str] = "MELD, an utterance a row"
+    about: ClassVar[str] = "MELD, one utterance per row"
 
     def fits(self, value: Any) -> bool:
         return has(value, "Dialogue_ID", "Utterance", "Speaker")

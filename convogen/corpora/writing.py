@@ -44,7 +44,8 @@ COUNTER = "Sr No."
 
 @dataclass(frozen=True)
 class Layout:
-    """The format of a source: its columns in order, its container, and a function to rows.
+    """The format of a source: its columns in order, its container, and the function that makes
+    rows.
 
     Without columns, rows are written unchanged. `messages` names the column of messages and their
     keys for speaker and text. `sentiments` maps MELD's emotions to the sentiments they always
@@ -104,7 +105,7 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
     if writer is None or container not in SUFFIXES:
         raise SourceError(
             f"{source}: format '{corpus.format.name}' of this kind can be read but not written; "
-            "writable are DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, turns, and "
+            f"writable formats are DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, turns, and "
             "lists of utterances, in JSON, JSONL, CSV or Parquet: convert it to one of them"
         )
     carriage = any("\r\n" in str(row.get("dialogue", "")) for row in objects)
@@ -138,7 +139,7 @@ def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str,
 
 
 def _place(source: str) -> tuple[Path, Container]:
-    """Return the data file of a source and its container; a hub's data set becomes JSONL."""
+    """Return the data file of a source and its container; a hub data set becomes JSONL."""
     if source.startswith("hf:"):
         name = "".join(c if c.isalnum() or c in ".-_" else "-" for c in source[3:])
         return Path(f"{name}.jsonl"), Container("jsonl")

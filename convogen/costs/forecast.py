@@ -1,11 +1,11 @@
 """Forecast of the cost of a whole run from its first conversations.
 
-The unit is what was spent between one accepted conversation and the next, so that the calls of
-tasks that failed or were rejected are in the unit of the conversation made in their place. The sum
-of m further units has the prediction interval m x ± t s √(m + m²/k), with mean x and standard
-deviation s of the k units seen and t of k - 1 degrees of freedom (Hahn and Meeker, Statistical
-Intervals, 1991, section 4.7, for a sum). It does not cover what the k units do not show: faults
-rarer than one in k, and prompts that grow over the run.
+The unit is the amount spent between one accepted conversation and the next, so that failed and
+rejected tasks count towards the conversation that replaced them. The sum of m further units has the
+prediction interval m x ± t s √(m + m²/k), with mean x and standard deviation s of the k units seen
+and t of k - 1 degrees of freedom (Hahn and Meeker, Statistical Intervals, 1991, section 4.7, for a
+sum). The interval does not cover what the k units do not show: faults rarer than one in k, and
+prompts that grow over the run.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
 
 
 class _Units:
-    """Amounts by unit, apart from those after the last accepted conversation (failed or only
+    """Amounts by unit, excluding those after the last accepted conversation (failed or only
     begun)."""
 
     def __init__(self, seen: int) -> None:
@@ -92,7 +92,7 @@ class _Units:
         self.begun: dict[str, float] = {}
 
     def add(self, index: int, amounts: Mapping[str, float], *, committed: bool) -> None:
-        """Add amounts to the unit at `index`, beyond the last one to what failed or was begun."""
+        """Add amounts to the unit at `index`; after the last unit, to what failed or was begun."""
         after = self.failed if committed else self.begun
         unit = self.units[index] if index < len(self.units) else after
         for name, amount in amounts.items():

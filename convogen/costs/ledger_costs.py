@@ -27,16 +27,16 @@ JUDGE = "judge"
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What the calls of a role to a model took: numbers of calls and tokens, seconds, US dollars.
+    """The calls of a role to a model: numbers of calls and tokens, seconds, US dollars.
 
     Attributes:
-        price: Whose price it is: own, list (that of the endpoint's provider), assumed (that of the
-            model's maker, of an endpoint whose prices are not published) or local; None if none is
-            known.
-        attempts: Those of answered calls.
-        seconds: Those of all calls added up.
-        lost_attempts: Attempts that may have been billed for nothing, with their tokens and cost.
-        cost_usd: None if the price is not known, as is `lost_usd`.
+        price: Source of the price: own, list (the endpoint's provider), assumed (the model's maker,
+        if the endpoint's prices are not published) or local; None if unknown.
+        attempts: Attempts of answered calls.
+        seconds: Total duration of all calls.
+        lost_attempts: Attempts that may have been billed without an answer, with their tokens and
+        cost.
+        cost_usd: None if the price is not known; the same applies to `lost_usd`.
     """
 
     role: str
@@ -92,7 +92,9 @@ class Prices:
         try:
             return Price.model_validate(price).usd
         except ValidationError as error:
-            raise RunFolderError(f"{self._folder}: a manifest's price is none: {price}") from error
+            raise RunFolderError(
+                f"{self._folder}: a manifest has an invalid price: {price}"
+            ) from error
 
     def _take(self, role: str, described: Mapping[str, Any]) -> None:
         name, own = str(described.get("name")), described.get("price")
@@ -128,7 +130,7 @@ def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -
 
     Args:
         run: The run whose ledger is read.
-        prices: What calls cost; those of the run if not given.
+        prices: Prices of the calls; default: those of the run.
         judge: Count only the calls of this judge.
     """
     prices = prices or Prices(run)
@@ -164,8 +166,8 @@ def total_usd(rows: Iterable[Spending], *, lost: bool = False) -> float | None:
     """Return the cost of some rows of `spending` in US dollars; None if a price is not known.
 
     Args:
-        rows: What is added up.
-        lost: Whether to add what may have been billed for nothing.
+        rows: Rows to add up.
+        lost: Whether to include calls that may have been billed without an answer.
     """
     costs: list[float] = []
     losses: list[float] = []

@@ -1,5 +1,5 @@
-"""What generated dialogues are worth: models trained on them, measured on held-out human data.
+"""The value of generated dialogues: models trained on them, evaluated on held-out human data.
 
-DiaSynth, section 5.2: a model as it is, fine-tuned on synthetic data, on as much in-domain data,
-and on both, all evaluated on the same held-out dialogues.
+DiaSynth, section 5.2: an untuned model, and the same model fine-tuned on synthetic data, on as much
+in-domain data, and on both, are all evaluated on the same held-out dialogues.
 """

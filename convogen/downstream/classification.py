@@ -1,8 +1,8 @@
 """Topic or intent classification: a linear classifier on TF-IDF, trained on generated dialogues.
 
 ConvoGen (section I) names intent classification among the uses of generated conversations. Word
-uni- and bigrams, logistic regression (scikit-learn), nothing tuned: what differs between the arms
-is the data.
+uni- and bigrams, logistic regression (scikit-learn), no tuning: only the data differs between the
+arms.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ MAX_ITERATIONS = 1_000
 
 @dataclass(frozen=True)
 class Classification:
-    """What is compared: a run, the held-out dialogues, in-domain ones; `label` names the column.
+    """The comparison: a run, held-out dialogues, in-domain dialogues; `label` names the column.
 
-    Of a run the label is what its labeller gave, else what the conversations' context has.
+    For a run, the label is the labeller's, otherwise the one in the conversation's context.
     """
 
     run: Path
@@ -53,7 +53,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class LabelledHeldOut:
-    """The held-out dialogues: their files, how many there are, and how many labels they have."""
+    """The held-out dialogues: their files, and the numbers of dialogues and labels."""
 
     source: str
     dialogues: int
@@ -62,12 +62,13 @@ class LabelledHeldOut:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationResult:
-    """Accuracy and macro-F1 (0 to 1) by what a classifier was trained on; see `Compared`.
+    """Accuracy and macro-F1 (0 to 1) by training data; see `Compared`.
 
     Attributes:
         label: The column that is classified.
         trained_on: Number of dialogues, by arm.
-        unknown: Share of the held-out dialogues whose label an arm never saw, 0 to 1.
+        unknown: Share of held-out dialogues with a label that the arm's training data lacks, 0 to
+        1.
     """
 
     task: Literal["classification"]
@@ -84,7 +85,7 @@ class ClassificationResult:
 def classification(
     task: Classification, say: Callable[[str], None] = lambda line: None
 ) -> ClassificationResult:
-    """Train and evaluate a classifier on each arm; `say` is told of held-out dialogues left out.
+    """Train and evaluate a classifier on each arm; `say` receives notes on left-out dialogues.
 
     Raises `SourceError` if data is missing, `ModelConfigError` without scikit-learn.
     """
@@ -108,7 +109,8 @@ def classification(
     for arm, share in unknown.items():
         if share == 1:
             raise SourceError(
-                f"{names_of(task.held_out)}: no {task.label} in it is among those learned from "
+                f"{names_of(task.held_out)}: none of its values of {task.label} is among those "
+                f"trained on "
                 f"({arm}: {_few(arms[arm])}; held out: {_few(held_out)}); name another column with "
                 "--label, or data with the same values"
             )
@@ -138,7 +140,8 @@ def _few(examples: Sequence[Example]) -> str:
 
 
 def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
-    """The share of the held-out dialogues whose label is in no example: they cannot be right."""
+    """Return the share of held-out dialogues whose label is in no example, so they cannot be
+    right."""
     known = {one.target for one in examples}
     return sum(one.target not in known for one in held_out) / len(held_out)
 
@@ -146,7 +149,7 @@ def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
 def _evaluated(
     examples: Sequence[Example], held_out: Sequence[Example], seed: int
 ) -> dict[str, Drawn | None]:
-    """Accuracy and macro-F1 of a classifier trained on the examples."""
+    """Return accuracy and macro-F1 of a classifier trained on the examples."""
     try:
         text: Any = import_module("sklearn.feature_extraction.text")
         linear: Any = import_module("sklearn.linear_model")

@@ -1,4 +1,4 @@
-"""Dialogues with what is to be learned of them: a summary or a label."""
+"""Dialogues with their targets: a summary or a label."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A dialogue as a script, a turn a line, and its target: a summary or a label."""
+    """A dialogue as a script, one turn per line, and its target: a summary or a label."""
 
     dialogue: str
     target: str
 
 
 def read_examples(source: str, column: str, n: int | None = None) -> list[Example]:
-    """The first `n` dialogues of a file or data set that have a text in a column.
+    """Return the first `n` dialogues of a file or data set that have text in a column.
 
     Raises `SourceError` if there is none.
     """
@@ -47,12 +47,12 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
             break
     if not found:
         there = ", ".join(columns) or "none"
-        raise SourceError(f"{source}: no dialogue with a {column}; its columns are: {there}")
+        raise SourceError(f"{source}: no dialogue has a {column}; its columns are: {there}")
     return found
 
 
 def read_held_out(sources: str | Sequence[str], column: str, n: int | None = None) -> list[Example]:
-    """The first `n` dialogues of each of some files that have a text in a column, in one list.
+    """Return the first `n` dialogues of each file that have text in a column, in one list.
 
     Raises `SourceError` if one has none.
     """
@@ -61,32 +61,32 @@ def read_held_out(sources: str | Sequence[str], column: str, n: int | None = Non
 
 
 def names_of(sources: str | Sequence[str]) -> str:
-    """The files' names without their folders, as one text."""
+    """Return the files' names without their folders, as one text."""
     each = [sources] if isinstance(sources, str) else sources
     return ", ".join(Path(source).name for source in each)
 
 
 def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:
-    """Generated conversations with their targets, those without one left out."""
+    """Return generated conversations with their targets, without those that have none."""
     pairs = zip(conversations, targets, strict=True)
     return [Example(script(in_roles(one)), target) for one, target in pairs if target]
 
 
 def unseen(examples: Sequence[Example], held_out: Sequence[Example]) -> list[Example]:
-    """Those whose dialogue is none of the held-out ones, whoever is said to speak."""
+    """Return the examples whose dialogue is not held out, regardless of speaker names."""
     known = {said(one.dialogue) for one in held_out}
     return [one for one in examples if said(one.dialogue) not in known]
 
 
 def said(dialogue: str) -> str:
-    """What is said in a script, without the speakers' names, white space and case aside."""
+    """Return the text of a script without speaker names, white space and case."""
     turns = (line.partition(": ")[2] for line in dialogue.splitlines())
     return " ".join(" ".join(turns).casefold().split())
 
 
 def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
-    """`n` of the examples, drawn (all if there are fewer): as many as are synthetic.
+    """Return `n` random examples (all if there are fewer): as many as there are synthetic ones.
 
-    DiaSynth, section 5.2: so that the comparison is not one of sizes.
+    DiaSynth, section 5.2: the arms must not differ in size.
     """
     return random.Random(seed).sample(list(examples), min(n, len(examples)))

@@ -1,7 +1,7 @@
-"""Held-out dialogues that a run was shown: what it says of them is no measure.
+"""Held-out dialogues that a run was shown, which would bias the evaluation.
 
 A method may be shown real dialogues: few-shot examples (`examples`), first utterances (`seeds`), a
-data set to augment (`source`). Those of them that are held out are left out of the evaluation.
+data set to augment (`source`). If they are also held out, they are left out of the evaluation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["not_shown"]
 
 
 def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
-    """The held-out dialogues that the run was not shown; `say` is told of what is left out.
+    """Return the held-out dialogues that the run was not shown; `say` receives notes on the rest.
 
     Raises `SourceError` if none is left.
     """
@@ -30,21 +30,27 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
         try:
             shown = {said(dialogue) for dialogue in dialogues}
         except SourceError:
-            say(f"{key} {source}: cannot be read any more, so not held against the held-out ones")
+            say(
+                f"{key} {source}: can no longer be read, so it was not checked against the "
+                f"held-out dialogues"
+            )
             continue
         known, left = len(left), [one for one in left if said(one.dialogue) not in shown]
         if not left:
             raise SourceError(
-                f"{run.folder}: its {key} {source} has all held-out dialogues; name others with "
-                "--held-out"
+                f"{run.folder}: its {key} {source} contains all held-out dialogues; give others "
+                f"with --held-out"
             )
         if len(left) < known:
-            say(f"{known - len(left)} held-out dialogues are left out: {key} {source} has them too")
+            say(
+                f"{known - len(left)} held-out dialogues are left out, since {key} {source} "
+                f"contains them too"
+            )
     return left
 
 
 def _shown(run: Run) -> Iterator[tuple[str, str, Iterator[str]]]:
-    """The sources of dialogues that an experiment names: the key, the source and its scripts."""
+    """Return the sources of dialogues that an experiment names: key, source and scripts."""
     keys = read_mapping(run.folder / "experiment.yaml")
     if isinstance(source := keys.get("examples"), str):
         yield "examples", source, _examples(source)

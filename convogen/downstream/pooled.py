@@ -1,7 +1,7 @@
 """Results of several runs, checkpoints and held-out sets, pooled over their cells.
 
-So the DiaSynth paper sums up its tables 6 and 7 (section 5.2): a cell is one run, checkpoint,
-held-out set and measure, and improvement and coverage are means over the cells.
+The DiaSynth paper summarises its tables 6 and 7 this way (section 5.2): a cell is one run,
+checkpoint, held-out set and measure, and improvement and coverage are means over the cells.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Pooled", "Result", "pool", "read_results"]
 
 QAGS, BERTSCORE = "QAGS", "BERTScore"
 BERTSCORE_AS_PUBLISHED = "bert-base-uncased@9"
-"""What DiaSynth's authors compute BERTScore with; the layer is their library's choice for it."""
+"""The encoder that DiaSynth's authors use for BERTScore; the layer is their library's default."""
 
 Scores = dict[str, float | None]
 """By measure."""
@@ -27,9 +27,9 @@ Scores = dict[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one `downstream summarization` came to: the means by arm and measure.
+    """The results of one `downstream summarization`: means by arm and measure.
 
-    `differs` names those of its measures that are not measured as the paper's are.
+    `differs` names the measures that differ from the paper's.
     """
 
     folder: str
@@ -44,7 +44,7 @@ class Result:
 class Pooled:
     """Means over the cells, in percent; None if there is no cell.
 
-    `cells` counts those with a score of the model as it is, `covered` those with in-domain data.
+    `cells` counts the cells with a score of the untuned model, `covered` those with in-domain data.
     """
 
     cells: int
@@ -56,10 +56,10 @@ class Pooled:
 
 
 def read_results(sources: Sequence[Path]) -> list[Result]:
-    """Read files that `downstream summarization` wrote, or all of the run folders among `sources`.
+    """Read result files of `downstream summarization`, or all of those in run folders.
 
-    A file that is named twice, by itself or in its folder, is read once. Raises `SourceError` if
-    one is no such file, a folder has none, or two files have results of the same cells.
+    A file that is named twice is read once. Raises `SourceError` if a file is not a result file, a
+    folder has none, or two files have results of the same cells.
     """
     files = {path.resolve(): path for source in sources for path in _files(source)}
     found: dict[tuple[str, str, str], Path] = {}
@@ -82,7 +82,7 @@ def _files(source: Path) -> list[Path]:
     found = sorted((source / "downstream").glob("summarization-*.json"))
     if not found:
         raise SourceError(
-            f"{source}: no results in it; `convogen downstream summarization` writes them to "
+            f"{source}: contains no results; `convogen downstream summarization` writes them to "
             "RUN/downstream/summarization-….json"
         )
     return found
@@ -108,12 +108,12 @@ def _result(path: Path) -> Result:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SourceError(
-            f"{path}: no results of `convogen downstream summarization` ({error!r:.100})"
+            f"{path}: not results of `convogen downstream summarization` ({error!r:.100})"
         ) from error
 
 
 def _differing(data: Mapping[str, Any], measures: set[str]) -> Iterator[str]:
-    """Yield the measures that are not measured as in the paper."""
+    """Yield the measures that differ from the paper's."""
     if QAGS in measures and (data.get("qags_by"), data.get("questions")) != ("bertscore", 3):
         yield QAGS
     if BERTSCORE in measures and data.get("bertscore") != BERTSCORE_AS_PUBLISHED:
@@ -125,7 +125,7 @@ def _value(cell: Any) -> float | None:
 
 
 def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
-    """The means over the cells of an arm."""
+    """Return the means over the cells of an arm."""
     improved = [*_cells(results, arm, "base")]
     covered = [*_cells(results, arm, "in_domain")]
     gains = [(measure, percentage_improvement(ours, base)) for measure, ours, base in improved]
@@ -141,7 +141,7 @@ def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
 
 
 def _cells(results: Sequence[Result], arm: str, other: str) -> Iterator[tuple[str, float, float]]:
-    """A measure, the arm's score and the other's, where both are and the other is not 0."""
+    """Yield measure, the arm's score and the other's, if both exist and the other is not 0."""
     for one in results:
         for measure, score in one.arms.get(arm, {}).items():
             against = one.arms.get(other, {}).get(measure)

@@ -1,11 +1,11 @@
 """QAGS: does a summary answer questions as its dialogue does? (Wang et al., 2020)
 
-As in DiaSynth (section 4.2) the questions come from the source dialogue, not from the summary, so
-that the summaries of different models are held to the same. A question counts where the dialogue
-itself answers it; its score is the F1 of the words of the two answers (as SQuAD has it: case,
-articles and punctuation aside), a summary's the mean over its questions. The code of DiaSynth's
-authors asks three questions and takes the BERTScore of the two answers instead, also where one is
-that the text does not say: `alike` of `qags` does that.
+As in DiaSynth (section 4.2), the questions come from the source dialogue, not from the summary, so
+that the summaries of different models are compared on the same ones. A question counts if the
+dialogue itself answers it; its score is the F1 of the words of the two answers (as in SQuAD:
+ignoring case, articles and punctuation), and a summary's score is the mean over its questions. The
+code of DiaSynth's authors asks three questions and uses the BERTScore of the two answers instead,
+even if one of them says that the text has no answer: use `alike` of `qags` for that.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ __all__ = [
 ]
 
 Alike = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
-"""How alike a summary's answers are to the dialogue's, one by one, 0 to 1."""
+"""Similarity of a summary's answers to the dialogue's, one by one, 0 to 1."""
 
 QUESTIONER, ANSWERER = "questioner", "answerer"
 UNSAID = "not said"
 
 QUESTION, ANSWER = Words(20), Words(8)
-"""How long a question and an answer should be."""
+"""Length limits of a question and an answer."""
 
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{M}\p{N}_\s]")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 
 
 def _exact(n: int) -> Sampling:
-    """Sampling with room for `n` questions or answers."""
+    """Return sampling parameters with room for `n` questions or answers."""
     return Sampling(temperature=0.0, max_tokens=60 + 40 * n)
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The questions on one dialogue that it answers itself, and its answers."""
+    """The questions on a dialogue that it answers itself, with its answers."""
 
     questions: list[str]
     answers: list[str]
@@ -70,7 +70,7 @@ class Questions:
 def ask_questions(
     dialogues: Sequence[str], n: int, models: Mapping[str, ModelSpec], asking: Asking
 ) -> list[Questions]:
-    """Up to `n` questions on each dialogue; none where the models gave none that can be used."""
+    """Return up to `n` questions on each dialogue; none if the model gave no usable ones."""
     question, answer = (load_prompt(f"downstream/{name}") for name in ("questions", "answers"))
     roles = {role: role_of(models[role], _exact(n)) for role in (QUESTIONER, ANSWERER)}
 
@@ -96,7 +96,7 @@ def qags(
     asking: Asking,
     alike: Alike | None = None,
 ) -> list[float | None]:
-    """The score of each summary, 0 to 1; None without questions or an answer that can be read.
+    """Return the score of each summary, 0 to 1; None without questions or a readable answer.
 
     Answers are compared by `alike`, by default `answers_f1`.
     """
@@ -123,15 +123,15 @@ def qags(
 
 
 def answers_f1(given: Sequence[str], wanted: Sequence[str]) -> list[float]:
-    """`answer_f1` of each pair, 0 if it is not said."""
+    """Return `answer_f1` of each pair, 0 if the text has no answer."""
     pairs = zip(given, wanted, strict=True)
     return [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]
 
 
 def answer_f1(given: str, wanted: str) -> float:
-    """F1 of the words of two answers, 0 to 1; 1 if both have none.
+    """Return the word F1 of two answers, 0 to 1; 1 if both are empty.
 
-    In scripts without spaces between words it is that of the characters.
+    In scripts without spaces between words, characters are compared.
     """
     ours, theirs = _words(given), _words(wanted)
     if not (ours and theirs):
@@ -145,7 +145,7 @@ async def _answers(
 ) -> list[str]:
     """Return an answer to each question, by one call; `not said` if there is none.
 
-    Of an answer that was cut off the whole words count.
+    If an answer was cut off, its whole words count.
 
     Raises:
         ModelFault: If the reply cannot be read.
@@ -164,7 +164,7 @@ async def _answers(
 
 
 def _answered(row: dict[str, Any]) -> Questions:
-    """The questions that the dialogue answers."""
+    """Return the questions that the dialogue answers."""
     pairs = zip(row["questions"], row["answers"], strict=True)
     kept = [(question, answer) for question, answer in pairs if _said(answer)]
     return Questions([question for question, _ in kept], [answer for _, answer in kept])
@@ -200,7 +200,7 @@ def _questions(said: SessionReply, n: int) -> list[str]:
 
 
 def _line(said: Any) -> str:
-    """Return a model's text as one line; empty for what is no text."""
+    """Return a model's text as one line; empty if it is not text."""
     return " ".join(printable(said).split()) if isinstance(said, str) else ""
 
 

@@ -1,8 +1,8 @@
-"""What fine-tuning on synthetic data brings, and how much of in-domain data's worth it has.
+"""The benefit of fine-tuning on synthetic data, and the share of in-domain data's benefit.
 
-DiaSynth, section 5.2, equations 1 and 2. A cell is the mean of a metric of a model over the
-held-out dialogues. Intervals are bootstraps over these dialogues, as in `reports.intervals`, with
-the same resamples in all cells.
+DiaSynth, section 5.2, equations 1 and 2. A cell is the mean of a model's metric over the held-out
+dialogues. Intervals are bootstraps over these dialogues, as in `reports.intervals`, with the same
+resamples in all cells.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ __all__ = [
 ]
 
 ARMS = ("base", "synthetic", "in_domain", "both")
-"""What a model was fine-tuned on; `base` on nothing."""
+"""The training data of a model; `base` for none."""
 
 Numbers = NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]
-"""A number per resample, from how often each held-out dialogue is in it; shape (…, dialogues)."""
+"""A function of how often each held-out dialogue is in a resample; shape (…, dialogues)."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A number of `n` of the `total` held-out dialogues, and how it comes out for a resample.
+    """A value over `n` of the `total` held-out dialogues, and its formula for a resample.
 
-    Of a mean also the `scores` of all dialogues, None if one has none.
+    A mean also has the `scores` of all dialogues, None for missing ones.
     """
 
     value: float
@@ -50,12 +50,12 @@ class Drawn:
     scores: tuple[float | None, ...] | None = None
 
     def interval(self) -> Interval:
-        """Return the number with its interval; it has none for fewer than two dialogues."""
+        """Return the value with its interval; none for fewer than two dialogues."""
         return _intervals([self])[0]
 
 
 Cells = Mapping[str, Mapping[str, Drawn | None]]
-"""By arm and metric, all of the same held-out dialogues in the same order."""
+"""By arm and metric, for the same held-out dialogues in the same order."""
 
 
 Row = dict[str, Interval | None]
@@ -64,13 +64,13 @@ Row = dict[str, Interval | None]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What models came to by what they were fine-tuned on.
+    """Results by training data.
 
     Attributes:
         arms: The cells.
-        improvement: Over the model as it is, in percent, with the `average` over the metrics; None
-            if that was not evaluated.
-        coverage: Of in-domain data, in percent, likewise.
+        improvement: Improvement over the untuned model, in percent, with the `average` over the
+        metrics; None if that model was not evaluated.
+        coverage: Coverage of in-domain data, in percent, likewise.
     """
 
     arms: dict[str, Row]
@@ -79,7 +79,7 @@ class Compared:
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
-    """The mean over the dialogues that have a score; None if none has."""
+    """Return the mean over the dialogues that have a score; None if none has."""
     numbers = np.array([np.nan if value is None else value for value in values], float)
     there = ~np.isnan(numbers)
     if not there.any():
@@ -94,7 +94,7 @@ def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
 
 
 def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
-    """The mean F1 over the labels that occur or are predicted, 0 to 1."""
+    """Return the mean F1 over the labels that occur or are predicted, 0 to 1."""
     known = sorted({*labels, *predicted})
     rows = np.array(known)
     true = np.asarray(np.array(labels)[:, None] == rows, float)
@@ -136,7 +136,7 @@ def results(cells: Cells) -> Compared:
 
 
 def _intervals(numbers: Sequence[Drawn]) -> list[Interval]:
-    """Return numbers of the same dialogues with their intervals, of one bootstrap."""
+    """Return values over the same dialogues with their intervals, from one bootstrap."""
     total = numbers[0].total if numbers else 0
     ends = np.full((2, len(numbers)), np.nan)
     if numbers and total > 1:
@@ -168,9 +168,9 @@ def _compared(
     base: Mapping[str, Drawn | None] | None,
     formula: Callable[[Any, Any], Any],
 ) -> dict[str, Drawn | None] | None:
-    """A formula of every metric and its base, and the average over them.
+    """Return a formula of every metric and its base, and the average over them.
 
-    Each over the dialogues that have both scores.
+    Each uses the dialogues that have both scores.
     """
     if base is None:
         return None
@@ -185,7 +185,7 @@ def _compared(
 
 
 def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
-    """Return a formula of cells, in each resample that of their numbers there."""
+    """Return a formula of cells, evaluated per resample."""
 
     def statistic(counts: Numbers) -> Numbers:
         return formula(*(cell.statistic(counts) for cell in cells))
@@ -195,7 +195,7 @@ def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
 
 
 def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Drawn | None]:
-    """Two means, over the dialogues that both have a score of."""
+    """Return two means over the dialogues that both have scores for."""
     if one is None or other is None or one.scores is None or other.scores is None:
         return one, other
     lacking = [at for at, score in enumerate(one.scores) if score is None]
@@ -209,7 +209,7 @@ def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Dr
 
 
 def _average(cells: Sequence[Drawn | None]) -> Drawn | None:
-    """The mean over cells; None if one is missing."""
+    """Return the mean over cells; None if one is missing."""
     known = [one for one in cells if one is not None]
     if not known or len(known) < len(cells):
         return None

@@ -1,7 +1,7 @@
-"""Summaries beside their references: ROUGE-L and BERTScore, one number a summary.
+"""Scores of summaries against their references: ROUGE-L and BERTScore, one value per summary.
 
-ROUGE-L (Lin, 2004): F1 without stemming, as by `rouge-score`. BERTScore (Zhang et al., 2020): F1
-without idf weights and rescaling, at the layer named or the model's last.
+ROUGE-L (Lin, 2004): F1 without stemming, as in `rouge-score`. BERTScore (Zhang et al., 2020): F1
+without idf weights and rescaling, at the named layer or the model's last.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["BertScore", "check_encoder", "rouge_l_scores"]
 
 BATCH = 32
 MOST_TOKENS = 510
-"""Longer texts are cut: what an encoder of 512 positions reads besides its special tokens."""
+"""Longer texts are truncated: the positions of an encoder of 512 without its special tokens."""
 
 
 def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[float]:
-    """ROUGE-L F1 of each summary and its reference, 0 to 1."""
+    """Return the ROUGE-L F1 of each summary and its reference, 0 to 1."""
     return [rouge_l(*pair) for pair in zip(summaries, references, strict=True)]
 
 
 def check_encoder(model: str) -> None:
-    """Raise `ModelConfigError` if what BERTScore is to use is no encoder, without loading it."""
+    """Raise `ModelConfigError` if BERTScore's model is not an encoder, without loading it."""
     name, layer = _named(model)
     try:
         config = transformers_class("AutoConfig").from_pretrained(name)
@@ -41,7 +41,7 @@ def check_encoder(model: str) -> None:
 
 
 class BertScore:
-    """BERTScore with one encoder: its name or folder, and after an @ the layer: `roberta-large@17`.
+    """BERTScore with one encoder: its name or folder, and the layer after an @: `roberta-large@17`.
 
     Computed here rather than by torchmetrics, which sorts summaries and references by length apart
     and then scores summaries against the references of others (its issue 2728).
@@ -63,7 +63,7 @@ class BertScore:
         self._most = min(MOST_TOKENS, room - 2, self._tokenizer.model_max_length)
 
     def scores(self, summaries: Sequence[str], references: Sequence[str]) -> list[float]:
-        """The F1 of each summary and its reference; 0 if one of them is empty."""
+        """Return the F1 of each summary and its reference; 0 if one of them is empty."""
         found: list[float] = []
         for start in range(0, len(summaries), BATCH):
             ours = self._vectors(summaries[start : start + BATCH])
@@ -72,7 +72,7 @@ class BertScore:
         return found
 
     def _vectors(self, texts: Sequence[str]) -> list[Any]:
-        """Of each text the unit vectors of its tokens, those added around it left out."""
+        """Return the unit vectors of each text's tokens, without special tokens."""
         torch: Any = import_module("torch")
         read = self._tokenizer(
             [text.strip() or "." for text in texts],
@@ -93,7 +93,7 @@ class BertScore:
 
 
 def _f1(ours: Any, theirs: Any) -> float:
-    """Each token with the one most like it on the other side."""
+    """Return each token's highest similarity to a token of the other side."""
     if not (len(ours) and len(theirs)):
         return 0.0
     alike = ours @ theirs.T

@@ -1,7 +1,7 @@
 """Fine-tuning a seq2seq checkpoint on summaries, and summarising with it (transformers).
 
-Any encoder-decoder that transformers knows: BART and DistilBART, T5, LED. Its own settings of
-generation hold, but for the number of beams and the lengths.
+Any encoder-decoder that transformers knows: BART and DistilBART, T5, LED. Its own generation
+settings apply, except the number of beams and the lengths.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Training", "check_seq2seq", "load_seq2seq", "summarise_with"]
 
 
 class Training(BaseModel):
-    """How a checkpoint is fine-tuned and how it writes; all of it decides the summaries.
+    """How a checkpoint is fine-tuned and generates; all of it affects the summaries.
 
     The defaults are those of the code of DiaSynth's authors.
     """
@@ -33,8 +33,8 @@ class Training(BaseModel):
     checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
     epochs: float = Field(default=2, gt=0, allow_inf_nan=False)
     steps: int | None = Field(default=None, ge=1, description="training steps, instead of epochs")
-    batch: int = Field(default=8, ge=1, description="dialogues at once")
-    accumulation: int = Field(default=2, ge=1, description="batches a step")
+    batch: int = Field(default=8, ge=1, description="batch size, in dialogues")
+    accumulation: int = Field(default=2, ge=1, description="batches per optimizer step")
     learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
     warmup_steps: int = Field(
         default=50, ge=0, description="warm-up steps; at most half of all steps"
@@ -56,12 +56,12 @@ class Training(BaseModel):
 
     @property
     def name(self) -> str:
-        """The checkpoint without the folders before it."""
+        """Return the checkpoint's name without its folders."""
         return Path(self.checkpoint).name
 
 
 def check_seq2seq(checkpoint: str) -> None:
-    """Raise `ModelConfigError` if a checkpoint could not be trained, without loading it."""
+    """Raise `ModelConfigError` if a checkpoint cannot be trained, without loading it."""
     config_class = transformers_class("AutoConfig")
     try:
         import_module("accelerate")
@@ -69,15 +69,15 @@ def check_seq2seq(checkpoint: str) -> None:
         raise ModelConfigError("fine-tuning needs: pip install 'convogen[train]'") from error
     try:
         if not config_class.from_pretrained(checkpoint).is_encoder_decoder:
-            raise ValueError("it is no encoder-decoder")
+            raise ValueError("it is not an encoder-decoder")
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise _unusable(checkpoint, error) from error
 
 
 def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
-    """An encoder-decoder model and its tokenizer.
+    """Return an encoder-decoder model and its tokenizer.
 
-    Raises `ModelConfigError` if there is none that transformers loads.
+    Raises `ModelConfigError` if transformers cannot load one.
     """
     model_class = transformers_class("AutoModelForSeq2SeqLM")
     tokenizer_class = transformers_class("AutoTokenizer")
@@ -91,15 +91,15 @@ def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
 def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
     said = " ".join(str(error).split())[:200]
     return ModelConfigError(
-        f"--checkpoint {checkpoint}: no seq2seq checkpoint with safetensors that transformers "
-        f"loads ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
+        f"--checkpoint {checkpoint}: not a seq2seq checkpoint with safetensors that transformers "
+        f"can load ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
     )
 
 
 def summarise_with(
     training: Training, examples: Sequence[Example], dialogues: Sequence[str], seed: int
 ) -> list[str]:
-    """Fine-tune on examples (none: the checkpoint as it is) and summarise the dialogues.
+    """Fine-tune on examples (none: the untuned checkpoint) and summarise the dialogues.
 
     The same seed on the same machine gives the same summaries.
     """
@@ -140,7 +140,7 @@ def summarise_with(
 
 
 def _warmup(training: Training, n: int) -> int:
-    """Steps of warm-up: never so many that few dialogues are not learned from."""
+    """Return the number of warm-up steps, limited so that few dialogues are still learned from."""
     an_epoch = ceil(ceil(n / training.batch) / training.accumulation)
     steps = training.steps or ceil(training.epochs * an_epoch)
     return min(training.warmup_steps, steps // 2)
@@ -164,7 +164,7 @@ def _rows(
 
 
 def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> Any:
-    """Token ids and masks of dialogues, cut to what fits, by name."""
+    """Return token ids and masks of dialogues by name, truncated to what fits."""
     kind = model.config.model_type
     limit = getattr(model.config, "max_encoder_position_embeddings", None) or getattr(
         model.config, "max_position_embeddings", training.dialogue_tokens
@@ -176,7 +176,8 @@ def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[st
 
 
 def _seeing_all(model: Any, padded: Any) -> Any:
-    """A padded batch; of LED the first token sees all others, which the tokenizer cannot pad."""
+    """Return a padded batch; for LED, the first token has global attention, which the tokenizer
+    cannot pad."""
     if model.config.model_type == "led":
         mask = padded["input_ids"].new_zeros(padded["input_ids"].shape)
         mask[:, 0] = 1
@@ -185,7 +186,7 @@ def _seeing_all(model: Any, padded: Any) -> Any:
 
 
 def _lengths(training: Training) -> dict[str, Any]:
-    """How long a summary is, whatever bounds the checkpoint has of its own."""
+    """Set the length of summaries, overriding the checkpoint's own limits."""
     most = training.summary_tokens
     of_beams = {"length_penalty": training.length_penalty, "early_stopping": True}
     return {

@@ -1,7 +1,8 @@
 """Summaries of generated dialogues, by a model of the role `summarizer`.
 
-What the run's own labeller wrote is taken as it is. A summary is asked for as in augmentation:
-bounded in length, its names and words held against the dialogue, asked for again where it fails.
+Summaries by the run's own labeller are used unchanged. Others are requested as in augmentation:
+bounded in length, with names and words checked against the dialogue, and requested again if they
+fail.
 """
 
 from __future__ import annotations
@@ -28,19 +29,18 @@ __all__ = ["ROLE", "SummaryCounts", "summaries_of"]
 ROLE = "summarizer"
 REASKS = 2
 DEFAULT_RULES = SummaryRules(low=5, high=60, grounded=0.4)
-"""Where there is too little in-domain data to learn the lengths of summaries from."""
+"""Length limits if there is too little in-domain data to learn them from."""
 
 SHOWN, LONGEST_SHOWN, SEED = 2, 3_000, 0
-"""In-domain pairs that are shown, the characters of a dialogue that may be, the seed they are drawn
-with."""
+"""Number of in-domain pairs shown, maximum length of their dialogues, and the seed of the draw."""
 
 ENOUGH = 100
-"""Summaries of in-domain data from which the rules are learned."""
+"""Number of in-domain summaries from which the rules are learned."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryCounts:
-    """How many dialogues have a summary that can be used, and how many do not."""
+    """The numbers of dialogues with and without a usable summary."""
 
     summaries: int
     refused: int
@@ -54,9 +54,9 @@ def summaries_of(
 ) -> tuple[list[str], SummaryCounts]:
     """Return a summary of each conversation, empty if none could be used, and the counts.
 
-    The rules a summary must keep to are learned from in-domain data if there is enough, and two
-    in-domain dialogues are shown with their summaries, as in the code of DiaSynth's authors. Raises
-    `RunFolderError` if what was kept is of other conversations.
+    The rules for summaries are learned from in-domain data if there is enough, and two in-domain
+    dialogues are shown with their summaries, as in the code of DiaSynth's authors. Raises
+    `RunFolderError` if the stored summaries are of other conversations.
     """
     known = [_known(one) for one in conversations]
     missing = [at for at, summary in enumerate(known) if not summary]
@@ -75,7 +75,7 @@ def _written(
     asking: Asking,
     pairs: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """Ask for the summaries that were not asked for before; `pairs` are in-domain ones."""
+    """Request the missing summaries; `pairs` are in-domain examples."""
     rules = SummaryRules.learn(pairs) if len(pairs) >= ENOUGH else DEFAULT_RULES
     shown = _shown(pairs)
     prompt = load_prompt("augment/summary")
@@ -94,7 +94,7 @@ def _written(
         "prompt": prompt.hash,
         "rules": asdict(rules),
         "reasks": REASKS,
-        # Of a run made longer, the first dialogues are the same: so are their rows.
+        # If a run was extended, its first dialogues and their rows stay the same.
         "first": fingerprint_of(scripts[0]),
     }
     if shown:
@@ -104,14 +104,15 @@ def _written(
     for conversation, row in zip(conversations, rows, strict=True):
         if row["conversation"] != conversation.id:
             raise RunFolderError(
-                f"{asking.folder}: the summaries kept in it are of other dialogues "
-                f"({row['conversation']} in place of {conversation.id}); move its summaries-… aside"
+                f"{asking.folder}: its summaries are of other dialogues ({row['conversation']} "
+                f"instead of {conversation.id}); move its summaries-… files aside"
             )
     return [row["summary"] for row in rows]
 
 
 def _shown(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The in-domain pairs that the summariser is shown: drawn, the same for all dialogues."""
+    """Return the in-domain pairs shown to the summariser: random, but the same for all
+    dialogues."""
     fit = [pair for pair in pairs if len(pair[0]) <= LONGEST_SHOWN]
     return random.Random(SEED).sample(fit, min(SHOWN, len(fit)))
 

@@ -5,7 +5,7 @@
     RUN/downstream/answers-…/      QAGS: answers of summaries
     RUN/downstream/predictions-…/  summaries of the held-out dialogues, a file an arm and seed
 
-All of it is kept: the same command again asks and trains only what is missing.
+All of it is kept: running the same command again requests and trains only what is missing.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ ROLES = (ROLE, QUESTIONER, ANSWERER)
 
 @dataclass(frozen=True)
 class Summarization:
-    """What is compared: a run, the held-out dialogues, in-domain ones, a checkpoint.
+    """The comparison: a run, held-out dialogues, in-domain dialogues, a checkpoint.
 
-    `questions` a dialogue are asked for QAGS, none for 0, and their answers compared by `qags_by`;
-    `bertscore` names its encoder. `n` bounds the generated dialogues and `n_held_out` those of each
-    file of `held_out`. Without `in_domain` there is no coverage.
+    QAGS asks `questions` per dialogue (0: no QAGS) and compares answers by `qags_by`; `bertscore`
+    names its encoder. `n` limits the generated dialogues and `n_held_out` those of each file of
+    `held_out`. Without `in_domain` there is no coverage.
     """
 
     run: Path
@@ -67,13 +67,13 @@ class Summarization:
     models: Mapping[str, ModelSpec] = field(default_factory=dict[str, ModelSpec])
 
     def model(self, role: str) -> ModelSpec:
-        """The model of a role."""
+        """Return the model of a role."""
         return self.models.get(role) or self.models.get("default") or ModelSpec(name=EMBEDDED)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The held-out dialogues: their files, and how many there are."""
+    """The held-out dialogues: their files and number."""
 
     source: str
     dialogues: int
@@ -81,13 +81,13 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class SummarizationResult:
-    """Mean scores (0 to 1) by what a model was fine-tuned on; see `Compared`.
+    """Mean scores (0 to 1) by training data; see `Compared`.
 
     Attributes:
         training: The keys of `Training`.
-        seeds: Seeds of the fine-tuning, over which scores are means.
-        trained_on: Number of dialogues by arm, an entry per seed.
-        summaries: How many of the generated dialogues have a summary, and how many do not.
+        seeds: Fine-tuning seeds; scores are means over them.
+        trained_on: Number of dialogues by arm, one entry per seed.
+        summaries: Numbers of generated dialogues with and without a summary.
         bertscore: BERTScore's encoder; None if it is not measured.
         questions: Questions per dialogue for QAGS; 0 if it is not measured.
         qags_by: How QAGS compares answers; None if it is not measured.
@@ -113,8 +113,8 @@ def summarization(
 ) -> SummarizationResult:
     """Fine-tune and evaluate a model on each arm.
 
-    `say` is told of each step. Raises `SourceError` if data is missing, `ModelConfigError` where
-    a model is, `RunStopped` where asking ended early.
+    `say` receives a line per step. Raises `SourceError` if data is missing, `ModelConfigError` if a
+    model is, `RunStopped` if the model calls ended early.
     """
     _check(task)
     run = load_run(task.run)
@@ -123,14 +123,14 @@ def summarization(
     if task.in_domain is not None:
         in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
         if not in_domain:
-            raise SourceError(f"{task.in_domain}: all its dialogues are held out; give others")
+            raise SourceError(f"{task.in_domain}: all its dialogues are also held out; give others")
     conversations = list(islice(run.conversations(), task.n))
     say(f"{len(conversations)} generated dialogues, {len(held_out)} held out")
     texts, counts = summaries_of(conversations, task.model(ROLE), asking, in_domain)
     synthetic = unseen(examples_of(conversations, texts), held_out)
     if not synthetic:
         raise SourceError(
-            f"{task.run}: no dialogue with a summary that can be used ({counts.refused} of "
+            f"{task.run}: no dialogue has a usable summary ({counts.refused} of "
             f"{len(conversations)} refused)"
         )
     say(f"{counts.summaries} summaries of them, {counts.refused} refused")
@@ -155,10 +155,10 @@ def summarization(
 
 
 def _check(task: Summarization) -> None:
-    """Refuse what could not be trained or scored with, before anything is paid for."""
+    """Refuse what could not be trained or scored, before anything is paid for."""
     if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
         missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
-        raise ModelConfigError(f"--qags-by bertscore: has nothing to compare; add {missing}")
+        raise ModelConfigError(f"--qags-by bertscore: requires {missing}")
     check_seq2seq(task.training.checkpoint)
     if task.bertscore:
         check_encoder(task.bertscore)
@@ -167,7 +167,7 @@ def _check(task: Summarization) -> None:
 def _arms(
     synthetic: Sequence[Example], in_domain: Sequence[Example], seeds: Sequence[int]
 ) -> dict[str, list[list[Example]]]:
-    """What each arm is fine-tuned on, by seed: as much in-domain data as there is synthetic."""
+    """Return the training data of each arm, by seed: as much in-domain as synthetic data."""
     arms: dict[str, list[list[Example]]] = {
         "base": [[] for _ in seeds],
         "synthetic": [list(synthetic) for _ in seeds],
@@ -186,14 +186,15 @@ def _written(
     folder: Path,
     say: Callable[[str], None],
 ) -> dict[str, list[list[str]]]:
-    """The held-out dialogues' summaries by arm and seed; those of `base` are the same for all."""
+    """Return the summaries of held-out dialogues by arm and seed; `base` has the same for all
+    seeds."""
     dialogues = [one.dialogue for one in held_out]
     written: dict[str, list[list[str]]] = {}
     for arm, parts in arms.items():
         seeds = task.seeds[:1] if arm == "base" else task.seeds
         written[arm] = []
         for seed, examples in zip(seeds, parts, strict=False):
-            say(f"{arm}, seed {seed}: {len(examples)} dialogues to learn from")
+            say(f"{arm}, seed {seed}: {len(examples)} dialogues to train on")
             written[arm].append(
                 _kept(
                     task.training,
@@ -216,7 +217,7 @@ def _kept(
     folder: Path,
     arm: str,
 ) -> list[str]:
-    """The summaries of a fine-tuned model, from the file where they were written before."""
+    """Return the summaries of a fine-tuned model, read from its file if they exist."""
     learned = [[one.dialogue, one.target] for one in examples]
     mark = fingerprint_of([training.model_dump(), learned, list(dialogues), seed])
     path = folder / f"predictions-{training.name}" / f"{arm}-{seed}-{mark}.jsonl"
@@ -239,7 +240,7 @@ def _scores(
     asking: Asking,
     say: Callable[[str], None],
 ) -> dict[str, dict[str, Drawn | None]]:
-    """Scores by arm and metric; a held-out dialogue's is its mean over the seeds."""
+    """Return scores by arm and metric; a held-out dialogue's score is its mean over the seeds."""
     references = [one.target for one in held_out]
     models = {role: task.model(role) for role in ROLES}
     asked: list[Questions] = []

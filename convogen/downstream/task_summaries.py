@@ -1,7 +1,7 @@
-"""The tasks of real dialogues that bring no summary of theirs, written before a model is trained.
+"""Task summaries of real dialogues that have none, written before a model is trained.
 
-So the fine-tuned inquirer learns with the task it is asked with later (DialogueForge, section
-3.1.1). What was written for one training is there for the next one with the same model and prompt.
+The inquirer thus learns with the kind of task that it later gets (DialogueForge, section 3.1.1).
+Summaries are reused by later trainings with the same model and prompt.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def write_tasks(
     opener: Callable[[ModelSpec], ChatModel] = open_model,
     limits: Limits = NO_LIMITS,
 ) -> dict[str, str]:
-    """Return the task of each dialogue, by its id; one of which no summary came is left out.
+    """Return the task of each dialogue, by id; dialogues without a usable summary are left out.
 
     Args:
         seeds: The dialogues.
         spec: The summarizer.
-        folder: Where the answers are kept: none is paid for twice.
+        folder: Folder of the answers, so that none is paid for twice.
         tally: Counts what is done.
         opener: Opens the model.
-        limits: What may be spent on those that are missing.
+        limits: Limits on the cost of the missing summaries.
 
-    Raises `RunFolderError` if the folder cannot be written, `RunStopped` if asking ended early: the
-    same call goes on from there.
+    Raises `RunFolderError` if the folder cannot be written, `RunStopped` if the model calls ended
+    early; the same call then resumes.
     """
     prompt = load_prompt("dialogueforge/task_summary")
     known = dict(_known(folder, prompt.hash, spec))
@@ -84,7 +84,7 @@ def write_tasks(
 
 
 def _role(spec: ModelSpec) -> Role:
-    """The summarizer as the method asks it, with what suits the embedded model."""
+    """Return the summarizer as the method uses it, adapted to the embedded model."""
     sampling = DialogueForge.roles[ROLE]
     if spec.is_shipped:
         room = sampling.model_copy(update={"max_tokens": EMBEDDED_ROOM})
@@ -93,7 +93,7 @@ def _role(spec: ModelSpec) -> Role:
 
 
 def _known(folder: Path, prompt: str, spec: ModelSpec) -> Iterator[tuple[str, str | None]]:
-    """What a model was asked before, in the askings that are complete; None if nothing came."""
+    """Return the answers of earlier complete requests; None if there are none."""
     for manifest in sorted(folder.glob("tasks-*/manifest.json")):
         try:
             told: Any = json.loads(manifest.read_text("utf-8"))
@@ -114,7 +114,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _digest(seed: Seed) -> str:
-    """16 hexadecimal digits of what the person says: no name of a dialogue is unique."""
+    """Return 16 hexadecimal digits of what the person says, since dialogue ids are not unique."""
     said = [turn.text for turn in seed.turns if turn.speaker == INQUIRER]
     text = json.dumps(said, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,2 +1,2 @@
-"""Execution: tasks are played concurrently and committed in order, for runs, judging, replays and
-item lists."""
+"""Execution: tasks run concurrently and are committed in order, for runs, judging, replays and item
+lists."""

@@ -1,7 +1,7 @@
-"""Play one conversation of a run again, with new replies from a given turn on.
+"""Replay one conversation of a run, with new replies from a given turn on.
 
-Its experience and the turns before come from the record, so the only difference is what the models
-do with the same beginning. They get new seeds, even if they are the run's own models.
+The experience and the earlier turns come from the record, so only the models' continuations differ.
+The models get new seeds, even if they are the run's own.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ def replay_conversation(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
-    """Play a conversation of a run again, with new replies from turn `from_turn` on (1 is the
-    first).
+    """Replay a conversation of a run, with new replies from turn `from_turn` on (1 is the first).
 
     `models` maps roles to models as in an experiment; if None, the run's own models are called. The
     result is a run folder with one conversation, or one failure, in `out` (default: next to the
@@ -76,13 +75,13 @@ class _Branch:
         openings = sum(turn.origin != "agent" for turn in old.turns)
         if openings == len(old.turns):
             raise ExperimentError(
-                f"{run.folder}: conversation {old.id} was written in one reply; only one that was "
-                "played turn by turn can be played again from a turn on"
+                f"{run.folder}: conversation {old.id} was written in one reply; only a "
+                f"conversation that was played turn by turn can be replayed from a turn"
             )
         if not openings < from_turn <= len(old.turns):
             raise ExperimentError(
                 f"{run.folder}: conversation {old.id} has replies from turn {openings + 1} to "
-                f"{len(old.turns)}; it cannot be played again from turn {from_turn}"
+                f"{len(old.turns)}; it cannot be replayed from turn {from_turn}"
             )
         self._run, self._old, self._then, self._new = run, old, then, new
         self._kept = from_turn - 1 - openings
@@ -151,8 +150,8 @@ class _Branch:
             outcome = await play_task(play, Task(number, name, seed, session, count))
         except NotRecorded as fault:
             raise RunStopped(
-                f"{self._run.folder}: conversation {self._old.id}: {fault}; what made it has "
-                f"changed: `convogen replay {self._run.folder}` says more"
+                f"{self._run.folder}: conversation {self._old.id}: {fault}; its experiment or "
+                f"inputs have changed: see `convogen replay {self._run.folder}`"
             ) from fault
         outcome = self._renamed(outcome)
         store.commit(0, outcome, journal)

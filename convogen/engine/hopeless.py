@@ -32,8 +32,7 @@ THINKING_TOKENS = 4000
 """The least `max_tokens` to suggest for a reasoning model."""
 
 SetKey = Callable[[str, str, object], str]
-"""Turns (role, parameter, value) into what to add to the command line to change a role's
-sampling."""
+"""Turns (role, parameter, value) into the option that changes a role's sampling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +61,13 @@ class FirstTasks:
 
     Args:
         under_way: Upper bound of tasks in flight until one succeeds, minus one per failure.
-        of: What the tasks are called in messages: tasks, scores.
-        set_key: Says how to change a role's sampling.
+        of: Noun for the tasks in messages: tasks, scores.
+        set_key: Returns the option that changes a role's sampling.
         afterwards: How to resume, for the message.
-        unanswered: Failures that suffice if the endpoint answered other calls but none of theirs.
-        anyhow: Failures that suffice if they are of several kinds.
-        unheard: The roles that were called and have not answered yet; as not every task calls every
-            role, tasks may succeed without them.
+        unanswered: Failures needed if the endpoint answered other calls but none of theirs.
+        anyhow: Failures needed if they are of several kinds.
+        unheard: The roles that were called and have not answered yet; tasks may succeed without
+        them, since not every task calls every role.
     """
 
     def __init__(
@@ -166,7 +165,7 @@ def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
     (`Journal.answers`)."""
     roles = {answer["role"] for answer in last}
     if len(roles) != 1:
-        return "`convogen doctor` tells what the model can do"
+        return "`convogen doctor` shows what the model can do"
     [role] = roles
     if all("fault" in answer for answer in last):
         return _cure_fault(last[-1]["fault"])
@@ -176,14 +175,16 @@ def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
         return f"more room for the {role} would not help: --set models.default.json_mode=text"
     if len(ended) == 1 and not ended & {"stop", "length", ""}:
         return (
-            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, which is no "
-            "whole reply's: name another model, or see `convogen doctor`"
+            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, which no "
+            f"complete reply has: name another model, or see `convogen doctor`"
         )
     if ended == {"length"}:
         return _cure_length(role, last, set_key, silent=not any(texts))
     if not any(texts):
         return f"every reply of the {role} is empty: name another model, or see `convogen doctor`"
-    return f"the {role} says such as {' '.join(texts[-1].split())[:SHOWN]!r}: name another model"
+    return (
+        f"the {role} says things like {' '.join(texts[-1].split())[:SHOWN]!r}: name another model"
+    )
 
 
 def _cure_length(
@@ -192,8 +193,8 @@ def _cure_length(
     had = max(answer["usage"]["completion_tokens"] for answer in last)
     room = set_key(role, "max_tokens", max(THINKING_TOKENS, 4 * had))
     thinks = silent and (had > 1 or any(answer.get("thought") for answer in last))
-    what = "with nothing said; the model thinks" if thinks else "before its end"
-    limit = f"max_tokens={had}" if had else "the most tokens it may have"
+    what = "before anything was said; the model thinks" if thinks else "before its end"
+    limit = f"max_tokens={had}" if had else "the maximum number of tokens"
     return f"every reply ended at {limit} {what}: {room}"
 
 
@@ -203,4 +204,4 @@ def _cure_fault(fault: dict[str, Any]) -> str:
         return "give it more time: --set models.default.timeout_s=600"
     if fault.get("kind") == "context_length":
         return "serve the model with a longer context, or name another"
-    return "change what it complains of, or name another model; `convogen doctor` tells more"
+    return "change what it complains about, or name another model; see `convogen doctor`"

@@ -2,8 +2,8 @@
 twice.
 
     <name>-<fingerprint>/rows.jsonl      one row per item, in order
-    <name>-<fingerprint>/manifest.json   the inputs and the models <name>-<fingerprint>/ledger.jsonl
-    calls.jsonl journal/   as in a run folder
+    <name>-<fingerprint>/manifest.json   the inputs and the models
+    <name>-<fingerprint>/ledger.jsonl    as in a run folder; so are calls.jsonl and journal/
 
 A different model, prompt or set of items has a different fingerprint, and so its own folder.
 """
@@ -76,7 +76,7 @@ class Asking:
 
         `essence` is what the fingerprint covers besides the models. Raises `RunFolderError` if the
         folder cannot be written, `ModelConfigError` if a budget needs an unknown price,
-        `RunStopped` if asking ended early; calling again resumes it.
+        `RunStopped` if the calls ended early; calling again resumes them.
         """
         models = {role: one.spec for role, one in roles.items()}
         self._prices.update(role_prices(models, self.limits))
@@ -91,7 +91,7 @@ class Asking:
         return run_until_complete(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
 
     def _charge(self, folder: Path) -> None:
-        """Count what a folder has cost before this object asked anything in it."""
+        """Count what a folder had cost before this object used it."""
         if folder not in self._charged:
             self._charged.add(folder)
             charge_calls(self._budget, Run(folder).ledger(), self._prices)
@@ -116,7 +116,7 @@ class Asking:
                     )
                 except BudgetReached as reached:
                     done = path.read_bytes().count(b"\n")
-                    raise describe_asking_stop(reached, done, n, folder) from None
+                    raise describe_asking_stop(reached, done, n, "items", folder) from None
                 finally:
                     await traffic.close()
                     log.sync()

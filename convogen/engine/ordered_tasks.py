@@ -17,8 +17,8 @@ WINDOW = 4
 """Tasks in flight per call that may be in flight; bounds memory, hides slow tasks."""
 
 STARTED_AT_ONCE = 64
-"""Tasks started before the event loop looks at answers again: each prepares its first call, and
-thousands of them would hold up those that are in flight for seconds."""
+"""Tasks started before the event loop handles answers again: each prepares its first call, and
+thousands of them would delay those in flight by seconds."""
 
 GRACE_S = 1.0
 """Seconds that tasks have to finish when a run is interrupted."""
@@ -116,7 +116,7 @@ def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
         work.close()
         advice = f"{awaitable}(…)" if awaitable else "asyncio.to_thread(…)"
         raise LoopRunning(
-            f"an event loop is running already, as in a notebook: `await {advice}` instead"
+            f"an event loop is already running, as in a notebook: `await {advice}` instead"
         )
 
     async def guarded() -> T:

@@ -1,40 +1,27 @@
-"""Playing one task, and who plays the tasks of a run: this process, or the workers of a cluster."""
+"""Playing the tasks of a run, in this process or in a worker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
 from convogen.engine.task_setup import name_task, play_task, writing_language
+from convogen.engine.workers import Done
 from convogen.experiment.experiment import Experiment
 from convogen.gates.pipeline import check_gates
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.models.base import ChatModel
 from convogen.models.progress import RunProgress
-from convogen.models.spec import ModelSpec
 from convogen.models.tracing import span
 from convogen.models.traffic.router import Traffic
 from convogen.storage.run_folder import Journal, Outcome, Run, RunStore
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-__all__ = ["Played", "Player", "PlayerContext", "Workers", "local_player", "play_one", "start_play"]
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """The outcome of a task, and the journal of its calls."""
-
-    outcome: Outcome
-    journal: Journal
+__all__ = ["LocalPlayer", "PlayerContext", "play_one", "start_play"]
 
 
 @dataclass(frozen=True, slots=True)
 class PlayerContext:
-    """One start of a run, for whoever plays its tasks; `begun` is when the run first started."""
+    """One start of a run, for whatever plays its tasks; `begun` is when the run first started."""
 
     experiment: Experiment
     store: RunStore
@@ -43,47 +30,17 @@ class PlayerContext:
     begun: str
 
 
-class Player(Protocol):
-    """Plays the tasks of a run, many at once."""
+class LocalPlayer:
+    """Plays tasks in this process."""
 
-    async def play(self, number: int) -> Played:
-        """Return what a task came to; raises what stops the run."""
-        ...
-
-    def committed(self, number: int, outcome: Outcome) -> None:
-        """Note that a task's rows are in the run folder."""
-        ...
-
-
-class Workers(Protocol):
-    """Processes that play a run's tasks in place of this one."""
-
-    def check(self, experiment: Experiment) -> None:
-        """Raise `UserError` if they could not play an experiment, whatever they are."""
-        ...
-
-    def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return what stands here for a model that they call."""
-        ...
-
-    def player(self, context: PlayerContext) -> AbstractAsyncContextManager[Player]:
-        """Start them; they end with the block."""
-        ...
-
-
-@asynccontextmanager
-async def local_player(context: PlayerContext) -> AsyncGenerator[Player]:
-    """Play tasks in this process."""
-    store = context.store
-    yield _LocalPlayer(context, start_play(context.experiment, Run(store.folder), store.committed))
-
-
-class _LocalPlayer:
-    def __init__(self, context: PlayerContext, play: Play) -> None:
+    def __init__(self, context: PlayerContext) -> None:
+        store = context.store
         self._context = context
-        self._play = play
+        self._play = start_play(context.experiment, Run(store.folder), store.committed)
 
-    async def play(self, number: int) -> Played:
+    async def do(self, number: int, given: Any = None) -> Done[Outcome]:
+        """Return what a task came to."""
+        del given
         context, journal = self._context, self._context.store.journal(number)
         outcome = await play_one(
             context.experiment,
@@ -94,14 +51,16 @@ class _LocalPlayer:
             begun=context.begun,
             count=context.tally.add,
         )
-        return Played(outcome, journal)
+        return Done(outcome, journal)
 
-    def committed(self, number: int, outcome: Outcome) -> None:
+    def committed(self, number: int, result: Outcome) -> None:
+        """Note that a task is committed."""
+        del result
         self._play.committed(number)
 
 
 def start_play(experiment: Experiment, run: Run, committed: int) -> Play:
-    """Return the play of a run of which the first tasks are committed; `run` is its folder."""
+    """Return the play of a run whose first tasks are committed; `run` is its folder."""
     seed = int(experiment.fingerprint, 16)
     inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, run)
     play = experiment.method.start(inputs)
@@ -119,7 +78,7 @@ async def play_one(
     begun: str,
     count: Callable[[str], None],
 ) -> Outcome:
-    """Return what a task comes to, as its own gates see it; `count` counts what it makes."""
+    """Return a task's outcome after its own gates; `count` counts its calls and retries."""
     name, seed = name_task(experiment.fingerprint, number)
     writing = writing_language(experiment.method, seed)
     session = traffic.session(number, seed, journal, begun, writing)

@@ -1,7 +1,7 @@
-"""Replay of a run from its recorded calls alone: is the data set the same to the byte?
+"""Replay of a run from its recorded calls alone: is the data set byte-identical?
 
-Tasks are played sequentially, each with the id and the seeds of the recorded run, whatever the
-experiment's files say now. A changed prompt shows as the first call that differs, and nothing
+Tasks are played sequentially, each with the id and the seeds of the recorded run, regardless of the
+experiment's current files. A changed prompt shows as the first call that differs, and nothing
 depends on the order in which tasks originally ran.
 """
 
@@ -54,7 +54,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The result of a replay; `difference` is None if the data set is the same to the byte.
+    """The result of a replay; `difference` is None if the data set is byte-identical.
 
     `n_calls` calls were answered from the record. `changed` describes what has changed in the
     inputs that determine the data; None if nothing has.
@@ -71,7 +71,7 @@ class Replayed:
 def replay_run(
     folder: str | Path, out: str | Path | None = None, *, tally: RunProgress | None = None
 ) -> Replayed:
-    """Play a run's committed tasks again from their recorded calls; no model is called.
+    """Replay a run's committed tasks from their recorded calls; no model is called.
 
     The result is compared row by row, up to the first difference. It is kept as a run folder in
     `out`, which must be new, or discarded if `out` is None. Raises `RunFolderError` if the run has
@@ -82,7 +82,7 @@ def replay_run(
         if out is None:
             target = Path(stack.enter_context(TemporaryDirectory(prefix="convogen-replay-")))
         elif (target := Path(out)).exists():
-            raise RunFolderError(f"{target}: is there already; name a new folder with --out")
+            raise RunFolderError(f"{target}: already exists; name a new folder with --out")
         return run_until_complete(_replay(run, target, tally or RunProgress()))
 
 
@@ -92,12 +92,14 @@ def recorded_run(folder: str | Path) -> Run:
     origin = run.manifest.get("replay_of")
     if isinstance(origin, dict) and "conversation" in origin:
         raise RunFolderError(
-            f"{run.folder}: is a conversation played again from a turn on; replay the run that "
-            "its manifest.json names"
+            f"{run.folder}: is the replay of a conversation; replay the run named in its "
+            f"manifest.json"
         )
     found = run.check()
     if found.committed and not found.counts[run.folder / "calls.jsonl"]:
-        raise RunFolderError(f"{run.folder}: has no calls.jsonl; only recorded calls can be played")
+        raise RunFolderError(
+            f"{run.folder}: has no calls.jsonl, so there are no recorded calls to replay"
+        )
     return run
 
 
@@ -213,7 +215,7 @@ def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) ->
         if old != new:
             role = recorded[nth - 1]["role"] if nth <= len(keys) else "further"
             return f"call {nth}, recorded as a call of {role}, " + (
-                "is not made" if new is None else "is another one"
+                "is not made" if new is None else "differs"
             )
     return None
 
@@ -226,5 +228,5 @@ def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str |
         if then != line:
             old, new = json.loads(then or b"{}"), json.loads(line or b"{}")
             keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-            return f"the calls are the same, the row in {name} differs in {', '.join(keys)}"
+            return f"the calls agree, but the row in {name} differs in {', '.join(keys)}"
     return None

@@ -4,6 +4,7 @@ exhausted."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = [
     "charge_earlier_spending",
     "describe_asking_stop",
     "describe_budget_stop",
+    "limits_beside",
     "remaining_limits",
     "role_prices",
 ]
@@ -61,7 +63,7 @@ def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
 def charge_calls(
     budget: Budget, ledger: Iterable[Mapping[str, Any]], prices: Mapping[str, Pricer]
 ) -> None:
-    """Count the calls of a ledger as spent: lost ones too, at their most."""
+    """Count the calls of a ledger as spent, including lost ones at their maximum."""
     for row in ledger:
         usage = usage_of(row) + usage_of(row, "lost_")
         budget.spent_tokens += usage.prompt_tokens + usage.completion_tokens
@@ -69,8 +71,22 @@ def charge_calls(
             budget.spent_usd += price(usage)
 
 
+def limits_beside(
+    limits: Limits, ledgers: Iterable[Iterable[Mapping[str, Any]]], prices: Mapping[str, Pricer]
+) -> Limits:
+    """Return what is left of limits that the calls of these ledgers share."""
+    others = Budget(limits, prices)
+    for ledger in ledgers:
+        charge_calls(others, ledger, prices)
+    return replace(
+        limits,
+        usd=None if limits.usd is None else max(0.0, limits.usd - others.spent_usd),
+        tokens=None if limits.tokens is None else max(0, limits.tokens - others.spent_tokens),
+    )
+
+
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """Return what is left for a run of limits that it shares with other runs, after `elapsed_s`."""
+    """Return the remaining limits of a run that shares them with other runs, after `elapsed_s`."""
     spent = [_spent(limits, run) for run in others]
     usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
     return Limits(
@@ -109,22 +125,24 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
     lost = any(row.lost_attempts for row in rows)
-    cut = ", calls cut off counted at their most" if lost else ""
+    cut = ", interrupted calls counted at their maximum" if lost else ""
     return BudgetReached(
         f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
-        f"{_tokens(rows):,} tokens, {cost}{cut}; {_how_to_go_on(reached)}",
+        f"{_tokens(rows):,} tokens, {cost}{cut}; {_how_to_resume(reached)}",
         reached.option,
     )
 
 
-def describe_asking_stop(reached: BudgetReached, done: int, n: int, folder: Path) -> BudgetReached:
-    """Return the end of an asking in one line: why, what is done, how to go on."""
+def describe_asking_stop(
+    reached: BudgetReached, done: int, n: int, what: str, folder: Path
+) -> BudgetReached:
+    """Return the end of a run of calls in one line: why, what is done, how to resume."""
     return BudgetReached(
-        f"{reached}; done: {done} of {n} items in {folder}; {_how_to_go_on(reached)}",
+        f"{reached}; done: {done} of {n} {what} in {folder}; {_how_to_resume(reached)}",
         reached.option,
     )
 
 
-def _how_to_go_on(reached: BudgetReached) -> str:
+def _how_to_resume(reached: BudgetReached) -> str:
     more = "later" if reached.option == "--deadline" else "larger"
-    return f"all answers are kept; to go on: the same command with a {more} {reached.option}"
+    return f"all answers are kept; to resume, run the same command with a {more} {reached.option}"

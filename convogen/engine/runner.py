@@ -11,16 +11,18 @@ same at any concurrency.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from convogen.engine.hopeless import FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
-from convogen.engine.playing import Played, Player, PlayerContext, Workers, local_player
+from convogen.engine.playing import LocalPlayer, PlayerContext
 from convogen.engine.run_budget import charge_earlier_spending, describe_budget_stop, role_prices
 from convogen.engine.run_observability import log_outcome, observe_run
 from convogen.engine.task_setup import describe, now, open_roles
+from convogen.engine.workers import Done, TaskDoer, Workers
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
@@ -69,7 +71,7 @@ def run(
         experiment: The experiment, the name of a shipped one, or the path of a YAML file.
         out: The run folder; default `runs/<name>`.
         fresh: Whether to move an earlier run in the folder aside first.
-        limits: What the whole folder may cost, and when this start ends.
+        limits: Limits on the cost of the whole folder, and the deadline of this start.
         pilot: Play at most this many of the n conversations.
         tally: Counts progress.
         on_conversation: Called with each committed conversation and its experience.
@@ -115,13 +117,13 @@ async def run_async(
     Cancelling it stops the run cleanly.
     """
     if out is not None and not str(out).strip():
-        raise RunFolderError("the run's folder has an empty name; name one, or leave it out")
+        raise RunFolderError("the run folder's name is empty; name a folder, or leave it out")
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     experiment.check_languages()
     if workers is not None:
-        workers.check(experiment)
+        workers.check(experiment.model(role) for role in experiment.roles)
         open_model = workers.open_model
     fingerprint = experiment.fingerprint
     tally = tally or RunProgress()
@@ -215,8 +217,7 @@ class _Engine:
         self._gates.restore()
         begun = f"{store.manifest.get('started_at', '')}"
         context = PlayerContext(experiment, store, self._traffic, self._tally, begun)
-        players = self._workers.player if self._workers else local_player
-        async with players(context) as player:
+        async with _player(context, self._workers) as player:
             line = OrderedTaskRunner(lambda number: self._play(player, number), store.committed)
             try:
                 while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
@@ -226,7 +227,7 @@ class _Engine:
                     played = await line.next(lambda most=missing: min(most, self._most))
                     task = store.committed
                     self._commit(task, played)
-                    player.committed(task, played.outcome)
+                    player.committed(task, played.result)
             finally:
                 await line.stop()
 
@@ -249,17 +250,17 @@ class _Engine:
         tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
-    async def _play(self, player: Player, number: int) -> Played:
-        played = await player.play(number)
-        if self._way(played.outcome) is None:
+    async def _play(self, player: TaskDoer[Outcome], number: int) -> Done[Outcome]:
+        played = await player.do(number)
+        if self._way(played.result) is None:
             self._first.hopeful = True
         if number > self._store.committed:
-            keep(self._store.folder, number, played.outcome)
+            keep(self._store.folder, number, played.result)
             self._kept.add(number)
         return played
 
-    def _commit(self, task: int, played: Played) -> None:
-        outcome = self._gates.decide(played.outcome)
+    def _commit(self, task: int, played: Done[Outcome]) -> None:
+        outcome = self._gates.decide(played.result)
         self._store.commit(task, outcome, played.journal)
         if task in self._kept:
             forget(self._store.folder, task)
@@ -277,8 +278,8 @@ class _Engine:
     def _way(self, outcome: Outcome) -> Way | None:
         """Return how a task failed; None if it did not.
 
-        A gate's model that gives no verdict counts as failed, and so does what a gate rejects whose
-        rejections are failures.
+        A gate's model that gives no verdict counts as a failure, and so does a rejection by a gate
+        whose rejections are failures.
         """
         if (failure := outcome.failure) is not None:
             return Way(failure.stage, failure.kind, failure.message)
@@ -294,8 +295,8 @@ class _Engine:
         if failed > limit:
             raise TooManyFailures(
                 f"{failed} tasks failed, more than max_failures: {limit}; "
-                f"`convogen show {quote(str(self._store.folder))}` says why; "
-                f"to go on: --set max_failures={failed + max(10, limit)}"
+                f"`convogen show {quote(str(self._store.folder))}` says why; to resume: --set "
+                f"max_failures={failed + max(10, limit)}"
             )
         rejected, limit = self._store.n_rejected, self._experiment.max_rejected
         if rejected > limit:
@@ -304,9 +305,20 @@ class _Engine:
                 f"the gates rejected {rejected} conversations, more than max_rejected: {limit}; "
                 f"accepted: {accepted} of {self._experiment.n}, "
                 f"{accepted / (accepted + rejected):.1%} of those finished; "
-                f"`convogen show {quote(str(self._store.folder))}` says why; "
-                f"to go on: --set max_rejected={rejected + max(50, limit)}"
+                f"`convogen show {quote(str(self._store.folder))}` says why; to resume: --set "
+                f"max_rejected={rejected + max(50, limit)}"
             )
+
+
+def _player(
+    context: PlayerContext, workers: Workers | None
+) -> AbstractAsyncContextManager[TaskDoer[Outcome]]:
+    """Return who plays the tasks: this process, or the workers."""
+    if workers is None:
+        return nullcontext(LocalPlayer(context))
+    from convogen.engine.distributed.playing_work import PlayingJob
+
+    return workers.start(PlayingJob(context))
 
 
 def _setting(role: str, parameter: str, value: object) -> str:
@@ -322,8 +334,8 @@ def _may_all_fail(experiment: Experiment) -> bool:
 
 def _afterwards(experiment: Experiment, store: RunStore) -> str:
     return (
-        f"`convogen show {store.folder}` says more, --fresh begins anew; to go on all the same: "
-        f"--set max_failures={max(experiment.n, experiment.max_failures)}"
+        f"`convogen show {store.folder}` says more, --fresh starts over; to resume anyway: --set "
+        f"max_failures={max(experiment.n, experiment.max_failures)}"
     )
 
 

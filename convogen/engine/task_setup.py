@@ -46,7 +46,7 @@ def open_roles(experiment: Experiment) -> dict[str, Role]:
 
 
 def writing_language(method: Method, seed: int) -> WritingLanguage | None:
-    """Return the language of the task with a seed, and who writes in it; None if none is asked."""
+    """Return the language of the task with a seed, and its writer; None if no language is set."""
     tag = method.draw_language(seed)
     if tag is None:
         return None
@@ -54,7 +54,7 @@ def writing_language(method: Method, seed: int) -> WritingLanguage | None:
 
 
 async def play_task(play: Play, task: Task) -> Outcome:
-    """Play a task; its records state the language that was asked for, if one was."""
+    """Play a task; its records state the requested language, if any."""
     outcome, stated = await play.play(task), {"language": task.language}
     if task.language is None:
         return outcome

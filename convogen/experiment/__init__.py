@@ -1,1 +1,1 @@
-"""An experiment: YAML, validated, frozen, and its fingerprint; those that are shipped."""
+"""Experiments: validated YAML, their fingerprints, and the shipped ones."""

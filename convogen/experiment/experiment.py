@@ -1,6 +1,6 @@
-"""An experiment: YAML, validated, frozen, and its fingerprint.
+"""An experiment: validated, frozen YAML, and its fingerprint.
 
-The method's parameters stand beside the common keys, flat:
+The method's parameters are on the same level as the common keys:
 
     name: GPIS-s
     method: convogen
@@ -10,7 +10,7 @@ The method's parameters stand beside the common keys, flat:
 
 The fingerprint covers what changes the data. It leaves out:
 
-    n                                   a run can be made longer: what is there stays a prefix
+    n                                   a run can be extended; the existing data stays a prefix
     name                                the same experiment under another name
     base_url, azure, api_key_env,       where and how a model is reached (the name of a fallback
     headers, timeout_s, json_mode,      with another model is part of it)
@@ -183,14 +183,14 @@ class Experiment:
 
     @property
     def _gate_entries(self) -> list[dict[str, Any]]:
-        """The gates as they are written; those that the method implies if none are."""
+        """The configured gates, or those implied by the method if there are none."""
         unsaid = "gates" not in self.common.model_fields_set
         return self.method.implied_gates() if unsaid else self.common.gates
 
     def check_languages(self) -> None:
-        """Raise `ExperimentError` if the gates or the models cannot do with its languages.
+        """Raise `ExperimentError` if the gates or models do not support its languages.
 
-        Opens the sources of a method whose languages are theirs.
+        Opens the sources of a method that takes its languages from them.
         """
         self._check_gates()
         foreign = [tag for tag in self.method.languages() if not same_language(tag, ENGLISH)]
@@ -215,9 +215,9 @@ class Experiment:
 
     @cached_property
     def n(self) -> int:
-        """How many conversations are asked for, no more than the method's plan has tasks.
+        """The number of requested conversations, at most the number of tasks in the method's plan.
 
-        Of a method with `counts_failed_tasks`: how many tasks.
+        For a method with `counts_failed_tasks`, the number of tasks.
         """
         given, there = self.common.n, self.method.task_count()
         if there is None:
@@ -225,18 +225,18 @@ class Experiment:
         return min(given or there, there)
 
     def progress(self, conversations: int, others: int) -> int:
-        """How much of n is done; failed and rejected tasks count if the method says so."""
+        """Return how much of n is done; failed and rejected tasks count if the method says so."""
         return conversations + others if self.method.counts_failed_tasks else conversations
 
     @property
     def max_failures(self) -> int:
-        """How many tasks may fail before the run stops."""
+        """The number of tasks that may fail before the run stops."""
         given = self.common.max_failures
         return max(10, self.n) if given is None else given
 
     @property
     def max_rejected(self) -> int:
-        """How many conversations the gates may reject before the run stops."""
+        """The number of conversations that gates may reject before the run stops."""
         given = self.common.max_rejected
         return max(50, 4 * self.n) if given is None else given
 
@@ -251,17 +251,18 @@ class Experiment:
 
     @property
     def concurrency(self) -> int:
-        """How many model calls may be in flight at one endpoint."""
+        """The maximum number of model calls in flight per endpoint."""
         local = all(self.model(role).kind == "embedded" for role in self.roles)
         return self.common.concurrency or (8 if local else 64)
 
     def model(self, role: str) -> ModelSpec:
-        """Return a role's model; the embedded one if none is named."""
+        """Return a role's model; the embedded one if none is set."""
         models = self.common.models
         return models.get(role) or models.get("default") or ModelSpec(name="embedded")
 
     def sampling(self, role: str) -> Sampling:
-        """A role's sampling: the experiment's over the model's over the method's."""
+        """Return a role's sampling: the method's, overridden by the model's, then by the
+        experiment's."""
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
         if self.model(role).is_shipped and (suits := self._suited_sampling(role)):
@@ -273,7 +274,7 @@ class Experiment:
         return own.with_defaults(settings) if own else settings
 
     def _suited_sampling(self, role: str) -> Sampling | None:
-        """What suits the embedded model in a role, by the prompt that it is asked with there."""
+        """Return the sampling that suits the embedded model in a role, given its prompt there."""
         for step, (asked, file) in self.method.embedded_prompts.items():
             prompt = self.prompts.get(step)
             if asked == role and prompt is not None and prompt.path == FOR_EMBEDDED / file:
@@ -282,7 +283,7 @@ class Experiment:
 
     @property
     def packages(self) -> dict[str, str]:
-        """The installed packages, with their versions, whose plugins it uses."""
+        """The installed packages whose plugins are used, with their versions."""
         judges = [gate.judge for gate in self.gates if isinstance(gate, JudgeGate)]
         gates = [gate.name for gate in self.gates]
         return registry.packages(
@@ -291,12 +292,12 @@ class Experiment:
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` if one's own file is wrong."""
+        """The prompts by step; raises `SourceError` if a user's prompt file is invalid."""
         return self.method.prompts({**self._suited_prompts, **self.common.prompts})
 
     @property
     def _suited_prompts(self) -> dict[str, str]:
-        """The prompts that suit the embedded model, of the steps in which it is asked."""
+        """The prompts adapted to the embedded model, for the steps that use it."""
         return {
             step: str(FOR_EMBEDDED / file)
             for step, (role, file) in self.method.embedded_prompts.items()
@@ -305,7 +306,7 @@ class Experiment:
 
     @cached_property
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """What changes the data, as plain values."""
+        """Everything that affects the data, as plain values."""
         roles = {
             role: {
                 "model": " or ".join(self.model(role).identities),
@@ -326,15 +327,17 @@ class Experiment:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identifies the data this experiment makes; 16 hexadecimal digits."""
+        """The identifier of this experiment's data; 16 hexadecimal digits."""
         return fingerprint_of(self.fingerprint_inputs)
 
     def is_read_from(self, path: Path) -> bool:
-        """Whether a file reads as this experiment; raises `ExperimentError` if it is none."""
+        """Return whether a file is equal to this experiment; raises `ExperimentError` if it is not
+        one."""
         return Experiment.load(path).fingerprint == self.fingerprint
 
     def to_yaml(self) -> str:
-        """The experiment as a file that gives it again; no key, no password is in it."""
+        """Return the experiment as YAML that loads as the same experiment; keys and passwords are
+        left out."""
         models = {role: spec.public() for role, spec in self.common.models.items()}
         without_secrets = self.common.model_copy(update={"models": models})
         common = without_secrets.model_dump(mode="json", exclude_defaults=True)
@@ -356,7 +359,7 @@ class Experiment:
 
 
 def shipped_experiments() -> dict[str, Path]:
-    """The experiments that come with convogen, by name."""
+    """Return the shipped experiments, by name."""
     paths = sorted(EXPERIMENTS.glob("*/*.yaml"), key=lambda path: path.name)
     return {path.stem: path for path in paths}
 
@@ -377,34 +380,37 @@ def _find(source: str | Path) -> Path:
             return path
         raise ExperimentError(f"{path}: no such file")
     if there:
-        raise ExperimentError(f"{path}: is no experiment, which is a file named *.yaml or *.yml")
+        raise ExperimentError(
+            f"{path}: is not an experiment; an experiment file is named *.yaml or *.yml"
+        )
     near = get_close_matches(str(source).casefold(), {name.casefold(): name for name in shipped}, 1)
     meant = [name for name in shipped if name.casefold() in near]
     guess = f"did you mean {meant[0]}? " if meant else ""
     raise ExperimentError(
-        f"experiment {str(source)!r:.200} is not known; {guess}allowed: {', '.join(shipped)}, or a "
-        ".yaml file"
+        f"unknown experiment {str(source)!r:.200}; {guess}allowed: {', '.join(shipped)}, "
+        "or a .yaml file"
     )
 
 
 def _no_folder(path: Path) -> str:
     if (own := path / "experiment.yaml").is_file():
         return (
-            f"{path}: is a run folder, not an experiment; to go on with it: "
-            f"convogen run {own} --out {path}"
+            f"{path}: is a run folder, not an experiment; to resume it: convogen run {own} --out "
+            f"{path}"
         )
     inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
-    return f"{path}: is a folder, not an experiment" + (f"; in it are {inside}" if inside else "")
+    return f"{path}: is a folder, not an experiment" + (f"; it contains {inside}" if inside else "")
 
 
 def _name_of(path: Path) -> str:
-    """A run's name where the file has none: the file's, as a name may be spelt."""
+    """Return a run's name if the file gives none: the file name, with allowed characters only."""
     name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")
     return name[:80] or "experiment"
 
 
 def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a file in `folder`, its paths taken from there; wrong types are left alone."""
+    """Return the keys of a file in `folder` with their paths resolved; wrong types are left
+    alone."""
     method = data.get("method", Common.model_fields["method"].default)
     result = dict(data)
     if isinstance(method, str) and registry.known("methods", method):
@@ -426,6 +432,6 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         below = data.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise ExperimentError(f"--set {dotted}: {parent} holds a value, not keys")
+            raise ExperimentError(f"--set {dotted}: {parent} has a value, not keys")
         data = cast("dict[str, Any]", below)
     data[last] = value

@@ -1,4 +1,4 @@
-"""What identifies data by what went into it: experiments, judgements, trainings, branches."""
+"""Fingerprints, which identify data by its inputs: experiments, judgements, trainings, branches."""
 
 from __future__ import annotations
 

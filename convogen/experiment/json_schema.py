@@ -12,7 +12,7 @@ __all__ = ["json_schema"]
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of an experiment file, for editors: one alternative a method."""
+    """Return the JSON Schema of an experiment file, for editors: one alternative per method."""
     common = Common.model_json_schema()
     alternatives: list[dict[str, Any]] = []
     definitions: dict[str, Any] = common.pop("$defs", {})

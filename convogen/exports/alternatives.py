@@ -1,8 +1,9 @@
-"""Alternatives of a run's conversations: the same beginning, played again, and judged alike.
+"""Alternatives of a run's conversations: the same beginning, replayed, and judged by the same
+judge.
 
-They come from counterfactual replays beside the run, which are found by what their manifests say,
-and from other runs and replays that are named. Two conversations are alternatives if they have the
-same experience (people and their cards, relations, situation, topic; ids do not count) and the same
+They come from counterfactual replays next to the run, which are recognised by their manifests, and
+from other runs and replays that are given. Two conversations are alternatives if they have the same
+experience (people and their cards, relations, situation, topic; ids do not count) and the same
 first turn, or, without experiences, the same people and first turn. Scores are compared only if one
 judge gave them: the same name, model, prompts and parameters (the fingerprint in the scores'
 manifest).
@@ -33,7 +34,7 @@ _EXPERIENCE = {"personas", "relations", "situation", "topic", "starter", "acquai
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """Where an alternative is, and its scores."""
+    """The location of an alternative, and its scores."""
 
     run: Run
     task: int
@@ -51,8 +52,8 @@ class _Position:
 class Alternatives:
     """The alternatives of a run's conversations, by their beginnings.
 
-    Of each alternative its place and its scores are held, not its text. `judged_by` is what the
-    judge's manifest says of it, `unjudged` the folders that it has not scored.
+    Only the location and scores of alternatives are held, not their text. `judged_by` is the
+    judge's manifest, `unjudged` the folders that it has not scored.
     """
 
     judge: str
@@ -65,7 +66,7 @@ class Alternatives:
 
     @classmethod
     def find(cls, run: Run, named: Sequence[str | Path], judge: str) -> Alternatives:
-        """Read the alternatives of a run: replays beside it, and the folders named.
+        """Read the alternatives of a run: replays next to it, and the given folders.
 
         Raise `SourceError` if there are none, or the judge has not scored the run or any of them,
         `RunFolderError` if a folder cannot be read or another judge of that name scored it.
@@ -73,8 +74,8 @@ class Alternatives:
         own = _judge_of(run, judge)
         if own is None:
             raise SourceError(
-                f"{run.folder}: {judge!r} has not scored it; `convogen evaluate {run.folder} "
-                f"--judge {judge}` does, and likewise each replay of it"
+                f"{run.folder}: {judge!r} has not scored it; run `convogen evaluate {run.folder} "
+                f"--judge {judge}`, and likewise for each replay of it"
             )
         found = cls(judge, _runs(run, named), own)
         for other in found.runs:
@@ -82,7 +83,7 @@ class Alternatives:
         if len(found.unjudged) == len(found.runs):
             raise SourceError(
                 f"{found.unjudged[0]}: {judge!r} has not scored it, nor any other alternative; "
-                f"`convogen evaluate {found.unjudged[0]} --judge {judge}` does"
+                f"run `convogen evaluate {found.unjudged[0]} --judge {judge}`"
             )
         return found
 
@@ -94,7 +95,7 @@ class Alternatives:
 
     @property
     def described(self) -> list[dict[str, Any]]:
-        """The runs that alternatives come from: name, fingerprint, and models by role."""
+        """Return the runs that alternatives come from: name, fingerprint, and models by role."""
         return [
             {
                 "name": other.folder.resolve().name,
@@ -105,7 +106,7 @@ class Alternatives:
         ]
 
     def of(self, item: Item) -> Item:
-        """The conversation with its alternatives."""
+        """Return the conversation with its alternatives."""
         places = self._places.get(_beginning(item), ())
         return replace(item, alternatives=tuple(place.read() for place in places))
 
@@ -116,7 +117,7 @@ class Alternatives:
             return
         if judged.get("fingerprint") != self.judged_by.get("fingerprint"):
             raise RunFolderError(
-                f"{other.folder}: its {self.judge} is another judge than that of {run.folder} "
+                f"{other.folder}: its {self.judge} differs from that of {run.folder} "
                 "(model, prompts or parameters differ); evaluate both with the same"
             )
         for item in items(other, [self.judge]):
@@ -125,21 +126,22 @@ class Alternatives:
 
 
 def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
-    """The replays beside a run, then the folders named; each once, the run itself never."""
+    """Yield the replays next to a run, then the given folders; each once, never the run itself."""
     found: dict[Path, Run] = {}
     for other in [*_replays(run), *map(load_run, named)]:
         found.setdefault(other.folder.resolve(), other)
     found.pop(run.folder.resolve(), None)
     if not found:
         raise SourceError(
-            f"{run.folder}: no replay of its conversations is beside it; `convogen replay "
-            f"{run.folder} --conversation ID --from-turn N` makes one, --alternatives names others"
+            f"{run.folder}: no replay of its conversations is next to it; make one with "
+            f"`convogen replay {run.folder} --conversation ID --from-turn N`, or name others "
+            f"with --alternatives"
         )
     return list(found.values())
 
 
 def _replays(run: Run) -> Iterator[Run]:
-    """The folders beside a run that say that they are replays of its conversations."""
+    """Yield the folders next to a run that are replays of its conversations."""
     here = run.folder.resolve()
     fingerprint = run.manifest.get("fingerprint")
     for folder in sorted(here.parent.glob(f"{glob.escape(here.name)}.*.turn-*")):
@@ -151,21 +153,21 @@ def _replays(run: Run) -> Iterator[Run]:
 
 
 def _judge_of(run: Run, judge: str) -> dict[str, Any] | None:
-    """What the manifest of a judge's scores says of it; None if there is no score."""
+    """Return the manifest of a judge's scores; None if there are no scores."""
     scores = run.folder / "scores" / f"{judge}.jsonl"
     if next(run.scores(judge), None) is None:
         return None
     found = scores_manifest(scores)
     if found is None:
         raise RunFolderError(
-            f"{scores}: nothing says what judge these scores are of; `convogen evaluate "
-            f"{run.folder} --judge {judge} --fresh` judges anew"
+            f"{scores}: nothing says which judge gave these scores; score again with `convogen "
+            f"evaluate {run.folder} --judge {judge} --fresh`"
         )
     return _object(found)
 
 
 def _beginning(item: Item) -> bytes:
-    """What alternatives have in common, hashed."""
+    """Return a hash of what alternatives have in common."""
     conversation, known = item.conversation, item.experience
     first = conversation.turns[0]
     if known is not None:
@@ -182,5 +184,5 @@ def _models(manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """A JSON object; empty if it is something else."""
+    """Return the JSON object in a file; empty if it is something else."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,8 +1,8 @@
 """Conversations for Argilla 2.x, in the folder that `rg.Dataset.from_disk` reads.
 
-Argilla shows the text of a field as HTML even if it is no Markdown, so `<`, `>` and `&` are
-escaped: people see the text as it is. A role has at most 20 characters there, and a message 1 to
-20,000: longer names are cut, longer turns are several messages.
+Argilla shows text as HTML even if it is not Markdown, so `<`, `>` and `&` are escaped and people
+see the text unchanged. A role has at most 20 characters there, and a message 1 to 20,000: longer
+names are truncated, longer turns become several messages.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ __all__ = ["ArgillaRecords"]
 
 _LONGEST_ROLE = 20
 _LONGEST_PART = 4_000
-"""Characters of a turn in one message, which are at most 20,000 when escaped."""
+"""Maximum length of a turn's part in one message, which has at most 20,000 characters when
+escaped."""
 
 _EMPTY = "\N{NO-BREAK SPACE}"
 
 
 class ArgillaRecords(Labelling):
-    """A folder for Argilla 2 (`rg.Dataset.from_disk`): a record per conversation, and questions."""
+    """A folder for Argilla 2 (`rg.Dataset.from_disk`): one record per conversation, and
+    questions."""
 
     name: ClassVar[str] = "argilla"
-    about_rows: ClassVar[str] = "a record is a conversation"
+    about_rows: ClassVar[str] = "one record per conversation"
     for_tool: ClassVar[str | None] = "Argilla"
     loading: ClassVar[str] = (
         "```python\nimport argilla as rg\n\n"
@@ -96,7 +98,7 @@ def _messages(turns: Iterable[Turn], counts: Counter[str]) -> Iterator[dict[str,
 
 
 def _role(speaker: str, taken: set[str]) -> str:
-    """Return a name of at most 20 characters that nobody else has."""
+    """Return a unique name of at most 20 characters."""
     role, number = speaker[:_LONGEST_ROLE] or _EMPTY, 2
     while role in taken:
         tail = f"…{number}"

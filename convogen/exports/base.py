@@ -1,9 +1,9 @@
-"""What an exporter is.
+"""The base class of exporters.
 
 An `Exporter` is a frozen pydantic model whose fields are its options on the command line. It turns
-an item, a conversation with what belongs to it, into rows; `container` says what the rows are
-written to, and `pack` what becomes of them if the export is for a tool. A package adds one with an
-entry point in the group `convogen.exporters`.
+an item, a conversation with its context, into rows; `container` is the file format of the rows, and
+`pack` converts them if the export is for a tool. A package adds one with an entry point in the
+group `convogen.exporters`.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ Container = Literal["jsonl", "parquet", "csv", "hf"]
 TURN: Column = {"speaker": "string", "text": "string"}
 
 CONTEXT = "context_"
-"""Put before a label of a conversation's context where a column has its name."""
+"""Prefix of a context label whose name is also a column."""
 
 
 LABEL = "label_"
-"""Put before the kind of a label that a model gave a conversation."""
+"""Prefix of the kind of a label that a model gave a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """What `Exporter.pack` is given.
+    """The input of `Exporter.pack`.
 
     Attributes:
-        folder: Where to write, whole: nobody reads it before it is finished.
+        folder: Folder to write to; it is not read before it is complete.
         rows: The rows, one JSON object per line, in the order of the run.
         manifest: The run's manifest.
-        description: What `export.json` says.
+        description: The content of `export.json`.
     """
 
     folder: Path
@@ -89,13 +89,13 @@ class Exporter(BaseModel, ABC):
     name: ClassVar[str]
     container: ClassVar[Container]
     with_context: ClassVar[bool] = True
-    """Whether the labels of a conversation, given or of its context, are columns of their own."""
+    """Whether labels of a conversation, from a model or its context, are separate columns."""
 
     row_per_turn: ClassVar[bool] = False
-    """Whether a row is a turn: of a label per turn it has its own."""
+    """Whether a row is a turn: it then has its own value of labels per turn."""
 
     about_rows: ClassVar[str]
-    """What a row is, for the card."""
+    """Description of a row, for the card."""
 
     for_tool: ClassVar[str | None] = None
     """The tool that the export is made for, which reads a run as a whole: there are no splits and
@@ -103,13 +103,13 @@ class Exporter(BaseModel, ABC):
     files. None for a data set."""
 
     loading: ClassVar[str] = ""
-    """How the tool reads the export, for the card: Markdown."""
+    """Instructions for reading the export with the tool, for the card: Markdown."""
 
     single_file: ClassVar[str | None] = None
-    """The suffix of the file if the export is one file, without a card, and not a folder."""
+    """The file suffix if the export is one file without a card, not a folder."""
 
     with_scores: ClassVar[bool] = False
-    """Whether `Item.scores` has the scores of all judges, joined or not."""
+    """Whether `Item.scores` has the scores of all judges, even if not joined."""
 
     def check(self, speakers: Mapping[str, int]) -> None:
         """Raise `SourceError` if these options fit no conversation of a run.
@@ -119,41 +119,41 @@ class Exporter(BaseModel, ABC):
 
     @property
     def protects_cells(self) -> bool:
-        """Whether texts in CSV are protected against spreadsheets that evaluate them."""
+        """Whether texts in CSV are protected against evaluation by spreadsheets."""
         return True
 
     @property
     def judged_by(self) -> str | None:
-        """The judge whose scores rank `Item.alternatives`; None if rows are made of one
-        conversation each."""
+        """The judge whose scores rank `Item.alternatives`; None if each row uses one
+        conversation."""
         return None
 
     @abstractmethod
     def columns(self) -> dict[str, Column]:
-        """The columns of a row, without those of the context and those joined."""
+        """Return the columns of a row, without context labels and joined columns."""
 
     @abstractmethod
     def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         """Yield the rows of a conversation; none if these options leave it out.
 
-        What of the conversation the rows do not hold as it was is counted in `counts`, by kind;
-        the totals are `counts` in `export.json`.
+        `counts` counts by kind how rows differ from the conversation; the totals are `counts` in
+        `export.json`.
         """
 
     def pack(self, packing: Packing) -> None:
-        """Write the files of a tool; what is left of `packing.rows` is removed afterwards.
+        """Write the files of a tool; any remaining `packing.rows` is removed afterwards.
 
         An export that is one file is written to the name `export` and its suffix.
         """
         raise NotImplementedError
 
     def wrote(self, path: Path) -> bool:
-        """Return whether a single file is an export, unchanged, that may be replaced."""
+        """Return whether a single file is an unchanged export, which may be replaced."""
         del path
         return False
 
     def why_empty(self, counts: Mapping[str, int]) -> str:
-        """Why a whole run gave no row, in words that say what to do."""
+        """Return why a whole run gave no rows, and what to do."""
         del counts
         return "these options leave out every conversation"
 
@@ -161,7 +161,7 @@ class Exporter(BaseModel, ABC):
 def context_values(
     conversation: Conversation, labels: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None]]:
-    """A conversation's labels as texts, by column; what is no text is written as JSON.
+    """Return a conversation's labels as texts, by column; other values are written as JSON.
 
     `labels` maps the labels of the run to their columns.
     """
@@ -173,7 +173,8 @@ def context_values(
 def given_labels(
     conversation: Conversation, kinds: Mapping[str, Column], turn: int | None = None
 ) -> Iterator[tuple[str, Any]]:
-    """The labels that a model gave a conversation, by column; with `turn` those of this turn.
+    """Return the labels that a model gave a conversation, by column; with `turn`, those of this
+    turn.
 
     `kinds` has the types of the columns: text, or a list of texts for a label per turn.
     """
@@ -196,5 +197,5 @@ _PATH = re.compile(r"(?:^|(?<=[\s('\"]))(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\]+[/\\])*
 
 
 def without_folders(text: str) -> str:
-    """A text, such as a model's name, with the names of files in place of absolute paths."""
+    """Return a text, such as a model's name, with file names in place of absolute paths."""
     return _PATH.sub(r"\1", text)

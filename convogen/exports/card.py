@@ -1,6 +1,6 @@
 """The data-set card: `README.md` with the front matter that the Hugging Face hub reads.
 
-What models and sources wrote is escaped; no path and nothing secret is in it.
+Text by models and sources is escaped; paths and secrets are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from convogen.corpora import Batch, Corpus, open_corpus
 from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
-from convogen.metrics import Statistics, measure
+from convogen.metrics import Processes, Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths, lines_without_words
 from convogen.redaction import masked
 from convogen.reports import judge_summary
@@ -58,7 +58,7 @@ _BASIC = {
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What the card says of the run itself."""
+    """The card's information about the run."""
 
     manifest: Mapping[str, Any]
     statistics: Statistics
@@ -67,8 +67,8 @@ class CardFacts:
     limits: list[str]
 
     @classmethod
-    def gather(cls, run: Run, conversations: int, workers: int) -> CardFacts:
-        """Measure the first `conversations` of a run, and take up its scores and failures."""
+    def gather(cls, run: Run, conversations: int, workers: Processes) -> CardFacts:
+        """Measure the first `conversations` of a run, and collect its scores and failures."""
         manifest = run.manifest
         with readable(run) as place:
             corpus = open_corpus(str(place), "convogen", strict=True)
@@ -89,7 +89,7 @@ class CardFacts:
 
 @dataclass
 class _First:
-    """The first conversations of a run, so that one that goes on is measured as it is exported."""
+    """The first conversations of a run, so that a run in progress is measured as exported."""
 
     corpus: Corpus
     wanted: int
@@ -106,12 +106,12 @@ class _First:
         self.corpus.note(findings)
 
     def finish(self) -> None:
-        """Nothing: not all of the corpus was read."""
+        """Return nothing, since only part of the corpus was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """A role and its model, as the card shows them."""
+    """Yield each role and its model, as the card shows them."""
 
     role: str
     model: str
@@ -121,7 +121,8 @@ class _Role:
 
 @dataclass(frozen=True, slots=True)
 class _Example:
-    """A conversation as the card shows it: speakers and texts, clipped, and `left_out` turns."""
+    """Return a conversation as shown on the card: speakers and texts, clipped, and `left_out`
+    turns."""
 
     situation: str
     turns: list[tuple[str, str]]
@@ -129,7 +130,7 @@ class _Example:
 
 
 def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
-    """The card as Markdown, front matter included."""
+    """Return the card as Markdown, including front matter."""
     manifest = facts.manifest
     essence: Mapping[str, Any] = manifest.get("experiment", {})
     matter = yaml.safe_dump(
@@ -166,7 +167,7 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
 
 
 def _front_matter(facts: CardFacts, plan: ExportPlan, exported: Exported) -> dict[str, Any]:
-    """What the hub and `load_dataset` read of a card."""
+    """Return the front matter for the hub and `load_dataset`."""
     manifest = facts.manifest
     exporter, total = plan.exporter, exported.conversations.total()
     languages = card_languages(facts.statistics)
@@ -198,7 +199,7 @@ def _front_matter(facts: CardFacts, plan: ExportPlan, exported: Exported) -> dic
 
 
 def _features(columns: Mapping[str, Column]) -> dict[str, Any]:
-    """`dataset_info` with the types of the columns, so that none is guessed from the values."""
+    """Return `dataset_info` with column types, so that none is guessed from the values."""
     datasets: Any = import_module("datasets")
     info: Any = import_module("datasets.info")
     hub: Any = import_module("huggingface_hub")
@@ -255,7 +256,7 @@ def _clipped(text: str) -> str:
 
 
 def _shown(kind: Column) -> str:
-    """A column's type in words."""
+    """Return a column's type in words."""
     if isinstance(kind, str):
         return {"string": "text", "int64": "integer", "float64": "number"}.get(kind, kind)
     if isinstance(kind, list):

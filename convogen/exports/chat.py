@@ -48,12 +48,12 @@ class Chat(Exporter):
             return
         most = sorted(speakers, key=lambda name: (-speakers[name], name))[:10]
         raise SourceError(
-            f"perspective {self.perspective!r}: nobody of that name speaks in this run; allowed: "
+            f"perspective {self.perspective!r}: no speaker of that name in this run; allowed: "
             f"{EACH}, or a speaker such as {', '.join(map(repr, most))}"
         )
 
     def viewpoints(self, conversation: Conversation) -> list[str]:
-        """The people whose rows a conversation has, in the order in which they first speak."""
+        """Return the people for whom a conversation has rows, in the order of their first turns."""
         speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))
         if self.perspective in (None, EACH):
             return speakers
@@ -61,13 +61,13 @@ class Chat(Exporter):
 
 
 class _Tuning(Chat):
-    """What the formats for supervised fine-tuning have in common.
+    """Base of the formats for supervised fine-tuning.
 
-    A format has a `column` of messages, the `keys` of a message that are texts, and spells it.
+    A format has a `column` of messages and the text `keys` of a message, and converts messages.
     """
 
     container: ClassVar[Container] = "jsonl"
-    about_rows: ClassVar[str] = "a row is a conversation as its `perspective` sees it"
+    about_rows: ClassVar[str] = "one row per conversation and `perspective`"
     column: ClassVar[str]
     keys: ClassVar[tuple[str, ...]]
 
@@ -82,7 +82,7 @@ class _Tuning(Chat):
 
     @abstractmethod
     def message(self, one: Message) -> dict[str, Any]:
-        """A message as the format spells it."""
+        """Return a message in this format."""
 
     def columns(self) -> dict[str, Column]:
         message: Column = {**dict.fromkeys(self.keys, "string"), **self._mask_column()}
@@ -99,7 +99,7 @@ class _Tuning(Chat):
             }
 
     def _chats(self, item: Item, counts: Counter[str]) -> Iterator[tuple[str, list[Message]]]:
-        """The chats of a conversation by viewer, without those that teach nothing."""
+        """Yield the chats of a conversation by viewer, without those that teach nothing."""
         for name in self.viewpoints(item.conversation):
             own = Counter[str]()
             messages = seen_by(name, item, own, merge=self.merge, system=self.system)
@@ -116,7 +116,7 @@ class _Tuning(Chat):
                 yield name, messages
 
     def _masked(self, message: Message) -> dict[str, Any]:
-        """The mark of a message for the loss."""
+        """Return the loss mark of a message."""
         if self.loss_mask == "train":
             return {"train": message.learn}
         if self.loss_mask == "weight" and message.role == ASSISTANT:
@@ -129,7 +129,7 @@ class _Tuning(Chat):
 
 
 class Messages(_Tuning):
-    """`messages` with roles, the shape of the OpenAI API and of TRL's conversational data."""
+    """`messages` with roles, as in the OpenAI API and TRL's conversational data."""
 
     name: ClassVar[str] = "messages"
     column: ClassVar[str] = "messages"

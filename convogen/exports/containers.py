@@ -1,4 +1,4 @@
-"""Rows to files, in batches: no split is held in memory."""
+"""Writers of rows in batches: no split is held in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Writer", "arrow_schema", "finish", "open_writer", "quiet"]
 
 BATCH_ROWS = 1_000
 BATCH_BYTES = 8 * 2**20
-"""A batch ends where either is reached: about what is held of a split."""
+"""Limits of a batch, which bound the memory per split."""
 
 HF = "hf"
 _PART = ".arrow-stream"
@@ -33,7 +33,7 @@ class Writer(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write the remaining rows and close the file."""
 
 
 def open_writer(
@@ -58,7 +58,7 @@ def open_writer(
 
 
 def finish(container: Container, folder: Path, splits: Sequence[str]) -> None:
-    """What remains to be done once every split is closed."""
+    """Finish after every split is closed."""
     if container != HF:
         return
     datasets: Any = import_module("datasets")
@@ -86,7 +86,7 @@ class _Jsonl(Writer):
 
 
 class _Csv(Writer):
-    """All texts are quoted, so that nothing else can be read into them."""
+    """All texts are quoted, so that they cannot be read as anything else."""
 
     def __init__(self, path: Path, columns: list[str], safe: bool) -> None:
         self._safe = safe
@@ -109,7 +109,7 @@ class _Csv(Writer):
 
 
 class _Arrow(Writer):
-    """Parquet, or the stream of record batches that `datasets` keeps its data in."""
+    """Parquet, or the stream of record batches in which `datasets` stores data."""
 
     def __init__(self, path: Path, columns: Mapping[str, Column]) -> None:
         self._arrow: Any = import_module("pyarrow")
@@ -140,7 +140,7 @@ class _Arrow(Writer):
 
 
 def _weight(value: Any) -> int:
-    """About how many characters a value has."""
+    """Return the approximate number of characters of a value."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):
@@ -149,7 +149,7 @@ def _weight(value: Any) -> int:
 
 
 def arrow_schema(columns: Mapping[str, Column]) -> Any:
-    """The schema of pyarrow for columns, with the features of `datasets` in its metadata."""
+    """Return the pyarrow schema of columns, with the features of `datasets` in its metadata."""
     arrow: Any = import_module("pyarrow")
     datasets: Any = import_module("datasets")
     schema = arrow.schema([(name, _arrow_type(arrow, kind)) for name, kind in columns.items()])
@@ -166,7 +166,7 @@ def _arrow_type(arrow: Any, kind: Column) -> Any:
 
 @contextmanager
 def quiet(datasets: Any) -> Generator[None]:
-    """No progress bars of `datasets`, which are no part of a command's output."""
+    """Disable the progress bars of `datasets`, which are not part of a command's output."""
     shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:

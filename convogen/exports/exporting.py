@@ -1,4 +1,4 @@
-"""A run exported into a folder: `README.md`, `export.json`, and the data split by split."""
+"""Exporting a run into a folder: `README.md`, `export.json`, and the data split by split."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from convogen.exports.licences import Licences
 from convogen.exports.splits import WHOLE, split_of
 from convogen.inputs.validation import validated
 from convogen.jsonl import write_whole
+from convogen.metrics import Processes
 from convogen.plugins import registry
 from convogen.storage.run_folder import Run, load_run
 from convogen.version import __version__
@@ -47,8 +48,8 @@ __all__ = ["ExportPlan", "Exported", "export_run", "open_exporter"]
 class ExportPlan:
     """What to export and how: `splits` are shares by name, `joins` some of `JOINS`.
 
-    `alternatives` are folders of runs and replays to compare with, besides the replays that are
-    found beside the run; only exporters that compare take them.
+    `alternatives` are folders of runs and replays to compare with, in addition to the replays next
+    to the run; only comparing exporters use them.
     """
 
     exporter: Exporter
@@ -62,10 +63,9 @@ class ExportPlan:
 
 @dataclass
 class Exported:
-    """What an export holds: conversations and rows by split, the columns, the licences.
+    """The contents of an export: conversations and rows by split, columns, licences.
 
-    `counts` has what the rows do not hold as it was, by kind, `description` what `export.json`
-    says.
+    `counts` has the differences from the run by kind, `description` the content of `export.json`.
     """
 
     folder: Path
@@ -81,13 +81,16 @@ class Exported:
 
 
 def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
-    """The exporter of a name with its options; raises `SourceError` for an option it lacks."""
+    """Return an exporter with its options; raises `SourceError` for an unknown option."""
     exporter: type[Exporter] = registry.load("exporters", name)
     return validated(exporter, options, f"export to {name}", raising=SourceError)
 
 
 def export_run(
-    run: str | Path | Run, out: str | Path, plan: ExportPlan | str = "jsonl", workers: int = 1
+    run: str | Path | Run,
+    out: str | Path,
+    plan: ExportPlan | str = "jsonl",
+    workers: Processes = 1,
 ) -> Exported:
     """Export the committed conversations of a run, completely or not at all.
 
@@ -97,7 +100,7 @@ def export_run(
         run: The run, or its folder.
         out: The folder to write, or the file for an exporter that writes one.
         plan: The exporter with splits and joins, or an exporter's name for the defaults.
-        workers: Number of processes that compute the statistics of the card.
+        workers: Number of processes that compute the statistics of the card, or a cluster's tasks.
 
     Returns:
         What was written: counts, columns and files.
@@ -116,7 +119,7 @@ def export_run(
     contents = look_through(run, [*own, *joined])
     if "scores" in plan.joins and not contents.judges:
         raise SourceError(
-            f"{run.folder}: has no scores to join; `convogen evaluate RUN --judge geval` makes them"
+            f"{run.folder}: has no scores to join; run `convogen evaluate RUN --judge geval` first"
         )
     exporter.check(contents.speakers)
     alternatives = None
@@ -160,29 +163,33 @@ def export_run(
 
 
 def _pack(run: Run, plan: ExportPlan, folder: Path, exported: Exported) -> None:
-    """Have the rows made into the files of the tool."""
+    """Convert the rows into the tool's files."""
     (rows,) = (folder / "data").iterdir()
     plan.exporter.pack(Packing(folder, rows, run.manifest, exported.description))
     shutil.rmtree(folder / "data")
 
 
 def _check(plan: ExportPlan, out: Path) -> None:
-    """Raise `SourceError` for what the exporter cannot do, and for joins that are not known."""
+    """Raise `SourceError` for unsupported options and unknown joins."""
     exporter = plan.exporter
     if exporter.for_tool and len(plan.splits) > 1:
-        raise SourceError(f"export to {exporter.name}: has no splits: a run is exported whole")
+        raise SourceError(
+            f"export to {exporter.name}: does not support splits; the run is exported whole"
+        )
     if exporter.for_tool and plan.joins:
-        raise SourceError(f"export to {exporter.name}: joins no columns; leave out --with")
+        raise SourceError(f"export to {exporter.name}: does not add columns; leave out --with")
     if exporter.single_file and out.suffix != exporter.single_file:
         raise SourceError(
-            f"export to {exporter.name}: {str(out)!r}: is a file, and must end in "
+            f"export to {exporter.name}: {str(out)!r}: must be a file name ending in "
             f"{exporter.single_file}"
         )
     unknown = [name for name in plan.joins if name not in JOINS]
     if unknown:
         raise SourceError(f"with: {unknown[0]!r} is not known; allowed: {', '.join(JOINS)}")
     if plan.alternatives and plan.exporter.judged_by is None:
-        raise SourceError(f"export to {plan.exporter.name}: compares no alternatives; dpo does")
+        raise SourceError(
+            f"export to {plan.exporter.name}: does not use alternatives; only dpo does"
+        )
 
 
 def _write(
@@ -239,7 +246,7 @@ def _count(exported: Exported, item: Item, split: str, rows: int) -> None:
 
 
 def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, Any]:
-    """`export.json`: what another program wants to know of an export."""
+    """Return `export.json`: information about an export for other programs."""
     manifest = run.manifest
     splits = {
         name: {"conversations": exported.conversations[name], "rows": exported.rows[name]}
@@ -262,7 +269,7 @@ def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, An
 
 
 def _compared(alternatives: Alternatives | None) -> dict[str, Any]:
-    """What `export.json` says of the judge and of the runs that alternatives come from."""
+    """Return the judge and the runs of alternatives for `export.json`."""
     if alternatives is None:
         return {}
     judged_by = alternatives.judged_by.get("judged_by", {})

@@ -1,9 +1,9 @@
-"""The folder of an export: written beside under a temporary name, then put in place whole.
+"""The folder of an export: written under a temporary name, then moved into place as a whole.
 
-Ownership is never guessed from a name. Work happens in a folder that `mkdtemp` makes beside the
-target and that holds a marker; a later export removes such a folder only if it is marked for the
-same target and no process holds its lock. An export is replaced only if it holds the files that
-its `export.json` lists, unchanged.
+Ownership is never guessed from a name. The export is written in a folder that `mkdtemp` creates
+next to the target and that contains a marker; a later export removes such a folder only if it is
+marked for the same target and no process holds its lock. An export is replaced only if it contains
+the files that its `export.json` lists, unchanged.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from convogen.version import __version__
 __all__ = ["DESCRIPTION", "SingleFile", "seal", "staged"]
 
 DESCRIPTION = "export.json"
-"""Says what an export holds, file by file; a folder without it is not replaced."""
+"""Lists the files of an export; a folder without it is not replaced."""
 
 _WORK = ".convogen-export-"
 _MARK = "exports-to.json"
 _UNHASHED = re.compile(r"state\.json|dataset_info\.json")
-"""Notes of `datasets`, which differ from one export of the same rows to the next."""
+"""Files of `datasets` that differ between exports of the same rows."""
 
 _UNLISTED = re.compile(
     r"README\.md|dataset_dict\.json|data/[\w.]+\.(jsonl|csv|parquet)"
     r"|[\w.]+/(state\.json|dataset_info\.json|data-\d+-of-\d+\.arrow)"
 )
-"""The files of an export whose `export.json` does not list them yet."""
+"""The files of an export that `export.json` does not list yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SingleFile:
-    """An export that is one file: its name in the new folder, and whether a path is one of ours."""
+    """A single-file export: its name in the new folder, and how to recognise convogen's files."""
 
     name: str
     ours: Callable[[Path], bool]
@@ -52,12 +52,12 @@ class SingleFile:
 
 @contextmanager
 def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Generator[Path]:
-    """Yield a new folder to write into; at the end of the block it is put at `out`.
+    """Yield a new folder to write into; at the end of the block it is moved to `out`.
 
-    Of an export that is a `single` file, only this file is. If the block raises or the process is
-    killed, `out` is as it was. Raise `RunFolderError` if `out` is the current folder, holds
-    anything (with `overwrite`: anything but an unchanged export), cannot be written, or another
-    process is exporting to it.
+    A `single` export moves only this file. If the block raises or the process is killed, `out` is
+    unchanged. Raises `RunFolderError` if `out` is the current folder, holds anything (with
+    `overwrite`: anything but an unchanged export), cannot be written, or another process is
+    exporting to it.
     """
     out = _target(out)
     try:
@@ -75,7 +75,7 @@ def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Gene
     except OSError as error:
         where = error.filename or out
         raise RunFolderError(
-            f"{where}: cannot be written: {error.strerror or error}; {out} is as it was"
+            f"{where}: cannot be written: {error.strerror or error}; {out} is unchanged"
         ) from error
 
 
@@ -90,12 +90,12 @@ def seal(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def _target(out: Path) -> Path:
-    """The absolute path of an export's folder, links resolved."""
+    """Return the absolute path of an export's folder, with links resolved."""
     try:
         found = out.resolve()
         around = Path.cwd().is_relative_to(found)
     except (OSError, ValueError, RuntimeError) as error:
-        raise RunFolderError(f"{str(out)!r}: is no path of a folder: {error}") from None
+        raise RunFolderError(f"{str(out)!r}: is not a folder path: {error}") from None
     if around:
         what = "the current folder" if found == Path.cwd() else "around the current folder"
         raise RunFolderError(
@@ -106,9 +106,9 @@ def _target(out: Path) -> Path:
 
 @contextmanager
 def _workplace(out: Path) -> Generator[Path]:
-    """Make a locked, marked folder beside `out` for this process; remove it afterwards.
+    """Create a locked, marked folder next to `out` for this process; remove it afterwards.
 
-    Folders around `out` that had to be made go again if nothing came of it.
+    Parent folders created for `out` are removed if the export fails.
     """
     made = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def _workplace(out: Path) -> Generator[Path]:
 
 
 def _recover(work: Path, out: Path) -> None:
-    """Undo what an export to `out` that was killed has left; refuse if one is under way."""
+    """Remove the remains of a killed export to `out`; refuse if one is in progress."""
     for left in sorted(out.parent.glob(f"{_WORK}*")):
         if left == work or _read(left / _MARK).get("exports_to") != out.name:
             continue
@@ -146,7 +146,7 @@ def _recover(work: Path, out: Path) -> None:
 
 
 def _admit(out: Path, overwrite: bool, single: SingleFile | None) -> None:
-    """Raise `RunFolderError` if `out` may not be made or replaced."""
+    """Raise `RunFolderError` if `out` may not be created or replaced."""
     if not out.exists():
         return
     if single is not None:
@@ -158,15 +158,16 @@ def _admit(out: Path, overwrite: bool, single: SingleFile | None) -> None:
         return
     described = _read(out / DESCRIPTION)
     if "convogen" not in described:
-        raise RunFolderError(f"{out}: holds something that is no export; name another folder")
+        raise RunFolderError(f"{out}: holds something that is not an export; name another folder")
     if not overwrite:
         raise RunFolderError(
-            f"{out}: holds an export already; name another folder, or --overwrite replaces it"
+            f"{out}: already holds an export; name another folder, or replace it with --overwrite"
         )
     if foreign := list(_foreign(out, described)):
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise RunFolderError(
-            f"{out}: holds what the export did not write: {', '.join(foreign[:3])}{more}; move "
+            f"{out}: holds files that the export did not write: {', '.join(foreign[:3])}{more}; "
+            f"move "
             "that away, or name another folder"
         )
 
@@ -176,16 +177,16 @@ def _admit_file(out: Path, overwrite: bool, single: SingleFile) -> None:
         raise RunFolderError(f"{out}: is a folder; name a file")
     if not single.ours(out):
         raise RunFolderError(
-            f"{out}: is no export of ours, or was changed since; name another file"
+            f"{out}: is not an export by convogen, or has been changed since; name another file"
         )
     if not overwrite:
         raise RunFolderError(
-            f"{out}: is an export already; name another file, or --overwrite replaces it"
+            f"{out}: is already an export; name another file, or replace it with --overwrite"
         )
 
 
 def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
-    """The files that an export did not write, or that were changed since."""
+    """Yield the files that an export did not write, or that have changed since."""
     listed: Any = described.get("files")
     files = cast("dict[str, Any]", listed) if isinstance(listed, dict) else None
     for name, path in _files(folder):
@@ -197,7 +198,7 @@ def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The files below a folder by relative name, in order, without `export.json`."""
+    """Return the files below a folder by relative name, in order, without `export.json`."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name != DESCRIPTION:
@@ -205,13 +206,13 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _digest(path: Path) -> str:
-    """The BLAKE2 hash of a file, 16 hexadecimal digits."""
+    """Return the BLAKE2 hash of a file, 16 hexadecimal digits."""
     with open_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if the file is not there or holds something else."""
+    """Return the JSON object in a file; empty if it is missing or something else."""
     try:
         with open_file(path) as file:
             found: Any = json.load(file)
@@ -221,7 +222,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _put(new: Path, out: Path, old: Path) -> None:
-    """Put `new` in the place of `out`, which is kept as `old` until that is done."""
+    """Replace `out` with `new`, keeping `out` as `old` until that is done."""
     if out.exists():
         out.rename(old)
     try:

@@ -1,10 +1,10 @@
-"""The `.eval` file of Inspect AI: a ZIP of JSON, a member per sample, and a header.
+"""The `.eval` file of Inspect AI: a ZIP of JSON, one member per sample, and a header.
 
-Members, as `inspect_ai.log.read_eval_log` and Inspect View read them: `samples/<id>_epoch_1.json`,
-`summaries.json` (samples, thinned), `header.json`, and `_journal/start.json`. Nothing in it comes
-from a clock or from chance: times are the run's, ids are hashes. The last member, `convogen`, has a
-hash of the others, so that a log that Inspect has rewritten is told from ours. (Inspect View reads
-no ZIP that has a comment.)
+Members, as read by `inspect_ai.log.read_eval_log` and Inspect View: `samples/<id>_epoch_1.json`,
+`summaries.json` (samples, shortened), `header.json`, and `_journal/start.json`. Nothing in it
+depends on the clock or on chance: times are the run's, ids are hashes. The last member, `convogen`,
+has a hash of the others, so that a log rewritten by Inspect is recognised. (Inspect View does not
+read ZIP files with a comment.)
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = ["is_unchanged", "usage_row", "write_log"]
 
 _VERSION = 2
 _LONGEST = 1_000
-"""Characters of a text in a summary; Inspect cuts them as well."""
+"""Maximum length of a text in a summary, in characters; Inspect truncates them as well."""
 
 _UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
 _MARK = "convogen"
 _APART = ("method", "roles", "prompts", "sources", "format")
-"""Of what the manifest says of an experiment, what is no parameter of its method."""
+"""Parts of an experiment in the manifest that are not parameters of its method."""
 
 
 def usage_row(usage: Usage) -> dict[str, int]:
-    """Return tokens as Inspect counts them: input tokens are without those read from a cache."""
+    """Return tokens as Inspect counts them: input tokens exclude those read from a cache."""
     return {
         "input_tokens": usage.prompt_tokens - usage.cached_tokens,
         "output_tokens": usage.completion_tokens,
@@ -70,7 +70,7 @@ def write_log(packing: Packing, path: Path) -> None:
 
 
 def is_unchanged(path: Path) -> bool:
-    """Return whether a file is a log that `write_log` wrote and nobody has changed."""
+    """Return whether a file is an unchanged log written by `write_log`."""
     try:
         with open_file(path) as file, zipfile.ZipFile(file) as log:
             return log.read(_MARK) == _hash_of_members(log)
@@ -80,7 +80,7 @@ def is_unchanged(path: Path) -> bool:
 
 @dataclass
 class _Totals:
-    """What the header says of all samples together."""
+    """Return the header's totals over all samples."""
 
     samples: int = 0
     scores: dict[str, list[float]] = field(default_factory=dict[str, "list[float]"])
@@ -123,7 +123,7 @@ def _summary(sample: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spec(packing: Packing, totals: _Totals) -> dict[str, Any]:
-    """Return what was evaluated: the run, its models, and what `export.json` would say."""
+    """Return the evaluated task: the run, its models, and the content of `export.json`."""
     manifest, name = packing.manifest, str(packing.manifest.get("name") or "unnamed")
     models = {
         role: without_folders(str(spec.get("name")))
@@ -192,7 +192,7 @@ def _mean(count_and_total: list[float]) -> dict[str, Any]:
 
 
 def _time(text: object) -> str:
-    """Return an ISO time in UTC; empty if it is none."""
+    """Return an ISO time in UTC; empty if it is invalid."""
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
@@ -210,7 +210,7 @@ def _write(log: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 @contextmanager
 def _member(log: zipfile.ZipFile, name: str) -> Generator[IO[bytes]]:
-    """Open a member to write; its time is the ZIP format's first."""
+    """Open a member for writing; its time is the earliest of the ZIP format."""
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3

@@ -1,9 +1,9 @@
-"""A run as a log of Inspect AI, for Inspect View and what else reads such logs.
+"""Export of a run as an Inspect AI log, for Inspect View and other readers of such logs.
 
 A sample is a conversation: its input is the scene, its messages are the turns, its scores those of
-all judges, an entry per judge and aspect. `inspect-ai` is not needed to write it: it takes 300 MB
-and two seconds to import, and pins other versions of what convogen uses. The format is that of its
-`.eval` files, version 2; `convogen.exports.inspect_file` writes it.
+all judges, one entry per judge and aspect. `inspect-ai` is not needed for writing: it takes 300 MB
+and two seconds to import, and pins other versions of packages that convogen uses. The format is
+that of its `.eval` files, version 2; `convogen.exports.inspect_file` writes it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _OF_SCORE = {"method", "distribution", "mass", "index", "place", "reason"}
 
 
 class InspectLog(Exporter):
-    """An Inspect AI log, `--out NAME.eval`, for Inspect View: a sample per conversation."""
+    """An Inspect AI log, `--out NAME.eval`, for Inspect View: one sample per conversation."""
 
     name: ClassVar[str] = "inspect"
     container: ClassVar[Container] = "jsonl"
     with_context: ClassVar[bool] = False
-    about_rows: ClassVar[str] = "a sample is a conversation, with the scores of all judges"
+    about_rows: ClassVar[str] = "one sample per conversation, with the scores of all judges"
     for_tool: ClassVar[str | None] = "Inspect AI"
     single_file: ClassVar[str | None] = _SUFFIX
     with_scores: ClassVar[bool] = True

@@ -1,6 +1,6 @@
-"""A run's conversations with what belongs to them, streamed: nothing is held but one at a time.
+"""A run's conversations with their experiences and scores, streamed one at a time.
 
-All files of a run are in the order of its plan, so they are joined as they are read.
+All files of a run are in plan order, so they are joined while they are read.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from convogen.storage.run_folder import Run
 __all__ = ["JOINS", "Contents", "items", "joined_columns", "joined_values", "look_through"]
 
 JOINS = ("personas", "scores", "provenance")
-"""What can be joined to the rows."""
+"""The columns that can be joined to the rows."""
 
 _SCORE = ("judge", "aspect", "value", "method", "explanation", "reason")
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a run holds, as far as a pass over its conversations tells.
+    """The contents of a run, from a pass over its conversations.
 
     `speakers` has the number of conversations in which each name speaks, `labels` the columns of
-    the context's labels, `kinds` those of the labels that a model gave, `judges` who scored.
+    the context's labels, `kinds` those of labels by a model, `judges` the judges.
     """
 
     conversations: int
@@ -40,7 +40,7 @@ class Contents:
 
 
 def look_through(run: Run, reserved: Sequence[str]) -> Contents:
-    """Read a run's conversations once; `reserved` are columns that no label may have the name of.
+    """Read a run's conversations once; `reserved` are column names that no label may have.
 
     Raises `RunFolderError` if there is none yet.
     """
@@ -59,14 +59,14 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
         for kind, label in (conversation.labelled or {}).items():
             kinds[LABEL + kind] = ["string"] if isinstance(label.value, list) else "string"
     if not count:
-        raise RunFolderError(f"{run.folder}: no conversation is committed in this run yet")
+        raise RunFolderError(f"{run.folder}: this run has no committed conversations yet")
     return Contents(count, speakers, labels, kinds, run.judges())
 
 
 def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Item]:
     """Yield the first `n` conversations of a run with their experiences and these judges' scores.
 
-    Raise `RunFolderError` if an experience or score is not where it ought to be.
+    Raises `RunFolderError` if an experience or score is missing or out of order.
     """
     experiences = run.experiences()
     scores = [_Scores(run, judge) for judge in judges]
@@ -78,7 +78,7 @@ def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Ite
             if experience is None:
                 raise RunFolderError(
                     f"{run.folder}/experiences.jsonl: the experience {wanted!r} of conversation "
-                    f"{conversation.id!r} is not there, or not in the order of the plan"
+                    f"{conversation.id!r} is missing, or not in the order of the plan"
                 )
         found = tuple(score for one in scores for score in one.of(conversation.id))
         yield Item(conversation, experience, found)
@@ -98,7 +98,7 @@ class _Scores:
 
 
 def joined_columns(joins: Sequence[str]) -> dict[str, Column]:
-    """The columns that are joined to the rows."""
+    """Return the joined columns."""
     found: dict[str, Column] = {}
     if "personas" in joins:
         card = {name: _column(field.annotation) for name, field in PersonaCard.model_fields.items()}
@@ -112,7 +112,7 @@ def joined_columns(joins: Sequence[str]) -> dict[str, Column]:
 
 
 def joined_values(item: Item, joins: Sequence[str]) -> dict[str, Any]:
-    """The values of the joined columns."""
+    """Return the values of the joined columns."""
     found: dict[str, Any] = {}
     if "personas" in joins:
         people = item.experience.personas if item.experience else []
@@ -125,7 +125,7 @@ def joined_values(item: Item, joins: Sequence[str]) -> dict[str, Any]:
 
 
 def _column(annotation: Any) -> Column:
-    """The column type of a field of a card; raises `TypeError` for a type that has none."""
+    """Return the column type of a card's field; raises `TypeError` for types without one."""
     plain: Mapping[Any, str] = {int: "int64", float: "float64", str: "string", bool: "bool"}
     if annotation in plain:
         return plain[annotation]
@@ -159,7 +159,7 @@ def _provenance_column() -> Column:
 
 
 def _provenance(item: Item) -> dict[str, Any]:
-    """Where a conversation came from; tokens are those of its own calls."""
+    """Return the provenance of a conversation; tokens are those of its own calls."""
     known, found = item.experience, item.conversation
     turns = [
         {

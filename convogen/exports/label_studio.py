@@ -1,7 +1,7 @@
 """Conversations for Label Studio: tasks, and the labelling configuration of the project.
 
-Both the turns and the scene are shown by `Paragraphs`, whose texts are no HTML; in the
-configuration, which is XML, the texts of the questions are escaped.
+`Paragraphs` shows both the turns and the scene as plain text; in the configuration, which is XML,
+the texts of the questions are escaped.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class LabelStudioTasks(Labelling):
     """A folder for Label Studio: tasks.json to import, config.xml for the labelling interface."""
 
     name: ClassVar[str] = "label-studio"
-    about_rows: ClassVar[str] = "a task is a conversation"
+    about_rows: ClassVar[str] = "one task per conversation"
     for_tool: ClassVar[str | None] = "Label Studio"
     loading: ClassVar[str] = (
-        "Make a project, paste `config.xml` under Settings, Labeling Interface, Code, and import "
+        "Create a project, paste `config.xml` under Settings, Labeling Interface, Code, and import "
         "`tasks.json`. Export the annotations as JSON or JSON-MIN."
     )
     data_file: ClassVar[str] = "tasks.json"
@@ -67,7 +67,7 @@ class LabelStudioTasks(Labelling):
 
 
 def _control(view: ET.Element, question: Question) -> None:
-    """Add the tag that takes the answer; a scale that does not begin with 1 is a choice."""
+    """Add the tag for the answer; a scale that does not start at 1 becomes a choice."""
     common = {"name": question.name, "toName": _DIALOGUE}
     common["required"] = str(question.required).lower()
     match question:

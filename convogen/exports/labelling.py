@@ -1,8 +1,8 @@
-"""Conversations for people to label: what the formats of the labelling tools have in common.
+"""Base of the exports for human labelling.
 
-The rows become one JSON array; beside it are the tool's own settings, and `questions.yaml`, by
-which `convogen labels import` reads the answers. Scores of judges are not in it: they would sway
-the people whom they are compared with.
+The rows become one JSON array; next to it are the tool's own settings, and `questions.yaml`, which
+`convogen labels import` needs to read the answers. Judges' scores are left out: they would
+influence the people they are compared with.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Labelling(Exporter):
     )
 
     def pack(self, packing: Packing) -> None:
-        # In ASCII, since Argilla opens files with the encoding of the user's system.
+        # In ASCII, since Argilla opens files with the system's encoding.
         with (
             open_file(packing.rows) as rows,
             (packing.folder / self.data_file).open("w", encoding="utf-8", newline="\n") as data,

@@ -1,4 +1,4 @@
-"""The licences of what went into a data set, and the strictest of their conditions."""
+"""The licences of a data set's sources, and the strictest of their conditions."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ _HUB_ID = re.compile(
 
 SHOWN = "source"
 SEEDS = "seeds"
-"""What the manifest calls the dialogues shown to the models, and those whose first words begin
-ours: `<key>_name` and `<key>_licence`."""
+"""Manifest keys of dialogues shown to the models, and of dialogues whose openings are used:
+`<key>_name` and `<key>_licence`."""
 
 CONDITIONS = {
-    "nd": "no derivatives: what was made from it may not be passed on",
+    "nd": "no derivatives: adaptations may not be shared",
     "nc": "non-commercial use only",
-    "sa": "share-alike: what is made from it stays under the same licence",
+    "sa": "share-alike: adaptations must keep the same licence",
     "by": "attribution",
 }
-"""The conditions of licences, the strictest first."""
+"""The conditions of licences, strictest first."""
 
 
 @dataclass
 class Licences:
-    """How many personas came from which source under which licence (None if not recorded).
+    """Numbers of personas by source and licence (None if not recorded).
 
-    `dialogues` has the sources and licences of dialogues, with how many conversations used them.
+    `dialogues` has the sources and licences of dialogues, with the number of conversations that
+    used them.
     """
 
     counts: Counter[tuple[str, str | None]] = field(
@@ -56,7 +57,7 @@ class Licences:
             self.counts[persona.source, persona.licence] += 1
 
     def add_dialogues(self, sources: Mapping[str, str], n: int) -> None:
-        """Take up the dialogues that a manifest's sources name, used by `n` conversations."""
+        """Add the dialogues named in a manifest's sources, used by `n` conversations."""
         uses = {SHOWN: "examples for", SEEDS: "the first words of"}
         for key, use in uses.items():
             if name := sources.get(f"{key}_name"):
@@ -66,7 +67,7 @@ class Licences:
 
     @property
     def rows(self) -> list[tuple[str, str | None, str]]:
-        """Each source, its licence and what it is used in, the most frequent persona's first."""
+        """Each source, its licence and its use; the most frequent persona source first."""
         people = {key: counted(n, "persona") for key, n in self.counts.most_common()}
         keys = dict.fromkeys([*people, *self.dialogues])
         used = {
@@ -86,21 +87,21 @@ class Licences:
 
     @property
     def conditions(self) -> list[str]:
-        """The conditions that the known licences set together, the strictest first."""
+        """The combined conditions of the known licences, strictest first."""
         found = [_conditions(licence) or set[str]() for _, licence in self.given]
         return [text for key, text in CONDITIONS.items() if any(key in one for one in found)]
 
     @property
     def strictest(self) -> str | None:
-        """The licence that sets the most conditions; None if there is none or one is unknown."""
+        """The licence with the most conditions; None if there is none or one is unknown."""
         known = sorted({licence for _, licence in self.given if licence}, key=_strictness)
         return known[-1] if known and not self.unknown else None
 
     @property
     def hub_id(self) -> str | None:
-        """What the front matter calls the licence; None if no source sets one.
+        """The licence in the front matter; None if no source has one.
 
-        Licences whose conditions cannot all be met under the strictest of them are `other`.
+        `other` if the strictest licence does not cover the conditions of all.
         """
         if not self.given:
             return None
@@ -114,7 +115,7 @@ class Licences:
 
 
 def _conditions(licence: str | None) -> set[str] | None:
-    """The keys of `CONDITIONS` that a licence sets; None if that is not known."""
+    """Return the conditions of a licence as keys of `CONDITIONS`; None if unknown."""
     name = _plain(licence)
     if _PERMISSIVE.fullmatch(name):
         return set() if name.startswith(("cc0", "public", "unlicense")) else {"by"}

@@ -1,4 +1,4 @@
-"""Conversations as they are: a conversation a row, in CSV a turn a row."""
+"""Conversations unchanged: one row per conversation, or in CSV one row per turn."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["Csv", "HuggingFace", "Jsonl", "Parquet"]
 
 
 class _Conversations(Exporter):
-    """A conversation a row."""
+    """One row per conversation."""
 
-    about_rows: ClassVar[str] = "a row is a conversation"
+    about_rows: ClassVar[str] = "one row per conversation"
 
     def columns(self) -> dict[str, Column]:
         return {
@@ -44,14 +44,14 @@ class _Conversations(Exporter):
 
 
 class Jsonl(_Conversations):
-    """A conversation a line, as JSON."""
+    """One conversation per line, as JSON."""
 
     name: ClassVar[str] = "jsonl"
     container: ClassVar[Container] = "jsonl"
 
 
 class Parquet(_Conversations):
-    """A conversation a row of a Parquet file."""
+    """One row per conversation, in a Parquet file."""
 
     name: ClassVar[str] = "parquet"
     container: ClassVar[Container] = "parquet"
@@ -65,18 +65,19 @@ class HuggingFace(_Conversations):
 
 
 class Csv(Exporter):
-    """A turn a row: what does not nest loads back anywhere, and no cell has to hold JSON.
+    """One row per turn: nothing is nested, so the file loads anywhere and no cell contains JSON.
 
-    `participants` names everybody, also who never spoke, as a JSON list. A text that a spreadsheet
-    would take for a formula has an apostrophe before it; a column `csv_safe` says so, and convogen
-    takes it away again.
+    `participants` names everybody, including people who never spoke, as a JSON list. A text that a
+    spreadsheet would take for a formula is preceded by an apostrophe; a column `csv_safe` marks
+    this, and convogen removes the apostrophe when reading.
     """
 
     name: ClassVar[str] = "csv"
     container: ClassVar[Container] = "csv"
     row_per_turn: ClassVar[bool] = True
     about_rows: ClassVar[str] = (
-        "a row is a turn; the rows of a conversation are together, in order, and repeat its columns"
+        "one row per turn; the rows of a conversation are together, in order, and repeat its "
+        "columns"
     )
 
     csv_safe: bool = Field(

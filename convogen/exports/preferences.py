@@ -1,15 +1,15 @@
 """Preference pairs: two replies to the same prompt, ranked by one judge.
 
-A conversation and its alternatives (`convogen.exports.alternatives`: the same experience and the
-same first turn, played again) are each shown as one of their people sees them. Wherever the chats
-so far are equal, system message included, and the assistant's next messages differ, these are
-replies to one prompt. A reply is worth what the judge gave the conversations that go on from it:
-the mean over its aspects and over these conversations. `chosen` is a reply whose mean is at least
+A conversation and its alternatives (`convogen.exports.alternatives`: the same experience and first
+turn, replayed) are each shown from the view of one of their people. Wherever the chats so far are
+equal, system message included, and the assistant's next messages differ, these are replies to one
+prompt. The value of a reply is the judge's score of the conversations that continue from it: the
+mean over its aspects and over these conversations. `chosen` is a reply whose mean is at least
 `margin` above that of `rejected`.
 
-So the first differing reply of a replay from turn k stands for all that followed from it: a judge
-scores conversations, not turns. Where another person speaks next, or somebody else says something
-else before, nothing is compared.
+The first differing reply of a replay from turn k therefore represents everything after it: a judge
+scores conversations, not turns. If another person speaks next, or somebody else says something else
+before, nothing is compared.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ROUNDING = 1e-9
 
 @dataclass(slots=True)
 class _Reply:
-    """What the assistant says to a prompt, and the conversations in which that is said."""
+    """The assistant's reply to a prompt, and the conversations that contain it."""
 
     text: str
     conversations: list[str] = field(default_factory=list[str])
@@ -51,8 +51,8 @@ class DPO(Chat):
     name: ClassVar[str] = "dpo"
     container: ClassVar[Container] = "jsonl"
     about_rows: ClassVar[str] = (
-        "a row is a prompt, as its `perspective` sees it, and two replies to it: the conversation "
-        "that goes on from `chosen` was scored higher"
+        "one row per prompt, as its `perspective` sees it, with two replies: the conversation "
+        "that continues from `chosen` was scored higher"
     )
 
     judge: str = Field(
@@ -106,8 +106,8 @@ class DPO(Chat):
     def why_empty(self, counts: Mapping[str, int]) -> str:
         if close := counts.get("pairs_below_margin"):
             return (
-                f"{self.judge} scores none of {close} pairs of replies {self.margin:g} apart or "
-                "more; --margin sets less"
+                f"{self.judge} separates none of {close} pairs of replies by {self.margin:g} or "
+                f"more; lower --margin"
             )
         if counts.get("conversations_without_scores") and not counts.get(
             "conversations_not_comparable"
@@ -115,16 +115,16 @@ class DPO(Chat):
             asked = f" on {self.aspect!r}" if self.aspect else ""
             return (
                 f"{self.judge} gave no scores{asked} to conversations that have alternatives; "
-                f"`convogen evaluate FOLDER --judge {self.judge}` makes them, in this run and in "
-                "each alternative"
+                f"`convogen evaluate FOLDER --judge {self.judge}` makes them; run it on this run "
+                f"and on each alternative"
             )
         return (
             "no alternative answers the same prompt as a conversation of this run; `convogen "
-            "replay RUN --conversation ID --from-turn N` makes one that does"
+            "replay RUN --conversation ID --from-turn N` makes one"
         )
 
     def _scored(self, conversations: Sequence[Item]) -> list[tuple[Item, float]]:
-        """The conversations that have a score on each aspect of the first, with their means."""
+        """Yield the conversations with a score on each aspect of the first, with their means."""
         found = [(one, self._scores(one)) for one in conversations]
         wanted = found[0][1].keys()
         return [
@@ -134,7 +134,7 @@ class DPO(Chat):
         ]
 
     def _scores(self, item: Item) -> dict[str, float]:
-        """A conversation's scores by aspect; empty if the judge gave one of them no value."""
+        """Return a conversation's scores by aspect; empty if one of them is missing."""
         given = {
             score.aspect: score.value
             for score in item.scores
@@ -146,7 +146,7 @@ class DPO(Chat):
     def _prompts(
         self, viewer: str, scored: Sequence[tuple[Item, float]]
     ) -> Iterator[tuple[list[Message], list[_Reply]]]:
-        """The prompts that the first conversation puts to a viewer, with two or more replies."""
+        """Yield the prompts of the first conversation to a viewer that have two or more replies."""
         chats = [
             (one.conversation.id, _plain(seen_by(viewer, one, system=self.system)), score)
             for one, score in scored
@@ -185,5 +185,5 @@ class DPO(Chat):
 
 
 def _plain(messages: Sequence[Message]) -> list[Message]:
-    """The messages by role and content alone."""
+    """Return the messages by role and content only."""
     return [Message(one.role, one.content) for one in messages]

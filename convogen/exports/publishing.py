@@ -1,6 +1,6 @@
-"""An export pushed to the Hugging Face hub, through `datasets`.
+"""Pushing an export to the Hugging Face hub, through `datasets`.
 
-The token is that of `HF_TOKEN`, or of the login that `hf auth login` made; it is never asked for.
+The token is taken from `HF_TOKEN` or `hf auth login`; it is never asked for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["check_name", "push"]
 
 
 def check_name(name: str) -> None:
-    """Raise `SourceError` if a name is not OWNER/NAME as the hub has them."""
+    """Raise `SourceError` if a name is not a valid OWNER/NAME of the hub."""
     validators: Any = import_module("huggingface_hub.utils")
     try:
         validators.validate_repo_id(name)
@@ -31,14 +31,14 @@ def check_name(name: str) -> None:
             raise ValueError("it must be OWNER/NAME")
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise SourceError(f"push to hub: {name!r} is no name of a data set: {reason}") from None
+        raise SourceError(f"push to hub: {name!r} is not a data set name: {reason}") from None
 
 
 def push(folder: Path, name: str, private: bool) -> str:
-    """Push the export in a folder to OWNER/NAME, card first; returns its address.
+    """Push the export in a folder to OWNER/NAME, card first; return its address.
 
-    On the hub the data is Parquet, whatever it was exported to. Raises `SourceError` if the hub
-    refuses or cannot be reached; the export stays as it is.
+    On the hub the data is Parquet, whatever the export's format. Raises `SourceError` if the hub
+    refuses or cannot be reached; the export is unchanged.
     """
     datasets: Any = import_module("datasets")
     hub: Any = import_module("huggingface_hub")
@@ -58,13 +58,13 @@ def push(folder: Path, name: str, private: bool) -> str:
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = masked((lines or [type(error).__name__])[0])
         raise SourceError(
-            f"push to hub: {name}: {reason}; the export in {folder} is whole. HF_TOKEN, or "
-            "`hf auth login`, says who you are"
+            f"push to hub: {name}: {reason}; the export in {folder} is complete. Authenticate "
+            f"with HF_TOKEN or `hf auth login`"
         ) from None
 
 
 def _http_errors() -> list[type[Exception]]:
-    """What the hub's client raises where there is no connection: which library it has, varies."""
+    """Errors of the hub's client without a connection; the library behind it varies."""
     found = [name for name in ("httpx", "httpx2") if find_spec(name)]
     return [import_module(name).HTTPError for name in found]
 
@@ -72,12 +72,12 @@ def _http_errors() -> list[type[Exception]]:
 def _load(datasets: Any, folder: Path, scratch: str) -> Any:
     if (folder / "dataset_dict.json").exists():
         return datasets.load_from_disk(str(folder))
-    assert (folder / DESCRIPTION).exists(), "only an export is pushed"
+    assert (folder / DESCRIPTION).exists(), "only an export can be pushed"
     return datasets.load_dataset(str(folder), cache_dir=scratch)
 
 
 def _card(folder: Path) -> str:
-    """The card without what is said of files, which `datasets` says itself of its own."""
+    """Return the card without the part about files, which `datasets` writes itself."""
     _, matter, body = (folder / "README.md").read_text("utf-8").split("---\n", 2)
     entries: dict[str, Any] = parse_yaml(matter, f"{folder}/README.md")
     kept = {key: value for key, value in entries.items() if key not in ("configs", "dataset_info")}

@@ -1,8 +1,8 @@
-"""Which split a conversation is in: told by a hash of its experience alone.
+"""Assignment of conversations to splits, by a hash of their experience alone.
 
-So conversations of one experience, and all rows of a conversation, are in one split, and nothing
-that is added later moves one. Experiences count as one where they differ in nothing but case,
-punctuation and the order of words; nearer copies than that are not looked for.
+All conversations of one experience, and all rows of a conversation, are thus in one split, and
+later additions move none. Experiences count as equal if they differ only in case, punctuation and
+word order; other near-copies are not detected.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _ALLOWED = "such as train=0.8,validation=0.1,test=0.1"
 
 
 def parse_splits(text: str) -> dict[str, float]:
-    """Shares by name out of `train=0.8,test=0.2`; raises `SourceError` if they add up to less
-    or more than 1, or a name or share is wrong."""
+    """Return shares by name from `train=0.8,test=0.2`; raises `SourceError` if they do not add up
+    to 1, or if a name or share is invalid."""
     shares: dict[str, float] = {}
     for part in text.split(","):
         name, sign, number = (piece.strip() for piece in part.partition("="))
@@ -35,18 +35,20 @@ def parse_splits(text: str) -> dict[str, float]:
             share = math.nan
         if not sign or not _NAME.fullmatch(name) or name in shares or not 0 < share <= 1:
             raise SourceError(
-                f"splits: {part.strip()!r} is not NAME=SHARE with a name of its own and a share "
+                f"splits: {part.strip()!r} must be NAME=SHARE, with a unique name and a share "
                 f"above 0 and up to 1, {_ALLOWED}"
             )
         shares[name] = share
     if not math.isclose(math.fsum(shares.values()), 1, abs_tol=1e-6):
         total = math.fsum(shares.values())
-        raise SourceError(f"splits: the shares add up to {total:g}, they must to 1, {_ALLOWED}")
+        raise SourceError(
+            f"splits: the shares add up to {total:g}, but must add up to 1, {_ALLOWED}"
+        )
     return shares
 
 
 def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
-    """The split of a conversation; the same for the same experience, shares and seed."""
+    """Return the split of a conversation; the same for the same experience, shares and seed."""
     digest = hashlib.blake2b(f"{seed}\n{_key(item)}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest) / 2**64
     upto = 0.0
@@ -58,7 +60,7 @@ def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
 
 
 def _key(item: Item) -> str:
-    """What tells experiences apart: their words; of dialogues from seeds those of the opening."""
+    """Return what identifies an experience: its words; for dialogues from seeds, the opening."""
     if item.experience is not None:
         known = item.experience
         people = [text for persona in known.personas for text in (persona.name, persona.text or "")]

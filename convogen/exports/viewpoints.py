@@ -1,8 +1,8 @@
-"""A group chat as one of its people sees it: a chat that trainers and chat templates accept.
+"""A group chat from the view of one of its people: a chat that trainers and chat templates accept.
 
 That person (the viewer) is the assistant, everybody else a user. A user's text begins with the
 speaker's name, since a chat has only one user and most templates drop `name`. After an optional
-system message the messages alternate, begin with the user and end with the assistant:
+system message, the messages alternate, begin with the user and end with the assistant:
 
 - neighbouring turns of one side are one message, a speaker's name once per speaker;
 - what the viewer says before anybody else goes into the system message, or is dropped without one;
@@ -34,7 +34,7 @@ class Message:
 
     `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, and None if
     several people said it. `learn` says whether a model should learn it: an assistant's message
-    without a turn that was taken in spite of a fault (`Turn.lapse`).
+    without a turn that was accepted despite a fault (`Turn.lapse`).
     """
 
     role: str
@@ -53,11 +53,11 @@ def seen_by(
 ) -> list[Message]:
     """Return a conversation as the messages of a chat in which `viewer` is the assistant.
 
-    A person and a chatbot are a chat already: no names, and no scene. Without `merge` there is a
-    message per turn, nothing is moved or dropped, and the rules above do not hold.
+    A person and a chatbot already form a chat: no names, and no scene. Without `merge`, there is
+    one message per turn, nothing is moved or dropped, and the rules above do not apply.
 
     Args:
-        counts: Gains `turns_merged`, `turns_moved_to_system`, `turns_dropped`, and
+        counts: Receives `turns_merged`, `turns_moved_to_system`, `turns_dropped`, and
             `perspectives_left_out` if the viewer answers nobody.
 
     Returns:
@@ -99,7 +99,7 @@ def _system(text: str) -> list[Message]:
 def _message(
     turns: Sequence[Turn], viewer: str, keys: Mapping[str, str | None], bare: bool
 ) -> Message:
-    """One message of neighbouring turns of one side."""
+    """Return one message made of neighbouring turns of one side."""
     speakers = list(dict.fromkeys(turn.speaker for turn in turns))
     name = keys[speakers[0]] if len(speakers) == 1 else None
     if speakers == [viewer]:
@@ -113,7 +113,7 @@ def _message(
 
 
 def _identifiers(names: Iterable[str]) -> dict[str, str | None]:
-    """Identifiers of names, all different, at most 64 characters."""
+    """Return unique identifiers of names, at most 64 characters each."""
     found: dict[str, str | None] = {}
     for place, (key, name) in enumerate(agent_keys(list(names)).items(), 1):
         short, tail = key[:_LONGEST_NAME], f"_{place}"
@@ -125,7 +125,7 @@ def _identifiers(names: Iterable[str]) -> dict[str, str | None]:
 
 
 def _scene(viewer: str, names: Sequence[str], item: Item) -> str:
-    """Who the assistant is, and what the conversation is grounded in."""
+    """Return who the assistant is, and the scene of the conversation."""
     others = ", ".join(name for name in names if name != viewer)
     company = f", in a conversation with {others}" if others else ""
     parts = [f"You are {viewer}{company}."]

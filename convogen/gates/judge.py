@@ -41,10 +41,10 @@ class JudgeGate(Gate):
             raise ValueError(f"must be one of {', '.join(registry.names('judges'))}")
         judge: type[Judge] = registry.load("judges", name)
         if judge.needs == "reference":
-            raise ValueError(f"{name} compares two dialogues; a gate has but one")
+            raise ValueError(f"{name} compares two dialogues; a gate has only one")
         needed = [key for key, field in judge.model_fields.items() if field.is_required()]
         if needed:
-            raise ValueError(f"{name} needs {needed[0]}; a gate gives a judge no keys of its own")
+            raise ValueError(f"{name} needs {needed[0]}; a gate cannot set a judge's keys")
         return name
 
     @cached_property
@@ -64,13 +64,15 @@ class JudgeGate(Gate):
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
         judge, known = self.judging, self.judging.all_aspects()
         if judge.needs == "experience" and not experiences:
-            return f"{self.judge} scores conversations by their experience, and there is none"
+            return (
+                f"{self.judge} scores conversations by their experience, and this method has none"
+            )
         if unknown := [aspect for aspect in self.aspects if aspect not in known]:
             return f"aspects: {unknown[0]!r} is not known; allowed: {', '.join(known)}"
         if judge.highest is not None and self.min_score > judge.highest:
             return (
-                f"min_score: {self.min_score:g} is asked for, and {self.judge} gives "
-                f"{judge.highest:g} at most"
+                f"min_score: {self.min_score:g} is above the highest score of {self.judge}, "
+                f"{judge.highest:g}"
             )
         return None
 

@@ -1,7 +1,7 @@
 """Rejects conversations with too few turns in the requested language, English if there is none.
 
-Turns of five words or more count; shorter ones do not tell. Languages in Latin, Cyrillic, Arabic or
-Devanagari letters are recognized by lingua (extra `lingua`), all others by their script.
+Turns of five words or more count; shorter ones are inconclusive. Languages in Latin, Cyrillic,
+Arabic or Devanagari letters are recognized by lingua (extra `lingua`), all others by their script.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class MinTurns(Gate):
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
         if most_turns is None or self.turns <= most_turns:
             return None
-        return f"turns: {self.turns} are asked for, and a conversation has {most_turns} at most"
+        return f"turns: {self.turns} required, but a conversation has at most {most_turns}"
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         found = len(candidate.conversation.turns)

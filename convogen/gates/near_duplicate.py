@@ -23,10 +23,10 @@ from convogen.text.near_duplicates import NearCopyIndex, sorted_words
 __all__ = ["NearDuplicate"]
 
 _CLIP = 8_000
-"""Characters of a conversation that are compared."""
+"""Maximum length of a compared conversation, in characters."""
 
 _COMPARED = 20
-"""The most earlier conversations that each is compared with."""
+"""Maximum number of earlier conversations that each one is compared with."""
 
 
 class NearDuplicate(OrderedGate):
@@ -46,7 +46,7 @@ class NearDuplicate(OrderedGate):
 
 
 class _Earlier(Filter):
-    """The accepted conversations by their tasks."""
+    """The accepted conversations by task."""
 
     def __init__(self, threshold: float, run: Run) -> None:
         self._threshold = threshold

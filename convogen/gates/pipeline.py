@@ -62,7 +62,7 @@ class GateLine:
 
 
 async def check_gates(gates: Sequence[Gate], outcome: Outcome, session: Session) -> Outcome:
-    """Return the outcome of a task, as rejected if a gate rejects it for itself alone."""
+    """Return the outcome of a task, rejected if a gate rejects it on its own."""
     if outcome.conversation is None:
         return outcome
     candidate = Candidate(outcome.conversation, outcome.experience)

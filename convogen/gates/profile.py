@@ -1,13 +1,14 @@
-"""Keeps the accepted conversations spread as those of a human corpus are, feature by feature.
+"""Keeps the distribution of accepted conversations close to a human corpus, feature by feature.
 
-The corpus' quantiles cut each feature into a few bins. A conversation whose bins hold more of the
-accepted ones than of the corpus brings the two apart, by its surplus: the sum over the features of
-how many conversations its bin has too many. It is rejected if it brings them apart, unless that of
-most recent ones was larger still. So the rejections that are allowed go to the worst, and not to
-the first. At each length of the run the accepted ones are near the corpus: the quotas are those of
-the conversations so far, since a run can be made longer.
+The corpus' quantiles divide each feature into a few bins. A conversation in bins that hold a larger
+share of the accepted conversations than of the corpus increases the difference, by its surplus: the
+sum over the features of the number of conversations that its bin has too many. It is rejected if it
+increases the difference, unless most recent conversations had a larger surplus. The allowed
+rejections thus go to the worst conversations, not to the first. The accepted conversations are
+close to the corpus at each length of the run: the quotas are those of the conversations so far,
+since a run can be extended.
 
-Counts, and the surplus of the last few conversations, are all that is held.
+Only counts and the surplus of the last few conversations are held.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["Profile"]
 
 _RECENT = 20
-"""The latest conversations, rejected ones too, whose surplus a conversation's is compared with."""
+"""Number of recent conversations, including rejected ones, whose surplus is compared."""
 
 TOLERANCE = 0.01
-"""How far above its share a bin may be, per feature, as a share of the accepted conversations."""
+"""Tolerated excess of a bin over its share, per feature, as a share of accepted conversations."""
 
 _FEWEST = 4
-"""The conversations without which no comparison is made."""
+"""Minimum number of conversations for a comparison."""
 
 
 class Profile(OrderedGate):
@@ -77,7 +78,8 @@ class Profile(OrderedGate):
 
     @cached_property
     def histograms(self) -> list[Histogram]:
-        """The corpus' spread of each feature, read once; raises `SourceError` if it cannot be."""
+        """The corpus' distribution of each feature, read once; raises `SourceError` if it cannot be
+        read."""
         from convogen.realism.features import features_named
         from convogen.realism.histograms import human_histograms
 
@@ -130,7 +132,7 @@ class _Quotas(Filter):
             self._rejected += 1
 
     def _bins(self, conversation: Conversation) -> list[int]:
-        """Return the bin of a conversation for each feature; without a word it is the lowest."""
+        """Return the bin of a conversation for each feature; the lowest if it has no words."""
         from convogen.realism.features import measure
         from convogen.realism.samples import dialogue_of
 
@@ -141,7 +143,7 @@ class _Quotas(Filter):
         return [one.bin(value) for one, value in zip(self._histograms, values, strict=True)]
 
     def _surpluses(self, bins: list[int]) -> list[float]:
-        """Return for each feature how many accepted ones a bin has above its share."""
+        """Return for each feature the surplus of accepted conversations in a bin."""
         return [
             counts[at] - one.shares[at] * self._accepted
             for one, counts, at in zip(self._histograms, self._counts, bins, strict=True)

@@ -43,10 +43,10 @@ class Rule(Gate):
         except BaseException as error:
             raise ExperimentError(
                 f"gates: rule {self.rule}: {_described(error)}; it must be package.module:function "
-                "of a package that is installed, or of a folder named in PYTHONPATH"
+                "in an installed package, or in a folder on PYTHONPATH"
             ) from error
         if not callable(value):
-            raise ExperimentError(f"gates: rule {self.rule}: is no function")
+            raise ExperimentError(f"gates: rule {self.rule}: is not a function")
         return value
 
     @cached_property

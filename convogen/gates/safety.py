@@ -2,10 +2,11 @@
 
 Text and entries are normalised: letters of all scripts and look-alikes to ASCII, without case and
 accents, with digits and signs that stand for letters replaced (`sh1t`, `$hit`), and with stretched
-(`fuuuck`) and spaced (`f.u.c.k`) letters joined. Entries match whole words; one that ends in `*`
-matches what begins with it, one of several words matches them in a row.
+(`fuuuck`) and spaced (`f.u.c.k`) letters joined. Entries match whole words; an entry that ends in
+`*` matches words that begin with it, and an entry of several words matches them in sequence.
 
-A list knows words, not meanings: it misses what is said without them and rejects what quotes them.
+A list knows words, not meanings: it misses what is expressed without them and rejects what quotes
+them.
 """
 
 from __future__ import annotations
@@ -70,9 +71,9 @@ class Safety(Gate):
 
 
 class WordList:
-    """The entries of files: words, beginnings of words, and words in a row.
+    """The entries of files: words, prefixes, and sequences of words.
 
-    An entry in a script without spaces between words matches wherever it stands.
+    An entry in a script without spaces between words matches anywhere.
     """
 
     def __init__(self, paths: list[Path]) -> None:
@@ -81,14 +82,16 @@ class WordList:
         for path in paths:
             lines = _lines(path)
             if not lines:
-                raise SourceError(f"gates: safety: {path}: has no entry, and would reject nothing")
+                raise SourceError(
+                    f"gates: safety: {path}: has no entries, so it would reject nothing"
+                )
             for line in lines:
                 if unspaced_script(line) is not None:
                     self._anywhere.setdefault(line.removesuffix("*").casefold(), line)
                     continue
                 words = " ".join(_readings(line.removesuffix("*"))[0])
                 if not words:
-                    raise SourceError(f"{path}: the entry {line!r} has no letter or digit")
+                    raise SourceError(f"{path}: the entry {line!r} has no letters or digits")
                 self.entries.setdefault(words + "*" * line.endswith("*"), line)
         self.entries |= self._anywhere
         self._longest = max((entry.count(" ") + 1 for entry in self.entries), default=0)
@@ -114,7 +117,7 @@ def plain_words(text: str) -> list[str]:
     """Return a text's words in lower-case ASCII, with signs and digits that stand for letters
     replaced.
 
-    Numbers are kept: only in a word with a letter do digits stand for letters.
+    Numbers are kept: digits stand for letters only in words that also have letters.
     """
     plain = anyascii(text.casefold().translate(_LOOK_ALIKE)).casefold()
     plain = _SIGNED_WORD.sub(_without_signs, plain)
@@ -129,7 +132,7 @@ def _without_signs(word: re.Match[str]) -> str:
 def _readings(text: str) -> list[list[str]]:
     """Return the words unchanged, then with spaced letters joined and stretched ones shortened.
 
-    Three or more of a letter may stand for one or two of it.
+    Three or more of the same letter may stand for one or two.
     """
     words = plain_words(text)
     joined = list(_joined(words))

@@ -1,12 +1,12 @@
-"""What the experiences of a lane are about so far, and what they lack.
+"""Topic coverage of a lane: what its experiences are about so far, and what is missing.
 
-Experiences are vectors of TF-IDF over topic, situation and relations, in clusters by k-means. How
-crowded a cluster is counts the experiences of all clusters by how near they are to its centre: a
-theme that dominates is crowded however many clusters it has been split into. The next tasks are
-sent to the least crowded clusters, one after the other.
+Experiences are TF-IDF vectors over topic, situation and relations, clustered by k-means. The
+crowding of a cluster counts the experiences of all clusters by their closeness to its centre: a
+dominating theme is crowded however many clusters it has been split into. The next tasks are sent to
+the least crowded clusters, in turn.
 
-All of it is a function of the lane's experiences in the order of the plan, so that a run that is
-resumed goes on as it would have. Per experience the text that is compared is held.
+Everything is a function of the lane's experiences in plan order, so that a resumed run continues as
+it would have. Only the compared text is held per experience.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = ["Coverage", "Target", "cluster_numbers", "compared_text"]
 WANTED = "shot_policy: coverage"
 
 FIRST_FIT = 16
-"""Experiences from which there are clusters; they are fitted again whenever the number doubles."""
+"""Number of experiences required for clusters; they are refitted whenever the number doubles."""
 
 MOST_FITTED = 2_000
-"""Experiences that clusters are fitted to at most, drawn from all."""
+"""Maximum number of experiences to which clusters are fitted, drawn from all."""
 
 N_NEAR, N_FAR = 3, 5
-"""Words that a cluster is described by, and those that all experiences have most of."""
+"""Numbers of words that describe a cluster, and of the most common words of all experiences."""
 
 LONGEST_TERM = 20
 
@@ -47,11 +47,11 @@ _TERM = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a task's experience is wanted.
+    """The desired topic region of a task's experience.
 
     Attributes:
-        members: The experiences of the cluster: the task of each, or a seed itself.
-        topic: What the topic is near and far from, a phrase for the prompt.
+        members: The cluster's experiences: the task of each, or a seed itself.
+        topic: What the topic should be close to and far from, as a phrase for the prompt.
     """
 
     members: tuple[int | Experience, ...]
@@ -59,19 +59,19 @@ class Target:
 
 
 class Coverage:
-    """What the experiences of one lane in one language are about.
+    """The topics of the experiences of one lane in one language.
 
     Args:
-        seeds: What the hub starts from.
+        seeds: The hub's initial experiences.
         clusters: Number of clusters, k.
-        seed: Of the clusters and of ties.
+        seed: Random seed of the clusters and of ties.
 
     Raises:
         UserError: scikit-learn is not installed.
     """
 
     def __init__(self, seeds: Sequence[Experience], clusters: int, seed: str) -> None:
-        learner("cluster", WANTED)  # what is missing is said before anything is asked
+        learner("cluster", WANTED)  # missing packages are reported before the first call
         self._members: list[int | Experience] = [*seeds]
         self._texts = [compared_text(experience) for experience in seeds]
         self._clusters = clusters
@@ -81,17 +81,17 @@ class Coverage:
         self._targets: list[Target] | None = None
 
     def add(self, task: int, experience: Experience) -> None:
-        """Take the lane's next experience into account, from the next round on."""
+        """Add the lane's next experience, effective from the next round on."""
         self._members.append(task)
         self._texts.append(compared_text(experience))
 
     def next_round(self) -> None:
-        """Begin the next round: its tasks are sent by what all earlier rounds gave."""
+        """Begin the next round, whose tasks are directed by all earlier rounds."""
         self._n_known = len(self._texts)
         self._targets = None
 
     def target(self, index: int, per_round: int) -> Target | None:
-        """Return where the experience of a task of the current round is wanted.
+        """Return the desired topic region of a task of the current round.
 
         None if the experiences are too few to form clusters, or all alike.
         """
@@ -125,7 +125,7 @@ def cluster_numbers(texts: Sequence[str], clusters: int, seed: str) -> list[int]
     Args:
         texts: By `compared_text`.
         clusters: Number of clusters, k.
-        seed: Of the clusters.
+        seed: Random seed of the clusters.
 
     Raises:
         UserError: scikit-learn is not installed.
@@ -140,7 +140,7 @@ def _fitted(texts: Sequence[str], clusters: int, seed: str) -> _Clusters | None:
         texts = random.Random(f"{seed}/{len(texts)}").sample(texts, MOST_FITTED)
     try:
         return _Clusters(texts, clusters, random.Random(seed).randrange(2**32))
-    except ValueError:  # no word tells the texts apart
+    except ValueError:  # no word distinguishes the texts
         return None
 
 
@@ -170,12 +170,12 @@ class _Clusters:
         self._near: NDArray[np.float64] = np.zeros((0, len(centres)))
 
     def planned(self, texts: Sequence[str], n: int, seed: str) -> list[tuple[list[int], str]]:
-        """Return for each of `n` tasks the indices of its cluster's texts, and the topic wanted.
+        """Return the texts of the cluster (as indices) and the desired topic for each of `n` tasks.
 
         Args:
             texts: All texts so far, those of earlier calls first.
             n: Number of tasks.
-            seed: Of ties between clusters.
+            seed: Random seed for ties between clusters.
         """
         near = self._nearness(texts)
         crowded = near.sum(axis=0)
@@ -198,7 +198,7 @@ class _Clusters:
         return self._nearness(texts).argmax(axis=1).tolist()
 
     def _nearness(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return the cosine of each text with each centre; those of earlier texts are kept."""
+        """Return the cosine of each text with each centre; results of earlier texts are kept."""
         if new := texts[len(self._near) :]:
             self._near = np.vstack([self._near, self._vectorizer.transform(new) @ self._centres.T])
         return self._near[: len(texts)]
@@ -219,7 +219,7 @@ def _topic(near: Sequence[str], far: Sequence[str]) -> str:
 
 
 def compared_text(experience: Experience) -> str:
-    """Return what an experience is about, without the names of its people."""
+    """Return the text of an experience's topic, without the names of its people."""
     text = f"{experience.topic}\n{experience.situation}\n{experience.relations}"
     names = {part for persona in experience.personas for part in persona.name.split()}
     named = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 KEYS = ("language", "personas", "relations", "situation", "topic", "starter", "acquainted")
-"""What a file holds; the other fields of an `Experience` say how one was generated."""
+"""The content of a file; the other fields of an `Experience` describe its generation."""
 
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
@@ -49,7 +49,7 @@ def load_experiences(folder: Path | None = None) -> list[Experience]:
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
     if not paths:
-        raise SourceError(f"{where}: no experience here; the hub needs at least one *.yaml file")
+        raise SourceError(f"{where}: no experiences here; the hub needs at least one *.yaml file")
     return [_load(path) for path in paths]
 
 
@@ -82,9 +82,9 @@ def _tag(given: str, path: Path) -> str:
 
 
 def in_languages(experiences: Sequence[Experience], tags: Sequence[str]) -> list[Experience]:
-    """Return the experiences in languages, of which none means English.
+    """Return the experiences in any of several languages; no language means English.
 
-    One that states no language counts as English.
+    Experiences without a language count as English.
     """
     wanted = {language_and_script(tag) for tag in tags or (ENGLISH,)}
     return [one for one in experiences if language_and_script(one.language) in wanted]
@@ -123,7 +123,7 @@ def check_experience(experience: Experience) -> str | None:
 
 
 def card_text(persona: Persona | Profile) -> str:
-    """Return a persona for a prompt: one line a field of the card, or the hub's free text."""
+    """Return a persona for a prompt: one line per field of the card, or the hub's free text."""
     if persona.card is None:
         return persona.text or ""
     return "\n".join(f"- {line}" for line in _lines(persona.card).values())
@@ -162,8 +162,9 @@ def description(persona: Persona) -> str:
 def know_each_other(experience: Experience) -> bool:
     """Return whether the people know one another's public cards.
 
-    An experience may say so itself (`acquainted`). Otherwise people who were invented together,
-    by a model or in a file of experiences, do; those of a hub or a data set know only names.
+    An experience may state this itself (`acquainted`). Otherwise people who were invented together,
+    by a model or in a file of experiences, know each other; people from a hub or a data set only
+    know names.
     """
     if experience.acquainted is not None:
         return experience.acquainted
@@ -176,7 +177,7 @@ def _private(key: str) -> bool:
 
 
 def shot_text(experience: Experience) -> str:
-    """Return an experience as the JSON object that the generator is asked for."""
+    """Return an experience as the JSON object requested from the generator."""
     return json.dumps(
         {
             "personas": [_flat(persona) for persona in experience.personas],
@@ -187,9 +188,9 @@ def shot_text(experience: Experience) -> str:
 
 
 def person_line(persona: Persona | Profile, *, named: bool) -> str:
-    """Return a persona in one line: as the generator is given people, without the name or with it.
+    """Return a persona in one line, as given to the generator, with or without the name.
 
-    A card without its name stands for free text, and is as short: work, hobbies, what is new.
+    A card without a name stands for free text, and is as short: work, hobbies, recent events.
     """
     if persona.card is None:
         text = persona.text or ""
@@ -202,7 +203,7 @@ def person_line(persona: Persona | Profile, *, named: bool) -> str:
 
 
 def encounter_text(experience: Experience, *, named: bool) -> str:
-    """Return an experience as the JSON object that is asked for if the people are given."""
+    """Return an experience as the JSON object requested if the people are given."""
     answer: dict[str, Any] = {}
     if not named:
         answer["names"] = [persona.name for persona in experience.personas]

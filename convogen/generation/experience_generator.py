@@ -1,4 +1,4 @@
-"""The experience generator: asks a model for an experience and checks what comes back.
+"""The experience generator: requests an experience from a model and checks the reply.
 
 Source: ConvoGen, section II-C-1.
 """
@@ -47,13 +47,13 @@ WORDS = {
     "topic": Words(12),
     "starter": Words(30),
 }
-"""How long the texts of an experience should be, besides those of `PersonaCard`."""
+"""Length limits of the texts of an experience, besides those of `PersonaCard`."""
 
 
 class ExperienceGenerator:
     """Generates experiences: `invent` creates all of it, `match` all but the people.
 
-    `prompt` belongs to the one used; `reasks` bounds the retries per experience.
+    `prompt` belongs to the mode used; `reasks` bounds the retries per experience.
     """
 
     def __init__(self, prompt: Prompt, reasks: int) -> None:
@@ -70,15 +70,15 @@ class ExperienceGenerator:
         *,
         starter_note: str | None = None,
     ) -> Experience:
-        """Return an experience of `n` people, none of them with a name of the shots.
+        """Return an experience of `n` people, none with a name that occurs in a shot.
 
         Args:
             session: The task's model calls.
-            n: How many people it has.
+            n: Number of people.
             shots: The examples shown.
-            starter_words: How long the starter should be; None if that does not matter.
-            variation: The tie, place and mood that are suggested.
-            starter_note: What else is asked of the starter, at the end of the request.
+            starter_words: Requested length of the starter; None for any.
+            variation: The suggested tie, place and mood.
+            starter_note: Additional instruction about the starter, at the end of the request.
 
         Raises:
             ModelFault: Of kind `experience_invalid`, if no reply could be used.
@@ -112,10 +112,10 @@ class ExperienceGenerator:
         *,
         starter_note: str | None = None,
     ) -> Experience:
-        """Return an experience of given people; those without a name get one that no shot has.
+        """Return an experience of given people; people without a name get one that no shot has.
 
-        Everything else about them is unchanged. Of a variation only the place and the mood are
-        suggested. Raises `ModelFault` as `invent`.
+        Everything else about them is unchanged. Only the place and mood of a variation are
+        suggested. Raises `ModelFault` as `invent` does.
         """
         messages = _ended(
             encounter_messages(self._prompt, people, shots, starter_words, variation), starter_note
@@ -137,7 +137,8 @@ class ExperienceGenerator:
         parse: Callable[[Any, SessionReply], Experience],
         starter_words: int | None,
     ) -> Experience:
-        """Ask until `parse` makes an experience of a reply; its starter is fitted to the words."""
+        """Request replies until `parse` returns an experience; its starter is fitted to the
+        words."""
         experience, reasks = await ask_draft(
             session,
             "generator",
@@ -157,7 +158,7 @@ def encounter_messages(
     starter_words: int | None = None,
     variation: Variation | None = None,
 ) -> list[Message]:
-    """Return what the generator is asked with if the people are given."""
+    """Return the request to the generator if the people are given."""
     unnamed = _unnamed(people)
     shown = [
         {
@@ -177,7 +178,7 @@ def encounter_messages(
 
 
 def _ended(messages: list[Message], note: str | None) -> list[Message]:
-    """Return the messages, the last one with a note at its end if there is one."""
+    """Return the messages, with a note appended to the last one if there is one."""
     if note is None:
         return messages
     *before, last = messages
@@ -200,9 +201,9 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
 
 
 def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
-    """Raise `UnusableReply` if an invented name, or its first name, is that of somebody in a shot.
+    """Raise `UnusableReply` if an invented name or first name occurs in a shot.
 
-    The model is not shown its reply: having copied a name, it would copy more.
+    The reply is not shown to the model again: having copied one name, it would copy more.
     """
     shown = {tidy_name(persona.name).casefold() for shot in shots for persona in shot.personas}
     taken = shown | {first_name(name) for name in shown}
@@ -220,7 +221,7 @@ def _invented(draft: Any) -> list[Persona]:
 
 
 def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
-    """Return the given people, with the draft's names for those without one."""
+    """Return the given people, with the draft's names for those who have none."""
     names: Iterator[str] = iter(getattr(draft, "names", []))
     return [person.named(person.name or next(names)) for person in people]
 
@@ -234,7 +235,7 @@ def _experience(
 ) -> Experience:
     """Return the experience of a draft; raises `UnusableReply` if it cannot be played.
 
-    People who were invented together are acquainted; of given people the draft says so.
+    People who were invented together are acquainted; for given people the draft decides.
     """
     starter, repairs = _starter(
         draft.starter, [persona.name for persona in personas], shots, language
@@ -259,7 +260,7 @@ def _experience(
 def _starter(
     draft: Any, names: Sequence[str], shots: Sequence[Experience], language: str | None
 ) -> tuple[Starter, list[str]]:
-    """Return the starter of a draft, and what was corrected in it.
+    """Return the starter of a draft, and its corrections.
 
     Raises:
         UnusableReply: Of kind `starter_` and the fault, if nobody could say it.

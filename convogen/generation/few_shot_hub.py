@@ -1,17 +1,17 @@
 """The few-shot hub: shots for the experience generator, fed by its own output.
 
-A lane is one lineage. Within it rounds are sequential: all prompts of a round get the same shots,
-drawn from what the earlier rounds left. Source: ConvoGen, sections II-C-1 and III (eight
+A lane is one lineage. Within it, rounds are sequential: all prompts of a round get the same shots,
+drawn from the state after the earlier rounds. Source: ConvoGen, sections II-C-1 and III (eight
 experiences per round from the same shot).
 
-A draw sees the seeds and the members of the task's language alone.
+A draw considers only seeds and members of the task's language.
 
-Within a lane tasks report in the order of the plan: an experience is compared with the seeds, the
-members and the earlier experiences of its own round before it may enter. So neither the hub nor a
-record depends on the order in which calls return.
+Within a lane, tasks report in plan order: an experience is compared with the seeds, the members and
+the earlier experiences of its own round before it may enter. Neither the hub nor a record therefore
+depends on the order in which calls return.
 
-Per member the hub holds 80 bytes: the number of its task and a MinHash signature. The experience
-itself is held only until it is committed; after that it is read from the run folder.
+The hub holds 80 bytes per member: its task number and a MinHash signature. The experience itself is
+held only until it is committed; after that it is read from the run folder.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ __all__ = ["FewShotHub", "RoundSlot", "round_slot", "similarity"]
 Policy = Literal["uniform", "newest", "coverage"]
 
 _COMPARED = 3
-"""Candidates among the seeds, and among the members, that an experience is compared with."""
+"""Numbers of candidates, among the seeds and among the members, that an experience is compared
+with."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundSlot:
-    """The place of a task: its lane, its round in the lane, and its index in the round."""
+    """The position of a task: its lane, its round in the lane, and its index in the round."""
 
     lane: int
     round: int
@@ -56,10 +57,10 @@ def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
 class FewShotHub:
     """The hub of one run.
 
-    `iterative` says where shots come from: True, from the lane's hub by `policy` (`uniform`, the
-    `newest` of it, or `coverage`: for each task from what the lane lacks, see `Coverage`); False,
-    one draw of seeds for the whole run; `rotate`, the seeds in turn, others in each round. Only
-    with True does anything enter the hub. Round 0 of lane 0 has the same shots in all three cases.
+    `iterative` sets the source of shots: True, the lane's hub by `policy` (`uniform`, its `newest`
+    members, or `coverage`: per task by what the lane lacks, see `Coverage`); False, one draw of
+    seeds for the whole run; `rotate`, the seeds in turn, different ones in each round. The hub
+    grows only with True. Round 0 of lane 0 has the same shots in all three cases.
 
     An experience whose similarity to a shot, a seed or a member of its lane is `near_copy` or more
     does not enter. `recall` returns the committed experience of a task.
@@ -95,11 +96,11 @@ class FewShotHub:
             self._seed_index.add(at, _words(own))
 
     def place(self, task: int) -> RoundSlot:
-        """Return a task's place."""
+        """Return a task's position."""
         return round_slot(task, len(self._lanes), self._per_round)
 
     async def shots(self, task: int, language: str | None = None) -> list[Experience]:
-        """Return the shots for a task's prompt, once all earlier rounds of its lane reported.
+        """Return the shots for a task's prompt, once all earlier rounds of its lane have reported.
 
         All are of the task's `language`, a BCP 47 tag (None: English); none if there are none.
         """
@@ -118,7 +119,7 @@ class FewShotHub:
         return lane.drawn[wanted]
 
     def topic(self, task: int, language: str | None = None) -> str:
-        """Return what a task's topic is wanted near and far from, once it has its shots.
+        """Return what a task's topic should be close to and far from, once it has its shots.
 
         Empty without `coverage`, and while a lane has too few experiences.
         """
@@ -157,14 +158,13 @@ class FewShotHub:
             lane.report(task, None, None)
 
     def committed(self, task: int) -> None:
-        """Note that a task's rows are on disk: from now on its experience is read from there."""
+        """Record that a task's rows are on disk: its experience is read from there from now on."""
         self._uncommitted.pop(task, None)
 
     def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
-        """Restore what the first `committed` tasks reported.
+        """Restore the reports of the first `committed` tasks.
 
-        `experiences` has those that are committed, in the order of the plan; it is read once, and
-        none of them is kept.
+        `experiences` yields the committed ones in plan order; it is read once, and none is kept.
         """
         if self._iterative is not True:
             return
@@ -179,12 +179,13 @@ class FewShotHub:
                 lane.report(task, None, None)
 
     def stop(self) -> None:
-        """Cancel everyone waiting for a turn: a task raised, so the run ends."""
+        """Cancel all tasks waiting for their turn: a task raised, so the run ends."""
         for lane in self._lanes:
             lane.stop()
 
     async def _turn(self, task: int) -> _Lane:
-        """Return a task's lane, once all earlier tasks of the lane reported if anything enters."""
+        """Return a task's lane; if the hub grows, once all earlier tasks of the lane have
+        reported."""
         place = self.place(task)
         lane = self._lanes[place.lane]
         if self._iterative is True:
@@ -210,7 +211,8 @@ class FewShotHub:
         ]
 
     def _coverage(self, lane: int) -> dict[str, Coverage] | None:
-        """Return what a lane's hub starts from, by language; None unless shots are by coverage."""
+        """Return the coverage of a lane's initial hub, by language; None unless shots are by
+        coverage."""
         if self._policy != "coverage" or self._iterative is not True:
             return None
         by_language: dict[str, list[Experience]] = {}
@@ -222,15 +224,15 @@ class FewShotHub:
         }
 
     def _of_cluster(self, place: RoundSlot, target: Target) -> list[Experience]:
-        """Return the shots of a task from the cluster in which its experience is wanted."""
+        """Return the shots of a task from the cluster of its desired topic."""
         draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}/{place.index}")
         chosen = draws.sample(target.members, min(self._shots, len(target.members)))
         return [self._member(at) if isinstance(at, int) else at for at in chosen]
 
     def _in_turn(self, seeds: Sequence[Experience], lane: int, number: int) -> list[Experience]:
-        """Return the shots of a round if the seeds are shown in turn.
+        """Return the shots of a round if the seeds rotate.
 
-        They go round a shuffled circle; after as many rounds as there are seeds each was shown
+        The seeds form a shuffled circle; after as many rounds as there are seeds, each was shown
         equally often, and the circle is shuffled again. Consecutive rounds never have the same
         shots unless all seeds are shown at once.
         """
@@ -254,10 +256,11 @@ class FewShotHub:
 
 
 class _Lane:
-    """One lineage: the tasks whose experiences entered, and how many of its tasks have reported.
+    """One lineage: the tasks whose experiences entered, and the number of its tasks that have
+    reported.
 
-    `drawn` has the current round's shots by language, once they are drawn; `coverage` what its
-    experiences are about, by language, None if shots are drawn otherwise.
+    `drawn` has the current round's shots by language, once drawn; `coverage` the topic coverage by
+    language, None if shots are drawn otherwise.
     """
 
     def __init__(
@@ -281,19 +284,20 @@ class _Lane:
             raise asyncio.CancelledError
 
     def members(self, written: str) -> tuple[Sequence[int], int]:
-        """Return the tasks of the members of a language, and how many of them may be shown.
+        """Return the tasks of a language's members, and how many of them may be shown.
 
-        Those may that were there when the current round began.
+        Members may be shown if they existed when the current round began.
         """
         return self._members.get(written, ()), self._n_shown.get(written, 0)
 
     def target(self, written: str, index: int) -> Target | None:
-        """Return where a task of the current round is wanted; None without clusters."""
+        """Return the desired topic region of a task of the current round; None without clusters."""
         coverage = (self._coverage or {}).get(written)
         return coverage.target(index, self._per_round) if coverage else None
 
     def report(self, task: int, experience: Experience | None, words: str | None) -> None:
-        """Note what the next task of the lane gave: an experience and a member's words, or None."""
+        """Record the outcome of the lane's next task: an experience and a member's words, or
+        None."""
         if experience is not None:
             written = language_and_script(experience.language)
             if words is not None:
@@ -319,7 +323,7 @@ class _Lane:
 def similarity(experience: Experience, other: Experience) -> float:
     """Return how close two experiences are, 0 to 1: the token-sort ratio of their words.
 
-    Names do not count, nor does the free text of personas: that was given, not invented.
+    Names and the free text of personas do not count: they were given, not invented.
     """
     return _alike(_words(experience), _words(other))
 

@@ -1,7 +1,7 @@
 """The labeller: assigns labels to a conversation and checks them against it.
 
-It never sees the label that the conversation was planned for. A wrong reply is retried, boundedly,
-and then raises a `ModelFault`.
+It never sees the planned label. A wrong reply is retried a bounded number of times, and then raises
+a `ModelFault`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class SummaryRules:
         return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20], language)
 
     def translated(self, language: str) -> SummaryRules:
-        """The rules for summaries in another language, where nothing is known of its words' share.
+        """Return the rules for summaries in another language, for which no share of words is known.
 
         `language` is a BCP 47 tag.
         """
@@ -102,12 +102,12 @@ class SummaryRules:
 
 
 def content_share(summary: str, dialogue: str, language: str | None = None) -> float:
-    """Return the share of a summary's content words that the dialogue has too, 0 to 1; 1 without
-    any.
+    """Return the share of a summary's content words that also occur in the dialogue, 0 to 1; 1
+    without any.
 
-    A content word has four letters or more and is no function word; forms of one word (the same
-    first five letters) count as the same. In scripts without spaces between words it has two
-    characters or more, and there are none without a segmenter.
+    A content word has four letters or more and is not a function word; forms of one word (the same
+    first five letters) count as the same. In scripts without spaces between words, it has two
+    characters or more, and without a segmenter there are none.
     """
     stems = {word[:STEM] for word in _words(dialogue, language)}
     mine = [word for word in _words(summary, language) if word not in STOPWORDS]
@@ -118,7 +118,7 @@ def unknown_names(summary: str, dialogue: str, language: str | None = None) -> l
     """Return the names in a summary, capitalised within a sentence or `#Name#`, that are not in the
     dialogue.
 
-    In a language that capitalises all nouns only the latter are known for names.
+    In a language that capitalises all nouns, only the latter are recognised as names.
     """
     there = set(re.findall(r"\w+", dialogue.casefold()))
     unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
@@ -251,7 +251,7 @@ def _asking(prompt: Prompt, complaints: Sequence[str]) -> list[Message]:
 
 
 def _summary(answer: SessionReply) -> str:
-    """Return the first paragraph of a reply, without what models put around it."""
+    """Return the first paragraph of a reply, without surrounding additions by the model."""
     text = printable(answer.text).strip()
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
@@ -260,7 +260,7 @@ def _summary(answer: SessionReply) -> str:
 
 
 def _is_cut(answer: SessionReply, summary: str) -> bool:
-    """Return True if a reply ended for its length within the summary, before its first sentence."""
+    """Return True if a reply was truncated within the summary, before its first sentence ended."""
     only_paragraph = "\n\n" not in answer.text.strip()
     return answer.cut_off and only_paragraph and lacks_end(summary)
 

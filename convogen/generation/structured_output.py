@@ -1,8 +1,8 @@
 """Structured output: JSON objects requested from a model, parsed, validated and retried.
 
 The endpoint's structured output is used if it has one. Every reply is parsed and validated, and
-retried with the complaint shown to the model. A text that stops at its schema's bound was cut off
-and is retried too.
+retried with the complaint shown to the model. A text that ends at its schema's limit was cut off,
+and is retried as well.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _SHOWN_CHARS = 12_000
-"""Characters of a refused reply that the model is shown again."""
+"""Maximum length of a refused reply shown to the model again, in characters."""
 
 _CUT_OFF = "it was cut off before its end; keep each text to the words asked for"
 
@@ -44,13 +44,14 @@ BLANK_LOOP = "blank_loop"
 """The fault of a reply that ends in white space up to its token limit."""
 
 MOST_BLANK_LOOPS = 2
-"""Such replies after which a model is not retried, as each of them costs the maximum."""
+"""Number of such replies after which a model is not retried, since each of them costs the
+maximum."""
 
 _COMPLAINTS = 3
-"""Truncated texts that one complaint names."""
+"""Maximum number of truncated texts named in a complaint."""
 
 _MOST_NAME = 80
-"""Characters of a name."""
+"""Maximum length of a name, in characters."""
 
 T = TypeVar("T")
 D = TypeVar("D", bound="StructuredReply")
@@ -97,7 +98,7 @@ async def ask_draft(
     reasks: int,
     kind: str,
 ) -> tuple[T, list[str]]:
-    """Ask until `parse` accepts a draft; it raises `UnusableReply` to reject one.
+    """Request drafts until `parse` accepts one; it raises `UnusableReply` to reject one.
 
     If the model's context is too short, the reply gets less room, then the refused draft is not
     shown again.
@@ -197,15 +198,15 @@ def find_json(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:
 
 
 def first_name(name: str) -> str:
-    """Return the first word of a name that is no title, in small letters."""
+    """Return the first word of a name that is not a title, in lower case."""
     _, words = without_titles(tidy_name(name))
     return words[0].strip(".").casefold() if words else ""
 
 
 def name_of_a_person(name: str) -> str:
-    """Return the name in the form in which names are compared; raises `ValueError` if it is none.
+    """Return a name in the form used for comparison; raises `ValueError` if it is not a name.
 
-    Several lines, digits and the marks of code, templates and labels are in no name.
+    Line breaks, digits and the marks of code, templates and labels do not occur in names.
     """
     tidied = tidy_name(name)
     several = len(name.splitlines()) > 1 or len(tidied) > _MOST_NAME

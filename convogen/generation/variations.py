@@ -1,7 +1,7 @@
-"""Variations: a kind of tie, a place and a mood, drawn for each experience that is invented.
+"""Variations: a kind of tie, a place and a mood, drawn for each invented experience.
 
-The experiences of a round share their shots, so that their prompts would be the same. What is drawn
-is a suggestion that the model may leave for something near it.
+The experiences of a round share their shots, so their prompts would otherwise be identical. The
+drawn values are suggestions; the model may choose something similar.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _PARTS = ("ties", "places", "moods")
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What one experience is to be like, if it fits: each a phrase for the prompt.
+    """Suggestions for one experience, each a phrase for the prompt.
 
-    `topic` says what its topic is near and far from; empty if that does not matter.
+    `topic` says what the topic should be close to and far from; empty for any.
     """
 
     tie: str
@@ -33,7 +33,7 @@ class Variation:
     topic: str = ""
 
     def scene(self) -> str:
-        """Return the place, the mood and the topic, for people who are given."""
+        """Return the place, the mood and the topic, if the people are given."""
         scene = f"{self.place}; the mood is {self.mood}"
         return f"{scene}; the topic is {self.topic}" if self.topic else scene
 
@@ -42,18 +42,19 @@ class Variation:
 
 
 def draw_variation(rng: random.Random) -> Variation:
-    """Return a variation, each part drawn on its own."""
+    """Return a variation, with each part drawn independently."""
     listed = variations()
     return Variation(*(rng.choice(listed[part]) for part in _PARTS))
 
 
 def deal_variation(seed: str, position: int, topic: str = "") -> Variation:
-    """Return the variation of a position, each part dealt from a deck that is shuffled anew.
+    """Return the variation of a position, with each part dealt from a deck that is reshuffled when
+    empty.
 
     Args:
-        seed: Of the decks.
-        position: From 0; positions that follow each other have each entry of a part equally often.
-        topic: What the topic is near and far from.
+        seed: Random seed of the decks.
+        position: From 0; consecutive positions have each entry of a part equally often.
+        topic: What the topic should be close to and far from.
     """
     dealt: list[str] = []
     for part in _PARTS:

@@ -1,4 +1,4 @@
-"""Utterances that say whom they are for: how they are asked for, and how they are read."""
+"""Utterances with an addressee: how they are requested and parsed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convogen.text.speakers import person_named
 __all__ = ["ALL", "addressed_schema", "split_addressee"]
 
 ALL = "all"
-"""The addressee of what is said to everybody."""
+"""The addressee of an utterance to everybody."""
 
 
 def addressed_schema(others: Sequence[str]) -> dict[str, Any]:
@@ -29,7 +29,8 @@ def addressed_schema(others: Sequence[str]) -> dict[str, Any]:
 
 
 def split_addressee(reply: str, others: Sequence[str]) -> tuple[str, str | None]:
-    """Return what is said in a reply, and to whom: a name, `all`, or None if it does not tell.
+    """Return the utterance in a reply, and its addressee: a name, `all`, or None if it is not
+    given.
 
     A reply without the object is the utterance itself.
     """

@@ -40,7 +40,7 @@ __all__ = ["PersonaAgent"]
 _OF_LENGTH = ("too_long", "too_short")
 
 ADDRESS_TOKENS = 40
-"""Room for the addressee and the marks of the object that it comes in."""
+"""Tokens for the addressee and the syntax of the object."""
 
 MOST_TIMES = 2
 """Reply length, as a multiple of the guideline, above which it counts as too long."""
@@ -48,11 +48,11 @@ MOST_TIMES = 2
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One attempt at a turn: the reply's fault, and what can be used of the reply, if anything.
+    """One attempt at a turn: the reply's fault, and its usable part, if any.
 
     `off` is how far the number of `words` is from the number requested; `likelihood` is the mean
     log-probability of a token, 0 if unknown. An attempt that got no reply has no `words`. `to` is
-    whom the speaker says it to; None if nobody asked or the reply does not tell.
+    the addressee; None if it was not requested or is not given.
     """
 
     fault: str | None
@@ -103,10 +103,10 @@ class PersonaAgent(BaseChatAgent):
         return Response(chat_message=TextMessage(content=text, source=self.name))
 
     async def _speak(self) -> str:
-        """Ask until an utterance can be taken; end the chat if none can.
+        """Request utterances until one is accepted; end the chat if none is.
 
-        If only its length is wrong, or it was cut off after a whole sentence, the best attempt is
-        taken in the end.
+        If only the length is wrong, or the text was cut off after a whole sentence, the best
+        attempt is accepted in the end.
         """
         chat, target = self._chat, self._chat.target_words
         attempts: list[_Attempt] = []
@@ -149,10 +149,10 @@ class PersonaAgent(BaseChatAgent):
         return utterance.text
 
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
-        """Request as many replies as the rules say, all at once, and check each of them.
+        """Request as many replies as the rules say, concurrently, and check each of them.
 
-        Raises the model's fault if not one of them is answered, unless it is a refusal: some
-        endpoints report one as an error.
+        Raises the model's fault if none of them is answered, unless it is a refusal: some endpoints
+        report one as an error.
         """
         n = self._chat.rules.candidates
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
@@ -182,7 +182,7 @@ class PersonaAgent(BaseChatAgent):
         return _Attempt(fault, words, off, _likelihood(reply.answer.reply), taken, to)
 
     def _addressed(self, reply: Fitted) -> tuple[Fitted, str | None]:
-        """Return a reply with the utterance alone as its text, and whom it is said to."""
+        """Return a reply reduced to the utterance, and its addressee."""
         if not self._chat.rules.addressees:
             return reply, None
         text, to = split_addressee(reply.answer.text, self._others)
@@ -198,7 +198,8 @@ class PersonaAgent(BaseChatAgent):
         return {"sampling": Sampling(max_tokens=room)}
 
     def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
-        """Return what the speaker says in an answer; with a target, the sentences nearest to it."""
+        """Return the utterance in an answer; with a target length, the sentences that come
+        closest."""
         chat = self._chat
         notes = [one for one in (note, chat.turn_note(self.display)) if one]
         scene = Scene(
@@ -219,7 +220,7 @@ class PersonaAgent(BaseChatAgent):
         return Utterance(whole, utterance.tidied)
 
     def _length_fault(self, text: str, target: int | None) -> str | None:
-        """Return `too_long` or `too_short` if a text is far from what was asked for."""
+        """Return `too_long` or `too_short` if a text is far from the requested length."""
         language = self._chat.experience.language
         if target is not None:
             return length_fault(text, target, language)

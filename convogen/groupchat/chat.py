@@ -1,4 +1,4 @@
-"""The state of a chat, and how it is played from its opening to its end."""
+"""The state of a chat, and playing it from its opening to its end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from convogen.text.speakers import agent_keys
 __all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
 
 LONGEST = 600
-"""Characters that the manager is shown of a person's description."""
+"""Maximum length of a person's description shown to the manager, in characters."""
 
 Shown = Callable[[Sequence[Turn]], Sequence[Message]]
 
@@ -37,14 +37,14 @@ SpeakerSelection = Literal["auto", "round_robin"]
 
 @dataclass(frozen=True, slots=True)
 class ChatRules:
-    """How a chat is held.
+    """The rules of a chat.
 
     `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None for
-    chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the words
+    chatty. `reasks` limits the retries per utterance. `turn_words` are the words
     each turn should have, the starter first; None if no length is requested. `candidates` is the
-    number of replies requested at once, of which one is taken. With `addressees` an agent says
-    whom each utterance is for. `turn_notes` has by speaker what each of their turns is to be like,
-    over again if they are fewer; None if that does not matter.
+    number of replies requested at once, of which one is selected. With `addressees`, an agent
+    states the addressee of each utterance. `turn_notes` has instructions for each speaker's turns,
+    repeated cyclically; None for none.
     """
 
     max_turns: int
@@ -84,7 +84,7 @@ class ChatPrompts:
 class Played:
     """The turns of a chat, the starter first, and why it ended.
 
-    `refused` are the faults of the attempts at the turn that broke it off.
+    `refused` are the faults of the attempts at the turn that ended it early.
     """
 
     turns: list[Turn]
@@ -103,10 +103,10 @@ async def play_group_chat(
 ) -> Played:
     """Play one experience; `on_turn` is called after each reply.
 
-    `private` has, by name, what a person alone knows besides their memories.
+    `private` has, by name, what only that person knows besides their memories.
 
-    Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand, or
-    the selector never answered; otherwise it is recorded as the chat's end.
+    Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns are done,
+    or the selector never answered; otherwise it is recorded as the chat's end.
     """
     chat = Chat(
         experience, rules, prompts=prompts, session=session, on_turn=on_turn, private=private
@@ -118,7 +118,7 @@ async def play_group_chat(
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
-        chat.stop()  # Cancelling AutoGen midway leaks tasks: let it end by itself
+        chat.stop()  # Cancelling AutoGen midway leaks tasks, so let it end by itself
         await running
         raise
     stands = 2 * len(chat.turns) >= rules.max_turns and not chat.undirected
@@ -136,17 +136,17 @@ async def _run(chat: Chat, opening: TextMessage) -> None:
         await chat.team(runtime).run(task=opening)
     finally:
         await runtime.stop_when_idle()
-        # Agents, team and runtime hold each other: without this a chat is 500 objects that only
-        # the garbage collector frees, which halts all chats to do so.
+        # Agents, team and runtime refer to each other: without this, a chat is 500 objects that
+        # only the garbage collector frees, which pauses all chats.
         vars(runtime).clear()
 
 
 @dataclass
 class Chat:
-    """The state of one chat, shared by its agents and its selector; never by two chats.
+    """The state of one chat, shared by its agents and selector, but never by two chats.
 
-    `failed` keeps an exception of a model call: the chat is brought to its end and the exception
-    raised after it, because AutoGen would turn it into a `RuntimeError`.
+    `failed` holds an exception of a model call: the chat is ended first and the exception raised
+    afterwards, because AutoGen would turn it into a `RuntimeError`.
     """
 
     experience: Experience
@@ -179,18 +179,18 @@ class Chat:
 
     @property
     def target_words(self) -> int | None:
-        """Words that the next turn should have; None if no length is requested."""
+        """Requested number of words of the next turn; None for any."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
     def turn_note(self, speaker: str) -> str | None:
-        """Return what the next turn of a speaker is to be like; None if that does not matter."""
+        """Return the instruction for a speaker's next turn; None for none."""
         if self.rules.turn_notes is None:
             return None
         notes = self.rules.turn_notes[speaker]
         return notes[sum(turn.speaker == speaker for turn in self.turns) % len(notes)]
 
     async def ask(self, role: str, chat: Shown, **options: Any) -> Fitted:
-        """Ask a model; `stop` ends the wait. Raises `ModelFault`."""
+        """Call a model; `stop` ends the wait. Raises `ModelFault`."""
         (answer,) = await self.ask_several(1, role, chat, **options)
         if isinstance(answer, ModelFault):
             raise answer
@@ -199,7 +199,7 @@ class Chat:
     async def ask_several(
         self, n: int, role: str, chat: Shown, **options: Any
     ) -> list[Fitted | ModelFault]:
-        """Ask a model for `n` replies at once; an unanswered one is returned as its fault.
+        """Request `n` replies from a model at once; an unanswered one is returned as its fault.
 
         `chat` returns the messages for the turns to show: all of them, or as many of the last as
         fit into the model's context, at least one.
@@ -214,14 +214,14 @@ class Chat:
         return await self.asking
 
     def stop(self) -> None:
-        """Bring the chat to its end now."""
+        """End the chat now."""
         self.failed = asyncio.CancelledError()
         if self.asking is not None:
             self.asking.cancel()
 
     @cached_property
     def opening(self) -> str:
-        """What the user proxy says to everyone: situation, relations, topic."""
+        """The user proxy's opening message: situation, relations, topic."""
         e = self.experience
         return self.prompts.opening.render(
             situation=e.situation, relations=e.relations, topic=e.topic
@@ -229,7 +229,7 @@ class Chat:
 
     @cached_property
     def people(self) -> list[dict[str, str]]:
-        """Everyone's name and public description, as the manager is shown them."""
+        """Everyone's name and public description, as shown to the manager."""
         return [
             {"name": persona.name, "about": description(persona)[:LONGEST]}
             for persona in self.experience.personas

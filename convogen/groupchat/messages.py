@@ -1,8 +1,8 @@
 """The requests of agents and of the manager.
 
 An agent's request is a chat in which it is the assistant: its own system message, the user proxy's
-opening, then the turns, its own as the assistant's and those of others as the user's with the
-speaker's name in front. Neighbours of one role are one message, so roles alternate and the last
+opening, then the turns: its own as the assistant's, those of others as the user's with the
+speaker's name in front. Adjacent messages of one role are merged, so roles alternate and the last
 message is the user's.
 """
 
@@ -25,7 +25,7 @@ from convogen.records import Experience, Persona, Turn
 __all__ = ["agent_messages", "identity", "instructions", "sayable"]
 
 SAYABLE_WORDS = 4
-"""Fewer words than these are too common to be cut out of the guidelines around them."""
+"""Phrases with fewer words are too common to be removed from the guidelines."""
 
 
 def identity(
@@ -37,7 +37,7 @@ def identity(
 ) -> str:
     """Return the system message that makes an agent its persona.
 
-    `private` is what it alone knows besides its memories.
+    `private` is what only it knows besides its memories.
     """
     shown = know_each_other(experience)
     others = [
@@ -64,9 +64,9 @@ def instructions(text: str, spoken: Iterable[str]) -> list[str]:
 
 
 def sayable(experience: Experience, persona: Persona) -> list[str]:
-    """Return what a persona may well say as it stands in its request: memories, text, topic.
+    """Return what a persona may repeat from its request: memories, text, topic.
 
-    The lines of a card are not among them: they are about the persona, not in its words.
+    The lines of a card are excluded: they are about the persona, not in its words.
     """
     return [*memories(persona), free_text(persona), experience.topic]
 

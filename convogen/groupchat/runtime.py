@@ -12,11 +12,10 @@ __all__ = ["UntracedRuntime"]
 
 
 class UntracedRuntime(SingleThreadedAgentRuntime):
-    """Delivers the messages of one chat, and writes none of them down.
+    """Delivers the messages of one chat without logging them.
 
-    AutoGen opens a span around each step of each delivery and writes every message out as JSON
-    for it and for its event log, whether or not anyone listens. What a run has to tell is in its
-    ledger.
+    AutoGen opens a span around each step of each delivery and serialises every message as JSON for
+    it and for its event log, even if nobody listens. A run records what matters in its ledger.
     """
 
     def __init__(self) -> None:
@@ -32,7 +31,7 @@ class UntracedRuntime(SingleThreadedAgentRuntime):
 
 
 class _Untraced:
-    """In place of AutoGen's `TraceHelper`."""
+    """Replaces AutoGen's `TraceHelper`."""
 
     def trace_block(self, *what: Any, **named: Any) -> nullcontext[None]:
         return nullcontext()

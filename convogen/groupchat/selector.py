@@ -34,13 +34,13 @@ OF_THE_TEXT = ("content_filter", "refusal")
 """Faults caused by the content of the chat, not by the model."""
 
 MOST_SILENT = 3
-"""Empty replies, without any other before, after which the selector counts as missing."""
+"""Number of empty replies, with no other before, after which the selector counts as missing."""
 
 
 class Selector(ChatCompletionClient):
-    """The manager's model client: whatever the model replies, one candidate comes back.
+    """The manager's model client: it returns one candidate, whatever the model replies.
 
-    A model that never says anything selects nobody: its chat fails, being no group chat.
+    If a model never says anything, the chat fails instead of being played in turn.
     """
 
     component_type = "model"
@@ -112,7 +112,7 @@ class Selector(ChatCompletionClient):
         return key
 
     def _listen(self, reply: str) -> None:
-        """Register a reply; raises `ModelFault` if the model keeps replying with nothing."""
+        """Register a reply; raises `ModelFault` if the model keeps giving empty ones."""
         self._heard |= bool(reply.strip())
         self._silent += 1
         if not self._heard and self._silent >= MOST_SILENT:

@@ -12,7 +12,7 @@ __all__ = ["Keys", "first_fault", "no_boolean", "place", "words"]
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known",
-    "string_type": "must be a text; a number or true is one in quotes",
+    "string_type": "must be text; put a number or true in quotes",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -38,10 +38,10 @@ _WORDS = {
     "too_long": "must have at most {max_length} entries, and has {actual_length}",
     "string_pattern_mismatch": "must be of the form {pattern}",
     "string_unicode": "must be UTF-8",
-    "invalid_key": "a key must be a text; a number or true is one in quotes",
-    "json_invalid": "is no JSON: {error}",
+    "invalid_key": "a key must be text; put a number or true in quotes",
+    "json_invalid": "is not JSON: {error}",
 }
-"""Error texts by pydantic's error type, whose own texts speak of Python."""
+"""Error texts by pydantic's error type, since pydantic's own texts refer to Python."""
 
 
 class Keys(BaseModel):
@@ -57,7 +57,7 @@ class Keys(BaseModel):
     @classmethod
     def _of_64_bits(cls, value: Any) -> Any:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise ValueError(f"must be at most {2**63 - 1}, which has 64 bits")
+            raise ValueError(f"must be at most {2**63 - 1} (64 bits)")
         return value
 
     @field_validator("*", mode="before")

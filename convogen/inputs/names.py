@@ -1,4 +1,4 @@
-"""Names that users write, and those they may have meant."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from difflib import get_close_matches
 __all__ = ["not_known"]
 
 _NEAREST = 3
-"""Names that a message proposes at most."""
+"""Maximum number of names that a message suggests."""
 
 
 def not_known(kind: str, name: str, allowed: Iterable[str]) -> str:
-    """Return the message that a name is not known, with the nearest of those allowed and all."""
+    """Return the message for an unknown name, with the nearest allowed names and all of them."""
     listed = list(allowed)
     near = get_close_matches(name[:80].casefold(), listed, _NEAREST, 0.5)
     meant = f"did you mean {' or '.join(near)}? " if near else ""

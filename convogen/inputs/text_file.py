@@ -27,7 +27,7 @@ def open_file(path: Path) -> BufferedReader:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             found = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-            raise OSError(None, f"{found}, and no file", str(path))
+            raise OSError(None, f"{found}, not a file", str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -49,7 +49,7 @@ def read_text(path: Path, where: object = None, raising: type[UserError] = Sourc
         return data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise raising(f"{where}: line {line}: cannot be read: it is no {error.encoding}") from error
+        raise raising(f"{where}: line {line}: cannot be read: not {error.encoding}") from error
     except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
         said = getattr(error, "strerror", None) or error
         raise raising(f"{where}: cannot be read: {said}") from error

@@ -42,7 +42,7 @@ def explain(
     """Return the first fault in one line: the key, what was found, what is allowed.
 
     Args:
-        error: Raised by the model, or by one whose keys stand among its own.
+        error: Raised by the model, or by one that includes its keys.
         model: The model.
         allowed: The keys that users may write at its top level.
         before: The dotted path of the model; empty for the top level.

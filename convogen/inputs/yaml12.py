@@ -1,8 +1,8 @@
 """Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
-PyYAML by itself has YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is no text; it takes the
-last of two equal keys, and follows aliases and brackets to any size. What is read here has texts,
-finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of a bounded size.
+PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text; it
+takes the last of two equal keys, and follows aliases and brackets to any size. The result here has
+texts, finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of bounded size.
 Merge keys (`<<`) are kept.
 
 >>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
@@ -48,7 +48,7 @@ _WIDTH = 80
 
 _TAG = "tag:yaml.org,2002:"
 _LOOKS = {tag: re.compile(rf"(?:{looks})\Z") for tag, (looks, _) in _CORE.items()}
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast
 
 
 def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
@@ -76,8 +76,8 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
             loader.dispose()
     except yaml.YAMLError as error:
         raise raising(f"{where}: {_complaint(error, text)}") from error
-    except UnicodeEncodeError as error:  # an argument's bytes that are no UTF-8
-        raise raising(f"{where}: cannot be read: it is no UTF-8") from error
+    except UnicodeEncodeError as error:  # bytes of an argument that are not UTF-8
+        raise raising(f"{where}: cannot be read: not UTF-8") from error
 
 
 def dump_yaml(data: Any, *, blocks: bool = False) -> str:
@@ -92,7 +92,7 @@ def dump_yaml(data: Any, *, blocks: bool = False) -> str:
 
 
 def _check_bounds(text: str) -> None:
-    """Check the nesting by parsing events only: composing a text that is too deep crashes the C
+    """Check the nesting on parsing events: composing a too deeply nested text crashes the C
     parser."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
@@ -100,7 +100,7 @@ def _check_bounds(text: str) -> None:
     for event in cast("Any", yaml).parse(text, Loader=_Base):
         if isinstance(event, yaml.AliasEvent):
             if (anchor := str(event.anchor)) not in sizes:
-                problem = f"the alias *{anchor} stands before its anchor, or in it"
+                problem = f"the alias *{anchor} comes before its anchor, or inside it"
                 raise _fault(problem, event.start_mark)
             total += sizes[anchor]
         elif isinstance(event, yaml.ScalarEvent):
@@ -111,7 +111,7 @@ def _check_bounds(text: str) -> None:
             opened.append((event.anchor, total))
             total += 1
             if len(opened) > DEEPEST:
-                raise _fault(f"more than {DEEPEST} lists in one another", event.start_mark)
+                raise _fault(f"more than {DEEPEST} levels of nested lists", event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchored, before = opened.pop()
             if anchored:
@@ -158,13 +158,13 @@ class _Loader(_Base):
     def text(self, node: Any) -> str:
         value: str = self.construct_scalar(node)
         if "\0" in value:
-            raise _fault("a NUL, which no text may hold", node.start_mark)
+            raise _fault("a NUL, which text may not contain", node.start_mark)
         return value
 
     def _of(self, tag: str, node: Any) -> str:
         value = self.text(node)
         if not _LOOKS[tag].match(value):
-            raise _fault(f"{value[:40]!r} is no {tag}", node.start_mark)
+            raise _fault(f"{value[:40]!r} is not a valid {tag}", node.start_mark)
         return value
 
     def nothing(self, node: Any) -> None:
@@ -178,13 +178,13 @@ class _Loader(_Base):
         base = {"0o": 8, "0x": 16}.get(value[:2], 10)
         number = int(value, base) if len(value) <= LONGEST_NUMBER else None
         if number is None or not -(2**63) <= number < 2**63:
-            raise _fault(f"the number {value[:20]}… has more than 64 bits", node.start_mark)
+            raise _fault(f"the number {value[:20]}… does not fit in 64 bits", node.start_mark)
         return number
 
     def number(self, node: Any) -> float:
         value = self._of("float", node).casefold()
         if "n" in value or not math.isfinite(number := float(value)):
-            raise _fault(f"{value[:40]} is no finite number", node.start_mark)
+            raise _fault(f"{value[:40]} is not a finite number", node.start_mark)
         return number
 
     def entries(self, node: Any) -> list[Any]:
@@ -199,7 +199,7 @@ class _Loader(_Base):
             if not isinstance(key, Hashable):
                 raise _fault("a key that is a list or a mapping", place.start_mark)
             if key in lines:
-                problem = f"the key {key!r:.60} stands already in line {lines[key]}"
+                problem = f"the key {key!r:.60} is already in line {lines[key]}"
                 raise _fault(problem, place.start_mark)
             lines[key] = place.start_mark.line + 1
         self.flatten_mapping(node)
@@ -207,18 +207,18 @@ class _Loader(_Base):
         return {build(key, deep=True): build(value, deep=True) for key, value in node.value}
 
     def unknown(self, node: Any) -> None:
-        raise _fault(f"the tag {node.tag} is not known here", node.start_mark)
+        raise _fault(f"unknown tag {node.tag}", node.start_mark)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what the core schema would read as something else than a text, too."""
+    """Quotes texts that the core schema would read as something else."""
 
 
 class _BlockDumper(_Dumper):
     """Writes long texts as blocks."""
 
     def text(self, value: str) -> Any:
-        """Represent a text: of several lines as it is, a long one folded."""
+        """Represent a text: multi-line texts literally, long lines folded."""
         style = "|" if "\n" in value else ">" if len(value) > _WIDTH else None
         return cast("Any", self).represent_scalar(f"{_TAG}str", value, style=style)
 

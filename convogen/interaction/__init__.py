@@ -1,7 +1,6 @@
-"""How people in a conversation deal with one another: whom they address, and what gets in the way.
+"""How people in a conversation interact: whom they address, and what causes friction.
 
-Pure functions of speakers and texts, without a model. What depends on the language is in
-`languages/` and, as to how people are called by name, in `convogen/text/languages`, one file each;
-conversations in a language without either have addresses by questions and order alone, and no
-friction.
+Pure functions of speakers and texts, without a model. Language-dependent rules are in `languages/`
+and, for names in address, in `convogen/text/languages`, one file per language; in other languages
+addressees are inferred from questions and order alone, and friction is not detected.
 """

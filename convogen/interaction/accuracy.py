@@ -1,4 +1,5 @@
-"""How far the rules agree with a person: measured by `tests/interaction/test_agreement.py`."""
+"""Agreement of the rules with a human annotator, measured by
+`tests/interaction/test_agreement.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ __all__ = ["HELD_OUT", "Accuracy", "accuracy_text"]
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Agreement of the rules with labels by hand, on English conversations of three to five people.
+    """Agreement of the rules with manual labels, on English conversations of three to five people.
 
     Attributes:
         turns: Number of turns labelled.
@@ -29,7 +30,7 @@ class Accuracy:
 HELD_OUT = Accuracy(
     turns=115, addressee=0.87, previous_speaker=0.77, reply_to=0.87, behaviours=0.61
 )
-"""On conversations that the rules were not tuned on, by the person who wrote the rules."""
+"""On conversations not used for tuning, labelled by the author of the rules."""
 
 
 def accuracy_text() -> str:
@@ -40,5 +41,5 @@ def accuracy_text() -> str:
         f"{found.addressee:.0%} (always the previous speaker: {found.previous_speaker:.0%}), and "
         f"in {found.reply_to:.0%} as to the turn replied to. Behaviours agree with a pooled kappa "
         f"of {found.behaviours:.2f}, disagreement and evasion much less; one person wrote both "
-        "labels and rules, which flatters them."
+        f"labels and rules, so these figures are optimistic."
     )

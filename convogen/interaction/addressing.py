@@ -1,12 +1,12 @@
-"""To whom a turn is addressed and which earlier turn it replies to, inferred without a model.
+"""The addressee of each turn and the earlier turn it replies to, inferred without a model.
 
-In this order: what the turn's author stated; whom it calls by name; the only other person; words
-for a group ("everyone", "you two"); the speaker of the turn that it replies to; of a question that
-replies to none, who speaks next. A turn replies to
-the earlier one that scores best by nearness, by whether it was addressed to this speaker or asked
-this speaker something that is still open, by words in common, and by whose turn it was if somebody
-is named. That is a heuristic in the tradition of adjacency pairs (Sacks, Schegloff and Jefferson,
-1974), not a model; `tests/interaction/test_agreement.py` has its accuracy on labelled dialogues.
+The evidence, in order: the author's own statement; names in address; the only other person; words
+for a group ("everyone", "you two"); the speaker of the turn that it replies to; for a question that
+replies to none, the next speaker. A turn replies to the earlier one that scores best by distance,
+by whether it was addressed to this speaker or asked this speaker something that is still open, by
+shared words, and by whose turn it was if somebody is named. This is a heuristic in the tradition of
+adjacency pairs (Sacks, Schegloff and Jefferson, 1974), not a model;
+`tests/interaction/test_agreement.py` has its accuracy on labelled dialogues.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ Evidence = Literal[
 
 EVIDENCE_LABELS: dict[Evidence, str] = {
     "stated": "Its author states it",
-    "named": "It calls somebody by name",
+    "named": "It addresses somebody by name",
     "only": "There is only one other person",
     "group": "Words for a group",
     "answers": "It answers an open question",
-    "previous": "It replies to the turn before",
+    "previous": "It replies to the previous turn",
     "earlier": "It replies to an earlier turn",
-    "answered": "Who speaks next answers it",
-    "opening": "Nothing: it opens something",
+    "answered": "The next speaker answers it",
+    "opening": "Nothing: it opens a topic",
 }
-"""How evidence is worded for readers, the surest first."""
+"""The wording of evidence for readers, most certain first."""
 
 LOOK_BACK = 6
-"""Turns before this one that it may reply to."""
+"""Number of preceding turns that a turn may reply to."""
 
 NEARNESS = (1.0, 0.55, 0.3, 0.15, 0.08, 0.04)
 ADDRESSED, OPEN_QUESTION, OPEN_TO_ALL, OVERLAP, NAMED = 0.4, 0.5, 0.6, 0.6, 1.2
 FADING = 0.75
-"""What is left of an address after each turn in between."""
+"""Remaining weight of an address after each intervening turn."""
 
 _LEAST_LETTERS = 4
-"""Letters of a word that counts as shared by two turns."""
+"""Minimum length of a word that counts as shared by two turns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom a turn is for.
+    """The addressee of a turn.
 
     Attributes:
         to: Names of the addressees; of everybody else if `everyone`.
-        everyone: Whether it is for the whole group.
-        reply_to: Index of the earlier turn it replies to; None if it opens something.
-        evidence: What tells: `stated` by its author, `named`, the `only` other person, words for a
-            `group`, `answers` an open question, replies to the `previous` or an `earlier` turn, is
-            `answered` by who speaks next, or is an `opening`.
+        everyone: Whether it addresses the whole group.
+        reply_to: Index of the earlier turn it replies to; None if it opens a topic.
+        evidence: The evidence: `stated` by its author, `named`, the `only` other person, words for
+            a `group`, `answers` an open question, replies to the `previous` or an `earlier` turn,
+            is `answered` by the next speaker, or is an `opening`.
     """
 
     to: tuple[str, ...]
@@ -81,13 +81,13 @@ def addresses(
     """Return the address of each turn.
 
     Args:
-        speakers: Who says each turn.
-        texts: What is said, of the same length.
-        participants: Who takes part, those who never speak included.
+        speakers: Speaker of each turn.
+        texts: Texts of the turns, of the same length.
+        participants: Participants, including those who never speak.
         stated: Each turn's addressee if its author said so, else None; empty if nobody did.
-        patterns: Those of the conversation's language; if None, names, questions and order alone
-            decide.
-        language: The BCP 47 tag of the language in which people are called by name.
+        patterns: Patterns of the conversation's language; if None, names, questions and order alone
+        decide.
+        language: BCP 47 tag of the language in which people address each other by name.
     """
     people = tuple(dict.fromkeys([*participants, *speakers]))
     said = [read(text) for text in texts]
@@ -103,7 +103,7 @@ def infer(
     patterns: Patterns | None = None,
     language: str = "en",
 ) -> list[Address]:
-    """Return the address of each turn, as `addresses` does, of turns that have been read."""
+    """Return the address of each turn, as `addresses` does, for parsed turns."""
     inference = _Inference(speakers, said, people, patterns, language)
     for index in range(len(speakers)):
         told = stated[index] if index < len(stated) else None
@@ -112,7 +112,7 @@ def infer(
 
 
 class _Inference:
-    """The turns of a conversation and what has been found about those before the current one."""
+    """The turns of a conversation, and the results for those before the current one."""
 
     def __init__(
         self,
@@ -180,14 +180,15 @@ class _Inference:
             evidence = "answers"
         if target != speaker and target not in mentioned:
             return Address((target,), everyone=False, reply_to=reply, evidence=evidence)
-        # One goes on speaking, or speaks of the other to whom the other was speaking.
+        # The same speaker continues, or speaks about the person that the previous speaker
+        # addressed.
         to = tuple(name for name in before.to if name not in mentioned and name != speaker)
         if before.everyone or not to:
             return Address(others, everyone=True, reply_to=reply, evidence=evidence)
         return Address(to, everyone=False, reply_to=reply, evidence=evidence)
 
     def _opening(self, index: int, others: tuple[str, ...]) -> Address:
-        """Return whom a turn that replies to none is for: of a question, the next who speaks."""
+        """Return the addressee of a turn that replies to none: for a question, the next speaker."""
         if self.said[index].asks:
             following = (name for name in self.speakers[index + 1 :] if name in others)
             if (answering := next(following, None)) is not None:

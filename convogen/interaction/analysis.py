@@ -1,4 +1,5 @@
-"""A conversation analysed once: addresses, graph, coherence, friction, and the numbers of each."""
+"""The complete analysis of a conversation: addresses, graph, coherence, friction, and their
+measures."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ __all__ = ["MEASURES", "Interaction", "analyse"]
 MEASURES: dict[str, str] = {
     "named": "Turns that name whom they address",
     "to_everyone": "Turns to everyone",
-    "to_previous": "Turns that reply to the turn before",
+    "to_previous": "Turns that reply to the previous turn",
     "counter_questions": "Turns that answer a question with a question",
     "degree": "People addressed per person",
     "density": "Density",
@@ -34,24 +35,24 @@ MEASURES: dict[str, str] = {
     "global_coherence": "Global coherence",
     "speaker_consistency": "Speaker consistency",
 }
-"""Numbers per conversation, and how they are named for readers."""
+"""Measures per conversation, with their wording for readers."""
 
 MOST_TURNS = 2_000
-"""Turns of a conversation that are analysed, from its beginning."""
+"""Maximum number of analysed turns of a conversation."""
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """What people do in a conversation.
+    """The analysis of a conversation.
 
     Attributes:
-        people: Who takes part, those who never speak included.
-        speakers: Who says each turn.
+        people: Participants, including those who never speak.
+        speakers: Speaker of each turn.
         addresses: The address of each turn.
         asks: Whether each turn has a question.
-        only_asks: Whether it says nothing else.
+        only_asks: Whether each turn contains nothing else.
         behaviours: The behaviours in each turn; None if there are no patterns for its language.
-        openers: What each turn begins with; None without patterns.
+        openers: Opener of each turn; None without patterns.
         language: The primary subtag of the patterns' language; None without patterns.
     """
 
@@ -75,7 +76,7 @@ class Interaction:
 
     @cached_property
     def counter_questions(self) -> list[bool]:
-        """Whether each turn only asks something, in reply to what its speaker was asked."""
+        """Whether each turn only asks something, in reply to a question to its speaker."""
         return [
             only_asks and one.reply_to is not None and self._is_asked(speaker, one.reply_to)
             for speaker, only_asks, one in zip(
@@ -87,10 +88,10 @@ class Interaction:
         return self.asks[reply_to] and speaker in self.addresses[reply_to].to
 
     def measures(self) -> dict[str, float | None]:
-        """Return the numbers of `MEASURES`; None if a conversation has no value.
+        """Return the values of `MEASURES`; None if a conversation has no value.
 
-        What only a group can vary in, the graph and how turns are addressed, has a value only from
-        three people on.
+        Measures that vary only in groups, the graph and how turns are addressed, need three people
+        or more.
         """
         n, group = len(self.speakers), len(self.people) > 2
         found = self.addresses
@@ -123,12 +124,12 @@ def analyse(
     stated: Sequence[str | None] = (),
     language: str | None = None,
 ) -> Interaction:
-    """Return what people do in a conversation, of which the first 2,000 turns are looked at.
+    """Return the analysis of a conversation, over its first 2,000 turns.
 
     Args:
-        speakers: Who says each turn.
-        texts: What is said, of the same length; the first 2,000 characters of each count.
-        participants: Who takes part, those who never speak included.
+        speakers: Speaker of each turn.
+        texts: Texts of the turns, of the same length; the first 2,000 characters of each count.
+        participants: Participants, including those who never speak.
         stated: Each turn's addressee if its author said so, else None; empty if nobody did.
         language: The conversation's BCP 47 tag; identified if None.
     """

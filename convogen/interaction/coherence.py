@@ -1,13 +1,13 @@
-"""Local and global coherence and speaker consistency, by the words that turns share.
+"""Local and global coherence and speaker consistency, by shared words of turns.
 
-In the manner of MPCEval (Zhang et al., 2026, arXiv:2603.04969), but not its measures. MPCEval
-embeds turns with a sentence encoder; here a turn is a vector of TF-IDF weights, of the idf of its
-own conversation, so that no model and no corpus is needed, and paraphrases count as unlike. Its
-local measures rate one predicted next turn against a window of context; here every turn is held
-against the turn that it replies to. Its global content measures follow the path of the embeddings
-(progression distance); here a turn is held against all others together. Its speaker consistency is
-the similarity of a speaker's turns with their own centroid; here that of others' turns is taken
-off, as otherwise a conversation on one subject would look consistent whoever speaks.
+Similar to MPCEval (Zhang et al., 2026, arXiv:2603.04969), but with different measures. MPCEval
+embeds turns with a sentence encoder; here a turn is a TF-IDF vector with the idf of its own
+conversation, so that neither a model nor a corpus is needed, and paraphrases count as dissimilar.
+Its local measures rate one predicted next turn against a window of context; here every turn is
+compared with the turn it replies to. Its global content measures follow the path of the embeddings
+(progression distance); here a turn is compared with all others together. Its speaker consistency is
+the similarity of a speaker's turns with their own centroid; here the similarity with others' turns
+is subtracted, since otherwise a conversation on one subject would look consistent whoever speaks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Coherence:
         local: Mean similarity of a turn with the turn that it replies to, 0 to 1.
         overall: Mean similarity of a turn with the sum of all other turns, 0 to 1.
         consistency: Mean similarity of two turns of one speaker less that of two turns of different
-            speakers, -1 to 1; above 0 if people go on about their own things.
+            speakers, -1 to 1; above 0 if people keep to their own topics.
     """
 
     local: float | None
@@ -43,7 +43,7 @@ class Coherence:
 def coherence(
     speakers: Sequence[str], words: Sequence[Sequence[str]], found: Sequence[Address]
 ) -> Coherence:
-    """Return how turns hang together; takes time in proportion to the words.
+    """Return the coherence of turns; takes time linear in the number of words.
 
     Args:
         speakers: Who says each turn.

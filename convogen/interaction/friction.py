@@ -1,10 +1,10 @@
-"""What a turn does that keeps a conversation from running smoothly, told by rules.
+"""Friction: what turns do that keeps a conversation from running smoothly, detected by rules.
 
 The behaviours are those of conversation analysis: interruption and backchannel (Sacks, Schegloff
 and Jefferson, 1974), self-repair, repair requests and third-position repair of misunderstandings
-(Schegloff, Jefferson and Sacks, 1977), and what people do instead of what is expected of them:
-disagree, refuse, evade, say nothing, change the topic, complain, hedge, hesitate. Rules see the
-turn's words, the turn before it, and which turn it replies to; irony they do not see.
+(Schegloff, Jefferson and Sacks, 1977), and dispreferred responses: disagreement, refusal, evasion,
+silence, topic changes, complaints, hedges, hesitation. The rules use the turn's words, the previous
+turn, and the turn it replies to; they do not detect irony.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from convogen.interaction.utterances import Utterance
 __all__ = ["CUT_OFF", "friction"]
 
 CUT_OFF = re.compile(r"[\w,'’]\s?(?:—|–|-{1,3})[\"'”’]*\Z")
-"""Is found at the end of a turn that breaks off."""
+"""Matches at the end of a turn that breaks off."""
 
 _ECHO_WORDS = 4
 
@@ -51,7 +51,7 @@ def friction(
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What a turn follows.
+    """The context of a turn.
 
     Attributes:
         before: The turn just before it, if another speaker's.
@@ -96,7 +96,7 @@ def _requests_repair(matches: bool, turn: Utterance, context: _Context) -> bool:
 
 
 def _echoes(turn: Utterance, replied: Utterance) -> bool:
-    """Return whether a short question takes up words of the turn that it replies to."""
+    """Return whether a short question repeats words of the turn it replies to."""
     if not turn.plain.endswith("?") or len(turn.tokens) > _ECHO_WORDS:
         return False
     content = [word for word in turn.tokens if len(word) > 2]

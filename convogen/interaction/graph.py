@@ -1,4 +1,4 @@
-"""Who speaks to whom, as a weighted directed graph, and how turns pass between speakers."""
+"""The interaction graph, weighted and directed, and how turns pass between speakers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Graph", "gini_of", "graph_of", "speaker_entropy"]
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Turns from each speaker to each addressee; those to everyone are counted apart.
+    """Turns from each speaker to each addressee; turns to everyone are counted separately.
 
     Attributes:
-        people: Who takes part.
+        people: Participants.
         weights: Turns by speaker and addressee; a turn to several people counts once for each.
         to_everyone: Turns to the whole group.
     """
@@ -29,13 +29,14 @@ class Graph:
 
     @property
     def density(self) -> float | None:
-        """Share of the ordered pairs of people between whom a turn goes; None for one person."""
+        """Share of ordered pairs of people with at least one turn between them; None for one
+        person."""
         n = len(self.people)
         return len(self.weights) / (n * (n - 1)) if n > 1 else None
 
     @property
     def degree(self) -> float | None:
-        """Mean number of different people whom somebody addresses; None for nobody."""
+        """Mean number of different people whom a person addresses; None without people."""
         return len(self.weights) / len(self.people) if self.people else None
 
     @property
@@ -53,12 +54,13 @@ class Graph:
 
     @property
     def out_centralisation(self) -> float | None:
-        """How far one person does all the addressing: 0 if all do as much, 1 if one does all."""
+        """Out-degree centralisation: 0 if all address others equally, 1 if one person does all the
+        addressing."""
         return self._centralisation(0)
 
     @property
     def in_centralisation(self) -> float | None:
-        """How far one person is the addressee of all turns."""
+        """In-degree centralisation: how much one person is the addressee of all turns."""
         return self._centralisation(1)
 
     def _centralisation(self, end: int) -> float | None:
@@ -90,11 +92,12 @@ def graph_of(speakers: Sequence[str], found: Sequence[Address], people: Sequence
 
 
 def speaker_entropy(speakers: Sequence[str]) -> float | None:
-    """Return how open it is who speaks next: 0 in a round robin, 1 if all others are as likely.
+    """Return the entropy of speaker changes: 0 in a round robin, 1 if all others are equally
+    likely.
 
     The entropy of the next speaker given the current one over its maximum, log(n - 1), of changes
-    of speaker only. None for fewer than three speakers, of whom only one could be next. Short
-    conversations have less than long ones; compare those of like length.
+    of speaker only. None for fewer than three speakers, since then only one can be next. Short
+    conversations have lower values than long ones; compare conversations of similar length.
     """
     n = len(set(speakers))
     if n < 3:
@@ -113,7 +116,7 @@ def speaker_entropy(speakers: Sequence[str]) -> float | None:
 
 
 def gini_of(speakers: Iterable[str]) -> float:
-    """Return the Gini coefficient of turns per speaker: 0 if all have as many, or one has all."""
+    """Return the Gini coefficient of turns per speaker: 0 if equal, near 1 if one has all."""
     counts = sorted(Counter(speakers).values())
     n, total = len(counts), sum(counts)
     if n < 2:

@@ -1,4 +1,4 @@
-"""How people of a language address a group, and by which words friction is told."""
+"""Patterns of a language: addressing a group, and the words that indicate friction."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ Behaviour = Literal[
     "hedging",
     "backchannel",
 ]
-"""What a turn may do: a turn may do several of them at once, or none."""
+"""The behaviours of a turn; a turn may have several of them or none."""
 
 BEHAVIOUR_LABELS: dict[Behaviour, str] = {
     "interruption": "turns that interrupt",
     "disagreement": "turns that disagree",
-    "misunderstanding": "turns that put a misunderstanding right",
+    "misunderstanding": "turns that correct a misunderstanding",
     "repair_request": "turns that ask what was meant or said",
     "evasion": "turns that evade a question",
     "refusal": "turns that refuse something",
@@ -57,12 +57,12 @@ BEHAVIOUR_LABELS: dict[Behaviour, str] = {
     "hedging": "turns that hedge",
     "backchannel": "turns that only show one is listening",
 }
-"""How behaviours are worded for readers."""
+"""The wording of behaviours for readers."""
 
 BEHAVIOURS: tuple[Behaviour, ...] = tuple(BEHAVIOUR_LABELS)
 
 Opener = Literal["response", "marker", "assessment", "first_person", "question_word"]
-"""What the first word or phrase of a turn is."""
+"""Kinds of the first word or phrase of a turn."""
 
 OPENER_LABELS: dict[Opener, str] = {
     "response": "turns that begin with yes, no, okay or the like",
@@ -71,7 +71,7 @@ OPENER_LABELS: dict[Opener, str] = {
     "first_person": "turns that begin with I, my, we or the like",
     "question_word": "turns that begin with a question word",
 }
-"""How openers are worded for readers."""
+"""The wording of openers for readers."""
 
 OPENERS: tuple[Opener, ...] = tuple(OPENER_LABELS)
 
@@ -79,19 +79,19 @@ LANGUAGES = Path(__file__).parent / "languages"
 
 
 _BEFORE_WORDS = " \t\n\"'“”‘*_(-–—.…¡¿"
-"""What may stand before the first word of a turn."""
+"""What may precede the first word of a turn."""
 
 
 def behaviour_term(name: str) -> str:
-    """Return what a behaviour is called in a table or a figure."""
-    terms = {"misunderstanding": "misunderstanding put right", "self_repair": "self-repair"}
+    """Return the name of a behaviour for a table or a figure."""
+    terms = {"misunderstanding": "misunderstanding corrected", "self_repair": "self-repair"}
     return terms.get(name, name.replace("_", " "))
 
 
 def _compiled(lines: object) -> re.Pattern[str]:
     """Compile patterns, one per line, into one that matches if any does."""
     if not isinstance(lines, str):
-        raise ValueError("must be a text, a pattern per line")
+        raise ValueError("must be text, one pattern per line")
     return re.compile("|".join(f"(?:{line.strip()})" for line in lines.splitlines()))
 
 
@@ -100,12 +100,12 @@ _Words = Annotated[frozenset[str], BeforeValidator(lambda words: frozenset(words
 
 
 class Rule(BaseModel):
-    """Patterns that tell one thing of a turn.
+    """Patterns that detect one property of a turn.
 
     Attributes:
         opens: Matches the beginning of a turn.
         words: Words of which a turn must have one for `has` to be tried; always tried if empty.
-        has: Is found anywhere in a turn.
+        has: Matches anywhere in a turn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -124,18 +124,18 @@ class Rule(BaseModel):
 
 
 class Patterns(BaseModel):
-    """The patterns of one language, as its file has them.
+    """The patterns of one language, as in its file.
 
     Attributes:
-        language: Its code.
-        everyone: Tells that a turn is for everybody.
-        two: Tells that a turn is for two people.
-        suggests: Tells that a turn proposes something to the group.
+        language: Language code.
+        everyone: Matches turns to everybody.
+        two: Matches turns to two people.
+        suggests: Matches proposals to the group.
         friction: Rules by behaviour.
         minimal: Matches a reply that says next to nothing.
         declines: Matches a bare no.
-        requests: Is found in questions that ask for something to be done or allowed.
-        openers: What turns begin with, by kind; the first that matches counts.
+        requests: Matches questions that ask for an action or for permission.
+        openers: Openers of turns, by kind; the first match counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -159,7 +159,7 @@ class Patterns(BaseModel):
         return self
 
     def opener(self, said: Utterance) -> Opener | None:
-        """Return what a turn begins with; None if that is something else."""
+        """Return the kind of a turn's opener; None for others."""
         plain = said.plain.lstrip(_BEFORE_WORDS)
         return next((name for name, one in self.openers.items() if one.match(plain)), None)
 

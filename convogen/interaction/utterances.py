@@ -1,4 +1,4 @@
-"""What several measures need of a turn: its words, and whether it asks."""
+"""Properties of a turn that several measures need: its words, and whether it asks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 __all__ = ["CLIP", "Utterance", "only_asks", "read"]
 
 CLIP = 2_000
-"""Characters of a turn that are looked at."""
+"""Maximum length of an analysed turn, in characters."""
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _QUESTION = re.compile(r"[?？؟]")
@@ -37,7 +37,7 @@ class Utterance:
 
 
 def read(text: str) -> Utterance:
-    """Return a turn with what several rules need of it."""
+    """Return a turn with the properties that several rules need."""
     text = text[:CLIP].strip()
     plain = text.translate(_STRAIGHT).lower()
     tokens = _WORD.findall(plain)
@@ -48,5 +48,5 @@ def read(text: str) -> Utterance:
 
 
 def only_asks(said: Utterance) -> bool:
-    """Return whether a turn is one question or several, and no sentence besides."""
+    """Return whether a turn consists of questions only."""
     return said.asks and _STATES.search(_PAUSE.sub(" ", said.plain)) is None

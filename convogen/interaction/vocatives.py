@@ -1,4 +1,4 @@
-"""Whom a turn calls by name, and of whom it only speaks."""
+"""Names in a turn: people it addresses, and people it only mentions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convogen.text.names import called, name_forms, without_suffix
 __all__ = ["MOST_NAMES", "Named", "Names", "called_in", "named_in", "names_of"]
 
 MOST_NAMES = 50
-"""People of a conversation who may be called by name."""
+"""Maximum number of people in a conversation whose names are detected."""
 
 _BREAKS = re.compile(r"[,.!?;:—–…\n\"“”()¡¿«»„，。！？、；：～「」『』（）।،؛؟]+|\s-+\s")
 _MENTION = re.compile(r"@(\w[\w.-]*)")
@@ -25,7 +25,7 @@ _NEVER = re.compile(r"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The people of a conversation by what they may be called.
+    """The people of a conversation by the names used for them.
 
     Attributes:
         whole: Whose full name each text is, in lower case.
@@ -42,7 +42,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Who is called in a turn, and who is only spoken of."""
+    """The people addressed by name in a turn, and those only mentioned."""
 
     called: tuple[str, ...] = ()
     mentioned: frozenset[str] = frozenset()
@@ -50,7 +50,7 @@ class Named:
 
 @lru_cache(maxsize=1024)
 def names_of(people: tuple[str, ...], language: str = "en") -> Names:
-    """Return whom each form means; a form that several people share means none of them.
+    """Return the person of each name form; a form shared by several people means none of them.
 
     Args:
         people: Their names, of which the first 50 count.
@@ -68,7 +68,7 @@ def names_of(people: tuple[str, ...], language: str = "en") -> Names:
 
 
 def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[str, ...]:
-    """Return who of `names` is called in a turn; nobody in a language without such patterns.
+    """Return which of `names` are addressed in a turn; none in a language without such patterns.
 
     Args:
         text: The turn, of which the first 2,000 characters count.
@@ -76,7 +76,7 @@ def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[st
         language: The BCP 47 tag of its language.
     """
     people = names_of(tuple(names), language)
-    if text.isascii():  # most turns name nobody, and need not be read
+    if text.isascii():  # most turns name nobody and need no parsing
         lowered = text.lower()
         if not any(word in lowered for word in people.words):
             return ()
@@ -84,12 +84,12 @@ def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[st
 
 
 def named_in(said: Utterance, names: Names) -> Named:
-    """Return who is named in a turn; nobody in a language without patterns for it.
+    """Return the people named in a turn; none in a language without patterns.
 
-    A name is a call if it stands between breaks (the ends of the text, punctuation, words such as
-    `hey` before it), after `@` or after a vocative particle: "Ana, look" and "look, Ana!", not "Ana
-    looked". An honorific may be joined to it, as in `田中さん`. In a list such as "I like Ana, Bo
-    and Cy" nobody is called.
+    A name is an address if it stands between breaks (the ends of the text, punctuation, words such
+    as `hey` before it), after `@` or after a vocative particle: "Ana, look" and "look, Ana!", not
+    "Ana looked". An honorific may be attached, as in `田中さん`. In a list such as "I like Ana, Bo
+    and Cy", nobody is addressed.
     """
     lang = names.lang
     if "addressing" not in lang.checks:
@@ -122,7 +122,7 @@ def named_in(said: Utterance, names: Names) -> Named:
 
 
 def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str]]:
-    """Return the people that a part of a sentence consists of, and the words beyond them."""
+    """Return the people that a part of a sentence names, and its remaining words."""
     for start in _starts(words, names.lang):
         whole = _owner(" ".join(start), names)
         if whole is not None:
@@ -181,7 +181,7 @@ def _row(words: Sequence[str], names: Names) -> tuple[list[str], int]:
 
 
 def _after_particle(words: Sequence[str], names: Names) -> list[str]:
-    """Return whom a vocative particle calls, whatever follows the name."""
+    """Return the person addressed by a vocative particle, whatever follows the name."""
     particles = names.lang.addressing.vocatives
     starts = (at + 1 for at, word in enumerate(words) if word in particles)
     return [name for start in starts for name in _row(words[start:], names)[0]]
@@ -205,10 +205,9 @@ def _bare(word: str) -> str:
 
 
 def _owner(words: str, names: Names) -> str | None:
-    """Return whose name some words are.
+    """Return the person named by some words.
 
-    A name that is also a word is one only if it has a capital; in a script without spaces, only a
-    name as it is spelt.
+    A name that is also a word counts only if capitalised, or, in a script without spaces, as spelt.
     """
     lang = names.lang
     bare = without_suffix(words, lang).strip().casefold()
@@ -227,5 +226,5 @@ def _titles(language: str) -> re.Pattern[str]:
 
 
 def _undotted(text: str, lang: Language) -> str:
-    """Return a text without the full stops of titles, which end no sentence."""
+    """Return a text without the full stops of titles, which do not end sentences."""
     return _titles(lang.language).sub(r"\1", text) if "." in text else text

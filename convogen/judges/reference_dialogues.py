@@ -31,7 +31,7 @@ __all__ = [
 
 
 _SHOWN = 60
-"""Characters of an utterance in a message."""
+"""Maximum length of a quoted utterance in a message, in characters."""
 
 
 class _Elsewhere(Run):
@@ -135,7 +135,7 @@ class ReferenceDialogues:
         """
         if not self.has(conversation, place):
             raise SourceError(
-                f"{self.name}: nothing to set beside conversation {conversation.id}, which has "
+                f"{self.name}: nothing to compare with conversation {conversation.id}, which has "
                 f"{_missing(conversation, place)}"
             )
         key = pairing_key(conversation, place)
@@ -143,8 +143,8 @@ class ReferenceDialogues:
         here, there = opening(conversation.turns), opening(reference)
         if self._same_opening and isinstance(key, int) and here != there:
             raise SourceError(
-                f"{self.name}: its dialogue {key + 1} is not the one of conversation "
-                f"{conversation.id}: it begins {there[:_SHOWN]!r}, that {here[:_SHOWN]!r}; give "
+                f"{self.name}: dialogue {key + 1} does not match conversation {conversation.id}: "
+                f"it begins {there[:_SHOWN]!r}, the conversation {here[:_SHOWN]!r}; give "
                 "dialogues with the ids of their seeds, or the real ones in the same order"
             )
         return reference
@@ -167,7 +167,7 @@ def real_dialogues(source: str) -> ReferenceDialogues:
         if errand := _errand(conversation, place):
             dialogues.setdefault(errand, conversation.turns)
     if not dialogues:
-        raise SourceError(f"{source}: no dialogue in it")
+        raise SourceError(f"{source}: contains no dialogues")
     return ReferenceDialogues(source, dialogues, same_opening=True)
 
 
@@ -180,7 +180,7 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
     prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
     if prints[0] == prints[1]:
         both = f"{_called(first)} and {_called(second)}"
-        raise SourceError(f"{both}: the same dialogues; give others")
+        raise SourceError(f"{both}: the same dialogues; give different ones")
     dialogues: dict[str | int, Sequence[Turn]] = {
         pairing_key(conversation, place): conversation.turns
         for place, conversation in enumerate(second.conversations())
@@ -188,7 +188,7 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
     references = ReferenceDialogues(_called(second), dialogues, digest=prints[1])
     pair = PairFolder(first, references, out / "-".join(prints))
     if next(pair.conversations(), None) is None:
-        raise SourceError(f"{_called(first)} and {_called(second)}: no seed in common")
+        raise SourceError(f"{_called(first)} and {_called(second)}: no seeds in common")
     pair.folder.mkdir(parents=True, exist_ok=True)
     return pair, references
 
@@ -209,7 +209,7 @@ def _errand(conversation: Conversation, place: int) -> str | None:
     """Return the person and goal of a role play; None for other conversations.
 
     The person is `persona_id` or `persona` of the context, otherwise the task or position; the goal
-    is `goal`, or the situation in our own role plays.
+    is `goal`, or the situation in convogen's role plays.
     """
     context = conversation.context
     ours = conversation.method == "roleplay"
@@ -228,8 +228,8 @@ def _missing(conversation: Conversation, place: int) -> str:
         return f"seed {seed!r}; give the dialogues that the seeds are from"
     if errand := _errand(conversation, place):
         found = errand if len(errand) <= _SHOWN else f"{errand[:_SHOWN]}…"
-        return f"{found!r}; give dialogues whose columns persona_id and goal have the same"
-    return "no seed, and no counterpart by its place; give the dialogues that the seeds are from"
+        return f"{found!r}; give dialogues with the same persona_id and goal"
+    return "no seed, and no counterpart by position; give the dialogues that the seeds are from"
 
 
 def seed_of(conversation: Conversation) -> str | None:

@@ -3,11 +3,9 @@
 Protocols of DialogueForge (section 4): `unieval` asks whether a dialogue contains an utterance that
 a machine made; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
 side by side; a generated one is indistinguishable if the choice does not name it, so `Both` and
-`Neither` count as well. A file of our own scores is a verdict file too; there a dialogue may have
-no verdict, which counts as not passed.
-
-A simulated dialogue begins with the real utterance of its seed. A UniEval judge that takes this one
-for a machine's raises a false alarm.
+`Neither` count as well. A file of convogen's scores is a verdict file too; there a dialogue may
+have no verdict, which counts as not passed. A simulated dialogue begins with the real utterance of
+its seed. A UniEval judge that takes this one for a machine's raises a false alarm.
 """
 
 from __future__ import annotations
@@ -88,7 +86,7 @@ class Verdicts:
 def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> Verdicts:
     """Count a file's verdicts; `generated` is the position of GTEval's generated conversation.
 
-    Raises `SourceError` naming the line if one is no verdict, and if there is none.
+    Raises `SourceError`, with the line, for an invalid verdict, and if there is none.
     """
     return count_verdicts(path.stem, load_verdicts(path, protocol, generated), protocol)
 
@@ -125,9 +123,9 @@ def count_verdicts(
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
-    """Return a file's verdicts in order; rows of our own scores are read too.
+    """Return a file's verdicts in order; rows of convogen's scores are read too.
 
-    Raises `SourceError` naming the line if one is no verdict, and if there is none.
+    Raises `SourceError`, with the line, for an invalid verdict, and if there is none.
     """
     try:
         with open_file(path) as file:
@@ -136,7 +134,7 @@ def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
     if not verdicts:
-        raise SourceError(f"{path}: holds no verdict; each line is an object with a `choice`")
+        raise SourceError(f"{path}: holds no verdicts; each line is an object with a `choice`")
     choices: dict[str, str | None] = {}
     for verdict in verdicts:
         name = verdict.conversation

@@ -1,7 +1,7 @@
-"""What people say of conversations in labelling tools: the questions, and the answers read back.
+"""Human labels of conversations from labelling tools: the questions and the answers.
 
-`questions` has what is asked, `importing` reads the answers of a tool, `human` is the file that
-they become, which `convogen agreement` reads.
+`questions` defines the questions, `importing` reads the answers of a tool, and `human` is the
+resulting file, which `convogen agreement` reads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An answer as a labelling tool exports it, before it is held against the questions."""
+"""An answer as exported by a labelling tool, before it is checked against the questions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["Answer", "as_mapping", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A value that somebody gave: a number, a text or a list of texts.
+    """An answer's value: a number, a text or a list of texts.
 
     Attributes:
-        place: Where it stands in the export, for messages.
+        place: Location in the export, for messages.
         conversation: The id of the conversation.
         annotator: The tool's code of the person.
         question: The name of the question.
-        value: What was answered.
+        value: The answer.
     """
 
     place: str
@@ -33,7 +33,7 @@ def as_mapping(value: object) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return the one value in lists of one; texts of several lines as one text."""
+    """Return the single value in lists of one; multi-line texts as one text."""
     if not isinstance(value, list):
         return value
     entries = cast("list[Any]", value)

@@ -1,4 +1,4 @@
-"""Answers out of Argilla 2.x: `Dataset.to_disk`, `records.to_json`, or `to_list(flatten=True)`.
+"""Answers from Argilla 2.x: `Dataset.to_disk`, `records.to_json`, or `to_list(flatten=True)`.
 
 The first two nest the answers by question, and do not say which of them were discarded or are
 drafts; the third has parallel lists, `<question>.responses`, `.users` and `.status`.
@@ -16,7 +16,7 @@ from convogen.labels.answers import Answer, as_mapping
 __all__ = ["UNKNOWN_STATUS", "argilla_answers"]
 
 UNKNOWN_STATUS = "answers of unknown status"
-"""Counts answers that are taken although the export does not say whether they were submitted."""
+"""Counts accepted answers for which the export does not say whether they were submitted."""
 
 _LISTS = (".responses", ".responses.users", ".responses.status")
 
@@ -24,8 +24,8 @@ _LISTS = (".responses", ".responses.users", ".responses.status")
 def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iterator[Answer]:
     """Yield the submitted answers of an export; the others are counted in `left_out`.
 
-    So are, as `UNKNOWN_STATUS`, the answers that it takes without knowing. Raises `SourceError` if
-    it is no export of Argilla.
+    Accepted answers of unknown status are counted as `UNKNOWN_STATUS`. Raises `SourceError` if it
+    is not an Argilla export.
     """
     for number, row in enumerate(data, 1):
         record, place = as_mapping(row), f"{where}: record {number}"
@@ -33,12 +33,13 @@ def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iter
         nested = isinstance(record.get("fields"), dict) and "responses" in record
         if not (flat or nested or "_server_id" in record):
             raise SourceError(
-                f"{place}: no record of Argilla; give the folder of `Dataset.to_disk`, or the file "
+                f"{place}: not an Argilla record; give the folder of `Dataset.to_disk`, or the "
+                f"file "
                 "of `Dataset.records.to_json`"
             )
         conversation = record.get("id")
         if not isinstance(conversation, str):
-            raise SourceError(f"{place}: has no `id`, which says of which conversation it is")
+            raise SourceError(f"{place}: has no `id`, which identifies its conversation")
         found = 0
         for question, value, user, status in _flat(record) if flat else _nested(record):
             if status not in (None, "submitted"):

@@ -26,9 +26,9 @@ __all__ = ["HumanLabel", "is_label_file", "is_label_text", "labels_of", "read_la
 
 
 class HumanLabel(Record):
-    """What one annotator answered to one question about a conversation.
+    """One annotator's answer to one question about a conversation.
 
-    Exactly one of `value`, `choice` and `comment` is there. `aspect` is the question's name, and
+    Exactly one of `value`, `choice` and `comment` is set. `aspect` is the question's name, and
     `protocol` that of a judge whose verdicts the choice can be compared with.
     """
 
@@ -74,7 +74,7 @@ def read_labels(path: Path) -> list[HumanLabel]:
     """Return the labels of a file.
 
     Raises:
-        SourceError: a line is no label, or contradicts another of the same annotator.
+        SourceError: a line is not a label, or contradicts another of the same annotator.
     """
     found: dict[tuple[str, str, str], HumanLabel] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):

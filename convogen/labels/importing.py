@@ -1,4 +1,4 @@
-"""Answers of a labelling tool, held against the questions, become labels by people."""
+"""Importing answers of a labelling tool as human labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOOLS = tuple(EXPORTED)
 
 @dataclass
 class Imported:
-    """The labels of an export, in its order, and what was left out of it, by kind.
+    """The labels of an export, in order, and the counts of left-out answers by kind.
 
     `unknown_status` counts the answers that may have been discarded: the export does not say.
     """
@@ -40,12 +40,12 @@ class Imported:
 
     @property
     def annotators(self) -> int:
-        """How many people answered."""
+        """The number of people who answered."""
         return len({label.annotator for label in self.labels})
 
     @property
     def conversations(self) -> int:
-        """How many conversations have a label."""
+        """The number of labelled conversations."""
         return len({label.conversation for label in self.labels})
 
 
@@ -53,14 +53,14 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
     """Return the labels in the export of a labelling tool.
 
     Args:
-        path: What the tool exported.
+        path: The tool's export.
         tool: One of `TOOLS`.
-        exported: The folder that `convogen export` wrote for the tool: its questions were asked,
-            about its conversations. None: the default questions, of any conversations.
+        exported: The folder that `convogen export` wrote for the tool: it defines the questions and
+        the conversations. None: the default questions, about any conversations.
 
     Raises:
-        SourceError: it is no export of this tool, or has answers that are none to the questions,
-            contradict one another, or are about conversations that were not exported.
+        SourceError: it is not an export of this tool, or has answers that do not fit the questions,
+        contradict one another, or are about conversations that were not exported.
     """
     questions, known = Questions.default(), None
     if exported is not None:
@@ -72,7 +72,7 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
     for answer in _answers(_json_list(path), str(path), tool, questions, found.left_out):
         if known is not None and answer.conversation not in known:
             raise SourceError(
-                f"{answer.place}: conversation {answer.conversation!r:.80} is none of those "
+                f"{answer.place}: conversation {answer.conversation!r:.80} is not among those "
                 f"exported to {exported}"
             )
         label = _label(answer, questions, exported)
@@ -103,7 +103,7 @@ def _label(answer: Answer, questions: Questions, exported: Path | None) -> Human
     """Return an answer as a label; None if it is an empty comment."""
     question = questions.get(answer.question)
     if question is None:
-        hint = "" if exported else "; --export FOLDER has questions of your own"
+        hint = "" if exported else "; --export FOLDER reads your own questions"
         asked = ", ".join(one.name for one in questions.questions)
         raise SourceError(
             f"{answer.place}: {answer.question!r:.80} was not asked; questions: {asked}{hint}"
@@ -157,7 +157,7 @@ def _choice(answer: Answer, question: Choice) -> str:
             return shown[value]
     raise SourceError(
         f"{answer.place}: {question.name}: {_quoted(value)} by annotator {answer.annotator!r:.80} "
-        f"is no option; allowed: {', '.join(shown)}"
+        f"is not an option; allowed: {', '.join(shown)}"
     )
 
 
@@ -170,8 +170,8 @@ def _asked(folder: Path, tool: str) -> tuple[Questions, Collection[object]]:
     path, questions = folder / EXPORTED[tool], folder / "questions.yaml"
     if not path.is_file() or not questions.is_file():
         raise SourceError(
-            f"{folder}: is no folder that `convogen export --to {tool}` wrote: no {path.name}, or "
-            "no questions.yaml"
+            f"{folder}: is not a folder written by `convogen export --to {tool}`: it has no "
+            f"{path.name} or no questions.yaml"
         )
     rows = [as_mapping(row) for row in _json_list(path)]
     ids = {
@@ -182,7 +182,7 @@ def _asked(folder: Path, tool: str) -> tuple[Questions, Collection[object]]:
 
 
 def _json_list(path: Path) -> list[Any]:
-    """Return the list of a JSON file; raises `SourceError` if it is none, or not whole."""
+    """Return the list in a JSON file; raises `SourceError` if there is none or it is incomplete."""
     try:
         with open_file(path) as file:
             data = file.read(LARGEST_BYTES + 1)
@@ -193,7 +193,7 @@ def _json_list(path: Path) -> list[Any]:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         said = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise SourceError(f"{path}: is no JSON, or not all of it is there: {said}") from error
+        raise SourceError(f"{path}: is not JSON, or incomplete: {said}") from error
     if not isinstance(found, list):
         raise SourceError(f"{path}: must be a list of records or tasks, as the tool exports it")
     return cast("list[Any]", found)

@@ -1,7 +1,7 @@
-"""Answers out of Label Studio: the export formats JSON and JSON-MIN.
+"""Answers from Label Studio: the export formats JSON and JSON-MIN.
 
-JSON has the annotations of a task one by one, cancelled ones among them. JSON-MIN has a row per
-annotation with the answers beside the task's data, and leaves cancelled ones out.
+JSON has the annotations of a task one by one, including cancelled ones. JSON-MIN has one row per
+annotation with the answers next to the task's data, without cancelled ones.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def label_studio_answers(
 ) -> Iterator[Answer]:
     """Yield the answers of an export; what is left out is counted in `left_out`.
 
-    `asked` names the questions, which JSON-MIN does not tell from the task's data. Raises
-    `SourceError` if it is no export of Label Studio.
+    `asked` names the questions, which JSON-MIN does not distinguish from the task's data. Raises
+    `SourceError` if it is not a Label Studio export.
     """
     for number, row in enumerate(data, 1):
         task, place = as_mapping(row), f"{where}: task {number}"
@@ -37,7 +37,7 @@ def label_studio_answers(
             yield from _row(task, place, left_out, asked)
         else:
             raise SourceError(
-                f"{place}: no annotated task of Label Studio; export the project as JSON or "
+                f"{place}: not an annotated Label Studio task; export the project as JSON or "
                 "JSON-MIN"
             )
 
@@ -88,7 +88,7 @@ def _conversation(data: dict[str, Any], place: str) -> str:
 
 
 def _annotator(value: Any) -> str:
-    """Return the code of a person: the id; where the export has none, the e-mail address."""
+    """Return the code of a person: the id, or the e-mail address if there is none."""
     known = as_mapping(value)
     code = known.get("id", known.get("email")) if known else value
     return str(code) if isinstance(code, int | str) and str(code) else _NOBODY

@@ -35,12 +35,12 @@ _RESERVED = frozenset(
     "agreement annotation_id annotator conversation created_at dialogue history id lead_time scene "
     "updated_at".split()
 )
-"""Keys that the tools use beside the answers."""
+"""Keys that the tools use alongside the answers."""
 
 _DEFAULT_ASPECTS = ("topic", "situation", "relations", "speech_style", "overall")
 _GUIDELINES = (
-    "Read the scene and the whole conversation first. Answer each question for itself; a 1 is the "
-    "lowest rating. Everything you read was written for this task: links in it lead nowhere."
+    "Read the scene and the whole conversation first. Answer each question on its own; 1 is the "
+    "lowest rating. Everything you read was written for this task: its links lead nowhere."
 )
 
 Shown = Annotated[str, Field(min_length=1, max_length=200)]
@@ -48,12 +48,12 @@ Shown = Annotated[str, Field(min_length=1, max_length=200)]
 
 def _no_variable(text: str) -> str:
     if "$" in text:
-        raise ValueError("must hold no $: Label Studio takes it for the name of a variable")
+        raise ValueError("must not contain $: Label Studio takes it for a variable name")
     return text
 
 
 class _Question(Keys):
-    """What every question has: its name in the answers, and what people read."""
+    """Base of all questions: its name in the answers, and its text for people."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)
     title: str = Field(min_length=1, max_length=500)
@@ -62,7 +62,7 @@ class _Question(Keys):
     @classmethod
     def _free(cls, name: str) -> str:
         if name in _RESERVED:
-            raise ValueError(f"is taken by the tools, as are {', '.join(sorted(_RESERVED))}")
+            raise ValueError(f"is reserved by the tools, as are {', '.join(sorted(_RESERVED))}")
         return name
 
     @field_validator("title")
@@ -87,14 +87,14 @@ class Rating(_Question):
 
     @property
     def values(self) -> range:
-        """All ratings, the lowest first."""
+        """All ratings, lowest first."""
         return range(self.scale[0], self.scale[1] + 1)
 
 
 class Choice(_Question):
-    """A choice of one option; `options` maps what is recorded to what people read.
+    """A choice of one option; `options` maps recorded values to displayed texts.
 
-    If it follows the `protocol` of a judge, the options recorded are those of the protocol.
+    If it follows the `protocol` of a judge, the recorded values are those of the protocol.
     """
 
     kind: Literal["choice"] = "choice"
@@ -106,12 +106,14 @@ class Choice(_Question):
     def _distinct(self) -> Self:
         shown = list(self.options.values())
         if len(set(shown)) < len(shown):
-            raise ValueError("options: two of them read the same")
+            raise ValueError("options: two have the same text")
         for value, text in self.options.items():
             _no_variable(value)
             _no_variable(text)
             if text in self.options and text != value:
-                raise ValueError(f"options: {text!r} is recorded for one and read for another")
+                raise ValueError(
+                    f"options: {text!r} is the recorded value of one and the text of another"
+                )
         if self.protocol and not set(self.options) <= set(PROTOCOLS[self.protocol]):
             allowed = ", ".join(PROTOCOLS[self.protocol])
             raise ValueError(f"options: those of the protocol {self.protocol} are: {allowed}")
@@ -126,7 +128,7 @@ class Comment(_Question):
 
 
 def _kind(value: Any) -> str | None:
-    """Return the kind of a question; pydantic takes no field for it that has a validator."""
+    """Return the kind of a question; pydantic does not allow a discriminator with a validator."""
     if isinstance(value, _Question):
         return getattr(value, "kind", None)
     kind: Any = cast("Any", value).get("kind") if isinstance(value, dict) else None
@@ -146,7 +148,7 @@ Question = Annotated[
 
 
 class Questions(Keys):
-    """What people are asked about each conversation, and the guidelines they read before."""
+    """The questions about each conversation, and the guidelines shown before them."""
 
     guidelines: str = Field(default=_GUIDELINES, max_length=10_000)
     questions: list[Question] = Field(min_length=1, max_length=50)
@@ -159,11 +161,11 @@ class Questions(Keys):
             raise ValueError(f"two questions have the name {twice!r}")
         protocols = [one.protocol for one in questions if isinstance(one, Choice) and one.protocol]
         if len(set(protocols)) < len(protocols):
-            raise ValueError("two questions follow one protocol: which one counts?")
+            raise ValueError("two questions follow the same protocol; keep one")
         return questions
 
     def get(self, name: str) -> Question | None:
-        """Return the question of a name."""
+        """Return the question with a name."""
         return next((one for one in self.questions if one.name == name), None)
 
     def to_yaml(self) -> str:
@@ -179,7 +181,8 @@ class Questions(Keys):
     @staticmethod
     @lru_cache(maxsize=1)
     def default() -> Questions:
-        """Return ratings of what `geval` scores, natural or artificial, and a comment."""
+        """Return the default questions: ratings of `geval`'s aspects, natural or artificial, and a
+        comment."""
         scale = GEval().scale
         asked: list[Question] = [
             Rating(

@@ -1,9 +1,8 @@
 """The base classes of methods.
 
-A `Method` is a frozen pydantic model whose fields are its parameters, as they stand in an
-experiment file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks
-are numbered from 0 in the order of the plan; the engine plays many at once and commits them in
-that order.
+A `Method` is a frozen pydantic model whose fields are its parameters, as written in an experiment
+file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks are numbered
+from 0 in the order of the plan; the engine plays many at once and commits them in that order.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class Task:
 
     @property
     def language(self) -> str | None:
-        """The tag of the language that the task is to be in; None if none was asked for.
+        """The language tag of the task; None if no language is set.
 
         Requests of the method's roles say so already (`Session.ask`), and the records of its
         outcome state it.
@@ -180,8 +179,8 @@ class Method(Keys, ABC):
     """True if n counts tasks, so that a failed or rejected one is not replaced."""
 
     roles_in_english: ClassVar[frozenset[str]] = frozenset(("selector",))
-    """Roles whose replies are no text of the data set: whatever `language` is asked for, they are
-    asked as their prompts are written."""
+    """Roles whose replies are not part of the data set: they use the language of their prompts,
+    whatever `language` is set."""
 
     added_later: ClassVar[tuple[str, ...]] = ()
     """Fields that are not in the fingerprint while they have their default, so that data from
@@ -218,16 +217,16 @@ class Method(Keys, ABC):
         return unused | set(self.path_fields)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the entries of `gates` that hold for an experiment that does not list its own."""
+        """Return the entries of `gates` for an experiment that does not list its own."""
         return [{"gate": "language"}] if self.language else []
 
     def languages(self) -> tuple[str, ...]:
-        """Return the tags of which each task draws one; none if nothing is to be said of it."""
+        """Return the tags from which each task draws one; none if no language is set."""
         asked = self.language
         return (asked,) if isinstance(asked, str) else asked or ()
 
     def draw_language(self, seed: int) -> str | None:
-        """Return the language of the task with a seed; None if none is asked for."""
+        """Return the language of the task with a seed; None if none is set."""
         languages = self.languages()
         return Random(f"{seed}/language").choice(languages) if languages else None
 
@@ -261,7 +260,7 @@ class Method(Keys, ABC):
     def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:
         """Raise `ModelFault` if a fault ended a conversation early and it should not be kept.
 
-        That is so if it has fewer than half of its `planned` turns, or with `broken: drop`.
+        It is not kept if it has fewer than half of its `planned` turns, or with `broken: drop`.
         """
         if ended in PROPER_ENDS or (self.broken == "keep" and 2 * len(turns) >= planned):
             return
@@ -269,11 +268,10 @@ class Method(Keys, ABC):
         raise ModelFault(ended, f"broken off after {len(turns)} of {planned} turns", last)
 
     def lineages(self) -> int | None:
-        """Return in how many lineages the tasks of a run fall; None if no task needs another.
+        """Return the number of lineages of a run's tasks; None if tasks are independent.
 
-        Tasks of one lineage share what their play remembers, so that they are played in one
-        process; those of different lineages share nothing. Unless a method says otherwise, all of
-        its tasks are one lineage.
+        Tasks of one lineage share their play's state, so they are played in one process; those of
+        different lineages share nothing. By default, all tasks of a method form one lineage.
         """
         return 1
 

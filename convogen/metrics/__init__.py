@@ -1,4 +1,4 @@
-"""How good a data set is, in numbers: statistics, diversity, repetition, group-chat quality.
+"""The quality of a data set in numbers: statistics, diversity, repetition, group-chat quality.
 
 >>> statistics = measure("valid.json", rendering="paper")
 >>> round(statistics.mtld_mean, 3), round(statistics.mtld_std, 3)
@@ -14,7 +14,15 @@ from dataclasses import replace
 
 from convogen.errors import UserError
 from convogen.metrics.base import Measurement, Metric, measure_plugins
-from convogen.metrics.corpus import Batches, Measurable, as_batches, available_cores, tally_corpus
+from convogen.metrics.corpus import (
+    Batches,
+    Measurable,
+    Processes,
+    Spread,
+    as_batches,
+    available_cores,
+    tally_corpus,
+)
 from convogen.metrics.friction import Estimate, Friction, share_differences
 from convogen.metrics.interaction import InteractionStatistics
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
@@ -31,7 +39,9 @@ __all__ = [
     "InteractionStatistics",
     "Measurement",
     "Metric",
+    "Processes",
     "Rendering",
+    "Spread",
     "Statistics",
     "available_cores",
     "distance",
@@ -46,27 +56,30 @@ __all__ = [
 def measure(
     corpus: Measurable,
     rendering: Rendering = "text",
-    workers: int = 1,
+    workers: Processes = 1,
     compare: bool = True,
     interaction: bool = False,
 ) -> Statistics:
-    """Return all measures of a corpus, those of installed metrics in `metrics`.
+    """Return all measures of a corpus, including installed metrics in `metrics`.
 
     Args:
         corpus: a corpus, a run, the path of either, or conversations, which are held meanwhile.
         rendering: how words are counted, one of `RENDERINGS`.
-        workers: processes; with more than one the main module must be importable. Installed
-            metrics see the conversations in their order, in a pass of their own in this process.
+        workers: processes; with more than one the main module must be importable. Or the tasks of a
+            cluster. Installed metrics see the conversations in their order, in a pass of their own
+            in this process.
         compare: whether texts are compared with each other, to find copies.
         interaction: whether to measure how people interact, too, which takes several times as long
             as all the rest.
 
     Raises:
         SourceError: the corpus cannot be read, or holds no conversation.
-        UserError: `corpus` is nothing that can be measured, or `rendering` is unknown.
+        UserError: `corpus` is of a type that cannot be measured, or `rendering` is unknown.
     """
     if rendering not in RENDERINGS:
-        raise UserError(f"measure: no rendering {rendering!r}; there are: {', '.join(RENDERINGS)}")
+        raise UserError(
+            f"measure: unknown rendering {rendering!r}; allowed: {', '.join(RENDERINGS)}"
+        )
     batches = as_batches(corpus)
     tally = tally_corpus(batches, rendering, workers, interaction)
     found = statistics_of(tally, rendering, compare)

@@ -1,4 +1,4 @@
-"""How far raters agree beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
+"""Agreement of raters beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
 
 Ratings are integers from 0, codes of categories, one per unit in the last axis; -1 stands for none
 given. Kappa is nominal; axes before the last are resamples, so that a bootstrap of it is one call.
@@ -29,13 +29,13 @@ Level = Literal["nominal", "ordinal", "interval"]
 
 
 def agreement_share(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
-    """The share of the units rated by both on which two raters say the same."""
+    """Return the share of units rated by both on which two raters agree."""
     both = (first >= 0) & (second >= 0)
     return _over(((first == second) & both).sum(axis=axis), both.sum(axis=axis))
 
 
 def cohen_kappa(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
-    """Cohen's kappa of two raters (Cohen, 1960), over the units that both rated."""
+    """Return Cohen's kappa of two raters (Cohen, 1960), over the units that both rated."""
     both = (first >= 0) & (second >= 0)
     n = both.sum(axis=axis)
     by_chance: Any = 0.0
@@ -47,7 +47,7 @@ def cohen_kappa(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
 
 
 def fleiss_kappa(*raters: Ratings, axis: int = -1) -> Numbers:
-    """Fleiss' kappa of two or more raters (Fleiss, 1971), over the units that all rated."""
+    """Return Fleiss' kappa of two or more raters (Fleiss, 1971), over the units that all rated."""
     whole = np.all([one >= 0 for one in raters], axis=0)
     n, m = whole.sum(axis=axis), len(raters)
     agreed: Any = 0.0
@@ -78,7 +78,7 @@ def _given(ratings: Ratings) -> NDArray[np.bool_]:
 
 
 def _votes(raters: tuple[Ratings, ...]) -> list[Any]:
-    """For each category how many raters chose it, a unit at a time."""
+    """Return the number of raters per unit and category."""
     return [
         np.sum([one == category for one in raters], axis=0)
         for category in range(_categories(*raters))
@@ -90,7 +90,7 @@ def _categories(*raters: Ratings) -> int:
 
 
 def _over(part: Any, whole: Any) -> Numbers:
-    """A quotient, nan if the whole is 0 (or as good as that)."""
+    """Return a quotient, nan if the divisor is 0 or nearly so."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     some = np.abs(whole) > 1e-12
     return np.where(some, part / np.where(some, whole, 1.0), np.nan)

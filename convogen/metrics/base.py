@@ -1,8 +1,8 @@
-"""What a metric of one's own is.
+"""The base class of user-defined metrics.
 
-A `Metric` sees the conversations of a corpus one after the other and then says one number. What
-convogen measures itself shares a single pass over the text (`convogen.metrics.tally`) and is no
-`Metric`; a package adds one with an entry point in the group `convogen.metrics`.
+A `Metric` receives the conversations of a corpus one by one and then returns one number. convogen's
+own measures share a single pass over the text (`convogen.metrics.tally`) and are not `Metric`s; a
+package adds one with an entry point in the group `convogen.metrics`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Metric(ABC):
-    """Base of all metrics; an instance, made without arguments, measures one corpus.
+    """Base of all metrics; an instance, created without arguments, measures one corpus.
 
     Conversations come in the order of the corpus, whatever the number of processes. Keep counts,
     not conversations: a corpus may be larger than memory.
@@ -35,11 +35,11 @@ class Metric(ABC):
     """What it measures, in one line."""
 
     unit: ClassVar[str] = ""
-    """What the number counts, such as `words` or `questions / turn`; empty for a pure number."""
+    """The unit of the number, such as `words` or `questions / turn`; empty for a pure number."""
 
     @abstractmethod
     def add(self, conversation: Conversation) -> None:
-        """Take a conversation into account."""
+        """Add a conversation."""
 
     @abstractmethod
     def value(self) -> float | None:
@@ -48,7 +48,7 @@ class Metric(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a metric says of a corpus; `fault` is the line that says why it says nothing."""
+    """The value of a metric for a corpus; `fault` is the reason if there is none."""
 
     value: float | int | None
     unit: str
@@ -56,7 +56,8 @@ class Measurement:
 
 
 def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurement]:
-    """Measure conversations with every installed metric, by name; one that breaks costs a line.
+    """Measure conversations with every installed metric, by name; a failing one is reported in a
+    line.
 
     Nothing is read if none is installed.
     """
@@ -68,7 +69,7 @@ def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurem
 
 
 class _Running:
-    """A plugin's metric over one corpus, until it breaks."""
+    """A plugin's metric over one corpus, until it fails."""
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin

@@ -1,7 +1,7 @@
-"""A whole corpus measured, on one process or on many, with bounded memory.
+"""Measuring a whole corpus, in one process, several, or a cluster, with bounded memory.
 
-Batches are read here and converted and counted where there is a free core; at most two a process
-are under way. The result does not depend on the number of processes.
+Batches are read here, and converted and counted in worker processes; at most two per process are in
+progress. The result does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from convogen.corpora import open_corpus
 from convogen.errors import ConvogenError, SourceError, UserError
@@ -27,10 +27,34 @@ from convogen.metrics.tally import CorpusTally, tally_of
 from convogen.records import Conversation
 from convogen.storage.run_folder import Run
 
-__all__ = ["Batches", "Measurable", "as_batches", "available_cores", "tally_corpus"]
+__all__ = [
+    "Batches",
+    "Measurable",
+    "Processes",
+    "Spread",
+    "as_batches",
+    "available_cores",
+    "tally_corpus",
+]
 
 _SERIAL_BATCHES = 4
 _HEAVY = ["convogen.metrics.tally", "lexicalrichness"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Spread(Protocol):
+    """Applies a function to items wherever there is a free core, outside this process."""
+
+    def __call__(self, work: Iterator[T], do: Callable[[T], R]) -> Iterator[R]:
+        """Yield the results in the order of the items."""
+        ...
+
+
+Processes = int | Spread
+"""A number of processes on this machine, or those of a cluster
+(`convogen.engine.distributed.ray_spread.RaySpread`)."""
 
 
 class _Batch(Protocol):
@@ -41,7 +65,7 @@ class _Batch(Protocol):
 
 
 class Batches(Protocol):
-    """What a corpus offers to be measured; `convogen.corpora.Corpus` is one."""
+    """The interface of a measurable corpus, such as `convogen.corpora.Corpus`."""
 
     def batches(self, size: int = ...) -> Iterator[_Batch]: ...
 
@@ -65,7 +89,7 @@ class _GivenBatch:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """Conversations that are at hand, as a corpus."""
+    """Conversations in memory, as a corpus."""
 
     conversations: list[Conversation]
 
@@ -78,15 +102,15 @@ class _Given:
 
     def finish(self) -> None:
         if not self.conversations:
-            raise SourceError("measure: no conversations are given")
+            raise SourceError("measure: no conversations given")
 
 
 def as_batches(corpus: Measurable) -> Batches:
-    """Return what is to be measured as a corpus.
+    """Return the argument of `measure` as a corpus.
 
     Raises:
         SourceError: a file or folder cannot be read.
-        UserError: nothing that can be measured is given.
+        UserError: the argument cannot be measured.
     """
     if isinstance(corpus, str | Path | Run):
         return open_corpus(corpus.folder if isinstance(corpus, Run) else corpus)
@@ -105,26 +129,35 @@ def as_batches(corpus: Measurable) -> Batches:
 
 
 def available_cores() -> int:
-    """The cores this process may run on."""
+    """Return the number of cores that this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def tally_corpus(
-    corpus: Batches, rendering: Rendering = "text", workers: int = 1, interaction: bool = False
+    corpus: Batches,
+    rendering: Rendering = "text",
+    workers: Processes = 1,
+    interaction: bool = False,
 ) -> CorpusTally:
     """Count every conversation of a corpus. Raises what the corpus raises for bad rows if strict.
 
-    A corpus of no more than a thousand conversations is counted here whatever `workers` says:
+    A corpus of at most a thousand conversations is counted in this process regardless of `workers`:
     starting processes would take longer.
     """
     count = partial(_measure, rendering=rendering, interaction=interaction)
     batches = corpus.batches(256)
     head = list(islice(batches, _SERIAL_BATCHES + 1))
-    serial = workers <= 1 or len(head) <= _SERIAL_BATCHES
     work = chain(head, batches)
-    results = map(count, work) if serial else _spread(work, count, workers)
+    if len(head) <= _SERIAL_BATCHES:
+        workers = 1
+    if not isinstance(workers, int):
+        results = workers(work, count)
+    elif workers <= 1:
+        results = map(count, work)
+    else:
+        results = _spread(work, count, workers)
     total = CorpusTally()
     for tally, found in results:
         corpus.note(found)
@@ -134,7 +167,7 @@ def tally_corpus(
 
 
 def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the process that reads: it ends the others."""
+    """Ignore Ctrl-C: the reading process handles it and ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -146,7 +179,7 @@ def _measure(batch: _Batch, *, rendering: Rendering, interaction: bool) -> tuple
 def _spread(
     work: Iterator[_Batch], count: Callable[[_Batch], tuple[CorpusTally, Any]], workers: int
 ) -> Iterator[tuple[CorpusTally, Any]]:
-    """Results in order, from processes that share the memory of the modules they need."""
+    """Yield results in order, from processes that share the memory of the modules they need."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forked else "spawn")
     if forked:
@@ -162,8 +195,8 @@ def _spread(
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise ConvogenError(
-                "a measuring process was ended from outside, most likely for want of memory; use"
-                " fewer with --workers"
+                "a measuring process was killed, most likely for lack of memory; use fewer with "
+                "--workers"
             ) from None
         finally:
             for future in waiting:

@@ -56,7 +56,7 @@ def lexical(text: str) -> Lexical:
 
 
 def lexical_of(words: Sequence[str]) -> Lexical:
-    """MTLD and TTR of words that are cut already; like `lexical`, without case and numbers."""
+    """Return MTLD and TTR of given words; like `lexical`, without case and numbers."""
     tokens = [word.lower() for word in words if not word.isnumeric()]
     if not tokens:
         return Lexical([], float("nan"), float("nan"))
@@ -69,7 +69,7 @@ _hashes: dict[str, int] = {}
 
 
 def word_hashes(words: Sequence[str]) -> Hashes:
-    """A 64-bit hash of each word, the same in every process."""
+    """Return a 64-bit hash of each word, the same in every process."""
     if len(_hashes) > _CACHED_WORDS:
         _hashes.clear()
     for word in words:
@@ -80,7 +80,8 @@ def word_hashes(words: Sequence[str]) -> Hashes:
 
 
 class Distinct:
-    """How many different n-grams a stream holds: bounded memory, mergeable, in any order.
+    """An estimate of the number of different n-grams in a stream: bounded memory, mergeable, in any
+    order.
 
     Exact up to `limit` different n-grams; beyond it the `limit` smallest hashes are kept and the
     count is estimated from how densely they lie (k minimum values; Bar-Yossef et al., 2002), with a
@@ -112,7 +113,7 @@ class Distinct:
         self._take(grams)
 
     def merge(self, other: Distinct) -> None:
-        """Add what another has counted."""
+        """Add the counts of another instance."""
         other.settle()
         self.total += other.total
         self._dropped = self._dropped or other._dropped
@@ -128,7 +129,7 @@ class Distinct:
             self.settle()
 
     def settle(self) -> None:
-        """Fold in what is pending, so that little is left to send to another process."""
+        """Merge pending hashes, so that little needs to be sent to another process."""
         if self._pending:
             both = np.concatenate([self._kept, *self._pending])
             self._pending = []
@@ -177,10 +178,11 @@ def bleu_tokenizer(languages: Iterable[str | None]) -> str:
 
 
 def self_bleu(texts: Sequence[str], tokenizer: str = "13a") -> float | None:
-    """Mean BLEU-4 (0 to 1) of each text against all others, by sacrebleu; None for fewer than two.
+    """Return the mean BLEU-4 (0 to 1) of each text against all others, by sacrebleu; None for fewer
+    than two.
 
-    Higher means more alike. The cost grows with the square of the number of texts. `tokenizer` is
-    the name of one of sacrebleu's.
+    Higher means more similar. The cost is quadratic in the number of texts. `tokenizer` is the name
+    of one of sacrebleu's.
     """
     if len(texts) < 2:
         return None
@@ -189,4 +191,4 @@ def self_bleu(texts: Sequence[str], tokenizer: str = "13a") -> float | None:
         bleu.sentence_score(text, [*texts[:at], *texts[at + 1 :]]).score / 100
         for at, text in enumerate(texts)
     ]
-    return min(1.0, float(np.mean(scores)))  # sacrebleu rounds up what is equal
+    return min(1.0, float(np.mean(scores)))  # sacrebleu rounds up for equal texts

@@ -1,4 +1,4 @@
-"""What was measured, as pandas frames: a corpus a row, or a conversation a row."""
+"""Measures as pandas frames: one row per corpus, or per conversation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def statistics_frame(found: Statistics) -> DataFrame:
 
 
 def tally_frame(tally: CorpusTally) -> DataFrame:
-    """Return a row a conversation, in the order of the corpus; NaN if it has no value."""
+    """Return one row per conversation, in corpus order; NaN if it has no value."""
     values = [getattr(tally, name) for name in ("words", "turns", "speakers", "mtld", "ttr")]
     rows = zip(*values, tally.balance, tally.absence, strict=True)
     return frame(
@@ -60,7 +60,7 @@ def tally_frame(tally: CorpusTally) -> DataFrame:
 
 
 def _cells(kind: Any, found: Any, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """The name, dtype and value of each number of a dataclass, those of its parts after its own."""
+    """Yield name, dtype and value of each number of a dataclass, those of its parts last."""
     for name, hint in get_type_hints(kind).items():
         of = next(one for one in (*get_args(hint), hint) if one is not NoneType)
         value = None if found is None else getattr(found, name)

@@ -1,8 +1,8 @@
-"""How many turns of a corpus have each behaviour, in bounded memory.
+"""Counting the turns of a corpus with each behaviour, in bounded memory.
 
-Intervals are of 95% and take conversations as independent, not turns: Wilson's, with the number of
-turns divided by the design effect that the ratio estimator's variance has over conversations (Korn
-and Graubard, 1998).
+Intervals are 95% intervals and treat conversations, not turns, as independent: Wilson's, with the
+number of turns divided by the design effect of the ratio estimator over conversations (Korn and
+Graubard, 1998).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = [
 Z = NormalDist().inv_cdf(0.975)
 
 MOST_TURNS = 4
-"""Turns of a conversation with a behaviour from which histograms do not tell numbers apart."""
+"""Number of turns with a behaviour from which histograms do not distinguish."""
 
 
 RULES = "rules"
-"""What tells behaviours without a model."""
+"""The label of behaviours detected without a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Estimate:
     """A mean or a share, with its 95% interval.
 
     Attributes:
-        value: What was measured.
+        value: The measured value.
         low: Lower end of the interval.
         high: Upper end.
-        n: Conversations that have a value, or turns of which it is a share.
+        n: Number of conversations with a value, or of turns for a share.
     """
 
     value: float
@@ -52,14 +52,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Friction:
-    """How many turns of a corpus have each behaviour.
+    """The turns of a corpus with each behaviour.
 
     Attributes:
         told_by: `rules`, or a judge's model.
-        protocol: What the model was asked, as a hash, or `rules`; shares of different protocols
-            cannot be compared.
-        conversations: Conversations of which it is known.
-        turns: Their turns.
+        protocol: Hash of the model's prompt and parameters, or `rules`; shares of different
+            protocols cannot be compared.
+        conversations: Number of labelled conversations.
+        turns: Number of their turns.
         shares: Share of the turns with each behaviour.
         histograms: Share of the conversations that have 0, 1, 2, 3, and 4 or more turns with it.
     """
@@ -74,7 +74,7 @@ class Friction:
 
 @dataclass
 class BehaviourTally:
-    """Sums over conversations, which merge.
+    """Mergeable sums over conversations.
 
     These are, per behaviour, the turns with it, their squares per conversation, their products with
     the conversation's turns, and the conversations by the number of such turns.
@@ -105,7 +105,7 @@ class BehaviourTally:
             self.conversations_with[name, min(count, MOST_TURNS)] += 1
 
     def merge(self, other: BehaviourTally) -> None:
-        """Add what another tally has counted."""
+        """Add the counts of another tally."""
         self.conversations += other.conversations
         self.turns += other.turns
         self.turn_squares += other.turn_squares
@@ -115,7 +115,7 @@ class BehaviourTally:
         self.conversations_with.update(other.conversations_with)
 
     def friction(self, names: Sequence[str], told_by: str, protocol: str) -> Friction | None:
-        """Return the shares of the behaviours named; None without turns."""
+        """Return the shares of the given behaviours; None without turns."""
         if not self.turns:
             return None
         return Friction(
@@ -143,10 +143,11 @@ class BehaviourTally:
 
 
 def share_differences(ours: Friction | None, human: Friction | None) -> dict[str, Estimate]:
-    """Return by how much more of our turns have each behaviour than people's.
+    """Return the difference between the generated and the human share of turns with each behaviour.
 
-    What only one of the two has is left out, and everything if they were told by other protocols.
-    Intervals are Newcombe's of the difference of two shares (1998, method 10). `n` are our turns.
+    Behaviours that only one side has are left out, and all of them if the protocols differ.
+    Intervals are Newcombe's of the difference of two shares (1998, method 10). `n` is the number of
+    generated turns.
     """
     if ours is None or human is None or ours.protocol != human.protocol:
         return {}

@@ -30,7 +30,7 @@ _CLIP = 2_000
 def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | None:
     """Evenness of participation: entropy of the turns per participant over its maximum, 0 to 1.
 
-    One who never speaks counts in the maximum. None if fewer than two take part.
+    A participant who never speaks counts in the maximum. None for fewer than two participants.
     """
     counts = Counter(speakers)
     people = len(set(participants) | set(counts))
@@ -41,7 +41,7 @@ def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | Non
 
 
 def longest_absence(speakers: Sequence[str], participants: Sequence[str]) -> int:
-    """The longest run of turns in which one of the participants says nothing, in turns."""
+    """Return the longest run of turns in which one of the participants is silent, in turns."""
     last = dict.fromkeys(participants, -1)
     longest = 0
     for at, speaker in enumerate(speakers):
@@ -51,9 +51,9 @@ def longest_absence(speakers: Sequence[str], participants: Sequence[str]) -> int
 
 
 class Addressing(NamedTuple):
-    """Turns that call another participant by name, with a turn to follow.
+    """Turns that address another participant by name and have a following turn.
 
-    `next_turn` of them are answered by the one called in the next turn, `later` at any time.
+    `next_turn` of them are answered by that participant in the next turn, `later` at any time.
     """
 
     addressed: int
@@ -67,7 +67,7 @@ def addressing(
     participants: Sequence[str],
     language: str = "en",
 ) -> Addressing:
-    """Whether those who are called by name answer.
+    """Return whether participants answer when addressed by name.
 
     Only the first 2,000 characters of a turn and the first 50 participants are looked at.
     """
@@ -83,7 +83,7 @@ def addressing(
 
 
 def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
-    """Turns that nearly repeat one of the same speaker's fifty turns before it.
+    """Return the number of turns that nearly repeat one of the same speaker's last fifty turns.
 
     Only the first 2,000 characters of a turn are compared.
     """
@@ -97,7 +97,7 @@ def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
 
 
 def longest_farewell(utterances: Sequence[str], language: str = "en") -> int:
-    """The longest run of turns that are all farewells, in turns."""
+    """Return the longest run of turns that are all farewells, in turns."""
     longest = run = 0
     for text in utterances:
         run = run + 1 if is_farewell(text, language) else 0

@@ -1,6 +1,6 @@
-"""How people interact over a whole corpus: means with intervals, in bounded memory.
+"""Interaction measures over a whole corpus: means with intervals, in bounded memory.
 
-Intervals are normal ones of 95%, cut at the bounds of a measure, and take conversations as
+Intervals are normal 95% intervals, truncated at the bounds of a measure, and treat conversations as
 independent.
 """
 
@@ -29,13 +29,13 @@ _BOUNDS = {"degree": (0.0, inf), "speaker_consistency": (-1.0, 1.0)}
 
 @dataclass(frozen=True, slots=True)
 class InteractionStatistics:
-    """How people interact in a corpus.
+    """Interaction measures of a corpus.
 
     Attributes:
-        conversations: Conversations of two people or more, of which all else tells.
-        measures: Mean over conversations of each number of `MEASURES` that any of them has.
+        conversations: Number of conversations of two people or more, on which the rest is based.
+        measures: Mean over conversations of each measure of `MEASURES` with a value.
         friction: The behaviours of turns by rules; None without patterns for any language.
-        evidence: Turns by what tells whom they address.
+        evidence: Turns by the evidence for their addressee.
     """
 
     conversations: int
@@ -61,7 +61,7 @@ class _Moments:
         self.squares += other.squares
 
     def estimate(self, bounds: tuple[float, float]) -> Estimate:
-        """Return the mean with its interval, no end of which is beyond the bounds of the values."""
+        """Return the mean with its interval, within the bounds of the values."""
         mean = self.total / self.n
         spread = max(0.0, self.squares - self.n * mean * mean) / max(1, self.n - 1)
         half = Z * sqrt(spread / self.n)
@@ -71,7 +71,7 @@ class _Moments:
 
 @dataclass
 class InteractionTally:
-    """Sums over conversations, which merge."""
+    """Mergeable sums over conversations."""
 
     conversations: int = 0
     measures: dict[str, _Moments] = field(default_factory=dict[str, _Moments])
@@ -79,7 +79,7 @@ class InteractionTally:
     friction: BehaviourTally = field(default_factory=BehaviourTally)
 
     def add(self, conversation: Conversation) -> None:
-        """Count a conversation; one in which a single person talks is passed over."""
+        """Count a conversation; conversations with a single speaker are skipped."""
         turns = conversation.turns
         speakers = [turn.speaker for turn in turns]
         if len({*speakers, *conversation.participants}) < 2 or not turns:
@@ -100,7 +100,7 @@ class InteractionTally:
             self.friction.add(found.behaviours)
 
     def merge(self, other: InteractionTally) -> None:
-        """Add what another tally has counted."""
+        """Add the counts of another tally."""
         self.conversations += other.conversations
         for name, moments in other.measures.items():
             self.measures.setdefault(name, _Moments()).merge(moments)

@@ -1,4 +1,4 @@
-"""The behaviours of turns as the judge `friction` labelled them, and how far rules agree."""
+"""Behaviours of turns as labelled by the judge `friction`, and their agreement with the rules."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ JUDGE = "friction"
 """The judge that labels turns."""
 
 _OF_THE_DATA = ("dialogues", "beside")
-"""What a judge's description says of the data, not of how they are judged."""
+"""Keys of a judge's manifest that describe the data, not the judging."""
 
 TurnLabels = Sequence[Sequence[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class BehaviourAgreement:
-    """How far rules agree with a judge on a behaviour, over turns that both labelled.
+    """Agreement of the rules with a judge on a behaviour, over turns that both labelled.
 
     Attributes:
         turns: Number of turns.
-        rules: Turns that have it by the rules.
-        judge: Turns that have it by the judge.
-        both: Turns that have it by both.
+        rules: Turns with the behaviour by the rules.
+        judge: Turns with the behaviour by the judge.
+        both: Turns with the behaviour by both.
         kappa: Cohen's kappa, -1 to 1; None if both give the same label to all turns.
     """
 
@@ -61,14 +61,14 @@ class BehaviourAgreement:
 
 @dataclass(frozen=True, slots=True)
 class JudgedFriction:
-    """What a judge labelled of a run or a corpus.
+    """A judge's labels of a run or a corpus.
 
     Attributes:
         friction: The behaviours of turns.
-        without_labels: Turns that were asked about and got none.
-        agreement: How far rules agree, by behaviour.
+        without_labels: Number of turns without labels.
+        agreement: Agreement with the rules, by behaviour.
         pooled: The same over all behaviours, each turn counted once per behaviour; None if rules
-            tell none of them.
+        detect none of them.
     """
 
     friction: Friction
@@ -78,7 +78,7 @@ class JudgedFriction:
 
 
 def judged_friction(run: Run) -> JudgedFriction | None:
-    """Return what the judge labelled; None if it has not judged the run.
+    """Return the judge's labels; None if it has not judged the run.
 
     Args:
         run: A run, or the score folder of a corpus.
@@ -116,13 +116,14 @@ def _labelled(run: Run) -> Iterator[tuple[Conversation, TurnLabels]]:
         if len(labels) != turns:
             raise RunFolderError(
                 f"{run.folder}/scores/{JUDGE}.jsonl: {conversation.id} has labels of {len(labels)} "
-                f"turns, but {turns} turns; evaluate --fresh moves the scores aside and judges anew"
+                f"turns, but {turns} turns; evaluate --fresh moves the scores aside and scores "
+                f"again"
             )
         yield conversation, labels
 
 
 class _Comparison:
-    """Turns by what rules and the judge say of them."""
+    """Turns by the labels of rules and judge."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = [name for name in BEHAVIOURS if name in names]
@@ -168,7 +169,7 @@ def _pooled(agreements: Collection[BehaviourAgreement]) -> BehaviourAgreement | 
 
 
 def _protocol(judged_by: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits of what a judge was asked."""
+    """Return 16 hexadecimal digits that identify a judge's prompt and parameters."""
     essence = {key: value for key, value in judged_by.items() if key not in _OF_THE_DATA}
     text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""What the measures are called where people read them."""
+"""The names of measures for readers."""
 
 from __future__ import annotations
 
@@ -55,20 +55,24 @@ TURN_CHECKS = {
 
 
 def lines_without_words(found: Statistics) -> list[str]:
-    """Return a line for each language of which the measures of words leave conversations out."""
+    """Return a line for each language whose conversations the word measures leave out."""
     lines: list[str] = []
     for language, count in found.without_words.items():
         extra = missing_extra(language)
-        why = f"pip install '{extra}' adds a segmenter" if extra else "no rule for its words"
+        why = (
+            f"pip install '{extra}' adds a segmenter"
+            if extra
+            else "no word segmentation rule for it"
+        )
         lines.append(
-            f"{count} of {found.conversations} conversations are left out of the measures of words "
+            f"{count} of {found.conversations} conversations are left out of the word measures "
             f"(language {language}: {why})."
         )
     return lines
 
 
 def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a line for each language in which some checks are not done.
+    """Return a line for each language that some checks do not support.
 
     `not_checked` is `Statistics.not_checked`.
     """
@@ -80,7 +84,7 @@ def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:
-    """Return the mean lengths in characters, by name, of a corpus that has no words at all."""
+    """Return the mean lengths in characters, by name, of a corpus without any words."""
     if found.length_unit != "characters":
         return {}
     lengths = {

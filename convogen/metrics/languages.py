@@ -1,4 +1,4 @@
-"""How much of what conversations say is in the language that they state."""
+"""The share of a conversation's text that is in its stated language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convogen.text.turn_language import can_tell, turns_in_language
 __all__ = ["MEASURED", "StatedLanguage", "StatedLanguages"]
 
 MEASURED = 2_000
-"""Conversations of a corpus, its first ones, whose turns are looked at."""
+"""Maximum number of conversations whose turns are analysed, from the beginning."""
 
 
 def _counter() -> Counter[str]:
@@ -21,11 +21,11 @@ def _counter() -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class StatedLanguage:
-    """Of the conversations that state a language: how many, and how much of them is in it.
+    """The conversations that state a language: their number, and how much of their text is in it.
 
-    `found` counts them by the language that they are in, by their words (primary BCP 47 subtag,
-    `und` if undecided). `turns` counts those of five words or more, `in_language` the ones of them
-    in the language. `share` is None if nothing here can tell, or there are no such turns.
+    `found` counts them by detected language (primary BCP 47 subtag, `und` if undecided). `turns`
+    counts turns of five words or more, `in_language` those of them in the language. `share` is None
+    if it cannot be detected, or if there are no such turns.
     """
 
     conversations: int
@@ -45,7 +45,7 @@ class StatedLanguages:
     in_language: Counter[str] = field(default_factory=_counter)
 
     def add(self, conversation: Conversation) -> None:
-        """Count a conversation; one that states no language counts nowhere."""
+        """Count a conversation, unless it states no language."""
         if (tag := conversation.language) is None:
             return
         self.conversations[tag] += 1

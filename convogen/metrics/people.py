@@ -1,10 +1,10 @@
-"""Who the people of a data set are: how their ages, genders and names' origins are spread.
+"""The people of a data set: the distribution of ages, genders and origins of names.
 
-A model that invents people invents some more often than others: the conclusion of the ConvoGen
-paper warns of it. What is counted is what a persona says. Its card has age and gender; of free text
-they are read where it names an age, and a gender by its pronouns and nouns. Where a name is at home
-is looked up in `names.yaml`, by the last name, else by the first. That tells of names, not of
-people, and not every name is in it.
+Models invent some people more often than others, as the ConvoGen paper warns in its conclusion.
+Only the personas' own statements count. A card has age and gender; in free text, an age is read if
+it is stated, and a gender from pronouns and nouns. The origin of a name is looked up in
+`names.yaml`, by the last name, otherwise by the first. This describes names, not people, and not
+every name is listed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GENDERS = {
     "men": "m male man boy men gentleman",
     "nonbinary": "nonbinary enby genderqueer agender",
 }
-"""How cards may name a gender; what they say besides is counted as it is."""
+"""How cards may name a gender; other values are counted unchanged."""
 
 SAYS_WOMAN = frozenset("she her hers herself woman girl lady".split())
 SAYS_MAN = frozenset("he him his himself man boy gentleman".split())
@@ -51,10 +51,10 @@ SCRIPTS = {
     **dict.fromkeys(("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "ORIYA"), "South Asian"),
     **dict.fromkeys(("THAI", "LAO", "KHMER", "MYANMAR"), "South-East Asian"),
 }
-"""A script, the first that a name has a letter of, and where names written in it are at home."""
+"""The script of a name's first letter, and the origin of names in that script."""
 
 MOST_KINDS = 12
-"""Genders and first names that are told apart; the rest of the genders are counted together."""
+"""Numbers of genders and first names listed separately; other genders are counted together."""
 
 _AGE = re.compile(
     r"\b(\d{1,3})[- ]years?[- ]old\b|\baged? (\d{1,3})\b"
@@ -67,9 +67,9 @@ _PLAIN = {ord("ł"): "l", ord("ø"): "o", ord("ı"): "i", ord("đ"): "d", ord("�
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """How many of the people of a data set are of which age, gender and name's origin.
+    """The people of a data set by age, gender and origin of the name.
 
-    A person counts once for each conversation planned with it. `first_names` are the commonest.
+    A person counts once per conversation planned with it. `first_names` are the most common.
     """
 
     people: int
@@ -101,7 +101,7 @@ def people_of(personas: Iterable[Persona]) -> People | None:
 
 
 def _commonest(counts: Counter[str]) -> dict[str, int]:
-    """The commonest kinds; of the rest the sum, and what is not known last."""
+    """Return the most common kinds; then the sum of the rest, and the unknown ones last."""
     known = [(kind, n) for kind, n in counts.most_common() if kind != UNKNOWN]
     found = dict(known[:MOST_KINDS])
     if rest := sum(n for _, n in known[MOST_KINDS:]):
@@ -134,7 +134,7 @@ def _gender(persona: Persona) -> str:
 
 
 def origin_of(name: str) -> str:
-    """Return where a name is at home: a key of `names.yaml`, or `UNKNOWN`."""
+    """Return the origin of a name: a key of `names.yaml`, or `UNKNOWN`."""
     for letter in name:
         script = unicodedata.name(letter, "").split(" ")[0]
         if script in SCRIPTS:
@@ -146,7 +146,7 @@ def origin_of(name: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """A word of a name in small letters, without accents, hyphens and apostrophes."""
+    """Return a word of a name in lower case, without accents, hyphens and apostrophes."""
     parted = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in parted if letter.isalpha()).translate(_PLAIN)
 

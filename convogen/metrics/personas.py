@@ -1,4 +1,4 @@
-"""How good a persona hub is: its size, its copies, how long and how varied its texts are."""
+"""The quality of a persona hub: its size, its copies, the length and diversity of its texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class HubStatistics:
     """The measures of a hub.
 
     Words are those of the hub's `language`, a primary BCP 47 subtag, separated by white space in
-    English. They, distinct-n and MTLD are None if that has no words here.
+    English. Word counts, distinct-n and MTLD are None if words of that language cannot be
+    segmented.
 
     `exact_duplicates` counts the texts that occurred before, letter by letter; `near_copies` those
     that equal another or nearly (`convogen.metrics.repetition`). `mtld` is that of the first 2,000
@@ -49,7 +50,7 @@ class HubStatistics:
 
 
 def measure_hub(hub: PersonaHub) -> HubStatistics:
-    """Measure a hub of single personas; its texts are held in memory meanwhile."""
+    """Measure a hub of single personas; its texts are held in memory during that time."""
     texts: list[str] = []
     named = 0
     unigrams, bigrams = Distinct(1), Distinct(2)

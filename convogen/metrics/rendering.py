@@ -1,4 +1,4 @@
-"""How the turns of a conversation become one text to count words in."""
+"""Rendering the turns of a conversation as one text, to count words in it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
 
 
 def render(utterances: Sequence[str], rendering: Rendering) -> str:
-    """One turn a line: as it is (`text`), or as the ConvoGen paper's tables III and V have it.
+    """One turn per line: unchanged (`text`), or as in tables III and V of the ConvoGen paper.
 
     `paper` puts `user1: ` and `user2: ` before the turns by turns, whoever speaks, and counts these
-    labels as words. The paper does not say so; it is the rule that gives its numbers.
+    labels as words. The paper does not say so, but this rule gives its numbers.
     """
     if rendering == "text":
         return "\n".join(utterances)

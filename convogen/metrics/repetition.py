@@ -1,8 +1,8 @@
-"""How repetitive a data set is: which of its texts are near-copies of another.
+"""Repetition in a data set: which of its texts are near-copies of others.
 
-What iterative sampling is meant to mend (ConvoGen, section IV-C): the generator falling back on the
-same names, topics and openings. Up to `EXACT_LIMIT` texts all pairs are compared; beyond it MinHash
-(Broder, 1997) over character 4-grams proposes pairs and the same comparison decides.
+Iterative sampling is meant to prevent this (ConvoGen, section IV-C): a generator that falls back on
+the same names, topics and openings. Up to `EXACT_LIMIT` texts, all pairs are compared; beyond it,
+MinHash (Broder, 1997) over character 4-grams proposes pairs and the same comparison decides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEAR_COPY = 0.9
 """Token-sort similarity (0 to 1) from which a text counts as a near-copy of another."""
 
 EXACT_LIMIT = 2_000
-"""Different texts up to which all pairs are compared."""
+"""Number of different texts up to which all pairs are compared."""
 
 _CLIP = 1_000
 _BLOCK = 1_024
@@ -36,7 +36,7 @@ _BUCKET = 50
 class Repetition:
     """Of `texts` texts, `different` differ in words; `copies` equal another, or nearly.
 
-    `share` is copies over texts; `most` has the commonest texts that occur more than once.
+    `share` is copies over texts; `most` has the most common texts that occur more than once.
     """
 
     texts: int
@@ -50,7 +50,7 @@ class Repetition:
 def repetition(texts: Iterable[str], threshold: float = NEAR_COPY) -> Repetition | None:
     """Count the near-copies among texts (their first 1,000 characters); None if there are none.
 
-    Case, punctuation and the order of words make no difference.
+    Case, punctuation and word order are ignored.
     """
     counts: Counter[str] = Counter()
     shown: dict[str, str] = {}
@@ -86,8 +86,8 @@ def _all_pairs(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
 def _minhash(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
     """Near-copies among texts that share a band of their signatures.
 
-    In a bucket each text is compared with at most 50 others, so that a data set made of one
-    template is still quick to measure; there nearly all are near-copies of a neighbour.
+    In a bucket, each text is compared with at most 50 others, so that a data set made from one
+    template is still quick to measure; nearly all of its texts are near-copies of a neighbour.
     """
     near = np.zeros(len(texts), bool)
     blocks = range(0, len(texts), _BLOCK)

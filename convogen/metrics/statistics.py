@@ -1,8 +1,9 @@
-"""The measures of a corpus, out of its tally: tables III and V of the ConvoGen paper, and more.
+"""The measures of a corpus, computed from its tally: tables III and V of the ConvoGen paper, and
+more.
 
-Standard deviations are those of the conversations at hand (divided by n, not n - 1): so are the
-paper's. English words are separated by white space, except for MTLD, TTR and distinct-n, whose
-tokens are lexicalrichness'. Those of other languages are what `convogen.text.segmentation` finds.
+Standard deviations are of the given conversations (divided by n, not n - 1), as in the paper.
+English words are separated by white space, except for MTLD, TTR and distinct-n, which use
+lexicalrichness' tokens. Words of other languages are found by `convogen.text.segmentation`.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class GroupChat:
-    """Means a conversation (`balance` 0 to 1, `longest_absence` in turns) and rates.
+    """Means per conversation (`balance` 0 to 1, `longest_absence` in turns) and rates.
 
-    `selector_repair_rate` is over the turns a selector was asked for, the answered rates over the
+    `selector_repair_rate` is over the turns with a selector call, the answered rates over the
     turns that call somebody by name, `self_repetition_rate` over all turns, `farewell_loop_rate`
     over conversations (three farewells in a row or more), `never_spoke` counts participants. A rate
     over nothing is None. Calls by name and farewells are looked for in languages with patterns of
@@ -71,7 +72,7 @@ class GroupChat:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Wasserstein distances from another corpus: how far apart, in words and in turns.
+    """Wasserstein distances from another corpus, in words and in turns.
 
     `turn_length` is in characters if both corpora are measured in these, None if only one is.
     """
@@ -91,18 +92,17 @@ class Statistics:
     characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
     most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
-    `distinct_exact` is False if distinct-n is an estimate. `metrics` has what
-    `measure` found with installed metrics, by name. Statistics written by an early version lack
-    `rouge_l_nearest`, `languages`, `without_words` and `unit`.
+    `distinct_exact` is False if distinct-n is an estimate. `metrics` has the values of installed
+    metrics, by name. Statistics written by an early version lack `rouge_l_nearest`, `languages`,
+    `without_words` and `unit`.
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
     Measures of words leave out the conversations in `without_words`, counted by language as well.
     If no others are left, they are None, and lengths are in characters. `not_checked` has, for each
-    language that lacks patterns, the `CHECKS` that were not done in it. `unit` says what each
-    measure counts.
+    language that lacks patterns, the unsupported `CHECKS`. `unit` gives the unit of each measure.
 
-    `stated_languages` tells by tag how much of the first 2,000 conversations is in the language
-    that they state. `interaction` is None unless it was asked for.
+    `stated_languages` gives, by tag, how much of the first 2,000 conversations is in their stated
+    language. `interaction` is None unless requested.
     """
 
     rendering: str
@@ -143,16 +143,16 @@ class Statistics:
 
     @property
     def length_unit(self) -> str:
-        """What lengths of turns and conversations are counted in: words or characters."""
+        """The unit of turn and conversation lengths: words or characters."""
         return self.unit.get("turn_length", "words")
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for JSON; without `interaction` if it was not asked for."""
+        """Return all measures as plain values, for JSON; without `interaction` if not requested."""
         values = asdict(self)
         return values if self.interaction else {k: values[k] for k in values if k != "interaction"}
 
     def to_pandas(self) -> DataFrame:
-        """Return one row, so that corpora are compared with `pandas.concat`.
+        """Return one row, for comparing corpora with `pandas.concat`.
 
         Columns are the fields, those of a part after its name (`turn_length_mean`,
         `group_chat_balance`), and are the same for every corpus: missing where there was nothing to
@@ -165,7 +165,8 @@ class Statistics:
 
 
 def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> Statistics:
-    """The measures of a tally; `compare=False` leaves out self-BLEU and ROUGE-L, the slow ones."""
+    """Return the measures of a tally; `compare=False` leaves out self-BLEU and ROUGE-L, which are
+    slow."""
     texts: list[SampledText] = tally.texts.items if compare else []
     scripts = tally.scripts if compare else []
     tokenizer = bleu_tokenizer(text.language for text in texts)
@@ -220,7 +221,8 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
 
 
 def distance(ours: Statistics, human: Statistics) -> Distance | None:
-    """How far the turn lengths and turn counts are from another corpus'; None if one is empty."""
+    """Return the distances of turn lengths and turn counts from another corpus; None if one is
+    empty."""
     if not (ours.turns and human.turns):
         return None
     alike = ours.length_unit == human.length_unit
@@ -244,7 +246,7 @@ def _apart(texts: Sequence[SampledText]) -> tuple[list[str], list[str | None]]:
 
 
 def _units(languages: Iterable[str], in_words: bool, tokenizer: str) -> dict[str, str]:
-    """Return what each measure counts."""
+    """Return the unit of each measure."""
     lengths = "words" if in_words else "characters"
     unspaced = [unspaced_language(language) is not None for language in languages]
     compared = "words" if not any(unspaced) else "characters"
@@ -285,7 +287,7 @@ def _group_chat(tally: CorpusTally) -> GroupChat:
 
 
 def _repetitions(openings: Iterable[Openings]) -> dict[str, Repetition]:
-    """Conversations on one experience share what it gives them: it counts once."""
+    """An experience that several conversations share counts once."""
     by_experience = list({opening.id: opening for opening in openings}.values())
     views = {
         "experiences": repetition(opening.experience for opening in by_experience),
@@ -302,7 +304,7 @@ def _mean(values: Iterable[int]) -> float | None:
 
 
 def _moments(values: Iterable[float]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation (ddof 0) of the values that are numbers."""
+    """Return mean and standard deviation (ddof 0) of the values that are numbers."""
     numbers = np.fromiter(values, float)
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):

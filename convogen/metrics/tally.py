@@ -1,8 +1,8 @@
-"""What is kept of a corpus while it streams by: small, picklable, mergeable.
+"""The data kept from a corpus while it streams by: small, picklable, mergeable.
 
-Per conversation a few numbers are kept (for means, deviations, plots and intervals), of its text
-only bounded samples. Merging tallies in the order of their batches gives the same result whatever
-the number of processes.
+A few numbers are kept per conversation (for means, deviations, plots and intervals), and only
+bounded samples of the text. Merging tallies in the order of their batches gives the same result
+regardless of the number of processes.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 __all__ = ["FIRST", "CorpusTally", "Openings", "Sample", "SampledText", "tally_of"]
 
 TEXT_SAMPLE = 60
-"""Conversations whose texts are kept for self-BLEU and ROUGE-L."""
+"""Number of conversations whose texts are kept for self-BLEU and ROUGE-L."""
 
 FIRST = 200
-"""Conversations whose scripts are kept for the ROUGE-L of each to the nearest one."""
+"""Number of conversations whose scripts are kept for the ROUGE-L of each to the nearest one."""
 
 OPENING_SAMPLE = 10_000
-"""Conversations whose experience, topic, names and starter are kept for the repetition view."""
+"""Number of conversations whose experience, topic, names and starter are kept for repetition."""
 
 _COUNTERS = (
     "utterance_words",
@@ -60,7 +60,7 @@ _ROLE = re.compile(
 
 
 class Openings(NamedTuple):
-    """What a conversation began with, clipped to 1,000 characters; empty if not known."""
+    """The beginning of a conversation, clipped to 1,000 characters; empty if not known."""
 
     id: str
     experience: str
@@ -79,7 +79,7 @@ class SampledText(NamedTuple):
 class Sample:
     """A random sample of at most `limit` items: those whose keys have the smallest hashes.
 
-    The same keys give the same sample, in whatever order and portions they come.
+    The same keys give the same sample, regardless of order and batches.
     """
 
     def __init__(self, limit: int) -> None:
@@ -116,7 +116,7 @@ def _counts() -> array[int]:
 
 @dataclass
 class CorpusTally:
-    """Counts over conversations; arrays have one entry a conversation, in the corpus' order.
+    """Counts over conversations; arrays have one entry per conversation, in corpus order.
 
     `words` are those of the rendering, `utterance_words` those of the turns without labels;
     `scripts` are the first 200 conversations, a turn a line after its speaker's name. `languages`
@@ -124,7 +124,7 @@ class CorpusTally:
     a language of which convogen has no words here are in `without_words`: their words, MTLD and
     TTR are NaN, and their lengths in characters are in `characters` and `utterance_characters`.
     `unchecked` counts those in a language that lacks any of the `CHECKS`. `interaction` is None
-    unless it was asked for: it takes several times as long as all the rest.
+    unless requested: it takes several times as long as all the rest.
     """
 
     words: array[float] = field(default_factory=_floats)
@@ -152,7 +152,7 @@ class CorpusTally:
     interaction: InteractionTally | None = None
 
     def add(self, conversation: Conversation, key: str, rendering: Rendering) -> None:
-        """Count a conversation; `key` tells it from all others of the corpus."""
+        """Count a conversation; `key` identifies it in the corpus."""
         speakers = [turn.speaker for turn in conversation.turns]
         utterances = [turn.text for turn in conversation.turns]
         text = render(utterances, rendering)
@@ -170,7 +170,8 @@ class CorpusTally:
         self.openings.add(key, _openings(conversation, key))
 
     def _add_shares(self, speakers: Sequence[str]) -> None:
-        """Sum the shares of turns by rank, most talkative first, apart for each number of them."""
+        """Sum the shares of turns by rank, most talkative first, separately for each number of
+        speakers."""
         counts = sorted(Counter(speakers).values(), reverse=True)
         sums = self.shares[len(counts)]
         sums.extend([0.0] * (len(counts) - len(sums)))
@@ -236,7 +237,7 @@ class CorpusTally:
         self.chat.update(found)
 
     def merge(self, other: CorpusTally) -> None:
-        """Add what another tally, of the batch after this one's, has counted."""
+        """Add the counts of another tally, of the batch after this one's."""
         for name in ("words", "turns", "speakers", "mtld", "ttr", "balance", "absence"):
             getattr(self, name).extend(getattr(other, name))
         for name in _COUNTERS:
@@ -258,7 +259,7 @@ class CorpusTally:
             self.interaction.merge(other.interaction)
 
     def settle(self) -> CorpusTally:
-        """Drop what will not be used, before the tally is sent to another process."""
+        """Drop unused data before the tally is sent to another process."""
         self.unigrams.settle()
         self.bigrams.settle()
         self.texts.trim()
@@ -266,7 +267,7 @@ class CorpusTally:
         return self
 
     def to_pandas(self) -> DataFrame:
-        """Return a row a conversation, in the order of the corpus.
+        """Return one row per conversation, in corpus order.
 
         Columns: `words` (of the rendering), `turns`, `speakers`, `mtld`, `ttr`, `balance` (0 to 1)
         and `longest_absence` (turns); NaN if a conversation has no value.
@@ -282,7 +283,8 @@ def tally_of(
     first: int = 0,
     interaction: bool = False,
 ) -> CorpusTally:
-    """The tally of some conversations; `first` is the number of conversations before them."""
+    """Return the tally of some conversations; `first` is the number of conversations before
+    them."""
     tally = CorpusTally(interaction=InteractionTally() if interaction else None)
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)

@@ -1,6 +1,6 @@
-"""How often turns were asked for again, tidied or taken with a fault, by kind.
+"""Counts of turns that were requested again, tidied or accepted with a fault, by kind.
 
-Counted over the records of a run: a corpus of people's dialogues has none of these.
+Counted over the records of a run: human corpora have none of these.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class CheckCounts:
     """Counts by kind of fault, the most frequent kind first.
 
     Attributes:
-        asked_again: Replies that were not taken.
-        tidied: Replies that were tidied.
-        taken_with: Turns that were taken in spite of a fault.
-        broken_off: Conversations that a fault broke off.
+        asked_again: Refused replies.
+        tidied: Tidied replies.
+        taken_with: Turns accepted despite a fault.
+        broken_off: Conversations ended early by a fault.
     """
 
     asked_again: dict[str, int]

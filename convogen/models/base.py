@@ -158,7 +158,7 @@ class ModelReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the reply may be truncated: all that are not known to be finished."""
+        """Whether the reply may be truncated: true unless it is known to be finished."""
         return self.finish_reason != "stop"
 
 

@@ -53,7 +53,7 @@ _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
 
 
 class Http(Keys):
-    """A chatbot's request and answer; no secret stands in it."""
+    """A chatbot's request and answer, without secrets."""
 
     url: str = Field(description="URL that takes the messages; its path may contain {{ session }}")
     headers: dict[str, str] = Field(
@@ -88,17 +88,15 @@ class Http(Keys):
             _check(text, IN_BODY)
         for key, text in _keys(value):
             if "{{" in key or "{%" in key:
-                raise ValueError(f"{key[:60]!r}: a template is a value's, not a key's")
+                raise ValueError(f"{key[:60]!r}: templates are allowed in values only, not in keys")
             if SECRET_KEY.search(key) and text.strip() and "{{" not in text:
-                raise ValueError(
-                    f"{key}: a secret is taken from the environment: {{{{ env.NAME }}}}"
-                )
+                raise ValueError(f"{key}: take secrets from the environment: {{{{ env.NAME }}}}")
         if not any(re.search(r"\{\{.*\bmessages?\b", text) for text in texts):
-            raise ValueError("nothing of it is {{ message }}, or {{ messages }}")
+            raise ValueError("must contain {{ message }} or {{ messages }}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"is no JSON: {error}") from None
+            raise ValueError(f"is not JSON: {error}") from None
         return value
 
     @field_validator("answer")
@@ -128,11 +126,11 @@ def checked_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, text in headers.items():
         _check(text, IN_HEADER)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) or re.search(r"[\r\n]", text):
-            raise ValueError(f"{name[:100]!r} is no header")
+            raise ValueError(f"{name[:100]!r} is not a header name")
         if name.lower() in FIXED:
-            raise ValueError(f"{name}: follows from the call, and cannot be set")
+            raise ValueError(f"{name}: is set by convogen and cannot be changed")
         if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
-            raise ValueError(f"{name}: a secret is taken from the environment: {{{{ env.X }}}}")
+            raise ValueError(f"{name}: take secrets from the environment: {{{{ env.X }}}}")
     return headers
 
 
@@ -151,7 +149,7 @@ def environment(names: Iterable[str]) -> dict[str, str]:
         if not value:
             raise KeyError(name)
         if not value.isprintable():
-            raise ValueError(f"{name} holds a line break or another control character")
+            raise ValueError(f"{name} contains a line break or another control character")
     return values
 
 

@@ -27,20 +27,20 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 LONGEST_URL = 4000
 LONGEST_HOST = 253
-"""Characters of a URL; of a host's name (RFC 1035)."""
+"""Maximum length of a URL, and of a host name (RFC 1035), in characters."""
 
 CONNECT_S = 20.0
 """Seconds to connect to a host; an answer may take the model's `timeout_s`."""
 
 MOST_FILES = 1 << 16
 OWN_FILES = 128
-"""Files open at once that are no connections: journals, rows, libraries."""
+"""Number of open files reserved for other purposes than connections: journals, rows, libraries."""
 
 MAX_ANSWER_BYTES = 64 << 20
 
 
 def most_connections() -> int:
-    """Return how many connections may be open at once; the traffic's own limits are below it.
+    """Return the maximum number of open connections; the traffic's own limits are below it.
 
     That is as many as a process may have files, after raising the number from the usual 1024 as far
     as the system lets it, up to `MOST_FILES`.
@@ -105,9 +105,9 @@ def proxy_for(url: str) -> str | None:
         known = (name for name in (f"{kind}_proxy", f"{kind}_proxy".upper()) if name in os.environ)
         raise ModelConfigError(
             f"{public_url(url)}: {next(known, 'the system')} names the proxy "
-            f"{public_url(proxy)[:80]}, to which no request can be made: it must be a URL such as "
-            "http://127.0.0.1:3128 (only HTTP proxies are supported); change it, or put the host "
-            "into NO_PROXY"
+            f"{public_url(proxy)[:80]}, which cannot be used: it must be a URL such as "
+            "http://127.0.0.1:3128 (only HTTP proxies are supported); change it, or add the host "
+            "to NO_PROXY"
         )
     return proxy
 

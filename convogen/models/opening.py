@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["check_likelihoods", "open_likelihoods", "open_model"]
 
 WHAT_WOULD_DO = (
-    "what gives them: --model transformers:NAME (a checkpoint or its folder), --model embedded, a "
+    "use one that does: --model transformers:NAME (a checkpoint or its folder), --model "
+    "embedded, a "
     ".gguf file, or an endpoint that echoes a prompt's on /completions (vLLM, SGLang)"
 )
 
@@ -36,8 +37,8 @@ def open_model(spec: ModelSpec) -> ChatModel:
         return ChatbotModel(spec)
     if spec.kind == "transformers":
         raise ModelConfigError(
-            f"model {spec.name}: answers no chat, it only says how likely texts are; serve it with "
-            "vLLM and name it with --base-url, or use a .gguf file"
+            f"model {spec.name}: cannot chat, it only scores texts; serve it with vLLM and name "
+            f"it with --base-url, or use a .gguf file"
         )
     from convogen.models.backends.openai_compatible import EndpointModel
 

@@ -28,7 +28,7 @@ class RunProgress:
         self.on_line(line)
 
     def note(self, notice: str) -> None:
-        """Report what is holding up the run; empty if nothing is any longer."""
+        """Report what is holding up the run; empty if nothing is any more."""
         self.notice = notice
         self.on_notice(notice)
 

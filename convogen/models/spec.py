@@ -169,7 +169,7 @@ class ModelSpec(Keys):
     @classmethod
     def _one_deep(cls, value: list[ModelSpec]) -> list[ModelSpec]:
         if any(spec.fallback for spec in value):
-            raise ValueError("a fallback has none of its own: list them one after the other")
+            raise ValueError("a fallback cannot have fallbacks: list them in one list")
         return value
 
     @field_validator("api_key_env")
@@ -184,11 +184,11 @@ class ModelSpec(Keys):
         if self.name == "embedded":
             object.__setattr__(self, "name", EMBEDDED)
         if self.replicas and self.base_url is None:
-            raise ValueError("replicas: need a base_url as well, the first of them")
+            raise ValueError("replicas: require a base_url as well, the first endpoint")
         if self.http is not None and (self.base_url is not None or self.azure is not None):
-            raise ValueError("http: is in place of a base_url, give one of the two")
+            raise ValueError("http: replaces base_url; give only one of the two")
         if self.http is not None and self.headers:
-            raise ValueError("headers: those of a chatbot are http.headers")
+            raise ValueError("headers: use http.headers for a chatbot")
         return self
 
     @model_validator(mode="after")

@@ -47,7 +47,7 @@ def configure() -> bool:
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "convogen"}
     provider = TracerProvider(resource=Resource.create(named))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    use(provider)  # not the process' own: AutoGen would add forty spans per task
+    use(provider)  # not the process' own provider: AutoGen would add forty spans per task
     return True
 
 

@@ -89,7 +89,7 @@ def open_hub(
     known = licence or LICENCES.get(match[0] if match else source)
     hub = PersonaHub(label, known, read_groups(place, label, field), apart=apart)
     if not len(hub):
-        raise SourceError(f"persona source {source}: there is no persona in it")
+        raise SourceError(f"persona source {source}: contains no personas")
     return hub
 
 

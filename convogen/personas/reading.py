@@ -44,7 +44,7 @@ def read_groups(place: str | Path, source: str, field: str | None) -> Iterator[l
     """Yield the profiles of each row: one persona, or both speakers. Rows without text are skipped.
 
     `place` is a file or `hf:…`, `source` what its personas' records call it, `field` names the
-    persona's text. Raises `SourceError` naming the line for a row that is no persona.
+    persona's text. Raises `SourceError` naming the line for a row that is not a persona.
     """
     for row in _rows(place):
         try:
@@ -115,7 +115,7 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
         return next(iter(row))
     shown = ", ".join(str(key) for key in list(row)[:12])
     wanted = f"no field {field!r}" if field else f"none of the fields {', '.join(TEXT_FIELDS)}"
-    raise RowError(f"{wanted}; there are: {shown or 'none'}; choose one with persona_field")
+    raise RowError(f"{wanted}; fields found: {shown or 'none'}; choose one with persona_field")
 
 
 def _text(value: Any, key: str) -> str:

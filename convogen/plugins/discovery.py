@@ -75,16 +75,16 @@ def _refusal(
     if point.kind not in taken:
         return f"unknown group; allowed: {', '.join(GROUP + kind for kind in taken)}"
     if point.name in taken[point.kind]:
-        return f"{point.name!r} is built in, and stays what it is; give it another name"
+        return f"{point.name!r} is built in and cannot be replaced; use another name"
     if not _NAME.fullmatch(point.name):
-        return "a name holds letters, digits, '_', '-' and '.'"
+        return "a name may contain letters, digits, '_', '-' and '.'"
     if counts[point.kind, point.name] > 1:
         owners = [
             f"{other.distribution} {other.version}"
             for other in points
             if (other.kind, other.name) == (point.kind, point.name)
         ]
-        return f"named so by {' and '.join(owners)}; uninstall all but one"
+        return f"also defined by {' and '.join(owners)}; uninstall all but one"
     return None
 
 
@@ -105,7 +105,8 @@ def _installed() -> tuple[Plugin, ...]:
 
 
 def blame(error: BaseException) -> str | None:
-    """Return the line that says in which plugin an error was raised, None if in none."""
+    """Return the error line of the plugin in which an error was raised; None if it was not in a
+    plugin."""
     roots = {plugin.target.partition(":")[0].split(".")[0]: plugin for plugin in _installed()}
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
         root = str(frame.f_globals.get("__name__")).split(".")[0]
@@ -154,14 +155,14 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
 def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
     """Return what a class lacks to be of its kind; None if nothing."""
     if not isinstance(loaded, type):
-        return f"is no class (found {type(loaded).__name__})"
+        return f"is not a class (found {type(loaded).__name__})"
     abstract: frozenset[str] = getattr(loaded, "__abstractmethods__", frozenset())
     if missing := [key for key in _required(base) if key in abstract or not hasattr(loaded, key)]:
         return f"missing: {', '.join(missing)}"
     if not issubclass(loaded, base):
-        return f"is no {base.__name__}; derive it from convogen.extend.{base.__name__}"
+        return f"is not a {base.__name__}; derive it from convogen.extend.{base.__name__}"
     if (own := getattr(loaded, "name", None)) != name:
-        return f"its class has the name {own!r}; it must be that of the entry point"
+        return f"its class is named {own!r}; it must be that of the entry point"
     return None
 
 
@@ -175,7 +176,7 @@ def _unmade(loaded: Any, kind: str) -> str | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit()
-        return f"cannot be made without arguments: {explain(error)}"
+        return f"cannot be created without arguments: {explain(error)}"
     return None
 
 

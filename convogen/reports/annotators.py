@@ -1,4 +1,4 @@
-"""Labels by people where judges are compared: each annotator of a file is a judge of their own."""
+"""Human labels in comparisons of judges: each annotator of a file counts as a judge."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
         return [read_judgement(text, protocol)]
     people = _by_annotator(labels_of(read_labels(path), protocol))
     if not people:
-        raise SourceError(f"{path}: holds no choice by the protocol {protocol}")
+        raise SourceError(f"{path}: holds no choices by the protocol {protocol}")
     return [
         JudgeVerdicts(_name(told, code), _dialogues(told), _verdicts(labels, protocol), path)
         for code, labels in people.items()
@@ -46,7 +46,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
         return [read_scores(text)]
     people = _by_annotator(one for one in read_labels(path) if one.value is not None)
     if not people:
-        raise SourceError(f"{path}: holds no rating")
+        raise SourceError(f"{path}: holds no ratings")
     return [
         JudgeScores(_name(told, code), _dialogues(told), _scores(labels), path)
         for code, labels in people.items()
@@ -92,7 +92,7 @@ def _scores(labels: Sequence[HumanLabel]) -> dict[str, dict[str, float]]:
 
 
 def _name(told: Sequence[str], code: str) -> str:
-    """Return what an annotator is called: the code of the tool after what was told."""
+    """Return the name of an annotator: the given name, then the tool's code."""
     return f"{(told and told[0]) or 'annotator'} {code}"
 
 

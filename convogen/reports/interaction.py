@@ -1,4 +1,4 @@
-"""How people interact, as tables: of a report, and of `convogen stats --interaction`."""
+"""Interaction as tables, for reports and for `convogen stats --interaction`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SourceInteraction:
-    """How people of a run or a corpus interact.
+    """Interaction in a run or a corpus.
 
     Attributes:
         measured: By rules; None if that was not measured.
@@ -53,10 +53,10 @@ Sources = Mapping[str, SourceInteraction]
 
 @dataclass(frozen=True, slots=True)
 class FrictionColumn:
-    """The behaviours of a source, as one of those that told them has it.
+    """The behaviours of a source, from one kind of labels.
 
     Attributes:
-        label: The source's name, with who told it if that is not the same for all sources.
+        label: The source's name, with the origin of its labels if that differs between sources.
         source: The source's name.
         human: Whether it is a corpus to compare with.
     """
@@ -70,7 +70,7 @@ class FrictionColumn:
 def friction_columns(sources: Sources) -> list[FrictionColumn]:
     """Return the behaviours of all sources: by one judge if it labelled them all, else by each.
 
-    So what a judge labelled in one source only takes nothing away from the comparison by rules.
+    A judge's labels of one source only thus do not affect the comparison by rules.
     """
     tellers = {one.friction.protocol for one in sources.values() if one.friction}
     found: list[FrictionColumn] = []
@@ -88,8 +88,8 @@ def friction_columns(sources: Sources) -> list[FrictionColumn]:
 def differences(
     ours: SourceInteraction | None, human: SourceInteraction | None
 ) -> tuple[str, dict[str, Estimate]]:
-    """Return who told the behaviours of both, and how our shares differ: by a judge if the same one
-    labelled both, else by rules."""
+    """Return the origin of both sides' labels, and the differences in shares: by a judge if the
+    same one labelled both, otherwise by rules."""
     if ours is None or human is None:
         return RULES, {}
     if ours.friction and (apart := share_differences(ours.friction, human.friction)):
@@ -98,8 +98,8 @@ def differences(
 
 
 def interaction_tables(sources: Sources) -> Iterator[Table]:
-    """Yield the means per conversation, what tells addressees, the shares of turns with each
-    behaviour, and how far rules agree with a judge."""
+    """Yield the means per conversation, the evidence for addressees, the shares of turns with each
+    behaviour, and the agreement of rules with a judge."""
     measured = {
         name: one.measured
         for name, one in sources.items()
@@ -139,8 +139,8 @@ def _evidence(columns: Mapping[str, InteractionStatistics]) -> Table:
         for key, label in EVIDENCE_LABELS.items()
         if any(key in one.evidence for one in columns.values())
     ]
-    note = "Share of turns; what stands first is the surest, what stands last hardly tells."
-    return Table("What tells whom a turn addresses", note, ["Told by", *columns], rows)
+    note = "Share of turns, from the surest evidence to the weakest."
+    return Table("Evidence for whom a turn addresses", note, ["Told by", *columns], rows)
 
 
 def _friction(columns: Sequence[FrictionColumn]) -> Table:
@@ -158,13 +158,16 @@ def _friction(columns: Sequence[FrictionColumn]) -> Table:
         shares = zip(columns, apart, strict=True)
         cells = [_share(one.friction.shares.get(name), of.get(name)) for one, of in shares]
         rows.append(Row("ours", _label(name), cells))
-    note = "Share of turns with Wilson's 95% intervals, as wide as conversations differ."
+    note = (
+        "Share of turns with Wilson's 95% intervals, widened by the variation between "
+        "conversations."
+    )
     if any(one.friction.protocol == RULES for one in columns):
         note += " Rules are for English."
     if any(apart):
         note += " *: differs from the human corpus."
         if len({one.friction.protocol for one in columns}) > 1:
-            note += " What a judge told is compared only with what it told of that corpus."
+            note += " A judge's labels are compared only with its labels of that corpus."
     return Table("Friction", note, ["Behaviour", *(one.label for one in columns)], rows)
 
 
@@ -198,13 +201,13 @@ def _agreement(name: str, judged: JudgedFriction) -> Table:
     ]
     turns = next(iter(judged.agreement.values())).turns
     note = (
-        f"Of {turns:,} turns, those that have a behaviour by rules, by the judge "
-        f"({judged.friction.told_by}), by both."
+        f"Of {turns:,} turns, those with a behaviour by the rules, by the judge "
+        f"({judged.friction.told_by}), and by both."
     )
     if judged.without_labels:
         note += f" {judged.without_labels:,} more turns got no labels."
     head = ["Behaviour", "rules", "judge", "both", "Cohen's kappa"]
-    return Table(f"Rules beside the judge: {name}", note, head, rows)
+    return Table(f"Rules and judge compared: {name}", note, head, rows)
 
 
 def _label(behaviour: str) -> str:

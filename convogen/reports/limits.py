@@ -1,4 +1,4 @@
-"""What the numbers of a report cannot carry, said plainly."""
+"""The limits of a report's numbers, in plain words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from convogen.text.counting import counted
 __all__ = ["limits", "limits_of_run"]
 
 FEW = 100
-"""Conversations under which intervals are wide and the published numbers far from comparable."""
+"""Number of conversations below which intervals are wide and the published numbers hardly
+comparable."""
 
 LITTLE_MASS = 0.5
 
@@ -48,15 +49,17 @@ def limits(
             said.append(f"{name}: {corpus.bad_rows} rows could not be read and are left out.")
     said.append(
         "The intervals are over the conversations of one run, BCa bootstraps unless a table says "
-        "otherwise: they say nothing of how another run of the same experiment would come out."
+        "otherwise: they say nothing about how another run of the same experiment would turn out."
     )
     said.append(
-        "The published numbers were made with other models and prompts; a difference from them is "
-        "no verdict on either. They count speaker labels as words, and so do tables III and V here."
+        "The published numbers were made with other models and prompts; a difference from them "
+        "does not show that either is better. They count speaker labels as words, and so do "
+        "tables III and V here."
     )
     said.append(
-        "The judge is first asked why a conversation is grounded, as in the paper; that invites "
-        "high scores. Published scores lie between 4.1 and 5, which leaves little to tell apart."
+        "The judge is first asked why a conversation is grounded, as in the paper; this invites "
+        "high scores. Published scores lie between 4.1 and 5, which leaves little room for "
+        "differences."
     )
     return said
 
@@ -71,31 +74,31 @@ def limits_of_run(
     groundedness: JudgeSummary | None,
     judged: Mapping[str, JudgeSummary] | None = None,
 ) -> list[str]:
-    """Return what one run's numbers cannot carry.
+    """Return the limits of one run's numbers.
 
     Args:
         conversations: Number of accepted conversations.
         failures: Number of tasks that failed.
-        accepted: What the gates let through.
+        accepted: Acceptance by the gates.
         made: How the run was made.
-        text: What was measured of it.
-        groundedness: What the judge geval said, None if it did not judge the run.
-        judged: What each judge said; geval may be among them.
+        text: Its measures.
+        groundedness: Scores of the judge geval; None if it did not judge the run.
+        judged: Scores by judge, possibly including geval.
     """
     said = lines_without_words(text) + lines_not_checked(text.not_checked)
     if conversations < FEW:
         said.append(
             f"only {counted(conversations, 'conversation')}. The intervals "
-            "are wide and, with so few, narrower than they ought to be; the paper has about 500 a "
-            "row."
+            "are wide and, with so few, narrower than they should be; the paper has about 500 "
+            "per row."
         )
     if not made.complete:
         said.append("the run is not complete; its numbers will change.")
     kinds = {model.get("kind") for model in (made.models or {}).values()}
     if "embedded" in kinds:
         said.append(
-            "written by an embedded model run on this machine, which is there to try things out; "
-            "the text is poor."
+            "written by an embedded model run on this machine, which is meant for trying things "
+            "out; the text is poor."
         )
     if "scripted" in kinds:
         said.append("written by the scripted model: canned words, no language model.")
@@ -103,10 +106,10 @@ def limits_of_run(
         gates = ", ".join(f"{gate} {count}" for gate, count in accepted.rejected.items())
         said.append(
             f"its gates accepted {accepted.rate:.1%} of the finished conversations "
-            f"(rejected: {gates}); no number here has those they rejected."
+            f"(rejected: {gates}); no number here includes the rejected ones."
         )
     if failures:
-        said.append(f"tasks that gave no conversation: {failures}; no number here has them.")
+        said.append(f"tasks that gave no conversation: {failures}; no number here includes them.")
     others = {judge: one for judge, one in (judged or {}).items() if judge != "geval"}
     return said + _of_judges(conversations, text, groundedness, others)
 
@@ -120,7 +123,7 @@ def _of_judges(
     if groundedness is not None:
         said = _of_scores(conversations, text, groundedness)
     elif others:
-        said = ["its groundedness is not judged; `convogen evaluate RUN --judge geval` does that."]
+        said = ["its groundedness is not judged; `convogen evaluate RUN --judge geval` judges it."]
     else:
         said = ["not judged; `convogen evaluate RUN --judge geval` adds groundedness."]
     return said + [
@@ -136,8 +139,8 @@ def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> lis
         said.append(f"{found.conversations} of {conversations} conversations were judged.")
     if found.kind in ("embedded", "scripted"):
         said.append(
-            f"the judge is the {found.kind} model; its scores mean little and are here to show "
-            "that the path works."
+            f"the judge is the {found.kind} model; its scores mean little and only show that "
+            f"judging works."
         )
     if samples := found.methods.get("samples"):
         said.append(
@@ -156,7 +159,7 @@ def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> lis
 
 
 def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[str]:
-    """Return what keeps the baseline from being the same experiment without the matching."""
+    """Return the differences from the baseline other than the matching."""
     if base is None:
         return []
     said: list[str] = []
@@ -165,13 +168,13 @@ def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[
         if name != base and other:
             said.append(
                 f"{name}: differs from the baseline {base} in more than the matching "
-                f"({', '.join(other)}); not all of a change is due to it."
+                f"({', '.join(other)}); not all changes are due to it."
             )
     return said
 
 
 def _essence(run: ReportedRun) -> Mapping[str, object]:
-    """What made a run's data, but for what matching changes."""
+    """Return the inputs of a run's data, except those that matching changes."""
     own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
     gates: list[dict[str, Any]] = run.parameters.get("gates") or []
     if other := [gate for gate in gates if gate.get("gate") != "profile"]:

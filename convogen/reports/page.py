@@ -1,7 +1,7 @@
-"""One page to read: `report.html`, which needs nothing else, and `report.md` with its tables.
+"""The report page: `report.html`, which is self-contained, and `report.md` with its tables.
 
-What conversations say is hostile text: escaped everywhere, never evaluated, its control characters
-shown, and the page forbids itself scripts and any request.
+Text of conversations is hostile: it is escaped everywhere, never evaluated, its control characters
+are made visible, and the page forbids itself scripts and requests.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Pat
 
 
 def _is_page(text: str) -> bool:
-    """Whether a page is one of ours."""
+    """Return whether a page was written by convogen."""
     return "Made by convogen" in text
 
 
 def samples_of(name: str, run: Run, wanted: int = _SAMPLES) -> list[Sample]:
-    """Return a few conversations of a run at even distances, clipped."""
+    """Return a few conversations of a run at regular intervals, clipped."""
     count = sum(1 for _ in run.conversations())
     places = {count * at // wanted for at in range(min(wanted, count))} if count else set[int]()
     chosen = (one for at, one in enumerate(run.conversations()) if at in places)
@@ -151,19 +151,19 @@ def _environment() -> jinja2.Environment:
 
 
 def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
-    """Return what a reader wants to know first, each with what it is."""
+    """Return the key figures, each with its label."""
     text, judged, mtld = run.text, run.groundedness, run.tables["mtld_mean"]
     figures = [
         (number_text(run.conversations), "conversations"),
         _turn_length(text),
-        (number_text(text.turns_per_conversation, 1), "turns a conversation"),
+        (number_text(text.turns_per_conversation, 1), "turns per conversation"),
         (number_text(mtld.value if mtld else None, 1), "MTLD, mean"),
     ]
     for tag, found in text.stated_languages.items():
         share = "–" if found.share is None else f"{found.share:.0%}"
         figures.append((share, f"of turns in {language_name(tag)}"))
     if copies := text.repetition.get("experiences"):
-        figures.append((f"{copies.share:.0%}", "of experiences nearly copy another"))
+        figures.append((f"{copies.share:.0%}", "of experiences are near-copies of another"))
     if judged and judged.scale:
         low, high = judged.scale
         figures.append(
@@ -178,8 +178,8 @@ def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
 def _turn_length(text: Statistics) -> tuple[str, str]:
     in_characters = character_lengths(text).get("Characters per turn")
     if in_characters is not None:
-        return number_text(in_characters, 1), "characters a turn"
-    return number_text(text.words_per_turn, 1), "words a turn"
+        return number_text(in_characters, 1), "characters per turn"
+    return number_text(text.words_per_turn, 1), "words per turn"
 
 
 def _made(run: ReportedRun) -> list[tuple[str, str]]:

@@ -14,10 +14,10 @@ KINDS = {"ages": "Age", "genders": "Gender", "origins": "Name"}
 """Field of `People` -> how a row of it begins."""
 
 NOTE = (
-    "Shares of the people of all experiences. Age and gender are those of their cards, or what "
-    "their description says of them; where a name is at home is looked up by the last name, else "
-    "the first, in a list that does not have all. Models invent some people more often than "
-    "others: an uneven spread here is one in the data."
+    "Shares of the people of all experiences. Age and gender come from their cards, or from "
+    "their descriptions; the origin of a name is looked up by the last name, otherwise the "
+    "first, in an incomplete list. Models invent some people more often than others: an uneven "
+    "spread here is also in the data."
 )
 
 MOST_NAMES = 5
@@ -35,7 +35,7 @@ def people_table(runs: Mapping[str, ReportedRun]) -> Table:
                 for of, one in zip(counts, found.values(), strict=True)
             ]
             rows.append(Row("ours", f"{label}: {key}", cells))
-    rows.append(Row("ours", "Commonest first names", [_names(one) for one in found.values()]))
+    rows.append(Row("ours", "Most common first names", [_names(one) for one in found.values()]))
     title = "Ages, genders and origins of names"
     return Table(title, NOTE, ["Share", *found], rows if found else [])
 

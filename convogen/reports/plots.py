@@ -1,4 +1,4 @@
-"""The plots of a report: SVG to stand in an HTML page."""
+"""The plots of a report: SVG for an HTML page."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _judge(report: Report) -> str | None:
     axes.invert_yaxis()
     scales = [found.scale for found in judged.values() if found.scale]
     axes.set_xlim(min(low for low, _ in scales) - 0.1, max(high for _, high in scales) + 0.1)
-    axes.set_xlabel("Score, mean and 95% interval; bands: published, judged otherwise")
+    axes.set_xlabel("Score, mean and 95% interval; bands: published, different judging")
     add_legend(axes, len(judged))
     return to_svg(figure)
 
@@ -144,7 +144,7 @@ def _course(report: Report, key: str, label: str) -> str:
     if key == "near_copies":
         axes.set_ylim(-2, 102)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("Conversation of the plan" if key == "mtld" else "Experience of the plan")
+    axes.set_xlabel("Conversation in plan order" if key == "mtld" else "Experience in plan order")
     axes.set_ylabel(label)
     add_legend(axes, len(report.runs))
     return to_svg(figure)
@@ -162,7 +162,7 @@ def _coverage(report: Report, key: str, label: str) -> str:
         axes.plot(found.experience_at, values, **source_line(report, name))
     axes.set_ylim(0, 102 if key == "largest" else 1.02)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("Experience of the plan")
+    axes.set_xlabel("Experience in plan order")
     axes.set_ylabel(label)
     add_legend(axes, len(report.coverage))
     return to_svg(figure)

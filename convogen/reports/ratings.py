@@ -98,7 +98,9 @@ def _check_linked(names: Sequence[str], wins: Numbers) -> None:
         pairs = list(zip(group.tolist(), names, strict=True))
         groups = ([name for at, name in pairs if at == number] for number in range(n))
         apart = " | ".join(", ".join(of) for of in groups)
-        raise SourceError(f"no verdict links {apart}: what never met cannot be ranked together")
+        raise SourceError(
+            f"no verdict links {apart}: sources that were never compared cannot be ranked together"
+        )
 
 
 def bradley_terry(wins: Numbers) -> Numbers:

@@ -1,4 +1,4 @@
-"""How well runs can be told from human corpora, as a section of a report."""
+"""How well runs can be distinguished from human corpora, as a section of a report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAMILY_NAMES = {
     "embeddings": "embeddings",
     "all": "all of these",
 }
-"""Family of features -> what people call it."""
+"""Family of features -> name for readers."""
 
 MOST_TELLTALES = 8
 LEAST_EFFECT = 0.1
@@ -54,7 +54,8 @@ def realism_of(
 
 
 def realism_tables(realism: Mapping[str, Mapping[str, Realism]]) -> Iterator[Table]:
-    """Yield for each human corpus how well runs are told from it, and for each run by what."""
+    """Yield, for each human corpus, how well runs are distinguished from it, and for each run by
+    what."""
     corpora = dict.fromkeys(corpus for by_corpus in realism.values() for corpus in by_corpus)
     for corpus in corpora:
         runs = {name: found[corpus] for name, found in realism.items() if corpus in found}
@@ -78,13 +79,13 @@ def _separations(corpus: str, runs: Mapping[str, Realism]) -> Table:
     note = (
         "Area under the curve of a cross-fitted classifier that is asked whether a conversation "
         "is generated: 0.5 if it cannot tell, 1 if it always can. Intervals are over groups of "
-        "related conversations, given the classifiers; those of the human halves are over random "
-        "halves."
+        "related conversations, with the classifiers fixed; those of the human halves are over "
+        "random halves."
     )
     removed = {change.name for found in runs.values() for change in found.normalisations}
     if removed:
-        note += f" Differences of typography were removed first: {', '.join(sorted(removed))}."
-    columns = ["Told apart by", *runs, f"{corpus}, halves"]
+        note += f" Typographic differences were removed first: {', '.join(sorted(removed))}."
+    columns = ["Classifier", *runs, f"{corpus}, halves"]
     return Table(f"Told from {corpus}", note, columns, rows)
 
 
@@ -114,4 +115,4 @@ def _telltales(name: str, corpus: str, found: Realism) -> Table:
         "Means over conversations; the effect is Cliff's delta, -1 to 1, above 0 if there is more."
     )
     columns = ["Feature", name, corpus, "effect"]
-    return Table(f"What tells {name} from {corpus}", note, columns, rows)
+    return Table(f"What distinguishes {name} from {corpus}", note, columns, rows)

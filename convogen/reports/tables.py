@@ -1,4 +1,4 @@
-"""The tables of a report, as text in cells, out of its numbers alone."""
+"""The tables of a report, as text in cells, from its numbers alone."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def report_frame(report: Report | Mapping[str, Any]) -> DataFrame:
     """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
 
     Args:
-        report: What `gather` returns, or a `report.json` as it is parsed.
+        report: What `gather` returns, or a parsed `report.json`.
 
     Raises:
-        SourceError: the parsed JSON is no report.
+        SourceError: the parsed JSON is not a report.
     """
     report = report if isinstance(report, Report) else Report.from_dict(report)
     rows = (
@@ -86,8 +86,9 @@ def _statistics(report: Report) -> Table:
         rows.append(Row("published", name, cells))
     return Table(
         "Tables III and V",
-        "nW words and nT turns a conversation, nW/T words a turn, MTLD its mean and standard "
-        "deviation over conversations. Measured as the paper did, speaker labels counted as words.",
+        "nW: words per conversation; nT: turns per conversation; nW/T: words per turn; MTLD: "
+        "mean and standard deviation over conversations. As in the paper, speaker labels count "
+        "as words.",
         ["Data set", "Conv.", "nW", "nT", "nW/T", "MTLD", "std"],
         rows,
     )
@@ -99,7 +100,7 @@ def _measured_row(name: str, found: ReportedCorpus, kind: str) -> Row:
 
 
 def _groundedness(report: Report, table: str) -> Table | None:
-    """Table IV or VI on its side: an aspect a row, a data set a column."""
+    """Return table IV or VI transposed: one row per aspect, one column per data set."""
     judged = {
         name: run.groundedness
         for name, run in report.runs.items()
@@ -120,8 +121,8 @@ def _groundedness(report: Report, table: str) -> Table | None:
     how = "; ".join(f"{name} by {found.model}" for name, found in judged.items())
     return Table(
         f"Groundedness, 1 to 5 (table {table})",
-        f"Judged: {how}. With a star: published, judged by GPT-4o mini with the authors' prompts, "
-        "which are not ours.",
+        f"Judged: {how}. With a star: published, judged by GPT-4o mini with the authors' "
+        f"prompts, which differ from these.",
         ["Aspect", *judged, *(f"{name}*" for name in known)],
         rows,
     )
@@ -139,7 +140,8 @@ def _other_aspects(report: Report) -> list[Table]:
 
 
 def _other_judges(report: Report) -> list[Table]:
-    """A table a judge besides geval and that of friction: an aspect a row, a run a column."""
+    """Yield a table per judge besides geval and friction: one row per aspect, one column per
+    run."""
     runs = report.runs
     found: list[Table] = []
     for judge in dict.fromkeys(judge for run in runs.values() for judge in run.judged):
@@ -179,8 +181,8 @@ def _measures(report: Report) -> Table:
         for label in dict.fromkeys(label for found in lengths for label in found)
     ]
     note = (
-        "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike. To the "
-        "nearest: the largest to any other conversation, as the DiaSynth paper measures."
+        "Measured on the unmodified text. Self-BLEU and ROUGE-L, 0 to 1: higher means more "
+        "similar. To the nearest: the largest to any other conversation, as in the DiaSynth paper."
     )
     return Table("More measures of diversity", note, ["Measure", *columns], rows)
 
@@ -202,7 +204,7 @@ def _installed(report: Report) -> Table:
 
 
 def metric_faults(report: Report) -> list[str]:
-    """Return a line for each metric that broke."""
+    """Return a line for each metric that failed."""
     found = (one.text.metrics.values() for one in report.sources.values())
     return list(dict.fromkeys(one.fault for of in found for one in of if one.fault))
 
@@ -214,7 +216,7 @@ def _repetition(report: Report) -> Table:
         Row("ours", kind, [_share(one.text.repetition.get(kind)) for one in columns.values()])
         for kind in kinds
     ]
-    note = "Share of the texts that equal another one of the same data set, or nearly."
+    note = "Share of texts that are identical to another one of the same data set, or nearly so."
     return Table("Near-copies", note, ["What", *columns], rows)
 
 
@@ -227,7 +229,7 @@ def _share(found: Repetition | None) -> Cell:
 def _group_chat(report: Report) -> Table:
     columns = report.sources
     speakers = [number_cell(one.text.speakers_per_conversation) for one in columns.values()]
-    rows = [Row("ours", "Speakers a conversation", speakers)]
+    rows = [Row("ours", "Speakers per conversation", speakers)]
     for label, key in GROUP_CHAT.items():
         if key == "balance":
             cells = [interval_cell(one.balance, 3) for one in columns.values()]
@@ -248,12 +250,12 @@ def _turn_checks(report: Report) -> Table:
         for kind in dict.fromkeys(kind for found in counts for kind in found):
             cells = [number_cell(found.get(kind, 0)) for found in counts]
             rows.append(Row("ours", f"{label}: {kind}", cells))
-    note = "Replies that were not taken, tidied, or taken with a fault; conversations broken off."
+    note = "Replies that were refused, tidied, or accepted with a fault; conversations broken off."
     return Table("Turn checks", note, ["Kind", *columns], rows)
 
 
 def _lengths(corpus: ReportedCorpus) -> dict[str, str]:
-    """Return what the fields of the distance from a corpus are called."""
+    """Return the names of the distance fields."""
     unit = corpus.text.length_unit
     return {"turn_length": f"turn lengths, {unit}", "turn_count": "turn counts"}
 
@@ -265,12 +267,12 @@ def _distances(report: Report) -> Table:
         for key, what in _lengths(report.against[name]).items():
             cells = [number_cell(_apart(run, name, key)) for run in runs.values()]
             rows.append(Row("ours", f"{name}: {what}", cells))
-    note = "Wasserstein distances: how far, on average, lengths would have to move to be those."
+    note = "Wasserstein distances: how far, on average, lengths would have to move to match."
     return Table("Distance from human conversations", note, ["From", *runs], rows)
 
 
 def _changes(report: Report) -> Table:
-    """Each run's distances beside the baseline's."""
+    """Return each run's distances next to the baseline's."""
     runs, base = report.runs, report.baseline
     if base is None:
         return Table("Before and after", "", [], [])
@@ -300,15 +302,15 @@ def _targets(report: Report) -> Table:
     rows = [
         Row("ours", "Turns with a target", [number_cell(one.turns) for one in runs]),
         Row("ours", "Words off the target, mean", [number_cell(one.mean_off) for one in runs]),
-        Row("ours", "Far off all the same", [share_cell(one.far_off) for one in runs]),
-        Row("ours", "Asked for again", [share_cell(one.asked_again) for one in runs]),
+        Row("ours", "Still far off", [share_cell(one.far_off) for one in runs]),
+        Row("ours", "Requested again", [share_cell(one.asked_again) for one in runs]),
     ]
-    note = "Each turn's words and those it was asked to have: the matched corpus' own."
-    return Table("Lengths asked for", note, ["What", *found], rows if found else [])
+    note = "Each turn's words, and the number requested, drawn from the matched corpus."
+    return Table("Requested lengths", note, ["What", *found], rows if found else [])
 
 
 def _features(report: Report) -> list[Table]:
-    """Return what it took to match features, and how near each run came."""
+    """Return the cost of matching features, and how close each run came."""
     found = {name: run.features for name, run in report.runs.items() if run.features}
     runs = found.values()
     taken = [
@@ -331,13 +333,14 @@ def _features(report: Report) -> list[Table]:
     corpora = ", ".join(dict.fromkeys(one.corpus for one in runs))
     note = (
         f"Means per conversation of {corpora}, and of each run: all finished conversations, and "
-        "those that its gates accepted. Distances are Wasserstein distances from people's, in the "
+        f"those that its gates accepted. Distances are Wasserstein distances from the human "
+        f"values, in the "
         "feature's own unit. In brackets: the shares of conversations in the bins of the corpus."
     )
     head = ["Run: feature", "People", "Finished", "Accepted", "Distance finished", "accepted"]
     return [
-        Table("What matching features took", "", ["Per accepted", *found], taken if found else []),
-        Table("Features as people have them", note, head, rows),
+        Table("Cost of matching features", "", ["Per accepted", *found], taken if found else []),
+        Table("Features compared with people's", note, head, rows),
     ]
 
 

@@ -22,7 +22,7 @@ from convogen.jsonl import as_row, parse_row
 
 __all__ = ["LogState", "TaskFiles", "check_tasks", "journal_path"]
 
-REMEDY = "nothing was changed; put the files back as they were, or name another folder"
+REMEDY = "nothing was changed; restore the files, or name another folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class _Check:
         if len(outcomes) > 1:
             (first, _), (path, row) = outcomes[:2]
             raise RunFolderError(
-                f"{path} line {row.line}: has task {task}, which is in {first.name} too; {REMEDY}"
+                f"{path} line {row.line}: has task {task}, which is also in {first.name}; {REMEDY}"
             )
         if not outcomes:
             return self._missing(task, rows)
@@ -227,7 +227,7 @@ class _Check:
             for index, path in enumerate(files.outcomes)
         ]
         own = next((path for path in files.all if rows[path]), None)
-        known = f", which {own.name} line {rows[own][0].line} is of," if own else ""
+        known = f", which {own.name} line {rows[own][0].line} belongs to," if own else ""
         return f"{' or '.join(places)}: the row of task {task}{known} is missing"
 
     def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:

@@ -92,11 +92,11 @@ def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str
     """
     if table not in get_args(RunTable):
         known = ", ".join(get_args(RunTable))
-        raise UserError(f"to_pandas: no table {table!r}; there are: {known}")
+        raise UserError(f"to_pandas: unknown table {table!r}; tables: {known}")
     known = COLUMNS[table]
     if unknown := [name for name in wanted or () if name not in known]:
         raise UserError(
-            f"to_pandas: {table} has no column {unknown[0]!r}; there are: {', '.join(known)}"
+            f"to_pandas: {table} has no column {unknown[0]!r}; columns: {', '.join(known)}"
         )
     return {name: known[name] for name in (known if wanted is None else wanted)}
 
@@ -112,7 +112,7 @@ def run_frame(
         return frame(columns, (cells for row in rows for cells in _CELLS[table](row)))
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise RunFolderError(
-            f"{where}: the table {table!r} cannot be made, a row has been changed: "
+            f"{where}: the table {table!r} cannot be built, since a row has been changed: "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         ) from error
 
@@ -196,7 +196,7 @@ def _size(conversation: Row) -> Row:
 
 
 def _language(conversation: Row) -> str | None:
-    """The language a conversation is stated to be in, or else identified."""
+    """Return the stated language of a conversation, otherwise the identified one."""
     return conversation.get("language") or identify(turn["text"] for turn in conversation["turns"])
 
 

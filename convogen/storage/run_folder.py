@@ -1,15 +1,16 @@
 """The run folder: its only writer, and its readers.
 
     experiment.yaml  manifest.json     the experiment; versions, prompts, models, sources
-    experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl ledger.jsonl one line per
-    call: role, model, tokens, attempts, seconds calls.jsonl                        one line per
-    call: the answer journal/<task>.jsonl               answered calls of tasks not yet committed
+    experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl
+    ledger.jsonl                       one line per call: role, model, tokens, attempts, seconds
+    calls.jsonl                        one line per call: the answer
+    journal/<task>.jsonl               answered calls of tasks not yet committed
     scores/<judge>.jsonl               added by a judge later, see `convogen.storage.score_store`
 
 Tasks are committed in the order of the plan, so at any moment each file is a prefix of its final
 content, and the tasks that all files have show where to resume. A row is appended in one write. A
 torn row is recovered on opening; any other inconsistency is refused. A task's journal is deleted
-only after its rows are on disk. A folder is ours if its manifest says so.
+only after its rows are on disk. The manifest shows that a folder belongs to convogen.
 """
 
 from __future__ import annotations
@@ -135,7 +136,8 @@ class Run:
             return cast("dict[str, Any]", manifest)
         except ValidationError as error:
             raise RunFolderError(
-                f"{self.folder}: manifest.json is none of ours: {first_fault(error)}; restore it"
+                f"{self.folder}: manifest.json was not written by convogen: "
+                f"{first_fault(error)}; restore it"
             ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
@@ -201,18 +203,19 @@ class Run:
                 aspects.clear()
             by = by or score.judge
             if score.aspect in aspects or score.judge != by:
-                what = "is there twice" if score.judge == by else f"is of the judge {score.judge}"
+                what = "occurs twice" if score.judge == by else f"is of the judge {score.judge}"
                 raise RunFolderError(
-                    f"{path}: the score of {score.conversation}, {score.aspect} {what}; put the "
-                    "file back as it was, or --fresh moves the scores aside and judges anew"
+                    f"{path}: the score of {score.conversation}, {score.aspect} {what}; restore "
+                    f"the file, or use --fresh to move the scores aside and score again"
                 )
             aspects.add(score.aspect)
             while current != score.conversation:
                 current = next(ids, None)
                 if current is None:
                     raise RunFolderError(
-                        f"{path}: the score of {score.conversation}, {score.aspect} is not of this "
-                        "run's conversations; --fresh moves the scores aside and judges anew"
+                        f"{path}: the score of {score.conversation}, {score.aspect} does not "
+                        f"belong to a conversation of this run; --fresh moves the scores aside "
+                        f"and scores again"
                     )
             yield score
 
@@ -282,13 +285,13 @@ class Run:
         Columns are named as the fields of the records (`convogen.records`), the same for every
         run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. What joins the tables:
         `id` of conversations is `conversation` of turns and scores, `id` of experiences is
-        `experience` of conversations. `turn` counts from 1, `n_words` is missing for a
-        language that has no words here.
+        `experience` of conversations. `turn` counts from 1, `n_words` is missing for a language
+        whose words cannot be segmented.
 
         A run in progress shows what is committed, and its ledger also the calls of tasks in flight.
         In the ledger `judge` is missing for the run's own calls; for a judge's, `task` is the index
         of the score in its file. `at` is when a call was answered, in UTC; `lost_attempts` is
-        missing unless something may have been billed for nothing.
+        missing unless something may have been billed without an answer.
 
         Args:
             table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
@@ -345,14 +348,15 @@ def load_run(folder: str | Path) -> Run:
 
 
 def load_unchecked(folder: str | Path) -> Run:
-    """Open a run folder for reading, whatever its rows are like; only its manifest is read.
+    """Open a run folder for reading without checking its rows; only its manifest is read.
 
     Raises `RunFolderError` if it is not a run folder or has a later data format.
     """
     path = Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
-            f"{path}: no run here: it has no manifest.json; `convogen run … --out {path}` makes one"
+            f"{path}: not a run folder: it has no manifest.json; `convogen run … --out {path}` "
+            f"makes one"
         )
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:
@@ -368,7 +372,9 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     run's."""
     manifest = Run(folder).manifest
     if manifest.get("experiment") is None:
-        raise RunFolderError(f"{folder}: no run here: its manifest.json is of something else")
+        raise RunFolderError(
+            f"{folder}: not a run folder: its manifest.json describes something else"
+        )
     return manifest
 
 
@@ -393,10 +399,10 @@ class RunStore(Run):
     ) -> RunStore:
         """Create or reopen a run folder.
 
-        `experiment` is the text of experiment.yaml. Where there is another one already, `same` says
-        whether it means the same experiment; an edited file is left as it is. Raises
-        `RunFolderError` if the folder holds another experiment or is not a run folder, is in use,
-        or cannot be written.
+        `experiment` is the text of experiment.yaml. If there is a different one already, `same`
+        says whether it means the same experiment; an edited file is left unchanged. Raises
+        `RunFolderError` if the folder holds a different experiment or is not a run folder, is in
+        use, or cannot be written.
         """
         claim(folder, kept=("experiment.yaml",))
         _examine(folder, fingerprint, experiment, manifest, same)
@@ -471,9 +477,9 @@ def _examine(
     manifest: Mapping[str, Any],
     same: Callable[[Path], bool] | None,
 ) -> tuple[dict[str, Any] | None, bool]:
-    """Return the manifest in a folder, and whether its experiment.yaml is ours to write.
+    """Return the manifest in a folder, and whether convogen may write its experiment.yaml.
 
-    Raises `RunFolderError` if the folder holds another experiment; nothing is touched.
+    Raises `RunFolderError` if the folder holds a different experiment; nothing is changed.
     """
     existing = None
     if (folder / "manifest.json").exists():
@@ -488,7 +494,7 @@ def _examine(
         return existing, True
     if same is not None and not same(path):
         raise RunFolderError(
-            f"{path}: is another experiment than the one to run; move it away, or name another "
+            f"{path}: is a different experiment from the one to run; move it away, or name another "
             "folder with --out"
         )
     return existing, False
@@ -506,7 +512,8 @@ def _foreign(
         )
     changed = differences(existing.get("experiment", {}), manifest.get("experiment", {}))
     return (
-        f"{folder}: holds another experiment (fingerprint {existing['fingerprint']}, this one is "
+        f"{folder}: holds a different experiment (fingerprint {existing['fingerprint']}, this "
+        f"one is "
         f"{fingerprint}; {changed}); choose another --out, or --fresh to move the old run aside"
     )
 
@@ -542,7 +549,7 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
         return record.model_validate_json(line)
     except ValidationError as error:
         raise RunFolderError(
-            f"{where}: no {error.title} as in data formats 1 to {DATA_FORMAT}: "
+            f"{where}: not a valid {error.title} of data formats 1 to {DATA_FORMAT}: "
             f"{first_fault(error)}; restore the row, or read the folder with the version of "
             "convogen in its manifest.json"
         ) from error

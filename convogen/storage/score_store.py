@@ -1,10 +1,10 @@
 """The only writer of a judge's scores in a run folder.
 
-    scores/<judge>.jsonl               one row per conversation and aspect, in the order of the plan
-    scores/<judge>/manifest.json       the judge: model, prompts, parameters, fingerprint
-    scores/<judge>/ledger.jsonl        one line per call: tokens, attempts, seconds
-    scores/<judge>/calls.jsonl one line per call: the answer scores/<judge>/journal/ answered calls
-    of scores not yet committed
+    scores/<judge>.jsonl            one row per conversation and aspect, in plan order
+    scores/<judge>/manifest.json    the judge: model, prompts, parameters, fingerprint
+    scores/<judge>/ledger.jsonl     one line per call: tokens, attempts, seconds
+    scores/<judge>/calls.jsonl      one line per call: the answer
+    scores/<judge>/journal/         answered calls of scores not yet committed
 
 A score is a task just as a conversation is: journalled, then committed in order.
 """
@@ -107,13 +107,13 @@ def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     if existing is None:
         if scores.exists() and scores.stat().st_size:
             raise RunFolderError(
-                f"{scores}: nothing says what judge these scores are of; move them away"
+                f"{scores}: nothing says which judge gave these scores; move them away"
             )
     elif existing["fingerprint"] != manifest["fingerprint"]:
         raise RunFolderError(
             f"{scores}: holds scores of another judge (fingerprint {existing['fingerprint']}, this "
             f"one is {manifest['fingerprint']}; {_changed(existing, manifest)}); --fresh moves "
-            "them aside and judges anew"
+            f"them aside and scores again"
         )
     return existing
 
@@ -132,7 +132,8 @@ def scores_manifest(scores: Path) -> dict[str, Any] | None:
         _Manifest.model_validate(manifest)
     except ValidationError as error:
         raise RunFolderError(
-            f"{path}: is none of ours: {first_fault(error)}; restore it, or move the scores "
+            f"{path}: was not written by convogen: {first_fault(error)}; restore it, or move the "
+            f"scores "
             "and their folder away"
         ) from error
     except (OSError, ValueError, RecursionError) as error:

@@ -146,7 +146,7 @@ def journals(folder: Path) -> list[Path]:
 def lock(folder: Path) -> Any:
     """Lock a folder for this process; raises `RunFolderError` if another one holds it.
 
-    Call it for our own folders only, as it leaves a file in them.
+    Call it only for folders of convogen, since it leaves a file in them.
     """
     from filelock import FileLock, Timeout
 
@@ -163,7 +163,7 @@ def lock(folder: Path) -> Any:
 
 
 def claim(folder: Path, kept: Sequence[str] = ()) -> None:
-    """Create a folder to write to, or accept an existing one that is ours or empty.
+    """Create a folder to write to, or accept an existing one that is convogen's or empty.
 
     Leftovers of a start that was killed before it wrote the manifest are ignored: a lock, a
     temporary file, empty folders and files. `kept` names files that may be there too. Raises
@@ -174,18 +174,18 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
             _refuse_foreign(folder, kept)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise RunFolderError(f"{folder}: cannot be created: {error.strerror}") from error
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
-    """Raise `RunFolderError` if a folder for several of our folders holds only foreign files."""
+    """Raise `RunFolderError` if a parent folder of runs contains only foreign files."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be read: {error.strerror}") from error
     if found and not any(ours(path) for path in found):
         raise RunFolderError(
-            f"{folder}: holds {found[0].name!r:.80}, and nothing that this command made; "
+            f"{folder}: holds {found[0].name!r:.80}, but nothing that this command wrote; "
             "name a new or an empty folder with --out"
         )
 
@@ -194,13 +194,13 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
     for path in sorted(folder.iterdir()):
         if path.name not in kept and not _left_behind(path):
             raise RunFolderError(
-                f"{folder}: holds {path.name!r:.80}, and no manifest.json of a run; "
+                f"{folder}: holds {path.name!r:.80}, but no run's manifest.json; "
                 "name a new or an empty folder with --out"
             )
 
 
 def _left_behind(path: Path) -> bool:
-    """Return whether a path has one of our names and is empty."""
+    """Return whether a path has a name used by convogen and is empty."""
     if path.name.startswith(".") and path.suffix == ".new":
         return True
     if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":
@@ -209,10 +209,13 @@ def _left_behind(path: Path) -> bool:
 
 
 def moved_aside(folder: Path) -> Path:
-    """Rename one of our folders that nobody is writing to, appending the time to its name."""
+    """Rename a folder of convogen that nobody is writing to, appending the time to its name."""
     folder = folder.absolute()
     if Path.cwd().is_relative_to(folder.resolve()):
-        raise RunFolderError(f"{folder}: you are in it, so it is not moved aside; go elsewhere")
+        raise RunFolderError(
+            f"{folder}: is the current folder, so it cannot be moved aside; "
+            f"change to another folder"
+        )
     lock(folder).release()
     stamp = time.strftime("%Y%m%dT%H%M%S")
     aside, count = folder.with_name(f"{folder.name}.{stamp}"), 1

@@ -111,7 +111,7 @@ def _outcome(path: Path, text: bytes) -> Outcome:
         return Outcome(**parts)
     except (ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
         raise RunFolderError(
-            f"{path}: is not what a task came to; remove it, the next start writes it anew"
+            f"{path}: is not a task's outcome; delete it, and the next start writes it again"
         ) from error
 
 

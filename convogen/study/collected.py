@@ -1,4 +1,5 @@
-"""The natural dialogues of a study as a run folder, and what simulating the same people takes."""
+"""The natural dialogues of a study as a run folder, and an experiment that simulates the same
+people."""
 
 from __future__ import annotations
 
@@ -84,16 +85,16 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
     _write_parquet(target, kept)
     return [
         f"{target / NATURAL}: {counted(len(kept), 'dialogue')}, a run folder; "
-        "data/conversations.parquet has them as well",
-        f"{target / 'simulate.yaml'}: the same personas and goals, simulated: "
-        f"convogen run {target / 'simulate.yaml'} --model inquirer=NAME",
+        "also in data/conversations.parquet",
+        f"{target / 'simulate.yaml'}: to simulate the same personas and goals: convogen run "
+        f"{target / 'simulate.yaml'} --model inquirer=NAME",
     ]
 
 
 def _outcomes(design: CollectDesign, store: Store) -> Iterator[Outcome]:
     """Yield the outcome of each task: participant times goals plus goal.
 
-    A dialogue that did not come to an exchange is a failure, so that tasks keep their numbers.
+    A dialogue without an exchange is a failure, so that tasks keep their numbers.
     """
     for participant in store.participants():
         answers = store.answers(participant.id)
@@ -215,7 +216,7 @@ def _write_simulation(design: CollectDesign, store: Store, target: Path) -> str:
     write_whole(target / "personas.yaml", dump_yaml({"personas": rows}))
     write_whole(target / "goals.yaml", dump_yaml({"goals": goals}, blocks=True))
     text = (
-        "# The personas and goals of a study with people, simulated. Name the inquirer, for "
+        "# Simulate the personas and goals of a study with people. Name the inquirer, for "
         "example:\n# convogen run simulate.yaml --model inquirer=gpt-4o\n" + dump_yaml(experiment)
     )
     write_whole(target / "simulate.yaml", text)

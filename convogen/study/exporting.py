@@ -1,4 +1,4 @@
-"""What a study gives: answers and conversations as files that convogen's other commands read."""
+"""The exports of a study: answers and conversations as files for convogen's other commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _RATINGS: dict[str, Column] = {
 
 
 def export_study(folder: Path, target: Path) -> list[str]:
-    """Write what participants answered to a new folder; returns a line about each file.
+    """Write participants' answers to a new folder; return a line about each file.
 
     Args:
         folder: The study's folder.
@@ -60,7 +60,7 @@ def export_study(folder: Path, target: Path) -> list[str]:
     """
     design = load_design(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise RunFolderError(f"{target}: is there already; name a new or an empty folder with --to")
+        raise RunFolderError(f"{target}: already exists; name a new or an empty folder with --to")
     store = Store(folder / STORE_FILE)
     try:
         make_folder(target)
@@ -75,7 +75,7 @@ def export_study(folder: Path, target: Path) -> list[str]:
 
 
 def _participants(target: Path, store: Store) -> str:
-    """Write what each participant said about themselves."""
+    """Write participants' answers about themselves."""
     rows: list[dict[str, Any]] = []
     for one in store.participants():
         answers = store.answers(one.id)
@@ -104,8 +104,7 @@ def _pairs(target: Path, store: Store) -> list[str]:
     _write_jsonl(target / "answers.jsonl", rows)
     _write_parquet(target, "answers", _PAIRS, rows)
     return [
-        f"{target / 'answers.jsonl'}: {counted(len(rows), 'answer')}; "
-        "data/answers.parquet has the same"
+        f"{target / 'answers.jsonl'}: {counted(len(rows), 'answer')}; also in data/answers.parquet"
     ]
 
 
@@ -136,10 +135,9 @@ def _ratings(target: Path, store: Store) -> list[str]:
     _write_jsonl(target / "ratings.jsonl", rows)
     _write_parquet(target, "ratings", _RATINGS, rows)
     return [
-        f"{target / 'ratings'}: the ratings of {counted(people, 'participant')}, a file each; "
-        "to see how far they agree: convogen agreement --protocol scores FILE FILE …",
-        f"{target / 'ratings.jsonl'}: {counted(len(rows), 'rating')}; "
-        "data/ratings.parquet has the same",
+        f"{target / 'ratings'}: the ratings of {counted(people, 'participant')}, one file each; "
+        f"to measure their agreement: convogen agreement --protocol scores FILE FILE …",
+        f"{target / 'ratings.jsonl'}: {counted(len(rows), 'rating')}; also in data/ratings.parquet",
     ]
 
 

@@ -53,7 +53,9 @@ def draw_people(folder: Path, path: Path) -> None:
     check_kind(path)
     design = load_design(folder)
     if not isinstance(design, CollectDesign) or not design.features:
-        raise SourceError(f"{folder}: its participants fill in no form about themselves to draw")
+        raise SourceError(
+            f"{folder}: its participants fill in no form, so there is nothing to draw"
+        )
     store = Store(folder / STORE_FILE)
     try:
         counts = feature_counts(design, store)
@@ -74,7 +76,7 @@ def draw_people(folder: Path, path: Path) -> None:
 
 
 def _bars(axes: Any, title: str, counts: Mapping[str, int]) -> None:
-    """Draw a bar per option; that of nothing said only if somebody chose it."""
+    """Draw a bar per option; the one for no answer only if somebody chose it."""
     shown = {name: count for name, count in counts.items() if count or name != UNSAID}
     places = range(len(shown))
     axes.barh(places, list(shown.values()), 0.7, color=_COLOUR)

@@ -1,4 +1,5 @@
-"""Who is asked what: planned from the design before the study begins, and kept in the store."""
+"""The plan of participants' questions, made from the design before the study begins, and kept in
+the store."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ __all__ = ["draw_ratings", "next_step", "plan_study", "steps"]
 
 
 def plan_study(design: Design, store: Store, where: object) -> None:
-    """Plan a study, or plan it again if its design was edited before anybody answered.
+    """Plan a study, or replan it if its design was edited before anybody answered.
 
     Args:
         design: The design.
@@ -24,7 +25,7 @@ def plan_study(design: Design, store: Store, where: object) -> None:
         where: The file of the design, for messages.
 
     Raises:
-        SourceError: the plan would change and somebody has answered, or there is no such plan.
+        SourceError: the plan would change and somebody has answered, or no plan is possible.
     """
     planned = design.planned()
     before = store.meta("planned")
@@ -33,14 +34,14 @@ def plan_study(design: Design, store: Store, where: object) -> None:
     if before is not None and store.any_answer():
         changed = next(key for key in planned if before.get(key) != planned[key])
         raise SourceError(
-            f"{where}: {changed}: cannot change any more, since somebody has answered; put it back "
-            f"to {_short(before.get(changed))}, or make a new folder"
+            f"{where}: {changed}: cannot be changed, since somebody has already answered; "
+            f"restore {_short(before.get(changed))}, or create a new study"
         )
     names = [one.id for one in store.participants()]
     if len(names) != design.participants:
         raise SourceError(
-            f"{where}: participants: there are codes for {len(names)} (found "
-            f"{design.participants}); `convogen study new` with --participants makes others"
+            f"{where}: participants: must be {len(names)}, the number of codes (found "
+            f"{design.participants}); for another number, use `convogen study new --participants`"
         )
     store.plan(planned, _items(design, store, names))
 
@@ -51,7 +52,7 @@ def _short(value: Any) -> str:
 
 
 def _items(design: Design, store: Store, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return what each participant is asked, in order."""
+    """Return each participant's items, in order."""
     if isinstance(design, CollectDesign):
         goals = [{"goal": at} for at in range(len(design.goals))]
         return dict.fromkeys(names, goals)
@@ -99,8 +100,8 @@ def draw_ratings(
         participants: The names of the participants.
         each: How many dialogues each participant rates; nobody gets one twice.
         seed: Equal arguments with equal seeds give equal draws.
-        attention_checks: How many further dialogues per participant say how to rate them; they
-            have `expected`, the point to be chosen on every scale.
+        attention_checks: Number of additional dialogues per participant that state how to rate
+            them; they have `expected`, the point to be chosen on every scale.
 
     Raises:
         SourceError: there are too few dialogues.
@@ -108,7 +109,7 @@ def draw_ratings(
     if each + attention_checks > len(dialogues):
         raise SourceError(
             f"dialogues_each and attention_checks: {each} + {attention_checks} for each "
-            f"participant, and there are only {len(dialogues)} dialogues"
+            f"participant, but there are only {len(dialogues)} dialogues"
         )
     draw = random.Random(f"ratings {seed}")
     times = dict.fromkeys(dialogues, 0)

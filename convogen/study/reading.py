@@ -1,4 +1,4 @@
-"""Reading the answers of a study, and of whom they are."""
+"""Reading the answers of a study, with their participants and pairs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
     """Return the answers of files of JSON lines, or of folders of studies, by participant and pair.
 
     Raises:
-        SourceError: In one line, if a line is no answer, a participant answered a pair twice, or
-            there is no answer.
+        SourceError: In one line, if a line is not an answer, a participant answered a pair twice,
+            or there is no answer.
     """
     found: dict[tuple[str, str], PairAnswer] = {}
     files: list[Path] = []
@@ -30,22 +30,22 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
         file = path / ANSWERS_FILE if path.is_dir() else path
         files.append(file)
         if path.is_dir() and not file.exists():
-            raise SourceError(f"{path}: no {ANSWERS_FILE} in it; export the study's answers first")
+            raise SourceError(f"{path}: has no {ANSWERS_FILE}; export the study's answers first")
         for number, line in enumerate(read_text(file).splitlines(), 1):
             if not line.strip():
                 continue
             where = f"{file} line {number}"
             row = as_row(line.encode("utf-8", "surrogatepass"))
             if row is None:
-                raise SourceError(f"{where}: is no JSON object; each line is one answer")
+                raise SourceError(f"{where}: is not a JSON object; each line is one answer")
             answer: PairAnswer = validated(PairAnswer, row, where, raising=SourceError)
             key = answer.participant, answer.pair
             if key in found:
                 raise SourceError(
                     f"{where}: participant {answer.participant!r:.60} answered pair "
-                    f"{answer.pair!r:.60} before; leave one out"
+                    f"{answer.pair!r:.60} twice; remove one"
                 )
             found[key] = answer
     if not found:
-        raise SourceError(f"{', '.join(map(str, files))}: no answer in it")
+        raise SourceError(f"{', '.join(map(str, files))}: contains no answers")
     return [found[key] for key in sorted(found)]

@@ -1,4 +1,4 @@
-"""`study.yaml`: reading it, and writing one in which a comment stands above every key."""
+"""Reading `study.yaml`, and writing it with a comment above every key."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
     path = folder / DESIGN_FILE
     if not path.is_file():
         raise SourceError(
-            f"{folder}: no study here: it has no {DESIGN_FILE}; `convogen study new {folder} "
-            "--kind …` makes one"
+            f"{folder}: not a study: it has no {DESIGN_FILE}; `convogen study new {folder} "
+            f"--kind …` creates one"
         )
     data = read_mapping(path)
     kind = data.get("kind")
@@ -37,7 +37,7 @@ def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
 
 
 def commented(design: Design) -> str:
-    """Return a design as YAML in which a comment stands above every key."""
+    """Return a design as YAML with a comment above every key."""
     data = design.model_dump(mode="json", exclude_none=True, exclude={"model"})
     if isinstance(design, CollectDesign):
         data["model"] = design.model.model_dump(mode="json", exclude_defaults=True)

@@ -157,7 +157,7 @@ def test_dailydialogs_numbers_are_words_to_the_model_and_numbers_in_the_file(
     at = ["--model", "m", "--base-url", endpoint.base_url]
     ended = convogen("augment", "daily.jsonl", "--n", "2", *at, "--out", "run")
     assert ended.status == 0, ended.err
-    assert "left empty, nothing is known of them: act" in ended.out
+    assert "left empty, since nothing is known about them: act" in ended.out
     for one in open_corpus("run/augmented/daily.jsonl", strict=True):
         assert set(one.context["emotion"]) <= {0, 4, 6}
     shown = str([asked.body["messages"] for asked in endpoint.asked])
@@ -168,8 +168,8 @@ def test_dailydialogs_numbers_are_words_to_the_model_and_numbers_in_the_file(
     ("options", "complaint"),
     [
         (["--label", "summary"], "no summary in it that can be used; its labels are: intent"),
-        (["--balance", "topic"], "no topic in it to balance; its labels are: intent, emotion"),
-        (["--label", "intent", "--balance", "emotion"], "balance: emotion is none of label"),
+        (["--balance", "topic"], "has no topic to balance; its labels are: intent, emotion"),
+        (["--label", "intent", "--balance", "emotion"], "balance: emotion is not in label"),
         (["--field", "mood=emotions"], "--field mood=emotions: must be LABEL=COLUMN"),
         (["--set", "max_turns=2", "--label", "emotion", "--set", "source=gone"], "no such file"),
     ],

@@ -69,7 +69,7 @@ EXPERIMENTS: dict[str, tuple[str, list[str]]] = {
     "no mapping": ("- n", ["my.yaml", "mapping"]),
     "nothing": ("", ["my.yaml", "mapping"]),
     "a name that is a folder": ("name: ..", ["my.yaml", "name", ".."]),
-    "no URL": ("models: {name: m, base_url: 'http://h:99999'}", ["base_url", "99999"]),
+    "not a URL": ("models: {name: m, base_url: 'http://h:99999'}", ["base_url", "99999"]),
     "a key in the file": ("models: {name: m, api_key: sk-marked}", ["api_key", "api_key_env"]),
     "a key for its variable": ("models: {name: m, api_key_env: sk-marked}", ["api_key_env"]),
     "missing prompt": ("prompts: {agent: gone.md}", ["gone.md", "No such file"]),
@@ -83,7 +83,7 @@ def test_a_wrong_experiment(case: str) -> None:
     Path("my.yaml").write_text(text)
     ended = convogen("run", "my.yaml", "--out", "run")
     assert ended.status == 2
-    lines = [line for line in ended.err.splitlines() if not line.startswith("no model named:")]
+    lines = [line for line in ended.err.splitlines() if not line.startswith("no model given:")]
     assert len(lines) == 1
     for word in words:
         assert word in lines[0]
@@ -94,7 +94,7 @@ def test_a_wrong_experiment(case: str) -> None:
 ARGUMENTS: dict[str, tuple[tuple[object, ...], list[str]]] = {
     "missing file": (("run", "gone.yaml"), ["gone.yaml", "no such file"]),
     "unknown experiment": (("run", "GPXX"), ["GPXX", "allowed", "GPIS-s", ".yaml"]),
-    "no experiment": (("run",), ["EXPERIMENT", "convogen run --help"]),
+    "not an experiment": (("run",), ["EXPERIMENT", "convogen run --help"]),
     "unknown command": (("walk",), ["walk", "convogen --help"]),
     "unknown option": (("run", "demo", "--nn", "3"), ["--nn", "--n"]),
     "no number": (("run", "demo", "--n", "x"), ["--n", "x", "whole number"]),
@@ -110,17 +110,17 @@ ARGUMENTS: dict[str, tuple[tuple[object, ...], list[str]]] = {
         ["actor", "allowed", "generator", "agent", "selector"],
     ),
     "no key": (("run", "demo", "--model", "gpt-4o"), ["gpt-4o", "OPENAI_API_KEY", "--base-url"]),
-    "no URL": (("run", "demo", "--base-url", "localhost:8000"), ["localhost:8000", "http://"]),
+    "not a URL": (("run", "demo", "--base-url", "localhost:8000"), ["localhost:8000", "http://"]),
     "unreachable": (
         ("run", "demo", "--model", "m", "--base-url", "http://127.0.0.1:1/v1"),
         ["127.0.0.1:1", "--base-url", "convogen doctor"],
     ),
     "unreachable doctor": (("doctor", "--base-url", "http://127.0.0.1:1/v1"), ["127.0.0.1:1"]),
     "doctor without a key": (("doctor", "--model", "gpt-4o"), ["gpt-4o", "OPENAI_API_KEY"]),
-    "doctor at no URL": (("doctor", "--base-url", "http://u:pw@h:0/v1"), ["base_url"]),
+    "doctor at not a URL": (("doctor", "--base-url", "http://u:pw@h:0/v1"), ["base_url"]),
     "show nothing": (("show", "gone"), ["gone", "manifest.json", "convogen run"]),
     "out below a file": (small("taken/run"), ["taken/run", "Not a directory"]),
-    "out is a file": (small("taken"), ["taken", "cannot be made"]),
+    "out is a file": (small("taken"), ["taken", "cannot be created"]),
     "empty hub": (small("run", "--set", "experiences=empty"), ["empty", "at least one", "yaml"]),
     "missing hub": (small("run", "--set", "experiences=gone"), ["gone", "at least one"]),
 }

@@ -280,7 +280,7 @@ def test_doctor_says_what_a_place_lacks_that_is_no_api(endpoint: EndpointServer)
     assert ended.status == 2
     assert "base URLs end in /v1" in ended.complaint
     ended = convogen("doctor", "--model", "m", "--base-url", endpoint.base_url)
-    assert "is a chat API served there?" in ended.complaint
+    assert "is it a chat API?" in ended.complaint
 
 
 def test_doctor_names_a_key_that_is_wrong_in_a_line(endpoint: EndpointServer) -> None:
@@ -309,7 +309,7 @@ def test_pull_of_a_file_that_is_no_model_leaves_the_one_there(tmp_path: Path) ->
     (tmp_path / "tiny.gguf").write_bytes(b"<html>not found</html>")
     ended = convogen("models", "pull", tmp_path / "tiny.gguf")
     assert ended.status == 2
-    assert "no GGUF file" in ended.complaint
+    assert "not a GGUF file" in ended.complaint
     assert (tmp_path / "models/tiny.gguf").read_bytes() == b"GGUF and more"
 
 

@@ -103,7 +103,7 @@ def test_a_file_with_another_hash_is_not_taken(tmp_path: Path) -> None:
     with hub(CONTENT[:-1] + b"x") as (endpoint, _):
         ended = look(tmp_path, endpoint, ROW)
     assert ended.out.strip() == "None"
-    assert "the embedded model writes" in ended.err.splitlines()[-1]
+    assert "using the embedded model" in ended.err.splitlines()[-1]
     assert "SHA-256" in ended.err.splitlines()[-1]
     assert not list((tmp_path / "models").glob("*.gguf"))
 
@@ -114,7 +114,7 @@ def test_a_large_model_is_not_fetched_without_a_terminal_or_a_yes(tmp_path: Path
         ended = look(tmp_path, endpoint, large)
     assert ended.out.strip() == "None"
     assert "300,000,000 bytes, licence Apache-2.0" in ended.err
-    assert "--yes fetches it" in ended.err.splitlines()[-1]
+    assert "--yes downloads it" in ended.err.splitlines()[-1]
     assert not [one for one in asked if one.startswith("GET")]
 
 

@@ -86,9 +86,9 @@ def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None
 @pytest.mark.parametrize(
     ("judge", "table", "published", "otherwise"),
     [
-        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3", "the wording of the questions is ours"),
-        ("gptscore", "4: GPTScore", "0.0039 to 0.0286", "of one that begins with Answer: there"),
-        ("fed", "3: FED scores", "0.8439 to 0.9684", "without the speakers' names"),
+        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3", "the wording of the questions is convogen's"),
+        ("gptscore", "4: GPTScore", "0.0039 to 0.0286", "the reply begins with Answer:"),
+        ("fed", "3: FED scores", "0.8439 to 0.9684", "without speaker names"),
     ],
 )
 def test_other_judges_stand_beside_the_tables_of_diasynth(
@@ -126,11 +126,11 @@ def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
         cost=JudgeCost(0, 0, 0, 0, None),
     )
     (table,) = diasynth_tables({}, {"run": {"fed": judged}})
-    ours = "The wording of the follow-ups is ours, theirs goes into the key follow_ups."
+    ours = "The wording of the follow-ups is convogen's; the paper's goes into the key follow_ups."
     assert f"{table.caption}" == ours
     own = replace(judged, own_wording=True)
     (table,) = diasynth_tables({}, {"run": {"fed": own}})
-    assert f"{table.caption}" == "The wording is that of your own keys."
+    assert f"{table.caption}" == "The wording comes from your own keys."
 
 
 def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
@@ -151,11 +151,14 @@ def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
     alone = rows["mean ROUGE-L of all pairs, a sample"]
     assert pairs in alone
     assert "0.27" not in alone
-    assert f"dia has {found.text.nearest_of}, and of fewer it is lower" in " ".join(out.split())
+    assert f"dia has {found.text.nearest_of}; fewer dialogues give lower values" in " ".join(
+        out.split()
+    )
     assert "group chat" not in out
     (table,) = diasynth_tables({"dia": found}, {"dia": {}}, ["dia"])
     assert (
-        "dia: group chats, a call per turn; theirs are written in one reply" in f"{table.caption}"
+        "dia: group chats, one call per turn; the paper's are written in one reply"
+        in f"{table.caption}"
     )
 
 
@@ -163,13 +166,15 @@ def test_a_judge_with_questions_of_ones_own_is_not_said_to_have_ours(folder: Pat
     own = {name: f"{text} Really?" for name, text in QUESTIONS.items()}
     judging = ("--judge", "gptscore", "--model", "scripted", "--n", "1", "--fresh")
     ended = convogen("evaluate", folder, *judging, "--set", f"questions={json.dumps(own)}")
-    assert "the wording is that of your own keys" in " ".join(ended.out.split())
+    assert "the wording comes from your own keys" in " ".join(ended.out.split())
 
 
 def test_tables_of_groundedness_say_who_judged_ours(folder: Path) -> None:
     judging = ("--judge", "geval", "--model", "scripted", "--n", "1", "--fresh")
     said = " ".join(convogen("evaluate", folder, *judging).out.split())
-    assert "judged by GPT-4o mini with the authors' prompts; ours, judged by scripted," in said
+    assert (
+        "judged by GPT-4o mini with the authors' prompts; convogen's, judged by scripted," in said
+    )
     assert "MTLD: mean and standard deviation over conversations" in said
 
 
@@ -213,7 +218,7 @@ def test_another_model_is_refused_until_fresh(folder: Path) -> None:
 def test_a_foreign_corpus_is_refused(corpus: Path) -> None:
     ended = convogen("evaluate", corpus, "--judge", "geval", "--model", "scripted")
     assert ended.status == 2
-    assert "no run folder" in ended.complaint
+    assert "not a run folder" in ended.complaint
     assert "convogen stats" in ended.complaint
 
 
@@ -231,7 +236,7 @@ def test_conversations_without_an_experience_are_refused(folder: Path) -> None:
     ("arguments", "said"),
     [
         (("--judge", "oracle"), "'oracle' is not known; allowed: geval"),
-        (("--n", "2"), "are a judge's; add --judge geval"),
+        (("--n", "2"), "require --judge, such as --judge geval"),
         (("--against", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
         (("--judge", "geval", "--base-url", "http://"), "base_url"),
     ],
@@ -246,4 +251,4 @@ def test_an_empty_run_is_refused(folder: Path) -> None:
     first_tasks(folder, 0)
     ended = convogen("evaluate", folder)
     assert ended.status == 2
-    assert "no conversation is committed" in ended.complaint
+    assert "this run has no committed conversations" in ended.complaint

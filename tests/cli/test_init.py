@@ -51,7 +51,7 @@ def test_a_file_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("name: mine\n")
     ended = convogen("init", "mine.yaml")
     assert (ended.status, ended.err.count("\n")) == (2, 1)
-    assert "mine.yaml: it exists" in ended.err
+    assert "mine.yaml: already exists" in ended.err
     assert (tmp_path / "mine.yaml").read_text() == "name: mine\n"
     assert convogen("init", str(tmp_path / "no" / "x.yaml")).status == 2
 

@@ -64,11 +64,11 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--judge", "gteval"), "name a corpus of real ones (--real)"),
+        (("--judge", "gteval"), "give a corpus of real dialogues with --real"),
         (("--judge", "gteval", "--real", "nowhere.jsonl"), "no such file"),
         (("--judge", "gteval", "--set", "order=random"), "judge gteval: order: "),
         (("--judge", "unieval", "--set", "surprise=1"), "surprise: is not known"),
-        (("--set", "reasks=1"), "are a judge's"),
+        (("--set", "reasks=1"), "require --judge"),
     ],
 )
 def test_mistakes(folder: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -174,10 +174,10 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text('{"choice": "No"}\n' * n)
     files = sorted(tmp_path.iterdir())
     ended = convogen("agreement", *files, "--protocol", "unieval")
-    assert "not of the same dialogues: [3, 4] verdicts" in ended.complaint
+    assert "not on the same dialogues: [3, 4] verdicts" in ended.complaint
     assert "nothing to compare" in convogen("agreement", files[0], "--protocol", "unieval").err
     labels = tmp_path / "labels.jsonl"
-    for text, said in (("No", "line 1: no label"), ('{"row": 9, "choice": "No"}', "label of 9")):
+    for text, said in (("No", "line 1: not a label"), ('{"row": 9, "choice": "No"}', "label of 9")):
         labels.write_text(text)
         ended = convogen("agreement", files[0], "--protocol", "unieval", "--human", labels)
         assert said in ended.complaint
@@ -190,8 +190,8 @@ def test_labels_are_of_one_set_of_dialogues_that_is_there(tmp_path: Path) -> Non
     agreement = ("agreement", *files, "--protocol", "unieval", "--json", "--human")
     ended = convogen(*agreement, f"nosuch={labels}")
     assert ended.status == 2
-    assert "no verdicts on 'nosuch'; there are: x, y" in ended.complaint
-    assert "of which dialogues? DIALOGUES=FILE" in convogen(*agreement, labels).complaint
+    assert "no verdicts on 'nosuch'; sets found: x, y" in ended.complaint
+    assert "name the set as DIALOGUES=FILE" in convogen(*agreement, labels).complaint
     found = json.loads(convogen(*agreement, f"y={labels}").out)
     assert [one["dialogues"] for one in found["calibration"]] == ["y"]
 
@@ -201,7 +201,7 @@ def test_a_judge_has_dialogues_of_its_own_once(tmp_path: Path) -> None:
     own = ("--own", "a=x", "--own", "a=y")
     ended = convogen("agreement", *files, "--protocol", "unieval", *own)
     assert ended.status == 2
-    assert "a has x already" in ended.err
+    assert "a already has x" in ended.err
 
 
 def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
     judge = ("--judge", "gteval", "--model", "scripted", "--out", tmp_path / "jj")
     ended = convogen("evaluate", source, *judge)
     assert ended.status == 2
-    assert "name the corpus of the real ones (--real)" in ended.complaint
+    assert "give the corpus of real ones with --real" in ended.complaint
 
 
 def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Path) -> None:
@@ -232,6 +232,6 @@ def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Pa
     found = json.loads(convogen("arena", *runs, source, *arena, "--json").out)
     assert [len(found[key]) for key in ("ratings", "matches")] == [3, 3]
     assert (pair / "scores/arena/calls.jsonl").read_bytes() == more
-    assert "two sources or more" in convogen("arena", runs[0], *arena).err
+    assert "two or more sources" in convogen("arena", runs[0], *arena).err
     copy = Path(shutil.copytree(runs[0], tmp_path / "copy"))
     assert "the same dialogues" in convogen("arena", runs[0], copy, *arena).complaint

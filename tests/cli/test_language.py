@@ -124,7 +124,7 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
     common = ("GPIS-s", "--model", "scripted", "--n", 1, "--out", "run", "--language")
     lacking = python_process("-c", program, "run", *common, "de")
     assert lacking.status == 2
-    assert "recognizing German needs lingua" in lacking.complaint
+    assert "recognizing German requires lingua" in lacking.complaint
     assert "pip install 'convogen[lingua]'" in lacking.complaint
     assert "--set 'gates=[]'" in lacking.complaint
     assert not Path("run").exists()

@@ -39,7 +39,7 @@ NEAREST = [
     (("downstream", "summarisation"), "did you mean summarization?"),
     (("run", "GPIS_s"), "did you mean GPIS-s?"),
     (("run", "roleplay-gpt-4"), "did you mean roleplay-gpt4?"),
-    (("xyzzy",), "there are: demo, init, run, augment"),
+    (("xyzzy",), "commands: demo, init, run, augment"),
 ]
 
 
@@ -117,7 +117,7 @@ def test_a_folder_is_no_experiment_and_a_run_folder_says_how_to_go_on() -> None:
 
 
 WORDS = [
-    ("participants=two", "participants: must be a number or [fewest, most]"),
+    ("participants=two", "participants: must be a number or [minimum, maximum]"),
     ("participants=[1]", "participants.0: must be at least 2"),
     ("lanes=many", "lanes: must be a whole number"),
     ("lanes=1.5", "lanes: must be a whole number"),
@@ -125,7 +125,7 @@ WORDS = [
     ("sampling=3", "sampling: must be a mapping of keys"),
     ("sampling.agent.temperature=hot", "sampling.agent.temperature: must be a number"),
     ("sampling.agent.stop=x", "sampling.agent.stop: must be a list"),
-    ("about=5", "about: must be a text"),
+    ("about=5", "about: must be text"),
     ("gates=[3]", "gates.0: must be a mapping of keys"),
     ("gates=[{gate: min_turns}]", "gates[0]: turns: is missing"),
 ]
@@ -191,7 +191,7 @@ GGUFS = {
     "web page": (b"\n<!doctype html><html>", "web page"),
     "empty": (b"", "empty"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-    "cut off": (b"GGUF\x03\0\0\0", "cut off"),
+    "incomplete": (b"GGUF\x03\0\0\0", "incomplete"),
     "zip": (b"PK\x03\x04" + b"\0" * 40, r"PK\x03\x04"),
 }
 
@@ -208,7 +208,7 @@ def test_a_gguf_file_that_is_none(case: str, command: str) -> None:
         arguments = judging if command == "evaluate" else ("doctor",)
     ended = convogen(*arguments, "--model", "my.gguf")
     assert ended.status == 2
-    assert "my.gguf: is no GGUF file" in ended.complaint
+    assert "my.gguf: is not a GGUF file" in ended.complaint
     assert said in ended.complaint
     assert not Path("new/manifest.json").exists()
 
@@ -278,14 +278,14 @@ def test_a_word_list_without_an_entry_is_no_gate() -> None:
     Path("words.txt").write_text("# nothing yet\n")
     ended = a_run("--set", "gates=[{gate: safety, words: words.txt}]")
     assert ended.status == 2
-    assert "words.txt: has no entry" in ended.complaint
+    assert "words.txt: has no entries" in ended.complaint
 
 
 @pytest.mark.parametrize("name", ["../gone", "a/b/c", "a\x1b/b", "-a/b", "a--b/c", "a/b c"])
 def test_what_can_be_no_data_set_is_not_asked_for(name: str) -> None:
     ended = convogen("stats", f"hf:{name}")
     assert ended.status == 2
-    assert "is no name of a data set" in ended.complaint
+    assert "is not a data set name" in ended.complaint
 
 
 def test_scores_that_are_there_twice_are_counted_nowhere() -> None:
@@ -296,14 +296,14 @@ def test_scores_that_are_there_twice_are_counted_nowhere() -> None:
     lines = scores.read_text("utf-8").splitlines(keepends=True)
     other = lines[1].replace('"judge":"geval3"', '"judge":"another"')
     for rows, said in (
-        ([lines[0], *lines], "there twice"),
+        ([lines[0], *lines], "occurs twice"),
         ([lines[0], other, *lines[2:]], "judge another"),
     ):
         scores.write_text("".join(rows))
         for command in (judge, ("evaluate", "run"), ("report", "run")):
             ended = convogen(*command)
             assert ended.status == 2
-            assert said in ended.complaint or "is not of this" in ended.complaint
+            assert said in ended.complaint or "does not belong to" in ended.complaint
 
 
 def test_a_row_of_the_ledger_is_told_by_its_line() -> None:

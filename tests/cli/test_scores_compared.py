@@ -68,17 +68,17 @@ def test_aspects_are_compared_apart_and_what_one_alone_scored_has_no_alpha(tmp_p
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"conversation": "c0", "value": "4"}', "line 1: no score"),
-        ('{"conversation": "c0", "value": true}', "line 1: no score"),
-        ('{"value": 4}', "line 1: no score"),
-        ("[" * 9999, "line 1: no score"),
+        ('{"conversation": "c0", "value": "4"}', "line 1: not a score"),
+        ('{"conversation": "c0", "value": true}', "line 1: not a score"),
+        ('{"value": 4}', "line 1: not a score"),
+        ("[" * 9999, "line 1: not a score"),
         ('{"conversation": "c0", "value": NaN}', "line 1: `value` must be a finite number"),
         ('{"conversation": "c0", "value": 1' + "0" * 400 + "}", "must be a finite number"),
         (
             '{"conversation": "c0", "value": 4}\n{"conversation": "c0", "value": 5}',
             "line 2: contradicts an earlier score of 'c0'",
         ),
-        ('{"conversation": "c0", "value": null}', "holds no score"),
+        ('{"conversation": "c0", "value": null}', "holds no scores"),
         ('{"conversation": "elsewhere", "value": 4}', "no scored conversation in common"),
     ],
 )
@@ -95,5 +95,5 @@ def test_what_is_of_verdicts_is_refused(tmp_path: Path) -> None:
     ended = convogen("agreement", good, "--protocol", "scores", "--human", good)
     assert (ended.status, "one more FILE" in ended.err) == (2, True)
     alone = convogen("agreement", good, "--protocol", "scores")
-    assert (alone.status, "give two files of scores" in alone.err) == (2, True)
+    assert (alone.status, "give two files with scores" in alone.err) == (2, True)
     assert "cannot be read" in convogen("agreement", "none", "--protocol", "scores").complaint

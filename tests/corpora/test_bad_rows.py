@@ -41,7 +41,7 @@ def bad(path: Path, content: str | bytes) -> list[str]:
         ('{"turns": []}', "no turns"),
         ('{"turns": [1]}', "turn 1 is int"),
         ('{"turns": [{"speaker": "a"}]}', "no text in turn 1; its keys are 'speaker'"),
-        ('{"messages": []}', "'turns' is NoneType"),
+        ('{"messages": []}', "'turns' is empty"),
         ('{"turns": [{"speaker": "a", "text": "\\ud800"}]}', "surrogate"),
         ("7", "the row is int"),
         (

@@ -52,7 +52,7 @@ def test_rows_that_are_one_conversation_for_want_of_a_column_are_told(tmp_path: 
     corpus = opened(tmp_path, "t.csv", text)
     assert len(list(corpus)) == 1
     (line,) = corpus.warnings()
-    assert "no column says which conversation a row is of" in line
+    assert "no column says which conversation a row belongs to" in line
     assert "(it may be 'matter')" in line
 
 
@@ -85,9 +85,9 @@ def test_a_role_of_a_chat_is_who_speaks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "warning"),
     [
-        ("c.yaml", "name: x\nversion: 1\nauthor: me\nlicense: MIT\n", "another speaker in every"),
-        ("r.txt", "Flour: 200 g\nSugar: 1 g\nEggs: 3\nMilk: 1 l\n", "another speaker in every"),
-        ("r.csv", "user,text,stars\na,x y,5\nb,z w,1\nc,v u,3\nd,q r,2\n", "another speaker in"),
+        ("c.yaml", "name: x\nversion: 1\nauthor: me\nlicense: MIT\n", "a new speaker in every"),
+        ("r.txt", "Flour: 200 g\nSugar: 1 g\nEggs: 3\nMilk: 1 l\n", "a new speaker in every"),
+        ("r.csv", "user,text,stars\na,x y,5\nb,z w,1\nc,v u,3\nd,q r,2\n", "a new speaker in"),
         ("l.txt", "INFO: up\nWARNING: slow\nINFO: a b\nINFO: c d\n", "looks like a label: 'INFO'"),
         ("m.txt", "From: a@b\nTo: c@d\nSubject: x\n\nHi there\n", "looks like a label: 'From'"),
         ("p.txt", "text:hi you\tlabels:yes\ntext:more\tlabels:no\n", "only one speaker, 0 only"),

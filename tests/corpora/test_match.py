@@ -198,7 +198,7 @@ def test_a_corpus_that_is_missing_or_empty_is_refused(tmp_path: Path) -> None:
     assert "no such file" in ended.complaint
     empty = tmp_path / "empty.jsonl"
     empty.write_text('{"turns": []}\n', "utf-8")
-    with pytest.raises(SourceError, match="there is no conversation in it"):
+    with pytest.raises(SourceError, match="contains no conversations"):
         _ = Experiment({"name": "x", "match": str(empty)}).fingerprint
 
 

@@ -187,7 +187,7 @@ def test_features_are_checked_with_the_nearest_names(corpus: Path) -> None:
     assert "match_features" in unknown
     assert "'lower_case' is not known; did you mean lower_case_starts?" in unknown
     assert "twice" in refused(corpus, ["commas", "commas"])
-    assert "needs match" in refused(None, ["commas"])
+    assert "requires match" in refused(None, ["commas"])
 
 
 def test_unused_it_is_not_in_the_fingerprint_and_used_it_implies_the_gate(

@@ -96,7 +96,7 @@ def test_any_corpus_of_two_who_take_turns_gives_seeds(tmp_path: Path) -> None:
 def test_a_chatbot_that_begins_gives_none(tmp_path: Path) -> None:
     said = chat("Welcome!", *SIX)["messages"]
     swapped = [{**one, "role": "user" if one["role"] != "user" else "gpt"} for one in said]
-    with pytest.raises(SourceError, match=r"no seed in it .*not_two_parties 1"):
+    with pytest.raises(SourceError, match=r"contains no seeds .*not_two_parties 1"):
         open_seeds(written(tmp_path / "s.jsonl", [{"messages": swapped}]), None, 6)
 
 
@@ -172,7 +172,7 @@ def test_rows_as_the_published_seeds_have_them_all_pass(
 @pytest.mark.parametrize("names", [("Ada", "Bo"), ("#Person1#", "#Person2#"), ("speaker0", "x")])
 def test_two_people_are_no_person_and_a_chatbot(names: tuple[str, str], tmp_path: Path) -> None:
     turns = [{"speaker": names[at % 2], "text": text} for at, text in enumerate(SIX)]
-    with pytest.raises(SourceError, match=r"no seed in it .*not_two_parties 1"):
+    with pytest.raises(SourceError, match=r"contains no seeds .*not_two_parties 1"):
         open_seeds(written(tmp_path / "s.jsonl", [{"turns": turns}]), None, 6)
     turns = [{**one, "speaker": "Vicuna" if at % 2 else "Human"} for at, one in enumerate(turns)]
     assert len(open_seeds(written(tmp_path / "t.jsonl", [{"turns": turns}]), None, 6).seeds) == 1

@@ -275,7 +275,7 @@ def test_zstandard(tmp_path: Path) -> None:
         ([[f"P{at}: hello there" for at in (1, 2, 1)]], None),
         (
             [{"turns": [{"speaker": f"P{at}", "text": "a b"} for at in range(9)]}],
-            "another speaker in every turn",
+            "a new speaker in every turn",
         ),
         (
             [{"turns": [{"speaker": "I went home after that.", "text": "a b"}]}],
@@ -312,7 +312,7 @@ def test_numbers_that_begin_again_and_ids_that_come_again(tmp_path: Path) -> Non
     path.write_text(TABLES["numbers that begin again"][0], encoding="utf-8")
     corpus = open_corpus(path)
     assert [one.id for one in corpus] == ["1", "1"]
-    assert "1 conversations have an id that is there already" in corpus.warnings()[0]
+    assert "1 conversations repeat an earlier id" in corpus.warnings()[0]
 
 
 GOOD = line(

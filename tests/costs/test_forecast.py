@@ -216,7 +216,7 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
     arguments += ["--price", "1,2", "--out", tmp_path / "run"]
     dry = convogen(*arguments, "--dry-run", "--pilot", "4", "--json")
     assert dry.status == 0
-    assert "pilot of 4 conversations is played with real calls" in dry.err
+    assert "playing a pilot of 4 conversations with real calls" in dry.err
     found = json.loads(dry.out)
     pilot = load_run(tmp_path / "run")
     assert sum(1 for _ in pilot.conversations()) == found["seen"] == 4
@@ -226,7 +226,7 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
     made = len(endpoint.asked)
     again = convogen(*arguments, "--dry-run", "--pilot", "3")
     assert again.status == 0
-    assert "no call is made" in again.err
+    assert "no calls are made" in again.err
     assert "95% interval" in again.out
     assert len(endpoint.asked) == made
     assert convogen(*arguments).status == 0
@@ -261,5 +261,5 @@ def test_a_dry_run_says_what_has_no_price_and_minds_what_is_there(
     assert "$" in priced.out
     other = convogen(*arguments, "--seed", "5")
     assert other.status == 2
-    assert "another experiment" in other.complaint
+    assert "a different experiment" in other.complaint
     assert len(endpoint.asked) == made

@@ -128,16 +128,16 @@ class TestSummarization:
         endpoint.script = helpful
         by = ("--qags-by", "bertscore")
         wrong = summarise(folder, held_out, t5, endpoint, *by, "--questions", "3")
-        assert (wrong.status, "add --bertscore" in wrong.complaint) == (2, True)
+        assert (wrong.status, "requires --bertscore" in wrong.complaint) == (2, True)
         wrong = summarise(folder, held_out, t5, endpoint, *by, "--bertscore", bert)
-        assert (wrong.status, "add --questions 3" in wrong.complaint) == (2, True)
+        assert (wrong.status, "requires --questions 3" in wrong.complaint) == (2, True)
         assert not endpoint.asked
         options = ("--bertscore", bert, "--questions", "1")
         plain = summarise(folder, held_out, t5, endpoint, *options)
-        assert "QAGS: F1 of the words of the answers to 1 question a dialogue" in _line(plain.out)
+        assert "QAGS: word F1 of the answers to 1 question per dialogue" in _line(plain.out)
         n_asked = len(endpoint.asked)
         theirs = summarise(folder, held_out, t5, endpoint, *options, *by)
-        assert "QAGS: BERTScore of the answers to 1 question a dialogue" in _line(theirs.out)
+        assert "QAGS: BERTScore of the answers to 1 question per dialogue" in _line(theirs.out)
         assert "DiaSynth's: BERTScore, 3 questions" in _line(theirs.out)
         assert len(endpoint.asked) == n_asked, "the answers are the same, and paid for"
         f1, bertscore = (one.out.splitlines()[4].split("│")[2] for one in (plain, theirs))
@@ -245,7 +245,7 @@ class TestSummarization:
         assert wrong.status == 2
         assert "its columns are: summary, topic" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--in-domain", held_out)
-        assert "all its dialogues are held out" in wrong.complaint
+        assert "all its dialogues are also held out" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--set", "warmup=3")
         assert "keys: epochs" in wrong.complaint
         for setting in ("epochs=.inf", "learning_rate=.inf"):
@@ -258,7 +258,7 @@ class TestSummarization:
         assert len(endpoint.asked) == asked
         wrong = summarise(folder, held_out, tmp_path, endpoint)
         assert wrong.status == 2
-        assert "no seq2seq checkpoint" in wrong.err.splitlines()[-1]
+        assert "not a seq2seq checkpoint" in wrong.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("make", [checkpoints.seq2seq_bart, checkpoints.seq2seq_led])
@@ -310,7 +310,7 @@ def test_a_checkpoints_own_bound_on_the_length_does_not_hold(tmp_path: Path, bea
 def test_that_no_model_was_named_is_said(folder: Path, held_out: Path, tmp_path: Path) -> None:
     files = ("--held-out", held_out, "--checkpoint", tmp_path)
     ended = convogen("downstream", "summarization", folder, *files)
-    assert "no model named: running on the embedded" in ended.err
+    assert "no model given: running on the embedded" in ended.err
 
 
 def test_bertscore_of_the_same_text_is_1_and_of_none_is_0(bert: Path) -> None:
@@ -372,11 +372,11 @@ class TestClassification:
         experiment.write_text(f"{plain}\n{key}: {shown}\n", "utf-8")
         ended = convogen(*command)
         assert json.loads(ended.out)["held_out"]["dialogues"] == 3
-        assert f"2 held-out dialogues are left out: {key}" in ended.err
+        assert f"2 held-out dialogues are left out, since {key}" in ended.err
         experiment.write_text(f"{plain}\n{key}: {held_out}\n", "utf-8")
-        assert "has all held-out dialogues" in convogen(*command).complaint
+        assert "contains all held-out dialogues" in convogen(*command).complaint
         experiment.write_text(f"{plain}\n{key}: {tmp_path / 'gone.jsonl'}\n", "utf-8")
-        assert "cannot be read any more" in convogen(*command).err
+        assert "can no longer be read" in convogen(*command).err
 
     def test_a_generated_dialogue_that_is_held_out_is_not_learned_from(
         self, topical: Path, held_out: Path
@@ -403,7 +403,10 @@ class TestClassification:
         laws = [json.dumps(row | {"topic": "law"}) + "\n" for row in rows]
         held_out.write_text("".join(laws), "utf-8")
         wrong = convogen(*command)
-        assert (wrong.status, "no topic in it is among those" in wrong.complaint) == (2, True)
+        assert (wrong.status, "none of its values of topic is among those" in wrong.complaint) == (
+            2,
+            True,
+        )
 
     def test_one_topic_is_nothing_to_tell_apart(self, folder: Path, held_out: Path) -> None:
         ended = convogen("downstream", "classification", folder, "--held-out", held_out, "--n", "1")

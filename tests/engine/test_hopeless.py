@@ -46,7 +46,10 @@ def cut(asked: Asked) -> Answer:
 HOPELESS: dict[str, tuple[Callable[[Asked], Answer], list[str]]] = {
     "thinking": (
         thinking,
-        ["ended at max_tokens=4000 with nothing said; the model thinks", "generator.max_tokens="],
+        [
+            "ended at max_tokens=4000 before anything was said; the model thinks",
+            "generator.max_tokens=",
+        ],
     ),
     "cut": (cut, ["ended at max_tokens=4000 before its end", "--set sampling.generator."]),
     "empty": (lambda _: say(""), ["every reply of the generator is empty"]),
@@ -126,7 +129,7 @@ def of_selector(answer: Answer) -> Callable[[Asked], Answer]:
         (say(""), "selector_silent: .*every reply of the selector is empty"),
         (
             say("", finish_reason="length", usage={"completion_tokens": 20}),
-            r"max_tokens=20 with nothing said.*--set sampling\.selector\.max_tokens=4000",
+            r"max_tokens=20 before anything was said.*--set sampling\.selector\.max_tokens=4000",
         ),
     ],
 )
@@ -321,7 +324,7 @@ def test_few_scores_none_of_them_given_end_non_zero_too(
     endpoint.script = lambda _: say("Who knows.")
     ended = convogen("evaluate", tmp_path / "run", "--judge", "gptscore", *at(endpoint))
     assert ended.status == 1
-    assert "none given" in ended.complaint
+    assert "none obtained" in ended.complaint
 
 
 @pytest.mark.parametrize(("poisoned", "given"), [(1, 107), (108, 0)])

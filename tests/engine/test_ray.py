@@ -1,9 +1,10 @@
-"""A real Ray cluster of two nodes on this machine: `convogen run --ray`, with processes killed."""
+"""A real Ray cluster of two nodes on this machine: commands with `--ray`, with processes killed."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,16 +16,20 @@ from pathlib import Path
 import pytest
 from command_line import convogen, python_process
 from endpoint_server import Answer, Asked, EndpointServer, converse, say, serving
+from export_runs import played, spoken, write_run
 from ray_clusters import KEY, Cluster, logged, worker_pids
 
-from convogen import Experiment, load_run, run
+from convogen import Experiment, judge_run, load_run, run
 from convogen.inputs.yaml12 import dump_yaml
+from convogen.judges.geval import GEval
+from convogen.models.spec import ModelSpec
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed"),
 ]
 
+PROGRAMS = Path(__file__).parents[1] / "programs"
 PROGRAM = "from convogen.cli.main import main; main()"
 DATASET = (
     "experiences.jsonl",
@@ -57,6 +62,8 @@ class Endpoint:
         if self.answered.total() == self._at:
             self._do()
         self.answered[json.dumps(asked.body)] += 1
+        if "score" in asked.body["messages"][-1]["content"] and asked.body["max_tokens"] < 20:
+            return say(f"{1 + asked.body['seed'] % 5}")
         spoiled = asked.json_mode != "text" and asked.body["seed"] % 7 == 0
         return say("no object") if spoiled else converse(asked)
 
@@ -77,6 +84,11 @@ def command(folder: Path, server: EndpointServer, n: int, *more: object) -> list
 
 def dataset(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in DATASET}
+
+
+def judge_files(folder: Path) -> dict[str, bytes]:
+    names = ("geval.jsonl", "geval/calls.jsonl", "geval/manifest.json")
+    return {name: (folder / "scores" / name).read_bytes() for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +163,68 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     assert endpoint.answered.total() - len(endpoint.answered) <= IN_FLIGHT
 
 
+def test_a_killed_worker_changes_no_score(
+    cluster: Cluster, server: EndpointServer, tmp_path: Path
+) -> None:
+    ours, one = tmp_path / "ours", tmp_path / "one"
+    run(Experiment.load("GPIS-s", {"n": 6, "models": "scripted", "max_turns": 3}), one)
+    shutil.copytree(one, ours)
+    endpoint = Endpoint(server, -1, lambda: None)
+    judge_run(one, GEval(samples=1), ModelSpec(name="m", base_url=server.base_url))
+    asked = endpoint.answered
+    assert asked.total() == len(asked) == 6 * 9 * 2
+
+    def kill() -> None:
+        os.kill(worker_pids(ours / "scores" / "geval")[1], signal.SIGKILL)
+
+    endpoint = Endpoint(server, len(asked) // 2, kill)
+    judge = ("--judge", "geval", "--set", "samples=1", "--concurrency", f"{IN_FLIGHT}")
+    model = ("--model", "m", "--base-url", server.base_url)
+    on = ("--ray", cluster.address, "--workers", "2")
+    args = ("-c", PROGRAM, "evaluate", ours, *judge, *model, *on)
+    ended = python_process(*args, **cluster.environment)
+    assert ended.status == 0, ended.err
+    assert "died; its" in ended.err
+    assert "judged by m" in ended.out
+    assert judge_files(ours) == judge_files(one)
+    assert set(endpoint.answered) == set(asked)
+    assert endpoint.answered.total() - len(asked) <= IN_FLIGHT
+
+
+def test_a_batch_whose_process_is_killed_is_measured_again(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    args = (PROGRAMS / "ray_spread.py", cluster.address, tmp_path / "killed")
+    ended = python_process(*args, **cluster.environment)
+    assert ended.status == 0, ended.err
+    squares, held = json.loads(ended.out)
+    assert squares == [n * n for n in range(1, 13)]
+    assert (tmp_path / "killed").exists()
+    assert held <= 4
+
+
+def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_path: Path) -> None:
+    """Of more than a thousand conversations, since fewer are measured here."""
+    texts = (spoken(f"AHello, number {n}!", f"BAnd {n * n} is {n} times {n}.") for n in range(1100))
+    records = [played(n, turns) for n, turns in enumerate(texts)]
+    folder = write_run(tmp_path / "run", records, n=1100)
+    on = ("--ray", cluster.address, "--workers", "2")
+    here = convogen("stats", folder, "--workers", "1", "--json")
+    there = python_process("-c", PROGRAM, "stats", folder, "--json", *on, **cluster.environment)
+    assert there.status == 0, there.err
+    assert there.out == here.out
+    exported = [tmp_path / "one", tmp_path / "cluster"]
+    convogen("export", folder, "--to", "messages", "--out", exported[0])
+    args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1])
+    ended = python_process(*args, "--ray", "local", "--workers", "1", **cluster.environment)
+    assert ended.status == 0, ended.err
+    contents = [
+        {p.relative_to(one): p.read_bytes() for p in one.rglob("*") if p.is_file()}
+        for one in exported
+    ]
+    assert contents[0] == contents[1]
+
+
 @pytest.mark.parametrize(
     ("address", "complaint"),
     [
@@ -177,7 +251,22 @@ def test_a_url_with_a_secret_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_workers_are_for_a_cluster(tmp_path: Path) -> None:
-    ended = convogen("run", "demo", "--model", "scripted", "--out", tmp_path, "--workers", 2)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("run", "demo", "--model", "scripted"),
+        ("evaluate", "runs/any"),
+        ("export", "runs/any", "--to", "jsonl"),
+    ],
+)
+def test_workers_are_for_a_cluster(tmp_path: Path, args: tuple[str, ...]) -> None:
+    ended = convogen(*args, "--out", tmp_path, "--workers", 2)
     assert ended.status == 2
     assert "--ray local" in ended.complaint
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "stats"])
+def test_an_empty_address_is_told(command: str) -> None:
+    ended = convogen(command, "demo", "--ray", " ")
+    assert ended.status == 2
+    assert "it is empty" in ended.complaint

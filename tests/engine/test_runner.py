@@ -162,7 +162,7 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
     )
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "to go on: convogen run GPIS-s" in err
+    assert "to resume: convogen run GPIS-s" in err
     assert "Traceback" not in err
     assert "s3cret" not in err
     kept = [row for row in Run(tmp_path / "run").ledger() if "lost_attempts" not in row]

@@ -114,7 +114,7 @@ def test_a_key_revoked_on_the_way_stops_the_run_and_nothing_is_lost(
         run(wanted, tmp_path / "run")
     [line] = str(caught.value).splitlines()
     assert "401" in line
-    assert "set OPENAI_API_KEY to a valid key, run again" in line
+    assert "set OPENAI_API_KEY to a valid key and run again" in line
     answered = n_calls // 2
     assert attempts(load_run(tmp_path / "run")).total() == answered, "all are kept that were paid"
 

@@ -311,7 +311,7 @@ def test_an_export_is_replaced_only_where_that_is_asked_for(hostile: Path, tmp_p
     shutil.rmtree(out)
     out.mkdir()
     (out / "thesis.tex").write_text("mine")
-    assert "no export" in convogen(*again, "--overwrite").complaint
+    assert "not an export" in convogen(*again, "--overwrite").complaint
     assert (out / "thesis.tex").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -346,7 +346,7 @@ def test_what_fails_or_is_killed_leaves_what_was_there(hostile: Path, tmp_path: 
         (["--to", "jsonl", "--perspective", "each"], "unknown key 'perspective'; allowed: none"),
         (["--to", "jsonl", "--with", "wings"], "allowed: personas, scores, provenance"),
         (["--to", "jsonl", "--private"], "--push-to-hub"),
-        (["--to", "jsonl", "--push-to-hub", "no name"], "no name of a data set"),
+        (["--to", "jsonl", "--push-to-hub", "no name"], "not a data set name"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

@@ -178,7 +178,7 @@ class TestWhereItIsWritten:
         with zipfile.ZipFile(tmp_path / "a.eval", "a") as log:
             log.writestr("samples/mine_epoch_1.json", "{}")
         before = (tmp_path / "a.eval").read_bytes()
-        assert "was changed since" in convogen(*args, "--overwrite").complaint
+        assert "has been changed since" in convogen(*args, "--overwrite").complaint
         assert (tmp_path / "a.eval").read_bytes() == before
 
     @pytest.mark.parametrize("content", [b"", b"mine", b"PK\x03\x04 mine"])
@@ -188,7 +188,7 @@ class TestWhereItIsWritten:
         out = tmp_path / "a.eval"
         out.write_bytes(content)
         args = ("export", run, "--to", "inspect", "--out", out, "--overwrite")
-        assert "is no export of ours" in convogen(*args).complaint
+        assert "is not an export by convogen" in convogen(*args).complaint
         assert out.read_bytes() == content
 
     def test_nothing_else_is_left_beside_it(self, run: Path, tmp_path: Path) -> None:
@@ -198,10 +198,10 @@ class TestWhereItIsWritten:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (("--out", "{}/out"), "must end in .eval"),
-            (("--out", "{}/a.eval", "--splits", "a=0.5,b=0.5"), "has no splits"),
-            (("--out", "{}/a.eval", "--with", "personas"), "joins no columns"),
-            (("--out", "{}/a.eval", "--push-to-hub", "me/mine"), "pushes data sets"),
+            (("--out", "{}/out"), "must be a file name ending in .eval"),
+            (("--out", "{}/a.eval", "--splits", "a=0.5,b=0.5"), "does not support splits"),
+            (("--out", "{}/a.eval", "--with", "personas"), "does not add columns"),
+            (("--out", "{}/a.eval", "--push-to-hub", "me/mine"), "applies to data sets only"),
             (("--out", "{}/a.eval", "--perspective", "each"), "unknown key 'perspective'"),
         ],
     )

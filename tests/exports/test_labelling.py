@@ -144,7 +144,7 @@ class TestBoth:
         ended = convogen(
             "export", tmp_path / "run", "--to", tool, "--out", tmp_path / "b", "--with", "scores"
         )
-        assert "joins no columns" in ended.complaint
+        assert "does not add columns" in ended.complaint
 
     def test_the_scene_can_be_left_out(self, tool: str, tmp_path: Path) -> None:
         out = exported(tool, tmp_path, "--no-scene")
@@ -193,20 +193,23 @@ def test_the_default_questions_are_what_the_judges_are_asked() -> None:
     ("line", "said"),
     [
         ("{name: Warm, kind: rating, title: T}", "must be of the form"),
-        ("{name: conversation, kind: rating, title: T}", "is taken by the tools"),
+        ("{name: conversation, kind: rating, title: T}", "is reserved by the tools"),
         ("{name: a, kind: rating, title: T, scale: [5, 1]}", "the lower first"),
         ("{name: a, kind: rating, title: T, scale: [1, 11]}", "from 0 to 10"),
         ("{name: a, kind: rating, title: T, scale: [1, true]}", "must not be true or false"),
         ("{name: a, kind: stars, title: T}", "`kind` must be rating, choice or text"),
         ("{name: a, title: T}", "`kind` must be rating, choice or text"),
         ("{name: a, kind: choice, title: T, options: {x: y}}", "at least 2 entries"),
-        ("{name: a, kind: choice, title: T, options: {x: z, y: z}}", "read the same"),
-        ("{name: a, kind: choice, title: T, options: {x: y, y: z}}", "is recorded for one"),
+        ("{name: a, kind: choice, title: T, options: {x: z, y: z}}", "have the same text"),
+        (
+            "{name: a, kind: choice, title: T, options: {x: y, y: z}}",
+            "is the recorded value of one",
+        ),
         (
             "{name: a, kind: choice, title: T, options: {x: x, y: y}, protocol: unieval}",
             "unieval are: Yes, No",
         ),
-        ("{name: a, kind: text, title: Costs $x}", "must hold no $"),
+        ("{name: a, kind: text, title: Costs $x}", "must not contain $"),
         ("{name: a, kind: text, title: T, colour: red}", "questions.0.text.colour"),
         ("[]", "`kind` must be"),
     ],
@@ -230,4 +233,4 @@ def test_two_questions_of_one_name_are_refused(tmp_path: Path) -> None:
     options = 'kind: choice, title: T, options: {"Yes": y, "No": n}, protocol: unieval}'
     lines = "".join(f"  - {{name: {name}, {options}\n" for name in "ab")
     (tmp_path / "own.yaml").write_text(f"questions:\n{lines}")
-    assert "follow one protocol" in convogen("export", run, *args).complaint
+    assert "follow the same protocol" in convogen("export", run, *args).complaint

@@ -235,7 +235,7 @@ def test_an_alternative_without_scores_is_left_out_and_told(run: Path, tmp_path:
     write_replay(run, "unjudged", (*BEGUN, "Bthird reply"), {})
     ended = dpo(run, tmp_path / "out")
     assert ended.status == 0
-    assert "no scores, not compared" in ended.err
+    assert "not compared, since it has no scores" in ended.err
     assert "unjudged" in ended.err
 
 
@@ -263,7 +263,7 @@ def another_judge(run: Path) -> list[str]:
     replay = write_replay(run, "better", NEW, {"topic": 5, "overall": 5})
     manifest = replay / "scores" / "geval" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("judge-1", "judge-2"))
-    return ["another judge", str(replay)]
+    return ["differs from that of", str(replay)]
 
 
 def another_speaker(run: Path) -> list[str]:
@@ -313,7 +313,7 @@ def test_without_a_pair_nothing_is_written_and_one_line_says_what_to_do(
         ("dpo", ["--judge", "geval", "--margin", "nan"], "margin"),
         ("dpo", ["--judge", "geval", "--no-merge"], "unknown key 'merge'; allowed: perspective"),
         ("messages", ["--judge", "geval"], "unknown key 'judge'; allowed: perspective"),
-        ("messages", ["--alternatives", "x"], "compares no alternatives"),
+        ("messages", ["--alternatives", "x"], "does not use alternatives"),
     ],
 )
 def test_options_that_do_not_fit_are_told(

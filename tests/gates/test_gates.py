@@ -249,13 +249,19 @@ def test_a_rule_may_look_at_the_experience(tmp_path: Path) -> None:
         ([3], "must be a mapping"),
         (["min_turns"], r"gates\[0\]: turns: is missing"),
         ([{"gate": "judge", "min_score": 3, "judge": "x"}], "must be one of geval"),
-        ([{"gate": "judge", "min_score": 99}], r"gates\[0\]: .*99 is asked for, .*5 at most"),
+        (
+            [{"gate": "judge", "min_score": 99}],
+            r"gates\[0\]: .*99 is above the highest score of .*5",
+        ),
         ([{"gate": "judge", "min_score": 1.01, "judge": "unieval"}], "aspects: 'overall'"),
         (
             [{"gate": "judge", "min_score": 2, "judge": "unieval", "aspects": ["human_like"]}],
-            "unieval gives 1 at most",
+            "above the highest score of unieval, 1",
         ),
-        (["safety", {"gate": "min_turns", "turns": 40}], r"gates\[1\]: min_turns: turns: 40 are"),
+        (
+            ["safety", {"gate": "min_turns", "turns": 40}],
+            r"gates\[1\]: min_turns: turns: 40 required",
+        ),
     ],
 )
 def test_wrong_entries_are_refused(entries: list[object], message: str) -> None:
@@ -288,12 +294,12 @@ def test_a_gate_of_more_turns_than_there_can_be_is_refused(
         return Experiment({"name": "x", **method, "gates": [{"gate": "min_turns", "turns": turns}]})
 
     assert gated(most).gates
-    with pytest.raises(ExperimentError, match=rf"{most + 1} are asked for, .* {most} at most"):
+    with pytest.raises(ExperimentError, match=rf"{most + 1} required, .* at most {most}"):
         gated(most + 1)
 
 
 def test_a_judge_of_experiences_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ExperimentError, match="by their experience, and there is none"):
+    with pytest.raises(ExperimentError, match="by their experience, and this method has none"):
         Experiment(
             {"name": "x", "method": "roleplay", "gates": [{"gate": "judge", "min_score": 2}]}
         )

@@ -53,9 +53,9 @@ def test_letters_drawn_out_are_one_or_two_and_letters_apart_are_a_word(tmp_path:
 
 
 def test_lists_of_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"mine\.txt: has no entry, and would reject nothing"):
+    with pytest.raises(SourceError, match=r"mine\.txt: has no entries, so it would reject nothing"):
         own_list(tmp_path, "# only this", "")
-    with pytest.raises(SourceError, match=r"mine\.txt: the entry '\*' has no letter or digit"):
+    with pytest.raises(SourceError, match=r"mine\.txt: the entry '\*' has no letters or digits"):
         own_list(tmp_path, "plum", "*  # all")
 
 

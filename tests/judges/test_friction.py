@@ -246,7 +246,7 @@ def test_stats_and_report_take_the_judges_labels_and_say_so(tmp_path: Path) -> N
     shown = convogen("stats", path, "--interaction", "--judged", folder)
     assert shown.status == 0, shown.err
     assert "judge scripted, 115 turns" in " ".join(shown.out.split())
-    assert "Rules beside the judge: h.jsonl" in shown.out
+    assert "Rules and judge compared: h.jsonl" in shown.out
     numbers = json.loads(convogen("stats", path, "--interaction", "--judged", folder, "--json").out)
     labels = numbers["judged_friction"]
     assert labels["friction"]["shares"]["evasion"]["value"] == pytest.approx(3 / 115)

@@ -124,12 +124,12 @@ def test_scales_of_ones_own_are_read_from_the_export(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ({("c-9", "7"): {"topic": 5}}, "task 1: conversation 'c-9' is none of those exported"),
+        ({("c-9", "7"): {"topic": 5}}, "task 1: conversation 'c-9' is not among those exported"),
         ({("c-0", "7"): {"topic": 6}}, "task 1: topic: 6 by annotator '7' is off the scale"),
         ({("c-0", "7"): {"topic": 0}}, "is off the scale from 1 to 5"),
         ({("c-0", "7"): {"topic": "5.5"}}, "'5.5' by annotator '7' is off the scale"),
-        ({("c-0", "7"): {"artificial": "Maybe"}}, "is no option; allowed: artificial, natural"),
-        ({("c-0", "7"): {"artificial": 3}}, "artificial: 3 by annotator '7' is no option"),
+        ({("c-0", "7"): {"artificial": "Maybe"}}, "is not an option; allowed: artificial, natural"),
+        ({("c-0", "7"): {"artificial": 3}}, "artificial: 3 by annotator '7' is not an option"),
         ({("c-0", "7"): {"comment": 3}}, "comment: must be a text"),
         ({("c-0", "7"): {"colour": 3}}, "'colour' was not asked; questions: topic, situation"),
     ],
@@ -154,12 +154,12 @@ def test_a_second_different_answer_of_one_person_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("tool", "data", "said"),
     [
-        ("argilla", label_studio(ANSWERS), "record 1: no record of Argilla"),
-        ("label-studio", argilla_nested(ANSWERS), "task 1: no annotated task of Label Studio"),
-        ("label-studio", argilla_flat(ANSWERS), "task 1: no annotated task of Label Studio"),
+        ("argilla", label_studio(ANSWERS), "record 1: not an Argilla record"),
+        ("label-studio", argilla_nested(ANSWERS), "task 1: not an annotated Label Studio task"),
+        ("label-studio", argilla_flat(ANSWERS), "task 1: not an annotated Label Studio task"),
         ("label-studio", {"tasks": []}, "must be a list"),
-        ("argilla", [], "holds no answer"),
-        ("argilla", [1, "a", None], "record 1: no record of Argilla"),
+        ("argilla", [], "holds no answers"),
+        ("argilla", [1, "a", None], "record 1: not an Argilla record"),
         ("label-studio", [{"data": {}, "annotations": []}], "has no `conversation`"),
         ("argilla", [{"id": None, "fields": {}, "responses": {}}], "has no `id`"),
         (
@@ -184,13 +184,13 @@ def test_a_broken_file_is_told_in_one_line(content: bytes, tmp_path: Path) -> No
     out = tmp_path / "labels.jsonl"
     ended = convogen("labels", "import", path, "--from", "label-studio", "--out", out)
     assert ended.status == 2
-    assert "is no JSON, or not all of it is there" in ended.complaint
+    assert "is not JSON, or incomplete" in ended.complaint
 
 
 def test_a_folder_of_another_tool_is_no_export_of_this_one(tmp_path: Path) -> None:
     folder = exported(tmp_path, "argilla")
     ended = imported(tmp_path, "label-studio", label_studio(ANSWERS), "--export", folder)
-    assert "`convogen export --to label-studio` wrote" in ended.complaint
+    assert "written by `convogen export --to label-studio`" in ended.complaint
 
 
 def test_labels_replace_labels_and_nothing_else(tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ def test_the_real_dialogues_are_found_again(tmp_path: Path) -> None:
     moved.write_bytes(SEEDS.read_bytes())
     assert seed_dialogues(done, str(moved)) == real
     moved.write_text(SEEDS.read_text("utf-8").replace("copper", "silver"), "utf-8")
-    with pytest.raises(SourceError, match=r"not the seeds that .* was played from"):
+    with pytest.raises(SourceError, match=r"differs from the seeds that .* was generated from"):
         seed_dialogues(done, str(moved))
 
 
@@ -274,7 +274,7 @@ def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_pat
     assert played.status == 0
     assert "seeds of seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
     assert "complete, 2 of 2" in " ".join(played.out.split())
-    assert "asked for: 2 of 6" in played.err
+    assert "requested: 2 of 6" in played.err
 
 
 EXPERIMENTS = [f"dialogueforge-{data}{cap}" for data in ("arena", "oasst1") for cap in ("", "-12")]
@@ -339,7 +339,7 @@ def test_what_is_fixed_is_said_and_a_role_that_is_none_is_refused() -> None:
     lines = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, ["m"], [], ()))
     assert any(line.startswith("responder: gpt-4o-mini, which --model alone") for line in lines)
     alone = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, [], [], ()))
-    assert any(line.startswith("no model named for inquirer, summarizer") for line in alone)
+    assert any(line.startswith("no model given for inquirer, summarizer") for line in alone)
     with pytest.raises(ExperimentError, match="fixed_models: unknown key 'chatbot'"):
         experiment(fixed_models=["chatbot"])
 
@@ -375,7 +375,7 @@ def test_a_dry_run_counts_the_seeds_that_failed(tmp_path: Path) -> None:
     words += ["--out", str(tmp_path / "run"), "--dry-run", "--pilot", "6", "--json"]
     found = json.loads(convogen(*words).out)
     assert (found["n"], found["seen"]) == (5, 5)
-    assert "no call is made" in convogen(*words).err
+    assert "no calls are made" in convogen(*words).err
 
 
 LONG = "Copper tape keeps them away. " * 30
@@ -490,5 +490,8 @@ def test_exported_it_is_a_chat_and_the_card_says_whose_words_it_begins_with(tmp_
     assert [m["role"] for m in row["messages"]] == ["user", "assistant"] * 3
     assert row["messages"][1]["content"] == "Answer 0."
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert "begins with what a person wrote, taken from seeds.jsonl\n(licence: CC0\\-1.0)" in card
+    assert (
+        "begins with words written by a person, taken from seeds.jsonl\n(licence: CC0\\-1.0)"
+        in card
+    )
     assert "No person said any of this" not in card

@@ -223,7 +223,7 @@ def test_near_copies_go_are_counted_and_the_list_is_filled_up(tmp_path: Path) ->
 def test_near_copies_may_be_found_by_a_sentence_encoder(tmp_path: Path) -> None:
     """Its weights are random: what has much the same tokens is much the same to it."""
     pytest.importorskip("transformers", reason="the extra `train` is not installed")
-    with pytest.raises(ModelConfigError, match="no encoder that transformers loads"):
+    with pytest.raises(ModelConfigError, match="not an encoder that transformers can load"):
         sentence_similarity(str(tmp_path))
     place = encoder(tmp_path / "encoder")
     alike = sentence_similarity(str(place))
@@ -482,8 +482,8 @@ def test_a_scripted_dialogue_cannot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"group_size": 4}, "group_size: 4 cannot meet where there are 3 personas"),
-        ({"turns": [9, 4]}, "the fewest"),
+        ({"group_size": 4}, "group_size: must be at most n_personas \\(found 4"),
+        ({"turns": [9, 4]}, "the minimum"),
         ({"n_personas": 1}, "n_personas"),
         ({"similarity": "vibes"}, "similarity"),
         ({"mode": "opera"}, "mode"),
@@ -496,7 +496,7 @@ def test_impossible_parameters_are_refused(tmp_path: Path, keys: dict[str, Any],
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "write a topic a line"), ("Tea\ntea\n", "twice"), ("x" * 300, "300 characters")],
+    [("", "write one topic per line"), ("Tea\ntea\n", "twice"), ("x" * 300, "300 characters")],
 )
 def test_topics_that_cannot_be_used_are_refused(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "mine.txt"
@@ -513,7 +513,7 @@ def test_topics_that_cannot_be_used_are_refused(tmp_path: Path, text: str, said:
     [
         ("topic: x", "must be a list"),
         ("- {topic: x, people: {A: a, B: b}}", "1.turns: is missing"),
-        ("- {topic: x, people: {A: a, B: b}, turns: [[A, hi], [C, ho]]}", "'C' is none of"),
+        ("- {topic: x, people: {A: a, B: b}, turns: [[A, hi], [C, ho]]}", "'C' is not one of"),
         (
             "- {topic: x, people: {A: a, B: b}, characteristics: {mood: dark}, "
             "turns: [[A, hi], [B, ho]]}",

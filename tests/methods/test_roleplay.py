@@ -388,10 +388,10 @@ def test_goals_that_are_none_are_named(
     ("key", "value", "said"),
     [
         ("goals", 0, "must be 1 or more"),
-        ("goals", [], "names no goal"),
+        ("goals", [], "is empty; leave it out"),
         ("features", ["hair"], "'age'"),
         ("inquirer_family", "bard", "'vicuna'"),
-        ("persona_field", "text", "only with a persona_source"),
+        ("persona_field", "text", "requires a persona_source"),
         ("stop_token", "", "stop_token"),
     ],
 )

@@ -305,12 +305,12 @@ def test_the_twenty_of_the_paper_are_read_from_the_authors_file() -> None:
         ("a.json", "{}", "has no personas"),
         ("a.json", '[{"hair": "red"}]', "row 1: 'hair' is not known; allowed: age, race"),
         ("a.json", '[{"age": "9"}, 7]', "row 2: 7 is not a persona"),
-        ("a.json", '[{"persona_id": "x"}]', "row 1: has no feature"),
+        ("a.json", '[{"persona_id": "x"}]', "row 1: has no features"),
         ("a.json", '[{"age": [1]}]', "row 1: age: [1] is not text"),
         (
             "a.json",
             '[{"native_english": "maybe"}]',
-            "'maybe' is no option; allowed: native, non-native",
+            "'maybe' is not an option; allowed: native, non-native",
         ),
         ("a.json", json.dumps([{"age": "x" * 200}]), "age: must have 1 to 120 characters"),
         (
@@ -339,8 +339,8 @@ def test_a_file_with_too_few_rows_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"feature_options": {"age": ["13"]}}, "age: '13' is no option; allowed: 18 to 24"),
-        ({"feature_options": {"age": []}}, "age: names no option"),
+        ({"feature_options": {"age": ["13"]}}, "age: '13' is not an option; allowed: 18 to 24"),
+        ({"feature_options": {"age": []}}, "age: is empty"),
         ({"feature_options": {"hair": ["red"]}}, "hair"),
         ({"vary": "hair"}, "vary"),
         ({"vary": "age", "features": ["race"]}, "is not one of features"),
@@ -348,7 +348,7 @@ def test_a_file_with_too_few_rows_is_refused(tmp_path: Path) -> None:
         ({"persona_source": "everyday", "vary": "age"}, "have no features"),
         (
             {"personas_file": "a", "feature_options": {"age": ["18 to 24"]}},
-            "only of the feature that vary names",
+            "only for the feature that vary names",
         ),
     ],
 )

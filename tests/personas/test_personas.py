@@ -189,15 +189,15 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "empty": ("hub.jsonl", b"", ["hub.jsonl", "empty"]),
     "blank": ("hub.txt", b"\n \n", ["hub.txt", "empty"]),
     "no JSON": ("hub.jsonl", b'{"persona": "x"}\n{"persona"\n', ["line 2", "not JSON"]),
-    "no UTF-8": ("hub.txt", b"a baker\n\xff\xfe\n", ["line 2", "UTF-8"]),
-    "no UTF-8 in CSV": ("hub.csv", b"persona\n\xff\xfe\n", ["hub.csv", "line"]),
+    "not UTF-8": ("hub.txt", b"a baker\n\xff\xfe\n", ["line 2", "UTF-8"]),
+    "not UTF-8 in CSV": ("hub.csv", b"persona\n\xff\xfe\n", ["hub.csv", "line"]),
     "a number": ("hub.jsonl", b'{"persona": 5}', ["line 1", "'persona'", "int"]),
     "a list of numbers": ("hub.jsonl", b'{"persona": [1]}', ["line 1", "int", "list of texts"]),
     "no object": ("hub.jsonl", b"5", ["line 1", "int found"]),
     "no such field": (
         "hub.csv",
         b"id,age\n1,2\n",
-        ["line 2", "none of the fields persona, text", "there are: id, age", "persona_field"],
+        ["line 2", "none of the fields persona, text", "fields found: id, age", "persona_field"],
     ),
     "too long": ("hub.txt", b"x" * 5001, ["line 1", "5,001", "5,000"]),
     "a bad card": (

@@ -24,12 +24,12 @@ BROKEN = {
     "no_class": ("readers", "fine:Nothing", "AttributeError: module 'fine' has no attribute"),
     "no_target": ("readers", "fine", "names no class"),
     "lacks": ("readers", "lacks:Mine", "missing: about, convert"),
-    "a_function": ("gates", "fine:function", "is no class (found function)"),
-    "unrelated": ("metrics", "fine:Unrelated", "is no Metric; derive it from"),
-    "renamed": ("metrics", "fine:Mine", "the name 'mine'; it must be that of the entry point"),
+    "a_function": ("gates", "fine:function", "is not a class (found function)"),
+    "unrelated": ("metrics", "fine:Unrelated", "is not a Metric; derive it from"),
+    "renamed": ("metrics", "fine:Mine", "named 'mine'; it must be that of the entry point"),
     "abstract": ("judges", "lacks:Judging", "missing: prompt_names, sampling, judge"),
     "geval": ("judges", "fine:Mine", "'geval' is built in"),
-    "../up": ("judges", "fine:Mine", "a name holds letters"),
+    "../up": ("judges", "fine:Mine", "a name may contain letters"),
     "lost": ("metric", "fine:Mine", "unknown group; allowed: convogen.methods, "),
 }
 MODULES = {
@@ -153,7 +153,7 @@ def test_a_command_that_needs_none_of_them_goes_on(
     text.write_text('{"what": "is this"}\n', "utf-8")
     refused = convogen_with(site, "stats", text)
     assert refused.status == 2
-    assert "none of the first rows is of any known format" in refused.complaint
+    assert "the first rows are not of any known format" in refused.complaint
 
 
 def test_two_of_the_same_name_are_both_refused(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_two_of_the_same_name_are_both_refused(tmp_path: Path) -> None:
     assert first.startswith("plugin acme 1.0: ")
     assert second.startswith("plugin umbrella 2.0: ")
     for line in (first, second):
-        assert "named so by acme 1.0 and umbrella 2.0; uninstall all but one" in line
+        assert "also defined by acme 1.0 and umbrella 2.0; uninstall all but one" in line
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,7 @@ def test_the_report_has_how_a_run_is_told_from_people(tmp_path: Path) -> None:
     page = (out / "report.md").read_text("utf-8")
     assert "Told from human" in page
     assert "Told from few" not in page
-    assert "What tells run from human" in page
+    assert "What distinguishes run from human" in page
     whole = json.loads((out / "report.json").read_text("utf-8"))
     (corpus,) = whole["realism"]["run"].values()
     assert corpus["separations"]["all"]["auc"] > 0.9

@@ -56,5 +56,5 @@ def test_a_judge_that_is_asked_in_english_is_said_to_be() -> None:
     [line] = judging_limit(japanese, "geval", shipped)
     assert line == "the judge was asked in English about conversations in Japanese."
     [line] = judging_limit(japanese, "geval", {**shipped, "score": "another"})
-    assert "with own prompts" in line
+    assert "with your own prompts" in line
     assert list(judging_limit(english, "geval", shipped)) == []

@@ -112,7 +112,7 @@ def test_tasks_that_failed_are_counted_and_none_is_not(
     (folder / "conversations.jsonl").write_text(json.dumps(rows[0]) + "\n")
     (folder / "failures.jsonl").write_text(json.dumps(lost) + "\n")
     found = [text for text in said(tmp_path, folder, copied("whole")) if "no number here" in text]
-    assert found == ["lossy: tasks that gave no conversation: 1; no number here has them."]
+    assert found == ["lossy: tasks that gave no conversation: 1; no number here includes them."]
 
 
 def test_rows_of_a_corpus_that_cannot_be_read_are_counted(
@@ -138,8 +138,8 @@ def test_what_differs_from_the_baseline_besides_the_matching_is_named(
     other = copied("other", experiment={**essence, "shots": 5, "prompts": {"agent": "x"}})
     texts = said(tmp_path, matched, other, baseline=base)
     assert [text for text in texts if "baseline" in text] == [
-        "other: differs from the baseline base in more than the matching (shots, prompts); not all "
-        "of a change is due to it."
+        "other: differs from the baseline base in more than the matching (shots, prompts); not "
+        "all changes are due to it."
     ]
 
 
@@ -148,7 +148,7 @@ def test_who_was_not_judged_is_told(copied: Callable[..., Path], tmp_path: Path)
     found = said(tmp_path, copied("none"), other, judged(copied("all"), "4"))
     assert [text for text in found if "judged" in text] == [
         "none: not judged; `convogen evaluate RUN --judge geval` adds groundedness.",
-        "other: its groundedness is not judged; `convogen evaluate RUN --judge geval` does that.",
+        "other: its groundedness is not judged; `convogen evaluate RUN --judge geval` judges it.",
     ]
     kinds = [text for text in found if "the judge is the scripted model" in text]
     assert [text.split(" the judge")[0] for text in kinds] == ["other: geval3:", "all:"]

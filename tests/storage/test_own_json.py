@@ -90,7 +90,7 @@ def test_a_manifest_of_scores_is_checked_for_what_is_in_it(
     for command in (("show", copied), ("report", copied), ("evaluate", copied, *JUDGE)):
         ended = convogen(*command)
         assert ended.status == 2
-        assert f"scores/unieval/manifest.json: is none of ours: {key}" in ended.err
+        assert f"scores/unieval/manifest.json: was not written by convogen: {key}" in ended.err
         assert "Traceback" not in ended.err
 
 
@@ -146,7 +146,7 @@ def test_scores_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     ):
         ended = convogen(*command)
         assert ended.status == 2, command
-        assert "is not of this run's conversations" in ended.err
+        assert "does not belong to a conversation of this run" in ended.err
     assert convogen(*verdicts, theirs).status == 0
     (copied / "scores/unieval.jsonl").unlink()
     shutil.copy(theirs, "alone.jsonl")
@@ -159,7 +159,7 @@ def test_grades_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     shutil.copytree("other/scores/geval", copied / "scores/geval")
     shutil.copy("other/scores/geval.jsonl", copied / "scores")
     for command in ("evaluate", "report"):
-        refused(convogen(command, copied), "is not of this run's conversations")
+        refused(convogen(command, copied), "does not belong to a conversation of this run")
 
 
 def test_labels_by_people_that_contradict_each_other_are_refused(copied: Path) -> None:
@@ -174,7 +174,7 @@ def test_labels_by_people_that_contradict_each_other_are_refused(copied: Path) -
     assert convogen(*compare).status == 0
     for empty in ("", "\n\n", '{"row": 1}\n'):
         human.write_text(empty)
-        refused(convogen(*compare), "human.jsonl: holds no label")
+        refused(convogen(*compare), "human.jsonl: holds no labels")
 
 
 def test_verdicts_that_contradict_each_other_are_refused() -> None:

@@ -122,7 +122,7 @@ def test_a_run_in_the_current_folder_where_that_is_empty() -> None:
     assert play(".").status == 0
     assert play(".", "--n", "2").status == 0
     assert len(list(load_run(".").conversations())) == 2
-    refused(play(".", "--fresh"), "you are in it")
+    refused(play(".", "--fresh"), "is the current folder")
     assert len(list(load_run(".").conversations())) == 2
 
 
@@ -257,10 +257,10 @@ def test_a_pulled_model_takes_the_place_of_no_other(monkeypatch: pytest.MonkeyPa
     one, other = gguf(Path("a/m.gguf"), b"one"), gguf(Path("b/m.gguf"), b"other")
     for _ in range(2):
         assert convogen("models", "pull", one).status == 0
-    refused(convogen("models", "pull", other), "models/m.gguf", "another file of that name")
+    refused(convogen("models", "pull", other), "models/m.gguf", "a different file of the same name")
     assert Path("models/m.gguf").read_bytes() == b"GGUFone"
     Path("b/m.gguf").write_bytes(b"<html>")
-    refused(convogen("models", "pull", other), "no GGUF file")
+    refused(convogen("models", "pull", other), "not a GGUF file")
     assert tree(Path("models")) == {"m.gguf": b"GGUFone"}
 
 
@@ -296,7 +296,7 @@ def test_a_store_is_refused_in_words_that_say_what_is_there(tmp_path: Path) -> N
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes.txt").write_bytes(MINE)
     experiment = Experiment.load("demo", {"n": 1, "models": "scripted"})
-    with pytest.raises(RunFolderError, match=r"holds 'notes.txt', and no manifest.json of a run"):
+    with pytest.raises(RunFolderError, match=r"holds 'notes.txt', but no run's manifest.json"):
         run(experiment, tmp_path / "data")
     with pytest.raises(RunFolderError, match="empty"):
         run(experiment, "")
@@ -318,7 +318,7 @@ def test_training_leaves_a_folder_that_is_none_of_its_own(copied: Path) -> None:
     before = tree()
     train = ("train", "a.jsonl", "--held-out", "b.jsonl", "--base", "gone/nowhere", "--out")
     refused(convogen(*train, "mine"), "mine: holds 'log.jsonl'")
-    refused(convogen(*train, copied, "--fresh"), "is of no training")
+    refused(convogen(*train, copied, "--fresh"), "is not of a training run")
     assert tree() == before
 
 

@@ -61,7 +61,7 @@ def test_what_waits_is_shown_and_exported_and_committed_in_order(
 ) -> None:
     assert list(load_run(stopped).conversations()) == []
     shown = convogen("show", stopped)
-    assert "5 finished behind a task that is not" in shown.out
+    assert "5 finished behind an unfinished task" in shown.out
     assert json.loads(convogen("show", stopped, "--json").out)["waiting"] == N - 1
     partial = list(PartialRun(stopped).conversations())
     assert [one.task for one in partial] == [1, 2, 3, 4, 5]
@@ -86,7 +86,7 @@ def test_what_waits_is_shown_and_exported_and_committed_in_order(
 def test_a_file_that_was_changed_is_named(stopped: Path, text: str) -> None:
     path = stopped / "journal" / "00000003.done"
     path.write_text(f"{text}\n")
-    with pytest.raises(RunFolderError, match=r"00000003\.done: is not what a task came to"):
+    with pytest.raises(RunFolderError, match=r"00000003\.done: is not a task's outcome"):
         list(waiting(stopped))
     ended = convogen("show", stopped)
     assert ended.status == 2

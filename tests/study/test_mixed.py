@@ -211,10 +211,10 @@ def test_numbers_that_do_not_vary_or_are_too_few_are_refused() -> None:
 def test_answers_that_the_effects_explain_whole_are_refused() -> None:
     study = simulated(1, participants=6, persons=6, each=12)
     numbers = [float(who[1:]) for who in study.participants]
-    with pytest.raises(SourceError, match="follow from the condition, the participant and the"):
+    with pytest.raises(SourceError, match="the condition, the participant and the"):
         fit_linear(numbers, study.conditions, study.groups())
     always = [number > 2 for number in numbers]
-    with pytest.raises(SourceError, match="of one participant are nearly all alike"):
+    with pytest.raises(SourceError, match="of each participant are nearly all alike"):
         fit_binomial(always, study.conditions, study.groups())
 
 

@@ -126,9 +126,14 @@ def test_only_dialogues_of_the_same_person_goal_and_responder_are_paired() -> No
     ("people", "each", "said"),
     [
         (0, 4, "at least 1 participant"),
-        (2, 6, "cannot be shared evenly by 4 conditions; .* such as 4"),
+        (2, 6, "cannot be split evenly over 4 conditions; .* such as 4"),
         (9, 4, "need 9 pairs of every condition, but 'GPT4' has 6"),
-        (1, 8, "nobody sees two of the same person and goal: 6 persons and goals allow 6"),
+        (
+            1,
+            8,
+            "somebody seeing two of the same person and goal: 6 combinations of person and "
+            "goal allow 6",
+        ),
     ],
 )
 def test_what_is_impossible_is_said_in_one_line(people: int, each: int, said: str) -> None:

@@ -52,9 +52,9 @@ def test_everything_is_printed_beside_the_papers_numbers(
         "Published: 21.49; GPT4 AB, Llama-2 B, Mixtral A, Vicuna C",
         "Contrasts of the mixed models",
         "49 agree, 3 do not",
-        "Llama-2, total_somewhat_percent: printed 42.5, recomputed 29.5",
-        "detection: Wald χ²(3) = 20.34, p < 0.001 (printed 21.49); letters as printed",
-        "utterance: F(3, 526) = 31.54, p < 0.001 (printed 31.73); letters as printed",
+        "Llama-2, total_somewhat_percent: published 42.5, recomputed 29.5",
+        "detection: Wald χ²(3) = 20.34, p < 0.001 (published 21.49); letters as published",
+        "utterance: F(3, 526) = 31.54, p < 0.001 (published 31.73); letters as published",
     ):
         assert words in said
     assert "with judge" not in said
@@ -101,7 +101,7 @@ def test_a_judge_shortens_the_intervals_and_is_compared_with_people(tmp_path: Pa
     judged.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     ended = convogen("study", "results", file, "--judge", judged)
     said = flat(ended.out)
-    assert "given out with different probabilities" in said
+    assert "drawn with different probabilities" in said
     assert "Judge and people on the same 400 pairs" in said
     assert "utterance number: no model: all values are the same" in said
     found = json.loads(convogen("study", "results", file, "--judge", judged, "--json").out)
@@ -162,14 +162,14 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
     row = answers[0].model_dump()
     file = tmp_path / "answers.jsonl"
     for lines, said in (
-        ([], "no answer in it"),
-        (["[1]"], "line 1: is no JSON object"),
+        ([], "contains no answers"),
+        (["[1]"], "line 1: is not a JSON object"),
         ([json.dumps({**row, "choice": "both"})], "line 1: choice: "),
         ([json.dumps({**row, "seconds": -1})], "line 1: seconds: "),
         ([json.dumps({**row, "seconds": 1e300})], "line 1: seconds: must be at most"),
         ([json.dumps({**row, "utterance": 10**30})], "line 1: utterance: must be at most"),
         ([json.dumps({**row, "goals": 1})], "unknown key 'goals'; allowed: pair, participant"),
-        ([json.dumps(row)] * 2, "line 2: participant 'p00' answered pair 'pair-0' before"),
+        ([json.dumps(row)] * 2, "line 2: participant 'p00' answered pair 'pair-0' twice"),
     ):
         file.write_text("\n".join(lines), "utf-8")
         ended = convogen("study", "results", file)
@@ -178,7 +178,7 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
     assert "cannot be read" in convogen("study", "results", tmp_path / "nothing").complaint
     (tmp_path / "study").mkdir()
     ended = convogen("study", "results", tmp_path / "study")
-    assert "no answers.jsonl in it; export the study's answers first" in ended.complaint
+    assert "has no answers.jsonl; export the study's answers first" in ended.complaint
     many = [one.model_copy(update={"condition": f"c{at}"}) for at, one in enumerate(answers)]
     refused = convogen("study", "results", written(file, many))
     assert "192 conditions; at most 26 are compared" in refused.complaint

@@ -47,7 +47,7 @@ def test_any_text_survives(text: str) -> None:
         ("kind: ratings\nscales: [{id: page, question: x, points: 5}]", "'page' is the name of"),
         ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
         ("kind: collect\nfeatures: {age: [old]}", "features.age: must have at least 2"),
-        ("kind: collect\nfeatures: {native_english: [oui, non]}", "'non' is no option"),
+        ("kind: collect\nfeatures: {native_english: [oui, non]}", "'non' is not an option"),
         ("kind: collect\ngoals: [{name: a, goal: abc}, {name: a, goal: abc}]", "the same goal"),
         ("kind: collect\nmodel: {name: x, api_key: y}", "unknown key"),
     ],
@@ -72,7 +72,7 @@ def test_what_is_asked_may_change_until_somebody_answers(tmp_path: Path) -> None
     assert len(store.items("r02")) == 3
     store.answer("r01", "consent", {})
     served("title: Rate dialogues", "title: Read dialogues")
-    with pytest.raises(SourceError, match="dialogues_each: cannot change any more"):
+    with pytest.raises(SourceError, match="dialogues_each: cannot be changed"):
         served("dialogues_each: 3", "dialogues_each: 2")
     assert len(store.items("r02")) == 3
 
@@ -82,7 +82,10 @@ def test_participants_are_those_with_codes(tmp_path: Path) -> None:
     made(folder, "ratings", {"dialogues_each": 2}, **ratings_data(tmp_path))
     path = folder / "study.yaml"
     path.write_text(path.read_text().replace("participants: 2", "participants: 3"))
-    assert "there are codes for 2" in convogen("study", "serve", folder, "--port", 0).complaint
+    assert (
+        "must be 2, the number of codes"
+        in convogen("study", "serve", folder, "--port", 0).complaint
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,12 +93,12 @@ def test_participants_are_those_with_codes(tmp_path: Path) -> None:
     [
         (("--kind", "pairs"), "needs --natural DATA and --simulated DATA"),
         (("--kind", "ratings"), "needs --dialogues DATA"),
-        (("--kind", "collect", "--dialogues", "x"), "--dialogues: is of --kind ratings"),
+        (("--kind", "collect", "--dialogues", "x"), "--dialogues: applies to --kind ratings"),
         (
             ("--kind", "ratings", "--dialogues", "x", "--model", "y"),
-            "--model: is of --kind collect",
+            "--model: applies to --kind collect",
         ),
-        (("--kind", "collect", "--each", "3"), "--each, --attention-checks"),
+        (("--kind", "collect", "--each", "3"), "--each and --attention-checks"),
         (("--kind", "collect", "--model", "a-model", "--budget-usd", "1"), "needs the price"),
     ],
 )
@@ -131,7 +134,7 @@ def test_a_folder_is_never_replaced(tmp_path: Path) -> None:
     assert ended.status == 0, ended.err
     codes = (folder / "codes.csv").read_text()
     assert [line.split(",")[1] in ended.out for line in codes.splitlines()[1:]] == [True, True]
-    assert "is there already" in convogen(*new).complaint
+    assert "already exists" in convogen(*new).complaint
     assert (folder / "codes.csv").read_text() == codes
 
 

@@ -161,7 +161,7 @@ def test_verdicts_of_nothing_or_of_two_conditions_are_refused_in_one_line(tmp_pa
         ([{**row, "conversation": "x"}], "verdicts of none of the study's pairs"),
         ([row, {**row, "conversation": "m1"}], "verdicts of 2 conditions"),
         ([{"pair": "a", "condition": "M", "undetected": 2}], "line 1: undetected: "),
-        ([{"pair": "a", "condition": "M"}] * 2, "a second verdict on 'pair a'"),
+        ([{"pair": "a", "condition": "M"}] * 2, "two verdicts on 'pair a'"),
         ([{"choice": "Perhaps"}], "allowed: Conversation 1"),
     ):
         with pytest.raises(SourceError, match=said) as refused:

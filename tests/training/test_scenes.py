@@ -127,7 +127,7 @@ def test_a_corpus_with_personas_gets_names_and_a_meeting(tmp_path: Path) -> None
 def test_personas_in_columns_of_their_own_are_read_too(tmp_path: Path) -> None:
     turns = [{"speaker": f"User {at % 2 + 1}", "text": f"Number {at} is mine."} for at in range(5)]
     row = {"id": "s", "context": {"user 1 personas": "I bake.\nI sing."}, "turns": turns}
-    with pytest.raises(SourceError, match="no scene in it"):
+    with pytest.raises(SourceError, match="contains no scenes"):
         lessons(written(tmp_path / "one.jsonl", row))
     row["context"] = {"user 1 personas": "I bake.\nI sing.", "user 2 personas": "I ski."}
     (lesson,) = lessons(written(tmp_path / "two.jsonl", row)).lessons

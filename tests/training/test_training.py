@@ -331,8 +331,8 @@ def test_nothing_has_no_perplexity(base: Path) -> None:
     ("wrong", "said"),
     [
         ("block=16", "train.jsonl: block 16 ends before the learner's first word"),
-        ("target_modules=nosuch", "target_modules 'nosuch': not for this model"),
-        ("target_modules=(", "target_modules '(': not for this model"),
+        ("target_modules=nosuch", "target_modules 'nosuch': do not fit this model"),
+        ("target_modules=(", "target_modules '(': do not fit this model"),
         ("optimizer=nosuch", "optimizer nosuch, precision fp16: cannot be used here"),
     ],
 )
@@ -414,13 +414,13 @@ def test_train_has_the_missing_tasks_written_and_says_so(
     assert (part["dialogues"], part["samples"], part["without_task"]) == (6, 12, 0)
     assert "samples" in manifest["training"]
     before = len(endpoint.asked)
-    assert "2 dialogues bring no task_summary: m writes" in ended.err
+    assert "2 dialogues have no task_summary: m writes" in ended.err
     assert before >= 2
     again = convogen("train", *data, *model, *one_step, "--out", tmp_path / "out")
     assert again.status == 0, again.err
     assert len(endpoint.asked) == before
     agents = convogen("train", *data, "--learn", "agents", "--model", "m")
-    assert "are for --learn inquirer" in agents.complaint
+    assert "require --learn inquirer" in agents.complaint
 
 
 def test_the_summarizer_keeps_to_a_budget_and_goes_on_with_a_larger_one(
@@ -469,16 +469,16 @@ def test_a_budget_in_dollars_needs_the_summarizers_price(
     assert "with a larger --budget-usd" in ended.err.splitlines()[-1]
     assert endpoint.asked == []
     agents = convogen("train", *data, "--learn", "agents", "--budget-tokens", "9")
-    assert "are for --learn inquirer" in agents.complaint
+    assert "require --learn inquirer" in agents.complaint
 
 
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        (["--from", "FOLDER"], "no LoRA adapter"),
+        (["--from", "FOLDER"], "not a LoRA adapter"),
         (["--base", "a/folder", "--gguf"], "convert_hf_to_gguf"),
         (["--base", "missing.gguf"], "no such file"),
-        (["--out", "FOLDER"], "no manifest.json of a run"),
+        (["--out", "FOLDER"], "no run's manifest.json"),
     ],
 )
 def test_nobody_is_asked_for_a_training_that_cannot_begin(
@@ -568,7 +568,7 @@ def test_what_is_no_adapter_or_another_shape_is_said_before_anything_is_loaded(
 ) -> None:
     data = [plan.train, "--held-out", plan.held_out, "--base", plan.base, "--out", tmp_path / "o"]
     ended = convogen("train", *data, "--from", tmp_path)
-    assert "no LoRA adapter" in ended.complaint
+    assert "not a LoRA adapter" in ended.complaint
     ended = convogen("train", *data, "--from", trained, "--set", "rank=3")
     assert "its rank is" in ended.complaint
     assert "--set rank=" in ended.complaint

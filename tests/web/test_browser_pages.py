@@ -16,7 +16,7 @@ def test_an_error_is_a_page_that_everybody_can_read(browser: Browser) -> None:
             page = context.new_page()
             page.goto(f"{address}/nowhere")
             assert page.inner_text("h1") == "404"
-            assert page.get_by_role("link", name="To the first page").is_visible()
+            assert page.get_by_role("link", name="Back to the start page").is_visible()
             assert serious_faults(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             context.close()

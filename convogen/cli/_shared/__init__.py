@@ -1,1 +1,1 @@
-"""What several commands share: options and limits, text to the terminal, tables, dry runs."""
+"""Shared parts of the commands: options, limits, terminal output, tables, dry runs."""

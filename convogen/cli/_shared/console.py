@@ -1,7 +1,7 @@
-"""A console that takes text as it is: tables, bars and styled lines for the terminal.
+"""A console that prints text literally: tables, bars and styled lines for the terminal.
 
-What is printed is text and no markup: nothing in it is a tag, a `:name:` of an emoji or a control
-character. Styles are given beside it.
+Printed text is never markup: tags, `:emoji:` names and control characters have no effect. Styles
+are given separately.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _SPLIT = re.compile("([\u2068\u2069])").split
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """A text of parts, those with a style as (text, style)."""
+    """Return text made of parts; a part with a style is (text, style)."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
     return Text.assemble(*((isolated(visible(text)), style) for text, style in pairs))
 
 
 def terminal(*, stderr: bool = False) -> Console:
-    """A console for one of the two streams."""
+    """Return a console for stdout or stderr."""
     console = _Console(stderr=stderr, markup=False, emoji=False)
     console.push_render_hook(cast("RenderHook", _Cleaner()))
     return console
@@ -37,15 +37,15 @@ def terminal(*, stderr: bool = False) -> Console:
 
 class _Console(Console):
     def render_str(self, text: str, **options: Any) -> Text:
-        """Text of a string, made visible before it is laid out."""
+        """Return a string as text, with control characters made visible before layout."""
         return super().render_str(isolated(visible(text)), **options)
 
 
 class _Cleaner:
-    """A hook of rich's: whatever is drawn, however it was made, shows no control character."""
+    """A hook of rich that removes control characters from everything it draws."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """As rich asks for it."""
+        """The method that rich calls."""
         return [_Clean(one) for one in renderables]
 
 
@@ -55,6 +55,6 @@ class _Clean:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for text, style, control in console.render(self.inner, options):
-            # Isolates are ours: in what is foreign they were made visible before.
+            # Isolates are added here; those in foreign text were made visible before.
             parts = (part if part in _ISOLATES else visible(part) for part in _SPLIT(text))
             yield Segment(text if control else "".join(parts), style, control)

@@ -1,6 +1,6 @@
-"""Tables 2 to 5 of the DiaSynth paper, our numbers beside the published ones.
+"""Tables 2 to 5 of the DiaSynth paper, with your numbers next to the published ones.
 
-What keeps ours from being the same measure is said below each table.
+The notes below each table say how the measures differ.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from convogen.reports.groundedness import JudgeSummary
 __all__ = ["diasynth_tables"]
 
 TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
-"""The table of a judge; its columns are the judge's aspects."""
+"""The table of each judge; its columns are the judge's aspects."""
 
 _KEYS = {"geval3": "questions", "gptscore": "questions", "fed": "follow_ups"}
 
 SCORER = "Phi-3.5-mini"
-"""The model that the authors' code scores tables 3 to 5 with."""
+"""The model that scores tables 3 to 5 in the authors' code."""
 
 Row = Mapping[str, float | None]
-"""A run's numbers by the columns of the paper's table."""
+"""A run's numbers, by column of the paper's table."""
 
 
 def diasynth_tables(
@@ -34,11 +34,11 @@ def diasynth_tables(
     judged: Mapping[str, Mapping[str, JudgeSummary]],
     group_chats: Collection[str] = (),
 ) -> Iterator[Table]:
-    """Yield tables 2 to 5 for runs, beside the published ones.
+    """Yield tables 2 to 5 for runs, next to the published ones.
 
     Args:
-        measured: The runs of the method diasynth, which table 2 is of.
-        judged: What each judge said of each run, by run and judge: tables 3 to 5.
+        measured: Runs of the method diasynth, for table 2.
+        judged: Each judge's scores of each run, by run and judge, for tables 3 to 5.
         group_chats: Names of the runs of mode groupchat.
     """
     known = published("diasynth")
@@ -70,26 +70,28 @@ def _scores(judged: JudgeSummary) -> Row:
 
 
 def _comparable(judged: JudgeSummary, known: PublishedTable) -> bool:
-    """Whether a judge scored the paper's aspects on its scale: FED's is that of whole dialogues."""
+    """Return whether a judge scored the paper's aspects on its scale; FED scores whole
+    dialogues."""
     return [*judged.aspects] == [*known.columns] and judged.over in (None, "dialogue")
 
 
 def _cautions_2(measured: Mapping[str, Measured], group_chats: Collection[str]) -> list[str]:
-    """How ours of table 2 are measured otherwise than the published ones."""
-    said = [f"diversity: the largest ROUGE-L to another of the first {FIRST} dialogues, mean"]
+    """Return how table 2 is measured differently from the published one."""
+    said = [f"diversity: mean of each dialogue's largest ROUGE-L to another of the first {FIRST}"]
     few = {name: one.text.nearest_of for name, one in measured.items()}
     fewer = [f"{name} has {n}" for name, n in few.items() if n < FIRST]
     if fewer:
-        said.append(f"{', '.join(fewer)}, and of fewer it is lower")
+        said.append(f"{', '.join(fewer)}; fewer dialogues give lower values")
     if chats := [name for name in measured if name in group_chats]:
         said.append(
-            f"{', '.join(chats)}: group chats, a call per turn; theirs are written in one reply"
+            f"{', '.join(chats)}: group chats, one call per turn; the paper's are written in one "
+            f"reply"
         )
     return [*said, "words in place of tokens"]
 
 
 def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
-    """What keeps ours from being the same measure as the published ones."""
+    """Return the differences between a judge's measure and the published one."""
     said: list[str] = []
     others = dict.fromkeys(
         one.model for one in judged.values() if SCORER.casefold() not in one.model.casefold()
@@ -97,18 +99,23 @@ def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
     if others:
         said.append(f"scored by {', '.join(others)}, the published ones by {SCORER}")
     if judge == "fed" and not all(one.speakers for one in judged.values()):
-        said.append("without the speakers' names, which theirs have (speakers: true)")
+        said.append("without speaker names, which the paper's have (speakers: true)")
     if judge == "gptscore":
-        said.append("Yes is the first word of a reply here, of one that begins with Answer: there")
+        said.append(
+            "here, Yes is the first word of the reply; in the paper, the reply begins with Answer:"
+        )
     if judge == "geval3" and any("explain" in one.prompts for one in judged.values()):
         said.append(
-            "scores of an earlier convogen, which asked for an explanation first, and whether it "
-            "keeps to its matter for groundedness (--fresh judges anew)"
+            "scores from an earlier version of convogen, which asked for an explanation first "
+            "and took groundedness to mean staying on topic (--fresh scores again)"
         )
     if all(one.own_wording for one in judged.values()):
-        return [*said, "the wording is that of your own keys"]
+        return [*said, "the wording comes from your own keys"]
     of = "follow-ups" if judge == "fed" else "questions"
-    return [*said, f"the wording of the {of} is ours, theirs goes into the key {_KEYS[judge]}"]
+    return [
+        *said,
+        f"the wording of the {of} is convogen's; the paper's goes into the key {_KEYS[judge]}",
+    ]
 
 
 def _sentence(parts: list[str]) -> str:
@@ -117,7 +124,7 @@ def _sentence(parts: list[str]) -> str:
 
 
 def _table(known: PublishedTable, rows: Mapping[str, Row]) -> Table:
-    """A line a column of the paper's; of the published rows the range over the models."""
+    """Return one line per column of the paper; published rows show the range over models."""
     title = f"DiaSynth, table {known.table}: {known.about}"
     table = Table(title=styled(title), title_justify="left")
     table.add_column("")
@@ -133,7 +140,7 @@ def _table(known: PublishedTable, rows: Mapping[str, Row]) -> Table:
 
 
 def _range(known: PublishedTable, column: str, kind: str) -> str:
-    """The lowest and the highest over the models whose examples were of a kind."""
+    """Return the lowest and highest value over the models with examples of one kind."""
     cells = [row[column] for name, row in known.rows.items() if name.endswith(f"/{kind}")]
     values = sorted(float(cell) for cell in cells if cell is not None)
     return f"{_number(values[0])} to {_number(values[-1])}"

@@ -1,4 +1,4 @@
-"""What `run` and `show` print: the live progress, the summary, a conversation."""
+"""The output of `run` and `show`: live progress, summary, conversations."""
 
 from __future__ import annotations
 
@@ -36,22 +36,25 @@ __all__ = [
 
 REFRESH_S = 0.25
 PRICED = (
-    ("own", "at your own price"),
+    ("own", "at the price you gave"),
     ("list", "at list price"),
-    ("assumed", "priced as by its maker, which is assumed; --price says what your endpoint asks"),
+    (
+        "assumed",
+        "priced at its maker's list price (assumed); set your endpoint's price with --price",
+    ),
 )
-"""What is said of prices, by whose they are."""
+"""The notes on prices, by their source."""
 
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
-"""Those of the speakers of a conversation, in the order in which its people are listed."""
+"""The colours of speakers, in the order of the participants."""
 
 
 @contextmanager
 def live(
     experiment: Experiment, tally: RunProgress, console: Console | None = None
 ) -> Generator[None]:
-    """Show what is done while it is done; where there is no terminal, only what holds it up."""
+    """Show progress while a run is in progress; without a terminal, print only what delays it."""
     console = console or terminal(stderr=True)
     if not console.is_terminal:
         print_notices(tally)
@@ -64,13 +67,13 @@ def live(
 
 
 def print_notices(tally: RunProgress) -> None:
-    """Print what holds a run up, and that it goes on, a line each."""
+    """Print one line when a run is held up and when it continues."""
     tally.on_notice = lambda notice: say(notice or "going on", err=True)
     tally.on_line = lambda line: say(line, err=True)
 
 
 class _View:
-    """One line of figures under a bar; drawn again by `Live` several times a second."""
+    """One line of figures under a bar; `Live` redraws it several times per second."""
 
     def __init__(self, experiment: Experiment, tally: RunProgress) -> None:
         self._experiment, self._tally = experiment, tally
@@ -112,7 +115,7 @@ class _View:
 
 
 def print_summary(run: Run, console: Console | None = None) -> None:
-    """A table of what is in a run, what failed, tokens and cost by role and model."""
+    """Return a table of a run's contents, failures, tokens and cost by role and model."""
     console = console or terminal()
     manifest = run.manifest
     summary = summarise(run)
@@ -141,7 +144,7 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
         ("words", _words(summary.words, turns)),
         *([("language", _languages(summary))] if summary.stated_languages else []),
         ("ended by", _counted(summary.ended)),
-        ("asked again for", _counted(summary.reasks)),
+        ("requested again for", _counted(summary.reasks)),
         *([("tidied", _counted(summary.tidied))] if summary.tidied else []),
         *([("taken with", _counted(summary.lapses))] if summary.lapses else []),
         *([("broken off by", _counted(summary.broken_off))] if summary.broken_off else []),
@@ -154,23 +157,23 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
 
 
 def _languages(summary: RunSummary) -> str:
-    """Return how much of the conversations is in each language that was asked for."""
+    """Return the share of conversations in each requested language."""
     return "; ".join(
         f"{language_name(tag)}, "
-        + ("share not measurable" if found.share is None else f"{found.share:.1%} of turns")
+        + ("share unknown" if found.share is None else f"{found.share:.1%} of turns")
         for tag, found in summary.stated_languages.items()
     )
 
 
 def _waiting(summary: RunSummary) -> str:
     return (
-        f"{summary.waiting} finished behind a task that is not; to export them as well: "
-        "convogen export --partial"
+        f"{summary.waiting} finished behind an unfinished task; to export them as well: convogen "
+        f"export --partial"
     )
 
 
 def _per_conversation(summary: RunSummary) -> str:
-    """Return what a conversation took, failed and rejected tasks included, without judging."""
+    """Return the cost of a conversation, including failed and rejected tasks but not judging."""
     rows = [row for row in summary.ledger if row.role != JUDGE]
     tokens = sum(row.prompt_tokens + row.completion_tokens for row in rows)
     usd, n = total_usd(rows), summary.conversations
@@ -178,13 +181,13 @@ def _per_conversation(summary: RunSummary) -> str:
 
 
 def _warnings(summary: RunSummary) -> Generator[str]:
-    """Warn of a chat that its manager does not lead."""
+    """Yield warnings about chats that the manager does not lead well."""
     if silent := summary.silent:
         yield f"{silent} of {summary.participants} participants never spoke."
     if 2 * summary.selector_repairs > summary.selections:
         yield (
-            f"{_repaired(summary)} selections named nobody and were repaired: the selector's model "
-            "does not follow its prompt, name another with --model selector=NAME."
+            f"{_repaired(summary)} selections named nobody and were repaired: the selector's "
+            f"model does not follow its prompt; use another with --model selector=NAME."
         )
 
 
@@ -202,7 +205,7 @@ def _rejected(summary: RunSummary) -> str:
 def _experiences(summary: RunSummary) -> str:
     text = f"{summary.experiences}, {summary.repaired} of them repaired"
     if again := summary.experiences_asked_again:
-        text += f", asked again for {_counted(again)}"
+        text += f", requested again for {_counted(again)}"
     admitted, copies = summary.admitted, summary.near_copies
     if plan := summary.plan:
         text += (
@@ -219,7 +222,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _ledger_table(rows: Sequence[Spending]) -> Table:
-    """Calls by role and model, and their sum; a price that is not known is said to be."""
+    """Return calls by role and model, with totals; unknown prices are marked."""
     lost = any(row.lost_attempts for row in rows)
     figures = ["calls", "tried", *(["lost"] if lost else []), "tokens in", "cached", "out"]
     table = Table(pad_edge=False, caption=" ".join(_remarks(rows)), caption_justify="left")
@@ -239,24 +242,24 @@ def _ledger_table(rows: Sequence[Spending]) -> Table:
 
 
 def _ledger_counts(row: Spending, lost: bool) -> list[int]:
-    """The numbers of a line of the ledger's table: calls, attempts, lost ones, tokens."""
+    """Return the numbers in a row of the ledger table: calls, attempts, lost attempts, tokens."""
     attempts = [row.attempts, *([row.lost_attempts] if lost else [])]
     return [row.calls, *attempts, row.prompt_tokens, row.cached_tokens, row.completion_tokens]
 
 
 def _remarks(rows: Sequence[Spending]) -> Generator[str]:
-    """Whose prices these are, and what may have been billed for nothing."""
+    """Return the sources of the prices, and what may have been billed without an answer."""
     for whose, text in PRICED:
         if models := {row.model for row in rows if row.price == whose}:
             yield f"{', '.join(sorted(models))}: {text}."
     if any(row.lost_prompt_tokens for row in rows):
         known = [row.lost_usd for row in rows if row.lost_usd is not None]
         usd = usd_text(sum(known) if len(known) == len(rows) else None)
-        yield f"Lost: not answered, answered without a usage, or probes; at most {usd}."
+        yield f"Lost: unanswered calls, answers without usage, and probes; at most {usd}."
 
 
 def usd_text(usd: float | None) -> str:
-    """An amount of money: to the cent, small ones to four digits; None is unknown."""
+    """Return an amount of money: in cents, small amounts to four digits; None is unknown."""
     if usd is None:
         return "unknown"
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
@@ -264,16 +267,16 @@ def usd_text(usd: float | None) -> str:
 
 def _words(words: int | None, turns: int) -> str:
     if words is None:
-        return "–, the language has none here: convogen stats says why"
+        return "–, not available for this language: `convogen stats` says why"
     return f"{words}, {words / max(turns, 1):.1f} per turn"
 
 
 def print_conversation(
     conversation: Conversation, experience: Experience | None, console: Console | None = None
 ) -> None:
-    """One conversation as people read it, a colour for each speaker, the scene above.
+    """Print one conversation for reading: a colour per speaker, the scene above it.
 
-    What a model wrote is printed as it is.
+    Model output is printed literally.
     """
     console = console or terminal()
     console.print(styled((conversation.id, "bold"), f" {conversation.ended}"))
@@ -295,7 +298,7 @@ def print_conversation(
 
 
 def print_failures(run: Run, console: Console | None = None, most: int = 20) -> None:
-    """What failed and why, with the evidence."""
+    """Return the failures with their causes and evidence."""
     console = console or terminal()
     for number, failure in enumerate(run.failures()):
         if number == most:
@@ -308,7 +311,7 @@ def print_failures(run: Run, console: Console | None = None, most: int = 20) -> 
 
 
 def print_rejected(run: Run, console: Console | None = None, most: int = 20) -> None:
-    """What the gates rejected and why."""
+    """Return the conversations that gates rejected, and why."""
     console = console or terminal()
     for number, rejected in enumerate(run.rejected()):
         if number == most:

@@ -1,4 +1,4 @@
-"""What `run --dry-run` prints: a forecast of the whole run."""
+"""The output of `run --dry-run`: a forecast of the whole run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["missing_pilot", "print_forecast"]
 
 
 def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool) -> int:
-    """How many conversations of a pilot are still to be played; says that their calls are real.
+    """Return how many conversations of the pilot are missing, and announce the real calls.
 
-    Raises `RunFolderError` if the folder holds another experiment.
+    Raises `RunFolderError` if the folder holds a different experiment.
     """
     wanted, held = min(wanted, experiment.n), 0
     if not fresh and (folder / "manifest.json").exists():
@@ -32,50 +32,50 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
         found = run.manifest.get("fingerprint")
         if found != experiment.fingerprint:
             raise RunFolderError(
-                f"{folder}: holds another experiment (fingerprint {found}, this one is "
+                f"{folder}: holds a different experiment (fingerprint {found}, this one is "
                 f"{experiment.fingerprint}); choose another --out, or --fresh to move it aside"
             )
         held = experiment.progress(*_rows(run))
     missing = max(wanted - held, 0)
     if missing:
         say(
-            f"dry run: a pilot of {missing} conversations is played with real calls into {folder}; "
-            "the run goes on from there and pays for nothing twice",
+            f"dry run: playing a pilot of {missing} conversations with real calls into {folder}; "
+            f"the run resumes from there, and nothing is paid for twice",
             err=True,
         )
     else:
-        say(f"dry run: {held} conversations are in {folder}; no call is made", err=True)
+        say(f"dry run: {held} conversations are already in {folder}; no calls are made", err=True)
     return missing
 
 
 def _rows(run: Run) -> tuple[int, int]:
-    """How many conversations are in a run, and how many tasks that gave none."""
+    """Return the numbers of conversations and of tasks without one in a run."""
     others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
     return sum(1 for _ in run.conversations()), others
 
 
 def _conversations(experiment: Experiment, run: Run) -> int:
-    """How many conversations the whole run is to have, if tasks fail as often as so far."""
+    """Return how many conversations the whole run will have if tasks fail as often as so far."""
     accepted, others = _rows(run)
     done = experiment.progress(accepted, others)
     return round(experiment.n * accepted / done) if done else experiment.n
 
 
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
-    """What a run has cost so far, its judges left out; None if a price is not known."""
+    """Return the cost of a run so far, without its judges; None if a price is not known."""
     rows = spending(run, _prices(experiment, run))
     return total_usd(row for row in rows if row.role != JUDGE)
 
 
 def _prices(experiment: Experiment, run: Run) -> Prices:
-    """Prices as they are given now, which may not be in the folder yet."""
+    """Return the prices given on the command line, which may not be in the folder yet."""
     return Prices(run, {role: experiment.model(role) for role in experiment.roles})
 
 
 def print_forecast(
     experiment: Experiment, run: Run, before_usd: float | None, as_json: bool
 ) -> None:
-    """A table by role, or JSON; `before_usd` is what the folder had cost before the pilot."""
+    """Print a table by role, or JSON; `before_usd` is the folder's cost before the pilot."""
     prices = _prices(experiment, run)
     found = forecast(run, _conversations(experiment, run), prices)
     wall_s = _wall_s(found, experiment.concurrency)
@@ -89,22 +89,22 @@ def print_forecast(
         styled(
             (experiment.name, "bold"),
             f": {found.n} conversations, forecast from the first {found.seen}; the pilot cost "
-            f"{usd_text(pilot_usd)}, all so far {usd_text(after_usd)}",
+            f"{usd_text(pilot_usd)}, everything so far {usd_text(after_usd)}",
         )
     )
     console.print(_table(found))
     if nameless := [model for role, model in found.roles if prices.of(role, model)[0] is None]:
         names = ", ".join(sorted(set(nameless)))
-        console.print(f"the price of {names} is not known; --price says it")
+        console.print(f"the price of {names} is not known; set it with --price")
     low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
     console.print(
         f"still to come: at least {_time(wall_s.expected)}{low} with "
-        f"{experiment.concurrency} calls in flight all the time, each as quick as so far"
+        f"{experiment.concurrency} calls in flight throughout, each as fast as so far"
     )
 
 
 def _wall_s(found: Forecast, concurrency: int) -> Range:
-    """The seconds of the calls still to come, shared out over those in flight."""
+    """Return the remaining call time in seconds, divided by the calls in flight."""
     seconds = found.total.get("seconds", Range(0, 0, 0, 0))
     so_far = seconds.so_far
     low, high = (
@@ -115,9 +115,9 @@ def _wall_s(found: Forecast, concurrency: int) -> Range:
 
 
 class _ForecastReport(TypedDict):
-    """A forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
+    """Return a forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
 
-    A role has its name, its model, and a `Range` by quantity.
+    Each role has its name, its model, and a `Range` per quantity.
     """
 
     n: int
@@ -167,7 +167,7 @@ def _cells(found: Range | None, text: Callable[[Any], str]) -> list[str]:
 
 
 def _time(seconds: float | None) -> str:
-    """A time to two units: 3 s, 4 min 10 s, 2 h 5 min."""
+    """Return a duration in two units: 3 s, 4 min 10 s, 2 h 5 min."""
     if seconds is None:
         return "unknown"
     whole = round(seconds)
@@ -182,7 +182,7 @@ SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "prompt_tokens": ("tokens in", "{:,.0f}".format),
     "cached_tokens": ("of them cached", "{:,.0f}".format),
     "completion_tokens": ("tokens out", "{:,.0f}".format),
-    "seconds": ("time of all calls", _time),
+    "seconds": ("total call time", _time),
     "cost_usd": ("cost", usd_text),
 }
-"""What a table shows of each role: its name and how it is written."""
+"""The columns of each role: the name and its format."""

@@ -25,12 +25,12 @@ _OUTCOMES = {
     "detection": "detection, log odds",
     "utterance": "utterance number",
     "seconds": "seconds",
-    "log seconds": "log(1 + seconds), ours",
+    "log seconds": "log(1 + seconds), convogen's",
 }
 
 
 def opening(results: StudyResults) -> Iterator[str]:
-    """Yield whose answers these are, and what to know of them."""
+    """Yield notes on whose answers these are and how to read them."""
     yield (
         f"{counted(results.answers, 'answer')} by "
         f"{counted(results.participants, 'participant')} about "
@@ -42,8 +42,9 @@ def opening(results: StudyResults) -> Iterator[str]:
         yield f"Attention checks: {results.attention_checks}; failed: {', '.join(failed) or 'none'}"
     if not results.evenly:
         yield (
-            "Pairs of a condition were given out with different probabilities: shares and their "
-            "intervals weigh by them; table 3 and the mixed models are of the pairs as shown."
+            "Pairs of a condition were drawn with different probabilities: shares and their "
+            "intervals are weighted accordingly; table 3 and the mixed models use the pairs as "
+            "shown."
         )
 
 
@@ -59,7 +60,7 @@ def tables(
 
 
 def closing(results: StudyResults, arithmetic: Sequence[Check], paper: Printed) -> Iterator[str]:
-    """Yield what a judge says beside people, and what the paper's own numbers give."""
+    """Yield the comparison of a judge with people, and checks of the paper's own numbers."""
     if results.judge is not None:
         one = results.judge
         yield (
@@ -69,16 +70,19 @@ def closing(results: StudyResults, arithmetic: Sequence[Check], paper: Printed) 
         )
     off = [one for one in arithmetic if one.verdict == "off"]
     yield (
-        f"Published numbers recomputed from others (table 3): {len(arithmetic) - len(off)} agree, "
+        f"Published numbers recomputed from each other (table 3): {len(arithmetic) - len(off)} "
+        f"agree, "
         f"{len(off)} do not"
     )
     for one in off:
-        yield f"  {one.row}, {one.cell}: printed {one.printed:g}, recomputed {one.computed:g}"
+        yield f"  {one.row}, {one.cell}: published {one.printed:g}, recomputed {one.computed:g}"
     yield "Table 10 from the counts, means and deviations of table 3, without random effects:"
     for model in paper.recomputed:
         own = paper.tests.get(model.outcome)
-        beside = "no test printed" if own is None else f"printed {own:g}"
-        same = "as printed" if model.letters == paper.letters[model.outcome] else "not as printed"
+        beside = "no published test" if own is None else f"published {own:g}"
+        same = (
+            "as published" if model.letters == paper.letters[model.outcome] else "not as published"
+        )
         yield (
             f"  {model.outcome}: {_test(model)} ({beside}); letters {same}: "
             f"{_joined(model.letters)}; with Holm: {_joined(model.letters_holm)}"
@@ -98,7 +102,7 @@ def _table_3(conditions: Sequence[Condition]) -> Table:
         "Table 3: undetected pairs, and answers by confidence, seconds and utterance number",
         "Detected and undetected pairs are given as those judged very confidently/confidently/"
         "somewhat confidently. Seconds and utterance numbers are means, with standard deviations "
-        "in parentheses. A rate of 50% is absolute indistinguishability.",
+        "in parentheses. A rate of 50% means that people cannot distinguish the two.",
         [
             "",
             "undetected, %",
@@ -138,13 +142,14 @@ def _table_3(conditions: Sequence[Condition]) -> Table:
 def _shares(results: StudyResults) -> Table:
     judged = any(one.powered is not None for one in results.rates)
     caption = (
-        "95% intervals for other participants and source persons. Differences are in percentage "
+        "The 95% intervals hold for new participants and source persons. Differences are in "
+        "percentage "
         "points."
     )
     if judged:
         caption += (
-            " With the judge: prediction-powered, its verdicts on all pairs put right by people's "
-            "answers; weight is how much it counts, 0 to 1."
+            " With the judge: prediction-powered estimates, its verdicts on all pairs corrected "
+            "by people's answers; weight says how much it counts, 0 to 1."
         )
     beside = ["pairs", "with judge", "95%", "weight"] if judged else []
     table = _table("Undetected pairs, %", caption, ["", "answers", "by answers", "95%", *beside])
@@ -161,8 +166,9 @@ def _shares(results: StudyResults) -> Table:
 def _table_10(models: Sequence[Model], paper: Printed) -> Table:
     caption = [
         "Means for an average participant and source person. Conditions that share a letter do "
-        "not differ at 5%. A is hardest to detect: least often, by the latest utterance, after the "
-        "longest time. Letters are unadjusted as in the paper, then adjusted (Holm).",
+        "not differ at 5%. A is the hardest to detect: least often, at the latest utterance, "
+        "after the longest time. Letters are first unadjusted, as in the paper, then adjusted "
+        "(Holm).",
         *(_told(model, paper) for model in models),
     ]
     table = _table(
@@ -185,7 +191,7 @@ def _table_10(models: Sequence[Model], paper: Printed) -> Table:
 
 
 def _told(model: Model, paper: Printed) -> str:
-    """Return a model's test beside the printed one, or why there is no model."""
+    """Return a model's test next to the published one, or why there is no model."""
     label = f"{_OUTCOMES[model.outcome]}: "
     if model.refused is not None:
         return f"{label}no model: {model.refused}"

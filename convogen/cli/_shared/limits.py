@@ -1,4 +1,4 @@
-"""Options that say what a run may take: money, tokens, time."""
+"""Options that limit a run: money, tokens, time."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ __all__ = ["budget_options", "limit_options", "seconds_until"]
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
 LATEST_DAYS = 3650
-"""Days from now until the latest deadline."""
+"""The latest deadline, in days from now."""
 
 
 BUDGET_USD = click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
     metavar="X",
-    help="Spending limit of the folder in US dollars; a call starts only if the rest covers it.",
+    help="Spending limit in US dollars, earlier starts included; a call starts only if the rest "
+    "covers it.",
 )
 BUDGET_TOKENS = click.option(
     "--budget-tokens",
     type=WholeNumber(min=1),
     metavar="N",
-    help="Limit on prompt and completion tokens for the whole folder.",
+    help="Limit on prompt and completion tokens, earlier starts included.",
 )
 
 
 def budget_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of money and tokens; the command gets them as `limits`."""
+    """Add the options for money and tokens; the command gets them as `limits`."""
 
     @BUDGET_USD
     @BUDGET_TOKENS
@@ -55,7 +56,7 @@ def budget_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def limit_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of money, tokens and time; the command gets them as `limits`."""
+    """Add the options for money, tokens and time; the command gets them as `limits`."""
 
     @budget_options
     @click.option(
@@ -74,10 +75,11 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def seconds_until(when: str, now: datetime) -> float:
-    """Seconds from `now` to a duration's end, the next such time of day, or an ISO time.
+    """Return the seconds from `now` to the end of a duration, the next such time of day, or an ISO
+    time.
 
-    `now` has a time zone, which times without one are in. Raises `ValueError` for what is none of
-    these or is past.
+    `now` has a time zone, which also applies to times without one. Raises `ValueError` for anything
+    else and for past times.
     """
     text = when.strip()
     if text and (parts := DURATION.fullmatch(text)):
@@ -86,7 +88,7 @@ def seconds_until(when: str, now: datetime) -> float:
     else:
         left_s = _moment(text, now).timestamp() - now.timestamp()
     if left_s <= 0:
-        raise ValueError("it has passed already")
+        raise ValueError("it has already passed")
     if left_s > LATEST_DAYS * 86_400:
         raise ValueError(f"it is more than {LATEST_DAYS} days away")
     return left_s

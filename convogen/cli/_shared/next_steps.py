@@ -1,4 +1,4 @@
-"""What `convogen` without a command says: what one would do next in this folder."""
+"""The output of `convogen` without a command: suggested next steps in this folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["next_steps"]
 _START = (
     ("convogen demo", "a few conversations by a small model on this machine"),
     ("convogen run GPIS-s --n 20 --model gpt-4o", "a shipped experiment, with OPENAI_API_KEY set"),
-    ("convogen init", "an experiment file of your own, with comments"),
+    ("convogen init", "write your own experiment file, with comments"),
     ("convogen list", "experiments, methods, judges, persona hubs and models"),
 )
 
 
 def next_steps(folder: Path) -> Iterator[str]:
-    """Yield lines on what to do next: with the newest run under `folder`/runs, or to begin."""
+    """Yield suggestions for the newest run under `folder`/runs, or for getting started."""
     run = _newest_run(folder)
     steps = _START if run is None else tuple(_with_a_run(run))
     yield "To begin:" if run is None else f"The newest run here is {run}. What next?"
@@ -30,14 +30,14 @@ def next_steps(folder: Path) -> Iterator[str]:
 
 
 def _with_a_run(run: str) -> Iterator[tuple[str, str]]:
-    yield f"convogen show {run}", "what is in it, what failed and why, tokens, cost"
-    yield f"convogen report {run}", "one page with its measures, beside the published numbers"
+    yield f"convogen show {run}", "its contents, failures and their causes, tokens, cost"
+    yield f"convogen report {run}", "a one-page report, next to the published numbers"
     yield f"convogen evaluate {run} --judge geval", "have a judge score it"
-    yield f"convogen export {run} --to sharegpt --out data", "write it as a data set"
+    yield f"convogen export {run} --to sharegpt --out data", "export it as a data set"
 
 
 def _newest_run(folder: Path) -> str | None:
-    """Return the path of the run that was written to last, as a shell takes it."""
+    """Return the path of the run that was modified last, quoted for a shell."""
     try:
         written = [
             (path.stat().st_mtime_ns, path.parent) for path in folder.glob("runs/*/manifest.json")

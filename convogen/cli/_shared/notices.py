@@ -1,4 +1,4 @@
-"""What a user should know before trusting a result, on stderr: warnings, each printed once."""
+"""Warnings about the reliability of results, printed once each to stderr."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["notices"]
 
 @contextlib.contextmanager
 def notices(name: str) -> Generator[None]:
-    """Print the warnings of a logger, and of those below it, to stderr inside the block.
+    """Print warnings of a logger and its children to stderr inside the block.
 
-    A block within another of the same logger changes nothing.
+    A nested block for the same logger has no effect.
     """
     logger, handler = logging.getLogger(name), _Notices()
     if any(isinstance(other, _Notices) for other in logger.handlers):
@@ -28,14 +28,14 @@ def notices(name: str) -> Generator[None]:
 
 
 class _Notices(logging.Handler):
-    """The message alone, once, on whatever stderr is at the time."""
+    """Print each message once, without a prefix, to the current stderr."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a message that was not printed yet; a stderr that is gone ends nothing."""
+        """Print a message that was not printed before; a closed stderr is ignored."""
         from convogen.models.base import printable
         from convogen.redaction import masked
 

@@ -1,4 +1,4 @@
-"""Numbers on the command line: as people write them, where Python would take `1_0` for 10."""
+"""Number types for the command line; unlike Python, they do not read `1_0` as 10."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 class WholeNumber(click.IntRange):
-    """A whole number of 64 bits at most, as every file of a run may hold it."""
+    """An integer of at most 64 bits, which every file of a run can hold."""
 
     name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
-            self.fail(f"{value[:40]!r} is no whole number", param, ctx)
+            self.fail(f"{value[:40]!r} is not a whole number", param, ctx)
         number: int = super().convert(cast("Any", value), param, ctx)
         if not -(2**63) <= number < 2**63:
-            self.fail(f"{value} has more than 64 bits", param, ctx)
+            self.fail(f"{value} does not fit in 64 bits", param, ctx)
         return number
 
 
@@ -35,11 +35,11 @@ class Amount(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and finite(value) is None:
-            self.fail(f"{value[:40]!r} is no finite number", param, ctx)
+            self.fail(f"{value[:40]!r} is not a finite number", param, ctx)
         return super().convert(cast("Any", value), param, ctx)
 
 
 def finite(text: str) -> float | None:
-    """The finite number that a text is; None if it is none."""
+    """Return the finite number in a text; None if it is not one."""
     number = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
     return number if math.isfinite(number) else None

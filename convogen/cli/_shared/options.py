@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options shared by several commands, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ __all__ = [
 
 
 class OutPath(click.Path):
-    """A path to write to, as `pathlib.Path`; an empty one is no path, and not this folder."""
+    """An output path as `pathlib.Path`; an empty text is refused rather than read as this
+    folder."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value).strip():
-            self.fail("it is empty; name a folder, or a file", param, ctx)
+            self.fail("is empty; give a folder or a file", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -65,7 +66,7 @@ base_url_option = click.option(
 
 
 def _tags(context: click.Context, option: click.Parameter, value: str | None) -> Any:
-    """Return a tag, or a list of them; what is wrong with one is said where it is read."""
+    """Return one language tag or a list of them; they are validated later."""
     del context, option
     tags = [tag.strip() for tag in (value or "").split(",")]
     return value if value is None else tags if len(tags) > 1 else tags[0]
@@ -82,7 +83,7 @@ language_option = click.option(
 HOST = re.compile(
     r"(?:[a-z0-9-]{1,40}\.)*[a-z0-9-]{1,40}(?::\d{1,5}|\.[a-z]{2,10})(?:/[\w./-]{0,80})?"
 )
-"""What is a host that only lacks its scheme, and no key given by mistake."""
+"""A host without a scheme, as opposed to a key given by mistake."""
 
 price_option = click.option(
     "--price",
@@ -94,25 +95,27 @@ price_option = click.option(
 
 
 class NearestGroup(click.Group):
-    """A group that answers a command it does not have with the nearest that it has."""
+    """A command group that suggests the nearest command for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it; raises `click.UsageError`."""
+        """Resolve a command as click does; raises `click.UsageError`."""
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
             near = get_close_matches(args[0].casefold(), known, 1, 0.5)
             guess = f"did you mean {near[0]}? " if near else ""
-            ctx.fail(f"no command {args[0]!r:.200}; {guess}there are: {', '.join(known)}")
+            ctx.fail(f"unknown command {args[0]!r:.200}; {guess}commands: {', '.join(known)}")
         return super().resolve_command(ctx, args)
 
 
 def again() -> str:
-    """The command that goes on: the same one without --fresh, secrets of its URLs masked."""
+    """Return the command that resumes: the same without --fresh, secrets in URLs masked."""
     args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
     hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
-    return shlex.join(["convogen", *args]) + (" (with your secret for ***)" if hidden else "")
+    return shlex.join(["convogen", *args]) + (
+        " (with your secret in place of ***)" if hidden else ""
+    )
 
 
 def models_from(
@@ -123,10 +126,10 @@ def models_from(
     prices: Sequence[str] = (),
     kept: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The models of an experiment with those of the command line over them.
+    """Return an experiment's models, overridden by those of the command line.
 
-    `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it, bare
-    URLs are where all of them are, a bare price that of all of them: all but the roles `kept`.
+    `named` is the experiment's own mapping of role to spec. NAME without a role replaces all of it;
+    URLs or a price without a role apply to all roles except `kept`.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
@@ -147,7 +150,7 @@ def models_from(
         price = _price(text)
         priced = [role] if role is not None else [key for key in result if key not in kept]
         if not priced:
-            raise click.UsageError(f"--price {text}: say of which model, with --model")
+            raise click.UsageError(f"--price {text}: say which model's price it is, with --model")
         for key in priced:
             spec = _spec(result.get(key, result.get("default")))
             result = {**result, key: {**spec, "price": price}}
@@ -160,7 +163,7 @@ def specs_from(
     roles: Sequence[str],
     prices: Sequence[str] = (),
 ) -> dict[str, ModelSpec]:
-    """Return the models that the command line names, by role or `default`.
+    """Return the models given on the command line, by role or `default`.
 
     Raises `ModelConfigError` if one of them is not valid.
     """
@@ -177,7 +180,7 @@ def specs_from(
 def spec_from(
     role: str, models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str] = ()
 ) -> ModelSpec:
-    """Return the model that the command line names for one role: else its default, else embedded.
+    """Return the model given for one role, otherwise the default model, otherwise the embedded one.
 
     Raises `ModelConfigError` if it is not valid.
     """
@@ -190,7 +193,7 @@ def spec_from(
 def kept_roles(
     fixed: Sequence[str], models: Sequence[str], overrides: Iterable[str], roles: Sequence[str]
 ) -> list[str]:
-    """Return the roles of an experiment's `fixed_models` that the command line does not name.
+    """Return the roles in `fixed_models` that are not set on the command line.
 
     Args:
         fixed: The roles that the experiment fixes.
@@ -208,10 +211,10 @@ def _places(base_urls: Sequence[str], roles: Sequence[str]) -> dict[str | None, 
     places: dict[str | None, list[str]] = {}
     for role, url in _split(base_urls, roles, "--base-url"):
         if not url.startswith(("http://", "https://")):
-            found = url if HOST.fullmatch(url) else "a text that is no URL"
+            found = url if HOST.fullmatch(url) else "a text that is not a URL"
             raise click.UsageError(
-                f"--base-url: must start with http:// or https:// (found {found}); a key goes into "
-                "OPENAI_API_KEY"
+                f"--base-url: must start with http:// or https:// (found {found}); put a key "
+                "into OPENAI_API_KEY"
             )
         places.setdefault(role, []).append(url)
     return places
@@ -231,7 +234,7 @@ def _price(text: str) -> dict[str, float]:
 def _split(
     values: Sequence[str], roles: Sequence[str], option: str
 ) -> list[tuple[str | None, str]]:
-    """Pairs of role (None for all) and value, those for all first."""
+    """Return pairs of role (None for all) and value, those for all roles first."""
     pairs: list[tuple[str | None, str]] = []
     for value in values:
         role, sign, rest = value.partition("=")

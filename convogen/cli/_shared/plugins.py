@@ -1,4 +1,4 @@
-"""What commands print of plugins: a row each, and a line for each that is broken."""
+"""Output about plugins: a row per plugin, and a line per broken one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def print_faults() -> None:
 
 @dataclass(frozen=True, slots=True)
 class PluginRow:
-    """A plugin as text; `state` is `ok`, or the line that says why it cannot be used."""
+    """A plugin as text; `state` is `ok`, or the reason why it cannot be used."""
 
     kind: str
     name: str
@@ -48,7 +48,7 @@ def plugin_rows() -> list[PluginRow]:
 
 
 def print_rows(rows: Sequence[PluginRow]) -> None:
-    """Print a line per plugin; the state of a broken one is the line that says why."""
+    """Print a line per plugin; for a broken one, the reason why it cannot be used."""
     if not rows:
         say("no plugins are installed")
     lines = [(row.kind, row.name, f"{row.distribution} {row.version}") for row in rows]

@@ -1,6 +1,6 @@
-"""Where lines leave for the terminal, and the streams they leave through.
+"""Line output to the terminal, and guarded streams.
 
-No control character gets there. What is laid out goes through `console.py`, on the same terms.
+Control characters never reach the terminal. Laid-out output uses `console.py`, under the same rule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]
 
 
 def say(text: object = "", *, err: bool = False) -> None:
-    """Print a line; on stderr without secrets."""
+    """Print a line; secrets are masked on stderr."""
     click.echo(visible(masked(str(text)) if err else text), err=err)
 
 
@@ -31,13 +31,13 @@ def say_json(value: Any, indent: int | None = None) -> None:
 
 @contextlib.contextmanager
 def guarded_streams() -> Generator[None]:
-    """Guard stdout and stderr in the block.
+    """Guard stdout and stderr inside the block.
 
-    A reader of stdout that has gone ends the command quietly, with status 0. What stderr does not
-    take is lost, and nothing else.
+    If the reader of stdout has gone, the command ends silently with status 0. Output that stderr
+    cannot take is dropped.
     """
     before = sys.stdout, sys.stderr
-    if sys.stdout is not None:  # a process may have been started without
+    if sys.stdout is not None:  # a process may be started without streams
         sys.stdout = _Pipe(sys.stdout)
     if sys.stderr is not None:
         sys.stderr = _Notices(sys.stderr)
@@ -48,13 +48,13 @@ def guarded_streams() -> Generator[None]:
 
 
 def say_nothing_more() -> None:
-    """Hand over what is printed; raises as printing does."""
+    """Flush the streams; raises the same errors as printing."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 class _Stream:
-    """A stream whose failures are `_failed`'s."""
+    """A stream that reports its failures to `_failed`."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -83,7 +83,7 @@ class _Stream:
         raise NotImplementedError
 
     def _let_go(self) -> None:
-        """Lead the stream nowhere: what is left in it would fail again when the process ends."""
+        """Redirect the stream to nowhere: buffered output would fail again at exit."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())

@@ -26,13 +26,14 @@ _current: ContextVar[_Call] = ContextVar("convogen_worker_call")
 
 
 class RemoteModel:
-    """Stands for the model of an endpoint: the worker that a call is of makes the attempt."""
+    """Stands in for the model of an endpoint: the calling worker makes the attempt."""
 
     def __init__(self, endpoint: int) -> None:
         self._endpoint = endpoint
 
     async def complete(self, request: Request) -> ModelReply:
-        """Have the worker make the attempt; return its usage alone, as the worker has the reply."""
+        """Let the worker make the attempt; return only its usage, since the worker has the
+        reply."""
         usage = await _current.get().attempt(self._endpoint, probe=request.dialogue == "probe")
         return ModelReply("", usage, "stop")
 
@@ -41,7 +42,7 @@ class RemoteModel:
 
 
 class _Call:
-    """A call of a worker; its attempts are made one after the other."""
+    """A worker's call; its attempts are made one after the other."""
 
     def __init__(self, number: int, send: Callable[[ToWorker], None]) -> None:
         self._number = number
@@ -65,7 +66,7 @@ class _Call:
 
 
 class WorkerCalls:
-    """The calls in flight of one worker; `send` takes what the worker is to be told."""
+    """The calls in flight of one worker; `send` takes messages to the worker."""
 
     def __init__(self, traffic: Traffic, send: Callable[[ToWorker], None]) -> None:
         self._traffic = traffic
@@ -73,7 +74,7 @@ class WorkerCalls:
         self._calls: dict[int, tuple[_Call, asyncio.Task[None]]] = {}
 
     def ask(self, message: Asked, journal: Journal) -> asyncio.Task[None]:
-        """Admit a call's attempts from now on; return what ends with the call.
+        """Admit a call's attempts from now on; return a task that ends with the call.
 
         Attempts that may have been billed without an answer are recorded in the journal.
         """
@@ -96,7 +97,7 @@ class WorkerCalls:
             self._send(CallEnded(message.call, ToldError.of(error)))
 
     def attempted(self, message: Attempted) -> None:
-        """Pass on what an attempt came to."""
+        """Pass on the result of an attempt."""
         if (known := self._calls.get(message.call)) is not None:
             known[0].attempted(message)
 
@@ -106,7 +107,7 @@ class WorkerCalls:
             known[1].cancel()
 
     async def abandon_all(self) -> None:
-        """Cancel all calls, as their worker is gone."""
+        """Cancel all calls, since their worker is gone."""
         tasks = [task for _, task in self._calls.values()]
         for task in tasks:
             task.cancel()

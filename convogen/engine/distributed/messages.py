@@ -1,7 +1,7 @@
-"""What the driver and a worker tell each other.
+"""The messages between the driver and a worker.
 
 They are sent in batches, each direction in order: a worker's row of an answer is there before the
-outcome that rests on it.
+result that rests on it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from convogen import errors
+from convogen.engine.workers import Work
 from convogen.errors import BudgetReached, ConvogenError, ModelFault, PluginError
 from convogen.models.base import Request, Transient, Unreached
 from convogen.plugins.discovery import blame
 from convogen.records import Usage
 from convogen.redaction import masked
-from convogen.storage.run_folder import Outcome
 
 __all__ = [
     "Abandoned",
@@ -35,10 +35,10 @@ __all__ = [
     "Logged",
     "Outbox",
     "PartRows",
-    "PlayTask",
     "Row",
     "Said",
     "Setup",
+    "StartTask",
     "Stop",
     "Stopped",
     "TaskEnded",
@@ -50,18 +50,18 @@ __all__ = [
 T = TypeVar("T")
 
 LARGEST_BATCH = 256
-"""Messages in a batch."""
+"""Maximum number of messages in a batch."""
 
 INTERVAL_S = 0.01
-"""Least time between two batches: sending one takes as much of the driver's processor as admitting
-and journalling several calls. The first message after a pause is sent at once."""
+"""Minimum time between two batches: sending one takes as much of the driver's processor time as
+admitting and journalling several calls. The first message after a pause is sent immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldError:
-    """An error, in a form that can be sent: the name of its class, its text, its other fields.
+    """An error in serialisable form: the name of its class, its text, its other fields.
 
-    `kind` is empty for what is no error of convogen's; `text` is then its traceback.
+    `kind` is empty for errors of other origin; `text` is then the traceback.
     """
 
     kind: str
@@ -89,7 +89,8 @@ class ToldError:
         return cls(kind, text, facts)
 
     def error(self) -> Exception:
-        """Return the error again; a `RuntimeError` with its traceback if it was not convogen's."""
+        """Return the original error; a `RuntimeError` with its traceback if it is not
+        convogen's."""
         if self.kind == "Transient":
             return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
         if self.kind == "Unreached":
@@ -106,23 +107,17 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is to play, for its start; no secret is in it.
-
-    `experiment` is the text of a YAML file, `fingerprint_inputs` what the driver read there.
-    """
+    """What a worker is to do, for its start; no secret is in it."""
 
     worker: int
     version: str
-    experiment: str
-    fingerprint: str
-    fingerprint_inputs: dict[str, Any]
-    begun: str
     log_level: int
+    work: Work
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker that has started, or why it does not play."""
+    """A worker that has started, or why it does not work."""
 
     node: str
     pid: int
@@ -131,7 +126,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class PartRows:
-    """Committed experiences of the lineages of a part to be adopted, in the order of the plan."""
+    """Rows of committed tasks of the lineages of a part to be adopted, in the order of the plan."""
 
     part: int
     lines: list[bytes]
@@ -139,25 +134,32 @@ class PartRows:
 
 @dataclass(frozen=True, slots=True)
 class AdoptPart:
-    """Lineages to play from now on, numbered by `part`; the first `committed` tasks are through."""
+    """Lineages to take on from now on, numbered by `part`; the first `committed` tasks are through.
+
+    Without lineages, the tasks that share nothing are the part 0.
+    """
 
     part: int
     committed: int
 
 
 @dataclass(frozen=True, slots=True)
-class PlayTask:
-    """A task to play, with the rows of its journal; `again` if only the lineage needs it."""
+class StartTask:
+    """A task to do, with the rows of its journal; `again` if only the lineage needs it.
+
+    `given` is what it works on, if its number alone does not say.
+    """
 
     number: int
     part: int
     rows: list[dict[str, Any]]
     again: bool
+    given: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A task of a part is in the run folder, with its experience if it has one."""
+    """A task of a part is in the run folder, with its row if the lineage has one of it."""
 
     part: int
     task: int
@@ -166,14 +168,14 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """A task whose outcome nobody waits for any longer."""
+    """A task whose result nobody waits for any longer."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """An attempt at a call may be made now, at an endpoint; `attempts` counts this one."""
+    """Permission for an attempt at a call, at an endpoint; `attempts` includes this one."""
 
     call: int
     endpoint: int
@@ -191,7 +193,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop all tasks, tell what was answered, and end with `Stopped`."""
+    """Stop all tasks, report the answers, and end with `Stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What an attempt came to: a usage or a fault."""
+    """The result of an attempt: a usage or a fault."""
 
     call: int
     usage: Usage | None = None
@@ -230,7 +232,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """That a role was answered, and what is new in who answered: see `Provenance`."""
+    """A role was answered; with what is new about the answering model: see `Provenance`."""
 
     role: str
     model: str
@@ -241,14 +243,14 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """What a task came to, and the keys of its calls in the order they were made.
+    """A task's outcome, and the keys of its calls in the order they were made.
 
-    Without outcome and error it was cancelled.
+    Without result and error it was cancelled.
     """
 
     number: int
     asked: list[str]
-    outcome: Outcome | None = None
+    result: Any = None
     error: ToldError | None = None
 
 
@@ -274,20 +276,20 @@ class Stopped:
     """The last message of a worker."""
 
 
-ToWorker = PartRows | AdoptPart | PlayTask | Committed | CancelTask | Granted | CallEnded | Stop
+ToWorker = PartRows | AdoptPart | StartTask | Committed | CancelTask | Granted | CallEnded | Stop
 ToDriver = Asked | Attempted | Abandoned | Row | Heard | TaskEnded | Said | Logged | Stopped
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A worker's messages, and what it has counted since the last ones."""
+    """A worker's messages, and its counts since the last ones."""
 
     messages: list[ToDriver]
     counts: Counter[str]
 
 
 class Outbox(Generic[T]):
-    """Messages that wait to be sent, in order; what is added while a batch travels is the next."""
+    """Messages waiting to be sent, in order; those added while a batch is sent form the next."""
 
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
@@ -300,7 +302,7 @@ class Outbox(Generic[T]):
         self._any.set()
 
     async def take(self) -> list[T]:
-        """Return the next batch, once there is a message."""
+        """Return the next batch as soon as there is a message."""
         clock = asyncio.get_running_loop().time
         await self._any.wait()
         if (wait_s := self._taken_at + INTERVAL_S - clock()) > 0:

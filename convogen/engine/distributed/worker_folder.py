@@ -30,12 +30,6 @@ class WorkerFolder:
         self._lock.acquire()
         self.path = made.rename(made.with_name(f"{_PREFIX}{made.name.rpartition('-')[2]}"))
 
-    def part(self, number: int) -> Path:
-        """Return the folder of a part, which is made."""
-        folder = self.path / str(number)
-        folder.mkdir()
-        return folder
-
     def remove(self) -> None:
         """Remove the folder with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)

@@ -42,7 +42,7 @@ Send = Callable[[ToDriver], None]
 class WorkerTraffic(Traffic):
     """Opens the models of a run, and makes the attempts that the driver admits.
 
-    Its endpoints are in the order of the driver's, as both follow from the roles.
+    Its endpoints are in the same order as the driver's, since both follow from the roles.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class WorkerTraffic(Traffic):
         """Do nothing: `provenance` tells the driver."""
 
     def tell(self, message: Granted | CallEnded) -> None:
-        """Take the driver's word on a call; one that has ended meanwhile is of no interest."""
+        """Apply the driver's decision on a call; calls that have ended meanwhile are ignored."""
         if (waiting := self._granted.get(message.call)) is not None:
             waiting.put_nowait(message)
 
@@ -77,7 +77,7 @@ class WorkerTraffic(Traffic):
         before: Endpoint | None = None,
         on_lost: OnLost | None = None,
     ) -> RoutedReply:
-        """Call until answered; the driver decides on retries, and records what is lost."""
+        """Call until answered; the driver decides on retries and records losses."""
         self._calls += 1
         call = self._calls
         granted = self._granted[call] = asyncio.Queue()
@@ -121,7 +121,7 @@ class WorkerTraffic(Traffic):
 
 
 class _ToldProvenance(Provenance):
-    """Tells the driver who answered, once for each that is new here."""
+    """Tells the driver which model answered, once for each new one."""
 
     def __init__(self, tell: Callable[[str], None], send: Send) -> None:
         super().__init__(tell)
@@ -136,7 +136,7 @@ class _ToldProvenance(Provenance):
 
 
 class WorkerJournal(Journal):
-    """The journal of a task: what the driver's has of it, and each further answer sent there."""
+    """The journal of a task: the driver's rows; each further answer is sent there."""
 
     def __init__(self, task: int, rows: Iterable[dict[str, Any]], send: Send) -> None:
         super().__init__(Path(f"{task}.jsonl in the driver's run folder"))
@@ -150,7 +150,7 @@ class WorkerJournal(Journal):
 
 
 class WorkerLog(logging.Handler):
-    """Sends what is logged to the driver, without the secrets of this process."""
+    """Sends log records to the driver, without the secrets of this process."""
 
     def __init__(self, level: int, send: Send) -> None:
         super().__init__(level)

@@ -20,7 +20,7 @@ from convogen.text.language_tags import ENGLISH, language_name, languages_text, 
 __all__ = ["Augment"]
 
 IDENTIFIED = 200
-"""Dialogues of a source that tell its language."""
+"""Number of dialogues of a source that determine its language."""
 
 
 class Augment(Method):
@@ -96,7 +96,7 @@ class Augment(Method):
         if self.balance == "summary":
             raise ValueError("balance: a summary has no values; allowed: topic, intent, emotion")
         if self.balance and self.label and self.balance not in self.label:
-            raise ValueError(f"balance: {self.balance} is none of label: {', '.join(self.label)}")
+            raise ValueError(f"balance: {self.balance} is not in label: {', '.join(self.label)}")
         return self
 
     @classmethod
@@ -104,7 +104,7 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def languages(self) -> tuple[str, ...]:
-        """Return the languages asked for, else the source's; nothing is said of English."""
+        """Return the requested languages, otherwise the source's; none for English."""
         own = self.source_language
         kept = () if own is None or same_language(own, ENGLISH) else (own,)
         return super().languages() or kept
@@ -124,7 +124,7 @@ class Augment(Method):
         if own and (other := [tag for tag in asked if not same_language(tag, own)]):
             return [
                 f"the source is in {language_name(own)}: its dialogues show what kind of "
-                f"conversation is wanted, and none how it is said in {languages_text(other)}"
+                f"conversation is wanted, but not how it is said in {languages_text(other)}"
             ]
         return []
 
@@ -154,7 +154,7 @@ class Augment(Method):
         )
         if self.balance and self.balance not in data.columns:
             raise SourceError(
-                f"{self.source}: no {self.balance} in it to balance; "
+                f"{self.source}: has no {self.balance} to balance; "
                 f"its labels are: {', '.join(data.columns) or 'none'}"
             )
         return data
@@ -163,7 +163,7 @@ class Augment(Method):
         return self.max_turns
 
     def lineages(self) -> None:
-        """Return None: no task needs another."""
+        """Return None: tasks are independent another."""
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.augment.play import AugmentPlay

@@ -42,7 +42,7 @@ People = Annotated[int, Field(ge=2, le=12)]
 
 def _as_range(value: Any) -> Any:
     if not isinstance(value, int | list | tuple):
-        raise ValueError("must be a number or [fewest, most]")
+        raise ValueError("must be a number or [minimum, maximum]")
     return [value, value] if isinstance(value, int) else cast("Any", value)
 
 
@@ -103,7 +103,7 @@ class ConvoGen(Method):
         BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
     ] = Field(
         default=(2, 4),
-        description="number of people: a number, or [fewest, most]; for reused personas, the "
+        description="number of people: a number, or [minimum, maximum]; for reused personas, the "
         "number of speakers in the source",
     )
     iterative: Literal[True, False, "rotate"] = Field(
@@ -201,35 +201,35 @@ class ConvoGen(Method):
         if unknown := next((name for name in names if name not in STEERABLE), None):
             raise ValueError(not_known("feature", unknown, STEERABLE))
         if len(set(names)) < len(names):
-            raise ValueError("a feature is there twice")
+            raise ValueError("a feature is listed twice")
         return names
 
     @model_validator(mode="after")
     def _ordered(self) -> ConvoGen:
         low, high = self.participants
         if low > high:
-            raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
+            raise ValueError(f"participants: the minimum ({low}) exceeds the maximum ({high})")
         if self.match_features and not self.match:
-            raise ValueError("match_features: needs match, the corpus whose features they are")
+            raise ValueError("match_features: requires match, the corpus with these features")
         for tag in self.languages():
             if unknown := self._feature_without_rules([primary_subtag(tag)]):
                 raise ValueError(
-                    f"match_features: {unknown} is told by rules for English only (language: "
+                    f"match_features: {unknown} is detected by rules for English only (language: "
                     f"{tag}); leave it out"
                 )
         if self.shot_policy == "coverage" and self.iterative is not True:
             raise ValueError(
-                f"shot_policy: coverage needs iterative: true (found {self.iterative}), a hub that "
-                "grows"
+                f"shot_policy: coverage needs iterative: true (found {self.iterative}), so that "
+                f"the hub grows"
             )
         if self.personas == "generated":
             own = ("persona_source", "persona_field", "persona_licence")
             if given := next((key for key in own if getattr(self, key)), None):
-                raise ValueError(f"{given}: is of personas: sampled or reused (found generated)")
+                raise ValueError(f"{given}: requires personas: sampled or reused (found generated)")
         if self.personas != "sampled" and self.persona_match != "random":
-            raise ValueError(f"persona_match: is of personas: sampled (found {self.personas})")
+            raise ValueError(f"persona_match: requires personas: sampled (found {self.personas})")
         if self.personas == "reused" and not self.persona_source:
-            raise ValueError("persona_source: personas: reused needs a data set")
+            raise ValueError("persona_source: personas: reused requires a data set")
         return self
 
     @classmethod
@@ -239,7 +239,7 @@ class ConvoGen(Method):
         return field != "persona_source" or not is_named(value)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the gate language if one is asked for, and profile with features to match."""
+        """Return the gate language if a language is set, and profile with features to match."""
         implied = super().implied_gates()
         if self.match_features:
             features = list(self.match_features)
@@ -250,7 +250,8 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts but that of the other kind of personas, and an unused `addressed`."""
+        """Return the prompts except that of the other kind of personas and an unused
+        `addressed`."""
         unused = {"encounter" if self.personas == "generated" else "experience"}
         if not self.addressees:
             unused.add("addressed")
@@ -270,18 +271,18 @@ class ConvoGen(Method):
 
     @cached_property
     def seeds(self) -> list[Experience]:
-        """The example experiences that the hub starts from, read once.
+        """The initial example experiences of the hub, read once.
 
-        They are those in the languages asked for. Raises `SourceError` if none is asked for, and
-        none of them is in English.
+        Only those in the requested languages are used. Raises `SourceError` if no language is set
+        and none of them is in English.
         """
         found = load_experiences(Path(self.experiences) if self.experiences else None)
         seeds = in_languages(found, self.languages())
         if not seeds and not self.languages():
             there = sorted({f"{seed.language}" for seed in found})
             raise SourceError(
-                f"{self.experiences}: no experience there is in English, which a run is in if it "
-                f"names no language; there is {', '.join(there)}: --language {there[0]}"
+                f"{self.experiences}: no experience there is in English, the default language; "
+                f"there is {', '.join(there)}: --language {there[0]}"
             )
         return seeds
 
@@ -291,8 +292,8 @@ class ConvoGen(Method):
             return []
         later = "; later ones are shown the run's own" if self.iterative is True else ""
         return [
-            f"no example experience is in {languages_text(without)}: the first are invented "
-            f"without one{later}"
+            f"no example experience is in {languages_text(without)}: the first ones are invented "
+            f"without examples{later}"
         ]
 
     def sources(self) -> dict[str, str]:
@@ -331,16 +332,17 @@ class ConvoGen(Method):
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match), self.match_features)
         if not len(shapes):
-            raise SourceError(f"match {self.match}: there is no conversation in it; give a corpus")
+            raise SourceError(f"match {self.match}: contains no conversations; give another corpus")
         if unknown := self._feature_without_rules(shapes.languages):
             raise SourceError(
-                f"match_features: {unknown} is told by rules for English only, and nothing in "
-                f"{self.match} is in English; leave it out"
+                f"match_features: {unknown} is detected by rules for English only, and nothing "
+                f"in {self.match} is in English; leave it out"
             )
         return shapes
 
     def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
-        """Return a feature to match that no rules tell in any of the languages; None if all are."""
+        """Return a requested feature that rules detect in none of the languages; None if there is
+        none."""
         if not self.match_features:
             return None
         from convogen.realism.features import features_named, without_rules
@@ -356,7 +358,7 @@ class ConvoGen(Method):
         return SampledGroups(self.hub, seed, self.participants, self.persona_match)
 
     def lineages(self) -> int | None:
-        """Return the number of lanes if the hub feeds on its own output."""
+        """Return the number of lanes if the hub grows."""
         return self.lanes if self.iterative is True else None
 
     def lineage(self, task: int) -> int:

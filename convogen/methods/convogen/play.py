@@ -118,7 +118,7 @@ class ConvoGenPlay(Play):
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
 
     def _variation(self, task: Task) -> Variation:
-        """Return the task's tie, place and mood, and with coverage where its topic is wanted."""
+        """Return the task's tie, place and mood, and with coverage its desired topic region."""
         if self._method.shot_policy != "coverage":
             return draw_variation(random.Random(f"{task.seed}/variation"))
         place, per_round = self._hub.place(task.number), self._method.per_round

@@ -1,7 +1,7 @@
-"""How an agent is told to make a turn: marked as a turn of the matched conversation is.
+"""Instructions for an agent's turns, derived from the turns of the matched conversation.
 
-People are not told a rate, which models do not keep, but for each turn what is in it and what is
-not: the marks of the turns of one speaker in the conversation drawn for the task, in their order.
+Agents do not get a rate, which models do not keep, but instructions for each turn: the marks of one
+speaker's turns in the conversation drawn for the task, in order.
 """
 
 from __future__ import annotations
@@ -68,30 +68,30 @@ STEERABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "topic_change": ("change the subject, and say that you do", "keep to the subject"),
     }
 )
-"""For features of `convogen.realism.features`, what a turn that has any of it, and one that has
-none, is to do.
+"""For each feature of `convogen.realism.features`: the instruction for a turn that has it, and for
+one that does not.
 
-What rules find too rarely to be a measure is left out (evasion, silence, misunderstanding put
-right), and so is what depends on another's turn alone (interruption: `cut_off_turns` is its other
-half; refusal).
+Features that rules detect too rarely to measure are left out (evasion, silence, corrected
+misunderstandings), and so are those that depend only on another's turn (interruption:
+`cut_off_turns` is its counterpart; refusal).
 """
 
 REACTIONS = frozenset(
     ("backchannel", "disagreement", "repair_request", "counter_questions", "topic_change")
 )
-"""What a turn cannot do if it is the first."""
+"""Instructions that the first turn cannot follow."""
 
 
 def turn_notes(
     shape: Shape, names: Sequence[str], features: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return for each person what each of their turns is to be like, in the order of the turns.
+    """Return the instructions for each person's turns, in order.
 
     Args:
         shape: The conversation drawn, with marks.
-        names: Who takes part; the first speaks first. Each gets the turns of one of its speakers,
+        names: The people; the first speaks first. Each gets the turns of one of its speakers,
             some the same if there are fewer.
-        features: Those that it is marked by, of `STEERABLE`.
+        features: The features of `STEERABLE` that mark its turns.
     """
     by_speaker: dict[int, list[str]] = {}
     for speaker, marks in zip(shape.speakers, shape.marks, strict=True):
@@ -101,8 +101,7 @@ def turn_notes(
 
 
 def starter_note(shape: Shape, features: Sequence[str]) -> str | None:
-    """Return what the starter is to be like, for the request for an experience; None if that does
-    not matter."""
+    """Return the instruction for the starter, for the request for an experience; None for none."""
     possible = [name for name in features if name not in REACTIONS]
     return _note("In the text of the starter", shape.marks[0], possible) if possible else None
 

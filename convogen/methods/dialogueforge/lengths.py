@@ -15,7 +15,8 @@ from convogen.text.budgets import about_words
 __all__ = ["MOST_WORDS", "later_turns", "turn_lengths"]
 
 MOST_WORDS = 400
-"""The longest length drawn: longer turns are mostly pasted text, which models are not asked for."""
+"""Maximum length drawn: longer turns are mostly pasted text, which models are not asked to
+write."""
 
 
 def later_turns(seed: Seed) -> list[int]:

@@ -97,7 +97,7 @@ class DialogueForge(Method):
     @classmethod
     def _one_language(cls, value: Any) -> Any:
         if isinstance(value, tuple):
-            raise ValueError("must be one language here: that of the seeds which are taken up")
+            raise ValueError("must be a single language: that of the seeds used")
         return value
 
     @classmethod
@@ -134,7 +134,7 @@ class DialogueForge(Method):
         if self.match_lengths and sum(bool(later_turns(one)) for one in seeds.seeds) < 2:
             raise SourceError(
                 f"{self.seeds}: match_lengths takes the lengths of a person's later messages in "
-                "other seeds, and fewer than two seeds have such messages; give more seeds"
+                "other seeds, but fewer than two seeds have such messages; give more seeds"
             )
         return seeds
 
@@ -147,7 +147,7 @@ class DialogueForge(Method):
         return settings.model_copy(update={"max_tokens": None})
 
     def lineages(self) -> None:
-        """Return None: no task needs another."""
+        """Return None: tasks are independent."""
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.dialogueforge.play import DialogueForgePlay

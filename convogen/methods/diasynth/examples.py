@@ -43,7 +43,7 @@ ROLE = "#Person{}#"
 """DialogSum's label of a speaker, by number."""
 
 MOST = 2_000
-"""The most conversations of a corpus that are held and drawn from."""
+"""Maximum number of conversations read from a corpus."""
 
 ROLE_LABEL = re.compile(r"\W*person\W*\d+\W*", re.IGNORECASE)
 """Matches role labels of data sets, which are not names."""
@@ -82,12 +82,12 @@ class Examples:
         return iter(self._examples)
 
     def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
-        """Return `n` distinct examples of the language, if one is asked for, or all if fewer."""
+        """Return `n` distinct examples, in a language if one is given; all if there are fewer."""
         fit = self.in_languages((language,)) if language else self._examples
         return rng.sample(fit, min(n, len(fit)))
 
     def in_languages(self, tags: Sequence[str]) -> list[Example]:
-        """Return those in some languages, as they state it or by their words."""
+        """Return the examples in some languages, as stated or detected from their words."""
         return [
             example
             for example, tag in zip(self._examples, self._languages, strict=True)
@@ -123,8 +123,7 @@ def open_examples(source: str) -> Examples:
     examples = _from_yaml(path) if own else _from_corpus(path)
     if not examples:
         raise SourceError(
-            f"examples {source}: there is none in it with two who speak and at most "
-            f"{LONGEST_CHARS} characters"
+            f"examples {source}: none has two speakers and at most {LONGEST_CHARS} characters"
         )
     return Examples(examples)
 
@@ -142,7 +141,7 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
     except ValidationError as error:
         said = first_fault(error, f"{nth}")
         raise SourceError(
-            f"{path}: {said}; an example has {', '.join(Example.model_fields)}"
+            f"{path}: {said}; an example has the keys {', '.join(Example.model_fields)}"
         ) from error
     if example.language:
         try:
@@ -155,15 +154,15 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
     if settled and settled.keys() != CHARACTERISTICS.keys():
         wrong = ", ".join(sorted(settled.keys() ^ CHARACTERISTICS.keys()))
         allowed = ", ".join(CHARACTERISTICS)
-        raise SourceError(f"{path}: {nth}.characteristics: {wrong}; they are {allowed}, or none")
+        raise SourceError(f"{path}: {nth}.characteristics: {wrong}; allowed are {allowed}, or none")
     texts = {key for key, value in settled.items() if isinstance(value, str)} | {FEELINGS}
     if settled.keys() - texts:
         raise SourceError(
             f"{path}: {nth}.characteristics: {min(settled.keys() - texts)}: must be a text; only "
-            f"{FEELINGS} may have one for each of the people"
+            f"{FEELINGS} may have one per person"
         )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
-        raise SourceError(f"{path}: {nth}.turns: {stranger!r} is none of its people")
+        raise SourceError(f"{path}: {nth}.turns: {stranger!r} is not one of its people")
     return example
 
 

@@ -43,7 +43,7 @@ SIMILARITIES: dict[str, Callable[[str, str], float]] = {
 """Similarity measures by name, 0 to 100."""
 
 OF_TOPIC = 80
-"""Of 100: similarity from which a subtopic is the topic itself."""
+"""Similarity (0 to 100) from which a subtopic counts as the topic itself."""
 
 EMBEDDING = "embedding:"
 """Prefix of a sentence encoder's name."""

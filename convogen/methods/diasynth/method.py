@@ -120,7 +120,8 @@ class DiaSynth(Method):
         tuple[Turns, Turns],
         BeforeValidator(_as_range, json_schema_input_type=Turns | tuple[Turns, Turns]),
     ] = Field(
-        default=(6, 16), description="number of turns of a dialogue: a number, or [fewest, most]"
+        default=(6, 16),
+        description="number of turns of a dialogue: a number, or [minimum, maximum]",
     )
     reasoning: bool = Field(
         default=True, description="decide the characteristics of a dialogue before it is written"
@@ -158,15 +159,15 @@ class DiaSynth(Method):
     def _possible(self) -> DiaSynth:
         low, high = self.turns
         if low > high:
-            raise ValueError(f"turns: the fewest ({low}) are more than the most ({high})")
+            raise ValueError(f"turns: the minimum ({low}) exceeds the maximum ({high})")
         if high < self.group_size:
             raise ValueError(f"turns: {high} are too few for {self.group_size} who all speak")
         if self.addressees and self.mode != "groupchat":
-            raise ValueError(f"addressees: is of mode: groupchat (found {self.mode})")
+            raise ValueError(f"addressees: requires mode: groupchat (found {self.mode})")
         if self.group_size > self.n_personas:
             raise ValueError(
-                f"group_size: {self.group_size} cannot meet where there are {self.n_personas} "
-                "personas for a subtopic; n_personas says how many"
+                f"group_size: must be at most n_personas (found {self.group_size} and "
+                f"{self.n_personas})"
             )
         return self
 
@@ -175,19 +176,19 @@ class DiaSynth(Method):
         return field != "examples" or value not in shipped_examples()
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts, the one for addressees only if they are asked for."""
+        """Return the prompts; the one for addressees only if they are requested."""
         prompts = super().prompts(chosen)
         return {k: p for k, p in prompts.items() if self.addressees or k != "addressed"}
 
     @cached_property
     def topic_list(self) -> list[str]:
-        """The topics, read once; raises `SourceError` if there is none or one is there twice."""
+        """The topics, read once; raises `SourceError` if there are none or one is listed twice."""
         path = Path(self.topics) if self.topics else TOPICS
         lines = read_text(path, f"topics {path}").splitlines()
         told = [" ".join(line.split()) for line in lines]
         topics = [line for line in told if line and line[0] != "#"]
         if not topics:
-            raise SourceError(f"topics {path}: there is none in it; write a topic a line")
+            raise SourceError(f"topics {path}: is empty; write one topic per line")
         for nth, topic in enumerate(topics):
             if len(topic) > MAX_TOPIC_CHARS:
                 raise SourceError(
@@ -195,7 +196,7 @@ class DiaSynth(Method):
                     f"{MAX_TOPIC_CHARS}"
                 )
             if topic.casefold() in (other.casefold() for other in topics[:nth]):
-                raise SourceError(f"topics {path}: {topic!r} is there twice; take one out")
+                raise SourceError(f"topics {path}: {topic!r} is listed twice; remove one")
         return topics
 
     @cached_property

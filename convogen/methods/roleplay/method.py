@@ -54,7 +54,7 @@ class Roleplay(Method):
         "responder": Sampling(temperature=1.0, max_tokens=4000),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # A question takes a line, an answer a few.
+        # Questions are one line long, answers a few.
         "inquirer": Sampling(temperature=0.7, max_tokens=60, extra=EMBEDDED_NO_LOOPS),
         "responder": Sampling(temperature=0.6, max_tokens=120, extra=EMBEDDED_NO_LOOPS),
     }
@@ -147,7 +147,7 @@ class Roleplay(Method):
         if isinstance(value, int) and value < 1:
             raise ValueError("must be 1 or more")
         if value == ():
-            raise ValueError("names no goal; leave it out for all")
+            raise ValueError("is empty; leave it out to use all goals")
         return value
 
     @field_validator("feature_options")
@@ -161,10 +161,10 @@ class Roleplay(Method):
             known = options_of(name)
             if unknown := [option for option in given if option not in known]:
                 raise ValueError(
-                    f"{name}: {unknown[0]!r:.60} is no option; allowed: {', '.join(known)}"
+                    f"{name}: {unknown[0]!r:.60} is not an option; allowed: {', '.join(known)}"
                 )
             if not given:
-                raise ValueError(f"{name}: names no option; leave it out for all")
+                raise ValueError(f"{name}: is empty; leave it out to use all options")
         return {
             name: tuple(option for option in options_of(name) if option in value[name])
             for name in FEATURES
@@ -174,16 +174,16 @@ class Roleplay(Method):
     @model_validator(mode="after")
     def _of_a_source(self) -> Roleplay:
         if self.persona_field and not self.persona_source:
-            raise ValueError("persona_field: only with a persona_source")
+            raise ValueError("persona_field: requires a persona_source")
         if self.persona_licence and not (self.persona_source or self.personas_file):
-            raise ValueError("persona_licence: only with a persona_source or personas_file")
+            raise ValueError("persona_licence: requires a persona_source or personas_file")
         if self.persona_source and self.personas_file:
-            raise ValueError("personas_file: excludes a persona_source; leave one out")
+            raise ValueError("personas_file: cannot be combined with persona_source; leave one out")
         if self.persona_source and (self.vary or self.feature_options):
             raise ValueError("vary, feature_options: the personas of a hub have no features")
         if self.personas_file and set(self.feature_options) - {self.vary}:
             raise ValueError(
-                "feature_options: with a personas_file, only of the feature that vary names"
+                "feature_options: with a personas_file, only for the feature that vary names"
             )
         if self.vary and self.vary not in self.features:
             raise ValueError(f"vary: {self.vary} is not one of features")
@@ -278,7 +278,7 @@ class Roleplay(Method):
         return self.people[person], self.wanted[goal]
 
     def lineages(self) -> None:
-        """Return None: no task needs another."""
+        """Return None: tasks are independent."""
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.roleplay.play import RoleplayPlay

@@ -245,7 +245,7 @@ def _row(given: Any) -> dict[str, str]:
         raise ValueError(f"{unknown!r:.60} is not known; allowed: {', '.join(allowed)}")
     row = {name: _option(name, cells[name]) for name in allowed if _is_given(cells.get(name))}
     if not any(name in row for name in FEATURES):
-        raise ValueError(f"has no feature; it may have {', '.join(FEATURES)}")
+        raise ValueError(f"has no features; it may have {', '.join(FEATURES)}")
     return row
 
 
@@ -267,5 +267,5 @@ def _option(name: str, value: Any) -> str:
     if bare in known:
         return known[bare]
     if name == "native_english":
-        raise ValueError(f"{name}: {text!r} is no option; allowed: {', '.join(_known()[name])}")
+        raise ValueError(f"{name}: {text!r} is not an option; allowed: {', '.join(_known()[name])}")
     return text

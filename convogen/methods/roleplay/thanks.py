@@ -15,7 +15,7 @@ from convogen.text.language import load_language
 __all__ = ["is_thanks", "says_done"]
 
 MOST_WORDS = 40
-"""A text of more words is more than a courtesy."""
+"""Maximum number of words of a courtesy."""
 
 _SENTENCES = re.compile(r"[.!…]+(?=\W|\Z)|[。！।]+|\n")
 _CLAUSES = re.compile(r"[,;:–—，、；：،؛]|\s-\s")
@@ -25,7 +25,7 @@ _QUESTION = re.compile(r"[?？؟]")
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """How clauses of a courtesy begin, as of the `courtesies` of a language's file."""
+    """How the clauses of a courtesy begin, from `courtesies` in a language's file."""
 
     acknowledges: re.Pattern[str]
     thanks_or_leaves: re.Pattern[str]
@@ -53,7 +53,7 @@ def _patterns(language: str) -> _Patterns | None:
 def is_thanks(text: str, language: str = "en") -> bool:
     """Return whether a short text only gives thanks, accepts them, or says goodbye.
 
-    It is False of any text in a language without `courtesies`.
+    It is False for any text in a language without `courtesies`.
     """
     patterns = _patterns(language)
     sentences = _sentences(text, language)

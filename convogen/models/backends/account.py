@@ -95,9 +95,7 @@ def _url(spec: ModelSpec) -> str:
     variable = "AZURE_OPENAI_ENDPOINT" if spec.azure else "OPENAI_BASE_URL"
     url = os.environ.get(variable, "").strip() or ("" if spec.azure else OPENAI_URL)
     if not url:
-        raise ModelConfigError(
-            f"model {spec.name}: where is the Azure resource? Set {variable}, or base_url"
-        )
+        raise ModelConfigError(f"model {spec.name}: no Azure resource; set {variable} or base_url")
     try:
         return without_route(checked_url(url))
     except ValueError as error:
@@ -128,7 +126,7 @@ def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             raise ModelConfigError(
-                f"model {spec.name}: headers.{name} holds characters that no header has"
+                f"model {spec.name}: headers.{name} contains characters that headers do not allow"
             )
     return headers, list(env.values())
 
@@ -139,8 +137,8 @@ def _api_version(spec: ModelSpec) -> str | None:
     version = spec.azure.api_version or os.environ.get("OPENAI_API_VERSION", "").strip()
     if not version:
         raise ModelConfigError(
-            f"model {spec.name}: which version of Azure's API? Set OPENAI_API_VERSION, or "
-            "azure.api_version, or end --base-url in ?api-version=…, such as 2024-10-21"
+            f"model {spec.name}: no Azure API version; set OPENAI_API_VERSION or "
+            f"azure.api_version, or end --base-url in ?api-version=…, such as 2024-10-21"
         )
     return version
 
@@ -154,8 +152,8 @@ def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
         key = os.environ.get(variable, "").strip()
         if not key.isascii() or not key.isprintable():
             raise ModelConfigError(
-                f"model {spec.name}: {variable} holds characters that no key has; "
-                "copy the key again"
+                f"model {spec.name}: {variable} contains characters that keys do not have; copy "
+                f"the key again"
             )
         if key:
             return key, variable
@@ -164,7 +162,7 @@ def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
     preferred = "AZURE_OPENAI_API_KEY" if names == AZURE_KEYS else names[0]
     raise ModelConfigError(
         f"model {spec.name}: no key in {preferred}; set it, or name your own endpoint "
-        "with --base-url, or run without --model on the embedded model"
+        "with --base-url, or leave out --model to use the embedded model"
     )
 
 

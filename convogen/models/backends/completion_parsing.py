@@ -49,7 +49,7 @@ def parsed(answer: bytes, secrets: Secrets) -> object:
 
     Args:
         answer: The body.
-        secrets: What is masked in the error.
+        secrets: Secrets to mask in the error.
 
     Raises:
         Transient: If it is neither.
@@ -61,7 +61,7 @@ def parsed(answer: bytes, secrets: Secrets) -> object:
             return whole
         start = printable(" ".join(answer[:400].decode("utf-8", "replace").split()))
         found = f"it begins with {start[:120]!r}" if start else "it is empty"
-        said = secrets.mask_error(f"the answer is no JSON: {found}")
+        said = secrets.mask_error(f"the answer is not JSON: {found}")
         raise Transient(said, kind="unreadable") from error
 
 
@@ -70,9 +70,9 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
 
     Args:
         body: The answer's JSON.
-        secrets: What is masked.
-        max_tokens: How many tokens the reply could have; tells whether one that comes without a
-            finish reason was cut off.
+        secrets: Secrets to mask.
+        max_tokens: Maximum number of tokens of the reply, which shows whether a reply without a
+        finish reason was cut off.
 
     Raises:
         Transient: If the body is not a chat completion, or the endpoint broke the reply off.
@@ -131,7 +131,7 @@ def _reply(body: object, max_tokens: int | None) -> ModelReply:
         raise ModelFault("content_filter", message, printable(content.text), billed=True)
     if finish.casefold() in _BROKEN_OFF:
         kind = "unreadable" if usage.completion_tokens else "server"
-        raise Transient(f"the endpoint broke the reply off (finish reason {finish})", kind=kind)
+        raise Transient(f"the endpoint cut the reply short (finish reason {finish})", kind=kind)
     if not content.text and content.refusal:
         evidence = printable(content.refusal[:2000])
         raise ModelFault("refusal", "the model refused", evidence, billed=True)
@@ -159,7 +159,7 @@ def _first_choice(body: object) -> dict[str, Any]:
 
 
 def _no_completion(lack: str, instead: object) -> Transient:
-    message = printable(f"the answer is no chat completion: {lack}, but {shape(instead)}")
+    message = printable(f"the answer is not a chat completion: {lack}, but {shape(instead)}")
     return Transient(message[:300], kind="unreadable")
 
 
@@ -240,7 +240,7 @@ def _count(value: Any) -> int:
 
 
 def _logprobs(data: Any) -> tuple[TokenLogprob, ...] | None:
-    """Return the log-probabilities of an answer; None if there are none that can be read."""
+    """Return the log-probabilities of an answer; None if there are no readable ones."""
     try:
         return tuple(_token(token) for token in data["content"]) or None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):

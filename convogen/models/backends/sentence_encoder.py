@@ -78,8 +78,8 @@ def _load(name: str, what: str, instead: str) -> Callable[[list[str]], NDArray[n
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
-            f"{what}: no encoder that transformers loads ({said}); give a checkpoint's name or "
-            f"folder, or {instead}"
+            f"{what}: not an encoder that transformers can load ({said}); give a checkpoint's "
+            f"name or folder, or {instead}"
         ) from error
     torch: Any = import_module("torch")
 

@@ -61,8 +61,8 @@ def load_causal(name: str) -> tuple[Any, Any]:
     except Exception as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
-            f"model {Path(place).name if options else place}: no checkpoint that transformers "
-            f"loads ({said})"
+            f"model {Path(place).name if options else place}: not a checkpoint that transformers "
+            f"can load ({said})"
         ) from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval(), tokenizer

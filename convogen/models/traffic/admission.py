@@ -15,8 +15,8 @@ from convogen.records import Usage
 __all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
-"""Called with the usage an attempt may have been billed for nothing, 1 if it was lost (0 if it was
-answered without a usage), and its seconds."""
+"""Called with the usage that an attempt may have been billed without an answer, 1 if it was lost (0
+if it was answered without a usage), and its seconds."""
 
 _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
 """By priority, then by arrival."""

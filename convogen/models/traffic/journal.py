@@ -238,9 +238,7 @@ def check_call(where: object, call: Any) -> None:
     try:
         _Call.model_validate(call)
     except ValidationError as error:
-        raise RunFolderError(
-            f"{where}: damaged: {first_fault(error)}; put the line back as it was"
-        ) from error
+        raise RunFolderError(f"{where}: damaged: {first_fault(error)}; restore the line") from error
 
 
 def check_answer(path: object, answer: dict[str, Any]) -> None:
@@ -254,7 +252,7 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
         return
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
-    raise RunFolderError(f"{path}: damaged: {str(answer)[:60]!r} is no recorded answer")
+    raise RunFolderError(f"{path}: damaged: {str(answer)[:60]!r} is not a recorded answer")
 
 
 def reply_of(answer: dict[str, Any]) -> ModelReply:

@@ -236,8 +236,8 @@ def no_completion_from(spec: ModelSpec) -> str:
     """Return the error text for an endpoint that never gave a completion."""
     where = public_url(spec.base_url) if spec.base_url else spec.identity
     if spec.base_url and not has_version(spec.base_url):
-        return f"{where} is no base URL of a chat API: base URLs end in /v1 (--base-url)"
-    return f"{where} never gave a completion; check --base-url: is a chat API served there?"
+        return f"{where} is not the base URL of a chat API: base URLs end in /v1 (--base-url)"
+    return f"{where} never gave a completion; check --base-url: is it a chat API?"
 
 
 class Pool:

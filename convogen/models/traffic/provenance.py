@@ -1,6 +1,6 @@
 """Provenance of answers: the endpoints' own model names, and settings they did not accept.
 
-Both are kept in the ledger per call; the user is told of each once, in one line.
+Both are kept in the ledger per call; the user sees each once, in one line.
 """
 
 from __future__ import annotations
@@ -39,16 +39,18 @@ class Provenance:
                 self._know(model, served)
 
     def heard(self, role: str, model: str, reply: ModelReply) -> None:
-        """Register an answer from an endpoint that was asked for `model`."""
+        """Register an answer from an endpoint to a request for `model`."""
         if reply.served and reply.served not in self._served[model]:
             if known := self._served[model]:
                 before = ", ".join(known)
-                self._say(f"model {model}: answered as {before} before, as {reply.served} now")
+                self._say(f"model {model}: previously answered as {before}, now as {reply.served}")
             self._know(model, reply.served)
         for what in reply.left_out:
             if (role, model, what) not in self._left_out:
                 self._left_out.add((role, model, what))
-                self._say(f"model {model} does not take {what} of the {role}: asked without")
+                self._say(
+                    f"model {model} does not accept {what} of the {role}: requests leave it out"
+                )
 
     def _know(self, model: str, served: str) -> None:
         if served not in self._served[model]:
@@ -90,7 +92,7 @@ def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
     told = [
         f"{', '.join(roles)}: {there} before, {here} now" for (there, here), roles in places.items()
     ]
-    return f"goes on at another endpoint, {'; '.join(told)}" if told else ""
+    return f"continues at another endpoint, {'; '.join(told)}" if told else ""
 
 
 def _keys(value: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ SAME = 3
 """Prompts of different lengths that must have the same token count."""
 
 GROWTH = 1.15
-"""How much longer the longest of them has to be than the shortest, in characters."""
+"""Required excess length of the longest prompt over the shortest, in characters."""
 
 
 class PromptWatch:
@@ -46,6 +46,6 @@ class PromptWatch:
         self._noticed = True
         return (
             f"{request.model}: prompts of {min(self._lengths):,} to {max(self._lengths):,} "
-            f"characters all count as {tokens:,} tokens: the server seems to cut them without a "
-            "word; serve it with a longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
+            f"characters all count as {tokens:,} tokens: the server seems to truncate them "
+            f"silently; serve it with a longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
         )

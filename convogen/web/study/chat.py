@@ -23,18 +23,18 @@ _FAULTS = {
     "slow": "The chatbot took too long to answer.",
     "withheld": "The chatbot's answer was withheld, because it may be offensive.",
 }
-_ANY_FAULT = "The chatbot gave no answer that can be shown."
+_ANY_FAULT = "The chatbot gave no usable answer."
 
 
 @dataclass(frozen=True)
 class _Chat:
-    """Where a dialogue stands.
+    """The state of a dialogue.
 
     Attributes:
         said: The messages so far.
         waiting: Whether a reply is being written.
         used_up: Whether the participant's budget covers no further message.
-        may_ask_again: Whether a reply that was given up may be asked for once more.
+        may_ask_again: Whether a reply that was given up may be requested again.
     """
 
     said: list[Said]
@@ -49,7 +49,7 @@ class _Chat:
 
     @property
     def may_finish(self) -> bool:
-        """Whether the next goal may come: after an exchange, or if none can be had."""
+        """Whether the next goal may come: after an exchange, or if none is possible."""
         stuck = self.used_up or (bool(self.fault) and not self.may_ask_again)
         return not self.waiting and (len(self.said) > 1 or stuck)
 
@@ -108,8 +108,8 @@ async def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
-    """Do what a form of the chat page asks for; returns why nothing was done, if there is a reason
-    that the participant can do something about."""
+    """Handle a form of the chat page; return why nothing was done, if the participant can act on
+    the reason."""
     chat = await _chat(visit)
     if not visit.is_from_its_page(form, len(chat.said)):
         return _unsent(visit, chat, form)
@@ -126,7 +126,7 @@ def _unsent(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | Non
     earlier = any(visit.is_from_its_page(form, part) for part in range(len(chat.said)))
     if not text or not earlier or text in {one.turn.text for one in chat.said}:
         return None
-    said = "This chat went on in another window. Please send your message again if it still fits."
+    said = "This chat continued in another window. Please send your message again if it still fits."
     return Refused({"message": said}, form)
 
 
@@ -145,7 +145,10 @@ async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | 
     participant, turn = visit.participant, prompt_turn(text)
     turns = [*(one.turn for one in chat.said), turn]
     if await run_in_threadpool(replies.chatbot.shortage, participant.place, turns) is not None:
-        said = "This message is longer than what this study has left for you; a short one may fit."
+        said = (
+            "This message is longer than what is left of your allowance in this study; a "
+            "shorter one may fit."
+        )
         return Refused({"message": said}, form)
     await run_in_threadpool(visit.site.store.say, participant.id, goal, len(chat.said), turn)
     await replies.chat(participant.id, participant.place, goal)
@@ -168,5 +171,5 @@ async def _finish(visit: Visit, chat: _Chat) -> Refused | None:
     if chat.may_finish:
         await run_in_threadpool(visit.answer, {"exchanges": len(chat.said) // 2})
         return None
-    said = "Please talk to the chatbot about this goal before you go on to the next."
+    said = "Please talk to the chatbot about this goal before you continue with the next."
     return Refused({"message": said}, {})

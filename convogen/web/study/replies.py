@@ -1,4 +1,4 @@
-"""Replies in the making: they go on whether or not a browser waits for them."""
+"""Replies in progress: they continue whether or not a browser is waiting."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ LOG = logging.getLogger(__name__)
 _PATIENCE_S = 1.5
 """How long a page is held back for a quick reply."""
 
+_MOST_REASON = 500
+"""Maximum length of a reason in the log, in characters."""
+
 _LAST_WORDS_S = 30
-"""How long the server waits for replies before it ends."""
+"""How long the server waits for replies before it stops."""
 
 
 class Replies:
-    """Asks the chatbot for what is missing, once per message."""
+    """Requests missing replies from the chatbot, once per message."""
 
     def __init__(self, chatbot: Chatbot, store: Store, goals: int) -> None:
         self.chatbot = chatbot
         self.trouble = ""
-        """What was last wrong with the chatbot, for the researcher; empty after a reply."""
+        """The chatbot's last fault, for the researcher; empty after a reply."""
 
         self._store = store
         self._goals = goals
@@ -38,7 +41,7 @@ class Replies:
     async def chat(self, participant: str, place: int, goal: int) -> tuple[list[Said], bool]:
         """Return the messages of a dialogue, and whether a reply is being written.
 
-        A missing reply is asked for, unless it was given up.
+        A missing reply is requested, unless it was given up.
         """
         task = place * self._goals + goal
         said = await run_in_threadpool(self._store.chat, participant, goal)
@@ -54,15 +57,16 @@ class Replies:
             await asyncio.wait([writing], timeout=_PATIENCE_S)
 
     async def _write(self, participant: str, place: int, goal: int, said: list[Said]) -> None:
-        """Get a reply and record it, or why there is none."""
+        """Get a reply and record it, or the reason for its absence."""
         task = place * self._goals + goal
         fault = ""
         try:
             turn = await self.chatbot.reply(task, [one.turn for one in said])
-        except Exception as error:  # noqa: BLE001 - what is not recorded would be asked for again
+        except Exception as error:  # noqa: BLE001 - an unrecorded fault would be retried forever
             fault = _kind(error)
             self.trouble = f"{fault}: {error}" if f"{error}" else fault
-            LOG.warning("no reply", extra={"task": task, "fault": fault, "detail": f"{error}"})
+            reason = " ".join(self.trouble.split())[:_MOST_REASON]
+            LOG.warning("the chatbot gave no reply: %s", reason, extra={"task": task})
             await run_in_threadpool(self._store.set_fault, participant, goal, len(said) - 1, fault)
         else:
             self.trouble = ""
@@ -74,13 +78,13 @@ class Replies:
         return self._store.participant(participant).withdrawn
 
     async def forget(self, place: int) -> None:
-        """Give up what is being written for a participant, and delete what was answered."""
+        """Cancel the replies in progress for a participant, and delete the answers."""
         tasks = range(place * self._goals, (place + 1) * self._goals)
         await self._stop([self._under_way[task] for task in tasks if task in self._under_way])
         await run_in_threadpool(self.chatbot.forget, place)
 
     async def close(self) -> None:
-        """Wait for what is being written, so that it is not paid for in vain, and end."""
+        """Wait for replies in progress, since they are paid for, and close the chatbot."""
         if writing := list(self._under_way.values()):
             await asyncio.wait(writing, timeout=_LAST_WORDS_S)
         await self._stop(list(self._under_way.values()))
@@ -93,7 +97,7 @@ class Replies:
 
 
 def _kind(error: Exception) -> str:
-    """Return why there is no reply, as the page knows it."""
+    """Return why there is no reply, as a kind that the page can show."""
     if isinstance(error, ModelFault):
         return error.kind
     return "slow" if isinstance(error, TimeoutError) else "unavailable"

@@ -1,4 +1,4 @@
-"""How far a run is: what its files say while it is written, and afterwards."""
+"""The progress of a run, from its files, during and after it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from convogen.web.viewer.scanner import SLOT_S, Progress
 __all__ = ["RunState", "state_of"]
 
 WINDOW_S = 600
-"""Seconds before the last call over which the rate is taken."""
+"""Window before the last call for the rate, in seconds."""
 
 QUIET_S = 180
-"""Seconds without a row after which a run is no longer taken to be going on."""
+"""Seconds without a row after which a run counts as stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,16 @@ class RunState:
     """Counts of a run now.
 
     Attributes:
-        state: `complete`, `running`, or `stopped` if nothing was written for a while.
-        wanted: How many conversations were asked for; None if that is not known.
+        state: `complete`, `running`, `stopped` if nothing was written for a while, or `deleted`.
+        wanted: Number of requested conversations; None if unknown.
         done: How many count towards it.
         counts: Rows by status.
-        waiting: Finished tasks behind one that is not; `in_flight` those that are played.
+        waiting: Finished tasks behind an unfinished one; `in_flight` those in progress.
         rate: Tasks per minute lately; None if that is not known.
         left_s: Seconds left at that rate.
         usd: Cost of the run's own calls that are committed; None if a price is not known.
-        quiet_s: Seconds since anything was written.
-        read: How far the viewer has read it.
+        quiet_s: Seconds since anything was written; None if the run folder is gone.
+        read: Progress of the viewer's reading.
     """
 
     state: str
@@ -53,7 +53,7 @@ class RunState:
     left_s: float | None
     usd: float | None
     tokens: int
-    quiet_s: float
+    quiet_s: float | None
     read: Progress
 
     @property
@@ -68,7 +68,7 @@ class RunState:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The figures as they are written, by the name of the place that shows them."""
+        """The displayed figures, by the name of their element."""
         return {
             "state": self.state,
             "done": f"{self.done:,}" + (f" of {self.wanted:,}" if self.wanted else ""),
@@ -78,13 +78,13 @@ class RunState:
             "tokens": f"{self.tokens:,}",
             "rate": "–" if self.rate is None else f"{self.rate:.3g} per minute",
             "left": "–" if self.left_s is None else duration_text(self.left_s),
-            "flight": f"{self.in_flight} under way, {self.waiting} waiting",
-            "quiet": duration_text(self.quiet_s),
+            "flight": f"{self.in_flight} in progress, {self.waiting} waiting",
+            "quiet": "–" if self.quiet_s is None else f"{duration_text(self.quiet_s)} ago",
             "read": f"{self.read.percent}%",
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the script of a page polls for."""
+        """Return the data that a page's script polls for."""
         return {
             "state": self.state,
             "rows": self.rows,
@@ -95,7 +95,7 @@ class RunState:
 
 
 def state_of(opened: Opened, now: float | None = None) -> RunState:
-    """Return how far a run is, at a time in seconds (default: now)."""
+    """Return the progress of a run at a time in seconds (default: now)."""
     now = time.time() if now is None else now
     manifest, folder = opened.manifest, opened.run.folder
     with reading([opened.index]) as connection:
@@ -113,9 +113,15 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
     accepted = counts["accepted"] + counts["broken"]
     tasks = sum(counts.values())
     done = tasks if wanted is not None and _counts_failed(manifest) else accepted
-    quiet = max(0.0, now - _last_written(folder))
+    written = _last_written(folder)
+    quiet = None if written is None else max(0.0, now - written)
     complete = bool(manifest.get("complete"))
-    state = "complete" if complete else "running" if quiet < QUIET_S else "stopped"
+    if quiet is None:
+        state = "deleted"
+    elif complete:
+        state = "complete"
+    else:
+        state = "running" if quiet < QUIET_S else "stopped"
     waiting = sum(1 for _ in (folder / "journal").glob("*.done"))
     left = None
     if state == "running" and rate and wanted and done:
@@ -146,10 +152,10 @@ def _rate(pace: list[Any]) -> float | None:
 
 
 def _counts_failed(manifest: Mapping[str, Any]) -> bool:
-    """Return whether failed and rejected tasks count towards what was asked for.
+    """Return whether failed and rejected tasks count towards the requested number.
 
-    The method says so, which is found by its name: a foreign experiment.yaml is not opened, since
-    it may name a module to import.
+    The method decides, found by its name: a foreign experiment.yaml is not opened, since it may
+    name a module to import.
     """
     experiment: Any = manifest.get("experiment")
     name = experiment.get("method") if isinstance(experiment, dict) else None  # pyright: ignore
@@ -159,13 +165,13 @@ def _counts_failed(manifest: Mapping[str, Any]) -> bool:
         return False
 
 
-def _last_written(folder: Path) -> float:
-    """Return when anything in a run folder was last written, in seconds."""
+def _last_written(folder: Path) -> float | None:
+    """Return when anything in a run folder was last written, in seconds; None if it is gone."""
     names = ("manifest.json", "ledger.jsonl", "conversations.jsonl", "log.jsonl", "journal")
-    times = [0.0]
+    times: list[float] = []
     for path in (*(folder / name for name in names), *journals(folder / "journal")):
         try:
             times.append(path.stat().st_mtime)
         except OSError:
             continue
-    return max(times)
+    return max(times, default=None)

@@ -367,7 +367,10 @@ def test_no_redirect_is_followed(tmp_path: Path) -> None:
         with open_shop(sends_on) as shop:
             ended = convogen("run", described(shop, tmp_path), "--out", tmp_path / "run")
     assert ended.status == 2
-    assert f"answered 307 and sends on to {other.url}/sessions/x/say; that is" in ended.complaint
+    assert (
+        f"answered 307 and redirects to {other.url}/sessions/x/say; the redirect is"
+        in ended.complaint
+    )
     assert "check http.url of model shop-bot" in ended.complaint
     assert "hidden" not in ended.complaint
     assert (len(other.bodies), other.tokens) == (0, set())
@@ -389,13 +392,13 @@ def test_a_missing_variable_of_the_environment_is_named(
         ("url", "https://{{ session }}.bot/x", "must be a URL"),
         ("url", "https://bot/{{ message }}", "uses message; allowed: env, session"),
         ("headers", {"Authorization": "Bearer abc"}, "from the environment"),
-        ("headers", {"X\nY": "1"}, "is no header"),
-        ("body", {"text": "hello"}, "nothing of it is"),
+        ("headers", {"X\nY": "1"}, "is not a header name"),
+        ("body", {"text": "hello"}, "must contain"),
         ("body", {"text": "{{ message", "n": 1}, "unexpected|end"),
         ("body", {"text": "{{ message }} {{ secret }}"}, "uses secret"),
         ("body", {"text": "{{ message }}", "api_key": "abc"}, r"api_key: .*{{ env.NAME }}"),
-        ("body", {"text": "{{ message }}", "a": [{"Password": ["abc"]}]}, "Password: a secret"),
-        ("body", {"{{ session }}": 1, "text": "{{ message }}"}, "is a value's, not a key's"),
+        ("body", {"text": "{{ message }}", "a": [{"Password": ["abc"]}]}, "Password: take secrets"),
+        ("body", {"{{ session }}": 1, "text": "{{ message }}"}, "are allowed in values only"),
         ("answer", "data..text", "keys and numbers"),
     ],
 )

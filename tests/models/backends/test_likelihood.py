@@ -113,11 +113,11 @@ class TestCheckpoint:
             ask(spec, DIALOGUE, "Thank you! " * 60)
 
     def test_it_answers_no_chat(self, folder: Path) -> None:
-        with pytest.raises(ModelConfigError, match="answers no chat"):
+        with pytest.raises(ModelConfigError, match="cannot chat"):
             open_model(ModelSpec(name=f"transformers:{folder}"))
 
     def test_a_folder_without_a_checkpoint(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelConfigError, match="no checkpoint that transformers loads"):
+        with pytest.raises(ModelConfigError, match="not a checkpoint that transformers can load"):
             check(ModelSpec(name=f"transformers:{tmp_path}"))
 
     def test_its_name_in_records_has_no_folder(self, folder: Path) -> None:

@@ -53,7 +53,7 @@ BROKEN: dict[str, Answer] = {
     "no body": Bytes(b""),
     "no choices": Bytes(b'{"choices": []}'),
     "content that is no text": Bytes(b'{"choices": [{"message": {"content": 5}}]}'),
-    "no UTF-8": Bytes(b'{"choices": [{"message": {"content": "\xff"}}]}'),
+    "not UTF-8": Bytes(b'{"choices": [{"message": {"content": "\xff"}}]}'),
     "nested without end": Bytes(b"[" * 100_000),
     "no gzip": Bytes(b"plain", headers={"Content-Encoding": "gzip"}),
     "cut off": Bytes(b'{"choices": [{"message": {"content": "hello"}}]}', cut_at=20),

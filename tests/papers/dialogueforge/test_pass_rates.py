@@ -238,11 +238,11 @@ def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
     marks = "".join({"order": "o", "prompt": "p", "judge": "j"}[name] for name in differs)
     assert f"{published_rates[protocol]} {marks}" in shown.out
     text = " ".join(shown.out.split())
-    assert ("the order of the two is drawn" in text) == ("order" in differs)
-    assert "the judge's prompt is our own" in text
-    assert ("another model" in text) == ("judge" in differs)
+    assert ("the order is random" in text) == ("order" in differs)
+    assert "the judge's prompt is convogen's own" in text
+    assert ("different model" in text) == ("judge" in differs)
     draw(compare([read_cell(str(folder), protocol)], protocol), tmp_path / "chart.svg")
-    assert "judged otherwise" in (tmp_path / "chart.svg").read_text("utf-8")
+    assert "different judging" in (tmp_path / "chart.svg").read_text("utf-8")
 
 
 def test_a_false_alarm_is_an_accusation_of_the_real_first_utterance(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_labels_that_are_none(tmp_path: Path) -> None:
     for label in ("m,d,six", "m,d,6,7"):
         with pytest.raises(SourceError, match="MODEL,DATA,N=FILE"):
             read_cell(f"{label}={path}", "unieval")
-    with pytest.raises(SourceError, match="not judged yet; `convogen evaluate"):
+    with pytest.raises(SourceError, match="not judged yet; run `convogen evaluate"):
         read_cell(str(tmp_path), "unieval")
 
 

@@ -286,10 +286,10 @@ def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -
     for different, times in (
         ("those of a prompt over the whole output around it", 4),
         ("The paper names no tokenizer", 4),
-        ("What the paper does not print, rules of ours count", 1),
-        ("has Mixtral as the inquirer", 1),
-        ("which rows the three groups of table 9 span is not known", 1),
-        ("Dividing by the largest is ours", 1),
+        ("convogen's own rules count what the paper does not print", 1),
+        ("uses Mixtral as the inquirer", 1),
+        ("unclear which rows the three groups of table 9 span", 1),
+        ("Dividing by the largest is convogen's choice", 1),
     ):
         assert said.count(different) == times
     told = json.loads(convogen("study", "tables", *folders, "--json").out)

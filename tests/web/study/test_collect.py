@@ -184,15 +184,18 @@ def test_the_next_goal_comes_after_an_exchange(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "said", "logged"),
     [
-        (ModelFault("content_filter", "no"), "gave no answer that can be shown"),
-        (EndpointDown("the key is refused"), "cannot be reached"),
-        ("   ", "gave no answer that can be shown"),
-        ("You are a fucking fool.", "withheld"),
+        (ModelFault("content_filter", "no"), "gave no usable answer", "content_filter: no"),
+        (EndpointDown("the key is refused"), "cannot be reached", "unavailable: the key is"),
+        (TimeoutError(), "took too long", "slow"),
+        ("   ", "gave no usable answer", "empty_reply: the reply is empty"),
+        ("You are a fucking fool.", "withheld", "withheld: the reply contains"),
     ],
 )
-def test_a_failure_keeps_the_message(tmp_path: Path, fault: Any, said: str) -> None:
+def test_a_failure_keeps_the_message(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Any, said: str, logged: str
+) -> None:
     folder, model = tmp_path / "study", Model(fault)
     codes = made(folder, "collect")
     with visiting(folder, lambda _: model) as client:
@@ -201,6 +204,7 @@ def test_a_failure_keeps_the_message(tmp_path: Path, fault: Any, said: str) -> N
         assert "fool" not in visitor.text
         assert len(model.asked) == 1
         assert "last call failed" in client.get("/progress").text
+        assert f"the chatbot gave no reply: {logged}" in caplog.text
         visitor.send(action="retry").until("Purring calms them.")
         assert visitor.text.count("Why?") == 1
     assert len(model.asked) == 2
@@ -212,7 +216,7 @@ def test_a_chatbot_with_a_memory_gets_no_message_twice(tmp_path: Path) -> None:
     codes = made(folder, "collect", {"model": {"name": "shop", "http": http}})
     with visiting(folder, lambda _: model) as client:
         visitor = Visitor(client).enter(codes["p01"]).begin().send(message="Why?")
-        visitor.until("gave no answer")
+        visitor.until("gave no usable answer")
         assert "Try again" not in visitor.text
         visitor.send(action="retry")
         assert "Tasks complete 1/2" in visitor.send(action="next").text
@@ -263,7 +267,7 @@ def test_the_budget_is_the_participants(tmp_path: Path, budget: dict[str, Any]) 
             client.cookies.clear()
             visitor = Visitor(client).enter(code).begin()
             for at in range(20):
-                if "used all the messages" in visitor.text:
+                if "used all your messages" in visitor.text:
                     break
                 visitor.send(message=f"Why {at}?").until(f"Why {at}?").until("Purring")
                 while "is writing" in visitor.text:
@@ -283,7 +287,7 @@ def test_a_message_is_not_sent_if_the_budget_does_not_cover_it(tmp_path: Path) -
     with visiting(folder, lambda _: model) as client:
         visitor = Visitor(client).enter(codes["p01"]).begin().send(message="long " * 1_000)
         assert visitor.status == 422
-        assert "longer than what this study has left" in visitor.text
+        assert "longer than what is left of your allowance" in visitor.text
         visitor.send(message="Why?").until("Purring")
     assert len(model.asked) == 1
 

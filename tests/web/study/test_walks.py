@@ -45,7 +45,7 @@ class Participant:
         self.page.goto(self.address)
         self.look()
         self.page.get_by_label("Your code").fill(code.lower())
-        self.press("Go on")
+        self.press("Continue")
         self.look()
         self.page.get_by_label("I have read this").check()
         self.press("Take part")
@@ -77,9 +77,9 @@ def test_a_chat(browser: Browser, tmp_path: Path) -> None:
             ("Is English your native language?", "No"),
         ):
             walk.choose(question, answer)
-        walk.press("Go on")
+        walk.press("Continue")
         walk.choose("How much experience", "None")
-        walk.press("Go on")
+        walk.press("Continue")
         page = walk.page
         walk.look()
         assert page.get_by_role("button", name="Next Goal").is_disabled()
@@ -108,7 +108,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
     with walking(browser, folder, "dark") as walk:
         walk.enter(codes["r01"])
         walk.choose("How much experience", "None")
-        walk.press("Go on")
+        walk.press("Continue")
         walk.look()
         walk.press("Start the Survey")
         page = walk.page
@@ -161,7 +161,7 @@ def test_ratings_without_javascript(browser: Browser, tmp_path: Path) -> None:
             walk.look = lambda: None  # axe is a script
             walk.enter(codes["r01" if scheme == "light" else "r02"])
             walk.choose("How much experience", "None")
-            walk.press("Go on")
+            walk.press("Continue")
             walk.press("Start the Survey")
             for done in range(2):
                 walk.page.get_by_text(f"Dialogue complete {done}/2").wait_for()
@@ -190,7 +190,7 @@ def test_scales_fit_a_phone(browser: Browser, tmp_path: Path) -> None:
     with walking(browser, folder, "light") as walk:
         walk.enter(codes["r01"])
         walk.choose("How much experience", "None")
-        walk.press("Go on")
+        walk.press("Continue")
         walk.press("Start the Survey")
         walk.look()
         boxes = [one.bounding_box() for one in walk.page.locator(".point").all()]

@@ -51,7 +51,7 @@ def test_a_replay_stands_beside_its_original(tmp_path: Path) -> None:
     assert link in text(client, "/conversation", run="first", id="c-0")
     shown = text(client, "/pair", **asked)
     assert "The first 1 turn is the same." in shown
-    assert "Played again from turn 2 on." in shown
+    assert "Replayed from turn 2." in shown
     assert shown.count('class="beside same"') == 1
     assert "How may I help you?" in shown
 
@@ -71,7 +71,7 @@ def test_runs_are_paired_by_experience_else_by_seed_else_by_place(tmp_path: Path
     assert "on the same seed" in text(client, "/compare", run="a", **{"with": "b"})
     assert "have no experience" in text(client, "/compare", run="a", **{"with": "c"})
     plain = client_of(*(_renamed(tmp_path / f"plain-{name}") for name in "xy"))
-    assert "by their place in the plan" in text(plain, "/compare")
+    assert "by plan position" in text(plain, "/compare")
     assert "Open two runs" in text(client_of(folders[0]), "/compare")
 
 
@@ -87,7 +87,9 @@ def test_a_judge_stands_beside_another(tmp_path: Path) -> None:
     assert "<option selected>other/overall</option>" in shown
     assert "1 conversations have both scores" in shown
     assert re.search(r"<td[^>]*>4\.5</td> ?<td>1\.5</td> ?<td>-3\.00</td>", shown)
-    assert "not two sets of scores" in text(client_of(write_run(tmp_path / "one", [])), "/judges")
+    assert "not have two sets of scores" in text(
+        client_of(write_run(tmp_path / "one", [])), "/judges"
+    )
 
 
 def lineage_run(folder: Path, shots: list[list[int]]) -> Path:

@@ -113,9 +113,9 @@ def test_a_page_of_somebody_else_is_never_replaced(run: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "no run here"),
+        (["nowhere"], "not a run folder"),
         (["{run}", "--search", "x"], "--export"),
-        (["{run}", "--export", "x.html", "--port", "1"], "--export does not"),
+        (["{run}", "--export", "x.html", "--port", "1"], "do not apply to --export"),
         (["{run}", "--export", "x.html", "--conversation", "c-99"], "no such conversation"),
         (
             ["{run}", "--export", "x.html", "--search", "nobody says this"],
@@ -142,7 +142,7 @@ def test_a_wrong_host_is_not_mistaken_for_a_port_in_use(run: Path) -> None:
     assert "--port 0 takes" not in convogen("view", run, "--host", "999.1.1.1").complaint
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = convogen("view", run, "--port", taken.getsockname()[1])
-        assert "--port 0 takes a free one" in ended.complaint
+        assert "use --port 0 for a free one" in ended.complaint
 
 
 def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:

@@ -298,7 +298,17 @@ def test_an_empty_run_says_so(tmp_path: Path) -> None:
     for path in folder.glob("*.jsonl"):
         path.write_bytes(b"")
     client = TestClient(viewer(opened_at(folder)), "http://localhost")
-    assert "No conversation is committed in this run yet." in client.get("/").text
+    assert "This run has no committed conversations yet." in client.get("/").text
+
+
+def test_a_run_that_is_deleted_while_it_is_viewed_is_called_deleted(tmp_path: Path) -> None:
+    folder = varied_run(tmp_path / "gone")
+    client = TestClient(viewer(opened_at(folder)), "http://localhost")
+    shutil.rmtree(folder)
+    texts = client.get("/live?run=gone").json()["texts"]
+    assert (texts["state"], texts["quiet"]) == ("deleted", "–")
+    assert "deleted" in client.get("/").text
+    assert "days" not in client.get("/").text
 
 
 def test_an_index_that_is_damaged_while_it_is_served_is_made_anew(run: Path) -> None:
