@@ -1,0 +1,126 @@
+"""Run folders named by a URL: brought into local copies, and written back while they change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convogen.storage.remote.address import is_url
+
+if TYPE_CHECKING:
+    from convogen.storage.remote.mirror import Mirror, Purpose
+
+__all__ = ["flushed", "local_copy", "mirrored", "run_folder", "shown"]
+
+LOG = logging.getLogger("convogen.storage")
+
+_MIRRORS: list[Mirror] = []
+_URLS: dict[str, str] = {}
+"""Paths of local copies -> the URLs that they are of."""
+
+
+def local_copy(url: str) -> Path:
+    """Return a local copy of a run folder on a store, brought up to date.
+
+    Raises `RunFolderError` if the store cannot be reached, or a part of the run is damaged.
+    """
+    from convogen.storage.remote.copies import LocalCopy
+    from convogen.storage.remote.objects import ObjectStore
+
+    copy = LocalCopy(ObjectStore(url))
+    _URLS[str(copy.folder)] = copy.store.url
+    return copy.read()
+
+
+@contextmanager
+def mirrored(url: str, purpose: Purpose, every_s: float | None = None) -> Generator[Path]:
+    """Yield a local copy of a run folder on a store; what is written into it is written back.
+
+    Everything is written back at the end of the block, and while event loops run (`flushed`) every
+    `every_s` seconds. Raises `RunFolderError` if that is impossible.
+    """
+    from convogen.storage.remote.mirror import FLUSH_EVERY_S, Mirror
+
+    mirror = Mirror(url, purpose, FLUSH_EVERY_S if every_s is None else every_s)
+    _MIRRORS.append(mirror)
+    _URLS[str(mirror.folder)] = mirror.url
+    try:
+        yield mirror.folder
+    finally:
+        _MIRRORS.remove(mirror)
+        mirror.close()
+
+
+@asynccontextmanager
+async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
+    """Yield the local folder of a run: `out`, or for a URL its copy, written back all the while."""
+    if not (isinstance(out, str) and is_url(out)):
+        yield Path(out)
+        return
+    with mirrored(out, "run") as folder:
+        async with flushed():
+            yield folder
+
+
+@asynccontextmanager
+async def flushed(say: Callable[[str], None] = LOG.warning) -> AsyncGenerator[None]:
+    """Write back, during the block, what the open copies of this process have gained.
+
+    A store that cannot be reached is tried again. Raises `RunFolderError`, and cancels the block,
+    if another process has taken the run over.
+    """
+    if not _MIRRORS:
+        yield
+        return
+    task = asyncio.current_task()
+    assert task is not None
+    failed: list[BaseException] = []
+
+    def stop(error: BaseException) -> None:
+        failed.append(error)
+        task.cancel()
+
+    flushing = asyncio.create_task(_flush_forever(list(_MIRRORS), say, stop))
+    try:
+        try:
+            yield
+        finally:
+            flushing.cancel()
+            await asyncio.wait([flushing])
+    except asyncio.CancelledError:
+        if not failed:
+            raise
+        task.uncancel()
+        raise failed[0] from None
+
+
+async def _flush_forever(
+    mirrors: list[Mirror], say: Callable[[str], None], stop: Callable[[BaseException], None]
+) -> None:
+    from convogen.storage.remote.objects import StoreError
+
+    try:
+        while True:
+            await asyncio.sleep(min(mirror.every_s for mirror in mirrors))
+            for mirror in mirrors:
+                if mirror.due and mirror.snapshot() is not None:
+                    try:
+                        await asyncio.to_thread(mirror.send)
+                    except StoreError as error:
+                        say(f"{error}; trying again")
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is raised where the block is
+        stop(error)
+
+
+def shown(text: str) -> str:
+    """Return a text with the URL of a run folder in place of the path of its local copy."""
+    for path, url in _URLS.items():
+        if path in text:
+            text = text.replace(path, url)
+    return text
