@@ -20,6 +20,7 @@ from convogen.cli._shared.options import (
     price_option,
     spec_from,
 )
+from convogen.cli._shared.run_folders import SourcePath, writable
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = ["command", "open_run"]
 @click.option(
     "--real",
     metavar="CORPUS",
+    type=SourcePath(),
     help="Real dialogues that gteval shows next to the generated ones.",
 )
 @click.option(
@@ -58,6 +60,7 @@ __all__ = ["command", "open_run"]
     "--against",
     multiple=True,
     metavar="CORPUS",
+    type=SourcePath(),
     help="Corpus to compare the runs with, usually a human one.",
 )
 @click.option(
@@ -103,7 +106,8 @@ def command(
             "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set are a "
             "judge's; add --judge geval"
         )
-    runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
+    sources = [SourcePath().convert(one, None, None) if out else writable(one) for one in folders]
+    runs = {folder: _open(folder, out) for folder in dict.fromkeys(sources)}
     if judge_name is not None:
         judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]

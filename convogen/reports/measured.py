@@ -20,6 +20,7 @@ from convogen.metrics import (
     statistics_of,
     tally_corpus,
 )
+from convogen.storage.remote.mirrors import shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -93,5 +94,5 @@ def write_statistics(run: Path, statistics: SourceStatistics) -> None:
     """Write a run's statistics beside its scores; raises `RunFolderError` if that fails."""
     folder = run / "scores"
     make_folder(folder, parents=False)
-    text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)
+    text = shown(json.dumps(asdict(statistics), indent=1, ensure_ascii=False))
     write_ours(folder / "statistics.json", text + "\n", is_json_of({"source", "text", "paper"}))

@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook,
 from rich.segment import Segment
 from rich.text import Text
 
+from convogen.storage.remote.mirrors import shown
 from convogen.visible import isolated, visible
 
 __all__ = ["styled", "terminal"]
@@ -25,7 +26,7 @@ _SPLIT = re.compile("([\u2068\u2069])").split
 def styled(*parts: str | tuple[str, str]) -> Text:
     """A text of parts, those with a style as (text, style)."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((isolated(visible(text)), style) for text, style in pairs))
+    return Text.assemble(*((isolated(visible(shown(text))), style) for text, style in pairs))
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -38,7 +39,7 @@ def terminal(*, stderr: bool = False) -> Console:
 class _Console(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Text of a string, made visible before it is laid out."""
-        return super().render_str(isolated(visible(text)), **options)
+        return super().render_str(isolated(visible(shown(text))), **options)
 
 
 class _Cleaner:

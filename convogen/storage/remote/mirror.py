@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -48,6 +49,7 @@ class Mirror:
 
     def __init__(self, url: str, purpose: Purpose, every_s: float = FLUSH_EVERY_S) -> None:
         self.every_s = every_s
+        self.say: Callable[[str], None] = lambda line: None
         self._purpose: Purpose = purpose
         self._writer = uuid.uuid4().hex
         self._store = ObjectStore(url)

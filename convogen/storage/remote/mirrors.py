@@ -37,15 +37,22 @@ def local_copy(url: str) -> Path:
 
 
 @contextmanager
-def mirrored(url: str, purpose: Purpose, every_s: float | None = None) -> Generator[Path]:
+def mirrored(
+    url: str,
+    purpose: Purpose,
+    every_s: float | None = None,
+    say: Callable[[str], None] = LOG.warning,
+) -> Generator[Path]:
     """Yield a local copy of a run folder on a store; what is written into it is written back.
 
     Everything is written back at the end of the block, and while event loops run (`flushed`) every
-    `every_s` seconds. Raises `RunFolderError` if that is impossible.
+    `every_s` seconds; a store that cannot be reached then is tried again, which is told to `say`.
+    Raises `RunFolderError` if it cannot be opened or, in the end, written to.
     """
     from convogen.storage.remote.mirror import FLUSH_EVERY_S, Mirror
 
     mirror = Mirror(url, purpose, FLUSH_EVERY_S if every_s is None else every_s)
+    mirror.say = say
     _MIRRORS.append(mirror)
     _URLS[str(mirror.folder)] = mirror.url
     try:
@@ -67,10 +74,10 @@ async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
 
 
 @asynccontextmanager
-async def flushed(say: Callable[[str], None] = LOG.warning) -> AsyncGenerator[None]:
+async def flushed() -> AsyncGenerator[None]:
     """Write back, during the block, what the open copies of this process have gained.
 
-    A store that cannot be reached is tried again. Raises `RunFolderError`, and cancels the block,
+    Raises `RunFolderError`, and cancels the block,
     if another process has taken the run over.
     """
     if not _MIRRORS:
@@ -84,7 +91,7 @@ async def flushed(say: Callable[[str], None] = LOG.warning) -> AsyncGenerator[No
         failed.append(error)
         task.cancel()
 
-    flushing = asyncio.create_task(_flush_forever(list(_MIRRORS), say, stop))
+    flushing = asyncio.create_task(_flush_forever(list(_MIRRORS), stop))
     try:
         try:
             yield
@@ -98,9 +105,7 @@ async def flushed(say: Callable[[str], None] = LOG.warning) -> AsyncGenerator[No
         raise failed[0] from None
 
 
-async def _flush_forever(
-    mirrors: list[Mirror], say: Callable[[str], None], stop: Callable[[BaseException], None]
-) -> None:
+async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], None]) -> None:
     from convogen.storage.remote.objects import StoreError
 
     try:
@@ -111,7 +116,7 @@ async def _flush_forever(
                     try:
                         await asyncio.to_thread(mirror.send)
                     except StoreError as error:
-                        say(f"{error}; trying again")
+                        mirror.say(f"{error}; trying again")
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 - it is raised where the block is
