@@ -2,6 +2,7 @@
 
     <cache>/convogen/runs/<hash of the URL>/<last part of the URL>/   the run folder
     …/state.json     the last part that it has, and the files as that part left them
+    …/sending.json   the same of the part that is being written
     …/updating.lock  held while it is brought up to date
     …/writing.lock   held by the process that writes to the run
 
@@ -52,7 +53,7 @@ class LocalCopy:
         self.store = store
         self._base = _cache() / hashlib.sha256(store.url.encode()).hexdigest()[:16]
         self.folder = self._base / re.sub(r"[^\w.-]", "-", store.url.rsplit("/", 1)[-1])
-        self._file = self._base / "state.json"
+        self._files = self._base / "state.json", self._base / "sending.json"
         self._lock: Any = None
         self.state = FolderState()
         self.head: Part | None = None
@@ -95,33 +96,41 @@ class LocalCopy:
         """Bring the copy to the end of the chain; raises `RunFolderError` if a part is missing or
         damaged."""
         head = self._chain_length() - 1
-        saved = self._saved()
         if head < 0:
             self.head = None
             self._restore_plain()
             return
         self.head = self._part(head)
-        if saved is not None and saved.number <= head and self.folder.is_dir():
+        recorded = [saved for file in self._files if (saved := _saved(file)) is not None]
+        for saved in recorded if self.folder.is_dir() else ():
             self.state = FolderState.of(saved.files)
-            if saved.number == head and saved.digest == self.head.digest:
+            if saved.digest == self.head.digest and self.state.is_before(self.folder):
                 return  # what it holds beyond the last part was written here
-            if self._go_on(saved, head):
+            if saved.number < head and self._go_on(saved):
                 return
-        self._file.unlink(missing_ok=True)
+        self._forget()
         if not self._restore_published(self.head):
             self._restore(0, None, FolderState())
         self.save()
 
-    def save(self) -> None:
-        """Record that the copy has everything up to the last part of the chain."""
-        assert self.head is not None
-        number, digest = self.head.header.number, self.head.digest
-        saved = _Saved(number=number, digest=digest, files=self.state.known())
-        write_whole(self._file, saved.model_dump_json())
+    def save(self, sending: tuple[Part, FolderState] | None = None) -> None:
+        """Record that the copy has everything up to the last part of the chain.
 
-    def _go_on(self, saved: _Saved, head: int) -> bool:
+        `sending` is the next part and the state that it leads to: recorded before it is written,
+        so that a process killed before it hears of its success has lost nothing here.
+        """
+        head, state = sending or (self.head, self.state)
+        assert head is not None
+        saved = _Saved(number=head.header.number, digest=head.digest, files=state.known())
+        write_whole(self._files[sending is not None], saved.model_dump_json())
+
+    def _forget(self) -> None:
+        for file in self._files:
+            file.unlink(missing_ok=True)
+
+    def _go_on(self, saved: _Saved) -> bool:
         """Apply the parts that the copy lacks; return whether they continue what it holds."""
-        if saved.number == head or not self.state.holds(self.folder):
+        if not self.state.holds(self.folder):
             return False
         if self._part(saved.number + 1).header.after != saved.digest:
             return False
@@ -165,7 +174,7 @@ class LocalCopy:
 
     def _restore_plain(self) -> None:
         """Take a run that has no chain from ordinary objects, such as an uploaded folder."""
-        self._file.unlink(missing_ok=True)
+        self._forget()
         self.state = FolderState()
         empty(self.folder)
         if not self.store.names(""):
@@ -202,13 +211,6 @@ class LocalCopy:
         name = part_name(number)
         return decode(self.store.where(name), number, next(self.store.read([name])))
 
-    def _saved(self) -> _Saved | None:
-        """Return what is recorded about the copy; None if that cannot be read."""
-        try:
-            return _Saved.model_validate_json(self._file.read_bytes())
-        except (OSError, ValidationError):
-            return None
-
     @contextlib.contextmanager
     def _updating(self) -> Generator[None]:
         from filelock import FileLock, Timeout
@@ -233,6 +235,14 @@ class LocalCopy:
             return False
         self._lock = lock
         return True
+
+
+def _saved(file: Path) -> _Saved | None:
+    """Return what is recorded about a copy; None if that cannot be read."""
+    try:
+        return _Saved.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _cache() -> Path:

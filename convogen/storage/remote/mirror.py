@@ -99,6 +99,7 @@ class Mirror:
             if self._outbox is None or self._lost:
                 return
             part, state = self._outbox
+            self._copy.save(self._outbox)
             if not self._create(part):
                 self._lost = True
                 raise self._superseded(part.header.number)
@@ -163,6 +164,7 @@ class Mirror:
         for _ in range(_TRIES):
             state, header, pieces = self._next(thorough=True)
             part = encode(header, pieces)
+            self._copy.save((part, state))
             if self._create(part):
                 self._advance(part, state)
                 self._check_conditional(part)

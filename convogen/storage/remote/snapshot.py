@@ -99,6 +99,22 @@ class FolderState:
                     opened.write(piece)
             self.files[change.path] = _File(change.size, change.digest, hashed)
 
+    def is_before(self, folder: Path) -> bool:
+        """Return whether a folder still has what this state has, and perhaps more.
+
+        Journals end with their tasks, and a log begins anew when it is full; a rewritten manifest
+        may be shorter.
+        """
+        kept = [path for path in self.files if path.endswith(".jsonl") and "journal" not in path]
+        with suppress(OSError):
+            return all(
+                (folder / path).exists() for path in self.files if path.endswith(".json")
+            ) and all(
+                path == "log.jsonl" or (folder / path).stat().st_size >= self.files[path].size
+                for path in kept
+            )
+        return False
+
     def holds(self, folder: Path) -> bool:
         """Return whether a folder has exactly these files; reads all of them."""
         found = dict(_scan(folder))
