@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunOutPath", "RunPath", "SourcePath", "writable"]
 
-_AT_URL = re.compile(r"(?P<label>[^/]*?=)?(?P<url>(?!hf:)[A-Za-z][A-Za-z0-9+.-]*://.*)", re.DOTALL)
+_AT_URL = re.compile(r"(?P<label>[^/]*?=)?(?P<url>(?!hf:)[A-Za-z][A-Za-z0-9+.:-]*://.*)", re.DOTALL)
 """A URL, with the labels that some commands put before a file: `JUDGE=s3://bucket/run`."""
 
 

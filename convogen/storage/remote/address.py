@@ -13,7 +13,7 @@ from convogen.redaction import Secrets, masked
 
 __all__ = ["checked_url", "is_url", "open_file_system"]
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://(.*)", re.DOTALL)
 _NO_STORES = frozenset({"http", "https", "hf", "data", "ftp"})
 """Protocols whose files cannot be created on the condition that they do not exist."""
 
@@ -35,12 +35,12 @@ def checked_url(url: str) -> str:
     assert match is not None, "is_url said so"
     scheme, place = match[1].lower(), match[2].rstrip("/")
     shown = masked(url)
+    if "::" in url:
+        raise RunFolderError(f"{shown}: a chain of file systems (::) cannot keep a run folder")
     if scheme in _NO_STORES:
         raise RunFolderError(
             f"{shown}: a run folder cannot be kept on {scheme}://; use s3://, gs:// or file://"
         )
-    if "::" in url:
-        raise RunFolderError(f"{shown}: a chain of file systems (::) cannot keep a run folder")
     if "@" in place.split("/")[0]:
         raise RunFolderError(
             f"{shown}: contains credentials, which do not belong in a URL; pass them in the "
