@@ -21,7 +21,7 @@ from convogen.cli._shared.options import (
 )
 from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say
-from convogen.storage.remote.mirrors import shown
+from convogen.storage.remote.shown import shown
 
 if TYPE_CHECKING:
     from convogen.experiment.experiment import Experiment

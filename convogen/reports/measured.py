@@ -20,7 +20,7 @@ from convogen.metrics import (
     statistics_of,
     tally_corpus,
 )
-from convogen.storage.remote.mirrors import shown
+from convogen.storage.remote.shown import shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -87,12 +87,12 @@ def measure_source(source: str, workers: int = 1, interaction: bool = False) -> 
     text = measure(corpus, "text", workers, interaction=interaction)
     tally = tally_corpus(corpus, "paper", workers)
     paper = statistics_of(tally, "paper", compare=False)
-    return Measured(source, text, paper, tally, corpus.bad_rows.count)
+    return Measured(shown(source), text, paper, tally, corpus.bad_rows.count)
 
 
 def write_statistics(run: Path, statistics: SourceStatistics) -> None:
     """Write a run's statistics beside its scores; raises `RunFolderError` if that fails."""
     folder = run / "scores"
     make_folder(folder, parents=False)
-    text = shown(json.dumps(asdict(statistics), indent=1, ensure_ascii=False))
+    text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)
     write_ours(folder / "statistics.json", text + "\n", is_json_of({"source", "text", "paper"}))

@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook,
 from rich.segment import Segment
 from rich.text import Text
 
-from convogen.storage.remote.mirrors import shown
+from convogen.storage.remote.shown import shown
 from convogen.visible import isolated, visible
 
 __all__ = ["styled", "terminal"]

@@ -14,7 +14,7 @@ from typing import IO, Any
 import click
 
 from convogen.redaction import masked
-from convogen.storage.remote.mirrors import shown
+from convogen.storage.remote.shown import shown
 from convogen.visible import as_json, visible
 
 __all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]

@@ -19,5 +19,6 @@ writers that have read the same chain only one can write the next part: the othe
     snapshot   what a folder has gained, and applying it to another folder
     copies     local copies in the user's cache: restored, or brought up to date
     mirror     the writer of a chain
+    shown      URLs in place of the paths of local copies
     mirrors    the entry points: open a copy, write into one, flush while an event loop runs
 """

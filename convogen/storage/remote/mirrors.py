@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convogen.storage.remote.address import is_url
+from convogen.storage.remote.shown import show_as
 
 if TYPE_CHECKING:
     from convogen.storage.remote.mirror import Mirror, Purpose
 
-__all__ = ["flushed", "local_copy", "mirrored", "run_folder", "shown"]
+__all__ = ["flushed", "local_copy", "mirrored", "run_folder"]
 
 LOG = logging.getLogger("convogen.storage")
 
 _MIRRORS: list[Mirror] = []
-_URLS: dict[str, str] = {}
-"""Paths of local copies -> the URLs that they are of."""
 
 
 def local_copy(url: str) -> Path:
@@ -32,7 +31,7 @@ def local_copy(url: str) -> Path:
     from convogen.storage.remote.objects import ObjectStore
 
     copy = LocalCopy(ObjectStore(url))
-    _URLS[str(copy.folder)] = copy.store.url
+    show_as(copy.folder, copy.store.url)
     return copy.read()
 
 
@@ -54,7 +53,7 @@ def mirrored(
     mirror = Mirror(url, purpose, FLUSH_EVERY_S if every_s is None else every_s)
     mirror.say = say
     _MIRRORS.append(mirror)
-    _URLS[str(mirror.folder)] = mirror.url
+    show_as(mirror.folder, mirror.url)
     try:
         yield mirror.folder
     finally:
@@ -121,11 +120,3 @@ async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], 
         raise
     except BaseException as error:  # noqa: BLE001 - it is raised where the block is
         stop(error)
-
-
-def shown(text: str) -> str:
-    """Return a text with the URL of a run folder in place of the path of its local copy."""
-    for path, url in _URLS.items():
-        if path in text:
-            text = text.replace(path, url)
-    return text
