@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ class FragileStore(MemoryFileSystem):
     protocol = "fragile"
     store: ClassVar[dict[str, Any]] = {}
     pseudo_dirs: ClassVar[list[str]] = [""]
+    one_at_a_time: ClassVar[threading.Lock] = threading.Lock()
     writes: ClassVar[int] = 0
     dies_at: ClassVar[int] = -1
     loses: ClassVar[int] = -1
@@ -76,9 +78,10 @@ class FragileStore(MemoryFileSystem):
             raise Died
 
     def _write(self, act: Callable[[], None]) -> None:
-        type(self).writes += 1
-        self._alive()
-        act()
+        with self.one_at_a_time:
+            type(self).writes += 1
+            self._alive()
+            act()
         if self.writes == self.loses:
             raise TimeoutError("no answer")
 

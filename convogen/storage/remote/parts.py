@@ -105,7 +105,7 @@ def encode(header: Header, pieces: list[bytes]) -> Part:
 def decode(where: str, number: int, encoded: bytes) -> Part:
     """Return the part that an object holds; raises `RunFolderError` naming it if it is damaged."""
     first = _FIRST_LINE.match(encoded)
-    if first is None:
+    if first is None or int(first[1]) < FORMAT:
         raise _damaged(where, "it is no part of a run folder")
     if int(first[1]) > FORMAT:
         raise RunFolderError(f"{where}: written by a later version of convogen; read it with that")
