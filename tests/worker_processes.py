@@ -1,4 +1,4 @@
-"""Workers of a run within this process, which die when a test says so: all but Ray itself.
+"""Workers within this process, which die when a test says so: all but Ray itself.
 
 What they are told and what they say goes through pickle, as it would between machines.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from convogen.engine.distributed.driver import RemotePlayer
+from convogen.engine.distributed.driver import RemoteDoer
 from convogen.engine.distributed.driver_calls import RemoteModel
 from convogen.engine.distributed.messages import Batch, Hello, Setup, Stop, ToWorker
 from convogen.engine.distributed.slots import WorkerGone
 from convogen.engine.distributed.worker import Worker
-from convogen.engine.playing import Player, PlayerContext
-from convogen.experiment.experiment import Experiment
+from convogen.engine.workers import Job, TaskDoer
 from convogen.models.base import ChatModel
 from convogen.models.spec import ModelSpec
 
@@ -27,7 +26,7 @@ T = TypeVar("T")
 
 
 class InProcessWorkers:
-    """Workers for `run(workers=…)`.
+    """Workers for `run(workers=…)` and `judge_run(workers=…)`.
 
     Args:
         n_workers: How many there are.
@@ -55,17 +54,17 @@ class InProcessWorkers:
 
         self.setups: list[Setup] = []
 
-    def check(self, experiment: Experiment) -> None:
-        """Take any experiment."""
+    def check(self, specs: Iterable[ModelSpec]) -> None:
+        """Take any model."""
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
         self._n_models += 1
         return RemoteModel(self._n_models - 1)
 
     @asynccontextmanager
-    async def player(self, context: PlayerContext) -> AsyncGenerator[Player]:
-        async with RemotePlayer(context, self._n_workers, self._spawn) as player:
-            yield player
+    async def start(self, job: Job) -> AsyncGenerator[TaskDoer[Any]]:
+        async with RemoteDoer(job, self._n_workers, self._spawn) as doer:
+            yield doer
 
     async def _spawn(self, number: int) -> _Process:
         if not self._room:

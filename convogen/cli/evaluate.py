@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.interaction_tables import interaction_tables
 from convogen.cli._shared.judging import judge_runs
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     OutPath,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from convogen.judges import Judge
     from convogen.judges.reference_dialogues import ReferenceDialogues
+    from convogen.models.traffic.budget import Limits
     from convogen.reports import Measured
     from convogen.reports.evaluation import EvaluatedRun, Evaluation
     from convogen.reports.groundedness import JudgeSummary
@@ -54,6 +57,7 @@ __all__ = ["command", "open_run"]
 @model_option
 @base_url_option
 @price_option
+@budget_options
 @click.option(
     "--against",
     multiple=True,
@@ -64,6 +68,7 @@ __all__ = ["command", "open_run"]
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
 )
 @click.option("--n", type=WholeNumber(min=1), help="Judge only the first N conversations.")
+@cluster_options("Judge and measure")
 @click.option("--fresh", is_flag=True, help="Move the judge's existing scores aside first.")
 @click.option(
     "--out",
@@ -82,9 +87,11 @@ def command(
     against: tuple[str, ...],
     concurrency: int | None,
     n: int | None,
+    place: Place,
     fresh: bool,
     out: Path | None,
     as_json: bool,
+    limits: Limits,
 ) -> None:
     """Measure run folders: statistics, diversity, group chat; with --judge, a judge's scores.
 
@@ -97,19 +104,20 @@ def command(
       convogen evaluate runs/demo
       convogen evaluate runs/demo --judge geval --model gpt-4o
     """
-    asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
+    bounds = (limits.usd, limits.tokens)
+    asked = (models, base_urls, prices, concurrency, n, fresh, real, settings, *bounds)
     if judge_name is None and any(asked):
         raise click.UsageError(
-            "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set require "
-            "--judge, such as --judge geval"
+            "--model, --base-url, --price, --budget-usd, --budget-tokens, --concurrency, --n, "
+            "--fresh, --real and --set require --judge, such as --judge geval"
         )
     runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
         judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
         model = spec_from("judge", models, base_urls, prices)
-        judge_runs(judged, judge, model, n, concurrency, fresh)
-    ours, human = _measure(runs, against)
+        judge_runs(judged, judge, model, n, concurrency, fresh, place.workers(), limits=limits)
+    ours, human = _measure(runs, against, place)
     found = _evaluated(runs, ours, human, judge_name)
     if as_json:
         say_json(found.as_dict())
@@ -118,18 +126,17 @@ def command(
 
 
 def _measure(
-    runs: Mapping[str, Run], against: Sequence[str]
+    runs: Mapping[str, Run], against: Sequence[str], place: Place
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
     """Measure runs and the corpora to compare with, including those they were matched to."""
     from convogen.cli.stats import print_metric_faults
-    from convogen.metrics import available_cores
     from convogen.reports import measure_source
     from convogen.reports.matching import matched_corpora
 
-    cores = available_cores()
+    on = place.measuring()
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
-    human = {name: measure_source(name, cores) for name in beside}
-    ours = {name: measure_source(name, cores) for name in runs}
+    human = {name: measure_source(name, on) for name in beside}
+    ours = {name: measure_source(name, on) for name in runs}
     print_metric_faults(found.text for found in (*ours.values(), *human.values()))
     return ours, human
 

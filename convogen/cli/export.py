@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.numbers import Amount, WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
@@ -128,6 +129,7 @@ __all__ = ["command"]
     is_flag=True,
     help="Include finished conversations that come after an unfinished task.",
 )
+@cluster_options("Compute the statistics of the data card")
 @click.option("--overwrite", is_flag=True, help="Replace an existing export in the folder.")
 @click.option(
     "--push-to-hub",
@@ -142,6 +144,7 @@ def command(
     out: Path,
     settings: tuple[str, ...],
     partial: bool,
+    place: Place,
     push_to_hub: str | None,
     private: bool,
     as_json: bool,
@@ -159,7 +162,6 @@ def command(
       convogen export runs/demo --to parquet --splits train=0.9,test=0.1 --out data/demo
     """
     from convogen.exports import check_name, export_run, push
-    from convogen.metrics import available_cores
     from convogen.storage.run_folder import load_run
     from convogen.storage.waiting import PartialRun
 
@@ -176,7 +178,7 @@ def command(
     run = load_run(folder)
     if partial:
         run = PartialRun(run.folder)
-    exported = export_run(run, out, plan, available_cores())
+    exported = export_run(run, out, plan, place.measuring())
     if as_json:
         say_json(exported.description)
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.limits import limit_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
@@ -26,8 +27,8 @@ from convogen.cli._shared.terminal import say
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
 
-    from convogen.engine.playing import Workers
     from convogen.engine.runner import OnConversation
+    from convogen.engine.workers import Workers
     from convogen.experiment.experiment import Experiment
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
@@ -65,19 +66,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     help="Random seed for every choice that the model does not make.",
 )
 @limit_options
-@click.option(
-    "--ray",
-    "cluster",
-    metavar="local|auto|ADDRESS",
-    help="Run on a Ray cluster: `local` starts one on this machine for this run, "
-    "`auto` uses the one running here. The data set is the same.",
-)
-@click.option(
-    "--workers",
-    type=WholeNumber(min=1),
-    metavar="N",
-    help="Worker processes on the cluster [default: its number of processors].",
-)
+@cluster_options("Run")
 @click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
 @click.option("--dry-run", is_flag=True, help="Forecast calls, tokens, cost and time from a pilot.")
 @click.option(
@@ -100,8 +89,7 @@ def command(
     concurrency: int | None,
     seed: int | None,
     limits: Limits,
-    cluster: str | None,
-    workers: int | None,
+    place: Place,
     fresh: bool,
     dry_run: bool,
     pilot: int | None,
@@ -126,7 +114,7 @@ def command(
 
     if not dry_run and (pilot or as_json):
         raise click.UsageError("--pilot and --json require --dry-run")
-    on = _workers(cluster, workers)
+    on = place.workers()
     overrides = read_settings(settings)
     given: dict[str, Any] = {"n": n, "seed": seed, "concurrency": concurrency}
     given |= {"match": match, "language": language}
@@ -139,19 +127,6 @@ def command(
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json, on)
     else:
         print_summary(play(loaded, folder, fresh, limits, workers=on))
-
-
-def _workers(cluster: str | None, workers: int | None) -> Workers | None:
-    """Return the cluster that plays the run; None for this process."""
-    if cluster is None:
-        if workers is not None:
-            raise click.UsageError("--workers requires --ray, such as --ray local")
-        return None
-    if not cluster.strip():
-        raise click.UsageError("--ray: is empty; give local, auto, or the address of a cluster")
-    from convogen.engine.distributed.ray_cluster import RayWorkers
-
-    return RayWorkers(cluster, workers)
 
 
 def play(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.interaction_tables import interacting_of, interaction_tables
-from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ _LABELS = {
 )
 @click.option("--strict", is_flag=True, help="Stop at the first bad row.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
-@click.option("--workers", type=WholeNumber(1), help="Number of processes [default: all cores].")
+@cluster_options("Measure", processes=True)
 def command(
     files: tuple[str, ...],
     format_: str | None,
@@ -75,7 +75,7 @@ def command(
     judged: tuple[str, ...],
     strict: bool,
     as_json: bool,
-    workers: int | None,
+    place: Place,
 ) -> None:
     """Measure conversation data: run folders, files of many formats, or hf:OWNER/NAME.
 
@@ -88,13 +88,11 @@ def command(
       convogen stats generated.jsonl --against human.csv
     """
     from convogen.cli._shared.notices import notices
-    from convogen.metrics import available_cores
 
     if judged and not interaction:
         raise click.UsageError("--judged requires --interaction")
     click.get_current_context().with_resource(notices("convogen.corpora"))
-    cores = workers or available_cores()
-    how = {"rendering": render, "workers": cores, "interaction": interaction}
+    how = {"rendering": render, "workers": place.measuring(), "interaction": interaction}
     measured = {name: _measure(name, format_, strict, how) for name in files}
     human = _measure(against, None, strict, how)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())

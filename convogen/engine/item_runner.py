@@ -116,7 +116,7 @@ class Asking:
                     )
                 except BudgetReached as reached:
                     done = path.read_bytes().count(b"\n")
-                    raise describe_asking_stop(reached, done, n, folder) from None
+                    raise describe_asking_stop(reached, done, n, "items", folder) from None
                 finally:
                     await traffic.close()
                     log.sync()

@@ -7,31 +7,35 @@ conversations are scored.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from convogen.engine.hopeless import FIRST, FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
-from convogen.errors import ExperimentError, RunFolderError, SourceError
+from convogen.engine.run_budget import charge_calls, describe_asking_stop, role_prices
+from convogen.engine.scoring import (
+    LocalScorer,
+    ScorerContext,
+    ScoreTask,
+    open_judge,
+    plan_scores,
+)
+from convogen.engine.workers import Done, TaskDoer, Workers
+from convogen.errors import BudgetReached, RunFolderError
 from convogen.experiment.fingerprint import fingerprint_of
-from convogen.inputs.keys import first_fault
-from convogen.judges import Judge, JudgeInput
+from convogen.judges import Judge
 from convogen.judges.base import ROLE
 from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.progress import RunProgress
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tracing import span
-from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.admission import AdmissionQueue
+from convogen.models.traffic.budget import NO_LIMITS, Budget, Limits
 from convogen.models.traffic.provenance import last_calls
 from convogen.models.traffic.router import Role, Traffic
 from convogen.plugins import registry
@@ -53,16 +57,6 @@ SCORE_FORMAT = 1
 """Incremented when the same judge produces different scores than before."""
 
 
-def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
-    """Return a judge by name; raises `ExperimentError` for an unknown judge or parameter."""
-    kind: type[Judge] = registry.load("judges", name)
-    try:
-        return kind.model_validate(parameters)
-    except ValidationError as error:
-        known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
-        raise ExperimentError(f"judge {name}: {first_fault(error)}; keys: {known}") from error
-
-
 def judge_run(
     run: str | Path | Run,
     judge: Judge | str,
@@ -74,6 +68,8 @@ def judge_run(
     fresh: bool = False,
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
+    workers: Workers | None = None,
+    limits: Limits | None = None,
 ) -> Run:
     """Score the conversations of a run, or resume scoring them.
 
@@ -87,6 +83,9 @@ def judge_run(
         fresh: Whether to move earlier scores of this judge aside.
         tally: Counts progress.
         open_model: Creates the model of a spec; default: as the judge does.
+        workers: Make the scores in place of this process
+            (`convogen.engine.distributed.ray_cluster.RayWorkers`).
+        limits: What the scores of this judge in this run may cost, earlier starts included.
 
     Returns:
         The run, with the scores.
@@ -94,6 +93,7 @@ def judge_run(
     Raises:
         RunFolderError: The folder is not a run, or holds another judge's scores.
         SourceError: A conversation lacks what the judge needs.
+        ModelConfigError: A budget in USD needs a price that is not known.
         RunStopped: Judging ended early; calling again resumes it.
     """
     arguments = judge_run_async(
@@ -106,6 +106,8 @@ def judge_run(
         fresh=fresh,
         tally=tally,
         open_model=open_model,
+        workers=workers,
+        limits=limits,
     )
     return run_until_complete(arguments, "judge_run_async")
 
@@ -121,12 +123,18 @@ async def judge_run_async(
     fresh: bool = False,
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
+    workers: Workers | None = None,
+    limits: Limits | None = None,
 ) -> Run:
     """Score the conversations of a run as `judge_run` does, within a running event loop."""
     run = run if isinstance(run, Run) else load_run(run)
     judge = open_judge(judge, {}) if isinstance(judge, str) else judge
     spec = ModelSpec(name=spec) if isinstance(spec, str) else spec
     judge = judge.suited(spec)
+    if workers is not None:
+        _check_workers(workers, judge, spec)
+    prices = role_prices({ROLE: spec}, limits or NO_LIMITS)
+    budget = Budget(limits, prices)
     total = count_scores(run, judge, n, references)
     if fresh:
         move_scores_aside(run.folder, judge.name)
@@ -137,25 +145,26 @@ async def judge_run_async(
     manifest = _manifest(judge, role, _data(run, judge, references))
     if isinstance(run, CorpusFolder):
         manifest["source"] = run.source
-    traffic = Traffic({ROLE: role}, in_flight, tally, open_model or judge.open_model)
+    opens = workers.open_model if workers else open_model or judge.open_model
+    charge_calls(budget, run.ledger(judge.name), prices)
+    gate = AdmissionQueue(budget)
+    traffic = Traffic({ROLE: role}, in_flight, tally, opens, gate)
     store: ScoreStore | None = None
     try:
-        await judge.check(traffic)
+        await _check_model(judge, role, traffic, gate if workers else None)
         store = ScoreStore.open(run.folder, judge.name, manifest)
         traffic.provenance.earlier(last_calls(store.path.with_suffix("") / "ledger.jsonl"))
         with _observe_judging(store, judge.name, spec, total):
-            places = _plan(run, judge, None, references)
-            judging = _Judging(
-                run=run,
-                judge=judge,
-                store=store,
-                traffic=traffic,
-                fingerprint=manifest["fingerprint"],
-                places=places,
-            )
+            places = plan_scores(run, judge, None, references)
+            fingerprint = manifest["fingerprint"]
+            context = ScorerContext(judge, role, fingerprint, store, traffic, tally)
+            judging = _Judging(run, context, places, workers)
             if total == count_scores(run, judge, 1, references):
                 judging.first.hopeful = True  # a single conversation may itself be the cause
             await judging.run(total, WINDOW * in_flight)
+    except BudgetReached as reached:
+        done = 0 if store is None else store.committed
+        raise describe_asking_stop(reached, done, total, "scores", run.folder) from None
     finally:
         await traffic.close()
         if store is not None:
@@ -170,55 +179,7 @@ def count_scores(
 
     Raises `SourceError` if one lacks the experience or the reference dialogue that the judge needs.
     """
-    return sum(1 for _ in _plan(run, judge, n, references))
-
-
-@dataclass(frozen=True, slots=True)
-class _ScoreTask:
-    judged: JudgeInput
-    aspect: str
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.judged.conversation.id, self.aspect
-
-
-def _plan(
-    run: Run, judge: Judge, n: int | None, references: ReferenceDialogues | None
-) -> Iterator[_ScoreTask]:
-    """Yield all score tasks in order. Experiences are streamed, not held: both files are in
-    order."""
-    if judge.needs == "reference" and references is None:
-        raise SourceError(
-            f"judge {judge.name} compares each conversation with a real one; give the corpus of "
-            f"real ones with --real"
-        )
-    experiences = run.experiences()
-    current = None
-    for place, conversation in enumerate(islice(run.conversations(), n)):
-        while conversation.experience is not None and (
-            current is None or current.id != conversation.experience
-        ):
-            current = next(experiences, None)
-            if current is None:
-                break
-        experience = None if conversation.experience is None else current
-        if judge.needs == "experience" and experience is None:
-            raise SourceError(
-                f"{run.folder}: conversation {conversation.id} has no experience in this run; "
-                f"judge {judge.name} needs one for each conversation"
-            )
-        other = (
-            references.of(conversation, place) if references and judge.needs == "reference" else ()
-        )
-        for aspect in judge.aspects(experience):
-            yield _ScoreTask(JudgeInput(conversation, experience, other), aspect)
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    score: Score
-    journal: Journal
+    return sum(1 for _ in plan_scores(run, judge, n, references))
 
 
 class _Judging:
@@ -226,21 +187,17 @@ class _Judging:
 
     def __init__(
         self,
-        *,
         run: Run,
-        judge: Judge,
-        store: ScoreStore,
-        traffic: Traffic,
-        fingerprint: str,
-        places: Iterator[_ScoreTask],
+        context: ScorerContext,
+        places: Iterator[ScoreTask],
+        workers: Workers | None,
     ) -> None:
         self._run = run
-        self._judge = judge
-        self._store = store
-        self._traffic = traffic
-        self._fingerprint = fingerprint
+        self._context = context
+        self._store = context.store
         self._places = places
-        set_key, afterwards = partial(_setting, judge), "--fresh scores again"
+        self._workers = workers
+        set_key, afterwards = partial(_setting, context.judge), "--fresh scores again"
         self.first = FirstTasks(
             UNTRIED,
             "scores",
@@ -253,26 +210,34 @@ class _Judging:
     async def run(self, total: int, window: int) -> None:
         """Score until `total` scores are committed."""
         store = self._store
-        self._traffic.tally.add("scores", min(store.committed, total))
+        self._context.tally.add("scores", min(store.committed, total))
         self._skip_committed()
-        line = OrderedTaskRunner(self._start, store.committed)
-        try:
-            while store.committed < total:
-                missing = min(total - store.committed, window)
-                given = await line.next(lambda most=missing: min(most, self.first.most or most))
-                store.commit(store.committed, given.score, given.journal)
-                _log_score(store.committed - 1, given.score)
-                self._traffic.tally.add("scores")
-                if is_given(given.score):
-                    self.first.succeeded()
-                else:
-                    self.first.failed(_way(given.score), given.journal)
-        finally:
-            await line.stop()
+        if store.committed >= total:
+            return
+        async with _scorer(self._context, self._workers) as scorer:
+            line = OrderedTaskRunner(partial(self._start, scorer), store.committed)
+            try:
+                while store.committed < total:
+                    missing = min(total - store.committed, window)
+                    done = await line.next(lambda most=missing: min(most, self.first.most or most))
+                    self._commit(store.committed, done)
+                    scorer.committed(store.committed - 1, done.result)
+            finally:
+                await line.stop()
+
+    def _commit(self, number: int, done: Done[Score]) -> None:
+        score = done.result
+        self._store.commit(number, score, done.journal)
+        _log_score(number, score)
+        self._context.tally.add("scores")
+        if is_given(score):
+            self.first.succeeded()
+        else:
+            self.first.failed(_way(score), done.journal)
 
     def _skip_committed(self) -> None:
         """Skip the scored conversations; they must match the run's."""
-        for score in self._run.scores(self._judge.name):
+        for score in self._run.scores(self._context.judge.name):
             place = next(self._places, None)
             if is_given(score):
                 self.first.hopeful = True
@@ -283,19 +248,51 @@ class _Judging:
                     f"and scores again"
                 )
 
-    def _start(self, number: int) -> Coroutine[Any, Any, _Given]:
-        return self._score(number, next(self._places))
+    def _start(self, scorer: TaskDoer[Score], number: int) -> Coroutine[Any, Any, Done[Score]]:
+        return self._score(scorer, number, next(self._places))
 
-    async def _score(self, number: int, place: _ScoreTask) -> _Given:
-        text = "/".join((self._fingerprint, *place.key))
-        seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
-        journal = self._store.journal(number)
-        session = self._traffic.session(number, seed, journal)
-        with span("score", task=number, aspect=place.aspect):
-            score = await self._judge.judge(session, place.judged, place.aspect)
-        if is_given(score):
+    async def _score(self, scorer: TaskDoer[Score], number: int, task: ScoreTask) -> Done[Score]:
+        done = await scorer.do(number, task)
+        if is_given(done.result):
             self.first.hopeful = True
-        return _Given(score, journal)
+        return done
+
+
+def _scorer(
+    context: ScorerContext, workers: Workers | None
+) -> AbstractAsyncContextManager[TaskDoer[Score]]:
+    """Return who makes the scores: this process, or the workers."""
+    if workers is None:
+        return nullcontext(LocalScorer(context))
+    from convogen.engine.distributed.judging_work import JudgingJob
+
+    return workers.start(JudgingJob(context))
+
+
+def _check_workers(workers: Workers, judge: Judge, spec: ModelSpec) -> None:
+    """Raise `UserError` if workers could not judge."""
+    from convogen.engine.distributed.judging_work import check_judging
+
+    workers.check([spec])
+    check_judging(judge, spec)
+
+
+async def _check_model(
+    judge: Judge, role: Role, traffic: Traffic, own_gate: AdmissionQueue | None
+) -> None:
+    """Have the judge check its model once, before anything is written.
+
+    If workers make the calls, this process makes that of the check nevertheless: once, however many
+    workers there are.
+    """
+    if own_gate is None:
+        await judge.check(traffic)
+    elif type(judge).check is not Judge.check:
+        own = Traffic({ROLE: role}, 1, traffic.tally, judge.open_model, own_gate)
+        try:
+            await judge.check(own)
+        finally:
+            await own.close()
 
 
 def is_given(score: Score) -> bool:

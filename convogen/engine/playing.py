@@ -1,35 +1,22 @@
-"""Playing one task, and where the tasks of a run are played: in this process or by workers."""
+"""Playing the tasks of a run, in this process or in a worker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
 from convogen.engine.task_setup import name_task, play_task, writing_language
+from convogen.engine.workers import Done
 from convogen.experiment.experiment import Experiment
 from convogen.gates.pipeline import check_gates
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.models.base import ChatModel
 from convogen.models.progress import RunProgress
-from convogen.models.spec import ModelSpec
 from convogen.models.tracing import span
 from convogen.models.traffic.router import Traffic
 from convogen.storage.run_folder import Journal, Outcome, Run, RunStore
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-__all__ = ["Played", "Player", "PlayerContext", "Workers", "local_player", "play_one", "start_play"]
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """The outcome of a task, and the journal of its calls."""
-
-    outcome: Outcome
-    journal: Journal
+__all__ = ["LocalPlayer", "PlayerContext", "play_one", "start_play"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +30,17 @@ class PlayerContext:
     begun: str
 
 
-class Player(Protocol):
-    """Plays the tasks of a run concurrently."""
+class LocalPlayer:
+    """Plays tasks in this process."""
 
-    async def play(self, number: int) -> Played:
-        """Return a task's outcome; raises what stops the run."""
-        ...
-
-    def committed(self, number: int, outcome: Outcome) -> None:
-        """Record that a task's rows are in the run folder."""
-        ...
-
-
-class Workers(Protocol):
-    """Processes that play a run's tasks in place of this one."""
-
-    def check(self, experiment: Experiment) -> None:
-        """Raise `UserError` if the workers cannot play an experiment."""
-        ...
-
-    def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return the local stand-in for a model that they call."""
-        ...
-
-    def player(self, context: PlayerContext) -> AbstractAsyncContextManager[Player]:
-        """Start them; they stop at the end of the block."""
-        ...
-
-
-@asynccontextmanager
-async def local_player(context: PlayerContext) -> AsyncGenerator[Player]:
-    """Play tasks in this process."""
-    store = context.store
-    yield _LocalPlayer(context, start_play(context.experiment, Run(store.folder), store.committed))
-
-
-class _LocalPlayer:
-    def __init__(self, context: PlayerContext, play: Play) -> None:
+    def __init__(self, context: PlayerContext) -> None:
+        store = context.store
         self._context = context
-        self._play = play
+        self._play = start_play(context.experiment, Run(store.folder), store.committed)
 
-    async def play(self, number: int) -> Played:
+    async def do(self, number: int, given: Any = None) -> Done[Outcome]:
+        """Return what a task came to."""
+        del given
         context, journal = self._context, self._context.store.journal(number)
         outcome = await play_one(
             context.experiment,
@@ -94,9 +51,11 @@ class _LocalPlayer:
             begun=context.begun,
             count=context.tally.add,
         )
-        return Played(outcome, journal)
+        return Done(outcome, journal)
 
-    def committed(self, number: int, outcome: Outcome) -> None:
+    def committed(self, number: int, result: Outcome) -> None:
+        """Note that a task is committed."""
+        del result
         self._play.committed(number)
 
 

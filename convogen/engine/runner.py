@@ -11,16 +11,18 @@ same at any concurrency.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from convogen.engine.hopeless import FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
-from convogen.engine.playing import Played, Player, PlayerContext, Workers, local_player
+from convogen.engine.playing import LocalPlayer, PlayerContext
 from convogen.engine.run_budget import charge_earlier_spending, describe_budget_stop, role_prices
 from convogen.engine.run_observability import log_outcome, observe_run
 from convogen.engine.task_setup import describe, now, open_roles
+from convogen.engine.workers import Done, TaskDoer, Workers
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
@@ -121,7 +123,7 @@ async def run_async(
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     experiment.check_languages()
     if workers is not None:
-        workers.check(experiment)
+        workers.check(experiment.model(role) for role in experiment.roles)
         open_model = workers.open_model
     fingerprint = experiment.fingerprint
     tally = tally or RunProgress()
@@ -215,8 +217,7 @@ class _Engine:
         self._gates.restore()
         begun = f"{store.manifest.get('started_at', '')}"
         context = PlayerContext(experiment, store, self._traffic, self._tally, begun)
-        players = self._workers.player if self._workers else local_player
-        async with players(context) as player:
+        async with _player(context, self._workers) as player:
             line = OrderedTaskRunner(lambda number: self._play(player, number), store.committed)
             try:
                 while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
@@ -226,7 +227,7 @@ class _Engine:
                     played = await line.next(lambda most=missing: min(most, self._most))
                     task = store.committed
                     self._commit(task, played)
-                    player.committed(task, played.outcome)
+                    player.committed(task, played.result)
             finally:
                 await line.stop()
 
@@ -249,17 +250,17 @@ class _Engine:
         tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
-    async def _play(self, player: Player, number: int) -> Played:
-        played = await player.play(number)
-        if self._way(played.outcome) is None:
+    async def _play(self, player: TaskDoer[Outcome], number: int) -> Done[Outcome]:
+        played = await player.do(number)
+        if self._way(played.result) is None:
             self._first.hopeful = True
         if number > self._store.committed:
-            keep(self._store.folder, number, played.outcome)
+            keep(self._store.folder, number, played.result)
             self._kept.add(number)
         return played
 
-    def _commit(self, task: int, played: Played) -> None:
-        outcome = self._gates.decide(played.outcome)
+    def _commit(self, task: int, played: Done[Outcome]) -> None:
+        outcome = self._gates.decide(played.result)
         self._store.commit(task, outcome, played.journal)
         if task in self._kept:
             forget(self._store.folder, task)
@@ -307,6 +308,17 @@ class _Engine:
                 f"`convogen show {quote(str(self._store.folder))}` says why; to resume: --set "
                 f"max_rejected={rejected + max(50, limit)}"
             )
+
+
+def _player(
+    context: PlayerContext, workers: Workers | None
+) -> AbstractAsyncContextManager[TaskDoer[Outcome]]:
+    """Return who plays the tasks: this process, or the workers."""
+    if workers is None:
+        return nullcontext(LocalPlayer(context))
+    from convogen.engine.distributed.playing_work import PlayingJob
+
+    return workers.start(PlayingJob(context))
 
 
 def _setting(role: str, parameter: str, value: object) -> str:

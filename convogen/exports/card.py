@@ -21,7 +21,7 @@ from convogen.corpora import Batch, Corpus, open_corpus
 from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
-from convogen.metrics import Statistics, measure
+from convogen.metrics import Processes, Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths, lines_without_words
 from convogen.redaction import masked
 from convogen.reports import judge_summary
@@ -67,7 +67,7 @@ class CardFacts:
     limits: list[str]
 
     @classmethod
-    def gather(cls, run: Run, conversations: int, workers: int) -> CardFacts:
+    def gather(cls, run: Run, conversations: int, workers: Processes) -> CardFacts:
         """Measure the first `conversations` of a run, and collect its scores and failures."""
         manifest = run.manifest
         with readable(run) as place:

@@ -36,6 +36,7 @@ from convogen.exports.licences import Licences
 from convogen.exports.splits import WHOLE, split_of
 from convogen.inputs.validation import validated
 from convogen.jsonl import write_whole
+from convogen.metrics import Processes
 from convogen.plugins import registry
 from convogen.storage.run_folder import Run, load_run
 from convogen.version import __version__
@@ -86,7 +87,10 @@ def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
 
 
 def export_run(
-    run: str | Path | Run, out: str | Path, plan: ExportPlan | str = "jsonl", workers: int = 1
+    run: str | Path | Run,
+    out: str | Path,
+    plan: ExportPlan | str = "jsonl",
+    workers: Processes = 1,
 ) -> Exported:
     """Export the committed conversations of a run, completely or not at all.
 
@@ -96,7 +100,7 @@ def export_run(
         run: The run, or its folder.
         out: The folder to write, or the file for an exporter that writes one.
         plan: The exporter with splits and joins, or an exporter's name for the defaults.
-        workers: Number of processes that compute the statistics of the card.
+        workers: Number of processes that compute the statistics of the card, or a cluster's tasks.
 
     Returns:
         What was written: counts, columns and files.

@@ -14,7 +14,15 @@ from dataclasses import replace
 
 from convogen.errors import UserError
 from convogen.metrics.base import Measurement, Metric, measure_plugins
-from convogen.metrics.corpus import Batches, Measurable, as_batches, available_cores, tally_corpus
+from convogen.metrics.corpus import (
+    Batches,
+    Measurable,
+    Processes,
+    Spread,
+    as_batches,
+    available_cores,
+    tally_corpus,
+)
 from convogen.metrics.friction import Estimate, Friction, share_differences
 from convogen.metrics.interaction import InteractionStatistics
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
@@ -31,7 +39,9 @@ __all__ = [
     "InteractionStatistics",
     "Measurement",
     "Metric",
+    "Processes",
     "Rendering",
+    "Spread",
     "Statistics",
     "available_cores",
     "distance",
@@ -46,7 +56,7 @@ __all__ = [
 def measure(
     corpus: Measurable,
     rendering: Rendering = "text",
-    workers: int = 1,
+    workers: Processes = 1,
     compare: bool = True,
     interaction: bool = False,
 ) -> Statistics:
@@ -55,8 +65,9 @@ def measure(
     Args:
         corpus: a corpus, a run, the path of either, or conversations, which are held meanwhile.
         rendering: how words are counted, one of `RENDERINGS`.
-        workers: processes; with more than one the main module must be importable. Installed
-            metrics see the conversations in their order, in a pass of their own in this process.
+        workers: processes; with more than one the main module must be importable. Or the tasks of a
+            cluster. Installed metrics see the conversations in their order, in a pass of their own
+            in this process.
         compare: whether texts are compared with each other, to find copies.
         interaction: whether to measure how people interact, too, which takes several times as long
             as all the rest.

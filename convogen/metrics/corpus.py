@@ -1,4 +1,4 @@
-"""Measuring a whole corpus, in one process or several, with bounded memory.
+"""Measuring a whole corpus, in one process, several, or a cluster, with bounded memory.
 
 Batches are read here, and converted and counted in worker processes; at most two per process are in
 progress. The result does not depend on the number of processes.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from convogen.corpora import open_corpus
 from convogen.errors import ConvogenError, SourceError, UserError
@@ -27,10 +27,34 @@ from convogen.metrics.tally import CorpusTally, tally_of
 from convogen.records import Conversation
 from convogen.storage.run_folder import Run
 
-__all__ = ["Batches", "Measurable", "as_batches", "available_cores", "tally_corpus"]
+__all__ = [
+    "Batches",
+    "Measurable",
+    "Processes",
+    "Spread",
+    "as_batches",
+    "available_cores",
+    "tally_corpus",
+]
 
 _SERIAL_BATCHES = 4
 _HEAVY = ["convogen.metrics.tally", "lexicalrichness"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Spread(Protocol):
+    """Applies a function to items wherever there is a free core, outside this process."""
+
+    def __call__(self, work: Iterator[T], do: Callable[[T], R]) -> Iterator[R]:
+        """Yield the results in the order of the items."""
+        ...
+
+
+Processes = int | Spread
+"""A number of processes on this machine, or those of a cluster
+(`convogen.engine.distributed.ray_spread.RaySpread`)."""
 
 
 class _Batch(Protocol):
@@ -112,7 +136,10 @@ def available_cores() -> int:
 
 
 def tally_corpus(
-    corpus: Batches, rendering: Rendering = "text", workers: int = 1, interaction: bool = False
+    corpus: Batches,
+    rendering: Rendering = "text",
+    workers: Processes = 1,
+    interaction: bool = False,
 ) -> CorpusTally:
     """Count every conversation of a corpus. Raises what the corpus raises for bad rows if strict.
 
@@ -122,9 +149,15 @@ def tally_corpus(
     count = partial(_measure, rendering=rendering, interaction=interaction)
     batches = corpus.batches(256)
     head = list(islice(batches, _SERIAL_BATCHES + 1))
-    serial = workers <= 1 or len(head) <= _SERIAL_BATCHES
     work = chain(head, batches)
-    results = map(count, work) if serial else _spread(work, count, workers)
+    if len(head) <= _SERIAL_BATCHES:
+        workers = 1
+    if not isinstance(workers, int):
+        results = workers(work, count)
+    elif workers <= 1:
+        results = map(count, work)
+    else:
+        results = _spread(work, count, workers)
     total = CorpusTally()
     for tally, found in results:
         corpus.note(found)

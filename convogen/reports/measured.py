@@ -14,6 +14,7 @@ from convogen.jsonl import is_json_of, make_folder, write_ours
 from convogen.metrics import (
     CorpusTally,
     Distance,
+    Processes,
     Statistics,
     distance,
     measure,
@@ -77,7 +78,7 @@ class SourceStatistics:
     distances: dict[str, Distance | None]
 
 
-def measure_source(source: str, workers: int = 1, interaction: bool = False) -> Measured:
+def measure_source(source: str, workers: Processes = 1, interaction: bool = False) -> Measured:
     """Measure a run folder, a file or a data set, and how people in it interact if that is asked.
 
     Raises `SourceError` if it cannot be read.

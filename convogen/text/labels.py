@@ -10,7 +10,7 @@ from functools import lru_cache
 from convogen.text.language import load_language
 from convogen.text.names import Cast, called
 
-__all__ = ["has_other_label", "is_addressed", "without_own_labels"]
+__all__ = ["calls_oneself", "has_other_label", "is_addressed", "without_own_labels"]
 
 _OPENING = r"[ \t]*(?:(?:[-*•–—#>|]{1,3}|\(?\d{1,2}[.)])[ \t]+|[>@])?"
 _MARK = r"(?P<mark>[*_\[<(【]{1,3})?[ \t]*"
@@ -25,8 +25,7 @@ _QUOTE = r"(?=[\"“«„「])"
 _NAME = r"[^\n:：\"“”*\[\](){{}}<>|【】,!?]{{1,60}}{lazy}"
 _MARKS_OPENING = re.compile(r"[\n\[<*(【>|–—\"“«„「-]")
 _MARKS_LABEL = re.compile(r"[:：\n<\[*]|[-–—]\s?[\"“«„「]|>\s")
-
-
+_CALL = re.compile(r"\A(?P<call>[^\n,:;!?…—–，。、！？،؟]{1,60})[,!?，、！？،؟]+\s*(?=\w)")
 _ROLL_CALL = re.compile(r"(?:[A-Z][^:.,;!?\n]{0,40}: [a-z][^:.,;!?\n]{0,40}[.,;]\s*){2}")
 
 
@@ -121,3 +120,28 @@ def is_addressed(direction: str, cast: Cast, language: str) -> bool:
     """Return whether a stage direction says whom a line is for: `to Rosa`."""
     match = _patterns(language).addressed.match(direction)
     return match is not None and called(match["name"], load_language(language)) in cast.others
+
+
+def calls_oneself(text: str, cast: Cast, language: str) -> bool:
+    """Return whether a text opens by calling its own speaker: `Thanks, Ana, …` said by Ana.
+
+    Nobody calls anybody in a language without words for it, by a name that is also a word and is
+    written as one, or by a name that comes again: `Ana, Ana, it is always Ana who is late.`
+    """
+    lang = load_language(language)
+    if "addressing" not in lang.checks:
+        return False
+    for _ in range(2):  # "Thanks, Ana, …": words that call stand before the name
+        if (opening := _CALL.match(text)) is None:
+            return False
+        words = opening["call"].split()
+        calls = lang.addressing.calls | lang.addressing.vocatives
+        while words and words[0].casefold().strip("'’.") in calls:
+            del words[0]
+        if words:
+            name = called(" ".join(words), lang)
+            written = name not in lang.common_names or not words[0].islower()
+            again = lang.spaced and len(cast.name.findall(text)) > 1
+            return written and name in cast.only_own and not again
+        text = text[opening.end() :]
+    return False

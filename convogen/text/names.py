@@ -22,12 +22,14 @@ _SPACES = re.compile(r"[\s_]+")
 class Cast:
     """The speaker and the others of a scene, by their possible names, as returned by `called`.
 
+    `others` has no name that the speaker shares, and `only_own` none that anybody else does.
     `name` finds the speaker's name in a text; a text without one of `words`, in
     lower case, does not have it. `spelt` is its pattern, which is compiled on first use: few
     utterances contain their speaker's name, and thousands of people may be in play.
     """
 
     own: frozenset[str]
+    only_own: frozenset[str]
     others: frozenset[str]
     spelt: str
     words: frozenset[str]
@@ -54,9 +56,11 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
         spelt |= {f"{lang.article} {re.escape(form)}".strip() for form in title_forms}
     names = "|".join(sorted(spelt - {""}, key=len, reverse=True)).replace("'", "['’]")
     own = _forms(speaker, lang)
+    of_others = frozenset[str]().union(*(_forms(name, lang) for name in others))
     return Cast(
         own=own,
-        others=frozenset[str]().union(*(_forms(name, lang) for name in others)) - own,
+        only_own=own - of_others,
+        others=of_others - own,
         spelt=rf"(?<!\w)(?:{names or '(?!)'})(?!\w)",
         words=frozenset(re.findall(r"[^\W_]+", f"{speaker} {anyascii(speaker)}".lower())),
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convogen.text.forms import form_fault
-from convogen.text.labels import has_other_label
+from convogen.text.labels import calls_oneself, has_other_label
 from convogen.text.language import load_language
 from convogen.text.names import Cast, cast_of
 from convogen.text.narration import is_about
@@ -66,6 +66,7 @@ COMPLAINTS = {
     "echo": "Do not repeat what has already been said; say something new.",
     "loop": "Say each thing once, without repeating the same words over and over.",
     "third_person": "Speak as yourself, in the first person; do not tell what you do or say.",
+    "self_address": "That name is yours: speak to the others, and do not call yourself by name.",
     "cut_off": "Keep it shorter, so that it ends with a whole sentence.",
     "empty_reply": "Say something: write the words you speak next.",
     "too_long": "Keep it to about {target} words; the last attempt had {words}.",
@@ -80,7 +81,7 @@ MOST_CHARS = 20_000
 """Maximum number of characters of a reply that are read."""
 
 OPENING_TURNS = 2
-"""Number of turns at the beginning of a scene in which somebody may ask how to help."""
+"""Number of turns at the beginning of a scene in which somebody may offer help or give a name."""
 
 ECHO_WORDS = 5
 """Minimum number of words of a turn that counts as an echo of an earlier one."""
@@ -206,6 +207,8 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
         text, plain, words=frozenset(letters), cast=cast, opening=opening, language=language
     ):
         return fault
+    if not opening and calls_oneself(text, cast, language):
+        return "self_address"
     words = words_of(text)
     if scene.unsaid and not scene.unsaid.isdisjoint(runs(words)):
         return "recited"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from worker_processes import InProcessWorkers
 
 from convogen import Experiment, run
 from convogen.engine.judge_runner import judge_run
@@ -52,9 +53,17 @@ class TestJudge:
     ) -> None:
         judge = registry.load("judges", name)()
         texts: list[bytes] = []
-        for concurrency in (1, 16):
-            folder = Path(shutil.copytree(generated, tmp_path / f"{concurrency}"))
-            judge_run(folder, judge, SCRIPTED, references=beside, concurrency=concurrency)
+        for concurrency, n_workers in ((1, 0), (16, 0), (16, 2)):
+            folder = Path(shutil.copytree(generated, tmp_path / f"{concurrency} {n_workers}"))
+            workers = InProcessWorkers(n_workers, judge.open_model) if n_workers else None
+            judge_run(
+                folder,
+                judge,
+                SCRIPTED,
+                references=beside,
+                concurrency=concurrency,
+                workers=workers,
+            )
             texts.append((folder / "scores" / f"{name}.jsonl").read_bytes())
             found = load_run(folder)
             pairs = zip(found.conversations(), found.experiences(), strict=True)
@@ -62,7 +71,7 @@ class TestJudge:
             scores = list(found.scores(name))
             assert [(score.conversation, score.aspect) for score in scores] == expected
             assert all(score.judge == name for score in scores)
-        assert texts[0] == texts[1]
+        assert texts[0] == texts[1] == texts[2]
 
     def test_a_model_that_says_nothing_useful_gives_none_with_the_reason(
         self, name: str, generated: Path, beside: ReferenceDialogues, tmp_path: Path

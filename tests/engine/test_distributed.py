@@ -19,6 +19,7 @@ from worker_processes import InProcessWorkers
 
 from convogen import Experiment, Limits, load_run, run
 from convogen.engine.distributed.messages import Setup
+from convogen.engine.distributed.playing_work import PlayExperiment
 from convogen.engine.distributed.worker import Worker
 from convogen.engine.runner import run_async
 from convogen.errors import (
@@ -345,8 +346,8 @@ def refusal(setup: Setup) -> str:
 
 def setup_of(of: Experiment, **changed: object) -> Setup:
     given = {"version": __version__, "fingerprint": of.fingerprint, **changed}
-    text, inputs = of.to_yaml(), of.fingerprint_inputs
-    return Setup(0, given["version"], text, given["fingerprint"], inputs, "", 30)
+    work = PlayExperiment(of.to_yaml(), given["fingerprint"], of.fingerprint_inputs, "")
+    return Setup(0, given["version"], 30, work)
 
 
 def test_a_worker_that_would_make_another_data_set_is_refused(tmp_path: Path) -> None:

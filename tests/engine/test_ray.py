@@ -1,33 +1,35 @@
-"""A real Ray cluster of two nodes on this machine: `convogen run --ray`, with processes killed."""
+"""A real Ray cluster of two nodes on this machine: commands with `--ray`, with processes killed."""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
+import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import convogen, python_process
 from endpoint_server import Answer, Asked, EndpointServer, converse, say, serving
+from export_runs import played, spoken, write_run
+from ray_clusters import KEY, Cluster, logged, worker_pids
 
-from convogen import Experiment, load_run, run
+from convogen import Experiment, judge_run, load_run, run
 from convogen.inputs.yaml12 import dump_yaml
+from convogen.judges.geval import GEval
+from convogen.models.spec import ModelSpec
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed"),
 ]
 
-CLUSTER = Path(__file__).parents[1] / "programs" / "ray_cluster.py"
+PROGRAMS = Path(__file__).parents[1] / "programs"
 PROGRAM = "from convogen.cli.main import main; main()"
 DATASET = (
     "experiences.jsonl",
@@ -36,39 +38,9 @@ DATASET = (
     "rejected.jsonl",
     "calls.jsonl",
 )
-KEY = "sk-a-key-that-nobody-may-see"
 IN_FLIGHT = 16
-N = 60
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A running cluster: its address, and the environment of those who may use it."""
-
-    address: str
-    environment: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    environment = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_prestart_worker_first_driver": "0",  # four processes for each driver, unused
-        "WORKERS_KEY": KEY,
-    }
-    process = subprocess.Popen(
-        [sys.executable, CLUSTER, "2"],
-        env={**os.environ, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:  # which ends as its input does
-        assert process.stdout is not None
-        yield Cluster(process.stdout.readline().strip(), environment)
+LANES = 4
+N = 200
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +62,15 @@ class Endpoint:
         if self.answered.total() == self._at:
             self._do()
         self.answered[json.dumps(asked.body)] += 1
+        if "score" in asked.body["messages"][-1]["content"] and asked.body["max_tokens"] < 20:
+            return say(f"{1 + asked.body['seed'] % 5}")
         spoiled = asked.json_mode != "text" and asked.body["seed"] % 7 == 0
         return say("no object") if spoiled else converse(asked)
 
 
 def settings(server: EndpointServer) -> dict[str, object]:
     models = {"name": "m", "base_url": server.base_url, "api_key_env": "WORKERS_KEY"}
-    own = {"reasks": 0, "lanes": 4, "per_round": 3, "max_turns": 3}
+    own = {"reasks": 0, "lanes": LANES, "per_round": 10, "participants": 2, "max_turns": 2}
     return {"models": models, "concurrency": IN_FLIGHT, **own}
 
 
@@ -112,13 +86,9 @@ def dataset(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in DATASET}
 
 
-def logged(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(row) for row in (folder / "log.jsonl").read_text().splitlines()]
-
-
-def worker_pids(folder: Path) -> list[int]:
-    """The processes of the workers that have started, as the run's log has them."""
-    return [row["pid"] for row in logged(folder) if row["event"] == "worker"]
+def judge_files(folder: Path) -> dict[str, bytes]:
+    names = ("geval.jsonl", "geval/calls.jsonl", "geval/manifest.json")
+    return {name: (folder / "scores" / name).read_bytes() for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -142,21 +112,26 @@ def test_a_killed_worker_changes_nothing(
     expected: tuple[dict[str, bytes], set[str]],
     tmp_path: Path,
 ) -> None:
+    """What that worker had in flight is asked again: calls of its lane, each counted as lost."""
     folder = tmp_path / "run"
     endpoint = Endpoint(
         server, len(expected[1]) // 2, lambda: os.kill(worker_pids(folder)[1], signal.SIGKILL)
     )
-    on = ("--ray", cluster.address, "--workers", 6)
+    on = ("--ray", cluster.address, "--workers", LANES + 2)
     ended = python_process(*command(folder, server, N, *on), **cluster.environment)
     assert ended.status == 0, ended.err
     too_many, died = ended.err.splitlines()
-    assert "starts 4 of 6 workers" in too_many
+    assert f"starts {LANES} of {LANES + 2} workers" in too_many
     assert "died; its" in died
-    assert len(worker_pids(folder)) == 5
+    assert len(worker_pids(folder)) == LANES + 1
     assert dataset(folder) == expected[0]
     assert load_run(folder).manifest["complete"] is True
     assert set(endpoint.answered) == expected[1]
-    assert endpoint.answered.total() - len(expected[1]) <= IN_FLIGHT
+    again = endpoint.answered.total() - len(expected[1])
+    lost = [row for row in load_run(folder).ledger() if row.get("lost_attempts")]
+    method = Experiment({"name": "own", "n": N, **settings(server)}).method
+    assert again <= sum(row["lost_attempts"] for row in lost) <= IN_FLIGHT
+    assert len({method.lineage(row["task"]) for row in lost}) <= 1
     log = logged(folder)
     assert any(row["logger"] == "convogen.traffic" or "worker" in row for row in log)
     for path in tmp_path.rglob("*"):
@@ -170,9 +145,9 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     tmp_path: Path,
 ) -> None:
     """The run is shorter: its data set is the beginning of the longer one's."""
-    folder, started = tmp_path / "run", list[subprocess.Popen[bytes]]()
-    endpoint = Endpoint(server, 60, lambda: started[0].kill())
-    args = command(folder, server, N // 3, "--ray", cluster.address, "--workers", 2)
+    folder, started, n = tmp_path / "run", list[subprocess.Popen[bytes]](), N // 10
+    endpoint = Endpoint(server, n, lambda: started[0].kill())
+    args = command(folder, server, n, "--ray", cluster.address, "--workers", 1)
     environment = {**os.environ, **cluster.environment}
     quiet = subprocess.DEVNULL
     started.append(
@@ -183,9 +158,73 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     assert ended.status == 0, ended.err
     for name, content in dataset(folder).items():
         assert expected[0][name].startswith(content)
-    assert (folder / "conversations.jsonl").read_bytes().count(b"\n") == N // 3
+    assert (folder / "conversations.jsonl").read_bytes().count(b"\n") == n
     assert set(endpoint.answered) <= expected[1]
     assert endpoint.answered.total() - len(endpoint.answered) <= IN_FLIGHT
+
+
+def test_a_killed_worker_changes_no_score(
+    cluster: Cluster, server: EndpointServer, tmp_path: Path
+) -> None:
+    ours, one = tmp_path / "ours", tmp_path / "one"
+    run(Experiment.load("GPIS-s", {"n": 6, "models": "scripted", "max_turns": 3}), one)
+    shutil.copytree(one, ours)
+    endpoint = Endpoint(server, -1, lambda: None)
+    judge_run(one, GEval(samples=1), ModelSpec(name="m", base_url=server.base_url))
+    asked = endpoint.answered
+    assert asked.total() == len(asked) == 6 * 9 * 2
+
+    def kill() -> None:
+        os.kill(worker_pids(ours / "scores" / "geval")[1], signal.SIGKILL)
+
+    endpoint = Endpoint(server, len(asked) // 2, kill)
+    judge = ("--judge", "geval", "--set", "samples=1", "--concurrency", f"{IN_FLIGHT}")
+    model = ("--model", "m", "--base-url", server.base_url)
+    on = ("--ray", cluster.address, "--workers", "2")
+    args = ("-c", PROGRAM, "evaluate", ours, *judge, *model, *on)
+    ended = python_process(*args, **cluster.environment)
+    assert ended.status == 0, ended.err
+    assert "died; its" in ended.err
+    assert "judged by m" in ended.out
+    assert judge_files(ours) == judge_files(one)
+    assert set(endpoint.answered) == set(asked)
+    assert endpoint.answered.total() - len(asked) <= IN_FLIGHT
+
+
+def test_a_batch_whose_process_is_killed_is_measured_again(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    args = (PROGRAMS / "ray_spread.py", cluster.address, tmp_path / "killed")
+    ended = python_process(*args, **cluster.environment)
+    assert ended.status == 0, ended.err
+    squares, held = json.loads(ended.out)
+    assert squares == [n * n for n in range(1, 13)]
+    assert (tmp_path / "killed").exists()
+    assert held <= 4
+
+
+def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_path: Path) -> None:
+    """Of more than a thousand conversations, since fewer are measured here."""
+    texts = (spoken(f"AHello, number {n}!", f"BAnd {n * n} is {n} times {n}.") for n in range(1100))
+    records = [played(n, turns) for n, turns in enumerate(texts)]
+    folder = write_run(tmp_path / "run", records, n=1100)
+    on = ("--ray", cluster.address, "--workers", "2")
+    here = convogen("stats", folder, "--interaction", "--workers", "1", "--json")
+    there = python_process(
+        "-c", PROGRAM, "stats", folder, "--interaction", "--json", *on, **cluster.environment
+    )
+    assert there.status == 0, there.err
+    assert there.out == here.out
+    exported = [tmp_path / "one", tmp_path / "cluster"]
+    convogen("export", folder, "--to", "messages", "--out", exported[0])
+    args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1], *on)
+    ended = python_process(*args, **cluster.environment)
+    assert ended.status == 0, ended.err
+    contents = [
+        {p.relative_to(one): p.read_bytes() for p in one.rglob("*") if p.is_file()}
+        for one in exported
+    ]
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +253,22 @@ def test_a_url_with_a_secret_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_workers_are_for_a_cluster(tmp_path: Path) -> None:
-    ended = convogen("run", "demo", "--model", "scripted", "--out", tmp_path, "--workers", 2)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("run", "demo", "--model", "scripted"),
+        ("evaluate", "runs/any"),
+        ("export", "runs/any", "--to", "jsonl"),
+    ],
+)
+def test_workers_are_for_a_cluster(tmp_path: Path, args: tuple[str, ...]) -> None:
+    ended = convogen(*args, "--out", tmp_path, "--workers", 2)
     assert ended.status == 2
     assert "--ray local" in ended.complaint
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "stats"])
+def test_an_empty_address_is_told(command: str) -> None:
+    ended = convogen(command, "demo", "--ray", " ")
+    assert ended.status == 2
+    assert "it is empty" in ended.complaint

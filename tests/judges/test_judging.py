@@ -239,7 +239,7 @@ def test_scores_of_other_conversations_are_refused(folder: Path) -> None:
     judged(folder, always(FOUR_AND_A_HALF), n=1)
     path = folder / "scores" / "geval.jsonl"
     path.write_text(path.read_text().replace('"aspect":"topic"', '"aspect":"weather"'))
-    with pytest.raises(RunFolderError, match=r"weather does not belong to"):
+    with pytest.raises(RunFolderError, match="weather does not belong to"):
         judged(folder, always(FOUR_AND_A_HALF))
 
 

@@ -21,9 +21,11 @@ def main() -> None:
         "num_cpus": int(sys.argv[1]),
         "object_store_memory": STORE_BYTES,
         "include_dashboard": False,
+        "include_log_monitor": False,
     }
+    head = {**common, "temp_dir": folder, "no_monitor": True}
     try:
-        cluster = Cluster(initialize_head=True, head_node_args={**common, "temp_dir": folder})
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         cluster.add_node(**common)
         print(cluster.address, flush=True)
         sys.stdin.read()

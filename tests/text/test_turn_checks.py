@@ -320,6 +320,47 @@ def test_a_shared_family_name_is_the_speakers() -> None:
     assert read_utterance("Lakshmi: No.", ravi).fault == "other_speaker"
 
 
+LATER = ("Where were you?", "Out by the river.")
+
+
+@pytest.mark.parametrize(
+    ("text", "speaker", "others", "language"),
+    [
+        ("Owen, thank you for saying that.", "Owen Fairweather", ("Tom",), "en"),
+        ("Thanks, Owen! I needed that.", "Owen Fairweather", ("Tom",), "en"),
+        ("Oh, Dr. Okafor, you must be joking.", "Dr. Ngozi Okafor", ("Tom",), "en"),
+        ("Danke, Jonas, das hilft mir sehr.", "Jonas Weber", ("Mia",), "de"),
+        ("田中さん、ありがとうございます。", "田中", ("佐藤",), "ja"),
+    ],
+)
+def test_nobody_calls_himself_by_name(
+    text: str, speaker: str, others: tuple[str, ...], language: str
+) -> None:
+    said = read_utterance(text, Scene(speaker, others, LATER), language=language)
+    assert (said.text, said.fault) == (text, "self_address")
+    as_other = Scene(others[0], (speaker,), LATER)
+    assert read_utterance(text, as_other, language=language).fault is None
+
+
+@pytest.mark.parametrize(
+    ("text", "scene"),
+    [
+        (
+            "Owen, nice to meet you.",
+            Scene("Owen Hale", ("Tom",), ("Hello.",)),
+        ),  # introduces himself
+        ("Sam, wait for me.", Scene("Sam Hale", ("Sam Doyle",), LATER)),  # another Sam
+        ("Well, hope, that is all I have.", Scene("Hope Doyle", ("Tom",), LATER)),
+        ("Tom and Owen, that was the name of the boat.", Scene("Owen Hale", ("Tom",), LATER)),
+        ("Owen Hale here.", Scene("Owen Hale", ("Tom",), LATER)),
+        ("Owen, qapla'.", Scene("Owen Hale", ("Tom",), LATER)),
+    ],
+)
+def test_a_name_of_ones_own_is_let_pass_if_it_calls_nobody(text: str, scene: Scene) -> None:
+    language = "tlh" if "qapla" in text else "en"
+    assert read_utterance(text, scene, language=language) == Utterance(text)
+
+
 def test_a_chatbots_answer_keeps_its_form() -> None:
     assert read_answer("<think>Hm.</think>\n1. One\n2. Two<|im_end|>") == Utterance(
         "1. One\n2. Two", ("thinking", "template_tokens")

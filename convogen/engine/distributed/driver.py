@@ -1,12 +1,12 @@
-"""The driver's side of the workers: assigning tasks, and recovering those of a dead worker."""
+"""The driver's side of the workers: who does which task, and what becomes of a dead worker's."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import Any
 
 from convogen.engine.distributed.driver_calls import WorkerCalls
 from convogen.engine.distributed.messages import (
@@ -20,10 +20,10 @@ from convogen.engine.distributed.messages import (
     Logged,
     Outbox,
     PartRows,
-    PlayTask,
     Row,
     Said,
     Setup,
+    StartTask,
     Stop,
     Stopped,
     TaskEnded,
@@ -31,15 +31,14 @@ from convogen.engine.distributed.messages import (
 )
 from convogen.engine.distributed.slots import RemoteTask, Slot, Spawn, WorkerGone
 from convogen.engine.ordered_tasks import GRACE_S
-from convogen.engine.playing import Played, PlayerContext
+from convogen.engine.workers import Done, Job
 from convogen.errors import ClusterError, WorkersDied
-from convogen.inputs.text_file import open_file
 from convogen.models.base import ModelReply
+from convogen.models.traffic.router import Traffic
 from convogen.records import Usage
-from convogen.storage.run_folder import Outcome
 from convogen.version import __version__
 
-__all__ = ["RemotePlayer"]
+__all__ = ["RemoteDoer"]
 
 LOG = logging.getLogger("convogen.cluster")
 
@@ -47,32 +46,30 @@ DEATHS = 3
 """Deaths tolerated beyond the number of workers until a task ends; then the run stops."""
 
 LINES = 64
-"""Experiences in a message."""
+"""Rows of committed tasks in a message."""
 
 
-class RemotePlayer:
-    """Plays a run's tasks in workers, at most `n_workers` of them.
+class RemoteDoer:
+    """Does the tasks of a job in workers, at most `n_workers` of them.
 
     Lineages are distributed over the workers; a task without one goes to the least loaded worker. A
     dead worker is replaced by another, which takes over its lineages and tasks; if there is no room
-    for one, the remaining workers do. State is restored as in a resumed run: from the committed
-    experiences, and from the journals of uncommitted tasks.
+    for one, the others do. Either is done as on resuming: from the rows of committed tasks, and
+    from the journals of tasks that are not committed.
     """
 
-    def __init__(self, context: PlayerContext, n_workers: int, spawn: Spawn) -> None:
-        self._context = context
+    def __init__(self, job: Job, n_workers: int, spawn: Spawn) -> None:
+        self._job = job
         self._spawn = spawn
         self._slots = [Slot(number) for number in range(n_workers)]
         self._tasks: dict[int, RemoteTask] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._deaths = 0
         self._failure: BaseException | None = None
-        self._method = context.experiment.method
-        self._lineages = self._method.lineages()
-        for lineage in range(self._lineages or 0):
+        for lineage in range(job.lineages or 0):
             self._slots[lineage % n_workers].lineages.add(lineage)
 
-    async def __aenter__(self) -> RemotePlayer:
+    async def __aenter__(self) -> RemoteDoer:
         started = await asyncio.gather(*map(self._start, self._slots), return_exceptions=True)
         for result in started:
             if isinstance(result, BaseException) and not isinstance(result, WorkerGone):
@@ -83,7 +80,7 @@ class RemotePlayer:
             raise ClusterError(f"no worker could be started: {next(iter(started))}")
         if late:
             n = len(self._slots) - len(late)
-            self._context.tally.say(
+            self._job.tally.say(
                 f"the cluster has room for {n} of {len(self._slots)} workers; continuing with {n}"
             )
         for slot in late:
@@ -96,37 +93,37 @@ class RemotePlayer:
     ) -> None:
         await self._end()
 
-    async def play(self, number: int) -> Played:
-        """Return a task's outcome from a worker; raises what the task raised there."""
+    async def do(self, number: int, given: Any = None) -> Done[Any]:
+        """Return what a task came to in a worker; raises what it raised there."""
         if self._failure is not None:
             raise self._failure
-        journal = self._context.store.journal(number)
-        lineage = None if self._lineages is None else self._method.lineage(number)
-        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        task = self._tasks[number] = RemoteTask(number, lineage, journal, done)
+        journal = self._job.journal(number)
+        lineage = None if self._job.lineages is None else self._job.lineage(number)
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        task = self._tasks[number] = RemoteTask(number, lineage, journal, done, given)
         slot = self._slot_of(lineage)
         slot.tasks[number] = task
         self._send_task(slot, task)
         try:
-            outcome = await done
+            result = await done
             while task.calls:
                 await asyncio.wait(task.calls)
-            return Played(outcome, journal)
+            return Done(result, journal)
         except asyncio.CancelledError:
             owner = self._owner(task)
             if owner is not None:
                 owner.outbox.put(CancelTask(number))
             raise
 
-    def committed(self, number: int, outcome: Outcome) -> None:
-        """Send the experience to the lineage's worker, and release the task."""
+    def committed(self, number: int, result: Any) -> None:
+        """Let the lineage's worker have the row, and release the task."""
         task = self._tasks.pop(number)
         if task.lineage is None or (slot := self._owner(task)) is None:
             return
         del slot.tasks[number]
         if slot.process is not None:
-            line = outcome.experience.to_line() if outcome.experience else None
-            slot.outbox.put(Committed(slot.parts[task.lineage], number, line))
+            row = self._job.row(result)
+            slot.outbox.put(Committed(slot.parts[task.lineage], number, row))
 
     def _owner(self, task: RemoteTask) -> Slot | None:
         return next((slot for slot in self._slots if task.number in slot.tasks), None)
@@ -138,51 +135,35 @@ class RemotePlayer:
 
     async def _start(self, slot: Slot) -> None:
         """Start a slot's process, and give it the slot's lineages and tasks."""
-        context = self._context
         process = await self._spawn(slot.number)
-        setup = Setup(
-            slot.number,
-            __version__,
-            context.experiment.to_yaml(),
-            context.experiment.fingerprint,
-            context.experiment.fingerprint_inputs,
-            context.begun,
-            logging.getLogger("convogen").getEffectiveLevel(),
-        )
+        level = logging.getLogger("convogen").getEffectiveLevel()
+        setup = Setup(slot.number, __version__, level, self._job.work())
         hello = await process.start(setup)
         if hello.refusal is not None:
             process.kill()
             error = hello.refusal.error()
             raise type(error)(f"worker {slot.number} on {hello.node}: {error}")
         slot.node, slot.process, slot.outbox, slot.parts = hello.node, process, Outbox(), {}
-        slot.calls = WorkerCalls(context.traffic, slot.outbox.put)
+        slot.calls = WorkerCalls(self._job.traffic, slot.outbox.put)
         LOG.info("worker", extra={"worker": slot.number, "node": hello.node, "pid": hello.pid})
         self._adopt(slot, slot.lineages)
         for _, task in sorted(slot.tasks.items()):
             self._send_task(slot, task)
 
     def _adopt(self, slot: Slot, lineages: Iterable[int]) -> None:
-        """Give a worker lineages to play, with their committed experiences."""
+        """Give a worker lineages, with what is committed of them."""
         part, keys = len(set(slot.parts.values())), list(lineages)
-        for lines in _chunks(self._experiences(frozenset(keys))):
+        for lines in _chunks(self._job.rows(frozenset(keys)) if keys else ()):
             slot.outbox.put(PartRows(part, lines))
-        committed = self._context.store.committed if keys else 0
+        committed = self._job.n_committed if keys else 0
         slot.outbox.put(AdoptPart(part, committed))
         slot.parts.update(dict.fromkeys(keys or [None], part))
-
-    def _experiences(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Yield the lines of the committed experiences of lineages."""
-        if not lineages or not self._context.store.committed:
-            return
-        with open_file(self._context.store.folder / "experiences.jsonl") as lines:
-            for line in lines:
-                if self._method.lineage(json.loads(line)["task"]) in lineages:
-                    yield line
 
     def _send_task(self, slot: Slot, task: RemoteTask) -> None:
         if slot.process is not None:
             part, again = slot.parts[task.lineage], task.done.done()
-            slot.outbox.put(PlayTask(task.number, part, task.journal.answered(), again))
+            rows = task.journal.answered()
+            slot.outbox.put(StartTask(task.number, part, rows, again, task.given))
 
     async def _keep(self, slot: Slot) -> None:
         """Exchange messages with a slot's worker, and replace it when it dies."""
@@ -213,7 +194,7 @@ class RemotePlayer:
             while not slot.stopped.is_set():
                 batch = await process.collect()
                 for what, n in batch.counts.items():
-                    self._context.tally.add(what, n)
+                    self._job.tally.add(what, n)
                 for message in batch.messages:
                     self._take(slot, message)
 
@@ -228,7 +209,6 @@ class RemotePlayer:
             await asyncio.gather(*ways, return_exceptions=True)
 
     def _take(self, slot: Slot, message: ToDriver) -> None:
-        context = self._context
         assert slot.calls is not None
         match message:
             case Asked():
@@ -244,11 +224,11 @@ class RemotePlayer:
                 if (task := slot.tasks.get(number)) is not None:
                     task.journal.append(row)
             case Heard():
-                _hear(context, message)
+                _hear(self._job.traffic, message)
             case TaskEnded():
                 self._ended(slot, message)
             case Said(line):
-                context.tally.say(line)
+                self._job.tally.say(line)
             case Logged():
                 facts = {**message.facts, "worker": slot.number}
                 logging.getLogger(message.logger).log(message.level, message.event, extra=facts)
@@ -263,8 +243,8 @@ class RemotePlayer:
         task.journal.asked = message.asked
         if task.lineage is None:
             del slot.tasks[message.number]
-        if message.outcome is not None:
-            task.done.set_result(message.outcome)
+        if message.result is not None:
+            task.done.set_result(message.result)
         elif message.error is not None:
             task.done.set_exception(message.error.error())
         else:
@@ -284,8 +264,9 @@ class RemotePlayer:
                 f"{self._deaths} workers died and no task ended meanwhile; the last on "
                 f"{slot.node}: {gone}; all answers are kept; run the same command to resume"
             )
-        self._context.tally.say(
-            f"worker {slot.number} on {slot.node} died; its {slot.n_playing} tasks move to another"
+        self._job.tally.say(
+            f"worker {slot.number} on {slot.node} died; "
+            f"its {slot.n_under_way} tasks move to another"
         )
         if any(one.process is not None for one in self._slots):
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])
@@ -335,12 +316,12 @@ class RemotePlayer:
                 slot.process.kill()
 
 
-def _hear(context: PlayerContext, heard: Heard) -> None:
-    """Record that a role was answered, and by which model."""
+def _hear(traffic: Traffic, heard: Heard) -> None:
+    """Note that a role was answered, and by which model."""
     text = "…" if heard.text else ""
     reply = ModelReply(text, Usage(), "stop", served=heard.served, left_out=heard.left_out)
-    context.traffic.heard(heard.role, reply)
-    context.traffic.provenance.heard(heard.role, heard.model, reply)
+    traffic.heard(heard.role, reply)
+    traffic.provenance.heard(heard.role, heard.model, reply)
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -1,7 +1,7 @@
 """The messages between the driver and a worker.
 
-They are sent in batches, in order in each direction: a worker's row of an answer arrives before the
-outcome that depends on it.
+They are sent in batches, each direction in order: a worker's row of an answer is there before the
+result that rests on it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from convogen import errors
+from convogen.engine.workers import Work
 from convogen.errors import BudgetReached, ConvogenError, ModelFault, PluginError
 from convogen.models.base import Request, Transient
 from convogen.plugins.discovery import blame
 from convogen.records import Usage
 from convogen.redaction import masked
-from convogen.storage.run_folder import Outcome
 
 __all__ = [
     "Abandoned",
@@ -35,10 +35,10 @@ __all__ = [
     "Logged",
     "Outbox",
     "PartRows",
-    "PlayTask",
     "Row",
     "Said",
     "Setup",
+    "StartTask",
     "Stop",
     "Stopped",
     "TaskEnded",
@@ -103,23 +103,17 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The work of a worker, for its start; it contains no secrets.
-
-    `experiment` is the text of a YAML file, `fingerprint_inputs` what the driver read there.
-    """
+    """What a worker is to do, for its start; no secret is in it."""
 
     worker: int
     version: str
-    experiment: str
-    fingerprint: str
-    fingerprint_inputs: dict[str, Any]
-    begun: str
     log_level: int
+    work: Work
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The start of a worker, or the reason why it cannot play."""
+    """A worker that has started, or why it does not work."""
 
     node: str
     pid: int
@@ -128,8 +122,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class PartRows:
-    """Committed experiences of the lineages of a part that is about to be adopted, in plan
-    order."""
+    """Rows of committed tasks of the lineages of a part to be adopted, in the order of the plan."""
 
     part: int
     lines: list[bytes]
@@ -137,25 +130,32 @@ class PartRows:
 
 @dataclass(frozen=True, slots=True)
 class AdoptPart:
-    """Lineages to play from now on, numbered by `part`; the first `committed` tasks are done."""
+    """Lineages to take on from now on, numbered by `part`; the first `committed` tasks are through.
+
+    Without lineages, the tasks that share nothing are the part 0.
+    """
 
     part: int
     committed: int
 
 
 @dataclass(frozen=True, slots=True)
-class PlayTask:
-    """A task to play, with the rows of its journal; `again` if only the lineage needs it."""
+class StartTask:
+    """A task to do, with the rows of its journal; `again` if only the lineage needs it.
+
+    `given` is what it works on, if its number alone does not say.
+    """
 
     number: int
     part: int
     rows: list[dict[str, Any]]
     again: bool
+    given: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A task of a part is in the run folder, with its experience if it has one."""
+    """A task of a part is in the run folder, with its row if the lineage has one of it."""
 
     part: int
     task: int
@@ -164,7 +164,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """A task whose outcome is no longer needed."""
+    """A task whose result nobody waits for any longer."""
 
     number: int
 
@@ -241,12 +241,12 @@ class Heard:
 class TaskEnded:
     """A task's outcome, and the keys of its calls in the order they were made.
 
-    Without outcome and error, the task was cancelled.
+    Without result and error it was cancelled.
     """
 
     number: int
     asked: list[str]
-    outcome: Outcome | None = None
+    result: Any = None
     error: ToldError | None = None
 
 
@@ -272,7 +272,7 @@ class Stopped:
     """The last message of a worker."""
 
 
-ToWorker = PartRows | AdoptPart | PlayTask | Committed | CancelTask | Granted | CallEnded | Stop
+ToWorker = PartRows | AdoptPart | StartTask | Committed | CancelTask | Granted | CallEnded | Stop
 ToDriver = Asked | Attempted | Abandoned | Row | Heard | TaskEnded | Said | Logged | Stopped
 
 

@@ -1,43 +1,33 @@
-"""Workers on a Ray cluster; the only importer of Ray, an optional extra."""
+"""Workers on a Ray cluster, an actor each."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import signal
-import socket
-import threading
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from convogen.engine.distributed.driver import RemotePlayer
+from convogen.engine.distributed.driver import RemoteDoer
 from convogen.engine.distributed.driver_calls import RemoteModel
 from convogen.engine.distributed.messages import Batch, Hello, Setup, ToWorker
+from convogen.engine.distributed.ray_connection import (
+    LOCAL,
+    RayCluster,
+    ray_module,
+    take_signals_back,
+)
 from convogen.engine.distributed.slots import WorkerGone
 from convogen.engine.distributed.worker import Worker
-from convogen.engine.playing import Player, PlayerContext
-from convogen.errors import ClusterError, ModelConfigError
-from convogen.experiment.experiment import Experiment
+from convogen.engine.workers import Job, TaskDoer
+from convogen.errors import ModelConfigError
 from convogen.models.base import ChatModel
 from convogen.models.spec import ModelSpec
 from convogen.text.counting import counted
-from convogen.text.extras import optional_module
 
-__all__ = ["LOCAL", "RayWorkers", "WorkerActor"]
-
-LOCAL = "local"
-"""Used instead of an address: a cluster on this machine for this run only."""
+__all__ = ["RayWorkers", "WorkerActor"]
 
 START_S = 120.0
 """Seconds that a worker may take to start; the run continues without slower ones."""
-
-OBJECT_STORE_BYTES = 100 << 20
-"""The object store of a local cluster: messages are small and short-lived."""
-
-CONNECT_S = 10.0
-LARGEST_PORT = 65_535
 
 CALLS = 64
 """Concurrent method calls of an actor: two are in flight, and more if a driver is slow."""
@@ -46,7 +36,7 @@ T = TypeVar("T")
 
 
 class WorkerActor(Worker):
-    """A worker as a Ray actor; its name describes the run on Ray's dashboard."""
+    """A worker as a Ray actor; its name says what it does on Ray's dashboard."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -56,34 +46,35 @@ class WorkerActor(Worker):
         return self._title
 
     async def start(self, setup: Setup) -> Hello:
-        """Open the worker's experiment; Ray started its process for this purpose only."""
+        """Open what the worker does, its process being Ray's for this alone."""
         self.own_process(setup.log_level)
         return await super().start(setup)
 
 
 class RayWorkers:
-    """The workers of a run on a Ray cluster.
+    """The workers of a run, or of a judge, on a Ray cluster.
 
     Args:
-        address: `local` for a cluster on this machine that ends with the run, `auto` for the one
-            that is running here, or the address of a head node (`10.0.0.1:6379`).
-        n_workers: Number of worker processes; default: the cluster's number of processors.
+        cluster: The cluster, or its address: `local`, `auto` or `10.0.0.1:6379`, for as long as the
+            workers are there.
+        n_workers: How many processes work; by default as many as the cluster has processors.
     """
 
-    def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
-        self._address = address
-        self._n_workers = n_workers
+    def __init__(self, cluster: RayCluster | str = LOCAL, n_workers: int | None = None) -> None:
+        self._lent = isinstance(cluster, RayCluster)
+        self._cluster = (
+            cluster if isinstance(cluster, RayCluster) else RayCluster(cluster, n_workers)
+        )
         self._n_models = 0
 
-    def check(self, experiment: Experiment) -> None:
-        """Raise `UserError` if Ray is missing, or an experiment cannot be sent to another machine.
+    def check(self, specs: Iterable[ModelSpec]) -> None:
+        """Raise `UserError` if Ray is missing, or a model cannot be named to another machine.
 
         Ray's task arguments are visible, so a URL must not contain secrets.
         """
-        if optional_module("ray") is None:
-            raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
-        for role in experiment.roles:
-            if (spec := experiment.model(role)) != spec.public():
+        self._cluster.check()
+        for spec in specs:
+            if spec != spec.public():
                 raise ModelConfigError(
                     f"the URL of {spec.identity} holds a secret or a query, which would be seen in "
                     "Ray's task arguments; name the variable of a key with api_key_env, or set "
@@ -96,94 +87,35 @@ class RayWorkers:
         return RemoteModel(self._n_models - 1)
 
     @asynccontextmanager
-    async def player(self, context: PlayerContext) -> AsyncGenerator[Player]:
-        """Connect to the cluster and start the workers; stop them at the end of the block."""
-        ours = await asyncio.to_thread(self._connect)
-        _take_signals_back()
+    async def start(self, job: Job) -> AsyncGenerator[TaskDoer[Any]]:
+        """Connect to the cluster, start the workers, and end them with the block."""
+        await asyncio.to_thread(self._cluster.connect)
+        take_signals_back()
         try:
-            async with RemotePlayer(context, self._count(context), _Spawner(context)) as player:
-                yield player
+            async with RemoteDoer(job, self._count(job), _Spawner(job.name)) as doer:
+                yield doer
         finally:
-            if ours:
-                await asyncio.to_thread(_ray().shutdown)
+            if not self._lent:
+                await asyncio.to_thread(self._cluster.close)
 
-    def _connect(self) -> bool:
-        """Connect to the cluster; return False if this process was connected already.
-
-        Called in a thread, since Ray would otherwise handle this process' signals.
-        """
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray = _ray()
-        if ray.is_initialized():
-            return False
-        _check_address(self._address)
-        options: dict[str, Any] = {"address": self._address}
-        log = logging.getLogger("ray")
-        log.setLevel(max(log.level, logging.ERROR))
-        if self._address == LOCAL:
-            options |= {
-                "num_cpus": self._n_workers or os.cpu_count(),
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE_BYTES,
-                "_node_ip_address": "127.0.0.1",
-            }
-        try:
-            ray.init(
-                **options, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR
-            )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise ClusterError(
-                f"--ray {self._address}: no Ray cluster could be reached: "
-                f"{' '.join(str(error).split())[:300]}"
-            ) from error
-        return True
-
-    def _count(self, context: PlayerContext) -> int:
-        """Return the number of workers to start; more than there are lineages would be idle."""
-        wanted = self._n_workers or int(_ray().cluster_resources().get("CPU", 1))
-        lineages = context.experiment.method.lineages()
+    def _count(self, job: Job) -> int:
+        """Return how many workers to start; more than lineages would have nothing to do."""
+        wanted, lineages = self._cluster.n_workers, job.lineages
         if lineages is None or wanted <= lineages:
-            return max(1, wanted)
-        context.tally.say(
+            return wanted
+        job.tally.say(
             f"starts {lineages} of {wanted} workers: this experiment has "
             f"{counted(lineages, 'lineage')} (lanes or topics), and each stays on one worker"
         )
         return lineages
 
 
-def _take_signals_back() -> None:
-    """Let Python handle the signals for which Ray's library would print a stack trace."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if (handler := signal.getsignal(number)) is not None:
-                signal.signal(number, handler)
-
-
-def _check_address(address: str) -> None:
-    """Raise `ClusterError` if nothing listens at an address: Ray itself would try for minutes."""
-    if address in (LOCAL, "auto"):
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > LARGEST_PORT or "/" in host:
-        raise ClusterError(
-            f"--ray {address}: must be local, auto, or HOST:PORT of a cluster's head, which "
-            "`ray start --head` prints"
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
-    except OSError as error:
-        raise ClusterError(
-            f"--ray {address}: nothing listens there ({error.strerror or error}); start a cluster "
-            "with `ray start --head`, or use --ray local"
-        ) from error
-
-
 class _Spawner:
-    """Starts the actors of a run, spread over the nodes."""
+    """Starts the actors of a job, spread over the nodes."""
 
-    def __init__(self, context: PlayerContext) -> None:
-        self._name = context.experiment.name
-        self._actor = _ray().remote(WorkerActor)
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._actor = ray_module().remote(WorkerActor)
 
     async def __call__(self, number: int) -> _RayWorker:
         title = f"convogen {self._name} worker {number}"
@@ -221,7 +153,7 @@ class _RayWorker:
         return cast("Batch", await _answer(self._collect()))
 
     def kill(self) -> None:
-        _ray().kill(self._actor)
+        ray_module().kill(self._actor)
 
 
 async def _answer(call: Awaitable[T]) -> T:
@@ -234,9 +166,3 @@ async def _answer(call: Awaitable[T]) -> T:
         raise WorkerGone(" ".join(str(error).split())[:300]) from None
     except RayTaskError as error:
         raise error.cause or error from None
-
-
-def _ray() -> Any:
-    import ray
-
-    return ray

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from convogen.engine.distributed.driver_calls import WorkerCalls
 from convogen.engine.distributed.messages import Batch, Hello, Outbox, Setup, ToWorker
-from convogen.storage.run_folder import Journal, Outcome
+from convogen.models.traffic.journal import Journal
 
 __all__ = ["RemoteTask", "Slot", "Spawn", "WorkerGone", "WorkerProcess"]
 
@@ -36,17 +36,18 @@ Spawn = Callable[[int], Awaitable[WorkerProcess]]
 
 @dataclass(eq=False)
 class RemoteTask:
-    """A task in progress: its lineage, its calls in flight, and its outcome."""
+    """A task under way: its lineage, what it works on, the calls in flight, what it comes to."""
 
     number: int
     lineage: int | None
     journal: Journal
-    done: asyncio.Future[Outcome]
+    done: asyncio.Future[Any]
+    given: Any = None
     calls: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
 
 class Slot:
-    """A worker's slot: its tasks and lineages outlive the process that plays them."""
+    """The place of a worker: its tasks and lineages outlive the process that does them."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -60,5 +61,5 @@ class Slot:
         self.stopped = asyncio.Event()
 
     @property
-    def n_playing(self) -> int:
+    def n_under_way(self) -> int:
         return sum(not task.done.done() for task in self.tasks.values())

@@ -1,0 +1,143 @@
+"""A connection to a Ray cluster; Ray is an optional extra."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from convogen.errors import ClusterError
+from convogen.text.extras import optional_module
+
+__all__ = ["LOCAL", "RayCluster", "ray_module", "take_signals_back"]
+
+LOCAL = "local"
+"""In place of an address: a cluster on this machine, for this process alone."""
+
+OBJECT_STORE_BYTES = 100 << 20
+"""The object store of a local cluster: messages are small and short-lived."""
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
+}
+"""What Ray reads as it is imported, unless the user has set it: nothing is reported to its makers,
+and none of its lines (those that match, all of them) is printed among a command's output."""
+
+CONNECT_S = 10.0
+LARGEST_PORT = 65_535
+
+
+class RayCluster:
+    """A Ray cluster, connected to when it is first needed; a context manager that ends it.
+
+    Args:
+        address: `local` for a cluster on this machine that ends with this process, `auto` for the
+            one that is running here, or the address of a head node (`10.0.0.1:6379`).
+        n_workers: How many processes work; by default as many as the cluster has processors.
+    """
+
+    def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
+        self._address = address
+        self._n_workers = n_workers
+        self._ours = False
+
+    def __enter__(self) -> RayCluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """Raise `ClusterError` if Ray is missing."""
+        ray_module()
+
+    def connect(self) -> None:
+        """Connect to the cluster, unless this process is connected already.
+
+        Raises `ClusterError` if there is none.
+        """
+        if self._ours:
+            return
+        # In a thread, as Ray would otherwise handle this process' signals.
+        with ThreadPoolExecutor(1) as thread:
+            self._ours = thread.submit(self._connect).result()
+        take_signals_back()
+
+    def close(self) -> None:
+        """End the connection, and a cluster that it started."""
+        if self._ours:
+            ray_module().shutdown()
+            self._ours = False
+
+    @property
+    def n_workers(self) -> int:
+        """How many processes work, once connected; at least one."""
+        return max(1, self._n_workers or int(ray_module().cluster_resources().get("CPU", 1)))
+
+    def _connect(self) -> bool:
+        """Connect; return False if this process was connected already."""
+        ray = ray_module()
+        if ray.is_initialized():
+            return False
+        _check_address(self._address)
+        options: dict[str, Any] = {"address": self._address}
+        log = logging.getLogger("ray")
+        log.setLevel(max(log.level, logging.ERROR))
+        if self._address == LOCAL:
+            options |= {
+                "num_cpus": self._n_workers or os.cpu_count(),
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_node_ip_address": "127.0.0.1",
+            }
+        try:
+            ray.init(
+                **options, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR
+            )
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            raise ClusterError(
+                f"--ray {self._address}: no Ray cluster could be reached: "
+                f"{' '.join(str(error).split())[:300]}"
+            ) from error
+        return True
+
+
+def take_signals_back() -> None:
+    """Have Python handle the signals again that Ray's library would print a stack of."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if (handler := signal.getsignal(number)) is not None:
+                signal.signal(number, handler)
+
+
+def _check_address(address: str) -> None:
+    """Raise `ClusterError` if nothing listens at an address: Ray itself would try for minutes."""
+    if address in (LOCAL, "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > LARGEST_PORT or "/" in host:
+        raise ClusterError(
+            f"--ray {address}: must be local, auto, or HOST:PORT of a cluster's head, which "
+            "`ray start --head` prints"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"--ray {address}: nothing listens there ({error.strerror or error}); start a cluster "
+            "with `ray start --head`, or use --ray local"
+        ) from error
+
+
+def ray_module() -> Any:
+    """Return Ray, imported now; raises `ClusterError` if it is missing."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if (ray := optional_module("ray")) is None:
+        raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
+    return ray

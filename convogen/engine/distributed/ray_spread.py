@@ -1,0 +1,116 @@
+"""Batches of a corpus measured in the tasks of a Ray cluster.
+
+The process that was started reads the rows, as bytes, and adds up what comes back in their order;
+the tasks decode and measure, which takes nearly all of the time. So any source can be measured that
+this process can read, whatever the other machines see.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from typing import Any, TypeVar
+
+from convogen.engine.distributed.ray_connection import RayCluster, ray_module
+from convogen.errors import ClusterError, WorkersDied
+
+__all__ = ["RaySpread"]
+
+PACKAGES = (
+    "convogen",
+    "fugashi",
+    "lexicalrichness",
+    "lingua-language-detector",
+    "numpy",
+    "pythainlp",
+    "regex",
+    "rjieba",
+    "unidic-lite",
+)
+"""What decides on the measures of a conversation; a node with others would measure others."""
+
+RETRIES = 3
+"""How often a batch is sent again after its process died."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class RaySpread:
+    """Applies a function to items in the tasks of a cluster; see `convogen.metrics.Spread`.
+
+    At most as many items are under way as the cluster has workers, and twice as many are held.
+    """
+
+    def __init__(self, cluster: RayCluster) -> None:
+        self._cluster = cluster
+
+    def __call__(self, work: Iterator[T], do: Callable[[T], R]) -> Iterator[R]:
+        """Yield the results in the order of the items.
+
+        Raises `ClusterError` if a node has other versions of what measures, `WorkersDied` if the
+        process of an item died again and again.
+        """
+        self._cluster.connect()
+        ray, n_workers = ray_module(), self._cluster.n_workers
+        options = {"num_cpus": 1, "max_retries": RETRIES, "name": "convogen: measure a batch"}
+        remote = ray.remote(_measured).options(**options).remote
+        shared = ray.put((_versions(), do))
+        held: deque[Any] = deque()
+        running: list[Any] = []
+        try:
+            for item in work:
+                if len(running) >= n_workers:
+                    _, running = ray.wait(running, num_returns=1)
+                held.append(remote(shared, item))
+                running.append(held[-1])
+                if len(held) >= 2 * n_workers:
+                    yield _result(held.popleft())
+            while held:
+                yield _result(held.popleft())
+        finally:
+            for reference in held:
+                with suppress(Exception):  # the cluster may be gone
+                    ray.cancel(reference)
+
+
+def _measured(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
+    """Return what a function makes of an item, in a process of the cluster."""
+    versions, do = shared
+    if versions != (here := _versions()):
+        names = [name for name in {**versions, **here} if versions.get(name) != here.get(name)]
+        other = ", ".join(
+            f"{name} {here.get(name, 'none')} in place of {versions.get(name, 'none')}"
+            for name in names
+        )
+        raise ClusterError(
+            f"the node {socket.gethostname()} has {other}; install the same versions on every node"
+        )
+    return do(item)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _result(reference: Any) -> Any:
+    from ray.exceptions import RayError, RayTaskError
+
+    try:
+        return ray_module().get(reference)
+    except RayTaskError as error:
+        raise error.cause or error from None
+    except RayError as error:
+        raise WorkersDied(
+            f"a batch was sent {1 + RETRIES} times, and its process died each time, most likely "
+            f"for want of memory; use fewer with --workers: {' '.join(str(error).split())[:300]}"
+        ) from None

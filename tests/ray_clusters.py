@@ -1,0 +1,62 @@
+"""A Ray cluster of two nodes on this machine, and the runs that play on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["KEY", "Cluster", "logged", "running_cluster", "worker_pids"]
+
+_PROGRAM = Path(__file__).parent / "programs" / "ray_cluster.py"
+
+KEY = "sk-a-key-that-nobody-may-see"
+"""What workers find in their environment as `WORKERS_KEY`."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster: its address, and the environment of those who may use it."""
+
+    address: str
+    environment: dict[str, str]
+
+
+@contextmanager
+def running_cluster(cpus: int) -> Iterator[Cluster]:
+    """Start two nodes with as many processors each as told; they end with the block."""
+    environment = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_prestart_worker_first_driver": "0",  # four processes for each driver, unused
+        "WORKERS_KEY": KEY,
+    }
+    process = subprocess.Popen(
+        [sys.executable, _PROGRAM, str(cpus)],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:  # which ends as its input does
+        assert process.stdout is not None
+        yield Cluster(process.stdout.readline().strip(), environment)
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run's log."""
+    return [json.loads(row) for row in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def worker_pids(folder: Path) -> list[int]:
+    """Return the processes of the workers that have started, as the run's log has them."""
+    return [row["pid"] for row in logged(folder) if row["event"] == "worker"]
