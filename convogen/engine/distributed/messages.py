@@ -103,7 +103,7 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is to do, for its start; no secret is in it."""
+    """The work of a worker, for its start; it contains no secrets."""
 
     worker: int
     version: str
@@ -113,7 +113,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker that has started, or why it does not work."""
+    """The start of a worker, or the reason why it cannot work."""
 
     node: str
     pid: int
@@ -164,7 +164,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """A task whose result nobody waits for any longer."""
+    """A task whose result is no longer needed."""
 
     number: int
 
