@@ -133,8 +133,8 @@ def test_a_cut_off_gzip_gives_what_came_before(tmp_path: Path) -> None:
     [
         ("none.jsonl", None, "no such file"),
         ("empty.jsonl", "  \n", "empty"),
-        ("prose.txt", "Once upon a time\n", "none of the first rows"),
-        ("odd.json", '{"version": 1}', "none of the first rows"),
+        ("prose.txt", "Once upon a time\n", "the first rows are not of"),
+        ("odd.json", '{"version": 1}', "the first rows are not of"),
     ],
 )
 def test_a_file_that_is_no_corpus_is_refused_in_one_line(
