@@ -5,14 +5,14 @@
     python -m benchmarks.ray_workers --each 16 --workers 1 2 4
 
 `play` is a run of n conversations, `judge` the judge `friction` on n conversations, a call each,
-`measure` the measures of n conversations (`convogen stats`), without a call. 0 workers is the same
-in one process. The endpoint (`endpoint.py`) answers each call after the latency. With `--each`,
-every worker adds so many calls in flight, as a server of its own would: the rate grows with the
-workers while the latency limits it, and falls behind once processors do. Without it the calls in
-flight are the same for all. Figures are from a tenth to nine tenths of the calls; those of the
-driver and of the workers are processor time a call, which says how many workers one driver can feed
-whatever else the machine does. `measure` counts conversations in place of calls, from the first to
-the last, once the cluster and its processes have started. Linux only.
+`measure` the measures of n conversations (`convogen stats`), without a call.
+0 workers is the same in one process. The endpoint (`endpoint.py`) answers each call after the
+latency. With `--each`, every worker adds so many calls in flight, as a server of its own would: the
+rate grows with the workers while the latency limits it, and falls behind once processors do.
+Without it the calls in flight are the same for all. Figures are from a tenth to nine tenths of
+the calls; those of the driver and of the workers are processor time per call, which says how many
+workers one driver can feed whatever else the machine does. `measure` counts conversations in place
+of calls, from the first to the last, once the cluster and its processes have started. Linux only.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from convogen.cli._shared.options import (
     price_option,
     spec_from,
 )
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 
 
 @click.command("arena")
-@click.argument("sources", metavar="SOURCE SOURCE...", nargs=-1, required=True)
+@click.argument("sources", metavar="SOURCE SOURCE...", nargs=-1, required=True, type=SourcePath())
 @model_option
 @base_url_option
 @price_option

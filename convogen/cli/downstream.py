@@ -21,6 +21,7 @@ from convogen.cli._shared.options import (
     price_option,
     specs_from,
 )
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say, say_json
 from convogen.cli.downstream_pool import PAPER
 from convogen.cli.downstream_pool import command as pool_command
@@ -79,7 +80,7 @@ json_option = click.option(
 
 
 @command.command("summarization")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath(writes=True))
 @held_out_option
 @click.option(
     "--checkpoint",
@@ -180,7 +181,7 @@ def summarization_command(
 
 
 @command.command("classification")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath(writes=True))
 @held_out_option
 @in_domain_option
 @click.option("--label", default="topic", help="Column of the files with the label to classify.")

@@ -22,6 +22,7 @@ from convogen.cli._shared.options import (
     price_option,
     spec_from,
 )
+from convogen.cli._shared.run_folders import SourcePath, writable
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = ["command", "open_run"]
 @click.option(
     "--real",
     metavar="CORPUS",
+    type=SourcePath(),
     help="Real dialogues that gteval shows next to the generated ones.",
 )
 @click.option(
@@ -62,6 +64,7 @@ __all__ = ["command", "open_run"]
     "--against",
     multiple=True,
     metavar="CORPUS",
+    type=SourcePath(),
     help="Corpus to compare the runs with, usually a human one.",
 )
 @click.option(
@@ -111,7 +114,8 @@ def command(
             "--model, --base-url, --price, --budget-usd, --budget-tokens, --concurrency, --n, "
             "--fresh, --real and --set require --judge, such as --judge geval"
         )
-    runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
+    sources = [SourcePath().convert(one, None, None) if out else writable(one) for one in folders]
+    runs = {folder: _open(folder, out) for folder in dict.fromkeys(sources)}
     if judge_name is not None:
         judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]

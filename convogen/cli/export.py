@@ -9,6 +9,8 @@ import click
 
 from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.numbers import Amount, WholeNumber
+from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ __all__ = ["command"]
 
 
 @click.command("export")
-@click.argument("folder", metavar="RUN")
+@click.argument("folder", metavar="RUN", type=SourcePath())
 @click.option(
     "--to",
     "format_",
@@ -30,7 +32,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutPath(),
     required=True,
     help="Folder for the data, README.md (the data card) and export.json; for "
     "inspect, a file NAME.eval.",
@@ -105,6 +107,7 @@ __all__ = ["command"]
     "--alternatives",
     multiple=True,
     metavar="RUN",
+    type=SourcePath(),
     help="dpo: another run or replay to compare with, in addition to the replays next to RUN.",
 )
 @click.option(

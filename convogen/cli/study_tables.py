@@ -11,6 +11,7 @@ import click
 
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ _LENGTHS = (
 
 
 @click.command("tables")
-@click.argument(
-    "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=RunPath())
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),

@@ -21,6 +21,7 @@ from convogen.metrics import (
     statistics_of,
     tally_corpus,
 )
+from convogen.storage.remote.shown import shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -87,7 +88,7 @@ def measure_source(source: str, workers: Processes = 1, interaction: bool = Fals
     text = measure(corpus, "text", workers, interaction=interaction)
     tally = tally_corpus(corpus, "paper", workers)
     paper = statistics_of(tally, "paper", compare=False)
-    return Measured(source, text, paper, tally, corpus.bad_rows.count)
+    return Measured(shown(source), text, paper, tally, corpus.bad_rows.count)
 
 
 def write_statistics(run: Path, statistics: SourceStatistics) -> None:

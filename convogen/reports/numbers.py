@@ -31,6 +31,7 @@ from convogen.reports.report import (
     ReportedCorpus,
     ReportedRun,
 )
+from convogen.storage.remote.shown import shown
 from convogen.storage.run_folder import Run
 from convogen.version import __version__
 
@@ -78,7 +79,7 @@ def _corpus(source: str, found: Measured) -> ReportedCorpus:
     tally = found.tally
     spoken = [words - turns for words, turns in zip(tally.words, tally.turns, strict=True)]
     return ReportedCorpus(
-        source=source,
+        source=shown(source),
         conversations=found.paper.conversations,
         bad_rows=found.bad_rows,
         tables={

@@ -32,6 +32,8 @@ from convogen.models.traffic.journal import Journal, check_answer, check_call
 from convogen.records import Conversation, Experience, Failure, Record, Rejected, Score
 from convogen.storage.consistency import LogState, check_tasks
 from convogen.storage.frames import RunTable, columns_of, run_frame
+from convogen.storage.remote.address import is_url
+from convogen.storage.remote.mirrors import local_copy
 from convogen.storage.task_log import TaskLog, claim, journals, lock
 
 if TYPE_CHECKING:
@@ -333,7 +335,7 @@ def load_run(folder: str | Path) -> Run:
     """Open a run folder for reading, also while it is being written.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, or its URL on an object store, of which a local copy is opened.
 
     Raises:
         RunFolderError: It is not a run folder, has a later data format, its files do not agree task
@@ -352,7 +354,7 @@ def load_unchecked(folder: str | Path) -> Run:
 
     Raises `RunFolderError` if it is not a run folder or has a later data format.
     """
-    path = Path(folder)
+    path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
             f"{path}: not a run folder: it has no manifest.json; `convogen run … --out {path}` "

@@ -81,7 +81,7 @@ MOST_CHARS = 20_000
 """Maximum number of characters of a reply that are read."""
 
 OPENING_TURNS = 2
-"""Turns at the beginning of a scene in which somebody may ask how to help, or give a name."""
+"""Number of turns at the beginning of a scene in which somebody may offer help or give a name."""
 
 ECHO_WORDS = 5
 """Minimum number of words of a turn that counts as an echo of an earlier one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from command_line import convogen, convogen_process, python_process
+from command_line import PROGRAM, convogen, python_process
 from endpoint_server import Asked, Bytes, EndpointServer, refuse, say
 
 from convogen import Experiment, load_run
@@ -407,7 +407,7 @@ def test_a_run_in_a_process_of_its_own_prints_its_summary_alone(endpoint: Endpoi
     """Warnings are errors in that process too, and nothing is printed but the summary."""
     arguments = ["--model", "m", "--base-url", endpoint.base_url, "--n", "1", "--out", "run"]
     small = ["--set", "max_turns=2", "--set", "participants=2"]
-    ended = convogen_process("run", "GPFS-s", *arguments, *small)
+    ended = python_process("-W", "error", "-c", PROGRAM, "run", "GPFS-s", *arguments, *small)
     assert ended.status == 0, ended.err
     assert ended.err == ""
     assert len(list(load_run("run").conversations())) == 1

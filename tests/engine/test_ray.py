@@ -138,6 +138,26 @@ def test_a_killed_worker_changes_nothing(
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
 
 
+def test_a_run_on_a_store_is_written_by_the_driver(
+    cluster: Cluster,
+    server: EndpointServer,
+    expected: tuple[dict[str, bytes], set[str]],
+    tmp_path: Path,
+) -> None:
+    Endpoint(server, -1, lambda: None)
+    args = command(tmp_path / "run", server, 4, "--ray", cluster.address, "--workers", 2)
+    args[args.index(str(tmp_path / "run"))] = f"file://{tmp_path}/store/run"
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    ended = python_process(*args, **cluster.environment, **cache)
+    assert ended.status == 0, ended.err
+    stored = dataset(tmp_path / "store" / "run")
+    assert stored["conversations.jsonl"].count(b"\n") == 4
+    for name, data in stored.items():
+        assert expected[0][name].startswith(data)
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+
 def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     cluster: Cluster,
     server: EndpointServer,

@@ -16,7 +16,7 @@ PROGRAM = """
 import sys
 from convogen.engine.distributed.worker_folder import WorkerFolder
 folder = WorkerFolder()
-folder.part(0)
+(folder.path / "0").mkdir()
 print(folder.path, flush=True)
 sys.stdin.read()
 """

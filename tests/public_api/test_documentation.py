@@ -37,6 +37,7 @@ LANGUAGES = {"json", "markdown", "python", "sh", "text", "toml", "yaml"}
 NEEDS = {
     "30 conversations",
     "an endpoint",
+    "an object store",
     "answers of people",
     "GPUs",
     "Kubernetes",
@@ -132,6 +133,7 @@ def _check_command(words: list[str]) -> None:
 
 
 def _parse(words: list[str]) -> click.Context:
+    words = [re.sub("^(s3|gs)://", "", word) for word in words]  # it would be read at once
     command: click.Command = cli
     above = click.Context(cli, **cli.context_settings)
     while words and isinstance(command, click.Group):

@@ -257,7 +257,7 @@ def test_gpt_4o_is_told_by_surface_and_words_and_a_tuned_model_less() -> None:
         human,
         turns="opener",
         permutations=0,
-        halves=20,
+        halves=8,
     )
     tuned = compare(
         of("generated/oasst1_en_llama_3b_v2_GPT4oMini_6.jsonl"),

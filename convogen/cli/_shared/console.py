@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook,
 from rich.segment import Segment
 from rich.text import Text
 
+from convogen.storage.remote.shown import shown
 from convogen.visible import isolated, visible
 
 __all__ = ["styled", "terminal"]
@@ -25,7 +26,7 @@ _SPLIT = re.compile("([\u2068\u2069])").split
 def styled(*parts: str | tuple[str, str]) -> Text:
     """Return text made of parts; a part with a style is (text, style)."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((isolated(visible(text)), style) for text, style in pairs))
+    return Text.assemble(*((isolated(visible(shown(text))), style) for text, style in pairs))
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -38,7 +39,7 @@ def terminal(*, stderr: bool = False) -> Console:
 class _Console(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as text, with control characters made visible before layout."""
-        return super().render_str(isolated(visible(text)), **options)
+        return super().render_str(isolated(visible(shown(text))), **options)
 
 
 class _Cleaner:

@@ -15,6 +15,7 @@ import click
 from convogen.cli._shared.numbers import finite
 from convogen.errors import ModelConfigError
 from convogen.redaction import masked
+from convogen.storage.remote.address import is_url
 
 if TYPE_CHECKING:
     from convogen.models.spec import ModelSpec
@@ -38,12 +39,18 @@ class OutPath(click.Path):
     """An output path as `pathlib.Path`; an empty text is refused rather than read as this
     folder."""
 
+    takes_urls = False
+
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value).strip():
             self.fail("is empty; give a folder or a file", param, ctx)
+        if is_url(value):
+            if self.takes_urls:
+                return value
+            self.fail("is a URL; this command writes to local paths only", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -107,7 +107,7 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is to do, for its start; no secret is in it."""
+    """The work of a worker, for its start; it contains no secrets."""
 
     worker: int
     version: str
@@ -117,7 +117,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker that has started, or why it does not work."""
+    """The start of a worker, or the reason why it cannot work."""
 
     node: str
     pid: int
@@ -168,7 +168,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """A task whose result nobody waits for any longer."""
+    """A task whose result is no longer needed."""
 
     number: int
 
