@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ import click
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import OutPath, base_url_option, model_option
 from convogen.cli._shared.terminal import say
+from convogen.suggested import suggested
 
 if TYPE_CHECKING:
     from convogen.models.backends.offers import Offer
@@ -137,11 +136,8 @@ def _allowed(offer: Offer, yes: bool) -> bool:
 
 def _print_next(folder: Path) -> None:
     """Three commands to try next."""
-    called = "convogen" if shutil.which("convogen") else sys.argv[0]
     say("\nTry next:")
-    for command in (
-        ["stats", folder],
-        ["export", folder, "--to", "sharegpt", "--out", f"{folder.name}-sharegpt"],
-        ["run", "GPIS-s", "--n", 20, "--model", "gpt-4o-mini"],
-    ):
-        say("  " + shlex.join(str(part) for part in (called, *command)))
+    exported = Path(f"{folder.name}-sharegpt")
+    say("  " + suggested("stats", folder))
+    say("  " + suggested("export", folder, "--to", "sharegpt", "--out", exported))
+    say("  " + suggested("run", "GPIS-s", "--n", 20, "--model", "gpt-4o-mini"))

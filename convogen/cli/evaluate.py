@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from convogen.cli._shared.options import (
     spec_from,
 )
 from convogen.cli._shared.terminal import say_json
+from convogen.suggested import shell_path
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -164,8 +164,8 @@ def open_run(folder: str) -> Run:
             raise RunFolderError(f"{folder}: this run has no committed conversations yet")
         return run
     raise RunFolderError(
-        f"{folder}: not a run folder (it has no manifest.json); `convogen stats "
-        f"{shlex.quote(folder)}`"
+        f"{folder}: not a run folder (it has no manifest.json); "
+        f"`convogen stats {shell_path(folder)}`"
         " measures any conversation data, --judge with --out FOLDER judges it"
     )
 

@@ -23,6 +23,8 @@ from convogen.cli._shared.options import (
     price_option,
 )
 from convogen.cli._shared.terminal import say
+from convogen.suggested import suggested
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
@@ -165,8 +167,8 @@ def play(
         from convogen.errors import Hopeless
 
         raise Hopeless(
-            f"{failed} tasks failed, and none produced a conversation; `convogen show {folder}` "
-            "says why"
+            f"{counted(failed, 'task')} failed, and none produced a conversation; "
+            f"`{suggested('show', folder)}` says why"
         )
     return played
 

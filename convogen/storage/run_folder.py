@@ -32,6 +32,7 @@ from convogen.records import Conversation, Experience, Failure, Record, Rejected
 from convogen.storage.consistency import LogState, check_tasks
 from convogen.storage.frames import RunTable, columns_of, run_frame
 from convogen.storage.task_log import TaskLog, claim, journals, lock
+from convogen.suggested import shell_path
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -354,8 +355,8 @@ def load_unchecked(folder: str | Path) -> Run:
     path = Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
-            f"{path}: not a run folder: it has no manifest.json; `convogen run … --out {path}` "
-            f"makes one"
+            f"{path}: not a run folder: it has no manifest.json; "
+            f"`convogen run … --out {shell_path(path)}` makes one"
         )
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:

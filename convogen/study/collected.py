@@ -25,6 +25,7 @@ from convogen.study.store import Store
 from convogen.study.study_file import CollectDesign
 from convogen.study.tables import Participant
 from convogen.study.withdrawing import JOURNALS
+from convogen.suggested import suggested
 from convogen.text.counting import counted
 from convogen.version import __version__
 
@@ -85,8 +86,8 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
     return [
         f"{target / NATURAL}: {counted(len(kept), 'dialogue')}, a run folder; "
         "also in data/conversations.parquet",
-        f"{target / 'simulate.yaml'}: to simulate the same personas and goals: convogen run "
-        f"{target / 'simulate.yaml'} --model inquirer=NAME",
+        f"{target / 'simulate.yaml'}: to simulate the same personas and goals: "
+        f"{suggested('run', target / 'simulate.yaml', '--model', 'inquirer=NAME')}",
     ]
 
 
