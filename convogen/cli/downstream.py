@@ -24,6 +24,7 @@ from convogen.cli._shared.options import (
 from convogen.cli._shared.terminal import say, say_json
 from convogen.cli.downstream_pool import PAPER
 from convogen.cli.downstream_pool import command as pool_command
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -175,7 +176,7 @@ def summarization_command(
     asking = Asking(run / "downstream", concurrency, tally, limits=limits)
     found = summarization(task, asking, lambda line: say(line, err=True))
     if calls := tally.counts["calls"]:
-        say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)
+        say(f"{counted(calls, 'call')}, {counted(tally.counts['tokens'], 'token')}", err=True)
     _show(found, out, as_json)
 
 

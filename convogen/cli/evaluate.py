@@ -22,6 +22,7 @@ from convogen.cli._shared.options import (
 )
 from convogen.cli._shared.terminal import say_json
 from convogen.suggested import shell_path
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -343,5 +344,7 @@ def _judge_table(name: str, found: JudgeSummary) -> Table:
     price = "unknown" if cost.cost_usd is None else f"${cost.cost_usd:.2f}"
     tokens = cost.prompt_tokens + cost.completion_tokens
     how = ", ".join(f"{n} by {method}" for method, n in found.methods.items()) or "none"
-    table.caption = f"Scores: {how}. {cost.calls:,} calls, {tokens:,} tokens, cost {price}"
+    table.caption = (
+        f"Scores: {how}. {counted(cost.calls, 'call')}, {counted(tokens, 'token')}, cost {price}"
+    )
     return table

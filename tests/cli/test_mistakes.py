@@ -69,7 +69,7 @@ def test_a_stderr_that_takes_nothing_keeps_no_run_from_starting(stderr: str) -> 
     line = f"{sys.executable} -c 'from convogen.cli.main import main; main()' {arguments} {stderr}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    assert "1 of 1 conversations" in done.stdout
+    assert "1 of 1 conversation" in done.stdout
     assert load_run("run").manifest["complete"]
     wrong = line.replace("demo", "gone")
     assert subprocess.run(["bash", "-c", wrong], check=False, capture_output=True).returncode == 2
