@@ -326,6 +326,7 @@ def _judge_table(name: str, found: JudgeSummary) -> Table:
     from rich.table import Table
 
     from convogen.reports.cells import number_text
+    from convogen.reports.groundedness import by_method
 
     what = "Groundedness" if found.judge == "geval" else found.judge
     scale = ", {} to {}".format(*found.scale) if found.scale else ""
@@ -343,7 +344,7 @@ def _judge_table(name: str, found: JudgeSummary) -> Table:
     cost = found.cost
     price = "unknown" if cost.cost_usd is None else f"${cost.cost_usd:.2f}"
     tokens = cost.prompt_tokens + cost.completion_tokens
-    how = ", ".join(f"{n} by {method}" for method, n in found.methods.items()) or "none"
+    how = ", ".join(f"{n}{by_method(method)}" for method, n in found.methods.items()) or "none"
     table.caption = (
         f"Scores: {how}. {counted(cost.calls, 'call')}, {counted(tokens, 'token')}, cost {price}"
     )
