@@ -100,6 +100,21 @@ def test_a_screen_of_no_width_is_one_of_unknown_width(
     assert convogen("show", "run") == usual
 
 
+def test_a_narrow_screen_has_lines_instead_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert a_run().status == 0
+    monkeypatch.setenv("COLUMNS", "20")
+    shown = convogen("show", "run").out
+    words = " ".join(shown.split())
+    assert "turns: 2, 2.0 per conversation" in words
+    assert "agent, scripted: 1 call, " in words
+    assert not set(shown) & set("│┃━─")
+    steps = convogen().out.splitlines()
+    assert "  convogen demo" in steps
+    assert "    a few conversations by a small model on this machine" in steps
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "  convogen demo  " in convogen().out
+
+
 def test_a_run_in_a_folder_that_looks_like_an_option_is_suggested_as_a_path() -> None:
     first = convogen("demo", "--n", 1, "--model", "scripted", "--out=runs/--x")
     assert "convogen stats runs/--x\n" in first.out

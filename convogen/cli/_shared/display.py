@@ -36,6 +36,9 @@ __all__ = [
 ]
 
 REFRESH_S = 0.25
+NARROW = 60
+"""Columns of a screen below which the summary has lines instead of tables."""
+
 PRICED = (
     ("own", "at the price you gave"),
     ("list", "at list price"),
@@ -124,18 +127,37 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     state = "complete" if manifest.get("complete") else "not complete"
     done = f"{summary.conversations} of {counted(manifest.get('n', 0), 'conversation')}"
     console.print(styled((f"{manifest.get('name')}", "bold"), f" in {run.folder}: {state}, {done}"))
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for label, value in _lines(summary):
-        table.add_row(label, value)
-    console.print(table)
+    if console.width < NARROW:
+        for label, value in _lines(summary):
+            console.print(f"{label}: {value}")
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for label, value in _lines(summary):
+            table.add_row(label, value)
+        console.print(table)
     for warning in _warnings(summary):
         console.print(warning, style="yellow")
     own = [row for row in summary.ledger if row.role != JUDGE]
     judges = [row for row in summary.ledger if row.role == JUDGE]
-    console.print(_ledger_table(own))
+    _print_ledger(own, console)
     if judges:
         console.print("judging:")
-        console.print(_ledger_table(judges))
+        _print_ledger(judges, console)
+
+
+def _print_ledger(rows: Sequence[Spending], console: Console) -> None:
+    """Print calls by role and model: a table, or a line each on a narrow screen."""
+    if console.width >= NARROW:
+        console.print(_ledger_table(rows))
+        return
+    for row in rows:
+        console.print(
+            f"{row.role}, {row.model}: {counted(row.calls, 'call')}, "
+            f"{counted(row.prompt_tokens, 'token')} in, {row.completion_tokens:,} out, "
+            f"{usd_text(row.cost_usd)}"
+        )
+    for remark in _remarks(rows):
+        console.print(remark)
 
 
 def _lines(summary: RunSummary) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import get_terminal_size
 
 from convogen.suggested import suggested
 
@@ -24,8 +25,9 @@ def next_steps(folder: Path) -> Iterator[str]:
     yield "To begin:" if run is None else f"The newest run here is {run}. What next?"
     yield ""
     width = max(len(command) for command, _ in steps)
+    fits = max(width + len(what) for _, what in steps) + 4 <= get_terminal_size().columns
     for command, what in steps:
-        yield f"  {command:<{width}}  {what}"
+        yield from (f"  {command:<{width}}  {what}",) if fits else (f"  {command}", f"    {what}")
     yield ""
     yield "convogen --help lists all commands, convogen COMMAND --help explains one."
 
