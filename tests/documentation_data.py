@@ -36,6 +36,7 @@ def write(folder: Path) -> None:
     (folder / "my-agent.md").write_text(agent, "utf-8")
     (folder / "rules.py").write_text("def no_lists(conversation):\n    return None\n", "utf-8")
     shutil.copytree(EXAMPLES, folder / "experiences")
+    shutil.copytree(EXAMPLES.parent / "examples" / "data", folder / "examples" / "data")
     for name in ("GPIS-s", "GPFS-s"):
         _run(folder, name)
     seeds = str(folder / "seeds.jsonl")

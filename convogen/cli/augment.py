@@ -20,6 +20,7 @@ from convogen.cli._shared.options import (
 )
 from convogen.cli._shared.terminal import say
 from convogen.cli.run import notices, play, read_settings
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from convogen.corpora.labelled import LabelledSource
@@ -153,7 +154,7 @@ def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
     path = folder / layout.file_name
     empty = layout.write((method.data.as_source(one) for one in run.conversations()), path)
     write_whole(folder / "README.md", _note(method, run, path, empty))
-    say(f"{path}: {experiment.n} conversations in the columns of {method.data.name}")
+    say(f"{path}: {counted(experiment.n, 'conversation')} in the columns of {method.data.name}")
     if empty:
         say(f"left empty, since nothing is known about them: {', '.join(empty)}")
     if method.balance:
@@ -168,8 +169,9 @@ def _balance(method: Augment, run: Run) -> str:
     spread = [counts[value] for value in values]
     failed = sum(1 for _ in run.failures())
     return (
-        f"{method.balance}: {len(values)} values, {min(spread)} to {max(spread)} conversations each"
-        f"; {failed} tasks failed, so their values have fewer"
+        f"{method.balance}: {len(values)} values, {min(spread)} to "
+        f"{counted(max(spread), 'conversation')} each"
+        f"; {counted(failed, 'task')} failed, so their values have fewer"
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ import click
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import OutPath, base_url_option, model_option
 from convogen.cli._shared.terminal import say
+from convogen.suggested import suggested
 
 if TYPE_CHECKING:
     from convogen.models.backends.offers import Offer
@@ -41,7 +40,7 @@ UNASKED = 200_000_000
     "--offers",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="YAML file of models to look for on the Hugging Face hub [default: "
-    "convogen/models/offers.yaml].",
+    "convogen/models/backends/offers.yaml].",
 )
 @click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
 def command(
@@ -57,15 +56,19 @@ def command(
 ) -> None:
     """Run the experiment `demo` on this machine, and print its conversations.
 
-    You need no API key. If you name no model, convogen looks on the Hugging Face hub for a better
-    one than the embedded model, and prints its size and licence before downloading it. Run the same
-    command again to resume an interrupted run or to print a complete one.
+    You need no API key. If you name no model, the embedded one writes, unless --offers names a file
+    that enables a better one on the Hugging Face hub: then convogen prints its size and licence
+    before downloading it. Offers that nobody has verified are not used, and so far none of those
+    that come with convogen is verified. Run the same command again to resume an interrupted run or
+    to print a complete one.
     """
     from convogen.cli._shared.console import terminal
     from convogen.cli._shared.display import print_conversation, print_summary
     from convogen.cli.run import load_with, notices, play
+    from convogen.models.progress import RunProgress
     from convogen.models.traffic.budget import Limits
     from convogen.records import Conversation, Experience
+    from convogen.text.counting import counted
 
     given: dict[str, int | None] = {"n": n, "seed": seed}
     folder = out or Path("runs/demo")
@@ -77,19 +80,24 @@ def command(
     loaded = load_with("demo", keys, models, base_urls, ())
     for line in notices(loaded):
         say(line, err=True)
-    say(f"{loaded.n} conversations by {loaded.model('agent').identity}, into {folder}:", err=True)
-    console, printed = terminal(), set[str]()
+    console, tally, printed = terminal(), RunProgress(), set[str]()
+    what = f"{counted(loaded.n, 'conversation')} by {loaded.model('agent').identity}"
 
-    def show(conversation: Conversation, experience: Experience | None) -> None:
+    def show(
+        conversation: Conversation, experience: Experience | None, number: int | None = None
+    ) -> None:
+        if not printed:
+            say(f"{what}, into {folder}:", err=True)
         printed.add(conversation.id)
-        print_conversation(conversation, experience, console)
+        number = number or tally.counts["conversations"]
+        print_conversation(conversation, experience, console, f"{number} of {loaded.n}")
         console.print()
 
-    run = play(loaded, folder, fresh, Limits(), console=console, on_conversation=show)
+    run = play(loaded, folder, fresh, Limits(), console=console, on_conversation=show, tally=tally)
     experiences = {one.id: one for one in run.experiences()}
-    for conversation in run.conversations():
+    for number, conversation in enumerate(run.conversations(), 1):
         if conversation.id not in printed:
-            show(conversation, experiences.get(conversation.experience or ""))
+            show(conversation, experiences.get(conversation.experience or ""), number)
     print_summary(run, console)
     _print_next(folder)
 
@@ -137,11 +145,8 @@ def _allowed(offer: Offer, yes: bool) -> bool:
 
 def _print_next(folder: Path) -> None:
     """Three commands to try next."""
-    called = "convogen" if shutil.which("convogen") else sys.argv[0]
     say("\nTry next:")
-    for command in (
-        ["stats", folder],
-        ["export", folder, "--to", "sharegpt", "--out", f"{folder.name}-sharegpt"],
-        ["run", "GPIS-s", "--n", 20, "--model", "gpt-4o-mini"],
-    ):
-        say("  " + shlex.join(str(part) for part in (called, *command)))
+    exported = Path(f"{folder.name}-sharegpt")
+    say("  " + suggested("stats", folder))
+    say("  " + suggested("export", folder, "--to", "sharegpt", "--out", exported))
+    say("  " + suggested("run", "GPIS-s", "--n", 20, "--model", "gpt-4o-mini"))

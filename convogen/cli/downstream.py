@@ -23,8 +23,9 @@ from convogen.cli._shared.options import (
 )
 from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say, say_json
-from convogen.cli.downstream_pool import PAPER
+from convogen.cli.downstream_pool import as_the_text_says
 from convogen.cli.downstream_pool import command as pool_command
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -176,7 +177,7 @@ def summarization_command(
     asking = Asking(run / "downstream", concurrency, tally, limits=limits)
     found = summarization(task, asking, lambda line: say(line, err=True))
     if calls := tally.counts["calls"]:
-        say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)
+        say(f"{counted(calls, 'call')}, {counted(tally.counts['tokens'], 'token')}", err=True)
     _show(found, out, as_json)
 
 
@@ -217,9 +218,9 @@ def published_command(as_json: bool) -> None:
 
     from convogen.papers.diasynth.downstream_gains import published_sums
 
-    found = published_sums()
+    found, paper = published_sums(), as_the_text_says()
     if as_json:
-        say_json({"generators": {name: asdict(one) for name, one in found.items()}, "paper": PAPER})
+        say_json({"generators": {name: asdict(one) for name, one in found.items()}, "paper": paper})
     else:
         terminal().print(_published_table(found))
 
@@ -240,7 +241,7 @@ def _published_table(found: Mapping[str, PublishedSums]) -> Table:
         means = (row.improvement, row.coverage, row.coverage_without_qags)
         table.add_row(name, f"{row.cells}", *map(number_text, means))
     table.add_section()
-    table.add_row("published", "", *map(number_text, PAPER.values()), style="dim")
+    table.add_row("published", "", *map(number_text, as_the_text_says().values()), style="dim")
     table.caption = (
         "Improvement by equation 1, coverage by equation 2. The paper's coverage is that of its "
         "LLaMA-3 cells; equation 1 does not give its improvement from them."

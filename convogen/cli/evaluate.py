@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,8 @@ from convogen.cli._shared.options import (
 )
 from convogen.cli._shared.run_folders import SourcePath, writable
 from convogen.cli._shared.terminal import say_json
+from convogen.suggested import shell_path
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -173,8 +174,8 @@ def open_run(folder: str) -> Run:
             raise RunFolderError(f"{folder}: this run has no committed conversations yet")
         return run
     raise RunFolderError(
-        f"{folder}: not a run folder (it has no manifest.json); `convogen stats "
-        f"{shlex.quote(folder)}`"
+        f"{folder}: not a run folder (it has no manifest.json); "
+        f"`convogen stats {shell_path(folder)}`"
         " measures any conversation data, --judge with --out FOLDER judges it"
     )
 
@@ -334,6 +335,7 @@ def _judge_table(name: str, found: JudgeSummary) -> Table:
     from rich.table import Table
 
     from convogen.reports.cells import number_text
+    from convogen.reports.groundedness import by_method
 
     what = "Groundedness" if found.judge == "geval" else found.judge
     scale = ", {} to {}".format(*found.scale) if found.scale else ""
@@ -351,6 +353,8 @@ def _judge_table(name: str, found: JudgeSummary) -> Table:
     cost = found.cost
     price = "unknown" if cost.cost_usd is None else f"${cost.cost_usd:.2f}"
     tokens = cost.prompt_tokens + cost.completion_tokens
-    how = ", ".join(f"{n} by {method}" for method, n in found.methods.items()) or "none"
-    table.caption = f"Scores: {how}. {cost.calls:,} calls, {tokens:,} tokens, cost {price}"
+    how = ", ".join(f"{n}{by_method(method)}" for method, n in found.methods.items()) or "none"
+    table.caption = (
+        f"Scores: {how}. {counted(cost.calls, 'call')}, {counted(tokens, 'token')}, cost {price}"
+    )
     return table

@@ -12,6 +12,7 @@ from convogen.cli._shared.numbers import Amount, WholeNumber
 from convogen.cli._shared.options import OutPath
 from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say, say_json
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from convogen.exports import Exported, ExportPlan
@@ -225,11 +226,14 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
     for split in plan.splits if not plan.exporter.for_tool else ():
         conversations, rows = exported.conversations[split], exported.rows[split]
         none = "; no file" if not rows else ""
-        say(f"{split}: {conversations:,} conversations, {rows:,} rows{none}")
+        say(f"{split}: {counted(conversations, 'conversation')}, {counted(rows, 'row')}{none}")
     if plan.exporter.for_tool:
-        say(f"{exported.conversations.total():,} conversations for {plan.exporter.for_tool}")
+        say(
+            f"{counted(exported.conversations.total(), 'conversation')} for "
+            f"{plan.exporter.for_tool}"
+        )
     if exported.left_out:
-        say(f"left out: {exported.left_out:,} conversations without rows")
+        say(f"left out: {counted(exported.left_out, 'conversation')} without rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from convogen.cli._shared.options import OutPath
 from convogen.cli._shared.terminal import say
 from convogen.errors import UserError
+from convogen.suggested import shell_path, suggested
 
 __all__ = ["command"]
 
@@ -27,16 +27,20 @@ def command(file: Path) -> None:
       convogen init night-shift.yaml
       convogen run night-shift.yaml --n 3
     """
+    from convogen.inputs.yaml12 import YAML_SUFFIXES
+    from convogen.jsonl import write_whole
     from convogen.resources import PACKAGE
 
+    if file.suffix not in YAML_SUFFIXES:
+        better = suggested("init", file.with_name(f"{file.name}.yaml"))
+        raise UserError(f"{file}: the name must end with .yaml or .yml: {better}")
+    if not file.parent.is_dir():
+        raise UserError(f"{file}: create the folder {file.parent} first")
     text = (PACKAGE / "experiment" / "starter.yaml").read_text(encoding="utf-8")
-    try:
-        with file.open("x", encoding="utf-8", newline="\n") as new:
-            new.write(text.replace("my-experiment", _as_yaml(file.stem), 1))
-    except FileExistsError as error:
-        raise UserError(f"{file}: already exists; name another file: convogen init FILE") from error
-    name = shlex.quote(str(file))
-    say(f"wrote {name}. Edit it, then: convogen run {name}")
+    if file.exists() or file.is_symlink():
+        raise UserError(f"{file}: already exists; name another file: convogen init FILE")
+    write_whole(file, text.replace("my-experiment", _as_yaml(file.stem), 1))
+    say(f"wrote {shell_path(file)}. Edit it, then: {suggested('run', file)}")
 
 
 def _as_yaml(stem: str) -> str:

@@ -110,7 +110,7 @@ def cli(context: click.Context, debug: bool, verbose: int) -> None:
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line; exit status 0: done, 1: stopped early, 2: user error, 130:
-    interrupted."""
+    interrupted, or stopped by SIGTERM."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command

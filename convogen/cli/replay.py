@@ -22,6 +22,7 @@ from convogen.cli._shared.options import (
 from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say
 from convogen.storage.remote.shown import shown
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from convogen.experiment.experiment import Experiment
@@ -81,7 +82,8 @@ def _whole(folder: Path, out: Path | None) -> int:
         found = replay_run(folder, out, tally=tally)
     rejected = f", {found.n_rejected} rejected" if found.n_rejected else ""
     played = (
-        f"{found.n_conversations} conversations{rejected} and {found.n_failures} failures from "
+        f"{counted(found.n_conversations, 'conversation')}{rejected} and "
+        f"{counted(found.n_failures, 'failure')} from "
         f"{found.n_calls} recorded calls"
     )
     if found.difference is None:
@@ -151,4 +153,4 @@ def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
     for failure in played.failures():
         console.print(styled(f"{failure.stage}: {failure.kind}: {failure.message}"))
     calls = sum(1 for _ in played.ledger())
-    console.print(styled(f"{calls} calls; in {played.folder}"))
+    console.print(styled(f"{counted(calls, 'call')}; in {played.folder}"))

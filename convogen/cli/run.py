@@ -13,16 +13,18 @@ from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.limits import limit_options
 from convogen.cli._shared.numbers import Amount, WholeNumber
 from convogen.cli._shared.options import (
-    again,
     base_url_option,
     kept_roles,
     language_option,
     model_option,
     models_from,
     price_option,
+    stopped,
 )
 from convogen.cli._shared.run_folders import RunOutPath, writable
 from convogen.cli._shared.terminal import say
+from convogen.suggested import suggested
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from convogen.engine.runner import OnConversation
     from convogen.engine.workers import Workers
     from convogen.experiment.experiment import Experiment
+    from convogen.models.progress import RunProgress
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
     from convogen.storage.run_folder import Run
@@ -162,13 +165,14 @@ def play(
     console: Console | None = None,
     on_conversation: OnConversation | None = None,
     workers: Workers | None = None,
+    tally: RunProgress | None = None,
 ) -> Run:
     """Run with progress on a console; Ctrl-C ends it with a line on how to resume."""
     from convogen.cli._shared.display import live
     from convogen.engine.runner import run
     from convogen.models.progress import RunProgress
 
-    tally = RunProgress()
+    tally = tally or RunProgress()
     try:
         with live(loaded, tally, console):
             played = run(
@@ -182,15 +186,15 @@ def play(
                 workers=workers,
             )
     except KeyboardInterrupt:
-        done = f"{tally.counts['conversations']} of {loaded.n} conversations"
-        say(f"stopped: {done} in {folder}, all answers are kept; to resume: {again()}", err=True)
+        done = f"{tally.counts['conversations']} of {counted(loaded.n, 'conversation')} in {folder}"
+        say(stopped(done, tally.counts), err=True)
         sys.exit(130)
     if (failed := tally.counts["failures"]) and not tally.counts["conversations"]:
         from convogen.errors import Hopeless
 
         raise Hopeless(
-            f"{failed} tasks failed, and none produced a conversation; `convogen show {folder}` "
-            "says why"
+            f"{counted(failed, 'task')} failed, and none produced a conversation; "
+            f"`{suggested('show', folder)}` says why"
         )
     return played
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from convogen.cli._shared.numbers import Amount, WholeNumber
 from convogen.cli._shared.options import OutPath, base_url_option, model_option, price_option
 from convogen.cli._shared.terminal import say
+from convogen.suggested import suggested
 
 if TYPE_CHECKING:
     from convogen.study.study_file import CollectDesign, PairsDesign, RatingsDesign
@@ -91,12 +91,11 @@ def command(folder: Path, kind: str, **options: Any) -> None:
         dialogues=options["dialogues"],
         verdicts=options["verdicts"],
     )
-    name = shlex.quote(str(folder))
     for participant, code in made.codes.items():
         say(f"{participant}  {code}")
     say()
     say(f"{made.summary}. The codes above are also in {made.codes_file}.")
-    say(f"Edit {folder / 'study.yaml'}, then: convogen study serve {name}")
+    say(f"Edit {folder / 'study.yaml'}, then: {suggested('study', 'serve', folder)}")
 
 
 _ONLY = {

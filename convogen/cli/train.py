@@ -22,6 +22,7 @@ from convogen.cli._shared.options import (
     spec_from,
 )
 from convogen.cli._shared.terminal import say
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from convogen.models.spec import ModelSpec
@@ -231,7 +232,11 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
         progress("task summaries", 0, len(seeds))
         tasks = write_tasks(seeds, spec, folder, tally=tally, limits=limits)
     if calls := tally.counts["calls"]:
-        say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens, kept in {folder}", err=True)
+        say(
+            f"{counted(calls, 'call')}, {counted(tally.counts['tokens'], 'token')}, kept in "
+            f"{folder}",
+            err=True,
+        )
     return replace(plan, tasks=tasks)
 
 
@@ -265,9 +270,9 @@ def _print(manifest: TrainingManifest, folder: Path) -> None:
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
         say(f"{name}: {_counts(part)}")
         if untold := part.get("without_task"):
-            say(f"{name}: {untold:,} dialogues without a task")
+            say(f"{name}: {counted(untold, 'dialogue')} without a task")
     if data["shared_left_out"]:
-        say(f"not trained on, since also held out: {data['shared_left_out']:,} dialogues")
+        say(f"not trained on, since also held out: {counted(data['shared_left_out'], 'dialogue')}")
     before, after = found["before"]["value"], found["after"]["value"]
     say(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
     for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):
@@ -279,7 +284,8 @@ def _print(manifest: TrainingManifest, folder: Path) -> None:
 
 def _counts(part: SourceCounts) -> str:
     return (
-        f"{part['dialogues']:,} dialogues, {part['samples']:,} samples, {part['tokens']:,} tokens, "
+        f"{counted(part['dialogues'], 'dialogue')}, {counted(part['samples'], 'sample')}, "
+        f"{counted(part['tokens'], 'token')}, "
         f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
         f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
     )

@@ -38,6 +38,7 @@ from convogen.experiment.fingerprint import fingerprint_of
 from convogen.jsonl import make_folder, parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
 from convogen.storage.run_folder import load_run
+from convogen.text.counting import counted
 
 __all__ = ["ROLES", "Summarization", "SummarizationResult", "summarization"]
 
@@ -194,7 +195,7 @@ def _written(
         seeds = task.seeds[:1] if arm == "base" else task.seeds
         written[arm] = []
         for seed, examples in zip(seeds, parts, strict=False):
-            say(f"{arm}, seed {seed}: {len(examples)} dialogues to train on")
+            say(f"{arm}, seed {seed}: {counted(len(examples), 'dialogue')} to train on")
             written[arm].append(
                 _kept(
                     task.training,

@@ -35,6 +35,7 @@ from convogen.models.traffic.router import Traffic
 from convogen.records import Conversation
 from convogen.storage.remote.shown import shown
 from convogen.storage.run_folder import Outcome, Run, RunStore
+from convogen.suggested import suggested
 
 __all__ = ["replay_conversation"]
 
@@ -152,7 +153,7 @@ class _Branch:
         except NotRecorded as fault:
             raise RunStopped(
                 f"{self._run.folder}: conversation {self._old.id}: {fault}; its experiment or "
-                f"inputs have changed: see `convogen replay {self._run.folder}`"
+                f"inputs have changed: see `{suggested('replay', self._run.folder)}`"
             ) from fault
         outcome = self._renamed(outcome)
         store.commit(0, outcome, journal)

@@ -14,6 +14,7 @@ from convogen.models.prices import Pricer, pricer
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.storage.run_folder import Run, RunStore
+from convogen.text.counting import counted
 
 __all__ = [
     "charge_calls",
@@ -127,8 +128,9 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
     lost = any(row.lost_attempts for row in rows)
     cut = ", interrupted calls counted at their maximum" if lost else ""
     return BudgetReached(
-        f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
-        f"{_tokens(rows):,} tokens, {cost}{cut}; {_how_to_resume(reached)}",
+        f"{reached}; done: {store.n_conversations} of {counted(n, 'conversation')} in "
+        f"{store.folder}, "
+        f"{counted(_tokens(rows), 'token')}, {cost}{cut}; {_how_to_resume(reached)}",
         reached.option,
     )
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from convogen.engine.hopeless import FirstTasks, Way
@@ -40,6 +39,7 @@ from convogen.storage.remote.mirrors import run_folder
 from convogen.storage.run_folder import Outcome, Run, RunStore, run_manifest
 from convogen.storage.task_log import moved_aside
 from convogen.storage.waiting import drop, forget, keep
+from convogen.suggested import suggested
 
 __all__ = ["OnConversation", "run", "run_async"]
 
@@ -323,7 +323,7 @@ class _Engine:
         if failed > limit:
             raise TooManyFailures(
                 f"{failed} tasks failed, more than max_failures: {limit}; "
-                f"`convogen show {quote(str(self._store.folder))}` says why; to resume: --set "
+                f"`{suggested('show', self._store.folder)}` says why; to resume: --set "
                 f"max_failures={failed + max(10, limit)}"
             )
         rejected, limit = self._store.n_rejected, self._experiment.max_rejected
@@ -333,7 +333,7 @@ class _Engine:
                 f"the gates rejected {rejected} conversations, more than max_rejected: {limit}; "
                 f"accepted: {accepted} of {self._experiment.n}, "
                 f"{accepted / (accepted + rejected):.1%} of those finished; "
-                f"`convogen show {quote(str(self._store.folder))}` says why; to resume: --set "
+                f"`{suggested('show', self._store.folder)}` says why; to resume: --set "
                 f"max_rejected={rejected + max(50, limit)}"
             )
 
@@ -362,8 +362,8 @@ def _may_all_fail(experiment: Experiment) -> bool:
 
 def _afterwards(experiment: Experiment, store: RunStore) -> str:
     return (
-        f"`convogen show {store.folder}` says more, --fresh starts over; to resume anyway: --set "
-        f"max_failures={max(experiment.n, experiment.max_failures)}"
+        f"`{suggested('show', store.folder)}` says more, --fresh starts over; to resume "
+        f"anyway: --set max_failures={max(experiment.n, experiment.max_failures)}"
     )
 
 

@@ -36,7 +36,7 @@ from convogen.experiment.fingerprint import fingerprint_of
 from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
 from convogen.inputs.keys import Keys
 from convogen.inputs.validation import refuse_unknown, validated
-from convogen.inputs.yaml12 import dump_yaml, read_mapping
+from convogen.inputs.yaml12 import YAML_SUFFIXES, dump_yaml, read_mapping
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
 from convogen.models.spec import (
@@ -49,6 +49,7 @@ from convogen.plugins import registry
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS, FOR_EMBEDDED
 from convogen.storage.run_folder import DATA_FORMAT
+from convogen.suggested import suggested
 from convogen.text.language_tags import ENGLISH, language_name, same_language
 
 __all__ = ["Common", "Experiment", "shipped_experiments"]
@@ -375,7 +376,7 @@ def _find(source: str | Path) -> Path:
         there = folder = False
     if folder:
         raise ExperimentError(_no_folder(path))
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML_SUFFIXES:
         if there:
             return path
         raise ExperimentError(f"{path}: no such file")
@@ -395,8 +396,8 @@ def _find(source: str | Path) -> Path:
 def _no_folder(path: Path) -> str:
     if (own := path / "experiment.yaml").is_file():
         return (
-            f"{path}: is a run folder, not an experiment; to resume it: convogen run {own} --out "
-            f"{path}"
+            f"{path}: is a run folder, not an experiment; to resume it: "
+            f"{suggested('run', own, '--out', path)}"
         )
     inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
     return f"{path}: is a folder, not an experiment" + (f"; it contains {inside}" if inside else "")

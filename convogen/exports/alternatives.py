@@ -26,6 +26,7 @@ from convogen.jsonl import rows_of_task
 from convogen.records import Conversation, Score
 from convogen.storage.run_folder import Run, load_run
 from convogen.storage.score_store import scores_manifest
+from convogen.suggested import suggested
 
 __all__ = ["Alternatives"]
 
@@ -59,7 +60,7 @@ class Alternatives:
     judge: str
     runs: list[Run]
     judged_by: dict[str, Any]
-    unjudged: list[str] = field(default_factory=list[str])
+    unjudged: list[Path] = field(default_factory=list[Path])
     _places: dict[bytes, list[_Position]] = field(
         default_factory=lambda: defaultdict[bytes, list[_Position]](list)
     )
@@ -74,8 +75,9 @@ class Alternatives:
         own = _judge_of(run, judge)
         if own is None:
             raise SourceError(
-                f"{run.folder}: {judge!r} has not scored it; run `convogen evaluate {run.folder} "
-                f"--judge {judge}`, and likewise for each replay of it"
+                f"{run.folder}: {judge!r} has not scored it; run "
+                f"`{suggested('evaluate', run.folder, '--judge', judge)}`, and likewise for each "
+                "replay of it"
             )
         found = cls(judge, _runs(run, named), own)
         for other in found.runs:
@@ -83,7 +85,7 @@ class Alternatives:
         if len(found.unjudged) == len(found.runs):
             raise SourceError(
                 f"{found.unjudged[0]}: {judge!r} has not scored it, nor any other alternative; "
-                f"run `convogen evaluate {found.unjudged[0]} --judge {judge}`"
+                f"run `{suggested('evaluate', found.unjudged[0], '--judge', judge)}`"
             )
         return found
 
@@ -113,7 +115,7 @@ class Alternatives:
     def _add(self, run: Run, other: Run) -> None:
         judged = _judge_of(other, self.judge)
         if judged is None:
-            self.unjudged.append(str(other.folder))
+            self.unjudged.append(other.folder)
             return
         if judged.get("fingerprint") != self.judged_by.get("fingerprint"):
             raise RunFolderError(
@@ -134,7 +136,7 @@ def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
     if not found:
         raise SourceError(
             f"{run.folder}: no replay of its conversations is next to it; make one with "
-            f"`convogen replay {run.folder} --conversation ID --from-turn N`, or name others "
+            f"`{suggested('replay', run.folder)} --conversation ID --from-turn N`, or name others "
             f"with --alternatives"
         )
     return list(found.values())

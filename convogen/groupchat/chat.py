@@ -101,7 +101,7 @@ async def play_group_chat(
     on_turn: Callable[[], None],
     private: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Played:
-    """Play one experience; `on_turn` is called after each reply.
+    """Play one experience; `on_turn` is called for each turn.
 
     `private` has, by name, what only that person knows besides their memories.
 
@@ -172,6 +172,7 @@ class Chat:
         self.names = agent_keys([persona.name for persona in self.experience.personas])
         self.keys = {name: key for key, name in self.names.items()}
         self._window = ContextWindow(self.session)
+        self.on_turn()
 
     @property
     def over(self) -> bool:

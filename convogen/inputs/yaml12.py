@@ -22,7 +22,9 @@ import yaml
 from convogen.errors import SourceError, UserError
 from convogen.inputs.text_file import LARGEST_BYTES, read_text
 
-__all__ = ["dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
+__all__ = ["YAML_SUFFIXES", "dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
+
+YAML_SUFFIXES = (".yaml", ".yml")
 
 DEEPEST = 64
 """The deepest nesting of lists and mappings."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from convogen.errors import SourceError
@@ -35,20 +36,39 @@ class PersonaHub:
     def __init__(
         self, source: str, licence: str | None, groups: Iterator[list[Profile]], *, apart: bool
     ) -> None:
-        """Read everything once; `apart` splits groups into single personas."""
+        """Read everything once; `apart` splits groups into single personas.
+
+        Raises `SourceError` if the scratch file cannot be written.
+        """
         self.source = source
         self.licence = licence
         self._scratch = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the hub
-        weakref.finalize(self, self._scratch.close)
         self._ends = array("Q", [0])
         digest = hashlib.blake2b(digest_size=8)
         for people in groups:
             for group in [[one] for one in people] if apart else [people]:
                 line = b"".join(self._licensed(profile).to_line() for profile in group)
                 digest.update(line + b"\n")
-                self._scratch.write(line)
+                with self._scratching():
+                    self._scratch.write(line)
                 self._ends.append(self._ends[-1] + len(line))
+        with self._scratching():
+            self._scratch.flush()
+        weakref.finalize(self, self._scratch.close)
         self.hash = digest.hexdigest()
+
+    @contextlib.contextmanager
+    def _scratching(self) -> Generator[None]:
+        """Raise `SourceError`, naming the scratch file's folder, if the disk refuses."""
+        try:
+            yield
+        except OSError as error:
+            with contextlib.suppress(OSError):  # what is buffered is refused again
+                self._scratch.close()
+            raise SourceError(
+                f"persona source {self.source}: its copy in the temporary folder "
+                f"{tempfile.gettempdir()} cannot be written: {error.strerror}; TMPDIR names another"
+            ) from error
 
     def _licensed(self, profile: Profile) -> Profile:
         if profile.licence is not None:
@@ -81,9 +101,10 @@ def open_hub(
         place = Path(source)
         label = place.name
         if not place.is_file():
+            files = "a file of personas (JSONL, CSV, text)"
             raise SourceError(
-                f"persona source {source}: no such file; allowed: {', '.join(shipped_hubs())}, a "
-                "file of personas (JSONL, CSV, text), or hf:OWNER/NAME of the Hugging Face hub"
+                f"persona source {source}: no such file; allowed: "
+                f"{', '.join([*shipped_hubs(), files])}, or hf:OWNER/NAME of the Hugging Face hub"
             )
     match = re.match(r"hf:[^@:]+", source)
     known = licence or LICENCES.get(match[0] if match else source)

@@ -25,6 +25,7 @@ __all__ = [
     "AspectScore",
     "JudgeCost",
     "JudgeSummary",
+    "by_method",
     "judge_cost",
     "judge_summary",
     "scores_by_judge",
@@ -95,7 +96,8 @@ class JudgeSummary:
         aspects: The scores by aspect.
         average: Mean of the aspects' means; None if they are not on one scale, or there is none.
         table: The published table with these aspects on this scale; None if there is none.
-        methods: Number of scores by how they were read from the reply.
+        methods: Number of scores by how they were read from the reply; `unknown` if the judge does
+            not say.
         mean_mass: Mean probability of the score tokens, 0 to 1; None if no score has one.
         missing: Number of scores that are None, by reason.
     """
@@ -161,6 +163,11 @@ def judge_summary(run: Run, judge: str = "geval") -> JudgeSummary | None:
         missing=_counts(none["reason"].fillna("").str.split(":").str[0]),
         cost=judge_cost(run, judge),
     )
+
+
+def by_method(method: str) -> str:
+    """Return " by METHOD" for a key of `JudgeSummary.methods`; empty if the judge does not say."""
+    return "" if method == "unknown" else f" by {method}"
 
 
 def _aspect_score(values: Any) -> AspectScore:

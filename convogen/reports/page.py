@@ -24,6 +24,7 @@ from convogen.metrics import Statistics
 from convogen.metrics.labels import character_lengths
 from convogen.records import Conversation
 from convogen.reports.cells import number_text
+from convogen.reports.groundedness import by_method
 from convogen.reports.languages import said_languages
 from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
@@ -197,7 +198,7 @@ def _made(run: ReportedRun) -> list[tuple[str, str]]:
         ("versions", _listed(made.packages or {})),
     ]
     if judged:
-        how = ", ".join(f"{n} scores by {method}" for method, n in judged.methods.items())
+        how = ", ".join(f"{n} scores{by_method(method)}" for method, n in judged.methods.items())
         rows.append(("judge", f"{judged.judge}, {judged.model} ({judged.kind}): {how}"))
         rows.append(("judge's prompts", _listed(judged.prompts)))
         rows.append(("judge's fingerprint", judged.fingerprint))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from convogen.judges.verdict_files import (
 from convogen.reports.intervals import Interval, difference_interval
 from convogen.storage.run_folder import Run, load_run
 from convogen.storage.score_store import scores_manifest
+from convogen.suggested import suggested
 
 __all__ = [
     "PositionBias",
@@ -131,8 +131,7 @@ def verdict_file(path: Path, protocol: Protocol) -> Path:
     file = _scores(path, protocol) if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise SourceError(
-            f"{path}: not judged yet; run `convogen evaluate {shlex.quote(str(path))} --judge "
-            f"{protocol}`"
+            f"{path}: not judged yet; run `{suggested('evaluate', path, '--judge', protocol)}`"
         )
     folder = file.parent.parent
     if file == _scores(folder, protocol) and (folder / "manifest.json").is_file():

@@ -35,6 +35,7 @@ from convogen.storage.frames import RunTable, columns_of, run_frame
 from convogen.storage.remote.address import is_url
 from convogen.storage.remote.mirrors import local_copy
 from convogen.storage.task_log import TaskLog, claim, journals, lock
+from convogen.suggested import shell_path
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -357,8 +358,8 @@ def load_unchecked(folder: str | Path) -> Run:
     path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
-            f"{path}: not a run folder: it has no manifest.json; `convogen run … --out {path}` "
-            f"makes one"
+            f"{path}: not a run folder: it has no manifest.json; "
+            f"`convogen run … --out {shell_path(path)}` makes one"
         )
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:

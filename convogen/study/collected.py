@@ -26,6 +26,7 @@ from convogen.study.store import Store
 from convogen.study.study_file import CollectDesign
 from convogen.study.tables import Participant
 from convogen.study.withdrawing import JOURNALS
+from convogen.suggested import suggested
 from convogen.text.counting import counted
 from convogen.version import __version__
 
@@ -86,8 +87,8 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
     return [
         f"{target / NATURAL}: {counted(len(kept), 'dialogue')}, a run folder; "
         "also in data/conversations.parquet",
-        f"{target / 'simulate.yaml'}: to simulate the same personas and goals: convogen run "
-        f"{target / 'simulate.yaml'} --model inquirer=NAME",
+        f"{target / 'simulate.yaml'}: to simulate the same personas and goals: "
+        f"{suggested('run', target / 'simulate.yaml', '--model', 'inquirer=NAME')}",
     ]
 
 

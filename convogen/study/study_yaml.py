@@ -10,6 +10,7 @@ from convogen.errors import SourceError
 from convogen.inputs.validation import validated
 from convogen.inputs.yaml12 import dump_yaml, read_mapping
 from convogen.study.study_file import KINDS, CollectDesign, Design, PairsDesign, RatingsDesign
+from convogen.suggested import suggested
 
 __all__ = ["DESIGN_FILE", "commented", "load_design"]
 
@@ -26,7 +27,7 @@ def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
     path = folder / DESIGN_FILE
     if not path.is_file():
         raise SourceError(
-            f"{folder}: not a study: it has no {DESIGN_FILE}; `convogen study new {folder} "
+            f"{folder}: not a study: it has no {DESIGN_FILE}; `{suggested('study', 'new', folder)} "
             f"--kind …` creates one"
         )
     data = read_mapping(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from command_line import Ended, convogen, python_process
 
-from convogen import load_run
+from convogen import Conversation, load_run
 from convogen.errors import ConvogenError
 from convogen.inputs.yaml12 import dump_yaml, read_yaml
 from convogen.models.backends.offers import SHIPPED, read_offers
@@ -179,7 +180,9 @@ def test_conversations_are_printed_as_they_are_finished_and_the_next_steps_after
     conversations = list(load_run(tmp_path / "run").conversations())
     places = [ended.out.index(one.id) for one in conversations]
     assert places == sorted(places)
-    for conversation in conversations:
+    assert "max_turns" not in ended.out.partition("Try next:")[0].partition("demo in")[0]
+    for number, conversation in enumerate(conversations, 1):
+        assert f"{number} of 3\ntopic: " in ended.out
         assert f"situation: {conversation.context['situation']}"[:40] in ended.out
         for turn in conversation.turns:
             assert f"{turn.speaker}: {turn.text}"[:60] in ended.out
@@ -188,3 +191,29 @@ def test_conversations_are_printed_as_they_are_finished_and_the_next_steps_after
     assert "\x1b" not in ended.out
     again = convogen(*given)
     assert again.out == ended.out
+    more = convogen(*given[:4], 4, *given[5:])  # the new one is printed as soon as it is finished
+    assert sorted(re.findall("^. of 4$", more.out, re.MULTILINE)) == [
+        f"{n} of 4" for n in range(1, 5)
+    ]
+    assert f"4 of 4\ntopic: {conversation_of(tmp_path / 'run', 3).context['topic']}" in more.out
+
+
+def conversation_of(folder: Path, number: int) -> Conversation:
+    return list(load_run(folder).conversations())[number]
+
+
+def test_what_is_announced_is_being_made(tmp_path: Path) -> None:
+    ended = convogen("demo", "--model", "scripted", "--n", 1, "--out", tmp_path / "run")
+    assert f"1 conversation by scripted, into {tmp_path / 'run'}:\n" in ended.err
+    assert "1 of 1 conversation\n" in ended.out
+    ended = convogen(
+        "demo", "--model", "other", "--base-url", "http://127.0.0.1:9/v1", "--out", tmp_path / "run"
+    )
+    assert ended.status == 2
+    assert "into" not in ended.err.splitlines()[0]
+    assert len(ended.err.splitlines()) == 1, ended.err
+
+
+def test_the_default_file_of_offers_is_named() -> None:
+    assert "convogen/models/backends/offers.yaml" in "".join(convogen("demo", "--help").out.split())
+    assert SHIPPED.as_posix().endswith("convogen/models/backends/offers.yaml")

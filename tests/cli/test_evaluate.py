@@ -15,6 +15,7 @@ from run_rows import first_tasks
 
 from convogen import Experiment, run
 from convogen.cli._shared.diasynth_tables import diasynth_tables
+from convogen.cli.evaluate import _judge_table
 from convogen.judges.fed import FOLLOW_UPS
 from convogen.judges.gptscore import QUESTIONS
 from convogen.reports import measure_source
@@ -105,8 +106,8 @@ def test_other_judges_stand_beside_the_tables_of_diasynth(
     assert "Scored by scripted, the published ones by Phi-3.5-mini" in caption
 
 
-def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
-    judged = JudgeSummary(
+def a_summary() -> JudgeSummary:
+    return JudgeSummary(
         judge="fed",
         conversations=1,
         model="transformers:microsoft/Phi-3.5-mini-instruct",
@@ -125,6 +126,17 @@ def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
         missing={},
         cost=JudgeCost(0, 0, 0, 0, None),
     )
+
+
+def test_a_judge_that_names_no_method_is_not_said_to_use_an_unknown_one() -> None:
+    found = replace(a_summary(), methods={"unknown": 16})
+    assert f"{_judge_table('run', found).caption}".startswith("Scores: 16. 0 calls, 0 tokens")
+    found = replace(found, methods={"unknown": 16, "logprobs": 2})
+    assert f"{_judge_table('run', found).caption}".startswith("Scores: 16, 2 by logprobs. ")
+
+
+def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
+    judged = a_summary()
     (table,) = diasynth_tables({}, {"run": {"fed": judged}})
     ours = "The wording of the follow-ups is convogen's; the paper's goes into the key follow_ups."
     assert f"{table.caption}" == ours

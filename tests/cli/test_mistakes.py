@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_what_is_not_there_is_answered_with_the_nearest(
 
 
 @pytest.mark.parametrize("reader", ["head -1", "true"])
-@pytest.mark.parametrize("command", ["list", "--help", "schema", "show run", "show run --json"])
+@pytest.mark.parametrize("command", ["", "list", "--help", "schema", "show run", "show run --json"])
 def test_a_reader_that_goes_away_ends_a_command_quietly(command: str, reader: str) -> None:
     assert a_run().status == 0
     line = f"{sys.executable} -c 'from convogen.cli.main import main; main()' {command} | {reader}"
@@ -68,17 +69,62 @@ def test_a_stderr_that_takes_nothing_keeps_no_run_from_starting(stderr: str) -> 
     line = f"{sys.executable} -c 'from convogen.cli.main import main; main()' {arguments} {stderr}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    assert "1 of 1 conversations" in done.stdout
+    assert "1 of 1 conversation" in done.stdout
     assert load_run("run").manifest["complete"]
     wrong = line.replace("demo", "gone")
     assert subprocess.run(["bash", "-c", wrong], check=False, capture_output=True).returncode == 2
 
 
-def test_a_stdout_that_is_full_is_said() -> None:
-    line = f"{sys.executable} -c 'from convogen.cli.main import main; main()' list > /dev/full"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("command", "unbuffered"),
+    [("list", ""), ("", "1"), ("--help", "1"), ("--version", "1"), ("init y.yaml", "1")],
+)
+def test_a_stdout_that_is_full_is_said(command: str, unbuffered: str) -> None:
+    line = f"{sys.executable} -c 'from convogen.cli.main import main; main()' {command} > /dev/full"
+    own = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, env=own
+    )
     assert done.returncode == 2
     assert done.stderr == "convogen: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("columns", ["0", "²", "9" * 30])
+def test_a_screen_of_no_width_is_one_of_unknown_width(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert a_run().status == 0
+    monkeypatch.setenv("COLUMNS", "80")
+    usual = convogen("show", "run")
+    monkeypatch.setenv("COLUMNS", columns)
+    assert convogen("show", "run") == usual
+
+
+def test_a_narrow_screen_has_lines_instead_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert a_run().status == 0
+    monkeypatch.setenv("COLUMNS", "20")
+    shown = convogen("show", "run").out
+    words = " ".join(shown.split())
+    assert "turns: 2, 2.0 per conversation" in words
+    assert "agent, scripted: 1 call, " in words
+    assert not set(shown) & set("│┃━─")
+    steps = convogen().out.splitlines()
+    assert "  convogen demo" in steps
+    assert "    a few conversations by a small model on this machine" in steps
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "  convogen demo  " in convogen().out
+
+
+def test_a_run_in_a_folder_that_looks_like_an_option_is_suggested_as_a_path() -> None:
+    first = convogen("demo", "--n", 1, "--model", "scripted", "--out=runs/--x")
+    assert "convogen stats runs/--x\n" in first.out
+    ended = convogen("demo", "--n", 1, "--model", "scripted", "--out=--x")
+    assert "\n  convogen stats ./--x\n" in ended.out
+    assert "\n  convogen export ./--x --to sharegpt --out ./--x-sharegpt\n" in ended.out
+    again = convogen("run", "--", "--x")
+    assert "convogen run ./--x/experiment.yaml --out ./--x" in again.complaint
+    verdicts = convogen("verdicts", "--protocol", "gteval", "--", "--x")
+    assert "`convogen evaluate ./--x --judge gteval`" in verdicts.complaint
 
 
 def test_list_has_a_sentence_for_each() -> None:

@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from command_line import PROGRAM, Ended, convogen, convogen_process, forked_process
+from command_line import PROGRAM, Ended, convogen, convogen_process, forked_process, python_process
 
 N = 6
 SMALL = ("--model", "scripted", "--set", "max_turns=3", "--set", "personas=generated")
@@ -68,6 +69,15 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(whole: Path, tmp_pa
     assert dataset(folder) == dataset(whole)
     assert calls(folder) == calls(whole)
     assert not list(folder.glob("*.new"))
+
+
+def test_a_full_temporary_folder_is_named(tmp_path: Path) -> None:
+    sampled = ("run", "demo", "--n", 1, "--model", "scripted", "--out", tmp_path / "run")
+    for limit in (10, 4000, 9000):
+        ended = python_process("-W", "error", "-c", LIMITED, limit, "SIG_IGN", *sampled)
+        assert ended.status == 2
+        where = f"temporary folder {tempfile.gettempdir()} cannot be written: File too large"
+        assert where in ended.complaint
 
 
 def test_killed_in_the_middle_of_a_write_nothing_is_lost(whole: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ are given separately.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,6 +22,7 @@ __all__ = ["styled", "terminal"]
 
 _ISOLATES = ("\u2068", "\u2069")
 _SPLIT = re.compile("([\u2068\u2069])").split
+_SIZE = re.compile("[1-9][0-9]{0,3}").fullmatch
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
@@ -31,9 +33,18 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 
 def terminal(*, stderr: bool = False) -> Console:
     """Return a console for stdout or stderr."""
-    console = _Console(stderr=stderr, markup=False, emoji=False)
+    console = _Console(stderr=stderr, markup=False, emoji=False, _environ=_environment())
     console.push_render_hook(cast("RenderHook", _Cleaner()))
     return console
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without the sizes of a screen on which nothing can be printed."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("COLUMNS", "LINES") or _SIZE(value)
+    }
 
 
 class _Console(Console):

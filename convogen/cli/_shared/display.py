@@ -18,9 +18,10 @@ from convogen.cli._shared.terminal import say
 from convogen.costs.ledger_costs import JUDGE, Spending, total_usd
 from convogen.experiment.experiment import Experiment
 from convogen.models.progress import RunProgress
-from convogen.records import Conversation, Experience
+from convogen.records import PROPER_ENDS, Conversation, Experience
 from convogen.reports.summary import RunSummary, summarise
 from convogen.storage.run_folder import Run
+from convogen.text.counting import counted
 from convogen.text.language_tags import language_name
 from convogen.visible import visible
 
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 REFRESH_S = 0.25
+NARROW = 60
+"""Columns of a screen below which the summary has lines instead of tables."""
+
 PRICED = (
     ("own", "at the price you gave"),
     ("list", "at list price"),
@@ -94,21 +98,22 @@ class _View:
         self._progress.update(self._bar, completed=done)
         seconds = max(time.monotonic() - self._started, 1e-3)
         figures = [
-            f"{counts['experiences']} experiences",
-            f"{counts['turns']} turns",
-            f"{counts['tokens']:,} tokens",
+            counted(counts["experiences"], "experience"),
+            counted(counts["turns"], "turn"),
+            counted(counts["tokens"], "token"),
             f"{counts['generated'] / seconds:.0f} written/s",
-            f"{counts['failures']} failures",
+            counted(counts["failures"], "failure"),
         ]
         if counts["rejected"]:
             figures.append(f"{counts['rejected']} rejected")
         if counts["retries"]:
-            figures.append(f"{counts['retries']} retries")
+            figures.append(f"{counts['retries']} retried")
         if counts["replayed"]:
             figures.append(f"{counts['replayed']} answered before")
         grid = Table.grid()
         grid.add_row(self._progress)
-        grid.add_row(" · ".join(figures), style="dim")
+        if counts["experiences"] or counts["turns"] or counts["tokens"]:  # else all was there
+            grid.add_row(" · ".join(figures), style="dim")
         if self._tally.notice:
             grid.add_row(visible(self._tally.notice), style="yellow")
         return grid
@@ -120,20 +125,39 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     manifest = run.manifest
     summary = summarise(run)
     state = "complete" if manifest.get("complete") else "not complete"
-    done = f"{summary.conversations} of {manifest.get('n')} conversations"
+    done = f"{summary.conversations} of {counted(manifest.get('n', 0), 'conversation')}"
     console.print(styled((f"{manifest.get('name')}", "bold"), f" in {run.folder}: {state}, {done}"))
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for label, value in _lines(summary):
-        table.add_row(label, value)
-    console.print(table)
+    if console.width < NARROW:
+        for label, value in _lines(summary):
+            console.print(f"{label}: {value}")
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for label, value in _lines(summary):
+            table.add_row(label, value)
+        console.print(table)
     for warning in _warnings(summary):
         console.print(warning, style="yellow")
     own = [row for row in summary.ledger if row.role != JUDGE]
     judges = [row for row in summary.ledger if row.role == JUDGE]
-    console.print(_ledger_table(own))
+    _print_ledger(own, console)
     if judges:
         console.print("judging:")
-        console.print(_ledger_table(judges))
+        _print_ledger(judges, console)
+
+
+def _print_ledger(rows: Sequence[Spending], console: Console) -> None:
+    """Print calls by role and model: a table, or a line each on a narrow screen."""
+    if console.width >= NARROW:
+        console.print(_ledger_table(rows))
+        return
+    for row in rows:
+        console.print(
+            f"{row.role}, {row.model}: {counted(row.calls, 'call')}, "
+            f"{counted(row.prompt_tokens, 'token')} in, {row.completion_tokens:,} out, "
+            f"{usd_text(row.cost_usd)}"
+        )
+    for remark in _remarks(rows):
+        console.print(remark)
 
 
 def _lines(summary: RunSummary) -> list[tuple[str, str]]:
@@ -272,14 +296,21 @@ def _words(words: int | None, turns: int) -> str:
 
 
 def print_conversation(
-    conversation: Conversation, experience: Experience | None, console: Console | None = None
+    conversation: Conversation,
+    experience: Experience | None,
+    console: Console | None = None,
+    number: str | None = None,
 ) -> None:
     """Print one conversation for reading: a colour per speaker, the scene above it.
 
-    Model output is printed literally.
+    It is headed by its number in the run, if given, or by its id and how it ended. Model output is
+    printed literally.
     """
     console = console or terminal()
-    console.print(styled((conversation.id, "bold"), f" {conversation.ended}"))
+    if number is None:
+        console.print(styled((conversation.id, "bold"), f" {conversation.ended}"))
+    else:
+        console.print(styled((number, "bold")))
     for key, value in conversation.context.items():
         if isinstance(value, dict):
             about = cast("dict[str, Any]", value).items()
@@ -295,6 +326,16 @@ def print_conversation(
     for turn in conversation.turns:
         said = styled((f"{turn.speaker}:", f"bold {colours[turn.speaker]}"), f" {turn.text}")
         console.print(said)
+    if number is not None:
+        console.print(styled((_ending(conversation) + conversation.id, "dim")))
+
+
+def _ending(conversation: Conversation) -> str:
+    """Return in words how a conversation ended, unless by its limit of turns."""
+    if (ended := conversation.ended or "max_turns") == "max_turns":
+        return ""
+    how = "ended by" if ended in PROPER_ENDS else "broken off by"
+    return f"{how} {ended.replace('_', ' ')} · "
 
 
 def print_failures(run: Run, console: Console | None = None, most: int = 20) -> None:

@@ -17,6 +17,7 @@ from convogen.costs.ledger_costs import JUDGE, Prices, spending, total_usd
 from convogen.errors import RunFolderError
 from convogen.experiment.experiment import Experiment
 from convogen.storage.run_folder import Run, load_run
+from convogen.text.counting import counted
 
 __all__ = ["missing_pilot", "print_forecast"]
 
@@ -39,12 +40,16 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
     missing = max(wanted - held, 0)
     if missing:
         say(
-            f"dry run: playing a pilot of {missing} conversations with real calls into {folder}; "
+            f"dry run: playing a pilot of {counted(missing, 'conversation')} with real calls "
+            f"into {folder}; "
             f"the run resumes from there, and nothing is paid for twice",
             err=True,
         )
     else:
-        say(f"dry run: {held} conversations are already in {folder}; no calls are made", err=True)
+        say(
+            f"dry run: {held} conversations are already in {folder}; no calls are made",
+            err=True,
+        )
     return missing
 
 
@@ -88,7 +93,8 @@ def print_forecast(
     console.print(
         styled(
             (experiment.name, "bold"),
-            f": {found.n} conversations, forecast from the first {found.seen}; the pilot cost "
+            f": {counted(found.n, 'conversation')}, forecast from the first {found.seen}; the "
+            f"pilot cost "
             f"{usd_text(pilot_usd)}, everything so far {usd_text(after_usd)}",
         )
     )
@@ -99,7 +105,7 @@ def print_forecast(
     low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
     console.print(
         f"still to come: at least {_time(wall_s.expected)}{low} with "
-        f"{experiment.concurrency} calls in flight throughout, each as fast as so far"
+        f"{counted(experiment.concurrency, 'call')} in flight throughout, each as fast as so far"
     )
 
 

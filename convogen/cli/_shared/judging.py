@@ -9,8 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from convogen.cli._shared.console import styled, terminal
-from convogen.cli._shared.options import again
+from convogen.cli._shared.options import stopped
 from convogen.cli._shared.terminal import say
+from convogen.text.counting import counted as number_of
 
 if TYPE_CHECKING:
     from convogen.engine.workers import Workers
@@ -68,11 +69,8 @@ def judge_runs(
                     limits=left,
                 )
         except KeyboardInterrupt:
-            done = f"{tally.counts['scores']} of {total} scores"
-            say(
-                f"stopped: {done} of {run.folder}, all answers are kept; to resume: {again()}",
-                err=True,
-            )
+            done = f"{tally.counts['scores']} of {number_of(total, 'score')} of {run.folder}"
+            say(stopped(done, tally.counts), err=True)
             sys.exit(130)
         scores = list(islice(run.scores(judge.name), total))
         if scores and not any(is_given(score) for score in scores):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import get_terminal_size
+
+from convogen.suggested import suggested
 
 __all__ = ["next_steps"]
 
@@ -23,25 +25,26 @@ def next_steps(folder: Path) -> Iterator[str]:
     yield "To begin:" if run is None else f"The newest run here is {run}. What next?"
     yield ""
     width = max(len(command) for command, _ in steps)
+    fits = max(width + len(what) for _, what in steps) + 4 <= get_terminal_size().columns
     for command, what in steps:
-        yield f"  {command:<{width}}  {what}"
+        yield from (f"  {command:<{width}}  {what}",) if fits else (f"  {command}", f"    {what}")
     yield ""
     yield "convogen --help lists all commands, convogen COMMAND --help explains one."
 
 
-def _with_a_run(run: str) -> Iterator[tuple[str, str]]:
-    yield f"convogen show {run}", "its contents, failures and their causes, tokens, cost"
-    yield f"convogen report {run}", "a one-page report, next to the published numbers"
-    yield f"convogen evaluate {run} --judge geval", "have a judge score it"
-    yield f"convogen export {run} --to sharegpt --out data", "export it as a data set"
+def _with_a_run(run: Path) -> Iterator[tuple[str, str]]:
+    yield suggested("show", run), "its contents, failures and their causes, tokens, cost"
+    yield suggested("report", run), "a one-page report, next to the published numbers"
+    yield suggested("evaluate", run, "--judge", "geval"), "have a judge score it"
+    yield suggested("export", run, "--to", "sharegpt", "--out", "data"), "export it as a data set"
 
 
-def _newest_run(folder: Path) -> str | None:
-    """Return the path of the run that was modified last, quoted for a shell."""
+def _newest_run(folder: Path) -> Path | None:
+    """Return the path of the run that was modified last."""
     try:
         written = [
             (path.stat().st_mtime_ns, path.parent) for path in folder.glob("runs/*/manifest.json")
         ]
     except OSError:
         return None
-    return shlex.quote(str(max(written)[1].relative_to(folder))) if written else None
+    return max(written)[1].relative_to(folder) if written else None

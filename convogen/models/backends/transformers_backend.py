@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ModelConfigError, ModelFault
+from convogen.models.backends.embedded_files import check_model
 from convogen.models.backends.gguf import find_gguf
 from convogen.models.backends.likelihood import Likelihood, Likelihoods
 from convogen.models.base import ModelReply, Request
@@ -49,6 +50,7 @@ def load_causal(name: str) -> tuple[Any, Any]:
     place, options = name, dict[str, Any]()
     if name in (EMBEDDED, "embedded") or name.endswith(".gguf"):
         path = find_gguf(EMBEDDED if name == "embedded" else name)
+        check_model(path)
         place, options = str(path.parent), {"gguf_file": path.name}
     else:
         options = {"use_safetensors": True}

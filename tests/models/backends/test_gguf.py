@@ -114,7 +114,7 @@ def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_
         *(*chosen, "--concurrency", "4", "--out", tmp_path / "run"),
     )
     assert ended.status == 0, ended.err
-    assert "1 of 1 conversations" in " ".join(ended.out.split())
+    assert "1 of 1 conversation" in " ".join(ended.out.split())
     result = load_run(tmp_path / "run")
     check(result, people=2, max_turns=2)
     assert {call["model"] for call in result.ledger()} == {"smollm2"}

@@ -1,0 +1,76 @@
+"""The files of the embedded model, checked when they are loaded.
+
+A changed byte in a weight stops nothing: the model would only write other text, or garbage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from convogen.errors import ModelConfigError
+from convogen.models.spec import EMBEDDED_ADAPTER
+from convogen.resources import FOR_EMBEDDED
+
+__all__ = ["MODEL_FILE", "check_adapter", "check_model"]
+
+MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The size of a file in bytes and its SHA-256; of which model it is, and how to get it."""
+
+    size: int
+    sha256: str
+    what: str
+    remedy: str
+
+
+_MODEL = _Known(
+    98_362_432,
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    "model",
+    "delete it, then `convogen models pull embedded` downloads it",
+)
+_ADAPTER = _Known(
+    9_797_696,
+    "693a0ad64800fe4b1fdd04fd046a5663f0f403d00b9625e8c4d5c85d9b9fdd81",
+    "adapter of the embedded model",
+    "install convogen again",
+)
+
+
+def check_model(path: Path) -> None:
+    """Raise `ModelConfigError` if the file of the embedded model is not as released.
+
+    This takes some 0.1 s; other GGUF files are not checked.
+    """
+    if path.name == MODEL_FILE:
+        _check(path, _MODEL)
+
+
+def check_adapter(folder: Path = FOR_EMBEDDED) -> Path:
+    """Return the path of the embedded model's adapter in a folder.
+
+    Raises `ModelConfigError` if it is missing or not as released.
+    """
+    path = folder / f"{EMBEDDED_ADAPTER}.gguf"
+    _check(path, _ADAPTER)
+    return path
+
+
+def _check(path: Path, known: _Known) -> None:
+    try:
+        if (size := path.stat().st_size) != known.size:
+            fault = f"has {size:,} bytes instead of {known.size:,}"
+        else:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            fault = None if found == known.sha256 else f"is damaged (its SHA-256 is {found})"
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        fault = "is missing" if missing else f"cannot be read: {error.strerror}"
+    if fault is not None:
+        raise ModelConfigError(f"{known.what} {path}: {fault}; {known.remedy}")

@@ -1,0 +1,26 @@
+"""Commands that output and errors suggest to the user."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+__all__ = ["shell_path", "suggested"]
+
+
+def suggested(*args: str | int | Path) -> str:
+    """Return a `convogen` command that a shell runs as it stands.
+
+    A `Path` that begins with `-` is written so that it is not read as an option.
+
+    >>> suggested("run", Path("-x.yaml"), "--out", Path("my runs/x"))
+    "convogen run ./-x.yaml --out 'my runs/x'"
+    """
+    parts = (shell_path(arg) if isinstance(arg, Path) else shlex.quote(str(arg)) for arg in args)
+    return " ".join(("convogen", *parts))
+
+
+def shell_path(path: str | Path) -> str:
+    """Return a path as an argument of a shell command, never readable as an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
