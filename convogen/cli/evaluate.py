@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from convogen.judges import Judge
     from convogen.judges.reference_dialogues import ReferenceDialogues
     from convogen.models.traffic.budget import Limits
-    from convogen.reports import Measured
     from convogen.reports.evaluation import EvaluatedRun, Evaluation
     from convogen.reports.groundedness import JudgeSummary
+    from convogen.reports.measured import Measured
     from convogen.storage.run_folder import Run
 
 __all__ = ["command", "open_run"]
@@ -135,8 +135,8 @@ def _measure(
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
     """Measure runs and the corpora to compare with, including those they were matched to."""
     from convogen.cli.stats import print_metric_faults
-    from convogen.reports import measure_source
     from convogen.reports.matching import matched_corpora
+    from convogen.reports.measured import measure_source
 
     on = place.measuring()
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
@@ -153,8 +153,8 @@ def _evaluated(
     judge: str | None,
 ) -> Evaluation:
     """Write the statistics of each run into its folder, and return them with its scores."""
-    from convogen.reports import write_statistics
     from convogen.reports.evaluation import Evaluation, evaluated
+    from convogen.reports.measured import write_statistics
 
     found: dict[str, EvaluatedRun] = {}
     for name, run in runs.items():

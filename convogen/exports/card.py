@@ -24,10 +24,9 @@ from convogen.exports.licences import GENERATED
 from convogen.metrics import Processes, Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths, lines_without_words
 from convogen.redaction import masked
-from convogen.reports import judge_summary
 from convogen.reports.acceptance import acceptance_of
 from convogen.reports.cells import number_text
-from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.groundedness import JudgeSummary, judge_summary
 from convogen.reports.languages import card_languages, said_languages
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped

@@ -18,8 +18,8 @@ from convogen.cli._shared.diasynth_tables import diasynth_tables
 from convogen.cli.evaluate import _judge_table
 from convogen.judges.fed import FOLLOW_UPS
 from convogen.judges.gptscore import QUESTIONS
-from convogen.reports import measure_source
 from convogen.reports.groundedness import AspectScore, JudgeCost, JudgeSummary
+from convogen.reports.measured import measure_source
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from convogen.judges.geval import GEval
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request, TokenLogprob
 from convogen.models.spec import ModelSpec
-from convogen.reports import report_frame
+from convogen.reports.tables import report_frame
 from convogen.storage.run_folder import load_run
 
 HOSTILE = "<script>alert('x')</script> **bold** | {{ 7 * 7 }} $x^2$ ![i](https://e.test/i.png)"

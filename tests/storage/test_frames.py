@@ -23,8 +23,10 @@ from convogen.judges.reference_dialogues import CorpusFolder
 from convogen.metrics import measure, tally_corpus
 from convogen.models.base import ModelReply
 from convogen.records import Conversation, Failure, Rejected, Score, Turn, Usage
-from convogen.reports import gather, measure_source, report_frame
+from convogen.reports.measured import measure_source
+from convogen.reports.numbers import gather
 from convogen.reports.report import Report
+from convogen.reports.tables import report_frame
 from convogen.storage.frames import COLUMNS, RunTable
 from convogen.storage.run_folder import DATA_FORMAT, Outcome, RunStore
 from convogen.storage.score_store import ScoreStore, move_scores_aside

@@ -12,8 +12,8 @@ from rich.table import Table
 from convogen.cli._shared.console import styled
 from convogen.metrics.tally import FIRST
 from convogen.published import PublishedTable, published
-from convogen.reports import Measured
 from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.measured import Measured
 
 __all__ = ["diasynth_tables"]
 
