@@ -91,6 +91,8 @@ docs: $(DOCS) ## build the documentation into site/, to be opened from the disk
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# Several hundred processes and every worker import the same modules, compiled but once.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

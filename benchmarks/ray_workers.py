@@ -1,12 +1,18 @@
-"""A run on a Ray cluster of this machine with 0, 1, 2, 4 workers: calls a second, processor time.
+"""Work on a Ray cluster of this machine with 0, 1, 2, 4 workers: how much a second, processor time.
 
-    python -m benchmarks.ray_workers [--n 128] [--latency 0.5] [--workers 0 1 2 4] [--json FILE]
+    python -m benchmarks.ray_workers [play|judge|measure] [--n 128] [--latency 0.5]
+        [--workers 0 1 2 4] [--json FILE]
+    python -m benchmarks.ray_workers --each 16 --workers 1 2 4
 
-0 workers is the same run in one process. The endpoint (`endpoint.py`) answers each call after the
-latency, so that what limits the rate is the number of calls in flight, which is the same for all,
-until a processor is busy. Figures are from a tenth to nine tenths of the calls; those of the
-driver and of the workers are processor time a call, which says how many workers one driver can
-feed whatever else the machine does. Linux only.
+`play` is a run of n conversations, `judge` the judge `friction` on n conversations, a call each,
+`measure` the measures of n conversations (`convogen stats`), without a call.
+0 workers is the same in one process. The endpoint (`endpoint.py`) answers each call after the
+latency. With `--each`, every worker adds so many calls in flight, as a server of its own would: the
+rate grows with the workers while the latency limits it, and falls behind once processors do.
+Without it the calls in flight are the same for all. Figures are from a tenth to nine tenths of
+the calls; those of the driver and of the workers are processor time per call, which says how many
+workers one driver can feed whatever else the machine does. `measure` counts conversations in place
+of calls, from the first to the last, once the cluster and its processes have started. Linux only.
 """
 
 from __future__ import annotations
@@ -24,16 +30,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.endpoint import Settings
+from benchmarks.metrics import write_corpus
 from benchmarks.served import ROOT, serving
-from convogen import Experiment, run
+from convogen import Experiment, judge_run, run
+from convogen.corpora import open_corpus
 from convogen.engine.distributed.ray_cluster import RayWorkers
+from convogen.engine.distributed.ray_connection import RayCluster
+from convogen.engine.distributed.ray_spread import RaySpread
+from convogen.metrics import tally_corpus
 from convogen.models.progress import RunProgress
+from convogen.models.spec import ModelSpec
+from convogen.storage.run_folder import Run
 
 TURNS = 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def experiment(n: int, base_url: str) -> Experiment:
+def experiment(n: int, base_url: str, in_flight: int) -> Experiment:
     """Chats of three people and ten turns after the starter, in lanes that hardly wait."""
     return Experiment(
         {
@@ -43,7 +56,7 @@ def experiment(n: int, base_url: str) -> Experiment:
             "per_round": max(1, n // 16),
             "participants": 3,
             "max_turns": TURNS + 1,
-            "concurrency": n,
+            "concurrency": in_flight,
             "models": {"name": "test", "base_url": base_url},
         }
     )
@@ -85,6 +98,11 @@ class Clocks(RunProgress):
                 }
             )
 
+    def between(self) -> dict[str, float]:
+        """Return what passed between the two."""
+        first, last = self.read
+        return {key: last[key] - first[key] for key in first}
+
 
 def _cpu_s(pid: int) -> float:
     """Seconds of processor time that another process has taken (proc(5), stat)."""
@@ -92,23 +110,64 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def measure(n: int, base_url: str, n_workers: int) -> None:
-    """Do one run in this process; print what it took as a line of JSON."""
-    pids = Pids()
-    logging.getLogger("convogen.cluster").addHandler(pids)
-    clocks = Clocks(n * (2 * TURNS + 1), pids.found)
+def play(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) -> dict[str, float]:
+    """Do one run in this process; return what it took."""
+    clocks = Clocks(n * (2 * TURNS + 1), worker_pids())
     workers = RayWorkers("local", n_workers) if n_workers else None
-    with tempfile.TemporaryDirectory() as folder:
-        run(experiment(n, base_url), f"{folder}/run", tally=clocks, workers=workers)
-    first, last = clocks.read
-    took = {key: last[key] - first[key] for key in first}
-    print(json.dumps({"workers": n_workers, **took}))
+    run(experiment(n, base_url, in_flight), folder / "run", tally=clocks, workers=workers)
+    return clocks.between()
 
 
-def measure_apart(n: int, base_url: str, n_workers: int) -> dict[str, Any]:
-    """`measure` in a process of its own."""
-    argv = [sys.executable, "-m", "benchmarks.ray_workers", "--n", str(n)]
+def judge(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) -> dict[str, float]:
+    """Have a made-up run judged in this process; return what it took."""
+    write_corpus(folder / "made.jsonl", n)
+    (folder / "manifest.json").write_text('{"fingerprint": "0"}')
+    with (folder / "conversations.jsonl").open("wb") as file:
+        file.writelines(one.to_line() for one in open_corpus(folder / "made.jsonl"))
+    clocks = Clocks(n, worker_pids())
+    workers = RayWorkers("local", n_workers) if n_workers else None
+    spec = ModelSpec(name="test", base_url=base_url)
+    judge_run(
+        Run(folder), "friction", spec, concurrency=min(in_flight, 64), tally=clocks, workers=workers
+    )
+    return clocks.between()
+
+
+def measure(
+    n: int, base_url: str, n_workers: int, folder: Path, in_flight: int
+) -> dict[str, float]:
+    """Measure a made-up corpus in this process; return what it took."""
+    del base_url, in_flight
+    write_corpus(folder / "warm.jsonl", 2_000)
+    write_corpus(folder / "made.jsonl", n)
+    with RayCluster("local", n_workers or 1) as cluster:
+        processes = RaySpread(cluster) if n_workers else 1
+        tally_corpus(open_corpus(folder / "warm.jsonl"), workers=processes)
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        tally_corpus(open_corpus(folder / "made.jsonl"), workers=processes)
+        wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+    return {"calls": n, "wall_s": wall_s, "driver_s": cpu_s}
+
+
+WORK = {"play": play, "judge": judge, "measure": measure}
+
+
+def worker_pids() -> Sequence[int]:
+    """Return the processes of the workers, which are added as they start."""
+    pids = Pids()
+    log = logging.getLogger("convogen.cluster")
+    log.addHandler(pids)
+    log.setLevel(logging.INFO)
+    return pids.found
+
+
+def measure_apart(
+    what: str, n: int, base_url: str, n_workers: int, each: int | None
+) -> dict[str, Any]:
+    """Do the work in a process of its own, which prints what it took as a line of JSON."""
+    argv = [sys.executable, "-m", "benchmarks.ray_workers", what, "--n", str(n)]
     argv += ["--measure", base_url, "--workers", str(n_workers)]
+    argv += ["--each", str(each)] if each else []
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -116,26 +175,38 @@ def measure_apart(n: int, base_url: str, n_workers: int) -> dict[str, Any]:
 def main() -> None:
     """Measure each number of workers and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=128, help="conversations, all at once")
+    parser.add_argument("what", nargs="?", choices=list(WORK), default="play")
+    parser.add_argument("--n", type=int, default=128, help="conversations")
     parser.add_argument("--latency", type=float, default=0.5, help="seconds a call takes")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2, 4])
+    parser.add_argument("--each", type=int, help="calls in flight per worker; default: n in all")
     parser.add_argument("--json", type=Path, help="write all figures to a file as well")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(options.n, options.measure, options.workers[0])
+        n_workers = options.workers[0]
+        in_flight = options.each * max(1, n_workers) if options.each else options.n
+        with tempfile.TemporaryDirectory() as folder:
+            took = WORK[options.what](
+                options.n, options.measure, n_workers, Path(folder), in_flight
+            )
+        print(json.dumps({"workers": n_workers, **took}))
         return
     found: list[dict[str, Any]] = []
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print("| workers | calls/s | driver, ms a call | workers, ms a call |")
+    unit = "conversation" if options.what == "measure" else "call"
+    print(f"| workers | {unit}s/s | driver, ms a {unit} | workers, ms a {unit} |")
     print("| --- | ---: | ---: | ---: |")
     with serving(Settings(latency_s=options.latency)) as endpoint:
         for n_workers in options.workers:
-            took = measure_apart(options.n, endpoint.base_url, n_workers)
+            took = measure_apart(
+                options.what, options.n, endpoint.base_url, n_workers, options.each
+            )
             found.append(took)
-            ms = [1000 * took[key] / took["calls"] for key in ("driver_s", "workers_s")]
+            spent_s = (took["driver_s"], took.get("workers_s") if n_workers else None)
+            ms = ["" if s is None else f"{1000 * s / took['calls']:.2f}" for s in spent_s]
             rate = took["calls"] / took["wall_s"]
-            print(f"| {n_workers} | {rate:.0f} | {ms[0]:.2f} | {ms[1]:.2f} |", flush=True)
+            print(f"| {n_workers} | {rate:.0f} | {ms[0]} | {ms[1]} |", flush=True)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 

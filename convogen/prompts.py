@@ -5,10 +5,10 @@ A file starts with a YAML header between two `---` lines: `variables` (what the 
 only `[system]`, `[user]` or, for an example of a reply, `[assistant]`. Loading checks that the text
 uses the declared variables and no other; the hash goes into the manifest and the fingerprint.
 
-A class that asks a model (a method, a judge, a gate) finds its prompts beside itself: as
-`prompts/<method>/<step>.md` or `<method>/prompts/<step>.md` beside its module or in a package above
-that, then beside the classes it is derived from. convogen's own lie in the same way, and so those
-of a plugin in its package.
+A class that calls a model (a method, a judge, a gate) finds its prompts next to itself: as
+`prompts/<method>/<step>.md` or `<method>/prompts/<step>.md` next to its module or in a package
+above that, then next to its base classes. convogen's own prompts are stored the same way, and so
+are those of a plugin in its package.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Prompt:
 
     @property
     def roles(self) -> list[str]:
-        """The roles of the messages, in their order."""
+        """The roles of the messages, in order."""
         return [role for role, _ in self._parts]
 
     def _compile(self, body: str) -> jinja2.Template:
@@ -96,13 +96,13 @@ class Prompt:
             raise SourceError(f"{self.path} line {error.lineno}: {error.message}") from error
 
     def partial(self, **values: Any) -> Prompt:
-        """The same prompt with some of its variables given already."""
+        """Return the same prompt with some of its variables filled in."""
         filled = copy(self)
         filled._given = {**self._given, **values}
         return filled
 
     def render(self, **values: Any) -> list[Message]:
-        """The messages; every declared variable must be given, here or before."""
+        """Return the messages; every declared variable must be given, here or before."""
         values = {**self._given, **values}
         if missing := sorted(self.variables - values.keys()):
             raise SourceError(f"{self.path}: no value for {', '.join(missing)}")
@@ -129,7 +129,7 @@ def _names(path: Path, given: Any) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | None = None) -> Prompt:
-    """Return a shipped prompt, or the file chosen in its place.
+    """Return a shipped prompt, or the file that replaces it.
 
     Args:
         name: without `.md`, for a method `<method>/<step>`.
@@ -137,7 +137,8 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
         owner: the class whose prompt it is; convogen's own if not given.
 
     Raises `SourceError` if the file is missing, uses variables it does not declare, declares
-    variables that the shipped prompt is not given, or has other messages where the step is one.
+    variables that the shipped prompt does not get, or has several messages for a step that takes
+    one.
     """
     shipped = _read(_find(owner, f"{name}.md"))
     if chosen is None:
@@ -157,8 +158,8 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
 def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> dict[str, Prompt]:
     """Return the prompts of a class by step, with the user's files in place of some.
 
-    `file` says where a step's prompt lies below `prompts/`, such as `judges/{name}-{step}`.
-    Raises `SourceError` if a file is wrong, or chosen for a step that there is not.
+    `file` is the path of a step's prompt below `prompts/`, such as `judges/{name}-{step}`. Raises
+    `SourceError` if a file is invalid or its step does not exist.
     """
     if unknown := [step for step in chosen if step not in owner.prompt_names]:
         allowed = ", ".join(owner.prompt_names) or "none, it has no prompts"
@@ -174,7 +175,7 @@ def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> d
 
 
 def _find(owner: type[object] | None, name: str) -> Path:
-    """Return the first file of this name beside a class and its bases; convogen's own for None."""
+    """Return the first file of this name next to a class and its bases; convogen's own for None."""
     kind, _, file = name.rpartition("/")
     places = _places(owner) if owner else iter((PACKAGE / "methods", PACKAGE))
     folders = [(place / "prompts" / kind, place / kind / "prompts") for place in places]

@@ -218,10 +218,12 @@ class Turn(Record):
 
 
 class Label(Record):
-    """A label of a conversation (summary, topic, intent) or a list of them, one a turn (emotion).
+    """A label of a conversation (summary, topic, intent) or a list of labels, one per turn
+    (emotion).
 
     `planned` is the label the conversation was played for, `check` how `value` was checked.
-    `reasks` lists why earlier replies were not taken, `request` is the hash of the one that was.
+    `reasks` lists why earlier replies were refused, `request` is the hash of the request for the
+    accepted one.
     """
 
     value: Any
@@ -278,7 +280,7 @@ class Failure(Record):
 
 
 class Rejected(Record):
-    """A finished conversation that a gate did not let pass, kept whole; `id` is its own.
+    """A finished conversation that a gate rejected, kept in full; `id` is its own.
 
     `value` is what decided: a number such as a similarity or a score, or a text such as the entry
     of a word list; None if nothing could be measured.

@@ -1,8 +1,8 @@
-"""Keys and passwords: masked wherever a text leaves convogen, for a file or for the screen.
+"""Masking of keys and passwords wherever text leaves convogen, for files and for the screen.
 
-An endpoint's own texts are masked where they come in, so that no record, journal or error holds
-its secrets. What goes to the screen, the log or a span is masked once more, by all secrets that
-this process knows.
+An endpoint's own texts are masked on arrival, so that no record, journal or error contains its
+secrets. Text for the screen, the log or a span is masked again, by all secrets known to this
+process.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ __all__ = ["Secrets", "masked", "public_url", "url_secrets", "without_secrets"]
 
 MASK = "***"
 SHORTEST = 8
-"""Characters from which a secret is masked in any text: a shorter one may be a word."""
+"""Minimum length of a secret that is masked in any text: a shorter one may be a word."""
 
 SHORTEST_QUOTED = 3
-"""Characters from which it is masked in an endpoint's error, where it is hardly anything else."""
+"""Minimum length of a secret that is masked in an endpoint's error, where it is hardly anything
+else."""
 
 LONG_VALUE = 16
-"""Characters from which a value of a URL's query counts as a secret, whatever its name."""
+"""Minimum length of a value in a URL's query that counts as a secret, whatever its name."""
 
 SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|cred|code", re.IGNORECASE)
-# Each pattern begins where a word does, so that a long word is gone through once.
+# Each pattern begins at a word boundary, so that long words are scanned only once.
 URL = re.compile(r"(?<!\w)(\w+://)(?:[^/?#\s]*@)?([^\s?#]*)(?:[?#]\S*)?")
 ANY_URL = re.compile(r"(?<!\w)(\w+://)(\S*@)?([^\s?#]*)([?#]\S*)?")
-"""Also one that is none, because a password has characters in it that it may not have."""
+"""Also an invalid URL, because a password contains characters that it may not have."""
 
 _SEGMENT = re.compile(r"(?<![^\s/])[^\s/]*@[^\s/]*")
 _USER = re.compile(r"(?<![^@:='\"])[^@:='\"]+:(?=.)", re.DOTALL)
 _PLACE = re.compile(r"@(?=[\w.\[])")
 
 _known: set[str] = set()
-"""The secrets of this process: no output, whatever made it, shows one."""
+"""The secrets of this process, which no output shows."""
 
 
 class Secrets:
-    """What one endpoint is reached with; known to `masked` from then on."""
+    """The secrets of one endpoint; `masked` knows them from then on."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._whole: set[str] = set()
@@ -54,23 +55,24 @@ class Secrets:
         _known.update(self._forms)
 
     def mask(self, text: str) -> str:
-        """A text of any kind, such as a reply, with these secrets masked."""
+        """Return a text, such as a reply, with these secrets masked."""
         return _replace(text, self._forms)
 
     def mask_error(self, text: str) -> str:
-        """What an endpoint said went wrong, with short secrets masked as well."""
+        """Return an endpoint's error message, with short secrets masked as well."""
         return _replace(text, self._quoted)
 
 
 def masked(text: str) -> str:
-    """A text for the screen or a log: no known secret, no credentials or query of a URL."""
+    """Return a text for the screen or a log, without known secrets, credentials and queries of
+    URLs."""
     text = ANY_URL.sub(_masked_url, text)
     text = _SEGMENT.sub(_masked_credentials, text)
     return _replace(text, sorted(_known, key=len, reverse=True))
 
 
 def without_secrets(value: Any) -> Any:
-    """What was parsed of JSON, its texts masked: an escape in it may have hidden a secret."""
+    """Return parsed JSON with its texts masked, since an escape may have hidden a secret."""
     if isinstance(value, str):
         return _replace(value, sorted(_known, key=len, reverse=True))
     if isinstance(value, list):
@@ -82,12 +84,12 @@ def without_secrets(value: Any) -> Any:
 
 
 def public_url(url: str) -> str:
-    """A URL, or a text with one in it, without user:password@, query and fragment."""
+    """Return a URL, or a text with one in it, without user:password@, query and fragment."""
     return URL.sub(r"\1\2", url)
 
 
 def url_secrets(url: str) -> list[str]:
-    """What is secret in a URL: its password, a user without one, keys in its query."""
+    """Return the secrets in a URL: its password, a user without one, keys in its query."""
     parts = urlsplit(url)
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     values = [
@@ -105,7 +107,7 @@ def _masked_url(match: re.Match[str]) -> str:
 
 
 def _masked_credentials(match: re.Match[str]) -> str:
-    """A part of a text between spaces and slashes without its `user:password@`, if it has one."""
+    """Return a part of a text between spaces and slashes without any `user:password@`."""
     part = match[0]
     places = [found.start() for found in _PLACE.finditer(part)]
     user = _USER.search(part, 0, places[-1]) if places else None
@@ -113,7 +115,7 @@ def _masked_credentials(match: re.Match[str]) -> str:
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
-    """Secrets as they stand in texts, URLs and JSON; the longest first."""
+    """Return the forms of secrets in texts, URLs and JSON, longest first."""
     found: set[str] = set()
     for secret in secrets:
         found |= {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]}

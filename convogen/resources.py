@@ -1,4 +1,4 @@
-"""Where the files that ship with convogen are: in the wheel, or in a checkout."""
+"""Locations of the files that ship with convogen: in the wheel, or in a checkout."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ PACKAGE = Path(__file__).parent
 
 EXPERIMENTS = PACKAGE / "experiment" / "shipped"
 FOR_EMBEDDED = PACKAGE / "training" / "embedded"
-"""What the embedded model was trained on, and what came of it."""
+"""The embedded model's training data and its results."""
 
 
 def shipped(folder: str) -> Path:
-    """The folder `experiences` or `personas`: inside the wheel, else beside the package."""
+    """Return the folder `experiences` or `personas`: inside the wheel, otherwise next to the
+    package."""
     in_wheel = PACKAGE / "_data" / folder
     return in_wheel if in_wheel.is_dir() else PACKAGE.parent / folder

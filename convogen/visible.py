@@ -1,7 +1,8 @@
-"""Foreign text where it leaves, for a screen or a page: it shows what it holds, and does nothing.
+"""Foreign text made safe for a screen or a page: everything in it is shown, nothing takes effect.
 
-Control characters move a terminal's cursor, colour it, name its window; those of writing direction
-make a line read otherwise than it is. Here they are written as escapes. Files of records keep them.
+Control characters move a terminal's cursor, change its colours or its window's name; those of
+writing direction make a line read differently. Here they are written as escapes. Files of records
+keep them.
 
 >>> print(visible("a\\x1b[31mb\\x9bc"))
 a\\x1b[31mb\\x9bc
@@ -18,8 +19,8 @@ __all__ = ["as_json", "isolated", "visible"]
 _HIDDEN = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""Control characters but the newline, marks that end a line or turn the writing's direction, halves
-of surrogate pairs."""
+"""Control characters other than the newline, marks that end a line or change the writing direction,
+halves of surrogate pairs."""
 
 
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff]")
@@ -27,21 +28,22 @@ _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800
 
 
 def visible(text: object) -> str:
-    """A text whose only control character is the newline: others are escapes, tabs spaces."""
+    """Return a text with escapes for control characters other than the newline, and spaces for
+    tabs."""
     plain = str(text).replace("\r\n", "\n").replace("\t", "    ")
     return _HIDDEN.sub(lambda one: ascii(one[0])[1:-1], plain)
 
 
 def isolated(text: str) -> str:
-    """A visible text that may stand beside others on a line, whatever its writing direction.
+    """Return a visible text that is safe next to others on a line, whatever its writing direction.
 
-    One that has letters written from right to left is put between isolates (UAX #9), so that it
-    reorders nothing around it; any other is left as it is.
+    Text with right-to-left letters is put between isolates (UAX #9), so that it does not reorder
+    its surroundings; other text is unchanged.
     """
     return f"\u2068{text}\u2069" if _RIGHT_TO_LEFT.search(text) else text
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """A value as JSON that holds what it holds, with escapes for what is not to be shown."""
+    """Return a value as JSON, with escapes for characters that must not be shown."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return _HIDDEN.sub(lambda one: f"\\u{ord(one[0]):04x}", text)

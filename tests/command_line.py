@@ -9,9 +9,21 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from forked import run_forked
+
 from convogen.cli.main import main
 
-__all__ = ["Ended", "convogen", "convogen_process", "python_process"]
+__all__ = [
+    "PROGRAM",
+    "Ended",
+    "convogen",
+    "convogen_process",
+    "forked_process",
+    "python_process",
+]
+
+PROGRAM = "from convogen.cli.main import main; main()"
+"""The command line, as `python -c` takes it."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,16 @@ def convogen(*args: object) -> Ended:
 
 def convogen_process(*args: object, **environment: str) -> Ended:
     """`convogen ARGS` in a process of its own; warnings are errors there as well."""
-    program = "from convogen.cli.main import main; main()"
-    return python_process("-W", "error", "-c", program, *args, **environment)
+    return forked_process(PROGRAM, *args, **environment)
+
+
+def forked_process(program: str, *args: object, **environment: str) -> Ended:
+    """`python -W error -c PROGRAM ARGS` in a process that finds convogen imported already."""
+    return Ended(*run_forked(program, [str(arg) for arg in args], {**os.environ, **environment}))
 
 
 def python_process(*args: object, **environment: str) -> Ended:
-    """`python ARGS` in a process of its own."""
+    """`python ARGS` in an interpreter of its own."""
     done = subprocess.run(
         [sys.executable, *(str(arg) for arg in args)],
         capture_output=True,

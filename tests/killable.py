@@ -1,32 +1,23 @@
 """Programs of `tests/programs` in processes of their own, which a test kills.
 
-Each is a process like any other; but it is forked from a server that has imported convogen already,
-since the imports take several times as long as the runs.
+Each is forked from a server that has imported convogen already (`forked`), since the imports take
+several times as long as the runs.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import runpy
 import sys
 from pathlib import Path
 
-__all__ = ["run_program"]
+from forked import PROCESSES
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(
-    [
-        "convogen",
-        "convogen.engine.runner",
-        "convogen.engine.judge_runner",
-        "convogen.groupchat.chat",
-    ]
-)
+__all__ = ["run_program"]
 
 
 def run_program(program: Path, *args: object, timeout_s: float = 240) -> int:
     """Return the exit status of a program; of one that was killed, the signal below zero."""
-    process = _PROCESSES.Process(target=_main, args=(str(program), [str(arg) for arg in args]))
+    process = PROCESSES.Process(target=_main, args=(str(program), [str(arg) for arg in args]))
     process.start()
     process.join(timeout_s)
     if process.exitcode is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ __all__ = ["command"]
 
 
 @click.command("agreement")
-@click.argument("sources", metavar="[JUDGE[,DIALOGUES]=]FILE...", nargs=-1, required=True)
+@click.argument(
+    "sources", metavar="[JUDGE[,DIALOGUES]=]FILE...", nargs=-1, required=True, type=SourcePath()
+)
 @click.option("--protocol", required=True, type=click.Choice(["unieval", "gteval", "scores"]))
 @click.option(
     "--own",

@@ -13,6 +13,7 @@ import click
 
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.judging import judge_runs
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     OutPath,
@@ -21,11 +22,13 @@ from convogen.cli._shared.options import (
     price_option,
     spec_from,
 )
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from convogen.models.traffic.budget import Limits
     from convogen.papers.dialogueforge.arena_ranking import MatchResult, Standings
     from convogen.reports.ratings import Rating
     from convogen.reports.verdicts import Share
@@ -38,10 +41,11 @@ PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 
 
 @click.command("arena")
-@click.argument("sources", metavar="SOURCE SOURCE...", nargs=-1, required=True)
+@click.argument("sources", metavar="SOURCE SOURCE...", nargs=-1, required=True, type=SourcePath())
 @model_option
 @base_url_option
 @price_option
+@budget_options
 @click.option(
     "--out",
     type=OutPath(file_okay=False),
@@ -65,6 +69,7 @@ def command(
     concurrency: int | None,
     fresh: bool,
     as_json: bool,
+    limits: Limits,
 ) -> None:
     """Rank runs (or files of dialogues) by how human-like their users are.
 
@@ -93,9 +98,8 @@ def command(
         (i, j, *pair_by_seed(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)
     ]
     model = spec_from("judge", models, base_urls, prices)
-    judge_runs(
-        [(pair, beside) for _, _, pair, beside in pairs], Arena(), model, n, concurrency, fresh
-    )
+    judged = [(pair, beside) for _, _, pair, beside in pairs]
+    judge_runs(judged, Arena(), model, n, concurrency, fresh, limits=limits)
     found = standings(names, [Match(i, j, pair) for i, j, pair, _ in pairs])
     if as_json:
         say_json(asdict(found), indent=2)

@@ -21,6 +21,7 @@ from convogen.cli._shared.options import (
     price_option,
     specs_from,
 )
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say, say_json
 from convogen.cli.downstream_pool import as_the_text_says
 from convogen.cli.downstream_pool import command as pool_command
@@ -80,7 +81,7 @@ json_option = click.option(
 
 
 @command.command("summarization")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath(writes=True))
 @held_out_option
 @click.option(
     "--checkpoint",
@@ -181,7 +182,7 @@ def summarization_command(
 
 
 @command.command("classification")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath(writes=True))
 @held_out_option
 @in_domain_option
 @click.option("--label", default="topic", help="Column of the files with the label to classify.")
@@ -325,7 +326,7 @@ def _qags(found: SummarizationResult) -> str:
     if not n:
         return ""
     how = "BERTScore" if by == "bertscore" else "word F1"
-    said = f"; QAGS: {how} of the answers to {n} question{'s' if n > 1 else ''} a dialogue"
+    said = f"; QAGS: {how} of the answers to {n} question{'s' if n > 1 else ''} per dialogue"
     return said if (by, n) == ("bertscore", 3) else f"{said} (DiaSynth's: BERTScore, 3 questions)"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 
 
 @click.command("pool")
-@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("results", type=RunPath(), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(results: tuple[Path, ...], as_json: bool) -> None:
     """Pool RESULTS of `summarization`: result files, or run folders with all of theirs.

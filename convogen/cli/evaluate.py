@@ -12,6 +12,7 @@ from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.interaction_tables import interaction_tables
 from convogen.cli._shared.judging import judge_runs
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     OutPath,
@@ -20,6 +21,7 @@ from convogen.cli._shared.options import (
     price_option,
     spec_from,
 )
+from convogen.cli._shared.run_folders import SourcePath, writable
 from convogen.cli._shared.terminal import say_json
 from convogen.suggested import shell_path
 from convogen.text.counting import counted
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from convogen.judges import Judge
     from convogen.judges.reference_dialogues import ReferenceDialogues
+    from convogen.models.traffic.budget import Limits
     from convogen.reports import Measured
     from convogen.reports.evaluation import EvaluatedRun, Evaluation
     from convogen.reports.groundedness import JudgeSummary
@@ -48,6 +51,7 @@ __all__ = ["command", "open_run"]
 @click.option(
     "--real",
     metavar="CORPUS",
+    type=SourcePath(),
     help="Real dialogues that gteval shows next to the generated ones.",
 )
 @click.option(
@@ -56,10 +60,12 @@ __all__ = ["command", "open_run"]
 @model_option
 @base_url_option
 @price_option
+@budget_options
 @click.option(
     "--against",
     multiple=True,
     metavar="CORPUS",
+    type=SourcePath(),
     help="Corpus to compare the runs with, usually a human one.",
 )
 @click.option(
@@ -89,6 +95,7 @@ def command(
     fresh: bool,
     out: Path | None,
     as_json: bool,
+    limits: Limits,
 ) -> None:
     """Measure run folders: statistics, diversity, group chat; with --judge, a judge's scores.
 
@@ -101,18 +108,20 @@ def command(
       convogen evaluate runs/demo
       convogen evaluate runs/demo --judge geval --model gpt-4o
     """
-    asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
+    bounds = (limits.usd, limits.tokens)
+    asked = (models, base_urls, prices, concurrency, n, fresh, real, settings, *bounds)
     if judge_name is None and any(asked):
         raise click.UsageError(
-            "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set require "
-            "--judge, such as --judge geval"
+            "--model, --base-url, --price, --budget-usd, --budget-tokens, --concurrency, --n, "
+            "--fresh, --real and --set require --judge, such as --judge geval"
         )
-    runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
+    sources = [SourcePath().convert(one, None, None) if out else writable(one) for one in folders]
+    runs = {folder: _open(folder, out) for folder in dict.fromkeys(sources)}
     if judge_name is not None:
         judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
         model = spec_from("judge", models, base_urls, prices)
-        judge_runs(judged, judge, model, n, concurrency, fresh, place.workers())
+        judge_runs(judged, judge, model, n, concurrency, fresh, place.workers(), limits=limits)
     ours, human = _measure(runs, against, place)
     found = _evaluated(runs, ours, human, judge_name)
     if as_json:

@@ -9,6 +9,8 @@ import click
 
 from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.numbers import Amount, WholeNumber
+from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say, say_json
 from convogen.text.counting import counted
 
@@ -19,7 +21,7 @@ __all__ = ["command"]
 
 
 @click.command("export")
-@click.argument("folder", metavar="RUN")
+@click.argument("folder", metavar="RUN", type=SourcePath())
 @click.option(
     "--to",
     "format_",
@@ -31,7 +33,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutPath(),
     required=True,
     help="Folder for the data, README.md (the data card) and export.json; for "
     "inspect, a file NAME.eval.",
@@ -106,6 +108,7 @@ __all__ = ["command"]
     "--alternatives",
     multiple=True,
     metavar="RUN",
+    type=SourcePath(),
     help="dpo: another run or replay to compare with, in addition to the replays next to RUN.",
 )
 @click.option(
@@ -173,7 +176,8 @@ def command(
     plan = _plan(format_, settings, **given)
     if push_to_hub and plan.exporter.for_tool:
         raise click.UsageError(
-            f"--push-to-hub pushes data sets; --to {format_} is for {plan.exporter.for_tool}"
+            f"--push-to-hub applies to data sets only; --to {format_} is for "
+            f"{plan.exporter.for_tool}"
         )
     run = load_run(folder)
     if partial:
@@ -229,7 +233,7 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
             f"{plan.exporter.for_tool}"
         )
     if exported.left_out:
-        say(f"left out: {counted(exported.left_out, 'conversation')} that give no rows")
+        say(f"left out: {counted(exported.left_out, 'conversation')} without rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")

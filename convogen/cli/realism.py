@@ -8,6 +8,7 @@ import click
 
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MOST_CHARS = 200
 
 
 @click.command("realism")
-@click.argument("files", metavar="RUN|CORPUS...", nargs=-1, required=True)
+@click.argument("files", metavar="RUN|CORPUS...", nargs=-1, required=True, type=SourcePath())
 @click.option("--against", metavar="CORPUS", required=True, help="The human corpus.")
 @click.option(
     "--turns",

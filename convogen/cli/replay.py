@@ -19,7 +19,9 @@ from convogen.cli._shared.options import (
     model_option,
     models_from,
 )
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say
+from convogen.storage.remote.shown import shown
 from convogen.text.counting import counted
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ __all__ = ["command"]
 
 
 @click.command("replay")
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=RunPath())
 @click.option("--conversation", metavar="ID", help="Replay this conversation with new replies.")
 @click.option(
     "--from-turn", type=WholeNumber(min=1), help="First turn to regenerate, counted from 1."
@@ -65,6 +67,8 @@ def command(
         if models or base_urls:
             raise click.UsageError("--model and --base-url require --conversation and --from-turn")
         return _whole(folder, out)
+    if out is None and (url := shown(str(folder))) != str(folder):
+        raise click.UsageError(f"{url}: name a folder for the replay, with --out")
     return _one(folder, conversation, from_turn, _models(folder, models, base_urls), out)
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say, say_json
 
 __all__ = ["command"]
 
 
 @click.command("report")
-@click.argument("folders", metavar="RUN...", nargs=-1, required=True)
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=SourcePath())
 @click.option(
     "--out",
     type=OutPath(file_okay=False),

@@ -11,9 +11,8 @@ import click
 
 from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.limits import limit_options
-from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.numbers import Amount, WholeNumber
 from convogen.cli._shared.options import (
-    OutPath,
     base_url_option,
     kept_roles,
     language_option,
@@ -22,6 +21,7 @@ from convogen.cli._shared.options import (
     price_option,
     stopped,
 )
+from convogen.cli._shared.run_folders import RunOutPath, writable
 from convogen.cli._shared.terminal import say
 from convogen.suggested import suggested
 from convogen.text.counting import counted
@@ -43,7 +43,17 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 @click.command("run")
 @click.argument("experiment")
 @click.option("--n", type=WholeNumber(min=1), help="Number of conversations.")
-@click.option("--out", type=OutPath(), help="Run folder [default: runs/<name>].")
+@click.option(
+    "--out",
+    type=RunOutPath(),
+    help="Run folder, or its URL on an object store: s3://bucket/run [default: runs/<name>].",
+)
+@click.option(
+    "--flush-every",
+    type=Amount(min=0.1),
+    metavar="SECONDS",
+    help="With a URL: time between two writes to the store [default: 5].",
+)
 @model_option
 @base_url_option
 @price_option
@@ -82,7 +92,8 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 def command(
     experiment: str,
     n: int | None,
-    out: Path | None,
+    out: Path | str | None,
+    flush_every: float | None,
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
     prices: tuple[str, ...],
@@ -123,13 +134,26 @@ def command(
     given |= {"match": match, "language": language}
     overrides |= {key: value for key, value in given.items() if value is not None}
     loaded = load_with(experiment, overrides, models, base_urls, prices)
-    folder = out or Path("runs") / loaded.name
+    folder = _folder(out or Path("runs") / loaded.name, fresh, flush_every)
     for line in notices(loaded):
         say(line, err=True)
     if dry_run:
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json, on)
     else:
         print_summary(play(loaded, folder, fresh, limits, workers=on))
+
+
+def _folder(out: Path | str, fresh: bool, flush_every: float | None) -> Path:
+    """Return the local folder of the run; of a URL, a copy that is written back."""
+    if isinstance(out, Path):
+        if flush_every is not None:
+            raise click.UsageError("--flush-every requires a run folder with a URL")
+        return out
+    if fresh:
+        raise click.UsageError(
+            f"--fresh: {out} is a URL, and objects are not moved aside; name another folder"
+        )
+    return Path(writable(out, "run", flush_every))
 
 
 def play(

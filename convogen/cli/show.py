@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command("show")
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=RunPath())
 @click.option("--conversation", metavar="ID", help="Print one conversation.")
 @click.option("--sample", is_flag=True, help="Print the first conversation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")

@@ -11,6 +11,7 @@ import click
 from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.interaction_tables import interacting_of, interaction_tables
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _LABELS = {
 
 
 @click.command("stats")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=SourcePath())
 @click.option("--format", "format_", metavar="F", help="Format of the files [default: detected].")
 @click.option(
     "--render",

@@ -11,6 +11,7 @@ import click
 
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ _LENGTHS = (
 
 
 @click.command("tables")
-@click.argument(
-    "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=RunPath())
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
@@ -43,7 +42,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
     """Print LLM Roleplay's tables for RUNS: lengths, failures and lexical diversity over seeds.
 
     Runs that differ only in their seeds form one condition; means and standard deviations are over
-    its runs. The tables show the published numbers next to yours. Below them is listed which
+    its runs. The tables show the published numbers next to yours. A list below them shows which
     published numbers can be recomputed from others, and how well they agree.
     """
     from convogen.papers.roleplay.published_checks import checks

@@ -63,7 +63,7 @@ __all__ = ["command"]
 @click.option(
     "--max-words",
     type=WholeNumber(min=1),
-    help="With --learn agents: guideline on the words of a short reply, as in a run.",
+    help="With --learn agents: guideline for the number of words of a short reply, as in a run.",
 )
 @click.option(
     "--from",

@@ -12,6 +12,7 @@ import click
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ _UNKNOWN = "?"
 
 
 @click.command("verdicts")
-@click.argument("sources", metavar="[MODEL[,DATA[,N]]=]FILE...", nargs=-1, required=True)
+@click.argument(
+    "sources", metavar="[MODEL[,DATA[,N]]=]FILE...", nargs=-1, required=True, type=SourcePath()
+)
 @click.option(
     "--protocol",
     required=True,

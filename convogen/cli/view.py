@@ -11,6 +11,7 @@ import click
 
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.run_folders import RunPath
 from convogen.cli._shared.terminal import say
 from convogen.errors import UserError
 
@@ -21,9 +22,7 @@ PORT = 8765
 
 
 @click.command("view")
-@click.argument(
-    "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=RunPath())
 @click.option("--host", help="Address to listen on [default: 127.0.0.1].")
 @click.option(
     "--port",

@@ -75,7 +75,7 @@ class _Text:
         return True
 
     def value(self) -> Any:
-        """Return the next JSON value. Raise `RowError`, and stay where it began, if it is none."""
+        """Return the next JSON value; otherwise raise `RowError` and stay at its beginning."""
         self.peek()
         size = _READ
         while True:

@@ -33,6 +33,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.traffic.router import Traffic
 from convogen.records import Conversation
+from convogen.storage.remote.shown import shown
 from convogen.storage.run_folder import Outcome, Run, RunStore
 from convogen.suggested import suggested
 
@@ -95,7 +96,7 @@ class _Branch:
         self.name = f"{run.folder.resolve().name}.{spelt}.turn-{from_turn}.{self._fingerprint[:6]}"
         self._manifest = describe(new) | {
             "fingerprint": self._fingerprint,
-            "replay_of": {"run": str(run.folder.resolve()), **origin},
+            "replay_of": {"run": shown(str(run.folder.resolve())), **origin},
         }
 
     async def play(

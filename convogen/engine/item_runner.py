@@ -2,8 +2,8 @@
 twice.
 
     <name>-<fingerprint>/rows.jsonl      one row per item, in order
-    <name>-<fingerprint>/manifest.json   the inputs and the models <name>-<fingerprint>/ledger.jsonl
-    calls.jsonl journal/   as in a run folder
+    <name>-<fingerprint>/manifest.json   the inputs and the models
+    <name>-<fingerprint>/ledger.jsonl    as in a run folder; so are calls.jsonl and journal/
 
 A different model, prompt or set of items has a different fingerprint, and so its own folder.
 """
@@ -116,7 +116,7 @@ class Asking:
                     )
                 except BudgetReached as reached:
                     done = path.read_bytes().count(b"\n")
-                    raise describe_asking_stop(reached, done, n, folder) from None
+                    raise describe_asking_stop(reached, done, n, "items", folder) from None
                 finally:
                     await traffic.close()
                     log.sync()

@@ -16,6 +16,7 @@ from typing import Any
 
 from convogen.engine.hopeless import FIRST, FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
+from convogen.engine.run_budget import charge_calls, describe_asking_stop, role_prices
 from convogen.engine.scoring import (
     LocalScorer,
     ScorerContext,
@@ -24,7 +25,7 @@ from convogen.engine.scoring import (
     plan_scores,
 )
 from convogen.engine.workers import Done, TaskDoer, Workers
-from convogen.errors import RunFolderError
+from convogen.errors import BudgetReached, RunFolderError
 from convogen.experiment.fingerprint import fingerprint_of
 from convogen.judges import Judge
 from convogen.judges.base import ROLE
@@ -33,6 +34,8 @@ from convogen.models.base import ChatModel, Sampling
 from convogen.models.progress import RunProgress
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tracing import span
+from convogen.models.traffic.admission import AdmissionQueue
+from convogen.models.traffic.budget import NO_LIMITS, Budget, Limits
 from convogen.models.traffic.provenance import last_calls
 from convogen.models.traffic.router import Role, Traffic
 from convogen.plugins import registry
@@ -66,6 +69,7 @@ def judge_run(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
     workers: Workers | None = None,
+    limits: Limits | None = None,
 ) -> Run:
     """Score the conversations of a run, or resume scoring them.
 
@@ -81,6 +85,7 @@ def judge_run(
         open_model: Creates the model of a spec; default: as the judge does.
         workers: Make the scores in place of this process
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).
+        limits: What the scores of this judge in this run may cost, earlier starts included.
 
     Returns:
         The run, with the scores.
@@ -88,6 +93,7 @@ def judge_run(
     Raises:
         RunFolderError: The folder is not a run, or holds another judge's scores.
         SourceError: A conversation lacks what the judge needs.
+        ModelConfigError: A budget in USD needs a price that is not known.
         RunStopped: Judging ended early; calling again resumes it.
     """
     arguments = judge_run_async(
@@ -101,6 +107,7 @@ def judge_run(
         tally=tally,
         open_model=open_model,
         workers=workers,
+        limits=limits,
     )
     return run_until_complete(arguments, "judge_run_async")
 
@@ -117,6 +124,7 @@ async def judge_run_async(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
     workers: Workers | None = None,
+    limits: Limits | None = None,
 ) -> Run:
     """Score the conversations of a run as `judge_run` does, within a running event loop."""
     run = run if isinstance(run, Run) else load_run(run)
@@ -125,6 +133,8 @@ async def judge_run_async(
     judge = judge.suited(spec)
     if workers is not None:
         _check_workers(workers, judge, spec)
+    prices = role_prices({ROLE: spec}, limits or NO_LIMITS)
+    budget = Budget(limits, prices)
     total = count_scores(run, judge, n, references)
     if fresh:
         move_scores_aside(run.folder, judge.name)
@@ -136,10 +146,12 @@ async def judge_run_async(
     if isinstance(run, CorpusFolder):
         manifest["source"] = run.source
     opens = workers.open_model if workers else open_model or judge.open_model
-    traffic = Traffic({ROLE: role}, in_flight, tally, opens)
+    charge_calls(budget, run.ledger(judge.name), prices)
+    gate = AdmissionQueue(budget)
+    traffic = Traffic({ROLE: role}, in_flight, tally, opens, gate)
     store: ScoreStore | None = None
     try:
-        await _check_model(judge, role, traffic, workers)
+        await _check_model(judge, role, traffic, gate if workers else None)
         store = ScoreStore.open(run.folder, judge.name, manifest)
         traffic.provenance.earlier(last_calls(store.path.with_suffix("") / "ledger.jsonl"))
         with _observe_judging(store, judge.name, spec, total):
@@ -150,6 +162,9 @@ async def judge_run_async(
             if total == count_scores(run, judge, 1, references):
                 judging.first.hopeful = True  # a single conversation may itself be the cause
             await judging.run(total, WINDOW * in_flight)
+    except BudgetReached as reached:
+        done = 0 if store is None else store.committed
+        raise describe_asking_stop(reached, done, total, "scores", run.folder) from None
     finally:
         await traffic.close()
         if store is not None:
@@ -262,16 +277,18 @@ def _check_workers(workers: Workers, judge: Judge, spec: ModelSpec) -> None:
     check_judging(judge, spec)
 
 
-async def _check_model(judge: Judge, role: Role, traffic: Traffic, workers: Workers | None) -> None:
+async def _check_model(
+    judge: Judge, role: Role, traffic: Traffic, own_gate: AdmissionQueue | None
+) -> None:
     """Have the judge check its model once, before anything is written.
 
     If workers make the calls, this process makes that of the check nevertheless: once, however many
     workers there are.
     """
-    if workers is None:
+    if own_gate is None:
         await judge.check(traffic)
     elif type(judge).check is not Judge.check:
-        own = Traffic({ROLE: role}, 1, traffic.tally, judge.open_model)
+        own = Traffic({ROLE: role}, 1, traffic.tally, judge.open_model, own_gate)
         try:
             await judge.check(own)
         finally:

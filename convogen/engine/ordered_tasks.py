@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from convogen.errors import LoopRunning
+from convogen.storage.remote.mirrors import flushed
 
 __all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 
@@ -126,11 +127,15 @@ def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
         try:
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
         except (NotImplementedError, RuntimeError, ValueError):
-            return await work  # not the main thread, or no such signals here
+            return await flushing()  # not the main thread, or no such signals here
         try:
-            return await work
+            return await flushing()
         finally:
             loop.remove_signal_handler(signal.SIGTERM)
+
+    async def flushing() -> T:
+        async with flushed():
+            return await work
 
     with _rarely_collected(), asyncio.Runner() as runner:
         try:

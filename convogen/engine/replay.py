@@ -35,6 +35,7 @@ from convogen.methods.base import RunInputs, Task
 from convogen.models.progress import RunProgress
 from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.traffic.router import Traffic
+from convogen.storage.remote.shown import shown
 from convogen.storage.run_folder import Outcome, Run, RunStore, differences, load_run
 
 __all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]
@@ -110,7 +111,7 @@ async def _replay(run: Run, target: Path, tally: RunProgress) -> Replayed:
     changed = None
     if experiment.fingerprint != fingerprint:
         changed = differences(source.get("experiment"), experiment.fingerprint_inputs)
-    origin = {"run": str(run.folder.resolve()), "fingerprint": fingerprint}
+    origin = {"run": shown(str(run.folder.resolve())), "fingerprint": fingerprint}
     manifest = describe(experiment) | {"fingerprint": fingerprint, "replay_of": origin}
     total = run.check().committed
     store = RunStore.open(target, fingerprint, experiment.to_yaml(), manifest)

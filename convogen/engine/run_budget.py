@@ -4,6 +4,7 @@ exhausted."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "charge_earlier_spending",
     "describe_asking_stop",
     "describe_budget_stop",
+    "limits_beside",
     "remaining_limits",
     "role_prices",
 ]
@@ -68,6 +70,20 @@ def charge_calls(
         budget.spent_tokens += usage.prompt_tokens + usage.completion_tokens
         if price := prices.get(row["role"]):
             budget.spent_usd += price(usage)
+
+
+def limits_beside(
+    limits: Limits, ledgers: Iterable[Iterable[Mapping[str, Any]]], prices: Mapping[str, Pricer]
+) -> Limits:
+    """Return what is left of limits that the calls of these ledgers share."""
+    others = Budget(limits, prices)
+    for ledger in ledgers:
+        charge_calls(others, ledger, prices)
+    return replace(
+        limits,
+        usd=None if limits.usd is None else max(0.0, limits.usd - others.spent_usd),
+        tokens=None if limits.tokens is None else max(0, limits.tokens - others.spent_tokens),
+    )
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
@@ -119,10 +135,12 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
     )
 
 
-def describe_asking_stop(reached: BudgetReached, done: int, n: int, folder: Path) -> BudgetReached:
-    """Return the end of an item run in one line: why, what is done, how to resume."""
+def describe_asking_stop(
+    reached: BudgetReached, done: int, n: int, what: str, folder: Path
+) -> BudgetReached:
+    """Return the end of a run of calls in one line: why, what is done, how to resume."""
     return BudgetReached(
-        f"{reached}; done: {done} of {n} items in {folder}; {_how_to_resume(reached)}",
+        f"{reached}; done: {done} of {n} {what} in {folder}; {_how_to_resume(reached)}",
         reached.option,
     )
 

@@ -34,6 +34,8 @@ from convogen.models.traffic.budget import Budget, Limits
 from convogen.models.traffic.provenance import last_calls, moved
 from convogen.models.traffic.router import Traffic
 from convogen.records import Conversation, Experience
+from convogen.storage.remote.address import is_url
+from convogen.storage.remote.mirrors import run_folder
 from convogen.storage.run_folder import Outcome, Run, RunStore, run_manifest
 from convogen.storage.task_log import moved_aside
 from convogen.storage.waiting import drop, forget, keep
@@ -69,7 +71,7 @@ def run(
 
     Args:
         experiment: The experiment, the name of a shipped one, or the path of a YAML file.
-        out: The run folder; default `runs/<name>`.
+        out: The run folder, or its URL on an object store (`s3://…`); default `runs/<name>`.
         fresh: Whether to move an earlier run in the folder aside first.
         limits: Limits on the cost of the whole folder, and the deadline of this start.
         pilot: Play at most this many of the n conversations.
@@ -118,16 +120,42 @@ async def run_async(
     """
     if out is not None and not str(out).strip():
         raise RunFolderError("the run folder's name is empty; name a folder, or leave it out")
+    if fresh and is_url(out):
+        raise RunFolderError(f"{out}: objects are not moved aside; name another folder")
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
-    folder = Path(out) if out is not None else Path("runs") / experiment.name
+    async with run_folder(out or Path("runs") / experiment.name) as folder:
+        return await _run_into(
+            folder,
+            experiment,
+            fresh=fresh,
+            limits=limits or Limits(),
+            pilot=pilot,
+            tally=tally or RunProgress(),
+            on_conversation=on_conversation,
+            open_model=open_model,
+            workers=workers,
+        )
+
+
+async def _run_into(
+    folder: Path,
+    experiment: Experiment,
+    *,
+    fresh: bool,
+    limits: Limits,
+    pilot: int | None,
+    tally: RunProgress,
+    on_conversation: OnConversation | None,
+    open_model: Callable[[ModelSpec], ChatModel],
+    workers: Workers | None,
+) -> Run:
+    """Run an experiment into a local folder."""
     experiment.check_languages()
     if workers is not None:
         workers.check(experiment.model(role) for role in experiment.roles)
         open_model = workers.open_model
     fingerprint = experiment.fingerprint
-    tally = tally or RunProgress()
-    limits = limits or Limits()
     models = {role: experiment.model(role) for role in experiment.roles}
     gate = AdmissionQueue(Budget(limits, role_prices(models, limits)))
     traffic = Traffic(open_roles(experiment), experiment.concurrency, tally, open_model, gate)

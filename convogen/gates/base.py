@@ -49,8 +49,8 @@ class Gate(Keys, ABC):
     """The roles whose models it calls, with their default sampling."""
 
     rejections_are_failures: ClassVar[bool] = False
-    """Whether a model whose first conversations are all rejected will not do better later; a run
-    stops then as if they had failed."""
+    """Whether a model is unlikely to improve if its first conversations are all rejected; the run
+    then stops as if they had failed."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file. Its content, not its path, changes the data; `sources` hashes it."""

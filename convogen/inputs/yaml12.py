@@ -166,7 +166,7 @@ class _Loader(_Base):
     def _of(self, tag: str, node: Any) -> str:
         value = self.text(node)
         if not _LOOKS[tag].match(value):
-            raise _fault(f"{value[:40]!r} is no {tag}", node.start_mark)
+            raise _fault(f"{value[:40]!r} is not a valid {tag}", node.start_mark)
         return value
 
     def nothing(self, node: Any) -> None:

@@ -15,8 +15,8 @@ The code of DiaSynth's authors also leaves the speakers' names before the uttera
 other speaker's before the follow-up (if speakers are roles, as in DialogSum). That is `speakers:
 true`, for all names.
 
-The qualities are theirs, the wording of the follow-ups is ours; numbers with different wordings are
-not comparable. The published follow-ups can be given as `follow_ups`.
+The qualities are the authors', the wording of the follow-ups is convogen's; numbers with different
+wordings are not comparable. The published follow-ups can be given as `follow_ups`.
 """
 
 from __future__ import annotations

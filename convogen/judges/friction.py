@@ -1,14 +1,12 @@
 """Friction: what each turn does that keeps a conversation from running smoothly.
 
-The behaviours are those that `convogen.interaction.friction` tells by rules, and two that only a
-reader can tell: sarcasm, and taking somebody otherwise than they meant it. A call labels a stretch
-of turns, which are shown with those before them. Turns that a reply leaves out, or gives a label
-that does not exist, are asked for again alone; those that never get valid labels have none, and
-count for nothing.
-
-A turn may have several labels or none, as dialogue acts are multifunctional (Bunt et al., 2012,
-"ISO 24617-2: A semantically-based standard for dialogue annotation"); definitions and wording are
-ours.
+The behaviours are those that `convogen.interaction.friction` detects by rules, and two that only a
+reader can detect: sarcasm, and taking somebody otherwise than they meant it. A call labels a
+stretch of turns, which are shown with those before them. Turns that a reply leaves out, or gives a
+label that does not exist, are asked for again alone; those that never get valid labels have none,
+and count for nothing. A turn may have several labels or none, as dialogue acts are multifunctional
+(Bunt et al., 2012, "ISO 24617-2: A semantically-based standard for dialogue annotation");
+definitions and wording are convogen's.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ BEHAVIOURS = {
 """The labels and what they mean."""
 
 MOST_LABELS = 5
-"""Labels of a turn that are asked for at most, so that no model goes on listing them."""
+"""Maximum number of labels requested per turn, so that no model keeps listing them."""
 
 _TOKENS, _TOKENS_PER_TURN = 60, 40
 _LONGEST_REPLY = 4_000
@@ -183,7 +181,7 @@ class FrictionJudge(Judge):
     def _read(self, text: str, wanted: Sequence[int]) -> tuple[dict[int, Labels], str]:
         """Return the labels in a reply by the number of the turn, and what is wrong with the rest.
 
-        Numbers that were not asked for are ignored.
+        Numbers that were not requested are ignored.
         """
         try:
             data = find_object(text, [f"{number}" for number in wanted])

@@ -45,7 +45,7 @@ QUESTIONS = {
     "depth": "Does the conversation go into its topic in depth?",
     "error_recovery": "Do the speakers clear up misunderstandings where there are any?",
 }
-"""The columns of table 4 of the DiaSynth paper; the questions are ours."""
+"""The columns of table 4 of the DiaSynth paper; the questions are convogen's."""
 
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 

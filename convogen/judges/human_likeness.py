@@ -137,8 +137,8 @@ class TuringJudge(Judge):
     ) -> Choice | str:
         """Return a verdict, or what is wrong with the last reply.
 
-        A verdict whose reason was cut off is asked for again once; it stands, with the whole
-        sentences of its reason, if no better one comes.
+        If a verdict's reason was cut off, the verdict is requested once more; it is kept, with the
+        whole sentences of its reason, if no better one comes.
         """
         schema = _schema(self.choices, indices, self.reason_first)
         complaint, asking = "", asked

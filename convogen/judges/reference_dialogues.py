@@ -209,7 +209,7 @@ def _errand(conversation: Conversation, place: int) -> str | None:
     """Return the person and goal of a role play; None for other conversations.
 
     The person is `persona_id` or `persona` of the context, otherwise the task or position; the goal
-    is `goal`, or the situation in our own role plays.
+    is `goal`, or the situation in convogen's role plays.
     """
     context = conversation.context
     ours = conversation.method == "roleplay"

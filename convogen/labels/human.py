@@ -74,7 +74,7 @@ def read_labels(path: Path) -> list[HumanLabel]:
     """Return the labels of a file.
 
     Raises:
-        SourceError: a line is no label, or contradicts another of the same annotator.
+        SourceError: a line is not a label, or contradicts another of the same annotator.
     """
     found: dict[tuple[str, str, str], HumanLabel] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):

@@ -1,9 +1,8 @@
 """The base classes of methods.
 
-A `Method` is a frozen pydantic model whose fields are its parameters, as they stand in an
-experiment file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks
-are numbered from 0 in the order of the plan; the engine plays many at once and commits them in
-that order.
+A `Method` is a frozen pydantic model whose fields are its parameters, as written in an experiment
+file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks are numbered
+from 0 in the order of the plan; the engine plays many at once and commits them in that order.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class JudgedFriction:
         without_labels: Number of turns without labels.
         agreement: Agreement with the rules, by behaviour.
         pooled: The same over all behaviours, each turn counted once per behaviour; None if rules
-            tell none of them.
+        detect none of them.
     """
 
     friction: Friction

@@ -1,10 +1,10 @@
 """The people of a data set: the distribution of ages, genders and origins of names.
 
 Models invent some people more often than others, as the ConvoGen paper warns in its conclusion.
-What is counted is what a persona says. Its card has age and gender; of free text they are read
-where it names an age, and a gender by its pronouns and nouns. Where a name is at home is looked up
-in `names.yaml`, by the last name, else by the first. That tells of names, not of people, and not
-every name is in it.
+Only the personas' own statements count. A card has age and gender; in free text, an age is read if
+it is stated, and a gender from pronouns and nouns. The origin of a name is looked up in
+`names.yaml`, by the last name, otherwise by the first. This describes names, not people, and not
+every name is listed.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Distribution:
 class GroupChat:
     """Means per conversation (`balance` 0 to 1, `longest_absence` in turns) and rates.
 
-    `selector_repair_rate` is over the turns a selector was asked for, the answered rates over the
+    `selector_repair_rate` is over the turns with a selector call, the answered rates over the
     turns that call somebody by name, `self_repetition_rate` over all turns, `farewell_loop_rate`
     over conversations (three farewells in a row or more), `never_spoke` counts participants. A rate
     over nothing is None. Calls by name and farewells are looked for in languages with patterns of

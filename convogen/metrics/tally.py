@@ -124,7 +124,7 @@ class CorpusTally:
     a language of which convogen has no words here are in `without_words`: their words, MTLD and
     TTR are NaN, and their lengths in characters are in `characters` and `utterance_characters`.
     `unchecked` counts those in a language that lacks any of the `CHECKS`. `interaction` is None
-    unless it was asked for: it takes several times as long as all the rest.
+    unless requested: it takes several times as long as all the rest.
     """
 
     words: array[float] = field(default_factory=_floats)

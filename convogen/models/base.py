@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
+from convogen.errors import EndpointDown
 from convogen.inputs.keys import Keys
 from convogen.records import Usage
 
@@ -26,6 +27,7 @@ __all__ = [
     "Sampling",
     "TokenLogprob",
     "Transient",
+    "Unreached",
     "encodable",
     "merged",
     "printable",
@@ -156,7 +158,7 @@ class ModelReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the reply may be truncated: all that are not known to be finished."""
+        """Whether the reply may be truncated: true unless it is known to be finished."""
         return self.finish_reason != "stop"
 
 
@@ -192,6 +194,11 @@ class Transient(Exception):
         self.retry_after_s = retry_after_s
         self.kind: FaultKind = kind
         self.billed = kind in ("connection", "time-out", "unreadable")
+
+
+class Unreached(EndpointDown):
+    """An endpoint that cannot be reached and has answered nothing yet: its address may be wrong, or
+    nothing listens there so far."""
 
 
 def printable(text: str) -> str:

@@ -53,7 +53,7 @@ _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
 
 
 class Http(Keys):
-    """A chatbot's request and answer; no secret stands in it."""
+    """A chatbot's request and answer, without secrets."""
 
     url: str = Field(description="URL that takes the messages; its path may contain {{ session }}")
     headers: dict[str, str] = Field(

@@ -1,1 +1,1 @@
-"""The tables and the arithmetic of each paper, for our runs; its numbers are in `published`."""
+"""The tables and arithmetic of each paper, for runs; its numbers are in `published`."""

@@ -34,7 +34,7 @@ KEPT = 16
 
 
 class Casting(ABC):
-    """Who takes part in each task."""
+    """The participants of each task."""
 
     @abstractmethod
     def group(self, task: int) -> list[Profile]:
@@ -104,7 +104,8 @@ class SampledGroups(Casting):
         return self._dealt[block][task - start]
 
     def _draw(self) -> None:
-        """Draw the people of the next task; nobody twice in a group if a pass ends in it."""
+        """Draw the people of the next task; if a pass ends within a group, nobody is in it
+        twice."""
         size = self._sizes.randint(*self._participants)
         if len(self._order) - self._cursor >= size:
             self._take(self._order[self._cursor : self._cursor + size])

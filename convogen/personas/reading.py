@@ -44,7 +44,7 @@ def read_groups(place: str | Path, source: str, field: str | None) -> Iterator[l
     """Yield the profiles of each row: one persona, or both speakers. Rows without text are skipped.
 
     `place` is a file or `hf:…`, `source` what its personas' records call it, `field` names the
-    persona's text. Raises `SourceError` naming the line for a row that is no persona.
+    persona's text. Raises `SourceError` naming the line for a row that is not a persona.
     """
     for row in _rows(place):
         try:

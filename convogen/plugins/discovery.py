@@ -105,7 +105,8 @@ def _installed() -> tuple[Plugin, ...]:
 
 
 def blame(error: BaseException) -> str | None:
-    """Return the line that says in which plugin an error was raised, None if in none."""
+    """Return the error line of the plugin in which an error was raised; None if it was not in a
+    plugin."""
     roots = {plugin.target.partition(":")[0].split(".")[0]: plugin for plugin in _installed()}
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
         root = str(frame.f_globals.get("__name__")).split(".")[0]

@@ -112,7 +112,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "metrics": {},
 }
-"""The measures of `convogen.metrics.Statistics` share one pass and are no classes of their own."""
+"""The measures of `convogen.metrics.Statistics` share one pass and are not separate classes."""
 
 
 def names(kind: Kind) -> list[str]:
@@ -175,7 +175,7 @@ def faults() -> list[str]:
 def blaming(kind: Kind, name: str) -> Generator[None]:
     """Turn errors in a plugin's code into a `PluginError` that names the plugin.
 
-    Built-in classes and our own errors are left alone.
+    Built-in classes and convogen's own errors are left alone.
     """
     try:
         yield

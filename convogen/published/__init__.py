@@ -1,4 +1,4 @@
-"""The numbers that papers report, as data: to set a data set's own beside them.
+"""The numbers that papers report, as data, for comparison.
 
 >>> convogen = published("convogen")
 >>> convogen["III"].rows["PERSONA-CHAT"]["nW"]
@@ -39,7 +39,7 @@ class PublishedTable:
 
 @lru_cache(maxsize=8)
 def published(paper: str) -> dict[str, PublishedTable]:
-    """The tables of a paper by their number. Raises `SourceError` for a paper that is not here."""
+    """Return the tables of a paper by number. Raises `SourceError` for an unknown paper."""
     folder = files("convogen.published")
     file = folder / f"{paper}.yaml"
     if not paper.isidentifier() or not file.is_file():

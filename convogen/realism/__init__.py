@@ -1,4 +1,4 @@
-"""How far generated conversations are from human ones: a classifier two-sample test.
+"""The distance of generated from human conversations: a classifier two-sample test.
 
 A linear classifier that is cross-fitted on features of conversations is asked which of two corpora
 a conversation comes from (Lopez-Paz and Oquab, "Revisiting classifier two-sample tests", ICLR

@@ -1,4 +1,4 @@
-"""A generated corpus compared with a human one: how far apart they are, and what tells."""
+"""Comparing a generated corpus with a human one: the distance, and the differences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["HALVES", "PERMUTATIONS", "Realism", "compare", "families_of"]
 PERMUTATIONS = 199
 HALVES = 50
 OF_ALL_TURNS = frozenset(("turn_taking", "interaction"))
-"""Families that need everybody's turns."""
+"""Families that need the turns of all speakers."""
 
 MOST_WORDS = 10
 MOST_TURNS = 5
@@ -38,20 +38,20 @@ MOST_TURNS = 5
 
 @dataclass(frozen=True, slots=True)
 class Realism:
-    """How far a generated corpus is from a human one.
+    """The comparison of a generated corpus with a human one.
 
     Attributes:
         generated: Number of generated conversations compared.
         human: Number of human ones.
         groups: Number of groups that are never separated.
         turns: Whose turns were compared.
-        normalisations: Differences of typography that were removed first.
+        normalisations: Typographic differences that were removed first.
         separations: By family, and by `all` of them.
         controls: The same test between halves of the human corpus.
         telltales: Features, the largest effect first.
         words: Words of either corpus, those of the generated one first.
-        examples: Turns that tell most.
-        mauve: How far the corpora overlap; None if it was not asked for.
+        examples: The most telling turns.
+        mauve: Overlap of the corpora; None if not requested.
     """
 
     generated: int
@@ -87,7 +87,7 @@ def compare(
             `all`.
         permutations: Permuted labels for the p-values; 0 leaves them out.
         halves: Random halves of the human corpus in the control.
-        seed: Of everything random.
+        seed: Random seed.
         encode: A sentence encoder, for the family `embeddings`; None leaves it out.
         mauve: Whether to compute MAUVE of the encoder's vectors.
 

@@ -1,4 +1,4 @@
-"""How the features of `convogen.realism.features` are computed of a conversation."""
+"""Computation of the features of `convogen.realism.features`."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ CONTRACTION = re.compile(r"\w['’](?:s|m|re|ve|ll|d|t)\b", re.IGNORECASE)
 FORMATTED = re.compile(r"\n|^\s*(?:[-*•#]|\d+[.)])\s|\*\*|`", re.MULTILINE)
 
 LONG_WORD = 7
-"""Letters from which a word is a long one."""
+"""Minimum length of a long word, in letters."""
 
 SHORT_TURN = 3
-"""Words up to which a turn is short, as backchannels are."""
+"""Maximum length of a short turn, such as a backchannel, in words."""
 
 WINDOW = 50
-"""Words over which the type-token ratio is taken, so that length does not change it."""
+"""Window of the type-token ratio, in words, which makes it independent of length."""
 
 
 def cased(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What a conversation is described by: named features in four families.
+"""The features of conversations: named and in four families.
 
 A feature is a number per conversation that a reader can check by eye; its sentence is completed by
 the two corpora's means ("turns that end with a question mark: 71%, people's 24%").
@@ -49,12 +49,12 @@ class Feature:
     Attributes:
         name: A key, in snake case.
         family: The family it belongs to.
-        about: What it is, for a reader.
+        about: Description for readers.
         unit: `share` (0 to 1) or what it counts.
         value: Computes it.
-        marks: Says which turns have it, if that depends on the turns before; None if each turn is
-            read by itself.
-        by_rules: Whether it is told by rules for some languages only, and 0 in others.
+        marks: Returns which turns have it, if that depends on earlier turns; None if each turn is
+        evaluated on its own.
+        by_rules: Whether rules detect it in some languages only; it is 0 in others.
     """
 
     name: str
@@ -78,7 +78,7 @@ def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArr
 def turn_marks(
     conversation: Conversation, features: Sequence[Feature]
 ) -> tuple[frozenset[str], ...]:
-    """Return for each turn the names of the features that it has any of; blank turns have none."""
+    """Return the names of each turn's features above 0; blank turns have none."""
     alone = [one for one in features if one.marks is None]
     found = [
         {one.name for one, value in zip(alone, row, strict=True) if value > 0}
@@ -308,7 +308,7 @@ FEATURES: tuple[Feature, ...] = (
 
 
 def features_named(names: Sequence[str]) -> list[Feature]:
-    """Return the features of these names; raises `ValueError` naming those that are meant."""
+    """Return the features with these names; raises `ValueError` with the allowed ones."""
     known = {feature.name: feature for feature in FEATURES}
     if unknown := next((name for name in names if name not in known), None):
         raise ValueError(not_known("feature", unknown, known))
@@ -316,7 +316,7 @@ def features_named(names: Sequence[str]) -> list[Feature]:
 
 
 def without_rules(features: Sequence[Feature], languages: Iterable[str | None]) -> str | None:
-    """Return the name of a feature that is told by rules, if no rules are of any of the languages.
+    """Return the name of a rule-based feature that none of the languages has rules for, if any.
 
     Args:
         features: The features to be measured.

@@ -1,4 +1,5 @@
-"""How a feature is spread over the conversations of a corpus, in a few bins of equal share."""
+"""The distribution of a feature over the conversations of a corpus, in a few bins of equal
+share."""
 
 from __future__ import annotations
 
@@ -19,13 +20,14 @@ __all__ = ["Histogram", "human_histograms", "total_variation"]
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """The spread of one feature.
+    """The distribution of one feature.
 
     Attributes:
-        feature: What is counted.
-        cuts: Values up to which, inclusively, each bin but the last goes, ascending.
-        shares: Of the corpus' conversations in each bin, one more than the cuts; none is empty.
-        mean: Of the corpus' conversations.
+        feature: Name of the feature.
+        cuts: Inclusive upper limits of all bins but the last, ascending.
+        shares: Shares of the corpus' conversations in each bin, one more than the cuts; none is
+        empty.
+        mean: Mean over the corpus' conversations.
     """
 
     feature: Feature
@@ -64,7 +66,7 @@ def human_histograms(
     """Return a histogram per feature of a corpus, or of a sample of it if it is large.
 
     Raises `SourceError`, which calls the corpus `name`, if it is too small (`samples.FEWEST`), or
-    if a feature is told by rules for languages that nothing in it is in.
+    if a feature's rules support none of its languages.
     """
     dialogues = sample(conversations, name)
     languages = (Reading(one).interaction.language for one in dialogues)

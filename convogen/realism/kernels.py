@@ -19,11 +19,11 @@ __all__ = ["NamedFeatures", "TfIdf", "WordLists", "terms", "word_lists"]
 WordLists = list[list[str]]
 QUANTILES = 100
 MIN_CONVERSATIONS = 2
-"""Conversations of the training part that must have a word for it to count."""
+"""Minimum number of training conversations that contain a counted word."""
 
 
 class NamedFeatures:
-    """Columns of numbers, brought to a normal distribution by the training part's quantiles."""
+    """Numeric columns, transformed to a normal distribution by the training part's quantiles."""
 
     def __init__(self, values: NDArray[np.float64]) -> None:
         varying = values.std(axis=0) > 0

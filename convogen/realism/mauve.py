@@ -1,4 +1,4 @@
-"""MAUVE: how far two corpora overlap as distributions over clusters of their embeddings.
+"""MAUVE: the overlap of two corpora as distributions over clusters of their embeddings.
 
 Pillutla et al., "MAUVE: Measuring the gap between neural text and human text using divergence
 frontiers" (NeurIPS 2021), equations 1 and 2: for mixtures R = a P + (1 - a) Q with 0 < a < 1, the
@@ -9,8 +9,8 @@ cluster per ten texts of the smaller corpus, after a principal component analysi
 the variance; c is 5 as in the paper.
 
 What differs from the published numbers: vectors are of whole conversations, by the encoder that the
-user names, not of passages by GPT-2. Compare values of one encoder and of like sizes only; the
-halves of the human corpus say what is as good as people.
+user names, not of passages by GPT-2. Compare only values of one encoder and similar sizes; the
+halves of the human corpus show the value of perfect similarity.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PER_CLUSTER = 10
 
 VARIANCE = 0.9
 STARTS = 5
-"""Starts of k-means, of which the best counts."""
+"""Number of starts of k-means; the best one counts."""
 
 MIXTURES = 1_000
 HALVES = 10
@@ -49,8 +49,8 @@ class Mauve:
     Attributes:
         value: 0 to 1.
         halves: Mean of MAUVE between random halves of the human corpus.
-        low: The least of these.
-        high: The largest.
+        low: Smallest of these.
+        high: Largest of these.
     """
 
     value: float
@@ -68,7 +68,7 @@ def mauve_beside_halves(
         generated: Vectors, of shape (texts, dimensions).
         human: Those of people.
         groups: The group of each human text; groups are not divided.
-        seed: Of k-means and of the halves.
+        seed: Random seed of k-means and of the halves.
         halves: How many times the human corpus is halved.
     """
     rng = np.random.default_rng(seed)

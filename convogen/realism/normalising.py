@@ -1,8 +1,8 @@
-"""Differences of typography between two corpora, which no reader would take for the writer's.
+"""Typographic differences between two corpora, which do not come from the writers.
 
 PERSONA-CHAT is in lower case with spaces around its punctuation, other corpora have straight or
-curly quotation marks. Where two corpora differ in such a way as a whole, both are brought to the
-poorer form, and what was done is reported: the test is about people, not about file formats.
+curly quotation marks. If two corpora differ systematically in this way, both are converted to the
+poorer form, and the change is reported: the test is about people, not about file formats.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Normalisation:
 
     Attributes:
         name: `case`, `tokenisation`, `quotes` or `spelling`.
-        measure: What was compared, such as "capitals among letters".
+        measure: The compared measure, such as "capitals among letters".
         generated: Its share in the generated corpus, 0 to 1.
         human: Its share in the human one.
-        change: What was done to both.
+        change: The change made to both.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Where one share is below `low` and the other above `high`, `change` is made to both."""
+    """If one share is below `low` and the other above `high`, `change` is applied to both."""
 
     name: str
     measure: str
@@ -52,7 +52,8 @@ class _Rule:
 def normalised(
     generated: Sequence[Dialogue], human: Sequence[Dialogue]
 ) -> tuple[list[Dialogue], list[Dialogue], list[Normalisation]]:
-    """Return both corpora without the differences of typography between them, and these."""
+    """Return both corpora without the typographic differences between them, and these
+    differences."""
     ours, theirs = list(generated), list(human)
     changes: list[Normalisation] = []
     for rule in _RULES:

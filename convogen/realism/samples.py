@@ -1,4 +1,4 @@
-"""Which conversations are compared, by which of their turns, and which belong together."""
+"""Selection of the compared conversations, their turns, and their groups."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Turns = Literal["all", "opener", "others"]
 """Whose turns are compared: everybody's, those of who speaks first, or those of all others."""
 
 FEWEST = 30
-"""Conversations of each side below which no comparison is made."""
+"""Minimum number of conversations of each side."""
 
 MOST = 1_500
-"""Conversations of each side that are compared at most; more are sampled."""
+"""Maximum number of conversations of each side; larger corpora are sampled."""
 
 _OPENING_CHARS = 20
 """An opening shorter than this is a greeting that unrelated conversations share."""
@@ -36,12 +36,12 @@ _OPENING_CHARS = 20
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """A conversation as it is compared.
+    """A conversation in the form used for comparison.
 
     Attributes:
         id: Its id in its corpus.
         turns: Speaker and text of each compared turn.
-        keys: What it shares with conversations that it must not be separated from.
+        keys: Values shared with conversations that must stay in the same group.
         language: Its BCP 47 tag, if it states one.
     """
 
@@ -73,11 +73,12 @@ def sample(
 
     Args:
         conversations: The corpus.
-        name: What error messages call it.
+        name: Its name in error messages.
         turns: Whose turns are compared.
         skip: Turns at the beginning of each conversation that are left out, such as a seed.
-        first: Turns after which a conversation is cut, counted before anything is left out.
-        seed: Of the sample that is drawn if there are more than `MOST`.
+        first: Number of turns after which a conversation is truncated, counted before anything is
+        left out.
+        seed: Random seed of the sample drawn if there are more than `MOST`.
 
     Raises:
         SourceError: Fewer than `FEWEST` conversations have a turn that can be compared.

@@ -19,13 +19,13 @@ from convogen.text.learning import learner
 __all__ = ["TellingTurn", "TellingWord", "Telltale", "telling_turns", "telling_words", "telltales"]
 
 PRIOR = 0.5
-"""Conversations with and without a word that each corpus is given beyond its own."""
+"""Pseudo-counts of conversations with and without a word, added to each corpus."""
 
 LEAST_SHARE = 0.05
-"""Share of conversations of either side that must have a word for it to be shown."""
+"""Minimum share of conversations of either side that contain a shown word."""
 
 LEAST_WORDS = 5
-"""Words that a turn must have to be shown as an example."""
+"""Minimum length of an example turn, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def telling_turns(
     seed: int,
     most: int,
 ) -> list[TellingTurn]:
-    """Return generated turns by how little human their words are, one of each conversation."""
+    """Return the generated turns with the least human words, one per conversation."""
     family = TfIdf(conversations)
     targets = np.where(labels, 1.0, -1.0)
     found: list[TellingTurn] = []

@@ -119,7 +119,7 @@ def separations(
     permutations: int,
     seed: int,
 ) -> dict[str, Separation]:
-    """Return how far the classes are apart by each family and by `all` of them together.
+    """Return how well the classes are separated by each family and by `all` of them together.
 
     Args:
         families: The features, by name.
@@ -146,7 +146,7 @@ def separations(
 def control(
     families: Mapping[str, KernelSource], groups: Sequence[int], *, halves: int, seed: int
 ) -> dict[str, Control]:
-    """Return how far random halves of one corpus are apart; no group is in both halves."""
+    """Return how well random halves of one corpus are separated; no group is in both halves."""
     numbers = np.asarray(groups, dtype=np.intp)
     rng = np.random.default_rng(seed)
     classes = np.stack([random_half(numbers, rng) for _ in range(halves)], axis=1)

@@ -1,4 +1,4 @@
-"""What is known of runs, put together: numbers, intervals, plots, one page to read."""
+"""Reports on runs: numbers, intervals, plots, and a page to read."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ METRICS = {
     "longest_absence": "Longest absence, turns",
     "shot_similarity": "Similarity to the shots",
 }
-"""Field -> what it is called; a judge's average is `judge.<name>`."""
+"""Field -> name for readers; a judge's average is `judge.<name>`."""
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A cell's mean less the first cell's, with its 95% interval; None if it has none.
+    """A cell's mean minus the first cell's, with its 95% interval; None if it has none.
 
     `cliffs_delta` is -1 to 1: the probability that a conversation of the cell has the greater
     value, less that of the reverse. `p` is of the Mann-Whitney U test, `p_holm` as corrected.
@@ -77,9 +77,9 @@ class Comparison:
     Attributes:
         n: Conversations of each cell that count, the first ones.
         baseline: The first cell.
-        correction: How the p-values are corrected, in words.
-        effect_size: Which effect size the differences have.
-        cells: What is known of each cell, by name.
+        correction: Description of the correction of p-values.
+        effect_size: Effect size of the differences.
+        cells: Results of each cell, by name.
         differences: Those of each cell from the first, metric by metric.
     """
 
@@ -92,7 +92,8 @@ class Comparison:
 
 
 def values_of(run: Run, n: int) -> DataFrame:
-    """Return the metrics of the first `n` conversations, a conversation a row, a metric a column.
+    """Return the metrics of the first `n` conversations: one row per conversation, one column per
+    metric.
 
     NaN stands where a conversation has no value.
     """
@@ -138,7 +139,7 @@ def compare(cells: Mapping[str, Run], n: int) -> Comparison:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P-values corrected for being one of so many (Holm, 1979), in their order."""
+    """Return p-values corrected for multiple comparisons (Holm, 1979), in order."""
     corrected, least = [0.0] * len(p), 0.0
     for rank, at in enumerate(sorted(range(len(p)), key=p.__getitem__)):
         least = max(least, min(1.0, (len(p) - rank) * p[at]))
@@ -162,14 +163,14 @@ def _difference(
 
 
 def _judged(run: Run) -> Any:
-    """Each judge's mean over the aspects, a conversation a row, a judge a column."""
+    """Return each judge's mean over aspects: one row per conversation, one column per judge."""
     scores: Any = run.to_pandas("scores", ["conversation", "judge", "value"])
     by = scores.dropna().groupby(["conversation", "judge"])["value"]
     return by.agg(_plain_mean).unstack("judge").reindex(columns=run.judges())
 
 
 def _plain_mean(values: Any) -> float:
-    """The mean added up in order: what pandas' own comes to depends on its version."""
+    """Return the mean, summed in order, since pandas' own result depends on its version."""
     return sum(values) / len(values)
 
 

@@ -1,4 +1,4 @@
-"""What the gates of a run let through."""
+"""Acceptance by the gates of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Acceptance", "acceptance_of"]
 
 
 class Acceptance(NamedTuple):
-    """What the gates of a run let through.
+    """Acceptance by the gates of a run.
 
     Attributes:
         rejected: Conversations rejected by each gate, the most frequent gate first.
@@ -24,7 +24,7 @@ class Acceptance(NamedTuple):
 
 
 def acceptance_of(run: Run, conversations: int) -> Acceptance:
-    """Return what the gates of a run that has so many accepted conversations let through."""
+    """Return the acceptance of a run with a given number of accepted conversations."""
     rejected = Counter(one.gate for one in run.rejected())
     finished = conversations + rejected.total()
     return Acceptance(dict(rejected.most_common()), conversations / finished if finished else None)

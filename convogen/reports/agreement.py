@@ -1,4 +1,5 @@
-"""Judges compared: do they agree, do they favour their own model's dialogues, how right are they?
+"""Comparing judges: do they agree, do they favour their own model's dialogues, how accurate are
+they?
 
 One file of verdicts is one judge on one set of dialogues. Intervals are 95% bootstraps over
 dialogues; see `convogen.reports.calibration` for those of the rates put right.
@@ -65,7 +66,7 @@ _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
 
 @dataclass(frozen=True, slots=True)
 class JudgeVerdicts:
-    """What one judge says of one set of dialogues, in the order of its file."""
+    """One judge's verdicts on one set of dialogues, in the order of its file."""
 
     judge: str
     dialogues: str
@@ -74,7 +75,7 @@ class JudgeVerdicts:
 
     @property
     def units(self) -> list[str]:
-        """What each verdict is of: the conversation's id, or its place from 1."""
+        """The subject of each verdict: the conversation's id, or its position from 1."""
         ids = [one.conversation for one in self.verdicts]
         named = [name for name in ids if name is not None]
         return named if len(named) == len(ids) else [f"{at}" for at in range(1, len(ids) + 1)]
@@ -85,7 +86,7 @@ class JudgeVerdicts:
         return {unit: one.passed for unit, one in pairs if one.choice is not None}
 
     def choices(self) -> Any:
-        """What was chosen, a series by unit."""
+        """The choices, as a series by unit."""
         pd: Any = import_module("pandas")
         pairs = zip(self.units, self.verdicts, strict=True)
         return pd.Series({unit: one.choice for unit, one in pairs}, dtype=object)
@@ -93,7 +94,7 @@ class JudgeVerdicts:
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """How far two judges agree.
+    """Agreement of two judges.
 
     Attributes:
         judges: Both names.
@@ -108,7 +109,7 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far judges of one set of `n` dialogues agree, two by two and all together.
+    """Agreement of the judges of one set of `n` dialogues, in pairs and all together.
 
     Fleiss' kappa and Krippendorff's alpha are 1 at most; None if undefined.
     """
@@ -123,7 +124,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class SelfPreference:
-    """By how many percentage points a judge favours its own model's dialogues.
+    """A judge's preference for its own model's dialogues, in percentage points.
 
     Attributes:
         own: The set of dialogues that its model had a part in, `others` the other sets.
@@ -140,7 +141,7 @@ class SelfPreference:
 
 @dataclass(frozen=True, slots=True)
 class JudgePosition:
-    """A judge's bias of place on a set of dialogues; see `PositionBias`."""
+    """A judge's position bias on a set of dialogues; see `PositionBias`."""
 
     judge: str
     dialogues: str
@@ -155,7 +156,7 @@ class Calibration:
     Attributes:
         n: Number of dialogues with a verdict.
         labels: Number of them that people labelled.
-        tied: Number of them on which as many people chose one way as the other: no label.
+        tied: Number of them with a tie between annotators, which is no label.
         agreed: Share of the labels that the judge's verdicts equal, 0 to 1; None without a label.
         rate: The rate as judged.
     """
@@ -174,8 +175,8 @@ class Calibration:
 def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
     """Verdicts from `[JUDGE[,DIALOGUES]=]PATH`, a file or a folder of scores.
 
-    What is not told before the `=` is read from the scores' manifest, or from a path such as
-    JUDGE/uni_eval/DIALOGUES.jsonl; else the judge is the file and the dialogues have no name.
+    Names not given before the `=` are read from the scores' manifest, or from a path such as
+    JUDGE/uni_eval/DIALOGUES.jsonl; otherwise the judge is the file and the dialogues have no name.
     Raises `SourceError` if the file cannot be read.
     """
     told, path = names_and_path(text)
@@ -212,7 +213,7 @@ def judge_and_dialogues(file: Path) -> tuple[str, str]:
 
 
 def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[Agreement]:
-    """For each set of dialogues that several judges read: how far they agree.
+    """Return the agreement on each set of dialogues that several judges read.
 
     Raises `SourceError` if files said to be of one set have nothing in common, or where files
     without ids are not of the same length.
@@ -254,13 +255,15 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
     if len(set(by_place)) > 1:
         raise SourceError(f"{where}: not on the same dialogues: {by_place} verdicts")
     if not set[str].intersection(*(set(one.units) for one in judged)):
-        raise SourceError(f"{where}: no dialogue in common; name sets apart: JUDGE,DIALOGUES=FILE")
+        raise SourceError(
+            f"{where}: no dialogue in common; give the sets different names: JUDGE,DIALOGUES=FILE"
+        )
 
 
 def self_preference(
     judgements: Sequence[JudgeVerdicts], own: Mapping[str, str]
 ) -> list[SelfPreference]:
-    """By how many points each judge favours the dialogues of its own model.
+    """Return by how many points each judge favours the dialogues of its own model.
 
     `own` names, by judge, the set of dialogues its model had a part in. What counts is by how much
     a judge passes a dialogue more readily than the other judges of the same set do, on its own
@@ -295,7 +298,8 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
 
 
 def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
-    """How much more readily a judge passes each dialogue, in points, than its peers on average."""
+    """Return how much more readily a judge passes each dialogue, in points, than its peers on
+    average."""
     pd: Any = import_module("pandas")
     ours = pd.Series(mine, dtype=float)
     if not peers:
@@ -307,12 +311,12 @@ def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> An
 def calibrations(
     judgements: Sequence[JudgeVerdicts], humans: Sequence[str], protocol: Protocol
 ) -> list[Calibration]:
-    """Each judge's pass rate put right with the labels of `[DIALOGUES=]FILE`, in percent.
+    """Return each judge's pass rate corrected with the labels of `[DIALOGUES=]FILE`, in percent.
 
     A label is an object with `choice` and `row` (the place of the dialogue, from 1) or
     `conversation`; without either its place is that of the dialogue. If several annotators labelled
-    a dialogue, what most of them chose is its label, and a tie is none. Raises `SourceError` if
-    a label is of no judged dialogue, or where it is not told which of several sets is meant.
+    a dialogue, the majority choice is its label, and a tie is no label. Raises `SourceError` if
+    a label is of no judged dialogue, or if it is unclear which of several sets is meant.
     """
     found: list[Calibration] = []
     sets = dict.fromkeys(one.dialogues for one in judgements)
@@ -415,7 +419,7 @@ def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, 
 
 
 def position_biases(judgements: Sequence[JudgeVerdicts]) -> list[JudgePosition]:
-    """Return the bias of place of each judgement whose order was drawn."""
+    """Return the position bias of each judgement with random order."""
     rows = [(one, position_bias(one.verdicts)) for one in judgements]
     return [
         JudgePosition(one.judge, one.dialogues, bias.first, bias.gap)

@@ -1,4 +1,4 @@
-"""Labels by people where judges are compared: each annotator of a file is a judge of their own."""
+"""Human labels in comparisons of judges: each annotator of a file counts as a judge."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _scores(labels: Sequence[HumanLabel]) -> dict[str, dict[str, float]]:
 
 
 def _name(told: Sequence[str], code: str) -> str:
-    """Return what an annotator is called: the code of the tool after what was told."""
+    """Return the name of an annotator: the given name, then the tool's code."""
     return f"{(told and told[0]) or 'annotator'} {code}"
 
 

@@ -1,4 +1,4 @@
-"""A judge's pass rate put right with a few human labels.
+"""Correcting a judge's pass rate with a few human labels.
 
 The labelled dialogues are taken to be a random part of the judged ones. Two ways: `rogan_gladen`
 asks how often the judge is right of those that pass and of those that do not, and turns its rate
@@ -27,7 +27,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A share and its 95% interval, 0 to 1; `value` is None if it cannot be told."""
+    """A share and its 95% interval, 0 to 1; `value` is None if it is unknown."""
 
     value: float | None
     low: float | None
@@ -35,9 +35,10 @@ class Corrected:
 
 
 def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
-    """The true share of passes: `judged` has all verdicts, `labelled` those beside `truth`.
+    """Return the true share of passes: `judged` has all verdicts, `labelled` those paired with
+    `truth`.
 
-    None if no label is a pass, or none is not, or the judge is no better than chance.
+    None if all labels are equal, or the judge is no better than chance.
     """
     passing, failing = int(truth.sum()), int((~truth).sum())
     if not (passing and failing):
@@ -67,9 +68,9 @@ def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
 
 
 def prediction_powered(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
-    """The true share of passes out of few labels and many verdicts.
+    """Return the true share of passes from few labels and many verdicts.
 
-    `judged` has the verdicts without a label, `labelled` those beside `truth`. None if fewer
+    `judged` has the verdicts without a label, `labelled` those paired with `truth`. None if fewer
     than two are labelled, or none is left; no interval where the labels do not vary.
     """
     n, many = len(truth), len(judged)

@@ -1,4 +1,4 @@
-"""The tables of a report: cells that hold a number and how it is shown."""
+"""The tables of a report: cells with a number and its text."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ COLUMNS = {
     **dict.fromkeys(("value", "low", "high"), _NUMBER),
     "text": _TEXT,
 }
-"""Column -> dtype of a frame of tables, a row a cell."""
+"""Column -> dtype of a frame of tables, with one row per cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A cell's text, and its 95% interval if it has one.
 
-    `value`, `low` and `high` are the numbers they show; None if it shows none.
+    `value`, `low` and `high` are the displayed numbers; None for cells without a number.
     """
 
     text: str
@@ -76,7 +76,7 @@ class Bounded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`kind` is ours, human or published."""
+    """`kind` is `ours` (generated), `human` or `published`."""
 
     kind: str
     label: str
@@ -93,7 +93,7 @@ class Table:
     rows: list[Row]
 
     def to_pandas(self) -> DataFrame:
-        """Return a row a cell, its numbers as they are; the same columns for every table.
+        """Return one row per cell, with unrounded numbers; the same columns for every table.
 
         Columns: `table` (the title), `row` and `column` (their labels), `kind` (ours, human or
         published), `value` with `low` and `high` (of its 95% interval), and `text` as it is shown.
@@ -118,7 +118,7 @@ class Table:
 
 
 def number_text(value: float | int | None, digits: int = 2) -> str:
-    """A number as the tables show it: `–` for None, thousands apart."""
+    """Return a number as the tables show it: `–` for None, with thousands separators."""
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"

@@ -1,4 +1,4 @@
-"""Chart files: the kinds that can be drawn, and how a chart replaces an older one of ours."""
+"""Chart files: the supported formats, and how a chart replaces an older one by convogen."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def check_kind(path: Path) -> None:
 def save_chart(figure: Any, path: Path, made_by: str) -> None:
     """Write a matplotlib figure in the format that the file's ending names.
 
-    `made_by` goes into its metadata: a file that has it is ours to replace. Raises `RunFolderError`
-    if the file cannot be written or is somebody else's.
+    `made_by` goes into its metadata: only a file that has it may be replaced. Raises
+    `RunFolderError` if the file cannot be written or is foreign.
     """
     kind = path.suffix.lower()
     dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind, {})

@@ -1,7 +1,7 @@
-"""Diversity over the course of a run: does the generator come back to what it had before?
+"""Diversity over the course of a run: does the generator repeat itself?
 
-What iterative sampling is meant to mend (ConvoGen, section IV-C), seen in the order of the plan:
-each experience against those before it, and MTLD, as rolling means.
+Iterative sampling is meant to prevent this (ConvoGen, section IV-C). Here it is measured in plan
+order: each experience against earlier ones, and MTLD, as rolling means.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from convogen.records import Experience
 __all__ = ["LOOK_BACK", "Course", "course"]
 
 LOOK_BACK = 1_000
-"""Earlier experiences that each is compared with, the nearest in the order."""
+"""Number of nearest earlier experiences that each is compared with."""
 
 _CLIP = 1_000
 _POINTS = 200
@@ -45,7 +45,7 @@ class Course:
 
 
 def course(experiences: Iterable[Experience], mtld: Sequence[float]) -> Course:
-    """The course of a run; `mtld` has a number a conversation, NaN if it has no word."""
+    """Return the course of a run; `mtld` has one value per conversation, NaN if it has no words."""
     similar = np.array(_nearest(experiences), float)
     lexical = np.array(mtld, float)
     window = max(1, min(50, len(lexical) // 5))
@@ -56,7 +56,7 @@ def course(experiences: Iterable[Experience], mtld: Sequence[float]) -> Course:
 
 
 def _nearest(experiences: Iterable[Experience]) -> list[float]:
-    """For each experience, how similar the most similar one before it is: token-sort, 0 to 1."""
+    """Return each experience's similarity to the most similar earlier one: token-sort, 0 to 1."""
     before: list[str] = []
     found: list[float] = []
     for experience in experiences:
@@ -69,7 +69,7 @@ def _nearest(experiences: Iterable[Experience]) -> list[float]:
 
 
 def _rolling(values: NDArray[np.float64], window: int) -> tuple[list[int], list[float]]:
-    """Means over windows of the values, those that are numbers; and where each window ends."""
+    """Return means over windows of the values that are numbers, and the ends of the windows."""
     if len(values) < window:
         return [], []
     known = ~np.isnan(values)

@@ -19,7 +19,7 @@ __all__ = ["CLUSTERS", "CoverageCourse", "coverage_courses"]
 
 CLUSTERS = 8
 MOST_EXPERIENCES = 10_000
-"""Experiences of a run that are looked at, its first ones."""
+"""Maximum number of analysed experiences of a run, from the beginning."""
 
 _SEED = "coverage"
 _POINTS = 200

@@ -1,4 +1,4 @@
-"""What `convogen evaluate` finds: runs measured, and what judges said of them."""
+"""The results of `convogen evaluate`: measured runs, and judges' scores."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["EvaluatedRun", "Evaluation", "evaluated"]
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedRun:
-    """A run measured and judged.
+    """A measured and judged run.
 
     Attributes:
-        statistics: What is measured of it.
+        statistics: Its measures.
         method: The method that played it; None if its conversations do not say.
         mode: How a run of the method diasynth makes its dialogues, script or groupchat.
-        groundedness: What the judge in question said; None if it did not judge the run.
-        judged: What each judge that scores said.
-        verdicts: What each protocol's judge of human likeness said.
+        groundedness: Scores of the judge in question; None if it did not judge the run.
+        judged: Scores by judge.
+        verdicts: Verdicts by protocol.
         friction: What the judge `friction` labelled; None if it labelled nothing.
     """
 
@@ -52,7 +52,7 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Runs by the name they were given, and the statistics of the corpora beside them."""
+    """Runs by given name, and the statistics of the corpora compared with."""
 
     runs: dict[str, EvaluatedRun]
     against: dict[str, SourceStatistics]
@@ -66,7 +66,7 @@ class Evaluation:
 
 
 def evaluated(run: Run, statistics: SourceStatistics, judge: str | None) -> EvaluatedRun:
-    """Return what is known of a run; `judge` is the one just asked, None if none was."""
+    """Return the results of a run; `judge` is the one just used, None if none was."""
     first = next(run.conversations(), None)
     experiment: dict[str, Any] = run.manifest.get("experiment") or {}
     return EvaluatedRun(

@@ -1,4 +1,4 @@
-"""Where the labels of the judge `friction` are: in a run's folder, or apart for a corpus."""
+"""Locations of the judge `friction`'s labels: in a run's folder, or separately for a corpus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["friction_labels"]
 
 
 def friction_labels(sources: Iterable[str], folders: Sequence[str]) -> dict[str, JudgedFriction]:
-    """Return what the judge labelled, by source; sources that it did not label are left out.
+    """Return the judge's labels by source; sources that it did not label are left out.
 
     Args:
         sources: Runs, and corpora as they were named to `evaluate`.
@@ -40,7 +40,7 @@ def friction_labels(sources: Iterable[str], folders: Sequence[str]) -> dict[str,
 
 
 def _source_of(folder: str, names: Sequence[str]) -> str:
-    """Return of which source the labels in a folder are."""
+    """Return the source of the labels in a folder."""
     manifest = scores_manifest(Path(folder) / "scores" / f"{JUDGE}.jsonl")
     if manifest is None:
         raise RunFolderError(

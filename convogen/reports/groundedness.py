@@ -35,7 +35,7 @@ PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
 """The published table by the aspects; its scale is 1 to 5."""
 
 NOT_AVERAGED = ("fed",)
-"""Judges some of whose aspects are on another scale than the others."""
+"""Judges with aspects on different scales."""
 
 
 COMPARING = (*PROTOCOLS, "arena")
@@ -46,7 +46,7 @@ WORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gptscore": ("questions", dict(QUESTIONS)),
     "geval3": ("questions", dict(QUALITIES)),
 }
-"""Judge -> the key that holds its wording, and the shipped one."""
+"""Judge -> the key with its wording, and the shipped wording."""
 
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 
@@ -59,7 +59,7 @@ class AspectScore:
         value: Their mean; None if there is no score.
         low: Lower end of the mean's 95% interval; None if it has none, as is `high`.
         n: Number of scores.
-        missing: Number of conversations that were asked about and got none.
+        missing: Number of conversations without a score.
     """
 
     value: float | None
@@ -71,7 +71,7 @@ class AspectScore:
 
 @dataclass(frozen=True, slots=True)
 class JudgeCost:
-    """What a judge's calls took: calls, tokens, and US dollars (None if a price is not known)."""
+    """The cost of a judge's calls: calls, tokens, and US dollars (None if a price is not known)."""
 
     calls: int
     prompt_tokens: int
@@ -82,14 +82,14 @@ class JudgeCost:
 
 @dataclass(frozen=True, slots=True)
 class JudgeSummary:
-    """What a judge said of a run, how it came about, and what it cost.
+    """A judge's scores of a run, their provenance, and their cost.
 
     Attributes:
         judge: The judge's name.
         conversations: Number of conversations judged.
         model: The judge's model, `kind` the kind of its backend; `unknown` if not recorded.
         scale: Lowest and highest score; None if the judge has no scale.
-        over: What is scored, of judges that score turns or dialogues.
+        over: The scored unit, for judges that score turns or dialogues.
         speakers: Whether the judge was shown the speakers' names.
         own_wording: Whether a judge of the tables of DiaSynth asked in words of the user's own.
         prompts: Hash of each prompt, by step.
@@ -178,7 +178,7 @@ def _aspect_score(values: Any) -> AspectScore:
 
 
 def _counts(texts: Any) -> dict[str, int]:
-    """How often each text occurs, in the order of the first of each."""
+    """Return the frequency of each text, in order of first occurrence."""
     return texts.groupby(texts, sort=False).size().to_dict()
 
 
@@ -194,7 +194,7 @@ def _average(aspects: Mapping[str, AspectScore]) -> float | None:
 
 
 def judge_cost(run: Run, judge: str) -> JudgeCost:
-    """Return what a judge's calls took."""
+    """Return the cost of a judge's calls."""
     rows = [row for row in spending(run, judge=judge) if row.role == JUDGE]
     return JudgeCost(
         calls=sum(row.calls for row in rows),

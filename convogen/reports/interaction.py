@@ -1,4 +1,4 @@
-"""How people interact, as tables: of a report, and of `convogen stats --interaction`."""
+"""Interaction as tables, for reports and for `convogen stats --interaction`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SourceInteraction:
-    """How people of a run or a corpus interact.
+    """Interaction in a run or a corpus.
 
     Attributes:
         measured: By rules; None if that was not measured.
@@ -53,10 +53,10 @@ Sources = Mapping[str, SourceInteraction]
 
 @dataclass(frozen=True, slots=True)
 class FrictionColumn:
-    """The behaviours of a source, as one of those that told them has it.
+    """The behaviours of a source, from one kind of labels.
 
     Attributes:
-        label: The source's name, with who told it if that is not the same for all sources.
+        label: The source's name, with the origin of its labels if that differs between sources.
         source: The source's name.
         human: Whether it is a corpus to compare with.
     """
@@ -70,7 +70,7 @@ class FrictionColumn:
 def friction_columns(sources: Sources) -> list[FrictionColumn]:
     """Return the behaviours of all sources: by one judge if it labelled them all, else by each.
 
-    So what a judge labelled in one source only takes nothing away from the comparison by rules.
+    A judge's labels of one source only thus do not affect the comparison by rules.
     """
     tellers = {one.friction.protocol for one in sources.values() if one.friction}
     found: list[FrictionColumn] = []
@@ -88,8 +88,8 @@ def friction_columns(sources: Sources) -> list[FrictionColumn]:
 def differences(
     ours: SourceInteraction | None, human: SourceInteraction | None
 ) -> tuple[str, dict[str, Estimate]]:
-    """Return who told the behaviours of both, and how our shares differ: by a judge if the same one
-    labelled both, else by rules."""
+    """Return the origin of both sides' labels, and the differences in shares: by a judge if the
+    same one labelled both, otherwise by rules."""
     if ours is None or human is None:
         return RULES, {}
     if ours.friction and (apart := share_differences(ours.friction, human.friction)):
@@ -98,8 +98,8 @@ def differences(
 
 
 def interaction_tables(sources: Sources) -> Iterator[Table]:
-    """Yield the means per conversation, what tells addressees, the shares of turns with each
-    behaviour, and how far rules agree with a judge."""
+    """Yield the means per conversation, the evidence for addressees, the shares of turns with each
+    behaviour, and the agreement of rules with a judge."""
     measured = {
         name: one.measured
         for name, one in sources.items()

@@ -1,4 +1,4 @@
-"""The figures of friction: shares of turns, and how conversations spread, by behaviour."""
+"""The figures of friction: shares of turns, and distributions over conversations, by behaviour."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ __all__ = ["friction_histograms", "friction_shares"]
 
 _COLUMNS = 3
 _MOST_LABEL = 28
-"""Characters of a legend's entry, of which who told the behaviours is not cut."""
+"""Maximum length of a legend's entry, in characters; the origin of the labels is never
+truncated."""
 
 Series = list[tuple[Friction, dict[str, Any]]]
-"""What is drawn, with the style of each."""
+"""The drawn sources, with the style of each."""
 
 
 def friction_shares(report: Report) -> str | None:

@@ -1,4 +1,4 @@
-"""Statistics with 95% bootstrap intervals: how far they would vary with other conversations.
+"""Statistics with 95% bootstrap intervals, for the variation with other conversations.
 
 Bias-corrected and accelerated (BCa; Efron, 1987), from 2,000 resamples of the conversations and
 seeded, so that the same data give the same interval. Percentile intervals (Efron, 1979) of the same
@@ -56,7 +56,7 @@ class Interval:
 
 
 def mean_interval(values: Iterable[float]) -> Interval | None:
-    """The mean of the values that are numbers; None if none is."""
+    """Return the mean of the values that are numbers; None if none is."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _mean) if len(numbers) else None
 
@@ -79,7 +79,7 @@ def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval 
 
 
 def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
-    """The mean of ours less that of theirs, each resampled apart; None if one is empty."""
+    """The difference of the means of two samples, resampled separately; None if one is empty."""
     if not (len(ours) and len(theirs)):
         return None
     return _bootstrap((ours, theirs), _difference, paired=False)

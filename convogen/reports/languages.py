@@ -1,4 +1,4 @@
-"""The languages of a data set, as a report and a card say them."""
+"""The languages of a data set, as shown in a report and a card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _UNKNOWN = "und"
 
 
 def said_languages(text: Statistics) -> str:
-    """Return what languages conversations are in, and how much of them is in those they state."""
+    """Return the languages of conversations, and how much of their text is in their stated
+    language."""
     said = [_stated(tag, found) for tag, found in text.stated_languages.items()]
     if not said:
         said = [f"{_name(tag)} ({counted(n, 'conversation')})" for tag, n in text.languages.items()]
@@ -65,7 +66,7 @@ def judging_limit(text: Statistics, judge: str, prompts: Mapping[str, str]) -> I
 def _shipped_prompts(judge: str) -> dict[str, str] | None:
     try:
         loaded = prompts_of(registry.load("judges", judge), "judges/{name}-{step}", {})
-    except UserError:  # the plugin is not here any more
+    except UserError:  # the plugin is no longer installed
         return None
     return {step: prompt.hash for step, prompt in loaded.items()}
 

@@ -1,4 +1,4 @@
-"""What the numbers of a report cannot carry, said plainly."""
+"""The limits of a report's numbers, in plain words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from convogen.text.counting import counted
 __all__ = ["limits", "limits_of_run"]
 
 FEW = 100
-"""Conversations under which intervals are wide and the published numbers far from comparable."""
+"""Number of conversations below which intervals are wide and the published numbers hardly
+comparable."""
 
 LITTLE_MASS = 0.5
 
@@ -73,16 +74,16 @@ def limits_of_run(
     groundedness: JudgeSummary | None,
     judged: Mapping[str, JudgeSummary] | None = None,
 ) -> list[str]:
-    """Return what one run's numbers cannot carry.
+    """Return the limits of one run's numbers.
 
     Args:
         conversations: Number of accepted conversations.
         failures: Number of tasks that failed.
-        accepted: What the gates let through.
+        accepted: Acceptance by the gates.
         made: How the run was made.
-        text: What was measured of it.
-        groundedness: What the judge geval said, None if it did not judge the run.
-        judged: What each judge said; geval may be among them.
+        text: Its measures.
+        groundedness: Scores of the judge geval; None if it did not judge the run.
+        judged: Scores by judge, possibly including geval.
     """
     said = lines_without_words(text) + lines_not_checked(text.not_checked)
     if conversations < FEW:
@@ -158,7 +159,7 @@ def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> lis
 
 
 def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[str]:
-    """Return what keeps the baseline from being the same experiment without the matching."""
+    """Return the differences from the baseline other than the matching."""
     if base is None:
         return []
     said: list[str] = []
@@ -173,7 +174,7 @@ def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[
 
 
 def _essence(run: ReportedRun) -> Mapping[str, object]:
-    """What made a run's data, but for what matching changes."""
+    """Return the inputs of a run's data, except those that matching changes."""
     own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
     gates: list[dict[str, Any]] = run.parameters.get("gates") or []
     if other := [gate for gate in gates if gate.get("gate") != "profile"]:

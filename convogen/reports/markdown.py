@@ -1,4 +1,4 @@
-"""Texts that stay texts in Markdown and in what is made of it."""
+"""Escaping of texts for Markdown and HTML made from it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _SPECIAL = re.compile(r"([\\`*_\[\]{}()#+!|~>-])")
 
 
 def escaped(text: object) -> str:
-    """A text in one line, with all that means something in Markdown or HTML escaped."""
+    """Return a text in one line, with everything special in Markdown or HTML escaped."""
     line = visible(" ".join(str(text).split()))
     return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))

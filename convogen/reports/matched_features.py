@@ -1,4 +1,4 @@
-"""How a run's features are spread beside those of the corpus that they were matched to."""
+"""The distribution of a run's features next to that of its matched corpus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BINS = 4
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpread:
-    """How a feature is spread over conversations.
+    """The distribution of a feature over conversations.
 
     Attributes:
         mean: Per conversation, in the feature's unit.
@@ -48,7 +48,7 @@ class MatchedFeature:
     Attributes:
         about: What it is, for a reader.
         unit: `share` (0 to 1) or what it counts.
-        cuts: Values up to which, inclusively, each bin but the last goes.
+        cuts: Inclusive upper limits of all bins but the last.
         human_mean: Per conversation of the corpus.
         human_shares: Of the corpus' conversations in each bin, 0 to 1.
         finished: Of all finished conversations, those that a gate rejected among them.
@@ -66,7 +66,7 @@ class MatchedFeature:
 
 @dataclass(frozen=True, slots=True)
 class MatchedFeatures:
-    """The features of a run that a corpus was to give, or gives to the run compared with it.
+    """The features that a run takes from a corpus, or that another run of the report does.
 
     Attributes:
         corpus: Where the corpus is.
@@ -83,7 +83,7 @@ class MatchedFeatures:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The features of a corpus that runs are held against, measured once."""
+    """The features of a corpus that runs are compared with, measured once."""
 
     corpus: str
     features: Sequence[Feature]
@@ -91,7 +91,7 @@ class Target:
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> Target | None:
-        """Return that of the first run that is matched in features, if it can still be read."""
+        """Return the target of the first run matched in features, if it can still be read."""
         for run in runs:
             try:
                 if (asked := _asked(read_mapping(run.folder / "experiment.yaml"))) is None:
@@ -117,7 +117,7 @@ def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
 
 
 def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures | None:
-    """Return how far a run is from a target, before and after its gates; None if it is empty.
+    """Return the distance of a run from a target, before and after its gates; None if it is empty.
 
     `n_calls` is the number of the run's model calls, judges' left out.
     """

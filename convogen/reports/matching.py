@@ -1,4 +1,4 @@
-"""How near a run came to the corpus whose shapes it was given, and which corpora these are."""
+"""How close a run is to its matched corpus, and which corpora runs were matched to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Matching", "matched_corpora", "matching"]
 
 
 def matched_corpora(runs: Iterable[Run]) -> list[str]:
-    """The corpora that runs were matched to, where they can still be read."""
+    """Return the corpora that runs were matched to, if they can still be read."""
     found: list[str] = []
     for run in runs:
         try:
@@ -32,7 +32,7 @@ def matched_corpora(runs: Iterable[Run]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How far turns are from the words asked of them.
+    """Deviation of turns from their requested lengths.
 
     Attributes:
         turns: Number of turns with a target.
@@ -48,7 +48,7 @@ class Matching:
 
 
 def matching(run: Run) -> Matching | None:
-    """Return how far turns are from the words asked of them; None if nothing was asked."""
+    """Return the deviation of turns from their requested lengths; None if none were requested."""
     n = off = far = again = 0
     for conversation in run.conversations():
         language = language_of(conversation)

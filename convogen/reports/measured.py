@@ -1,4 +1,4 @@
-"""A source measured in both renderings, and `scores/statistics.json` in a run folder."""
+"""Sources measured in both renderings, and `scores/statistics.json` in a run folder."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from convogen.metrics import (
     statistics_of,
     tally_corpus,
 )
+from convogen.storage.remote.shown import shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -30,7 +31,7 @@ __all__ = ["Measured", "SourceStatistics", "measure_source", "write_statistics"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The statistics of a source: of its text as it is, and as tables III and V have it.
+    """The statistics of a source: of its unmodified text, and as in tables III and V.
 
     `tally` is that of the paper's rendering: its `words` count the labels, one a turn.
     """
@@ -49,7 +50,7 @@ class Measured:
         return both
 
     def distances(self, against: Mapping[str, Measured]) -> dict[str, Distance | None]:
-        """Return how far the text is from that of each corpus; None if either has no turns."""
+        """Return the distance of the text from each corpus; None if either has no turns."""
         return {name: distance(self.text, other.text) for name, other in against.items()}
 
     def beside(self, against: Mapping[str, Measured]) -> SourceStatistics:
@@ -68,7 +69,7 @@ class SourceStatistics:
         text: Statistics of the text as it is.
         paper: Statistics in the rendering of tables III and V.
         bad_rows: Number of rows that could not be read.
-        distances: How far the text is from that of each corpus; None if either has no turns.
+        distances: Distance of the text from each corpus; None if either has no turns.
     """
 
     source: str
@@ -87,11 +88,11 @@ def measure_source(source: str, workers: Processes = 1, interaction: bool = Fals
     text = measure(corpus, "text", workers, interaction=interaction)
     tally = tally_corpus(corpus, "paper", workers)
     paper = statistics_of(tally, "paper", compare=False)
-    return Measured(source, text, paper, tally, corpus.bad_rows.count)
+    return Measured(shown(source), text, paper, tally, corpus.bad_rows.count)
 
 
 def write_statistics(run: Path, statistics: SourceStatistics) -> None:
-    """Write a run's statistics beside its scores; raises `RunFolderError` if that fails."""
+    """Write a run's statistics next to its scores; raises `RunFolderError` if that fails."""
     folder = run / "scores"
     make_folder(folder, parents=False)
     text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)

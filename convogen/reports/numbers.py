@@ -1,4 +1,4 @@
-"""The numbers of a report, gathered from runs and from the corpora beside them."""
+"""The numbers of a report, gathered from runs and reference corpora."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from convogen.reports.report import (
     ReportedCorpus,
     ReportedRun,
 )
+from convogen.storage.remote.shown import shown
 from convogen.storage.run_folder import Run
 from convogen.version import __version__
 
@@ -78,7 +79,7 @@ def _corpus(source: str, found: Measured) -> ReportedCorpus:
     tally = found.tally
     spoken = [words - turns for words, turns in zip(tally.words, tally.turns, strict=True)]
     return ReportedCorpus(
-        source=source,
+        source=shown(source),
         conversations=found.paper.conversations,
         bad_rows=found.bad_rows,
         tables={
@@ -130,7 +131,7 @@ def _run(
 
 
 def _persona_sources(run: Run) -> dict[str, int]:
-    """How many personas came from where, with the licence where one is named."""
+    """Return the number of personas by source, with its licence if known."""
     counts: dict[str, int] = {}
     for experience in run.experiences():
         for persona in experience.personas:
@@ -146,7 +147,7 @@ def _published() -> Published:
 
 
 def _histogram(sources: Mapping[str, Measured]) -> Histogram:
-    """MTLD of the paper's rendering: shares of the conversations in bins they have in common."""
+    """Return the shares of conversations in common MTLD bins, in the paper's rendering."""
     values = {name: _known(found.tally) for name, found in sources.items()}
     everything = sorted(value for found in values.values() for value in found)
     if not everything:

@@ -1,7 +1,7 @@
-"""One page to read: `report.html`, which needs nothing else, and `report.md` with its tables.
+"""The report page: `report.html`, which is self-contained, and `report.md` with its tables.
 
-What conversations say is hostile text: escaped everywhere, never evaluated, its control characters
-shown, and the page forbids itself scripts and any request.
+Text of conversations is hostile: it is escaped everywhere, never evaluated, its control characters
+are made visible, and the page forbids itself scripts and requests.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Pat
 
 
 def _is_page(text: str) -> bool:
-    """Whether a page is one of ours."""
+    """Return whether a page was written by convogen."""
     return "Made by convogen" in text
 
 
 def samples_of(name: str, run: Run, wanted: int = _SAMPLES) -> list[Sample]:
-    """Return a few conversations of a run at even distances, clipped."""
+    """Return a few conversations of a run at regular intervals, clipped."""
     count = sum(1 for _ in run.conversations())
     places = {count * at // wanted for at in range(min(wanted, count))} if count else set[int]()
     chosen = (one for at, one in enumerate(run.conversations()) if at in places)
@@ -152,7 +152,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
-    """Return what a reader wants to know first, each with what it is."""
+    """Return the key figures, each with its label."""
     text, judged, mtld = run.text, run.groundedness, run.tables["mtld_mean"]
     figures = [
         (number_text(run.conversations), "conversations"),

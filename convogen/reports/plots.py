@@ -1,4 +1,4 @@
-"""The plots of a report: SVG to stand in an HTML page."""
+"""The plots of a report: SVG for an HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well runs can be told from human corpora, as a section of a report."""
+"""How well runs can be distinguished from human corpora, as a section of a report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAMILY_NAMES = {
     "embeddings": "embeddings",
     "all": "all of these",
 }
-"""Family of features -> what people call it."""
+"""Family of features -> name for readers."""
 
 MOST_TELLTALES = 8
 LEAST_EFFECT = 0.1
@@ -54,7 +54,8 @@ def realism_of(
 
 
 def realism_tables(realism: Mapping[str, Mapping[str, Realism]]) -> Iterator[Table]:
-    """Yield for each human corpus how well runs are told from it, and for each run by what."""
+    """Yield, for each human corpus, how well runs are distinguished from it, and for each run by
+    what."""
     corpora = dict.fromkeys(corpus for by_corpus in realism.values() for corpus in by_corpus)
     for corpus in corpora:
         runs = {name: found[corpus] for name, found in realism.items() if corpus in found}

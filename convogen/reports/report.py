@@ -1,4 +1,4 @@
-"""The numbers of a report: what its page shows, `report.json` holds and `--json` prints."""
+"""The numbers of a report, as shown on its page, in `report.json` and by `--json`."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = ["Histogram", "Made", "Published", "Report", "ReportedCorpus", "Report
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """How a run was made, as its manifest says; None for what it does not say.
+    """How a run was made, from its manifest; None for missing information.
 
     Attributes:
-        n: Number of conversations asked for.
+        n: Number of requested conversations.
         started_at: When the run was begun, ISO 8601.
         packages: Versions by package.
-        models: What describes each role's model: its `name`, its `kind` and other keys.
+        models: Description of each role's model: its `name`, its `kind` and other keys.
     """
 
     name: str | None
@@ -49,13 +49,13 @@ class Made:
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Made:
-        """Return what a run's manifest says of how it was made."""
+        """Return how a run was made, from its manifest."""
         return cls(**{name: manifest.get(name) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedCorpus:
-    """A source measured, with 95% bootstrap intervals.
+    """A measured source, with 95% bootstrap intervals.
 
     Attributes:
         source: Its path or name.
@@ -80,15 +80,15 @@ class ReportedCorpus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedRun(ReportedCorpus):
-    """A run measured.
+    """A measured run.
 
     Attributes:
-        distances: How far it is from each of the corpora; None if it or the corpus has no turns.
-        matching: How far turns are from the words asked of them; None if none were asked.
-        features: How its features are spread beside those of the matched corpus; None if no run of
-            the report is matched in features, or the report is an early version's.
-        groundedness: What geval said; None if it did not judge the run.
-        judged: What each judge said.
+        distances: Distance from each of the corpora; None if it or the corpus has no turns.
+        matching: Deviation of turns from their requested lengths; None if none were requested.
+        features: Distributions of its features next to those of the matched corpus; None if no run
+            of the report is matched in features, or the report is an early version's.
+        groundedness: Scores of geval; None if it did not judge the run.
+        judged: Scores by judge.
         course: Diversity in the order of the plan.
         failures: Number of tasks that failed.
         rejected: Conversations rejected by each gate.
@@ -99,7 +99,7 @@ class ReportedRun(ReportedCorpus):
         persona_sources: Number of personas by source and licence.
         people: How ages, genders and the origins of names are spread; None if there are no people,
             or the report is an early version's.
-        cost: What was spent, by role and model.
+        cost: Cost by role and model.
     """
 
     distances: dict[str, Distance | None]
@@ -150,11 +150,11 @@ class Report:
     Attributes:
         convogen: The version that made it.
         runs: The runs by the name they are shown under.
-        against: The corpora beside them, by name.
+        against: The reference corpora, by name.
         baseline: The run that the others' distances are compared with; None if there is none.
         published: Tables I to VI of the ConvoGen paper.
         mtld_histogram: How MTLD, in the paper's rendering, is spread over conversations.
-        limits: What the numbers cannot carry, in sentences.
+        limits: Limits of the numbers, in sentences.
         coverage: How evenly each run covers its topics; empty if that was not measured.
         realism: How well runs are told from human corpora, by run and corpus; likewise.
     """
@@ -175,7 +175,7 @@ class Report:
         return {**self.runs, **self.against}
 
     def interaction(self) -> dict[str, SourceInteraction]:
-        """Return how people of each source interact."""
+        """Return the interaction of each source."""
         return {
             name: SourceInteraction(
                 one.text.interaction, one.judged_friction, human=name not in self.runs
@@ -193,7 +193,7 @@ class Report:
         """Return the report whose `as_dict` or `report.json` is given.
 
         Raises:
-            SourceError: the data is no report.
+            SourceError: the data is not a report.
         """
         published: Any = data.get("published")
         if isinstance(published, dict):

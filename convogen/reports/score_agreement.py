@@ -1,7 +1,7 @@
-"""Judges and people compared by their scores on a scale: Krippendorff's alpha, aspect by aspect.
+"""Comparing judges and people by their scores on a scale: Krippendorff's alpha, aspect by aspect.
 
-Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: those of our
-judges, or what people rated. The level of measurement is ordinal if all values of an aspect are
+Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: scores of
+judges, or ratings by people. The level of measurement is ordinal if all values of an aspect are
 whole numbers, as Likert ratings are, and interval if some are not, as scores weighted by
 probabilities are.
 """
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class JudgeScores:
-    """What one judge or person scored on one set of dialogues: by aspect, by conversation."""
+    """One judge's or person's scores on one set of dialogues: by aspect, by conversation."""
 
     judge: str
     dialogues: str
@@ -44,10 +44,10 @@ class JudgeScores:
 
 
 def read_scores(text: str) -> JudgeScores:
-    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is none given.
+    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is a missing score.
 
     Raises:
-        SourceError: the file cannot be read, a line is no score or contradicts another, or there
+        SourceError: the file cannot be read, a line is not a score or contradicts another, or there
             is none.
     """
     named, path = names_and_path(text)
@@ -118,7 +118,7 @@ class AspectAgreement:
 
 @dataclass(frozen=True, slots=True)
 class ScoreAgreement:
-    """How far those agree who scored one set of dialogues."""
+    """Agreement of all who scored one set of dialogues."""
 
     dialogues: str
     judges: list[str]
@@ -126,7 +126,7 @@ class ScoreAgreement:
 
 
 def score_agreements(judged: Sequence[JudgeScores]) -> list[ScoreAgreement]:
-    """Return the agreement of those who scored the same set of dialogues, a set at a time.
+    """Return the agreement of those who scored the same set of dialogues, set by set.
 
     Raises:
         SourceError: files said to be of one set have no scored conversation in common.
@@ -143,7 +143,8 @@ def _agreement(name: str, judged: Sequence[JudgeScores]) -> ScoreAgreement:
     if not any(row.n for row in found):
         where = ", ".join(str(one.path) for one in judged)
         raise SourceError(
-            f"{where}: no scored conversation in common; name sets apart: JUDGE,DIALOGUES=FILE"
+            f"{where}: no scored conversation in common; give the sets different names: "
+            f"JUDGE,DIALOGUES=FILE"
         )
     return ScoreAgreement(name, [one.judge for one in judged], found)
 

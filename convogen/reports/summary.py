@@ -1,4 +1,4 @@
-"""What is in a run, counted: what `convogen show` prints."""
+"""Counts of a run's contents: the data of `convogen show`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["PlanCounts", "RunSummary", "summarise"]
 
 @dataclass(frozen=True, slots=True)
 class PlanCounts:
-    """What the plans of a run's experiences came to.
+    """Results of the plans of a run's experiences.
 
     Attributes:
         subtopics: Subtopics found.
         personas: Personas found.
-        requests: Replies that were asked for.
+        requests: Number of requested replies.
         near_copies: Subtopics and personas left out, since they nearly copy another.
         unusable: Those left out as unusable.
     """
@@ -49,22 +49,22 @@ class RunSummary:
             finished.
         experiences: Those invented; `admitted` of them entered the few-shot hub, `near_copies` did
             not, `repaired` were repaired.
-        experiences_asked_again: Replies of the generator that were not taken, by fault.
-        plan: What the experiences' plans came to; None if the method makes none.
+        experiences_asked_again: Refused replies of the generator, by fault.
+        plan: Results of the experiences' plans; None if the method makes none.
         turns: Turns of the accepted conversations, and their `words`; None if a language has no
             words here.
         stated_languages: How much of the first conversations is in the language they state, by tag.
         ended: Conversations by how they ended.
-        reasks: Replies that were not taken, by fault.
-        tidied: Replies that were tidied, by fault.
-        lapses: Turns taken in spite of a fault, by fault.
-        broken_off: Conversations that a fault broke off, by fault.
+        reasks: Refused replies, by fault.
+        tidied: Tidied replies, by fault.
+        lapses: Turns accepted despite a fault, by fault.
+        broken_off: Conversations ended early, by fault.
         participants: Participants of all conversations; `silent` of them never spoke.
-        selections: Turns that a selector was asked for; `selector_repairs` of its replies named
+        selections: Turns with a selector call; `selector_repairs` of its replies named
             nobody and were repaired.
         failures: Tasks that failed, by stage and kind.
-        ledger: What was spent, by role and model.
-        waiting: Conversations that are finished behind a task that is not.
+        ledger: Cost by role and model.
+        waiting: Conversations finished behind an unfinished task.
     """
 
     conversations: int
@@ -98,7 +98,7 @@ class RunSummary:
 
 
 def summarise(run: Run) -> RunSummary:
-    """Count what is in a run."""
+    """Count the contents of a run."""
     talk, invented = _Talk(), _Invented()
     for conversation in run.conversations():
         talk.add(conversation)

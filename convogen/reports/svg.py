@@ -1,4 +1,4 @@
-"""Figures of a report as SVG, in the page's own colours: how they look, not what they show.
+"""The appearance of a report's SVG figures, in the page's own colours.
 
 Data colours are Okabe and Ito's, told apart by line style too; text and axes take the page's, so
 that a plot suits a light page, a dark one and paper.

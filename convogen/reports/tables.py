@@ -1,4 +1,4 @@
-"""The tables of a report, as text in cells, out of its numbers alone."""
+"""The tables of a report, as text in cells, from its numbers alone."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def report_frame(report: Report | Mapping[str, Any]) -> DataFrame:
     """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
 
     Args:
-        report: What `gather` returns, or a `report.json` as it is parsed.
+        report: What `gather` returns, or a parsed `report.json`.
 
     Raises:
-        SourceError: the parsed JSON is no report.
+        SourceError: the parsed JSON is not a report.
     """
     report = report if isinstance(report, Report) else Report.from_dict(report)
     rows = (
@@ -100,7 +100,7 @@ def _measured_row(name: str, found: ReportedCorpus, kind: str) -> Row:
 
 
 def _groundedness(report: Report, table: str) -> Table | None:
-    """Table IV or VI on its side: an aspect a row, a data set a column."""
+    """Return table IV or VI transposed: one row per aspect, one column per data set."""
     judged = {
         name: run.groundedness
         for name, run in report.runs.items()
@@ -140,7 +140,8 @@ def _other_aspects(report: Report) -> list[Table]:
 
 
 def _other_judges(report: Report) -> list[Table]:
-    """A table a judge besides geval and that of friction: an aspect a row, a run a column."""
+    """Yield a table per judge besides geval and friction: one row per aspect, one column per
+    run."""
     runs = report.runs
     found: list[Table] = []
     for judge in dict.fromkeys(judge for run in runs.values() for judge in run.judged):
@@ -203,7 +204,7 @@ def _installed(report: Report) -> Table:
 
 
 def metric_faults(report: Report) -> list[str]:
-    """Return a line for each metric that broke."""
+    """Return a line for each metric that failed."""
     found = (one.text.metrics.values() for one in report.sources.values())
     return list(dict.fromkeys(one.fault for of in found for one in of if one.fault))
 
@@ -254,7 +255,7 @@ def _turn_checks(report: Report) -> Table:
 
 
 def _lengths(corpus: ReportedCorpus) -> dict[str, str]:
-    """Return what the fields of the distance from a corpus are called."""
+    """Return the names of the distance fields."""
     unit = corpus.text.length_unit
     return {"turn_length": f"turn lengths, {unit}", "turn_count": "turn counts"}
 
@@ -271,7 +272,7 @@ def _distances(report: Report) -> Table:
 
 
 def _changes(report: Report) -> Table:
-    """Each run's distances beside the baseline's."""
+    """Return each run's distances next to the baseline's."""
     runs, base = report.runs, report.baseline
     if base is None:
         return Table("Before and after", "", [], [])
@@ -309,7 +310,7 @@ def _targets(report: Report) -> Table:
 
 
 def _features(report: Report) -> list[Table]:
-    """Return what it took to match features, and how near each run came."""
+    """Return the cost of matching features, and how close each run came."""
     found = {name: run.features for name, run in report.runs.items() if run.features}
     runs = found.values()
     taken = [

@@ -1,4 +1,4 @@
-"""What judges of human likeness said of a run: pass rates by protocol, and what biases them."""
+"""Verdicts of human-likeness judges on a run: pass rates by protocol, and their biases."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class PositionBias:
-    """Whether the place decides, in an order that was drawn.
+    """The effect of a dialogue's position, if the order was random.
 
     Attributes:
         first: Share of the verdicts naming the dialogue shown first, of those that name one: half
-            if the place does not matter.
+        if the position does not matter.
         gap: Pass rate of generated dialogues shown first less that of those shown second, in
             percentage points.
     """
@@ -75,7 +75,7 @@ class RunVerdicts:
     Attributes:
         model: The judge's model; `unknown` if not recorded.
         counted: The counts and the pass rate in percent.
-        position_bias: Whether the place decides; None if the order was not drawn.
+        position_bias: Effect of the position; None if the order was not random.
     """
 
     model: str
@@ -89,7 +89,7 @@ class RunVerdicts:
 
 
 def told_apart(run: Run) -> dict[Protocol, RunVerdicts]:
-    """Return what each protocol's judge said of a run, of those that judged it."""
+    """Return the verdicts of each protocol's judge that judged a run."""
     found: dict[Protocol, RunVerdicts] = {}
     for protocol in PROTOCOLS:
         path = _scores(run.folder, protocol)
@@ -150,7 +150,7 @@ def _scores(folder: Path, protocol: Protocol) -> Path:
 
 
 def position_bias(verdicts: Sequence[Verdict]) -> PositionBias | None:
-    """Return whether the place decides; None if it was not drawn."""
+    """Return the effect of the position; None if it was not random."""
     placed = [one for one in verdicts if one.place is not None and one.choice is not None]
     if {one.place for one in placed} != {1, 2}:
         return None
@@ -163,6 +163,7 @@ def position_bias(verdicts: Sequence[Verdict]) -> PositionBias | None:
 
 
 def _named_place(verdict: Verdict) -> int:
-    """Where the dialogue stood that a verdict names; the generated one is told as the second."""
+    """Return the position of the dialogue that a verdict names; the generated one is recorded as
+    the second."""
     assert verdict.place is not None
     return verdict.place if verdict.choice == "Conversation 2" else 3 - verdict.place

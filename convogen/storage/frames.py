@@ -196,7 +196,7 @@ def _size(conversation: Row) -> Row:
 
 
 def _language(conversation: Row) -> str | None:
-    """The language a conversation is stated to be in, or else identified."""
+    """Return the stated language of a conversation, otherwise the identified one."""
     return conversation.get("language") or identify(turn["text"] for turn in conversation["turns"])
 
 

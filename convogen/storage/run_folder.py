@@ -1,15 +1,16 @@
 """The run folder: its only writer, and its readers.
 
     experiment.yaml  manifest.json     the experiment; versions, prompts, models, sources
-    experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl ledger.jsonl one line per
-    call: role, model, tokens, attempts, seconds calls.jsonl                        one line per
-    call: the answer journal/<task>.jsonl               answered calls of tasks not yet committed
+    experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl
+    ledger.jsonl                       one line per call: role, model, tokens, attempts, seconds
+    calls.jsonl                        one line per call: the answer
+    journal/<task>.jsonl               answered calls of tasks not yet committed
     scores/<judge>.jsonl               added by a judge later, see `convogen.storage.score_store`
 
 Tasks are committed in the order of the plan, so at any moment each file is a prefix of its final
 content, and the tasks that all files have show where to resume. A row is appended in one write. A
 torn row is recovered on opening; any other inconsistency is refused. A task's journal is deleted
-only after its rows are on disk. A folder is ours if its manifest says so.
+only after its rows are on disk. The manifest shows that a folder belongs to convogen.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from convogen.models.traffic.journal import Journal, check_answer, check_call
 from convogen.records import Conversation, Experience, Failure, Record, Rejected, Score
 from convogen.storage.consistency import LogState, check_tasks
 from convogen.storage.frames import RunTable, columns_of, run_frame
+from convogen.storage.remote.address import is_url
+from convogen.storage.remote.mirrors import local_copy
 from convogen.storage.task_log import TaskLog, claim, journals, lock
 from convogen.suggested import shell_path
 
@@ -285,13 +288,13 @@ class Run:
         Columns are named as the fields of the records (`convogen.records`), the same for every
         run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. What joins the tables:
         `id` of conversations is `conversation` of turns and scores, `id` of experiences is
-        `experience` of conversations. `turn` counts from 1, `n_words` is missing for a
-        language that has no words here.
+        `experience` of conversations. `turn` counts from 1, `n_words` is missing for a language
+        whose words cannot be segmented.
 
         A run in progress shows what is committed, and its ledger also the calls of tasks in flight.
         In the ledger `judge` is missing for the run's own calls; for a judge's, `task` is the index
         of the score in its file. `at` is when a call was answered, in UTC; `lost_attempts` is
-        missing unless something may have been billed for nothing.
+        missing unless something may have been billed without an answer.
 
         Args:
             table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
@@ -333,7 +336,7 @@ def load_run(folder: str | Path) -> Run:
     """Open a run folder for reading, also while it is being written.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, or its URL on an object store, of which a local copy is opened.
 
     Raises:
         RunFolderError: It is not a run folder, has a later data format, its files do not agree task
@@ -348,11 +351,11 @@ def load_run(folder: str | Path) -> Run:
 
 
 def load_unchecked(folder: str | Path) -> Run:
-    """Open a run folder for reading, whatever its rows are like; only its manifest is read.
+    """Open a run folder for reading without checking its rows; only its manifest is read.
 
     Raises `RunFolderError` if it is not a run folder or has a later data format.
     """
-    path = Path(folder)
+    path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
             f"{path}: not a run folder: it has no manifest.json; "
@@ -399,10 +402,10 @@ class RunStore(Run):
     ) -> RunStore:
         """Create or reopen a run folder.
 
-        `experiment` is the text of experiment.yaml. Where there is another one already, `same` says
-        whether it means the same experiment; an edited file is left as it is. Raises
-        `RunFolderError` if the folder holds another experiment or is not a run folder, is in use,
-        or cannot be written.
+        `experiment` is the text of experiment.yaml. If there is a different one already, `same`
+        says whether it means the same experiment; an edited file is left unchanged. Raises
+        `RunFolderError` if the folder holds a different experiment or is not a run folder, is in
+        use, or cannot be written.
         """
         claim(folder, kept=("experiment.yaml",))
         _examine(folder, fingerprint, experiment, manifest, same)
@@ -477,9 +480,9 @@ def _examine(
     manifest: Mapping[str, Any],
     same: Callable[[Path], bool] | None,
 ) -> tuple[dict[str, Any] | None, bool]:
-    """Return the manifest in a folder, and whether its experiment.yaml is ours to write.
+    """Return the manifest in a folder, and whether convogen may write its experiment.yaml.
 
-    Raises `RunFolderError` if the folder holds another experiment; nothing is touched.
+    Raises `RunFolderError` if the folder holds a different experiment; nothing is changed.
     """
     existing = None
     if (folder / "manifest.json").exists():

@@ -1,10 +1,10 @@
 """The only writer of a judge's scores in a run folder.
 
-    scores/<judge>.jsonl               one row per conversation and aspect, in the order of the plan
-    scores/<judge>/manifest.json       the judge: model, prompts, parameters, fingerprint
-    scores/<judge>/ledger.jsonl        one line per call: tokens, attempts, seconds
-    scores/<judge>/calls.jsonl one line per call: the answer scores/<judge>/journal/ answered calls
-    of scores not yet committed
+    scores/<judge>.jsonl            one row per conversation and aspect, in plan order
+    scores/<judge>/manifest.json    the judge: model, prompts, parameters, fingerprint
+    scores/<judge>/ledger.jsonl     one line per call: tokens, attempts, seconds
+    scores/<judge>/calls.jsonl      one line per call: the answer
+    scores/<judge>/journal/         answered calls of scores not yet committed
 
 A score is a task just as a conversation is: journalled, then committed in order.
 """

@@ -146,7 +146,7 @@ def journals(folder: Path) -> list[Path]:
 def lock(folder: Path) -> Any:
     """Lock a folder for this process; raises `RunFolderError` if another one holds it.
 
-    Call it for our own folders only, as it leaves a file in them.
+    Call it only for folders of convogen, since it leaves a file in them.
     """
     from filelock import FileLock, Timeout
 
@@ -163,7 +163,7 @@ def lock(folder: Path) -> Any:
 
 
 def claim(folder: Path, kept: Sequence[str] = ()) -> None:
-    """Create a folder to write to, or accept an existing one that is ours or empty.
+    """Create a folder to write to, or accept an existing one that is convogen's or empty.
 
     Leftovers of a start that was killed before it wrote the manifest are ignored: a lock, a
     temporary file, empty folders and files. `kept` names files that may be there too. Raises
@@ -178,7 +178,7 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
-    """Raise `RunFolderError` if a folder for several of our folders holds only foreign files."""
+    """Raise `RunFolderError` if a parent folder of runs contains only foreign files."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
@@ -200,7 +200,7 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
 
 
 def _left_behind(path: Path) -> bool:
-    """Return whether a path has one of our names and is empty."""
+    """Return whether a path has a name used by convogen and is empty."""
     if path.name.startswith(".") and path.suffix == ".new":
         return True
     if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":
@@ -209,7 +209,7 @@ def _left_behind(path: Path) -> bool:
 
 
 def moved_aside(folder: Path) -> Path:
-    """Rename one of our folders that nobody is writing to, appending the time to its name."""
+    """Rename a folder of convogen that nobody is writing to, appending the time to its name."""
     folder = folder.absolute()
     if Path.cwd().is_relative_to(folder.resolve()):
         raise RunFolderError(

@@ -1,1 +1,1 @@
-"""Studies with people: what is asked, who is asked which pairs, and what the answers say."""
+"""Studies with people: the questions, the assignment of pairs, and the analysis of answers."""

@@ -14,7 +14,7 @@ Confidence = Literal["somewhat", "confident", "very"]
 
 
 class Pair(BaseModel):
-    """A natural and a simulated dialogue as one participant is shown them.
+    """A natural and a simulated dialogue as shown to one participant.
 
     Both are of the same source person, goal and responder (LLM Roleplay, section 3.4).
 
@@ -23,13 +23,13 @@ class Pair(BaseModel):
         participant: The code of the person who is shown it.
         source_person: The code of the person whose natural dialogue is shown.
         goal: The id of the goal that both dialogues pursue.
-        condition: What simulated the artificial dialogue, for example the inquirer's model.
+        condition: The simulator of the artificial dialogue, for example the inquirer's model.
         natural: The id of the natural dialogue.
         simulated: The id of the simulated dialogue.
-        artificial_side: Where the simulated dialogue stands.
-        probability: The probability with which this pair was given out, above 0 and at most 1.
-        attention_check: Whether the simulated dialogue is shown with a plain request to name it,
-            so that whoever reads does; such answers do not enter results.
+        artificial_side: Side of the simulated dialogue.
+        probability: The probability with which this pair was drawn, above 0 and at most 1.
+        attention_check: Whether the simulated dialogue asks to be chosen, so that everybody who
+        reads it does; such answers do not count in results.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,11 +47,11 @@ class Pair(BaseModel):
 
 
 class PairAnswer(Pair):
-    """Which of a pair's dialogues a participant took to be the artificial one.
+    """A participant's choice of the artificial dialogue of a pair.
 
     Attributes:
-        choice: Which dialogue the participant named.
-        confidence: How sure the participant was; asked after `unsure` too.
+        choice: The chosen dialogue.
+        confidence: The participant's confidence; also asked after `unsure`.
         utterance: The exchange that gave it away, counted from 1; may be missing after `unsure`.
         seconds: From the page's delivery to the answer's arrival, measured on the server.
         answered_at: The time of the answer, ISO 8601 in UTC.
@@ -71,5 +71,5 @@ class PairAnswer(Pair):
 
     @property
     def detected(self) -> bool:
-        """Whether the simulated dialogue was named; a doubt counts as undetected."""
+        """Whether the simulated dialogue was chosen; `unsure` counts as undetected."""
         return self.choice == self.artificial_side

@@ -1,11 +1,11 @@
-"""Which pairs of dialogues are given out, and with what probability.
+"""The selection of pairs of dialogues, and their probabilities.
 
-`paper` gives out pairs of a condition with equal probability. `adaptive` prefers pairs on which a
-judge is unsure how people decide: active statistical inference (Zrnic and Candès, 2024). The
-variance of the estimate is least if the probability is in proportion to the expected error of the
-judge's prediction; for a yes or no predicted with probability p that is the root of p(1 - p). A
-share of all probability is spread evenly, so that every pair may come and a judge that is wrongly
-sure costs little.
+`paper` draws pairs of a condition with equal probability. `adaptive` prefers pairs for which a
+judge cannot predict people's decisions: active statistical inference (Zrnic and Candès, 2024). The
+variance of the estimate is smallest if the probability is proportional to the expected error of the
+judge's prediction; for a binary answer predicted with probability p, that is the root of p(1 - p).
+Part of the probability is spread evenly, so that every pair may be drawn and an overconfident judge
+costs little.
 
 All pairs are drawn before the study begins. Each pair's probability is thus exact, whatever order
 answers come in; it is kept with its answer, and results weight by its inverse.
@@ -36,10 +36,10 @@ __all__ = [
 Assignment = Literal["paper", "adaptive"]
 
 EVEN_SHARE = 0.5
-"""How much of the probability is spread evenly over all pairs.
+"""The share of the probability that is spread evenly over all pairs.
 
-In `benchmarks.study` a judge that guesses then costs 2% of the standard error, and a useful one
-gains 4%; at a quarter these are 7% and 6%.
+In `benchmarks.study`, a guessing judge then costs 2% of the standard error, and a useful one gains
+4%; at a quarter, these are 7% and 6%.
 """
 
 
@@ -50,12 +50,13 @@ def chosen_pairs(
     draw: random.Random,
     predicted: Mapping[str, float] | None = None,
 ) -> list[list[Candidate]]:
-    """Return the pairs of each condition that are given out, with their probabilities.
+    """Return the drawn pairs of each condition, with their probabilities.
 
     Args:
-        by_condition: What may be given out.
-        n: How many pairs of each condition are, at most as many as there are.
-        participants: To how many people; no more pairs of one person and goal are chosen.
+        by_condition: Candidate pairs by condition.
+        n: Number of pairs per condition, at most as many as there are.
+        participants: Number of participants; at most that many pairs of one person and goal are
+        chosen.
         draw: The source of randomness.
         predicted: For adaptive assignment: id of each candidate -> the judge's probability that
             people do not detect it. If None, pairs are equally probable.
@@ -84,7 +85,7 @@ def inclusion_probabilities(predicted: Sequence[float], n: int) -> list[float]:
 
     Args:
         predicted: The judge's probability per pair that people do not detect it, 0 to 1.
-        n: How many pairs are drawn, at most as many as there are.
+        n: Number of drawn pairs, at most as many as there are.
     """
     unsure = [math.sqrt(max(0.0, p * (1 - p))) for p in predicted]
     mean = math.fsum(unsure) / max(len(unsure), 1)
@@ -144,7 +145,7 @@ def _by_uncertainty(
 def _by_flow(
     by_condition: Mapping[str, Sequence[Candidate]], n: int, most: int, draw: random.Random
 ) -> list[list[Candidate]]:
-    """Choose n pairs of each condition, at most so many of a cell, as a maximum flow."""
+    """Choose n pairs of each condition, with a limit per cell, as a maximum flow."""
     csgraph: Any = import_module("scipy.sparse.csgraph")
     sparse: Any = import_module("scipy.sparse")
     conditions = sorted(by_condition)

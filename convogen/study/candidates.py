@@ -22,7 +22,7 @@ class StudyDialogue:
         source_person: The code of the person who talks, or is simulated.
         goal: The id of the goal that it pursues.
         responder: The chatbot that answers.
-        condition: What simulated it; empty for natural dialogues.
+        condition: Its simulator; empty for natural dialogues.
     """
 
     id: str
@@ -34,9 +34,9 @@ class StudyDialogue:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A pair that may be shown: the ids of its dialogues, and what both are of.
+    """A pair that may be shown: the ids of its dialogues, and their common properties.
 
-    `probability` is that of being given out, once pairs are drawn.
+    `probability` is that of being drawn, once pairs are drawn.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Candidate:
 
     @property
     def cell(self) -> tuple[str, str]:
-        """The person and the goal, of which nobody sees two pairs."""
+        """The person and the goal; nobody sees two pairs with the same."""
         return self.source_person, self.goal
 
 
@@ -58,7 +58,7 @@ def candidate_pairs(
 ) -> list[Candidate]:
     """Return the pair of each condition, person and goal, in an order that depends on ids alone.
 
-    If several dialogues are of the same, one is drawn. Ids of pairs do not tell the condition.
+    If several dialogues have the same, one is drawn. Pair ids do not reveal the condition.
 
     Raises:
         SourceError: In one line, if no two dialogues make a pair.
@@ -85,6 +85,6 @@ def candidate_pairs(
 
 
 def opaque_id(*parts: str) -> str:
-    """Return an id that tells nothing of what it is made from."""
+    """Return an id that reveals nothing about its origin."""
     text = "\x1f".join(parts)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

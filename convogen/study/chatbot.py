@@ -1,8 +1,7 @@
-"""The chatbot that participants talk to: a model through the project's own traffic.
+"""The chatbot that participants talk to: a model called through convogen's own traffic.
 
-What was answered is journalled at once, a file per dialogue, so nothing is paid for twice: after a
-crash a reply comes from the journal. What a participant's calls have cost is counted from the same
-files.
+Answers are journalled immediately, one file per dialogue, so nothing is paid for twice: after a
+crash, a reply comes from the journal. A participant's costs are counted from the same files.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ __all__ = ["ROLE", "Chatbot", "check_model", "prompt_turn"]
 
 ROLE = "responder"
 _CONCURRENCY = 32
-"""Calls in flight at one endpoint at most; fewer if the endpoint is slow."""
+"""Maximum number of calls in flight per endpoint; fewer if the endpoint is slow."""
 
 
 def prompt_turn(text: str) -> Turn:
@@ -91,7 +90,7 @@ class Chatbot:
 
     @property
     def keeps_memory(self) -> bool:
-        """Whether the chatbot keeps its own memory, so that it must get no message twice."""
+        """Whether the chatbot keeps its own memory, so that no message may reach it twice."""
         return self._design.model.kind == "http"
 
     def journal(self, task: int) -> Journal:
@@ -140,11 +139,11 @@ class Chatbot:
     async def reply(self, task: int, turns: Sequence[Turn]) -> Turn:
         """Return the reply to a dialogue that ends with a participant's message.
 
-        An answer that is in the journal is not asked for again. A fault in it is not the last
-        word: then the model is asked once more.
+        An answer in the journal is not requested again. A fault in it is not final: the model is
+        called once more.
 
         Raises:
-            ModelFault: There is no reply that can be shown.
+            ModelFault: There is no usable reply.
             EndpointDown: The model cannot be reached.
             ModelConfigError: The model cannot be used as configured.
             TimeoutError: It took longer than `reply_timeout_s`.
@@ -200,7 +199,7 @@ class Chatbot:
         return self._traffic
 
     def _retire(self) -> None:
-        """Open the model anew for the next call: an endpoint that was given up stays so."""
+        """Reopen the model for the next call, since an endpoint that was given up stays so."""
         if self._traffic is not None:
             self._retired.append(self._traffic)
             self._traffic = None

@@ -18,7 +18,7 @@ __all__ = ["CODES_FILE", "digest", "new_codes", "write_codes"]
 CODES_FILE = "codes.csv"
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""32 symbols that nobody takes for one another."""
+"""32 symbols that cannot be confused with one another."""
 
 _GROUPS, _SIZE = 3, 4
 
@@ -27,8 +27,8 @@ def new_codes(participants: int, letter: str = "p") -> dict[str, str]:
     """Return a new code for each participant.
 
     Args:
-        participants: How many there are.
-        letter: What their names begin with, as in p01, p02, …
+        participants: Number of participants.
+        letter: Prefix of their names, as in p01, p02, …
     """
     width = max(2, len(f"{participants}"))
     codes: dict[str, str] = {}
@@ -44,10 +44,10 @@ def new_codes(participants: int, letter: str = "p") -> dict[str, str]:
 
 
 def digest(code: str) -> bytes:
-    """Return the hash under which a code is known.
+    """Return the hash that identifies a code.
 
-    Only its letters and digits matter, in any case and width, whatever dashes a word processor or
-    a messenger made of the hyphens.
+    Only letters and digits matter, in any case and width, even if a word processor or messenger
+    replaced the hyphens by other dashes.
     """
     plain = "".join(one for one in unicodedata.normalize("NFKC", code) if one.isalnum()).upper()
     return hashlib.blake2b(plain.encode(errors="replace"), digest_size=16).digest()

@@ -1,4 +1,5 @@
-"""The natural dialogues of a study as a run folder, and what simulating the same people takes."""
+"""The natural dialogues of a study as a run folder, and an experiment that simulates the same
+people."""
 
 from __future__ import annotations
 
@@ -94,7 +95,7 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
 def _outcomes(design: CollectDesign, store: Store) -> Iterator[Outcome]:
     """Yield the outcome of each task: participant times goals plus goal.
 
-    A dialogue that did not come to an exchange is a failure, so that tasks keep their numbers.
+    A dialogue without an exchange is a failure, so that tasks keep their numbers.
     """
     for participant in store.participants():
         answers = store.answers(participant.id)

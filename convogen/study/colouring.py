@@ -17,11 +17,11 @@ def coloured(
     """Return a colour per edge, 0 and up, such that no two edges of a node share one.
 
     An edge whose ends have no free colour in common frees one by swapping two colours along a path;
-    in a bipartite graph this path never comes back to the edge's other end (König, 1916).
+    in a bipartite graph this path never returns to the edge's other end (König, 1916).
 
     Args:
-        edges: A node of the one side and a node of the other.
-        colours: How many there are; no node has more edges.
+        edges: Pairs of a node of one side and a node of the other.
+        colours: Number of colours; no node has more edges.
         draw: The source of randomness.
     """
     ends: list[tuple[Node, Node]] = [((0, one), (1, other)) for one, other in edges]

@@ -52,7 +52,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """The first condition's mean less the second's, on the scale of the link.
+    """The first condition's mean minus the second's, on the scale of the link.
 
     Attributes:
         difference: The contrast, `low` and `high` its unadjusted 95% interval.
@@ -102,7 +102,7 @@ def means(fit: Fit) -> list[Mean]:
 
 
 def contrasts(fit: Fit) -> list[Contrast]:
-    """Return the contrast of every two conditions, in their order."""
+    """Return the contrast of every pair of conditions, in order."""
     stats: Any = import_module("scipy.stats")
     quantile = _quantile(fit)
     found: list[tuple[int, int, float, float, float]] = []
@@ -143,13 +143,13 @@ def letters(
 ) -> dict[str, str]:
     """Return the compact letter display: conditions that share a letter do not differ.
 
-    By insertion and absorption (Piepho, 2004). The letters of all conditions come in the order of
-    the best condition that has them, so that A has the best one.
+    By insertion and absorption (Piepho, 2004). Letters are ordered by the best condition that has
+    them, so that A has the best one.
 
     Args:
         best_first: All conditions, from the best mean to the worst.
         found: The contrast of every two of them.
-        p: The p-value of a contrast that counts.
+        p: Returns the p-value of a contrast.
         alpha: Contrasts with a p-value below differ.
     """
     ranks = {name: rank for rank, name in enumerate(best_first)}

@@ -22,9 +22,9 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Which condition and which members each answer is of, as indices.
+    """The condition and the group members of each answer, as indices.
 
-    Members of all groups are numbered through: those of the second begin after the first's.
+    Members of all groups are numbered consecutively: those of the second begin after the first's.
     """
 
     conditions: list[str]

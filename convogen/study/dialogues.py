@@ -1,4 +1,4 @@
-"""The dialogues of a study: what belongs to one exchange, and who of the two is the chatbot."""
+"""The dialogues of a study: their exchanges, and which speaker is the chatbot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """A source of simulated dialogues, and the name of what simulated them."""
+    """A source of simulated dialogues, and the name of its simulator."""
 
     source: str
     condition: str
@@ -129,14 +129,14 @@ def _person(conversation: Conversation) -> str:
 
 
 def _goal(conversation: Conversation) -> str:
-    """Return the words of a dialogue's goal, without regard to case and spaces."""
+    """Return the words of a dialogue's goal, ignoring case and spaces."""
     context = conversation.context
     goal = context.get("goal", context.get("situation", ""))
     return " ".join(goal.casefold().split()) if isinstance(goal, str) else ""
 
 
 def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
-    """Return what each goal is called in the data: its topic, or the goal itself."""
+    """Return the name of each goal in the data: its topic, or the goal itself."""
     names: dict[str, str] = {}
     for one in conversations:
         goal, topic = _goal(one), one.context.get("topic")
@@ -147,7 +147,7 @@ def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
 
 
 def _inquirer_of(source: str) -> str | None:
-    """Return the model that simulates people in a run; None if the source is no run."""
+    """Return the model that simulates people in a run; None if the source is not a run."""
     if not (Path(source) / "manifest.json").is_file():
         return None
     models: dict[str, dict[str, Any]] = Run(Path(source)).manifest.get("models") or {}

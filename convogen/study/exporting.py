@@ -1,4 +1,4 @@
-"""What a study gives: answers and conversations as files that convogen's other commands read."""
+"""The exports of a study: answers and conversations as files for convogen's other commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _RATINGS: dict[str, Column] = {
 
 
 def export_study(folder: Path, target: Path) -> list[str]:
-    """Write what participants answered to a new folder; returns a line about each file.
+    """Write participants' answers to a new folder; return a line about each file.
 
     Args:
         folder: The study's folder.
@@ -75,7 +75,7 @@ def export_study(folder: Path, target: Path) -> list[str]:
 
 
 def _participants(target: Path, store: Store) -> str:
-    """Write what each participant said about themselves."""
+    """Write participants' answers about themselves."""
     rows: list[dict[str, Any]] = []
     for one in store.participants():
         answers = store.answers(one.id)

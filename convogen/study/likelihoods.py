@@ -1,4 +1,5 @@
-"""What mixed models minimise: the Laplace approximation of a likelihood, and the REML criterion."""
+"""The objectives of mixed models: the Laplace approximation of a likelihood, and the REML
+criterion."""
 
 from __future__ import annotations
 
@@ -21,17 +22,18 @@ Numbers = NDArray[np.float64]
 
 
 class Laplace:
-    """-2 log likelihood of a binomial model by the Laplace approximation, less a constant."""
+    """-2 log likelihood of a binomial model by the Laplace approximation, up to a constant."""
 
     def __init__(self, design: Design, y: Numbers) -> None:
         self._design, self._y = design, y
         self._modes: Numbers = np.zeros(sum(design.sizes), np.float64)
 
     def __call__(self, theta: Numbers, means: Numbers) -> float:
-        """Return it at standard deviations `theta` of the groups and `means` of the conditions.
+        """Return its value at standard deviations `theta` of the groups and `means` of the
+        conditions.
 
-        The modes of the random effects are found by Newton's method with halved steps, from those
-        of the call before.
+        The modes of the random effects are found by Newton's method with halved steps, starting
+        from those of the previous call.
         """
         design, y, scaled = self._design, self._y, self._design.scaled(theta)
         fixed, u = means[design.condition], self._modes

@@ -1,4 +1,4 @@
-"""Making the folder of a study."""
+"""Creating the folder of a study."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Made", "new_study"]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A study that was made: the codes by participant, their file, and a line about it."""
+    """A created study: the codes by participant, their file, and a line about it."""
 
     codes: Mapping[str, str]
     codes_file: Path
@@ -43,9 +43,9 @@ def new_study(
     dialogues: Sequence[str] = (),
     verdicts: Sequence[Path] = (),
 ) -> Made:
-    """Make the folder of a study, which must be new or empty.
+    """Create the folder of a study, which must be new or empty.
 
-    All is read and planned before anything is written.
+    Everything is read and planned before anything is written.
 
     Args:
         folder: The folder.
@@ -75,7 +75,7 @@ def new_study(
         known = predicted(read_pair_verdicts(verdicts, pairs), pairs)
     if isinstance(design, CollectDesign):
         role_prices({ROLE: design.model}, design.budget.limits)  # a price may be missing
-    # Those who judge are other people than those whose dialogues they may see.
+    # Participants who judge are not the people whose dialogues they see.
     letter = "p" if isinstance(design, CollectDesign) else "r"
     codes = new_codes(design.participants, letter)
     had_folder = folder.exists()

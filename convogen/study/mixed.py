@@ -6,10 +6,11 @@ together, with the covariance of the means from the whole Hessian. Linear tests 
 denominator degrees of freedom of the containment method for effects that vary within every group:
 answers less the rank of all effects, fixed and random.
 
-The code is ours because no library fits both kinds well. Of 800 simulated answers gpboost had
-standard errors up to 46% off, and it imports optuna. statsmodels has binomial mixed models only
-Bayesian, and its linear ones did not converge when a variance was 0. The ports of lme4 in PyPI
-(lme-python, interlace-lme) take standard errors from a Hessian with the variances held fixed.
+convogen has its own code because no library fits both kinds well. With 800 simulated answers,
+gpboost had standard errors up to 46% off, and it imports optuna. statsmodels has binomial mixed
+models only as Bayesian ones, and its linear ones did not converge when a variance was 0. The ports
+of lme4 on PyPI (lme-python, interlace-lme) take standard errors from a Hessian with the variances
+held fixed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _ZERO_VARIANCE = 1e-7
 _NO_REMAINDER = 1e-6
 _LARGEST_RATIO = 1e4
 _LARGEST_DEVIATION = 10.0
-"""Of random intercepts in log odds, at which nearly every answer is certain."""
+"""Standard deviation of random intercepts in log odds at which nearly every answer is certain."""
 
 Numbers = NDArray[np.float64]
 
@@ -65,7 +66,8 @@ class Fit:
 def fit_binomial(
     outcomes: Sequence[bool], conditions: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> Fit:
-    """Return the fit of a yes or no by condition, with a random intercept per member of a group.
+    """Return the fit of a binary outcome by condition, with a random intercept per member of a
+    group.
 
     Args:
         outcomes: One per answer.
@@ -168,8 +170,8 @@ def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
 
 
 def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) -> Numbers:
-    """Return where a function is least; variances are its parameters, not their roots, since at a
-    root of 0 every derivative is 0."""
+    """Return the minimum of a function; its parameters are variances, not standard deviations,
+    since at a standard deviation of 0 every derivative is 0."""
     optimize: Any = import_module("scipy.optimize")
     found = optimize.minimize(
         function,

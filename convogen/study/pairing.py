@@ -1,8 +1,9 @@
-"""Which pairs of a natural and a simulated dialogue each participant is shown.
+"""The pairs of a natural and a simulated dialogue shown to each participant.
 
-LLM Roleplay, section 3.4: both dialogues of a pair are of the same person, goal and responder; a
-pair is judged once; nobody sees two pairs of the same person and goal. Ours: as many pairs of each
-condition per participant, each side equally often the artificial one.
+LLM Roleplay, section 3.4: both dialogues of a pair have the same person, goal and responder; a pair
+is judged once; nobody sees two pairs of the same person and goal. In addition, each participant
+sees the same number of pairs of each condition, with the artificial dialogue equally often on each
+side.
 
 Participants are the colours of an edge colouring. Cells (a person and a goal) are the nodes on one
 side; those on the other are blocks of a condition's pairs, as many pairs each as there are
@@ -37,18 +38,18 @@ def draw_pairs(
     predicted: Mapping[str, float] | None = None,
     attention_checks: int = 0,
 ) -> list[Pair]:
-    """Return the pairs of all participants, each one's in the order in which they are shown.
+    """Return the pairs of all participants, in the order in which each sees them.
 
     Args:
-        candidates: What may be shown; see `candidate_pairs`.
+        candidates: Candidate pairs; see `candidate_pairs`.
         participants: The codes of the participants.
-        per_participant: How many pairs each is shown, a multiple of the number of conditions.
+        per_participant: Number of pairs per participant, a multiple of the number of conditions.
         seed: Equal arguments with equal seeds give equal pairs.
         assignment: How the pairs are chosen if there are more than are needed.
         predicted: For `adaptive`: id of each candidate -> the judge's probability that people do
             not detect it, 0 to 1.
-        attention_checks: How many extra pairs each participant is shown to see whether dialogues
-            are read; of persons and goals that the participant sees in no other pair.
+        attention_checks: Number of extra pairs per participant that check whether dialogues are
+        read; of persons and goals that the participant sees in no other pair.
 
     Raises:
         SourceError: In one line, if there is no such draw.
@@ -115,9 +116,10 @@ def _blocks(
 def _with_sides(
     own: Sequence[Candidate], participant: str, nth: int, draw: random.Random
 ) -> list[Pair]:
-    """Return a participant's pairs, half of each condition's with the artificial one left.
+    """Return a participant's pairs; in half of each condition's pairs, the artificial dialogue is
+    on the left.
 
-    What is left over of odd numbers alternates over conditions and participants.
+    Remainders of odd numbers alternate over conditions and participants.
     """
     by_condition: dict[str, list[Candidate]] = defaultdict(list)
     for one in own:

@@ -76,7 +76,7 @@ def draw_people(folder: Path, path: Path) -> None:
 
 
 def _bars(axes: Any, title: str, counts: Mapping[str, int]) -> None:
-    """Draw a bar per option; that of nothing said only if somebody chose it."""
+    """Draw a bar per option; the one for no answer only if somebody chose it."""
     shown = {name: count for name, count in counts.items() if count or name != UNSAID}
     places = range(len(shown))
     axes.barh(places, list(shown.values()), 0.7, color=_COLOUR)

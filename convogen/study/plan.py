@@ -1,4 +1,5 @@
-"""Who is asked what: planned from the design before the study begins, and kept in the store."""
+"""The plan of participants' questions, made from the design before the study begins, and kept in
+the store."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ __all__ = ["draw_ratings", "next_step", "plan_study", "steps"]
 
 
 def plan_study(design: Design, store: Store, where: object) -> None:
-    """Plan a study, or plan it again if its design was edited before anybody answered.
+    """Plan a study, or replan it if its design was edited before anybody answered.
 
     Args:
         design: The design.
@@ -24,7 +25,7 @@ def plan_study(design: Design, store: Store, where: object) -> None:
         where: The file of the design, for messages.
 
     Raises:
-        SourceError: the plan would change and somebody has answered, or there is no such plan.
+        SourceError: the plan would change and somebody has answered, or no plan is possible.
     """
     planned = design.planned()
     before = store.meta("planned")
@@ -51,7 +52,7 @@ def _short(value: Any) -> str:
 
 
 def _items(design: Design, store: Store, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return what each participant is asked, in order."""
+    """Return each participant's items, in order."""
     if isinstance(design, CollectDesign):
         goals = [{"goal": at} for at in range(len(design.goals))]
         return dict.fromkeys(names, goals)
@@ -99,8 +100,8 @@ def draw_ratings(
         participants: The names of the participants.
         each: How many dialogues each participant rates; nobody gets one twice.
         seed: Equal arguments with equal seeds give equal draws.
-        attention_checks: How many further dialogues per participant say how to rate them; they
-            have `expected`, the point to be chosen on every scale.
+        attention_checks: Number of additional dialogues per participant that state how to rate
+            them; they have `expected`, the point to be chosen on every scale.
 
     Raises:
         SourceError: there are too few dialogues.

@@ -1,4 +1,4 @@
-"""How far participants are, how fast, and whether they read what they judge."""
+"""Participants' progress, their speed, and whether they read what they judge."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Progress:
     """One participant's progress.
 
     Attributes:
-        step: The step that comes next; None if all are done.
+        step: The next step; None if all are done.
         items: Items answered.
-        of: Items in all.
+        of: Total number of items.
         seconds: The median over the answered items; None if there is none.
         checks: Attention checks answered.
         passed: Attention checks passed.
@@ -50,7 +50,7 @@ def pair_answer(item: Mapping[str, Any], answer: Answer) -> PairAnswer:
 
 
 def check_passed(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool | None:
-    """Return whether an attention check was passed; None if the item is none."""
+    """Return whether an attention check was passed; None if the item is not one."""
     if item.get("attention_check"):
         return body["choice"] == item["artificial_side"]
     if "expected" in item:

@@ -1,4 +1,4 @@
-"""Reading the answers of a study, and of whom they are."""
+"""Reading the answers of a study, with their participants and pairs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
     """Return the answers of files of JSON lines, or of folders of studies, by participant and pair.
 
     Raises:
-        SourceError: In one line, if a line is no answer, a participant answered a pair twice, or
-            there is no answer.
+        SourceError: In one line, if a line is not an answer, a participant answered a pair twice,
+            or there is no answer.
     """
     found: dict[tuple[str, str], PairAnswer] = {}
     files: list[Path] = []

@@ -1,4 +1,4 @@
-"""What a study's answers say: shares, models, contrasts, and judges against people."""
+"""The results of a study: shares, models, contrasts, and judges compared with people."""
 
 from __future__ import annotations
 
@@ -39,14 +39,15 @@ class Model:
     """A mixed model of one outcome by condition, or why there is none.
 
     Attributes:
-        outcome: What it is of: whether a pair is detected, the utterance that gave it away, the
-            seconds that the answer took, or their logarithm.
+        outcome: The outcome: whether a pair is detected, the utterance that revealed it, the
+        seconds that the answer took, or their logarithm.
         n: Number of answers in it.
-        refused: Why there is no fit, in one line; None if there is one. All below is then empty.
+        refused: Why there is no fit, in one line; None if there is one. The other attributes are
+        then empty.
         test: Whether the conditions differ at all.
         deviations: Standard deviation of the random intercepts; of the residuals, if linear.
         means: By condition, on the scale of the link: log odds of detection.
-        contrasts: Of every two conditions, on the same scale.
+        contrasts: Every pair of conditions, on the same scale.
         letters: Compact letter display of the unadjusted contrasts, by condition; A has the best.
         letters_holm: That of the adjusted ones.
     """
@@ -68,9 +69,9 @@ class JudgeAgainstPeople:
 
     Attributes:
         n: Number of pairs that both judged.
-        judge_detects: How often the judge names the simulated dialogue.
-        people_detect: How often people do.
-        agreement: How often both do or both do not, 0 to 1, with a 95% bootstrap interval.
+        judge_detects: Share of pairs in which the judge identifies the simulated dialogue.
+        people_detect: Share of pairs in which people do.
+        agreement: Share of pairs with the same outcome, 0 to 1, with a 95% bootstrap interval.
         cohen_kappa: Agreement beyond chance, -1 to 1; None if undefined.
     """
 
@@ -83,7 +84,7 @@ class JudgeAgainstPeople:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """A participant's attention checks, of whom some failed."""
+    """A participant's attention checks, some of them failed."""
 
     participant: str
     checks: int
@@ -92,7 +93,7 @@ class Attention:
 
 @dataclass(frozen=True, slots=True)
 class StudyResults:
-    """All of it; `answers` are without attention checks.
+    """All results; `answers` excludes attention checks.
 
     `evenly` says whether all pairs of a condition had the same probability; mixed models take no
     account of others.
@@ -162,9 +163,9 @@ def modelled(outcome: Outcome, fit: Fit, best: Callable[[Mean], float]) -> Model
 
 
 def _models(answers: Sequence[PairAnswer]) -> list[Model]:
-    """Return the paper's three models, and that of the seconds' logarithm, which is ours.
+    """Return the paper's three models, and convogen's model of the logarithm of the seconds.
 
-    Better is what makes detection harder: less of it, in later utterances, after longer.
+    Better means harder to detect: less often, at later utterances, after longer.
     """
     located = [one for one in answers if one.detected and one.utterance is not None]
     numbers: dict[Outcome, tuple[Sequence[PairAnswer], list[float]]] = {

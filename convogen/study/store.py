@@ -1,9 +1,9 @@
-"""What participants answered: one SQLite file, written before an answer is acknowledged.
+"""Participants' answers: one SQLite file, written before an answer is acknowledged.
 
 The file is in write-ahead mode and synchronised fully, so neither a crash of the process nor one
 of the machine loses an acknowledged answer. Each participant goes through steps in order; a step
-has at most one answer, the first. Of a participant nothing is kept but answers, messages and the
-hash of their code.
+has at most one answer, the first. Only answers, messages and the hash of the code are kept about a
+participant.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _PERSONAL = ("item", "session", "shown", "answer", "message")
 """The tables whose rows are deleted with a participant."""
 
 _KNOWN = "SELECT 1 FROM participant WHERE id = ? AND code IS NOT NULL"
-"""Whether a participant has not withdrawn; part of every insert, so that none outlives that."""
+"""SQL condition that a participant has not withdrawn; part of every insert, so that no row outlives
+the withdrawal."""
 
 _ANSWER = """
 INSERT OR IGNORE INTO answer
@@ -46,7 +47,7 @@ WHERE EXISTS (SELECT 1 FROM participant WHERE id = :who AND code IS NOT NULL)
 
 
 class Store:
-    """The answers of a study. Its methods may be called by any thread; writes are one by one."""
+    """The answers of a study. Its methods may be called from any thread; writes are serialised."""
 
     def __init__(self, path: Path) -> None:
         """Open a store; raises `SourceError` if there is none."""
@@ -102,17 +103,17 @@ class Store:
             return self._db.execute(query, values).fetchall()
 
     def meta(self, key: str) -> Any:
-        """Return a fact about the study; None if it is not known."""
+        """Return a value about the study; None if it is not set."""
         rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
         return json.loads(rows[0][0]) if rows else None
 
     def set_meta(self, key: str, value: Any) -> None:
-        """Record a fact about the study."""
+        """Record a value about the study."""
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, json.dumps(value)])
 
     def add_dialogues(self, dialogues: Iterable[Conversation]) -> None:
-        """Add dialogues to be shown; one with a known id takes the place of the other."""
+        """Add dialogues to show; one with a known id replaces the other."""
         with self._writing() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO dialogue VALUES (?, ?)",
@@ -122,7 +123,7 @@ class Store:
     def plan(
         self, planned: Mapping[str, Any], items: Mapping[str, Sequence[Mapping[str, Any]]]
     ) -> None:
-        """Replace what is asked of everybody, and record what that was planned from."""
+        """Replace everybody's items, and record the design they were planned from."""
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('planned', ?)", [json.dumps(planned)])
             db.execute("DELETE FROM item")
@@ -136,7 +137,7 @@ class Store:
             )
 
     def items(self, participant: str) -> list[dict[str, Any]]:
-        """Return what a participant is asked, in order."""
+        """Return a participant's items, in order."""
         query = "SELECT body FROM item WHERE participant = ? ORDER BY position"
         return [json.loads(body) for (body,) in self._rows(query, participant)]
 
@@ -181,7 +182,7 @@ class Store:
         return rows[0][0] if rows else None
 
     def close_session(self, token: str) -> None:
-        """Let a token stand for nobody."""
+        """Invalidate a token."""
         with self._writing() as db:
             db.execute("DELETE FROM session WHERE token = ?", [digest(token)])
 
@@ -231,7 +232,7 @@ class Store:
             return done.rowcount == 1
 
     def set_fault(self, participant: str, item: int, nth: int, fault: str | None) -> None:
-        """Record why a message has no reply; None lets one be asked for again."""
+        """Record why a message has no reply; None allows a new request."""
         with self._writing() as db:
             db.execute(
                 "UPDATE message SET fault = ? WHERE participant = ? AND item = ? AND nth = ?",
@@ -252,7 +253,7 @@ class Store:
         return self._rows(query, participant)[0][0]
 
     def forget(self, participant: str) -> None:
-        """Delete everything of a participant, whose code then opens nothing.
+        """Delete all data of a participant, whose code then no longer works.
 
         The file is rewritten where the rows were, so that they cannot be recovered from it.
         """

@@ -1,6 +1,6 @@
 """The keys of a study's file: a model per kind.
 
-Texts may be changed at any time. What decides who is asked what (`PLANNED`) may not, once
+Texts may be changed at any time. Keys that affect participants' items (`PLANNED`) may not, once
 somebody has answered.
 """
 
@@ -43,11 +43,11 @@ somebody else."""
 
 
 _OTHER_FIELDS = {"page", "comment"}
-"""Fields of the rating form that are no scales."""
+"""Fields of the rating form that are not scales."""
 
 
 class Budget(Keys):
-    """What one participant may use of the chatbot, over all goals."""
+    """One participant's limits on chatbot usage, over all goals."""
 
     messages: int | None = Field(
         default=200, ge=1, description="maximum number of the participant's messages"
@@ -62,10 +62,10 @@ class Budget(Keys):
 
 
 class Design(Keys):
-    """What all kinds of studies have in common."""
+    """The common part of all kinds of studies."""
 
     PLANNED: ClassVar[tuple[str, ...]] = ("kind", "participants", "seed")
-    """Keys that decide who is asked what."""
+    """Keys that affect participants' items."""
 
     title: Line
     consent: Text = Field(
@@ -183,7 +183,7 @@ class CollectDesign(Design):
 
 
 class PairsDesign(Design):
-    """People tell simulated dialogues from natural ones (LLM Roleplay, section 3.4)."""
+    """People distinguish simulated dialogues from natural ones (LLM Roleplay, section 3.4)."""
 
     PLANNED = (*Design.PLANNED, "pairs_each", "assignment", "attention_checks")
 

@@ -1,4 +1,4 @@
-"""`study.yaml`: reading it, and writing one in which a comment stands above every key."""
+"""Reading `study.yaml`, and writing it with a comment above every key."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
 
 
 def commented(design: Design) -> str:
-    """Return a design as YAML in which a comment stands above every key."""
+    """Return a design as YAML with a comment above every key."""
     data = design.model_dump(mode="json", exclude_none=True, exclude={"model"})
     if isinstance(design, CollectDesign):
         data["model"] = design.model.model_dump(mode="json", exclude_defaults=True)

@@ -1,4 +1,4 @@
-"""The tables in which a study's answers are kept, and what is read from them."""
+"""The tables of a study's answers, and the records read from them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CREATE TABLE message (
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A participant: `place` counts from 0; `withdrawn` if everything of theirs was deleted."""
+    """A participant: `place` counts from 0; `withdrawn` if all their data was deleted."""
 
     id: str
     place: int
@@ -51,9 +51,9 @@ class Answer:
     """The answer to a step.
 
     Attributes:
-        body: What was answered, in the form of the step.
+        body: The answer, in the step's format.
         seconds: From the page's first delivery to the answer's arrival.
-        at: When it arrived, in seconds since 1970.
+        at: Time of arrival, in seconds since 1970.
     """
 
     body: dict[str, Any]

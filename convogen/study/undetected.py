@@ -1,15 +1,15 @@
 """How often people fail to detect the simulated dialogue, per condition, with 95% intervals.
 
-Answers weigh by the inverse of the probability with which their pair was given out (Hájek, 1971).
-Standard errors are linearised and robust to what answers of one participant, and answers about one
-source person, have in common (two-way clusters: Cameron, Gelbach and Miller, 2011), with quantiles
-of t. Pairs that were given out but not answered are taken to be missing at random.
+Answers are weighted by the inverse of their pair's probability (Hájek, 1971). Standard errors are
+linearised and robust to correlation between answers of one participant, and answers about one
+source person (two-way clusters: Cameron, Gelbach and Miller, 2011), with quantiles of t. Pairs that
+were drawn but not answered are assumed to be missing at random.
 
 A judge's verdicts on all pairs shorten the intervals by prediction-powered inference (Angelopoulos
-and others, 2023): its mean over all pairs, put right by its mean error on the answered ones, the
-judge weighed such that the variance is least (PPI++: Angelopoulos, Duchi and Zrnic, 2024), with
-inverse probabilities as in active statistical inference (Zrnic and Candès, 2024). A judge that says
-nothing of people's answers gets the weight 0. `convogen.reports.calibration` has the same for
+and others, 2023): its mean over all pairs, corrected by its mean error on the answered ones, with
+the judge weighted so that the variance is smallest (PPI++: Angelopoulos, Duchi and Zrnic, 2024),
+with inverse probabilities as in active statistical inference (Zrnic and Candès, 2024). A judge that
+does not predict people's answers gets the weight 0. `convogen.reports.calibration` has the same for
 answers that are equally probable and independent. The reference, ppi-python, has no clusters and
 would bring numba, scikit-learn, statsmodels and gdown.
 """
@@ -34,7 +34,7 @@ from convogen.study.verdicts import PairVerdict, verdicts_on
 __all__ = ["Bounds", "Rate", "RateDifference", "undetected"]
 
 NO_VERDICT = 0.5
-"""What is predicted of a pair without a verdict."""
+"""The prediction for a pair without a verdict."""
 
 Numbers = NDArray[np.float64]
 
@@ -54,11 +54,11 @@ class Rate:
 
     Attributes:
         condition: The name of the condition.
-        answers: How many of its pairs were answered.
-        pairs: How many were answered or have a verdict.
+        answers: Number of answered pairs.
+        pairs: Number of pairs that were answered or have a verdict.
         alone: The share by the answers alone.
         powered: The share by answers and verdicts; None without verdicts.
-        weight: How much the judge counts, 0 to 1; None without verdicts.
+        weight: Weight of the judge, 0 to 1; None without verdicts.
     """
 
     condition: str
@@ -71,7 +71,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class RateDifference:
-    """The first condition's share less the second's; see `Rate`."""
+    """The first condition's share minus the second's; see `Rate`."""
 
     first: str
     second: str
@@ -82,11 +82,11 @@ class RateDifference:
 def undetected(
     answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
 ) -> tuple[list[Rate], list[RateDifference]]:
-    """Return the share of each condition and the difference of every two.
+    """Return the share of each condition and the difference of every pair of conditions.
 
     Args:
-        answers: At least one; attention checks are not among them.
-        verdicts: What a judge says of these pairs and of others; None without a judge.
+        answers: At least one; no attention checks.
+        verdicts: A judge's verdicts on these pairs and others; None without a judge.
     """
     by_condition: dict[str, list[PairAnswer]] = defaultdict(list)
     for one in answers:
@@ -141,7 +141,7 @@ class _Pool:
 
 @dataclass(frozen=True, slots=True)
 class _Estimate:
-    """A share, and by how much each pair moves it; `answered` tells which pairs have an answer."""
+    """A share, and the influence of each pair on it; `answered` marks pairs with an answer."""
 
     value: float
     influence: Numbers

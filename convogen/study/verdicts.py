@@ -29,7 +29,7 @@ __all__ = ["PairVerdict", "predicted", "read_pair_verdicts", "verdicts_on"]
 
 @dataclass(frozen=True, slots=True)
 class PairVerdict:
-    """What a judge says of a pair.
+    """A judge's verdict on a pair.
 
     Attributes:
         condition: The condition of the pair.
@@ -37,7 +37,7 @@ class PairVerdict:
             verdict.
         pair: The id of the pair; None if it is known by its dialogue only.
         simulated: The id of the simulated dialogue; None if it is known by the pair only.
-        source_person: Whose natural dialogue is shown; None if that is not known.
+        source_person: The person whose natural dialogue is shown; None if unknown.
     """
 
     condition: str
@@ -47,7 +47,7 @@ class PairVerdict:
     source_person: str | None = None
 
     def ids(self) -> list[tuple[str, str]]:
-        """Return what the pair can be found by, as kind and id."""
+        """Return what identifies the pair, as kind and id."""
         named = (("pair", self.pair), ("simulated", self.simulated))
         return [(kind, name) for kind, name in named if name is not None]
 
@@ -68,10 +68,10 @@ def read_pair_verdicts(
 
     Args:
         paths: The files and folders.
-        known: Answers or candidates, which tell the condition of a dialogue.
+        known: Answers or candidates, which give the condition of a dialogue.
 
     Raises:
-        SourceError: In one line, if a file is no such file, or says something of one pair twice.
+        SourceError: In one line, if a file is of another kind, or has two verdicts on one pair.
     """
     of_dialogue = {one.simulated: one for one in known}
     found: dict[tuple[str, str], PairVerdict] = {}
@@ -108,7 +108,7 @@ def predicted(verdicts: Iterable[PairVerdict], candidates: Iterable[Candidate]) 
 
 
 def _ours(file: Path) -> list[PairVerdict] | None:
-    """Return the verdicts of a file of our own; None if its first line names no pair."""
+    """Return the verdicts of a file in convogen's format; None if its first line names no pair."""
     found: list[PairVerdict] = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
         if not line.strip():

@@ -17,10 +17,10 @@ JOURNALS = "journal"
 
 
 def forget(folder: Path, code: str) -> str:
-    """Delete everything of a participant, and return the participant's name.
+    """Delete all data of a participant, and return the participant's name.
 
     Args:
-        folder: The study's folder; it may be served meanwhile.
+        folder: The study's folder; it may be served at the same time.
         code: The participant's code or name.
 
     Raises:

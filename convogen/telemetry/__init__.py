@@ -1,1 +1,1 @@
-"""What is told of a run while it goes on."""
+"""Information about a run in progress."""

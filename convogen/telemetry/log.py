@@ -1,8 +1,8 @@
-"""What happened while a run was going on: `log.jsonl` in its folder, and --verbose.
+"""The log of a run: `log.jsonl` in its folder, and --verbose.
 
-Modules say it through `logging`, below the logger `convogen`: a short message and its facts as
-`extra`. The log is for people and their tools, never for convogen: nothing reads it back, it is
-bounded, and where it cannot be written the run goes on without it.
+Modules use `logging`, below the logger `convogen`: a short message, with values in `extra`. The log
+is for people and their tools, never for convogen: nothing reads it back, it is bounded, and if it
+cannot be written the run continues without it.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from convogen.visible import visible
 __all__ = ["facts_of", "run_log", "verbose", "warnings_on_screen"]
 
 ROOT = logging.getLogger("convogen")
-ROOT.addHandler(logging.NullHandler())  # otherwise Python prints warnings that no handler takes
+ROOT.addHandler(logging.NullHandler())  # otherwise Python prints unhandled warnings
 MAX_BYTES = 8 << 20
-"""Size from which `log.jsonl` becomes `log.jsonl.1`, in place of the one before."""
+"""Size at which `log.jsonl` becomes `log.jsonl.1`, replacing the previous one."""
 
 LONGEST = 2000
-"""Characters of a text in the log."""
+"""Maximum length of a text in the log, in characters."""
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""Attributes of any record: what else it has are its facts."""
+"""Standard attributes of records; all others are values to log."""
 
 _current: ContextVar[Path | None] = ContextVar("convogen_log", default=None)
 
 
 @contextlib.contextmanager
 def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
-    """Write what is logged inside the block, and in tasks started there, to `path`.
+    """Write log records of the block, and of tasks started there, to `path`.
 
-    From INFO on, or DEBUG where the logger `convogen` is set to that.
+    Records from INFO on, or from DEBUG if the logger `convogen` is set to that.
     """
     handler = _RunLog(path, max_bytes)
     before = _current.set(path)
@@ -65,7 +65,7 @@ def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
 
 @contextlib.contextmanager
 def verbose(times: int) -> Generator[None]:
-    """Print what is logged inside the block to stderr: from INFO on, `times` 2 from DEBUG."""
+    """Print log records of the block to stderr: from INFO on, from DEBUG if `times` is 2."""
     if not times:
         yield
         return
@@ -95,10 +95,10 @@ def warnings_on_screen() -> Generator[None]:
 
 
 class JsonLine(logging.Formatter):
-    """A record as one JSON object: at, level, logger, event, then its facts."""
+    """Formats a record as one JSON object: at, level, logger, event, then its values."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, bounded, without secrets."""
+        """Return one line, bounded, without secrets."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         row = {
             "at": f"{at}.{int(record.msecs):03d}Z",
@@ -111,10 +111,10 @@ class JsonLine(logging.Formatter):
 
 
 class PlainLine(logging.Formatter):
-    """A record as a line for people."""
+    """Formats a record as a line for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, bounded, without secrets and control characters."""
+        """Return one line, bounded, without secrets and control characters."""
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
         facts = [
             f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
@@ -127,7 +127,7 @@ class PlainLine(logging.Formatter):
 
 
 def facts_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
-    """Return the event of a record and its facts as JSON takes them, bounded, without secrets."""
+    """Return the event of a record and its values as JSON data, bounded, without secrets."""
     return _text(record.getMessage()), _plain(_facts(record))
 
 
@@ -144,7 +144,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any, depth: int = 4) -> Any:
-    """A value as JSON takes it: texts masked and bounded, what JSON has not as text."""
+    """Return a value as JSON data: texts masked and bounded, other types as text."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -162,7 +162,7 @@ def _text(value: Any) -> str:
 
 
 class _RunLog(logging.handlers.RotatingFileHandler):
-    """The file of one run: takes what is logged in that run's tasks, and never raises."""
+    """The log file of one run: receives records of that run's tasks, and never raises."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         super().__init__(path, maxBytes=max_bytes, backupCount=1, encoding="utf-8", delay=True)
@@ -173,27 +173,27 @@ class _RunLog(logging.handlers.RotatingFileHandler):
             mend_last_line(path)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Let go of a file that cannot be written, with what is pending in it."""
+        """Close a file that cannot be written, dropping pending output."""
         stream, self.stream = self.stream, cast("Any", None)
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
 
     def close(self) -> None:
-        """Close the file, written to its end or not."""
+        """Close the file, even if its last output cannot be written."""
         with contextlib.suppress(OSError):
             super().close()
 
 
 class _Screen(logging.Handler):
-    """Lines on whatever stderr is at the time, which a progress display may have replaced."""
+    """Writes lines to the current stderr, which a progress display may have replaced."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(PlainLine())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a line; a stderr that is gone ends nothing."""
+        """Print a line; a closed stderr is ignored."""
         if sys.stderr is None:
             return
         with contextlib.suppress(OSError, ValueError):

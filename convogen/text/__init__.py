@@ -1,4 +1,4 @@
-"""Text as models write it: what is spoken in a reply, and what is wrong with it.
+"""Text written by models: the spoken part of a reply, and its faults.
 
 Pure functions; replies are foreign text, of which a bounded part is read. What depends on the
 language is in `languages/`, one file each.

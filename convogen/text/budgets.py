@@ -1,7 +1,7 @@
-"""How long a text is, for planning and for checks, and how many tokens it may take to write it.
+"""Text lengths for planning and checks, and the tokens needed to write them.
 
-Lengths are planned in words in every language. Where a text's words cannot be cut here, they are
-estimated from its characters: good enough to ask for a length, not to report one.
+Lengths are planned in words in every language. If a text's words cannot be segmented, their number
+is estimated from its characters: accurate enough for requesting a length, not for reporting one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CHARACTERS_PER_WORD = {
     "my": 2.9,
 }
 """Characters (grapheme clusters) of a word: of the sentences of `tests/data/segmented` for Chinese,
-Japanese and Thai, of a few of our own for the others."""
+Japanese and Thai, of a few written for convogen for the others."""
 
 _CHARACTERS = 2.5
 
@@ -65,11 +65,11 @@ TOKENS_PER_WORD = {
 Llama 2 and Llama 3; English has always had 2, with some room."""
 
 _TOKENS = 4
-"""Of all other languages, most of them in Latin and Cyrillic letters."""
+"""For all other languages, mostly in Latin and Cyrillic letters."""
 
 
 def about_words(text: str, language: str | None = None) -> int:
-    """Return how many words a text has, estimated if there is no rule for its language here.
+    """Return the number of words of a text, estimated if its language has no segmentation rule.
 
     Args:
         text: Any text.

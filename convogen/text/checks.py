@@ -1,4 +1,4 @@
-"""Which checks of turns depend on the language, and in which languages they are done."""
+"""The language-dependent turn checks, and the languages that support them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CHECKS = {
     "addressing": "calls by name",
     "topic": "topic deviation",
 }
-"""The checks that depend on the language, and what each finds; all others are done in any."""
+"""The language-dependent checks, and what each finds; all others work in any language."""
 
 _TELLING_WORDS = 60
-"""Words from which a text has those that are frequent in its language."""
+"""Number of words from which a text contains frequent words of its language."""
 
 
 def checked_languages() -> list[str]:
@@ -40,8 +40,8 @@ def checked_as(language: str | None, texts: Iterable[str]) -> str:
         texts: The turns of a conversation.
 
     Returns:
-        English if the language is unknown because there are few words to tell it by; `und`, in
-        which nothing is checked, if it is unknown in spite of many.
+        English if the language is unknown because there are few words; `und`, in which nothing is
+        checked, if it is unknown despite many words.
     """
     if language is not None:
         return language
@@ -54,6 +54,6 @@ def checked_as(language: str | None, texts: Iterable[str]) -> str:
 
 
 def unchecked(language: str) -> list[str]:
-    """Return the `CHECKS` that are not done in a language, in their order."""
+    """Return the `CHECKS` that a language does not support, in order."""
     done = load_language(language).checks
     return [name for name in CHECKS if name not in done]

@@ -39,7 +39,7 @@ _MARKS_LIST = re.compile(r"[\n1①]|\A[#|*]")
 
 
 def form_fault(text: str) -> str | None:
-    """Return what is wrong with the form of a text; None if somebody may have spoken it.
+    """Return the fault in the form of a text; None if it could have been spoken.
 
     That is `json` for data and markup, `list` for lists, headings and tables, and `note` for code,
     rules, and lines before or after the speech that introduce it or remark on it.

@@ -1,4 +1,4 @@
-"""Which language a conversation is written in: by its script, its frequent words, or lingua."""
+"""Identification of a conversation's language: by its script, its frequent words, or lingua."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from convogen.text.segmentation import EXTRAS, primary, unspaced_language
 __all__ = ["frequent_words", "function_words", "identify", "language_of"]
 
 MOST_CHARS, FEW_CHARS = 1_000, 400
-"""Characters of a conversation that are read; most are told by the first few of them."""
+"""Maximum number of characters read; the first few usually decide."""
 
 LEAST_CHARS = 40
-"""Characters that lingua is asked about at least: its trigrams tell nothing of a word or two."""
+"""Minimum number of characters for lingua: its trigrams are useless for a word or two."""
 
 MANY_WORDS, LEAST_HINT = 80, 0.03
-"""In so many words of Latin script, any language lingua knows has this share of its frequent words.
-Texts below it are no language (codes, random letters), and the slowest for lingua."""
+"""Number of words of Latin script in which any language that lingua knows has this share of its
+frequent words. Texts below it are no language (codes, random letters), and the slowest for
+lingua."""
 
 LEAST_KANA = 0.05
-"""Share of kana among Han and kana from which a text is Japanese."""
+"""Minimum share of kana among Han and kana in Japanese text."""
 
 LEAST_WEIGHT, LEAST_SHARE, LEAST_LEAD = 1.5, 0.1, 1.5
-"""What function words must weigh to decide: at all, per word of the text, and over the next
-language's. A word that n languages have weighs 1/n."""
+"""Weights that function words need to decide: in total, per word of the text, and relative to the
+next language. A word of n languages has weight 1/n."""
 
 _SCRIPTS = {
     "Hangul": "ko",
@@ -75,8 +76,8 @@ _LATIN_WORD = re.compile(r"[a-z]+")
 def identify(texts: Iterable[str]) -> str | None:
     """Return the primary BCP 47 subtag of the language that texts are written in, such as `de`.
 
-    The first 1,000 characters decide: by their script if it is that of one language, else by the
-    words that are frequent in a language, and if these do not tell, by `lingua` if it is installed.
+    The first 1,000 characters decide: by their script if it belongs to one language, otherwise by
+    frequent words, and if these are inconclusive, by `lingua` if it is installed.
 
     Args:
         texts: The turns of a conversation; no more are taken than are read.
@@ -164,7 +165,7 @@ class _Frequent(NamedTuple):
     total: int
 
     def weights(self) -> dict[str, float]:
-        """Return what the words weigh by language."""
+        """Return the weight of the words by language."""
         known = function_words()
         weights: dict[str, float] = {}
         for word, count in self.counts.items():
@@ -233,7 +234,7 @@ def function_words() -> Mapping[str, tuple[str, ...]]:
 
 
 def _by_lingua(text: str, script: str) -> str | None:
-    """Return what lingua says of a text; None if it is not installed or not sure."""
+    """Return lingua's answer for a text; None if it is not installed or not sure."""
     if len(text) < LEAST_CHARS:
         return None
     detector = _lingua(script)

@@ -1,7 +1,7 @@
-"""What the checks know about a language: one YAML file per language, compiled once.
+"""The language data of the checks: one YAML file per language, compiled once.
 
-A language may lack any group of patterns, or have no file at all: then a check that needs them is
-not done in it, and nothing counts as found. Which ones are done is in `Language.checks`.
+A language may lack any group of patterns, or have no file at all: checks that need them are then
+skipped, and find nothing. `Language.checks` lists the supported ones.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _BUILT_IN = {
     "within": r"[^.?!…。！？؟।\n]",
     "roles": r"(?:user|human|assistant|ai|a\.i\.|ai assistant|system|narrator|chatbot|bot)",
 }
-"""Pieces for all languages: where a clause begins; where a sentence ends that is no question, with
-a name before it; a character within a sentence; labels of nobody in the scene."""
+"""Pieces for all languages: where a clause begins; where a sentence that is not a question ends,
+with a name before it; a character within a sentence; labels of nobody in the scene."""
 
 LANGUAGES = Path(__file__).parent / "languages"
 
@@ -91,9 +91,9 @@ class _Directions(_Group):
 
 
 class _Courtesies(_Group):
-    """How a clause begins that acknowledges, thanks, takes leave, goes on from there, or is done.
+    """Beginnings of clauses that acknowledge, thank, say goodbye, continue from there, or conclude.
 
-    Whatever has `asks_on` is no courtesy.
+    Text with `asks_on` is not a courtesy.
     """
 
     lead: _Pattern
@@ -105,9 +105,9 @@ class _Courtesies(_Group):
 
 
 class _Addressing(_Group):
-    """Words of which all consists that stands before a name that is called, if nothing but a pause
-    follows it, and `vocatives` before one whatever follows; words that join names that are called
-    together; honorifics that come after a name."""
+    """Words allowed before a name in address if nothing but a pause follows it, and `vocatives`
+    before one whatever follows; words that join names in address; honorifics that come after a
+    name."""
 
     calls: _Words = frozenset()
     joins: _Words = frozenset()
@@ -184,7 +184,7 @@ class Language(_Group):
 
     @cached_property
     def spaced(self) -> bool:
-        """Return whether there are spaces between words."""
+        """Return whether words are separated by spaces."""
         return unspaced_language(self.language) is None
 
     @cached_property
@@ -242,7 +242,7 @@ class Language(_Group):
 
 @lru_cache
 def load_language(language: str) -> Language:
-    """Return what is known about a language: nothing if it has no file.
+    """Return the data of a language; empty if it has no file.
 
     Args:
         language: A BCP 47 tag, such as `en` or `pt-BR`; its first subtag counts.

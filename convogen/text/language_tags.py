@@ -52,7 +52,7 @@ def language_tag(given: str) -> str:
     """Return a tag in its standard form.
 
     Raises:
-        ValueError: It is not a tag of a language that has a name; says which tag is near.
+        ValueError: It is not the tag of a known language; suggests the nearest tag.
     """
     import langcodes
 

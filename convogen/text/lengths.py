@@ -1,4 +1,4 @@
-"""How long a text should be: stated in words, with the schema's bound following from the words.
+"""Length limits of texts: stated in words, with the schema's bound derived from them.
 
 A prompt asks for a length in words. The `maxLength` of a JSON Schema is a safety net with 2.5 times
 that room: servers that enforce it (llama.cpp, vLLM, SGLang, Ollama) end the string in the middle of
@@ -34,7 +34,7 @@ CHARS_PER_WORD = 6.5
 """Characters of an English word and the space after it, generously."""
 
 SLACK = 2.5
-"""How much more room than the words take a schema's bound leaves."""
+"""Factor by which a schema's bound exceeds the requested words."""
 
 Path = tuple[str | int, ...]
 
@@ -131,7 +131,7 @@ class BoundedText:
     max_chars: int | None
 
     def complaint(self) -> str:
-        """Return what to tell the model that wrote a text which was cut off."""
+        """Return the complaint for a model whose text was cut off."""
         key = ".".join(str(part) for part in self.path)
         if self.max_chars is None:
             return f"{key}: it was cut off; say it in fewer words"

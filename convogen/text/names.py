@@ -1,4 +1,4 @@
-"""The names of the people in a scene, in all forms in which somebody may be called."""
+"""The names of the people in a scene, in all forms used to address somebody."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SPACES = re.compile(r"[\s_]+")
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who speaks and who else is there, by the names that they may be called, as of `called`.
+    """The speaker and the others of a scene, by their possible names, as returned by `called`.
 
     `others` has no name that the speaker shares, and `only_own` none that anybody else does.
     `name` finds the speaker's name in a text; a text without one of `words`, in
-    lower case, does not have it. `spelt` is its pattern, which is compiled when it is first asked
-    for: few utterances have their speaker's name, and thousands of people may be in play.
+    lower case, does not have it. `spelt` is its pattern, which is compiled on first use: few
+    utterances contain their speaker's name, and thousands of people may be in play.
     """
 
     own: frozenset[str]
@@ -90,12 +90,12 @@ def without_suffix(name: str, lang: Language) -> str:
 
 @lru_cache(maxsize=4096)
 def name_forms(name: str, language: str = "en") -> frozenset[str]:
-    """Return all that a person may be called, each in the form that `called` gives."""
+    """Return all forms of a person's name, each in the form that `called` gives."""
     return _forms(name, load_language(language))
 
 
 def _forms(name: str, lang: Language) -> frozenset[str]:
-    """Return all that a person may be called: first names, last names, a title alone."""
+    """Return all forms of a person's name: first names, last names, a title alone."""
     titles, core = _split(_plain(name).split(), lang)
     forms = {" ".join(part) for part in _parts(core, lang)}
     if titles and _bare(titles[-1]) not in lang.plain_titles:

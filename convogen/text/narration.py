@@ -12,7 +12,7 @@ from convogen.text.names import Cast
 __all__ = ["is_about"]
 
 BEFORE = 80
-"""Characters before a name that are read."""
+"""Maximum number of characters read before a name."""
 
 _START = r"(?:\A|[.!?…][\"”’)*]{0,2}\s+|\n\s*)"
 _CLAUSE = r"(?:, [^,.?!\n]{1,80},)?"

@@ -1,4 +1,4 @@
-"""MinHash over character 4-grams (Broder, 1997): which of many texts may be near-copies.
+"""MinHash over character 4-grams (Broder, 1997): proposes near-copies among many texts.
 
 `band_keys` joins many texts with one another; `NearCopyIndex` looks one text up among many.
 """
@@ -63,11 +63,11 @@ def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 
 class NearCopyIndex:
-    """Numbered texts by their MinHash signatures: which of them may be near-copies of a new text.
+    """Numbered texts by their MinHash signatures, for finding near-copies of a new text.
 
     Near-copies are texts whose similarity (`rapidfuzz.fuzz.ratio` of their sorted words, 0 to 1) is
     `threshold` or more. The index proposes, the caller compares. A candidate is a text that shares
-    so many bytes of its signature that the Jaccard index of the two sets of 4-grams, which that
+    enough bytes of its signature that the Jaccard index of the two sets of 4-grams, which that
     share estimates, fits the threshold.
 
     Measured with 23,000 English texts of 150 words in the index, the new ones made from these by

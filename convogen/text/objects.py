@@ -17,7 +17,7 @@ from convogen.redaction import without_secrets
 __all__ = ["NoObject", "find_object", "is_blank_loop"]
 
 MOST_OBJECTS = 20
-"""The most braces from which parsing an object is tried."""
+"""Maximum number of braces at which parsing an object is tried."""
 
 MOST_WRAPPERS = 3
 """Objects of one key, one within the other, that are unwrapped, the innermost included."""

@@ -1,4 +1,5 @@
-"""What a model writes for itself or its template for it: thinking, channels, special tokens."""
+"""Text that a model writes for itself, or its template for it: thinking, channels, special
+tokens."""
 
 from __future__ import annotations
 
@@ -50,11 +51,11 @@ _ANYWHERE = re.compile(_MARKER, re.IGNORECASE)
 
 
 def without_thinking(text: str) -> tuple[str, bool]:
-    """Return a reply without what its model thought first, and whether there was any.
+    """Return a reply without the model's thinking, and whether there was any.
 
     Thinking is in tags of any common kind, or in channels other than the final one (harmony, with
-    or without its special tokens). If only the closing tag is left, all before it was thought; a
-    block that is not closed takes all that follows.
+    or without its special tokens). If only the closing tag is present, everything before it is
+    thinking; an unclosed block extends to the end.
     """
     if "<" not in text and "[" not in text and "◁" not in text and "inal" not in text:
         return text, False
@@ -83,7 +84,7 @@ def without_thinking(text: str) -> tuple[str, bool]:
 
 
 def _final_channel(text: str) -> str:
-    """Return what the last final channel says, else what comes after all channels."""
+    """Return the text of the last final channel, otherwise the text after all channels."""
     final = [channel for channel in _CHANNEL.finditer(text) if channel["name"].lower() == "final"]
     if not final:
         closed = _LAST_END.match(text)

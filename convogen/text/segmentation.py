@@ -2,8 +2,8 @@
 
 Scripts with spaces are cut at the word boundaries of Unicode (UAX #29), English at white space as
 the papers count it. Chinese, Japanese and Thai need a segmenter, each in an extra of its own and
-imported when it is first needed. Lao, Khmer, Burmese and Tibetan have no rule here: their texts
-have no words, and their lengths are counted in characters.
+imported when it is first needed. Lao, Khmer, Burmese and Tibetan have no rule: their texts have no
+words, and their lengths are counted in characters.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Unit = Literal["words", "characters"]
-"""What lengths are counted in."""
+"""Units of lengths."""
 
 EXTRAS = {"zh": ("rjieba",), "ja": ("fugashi", "unidic_lite"), "th": ("pythainlp.tokenize",)}
 """Languages that need a segmenter, and the modules of the extra that has it."""
@@ -65,7 +65,7 @@ _BOUNDARY = regex.compile(r"(?w)\b")
 _VISIBLE = regex.compile(r"\X")
 
 LEAST_KANA = 0.05
-"""Share of kana among Han and kana from which a text is Japanese."""
+"""Minimum share of kana among Han and kana in Japanese text."""
 
 
 def words(text: str, language: str | None = None) -> list[str] | None:
@@ -92,7 +92,7 @@ def words(text: str, language: str | None = None) -> list[str] | None:
 
 
 def count_words(text: str, language: str | None = None) -> int | None:
-    """Return how many words a text has; None if `words` has none for it."""
+    """Return the number of words of a text; None if `words` returns None."""
     found = words(text, language)
     return None if found is None else len(found)
 
@@ -116,7 +116,7 @@ def can_segment(language_or_text: str) -> bool:
 
 
 def unit_of(language: str | None) -> Unit:
-    """Return what lengths of texts in a language are counted in here."""
+    """Return the unit of text lengths in a language."""
     return "words" if language is None or can_segment(language) else "characters"
 
 

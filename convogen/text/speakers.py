@@ -40,7 +40,7 @@ CONTROL = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]+\s*")
 
 
 def one_line(name: str) -> str:
-    """Return a name on one line, as it stands in a prompt: control characters are a space."""
+    """Return a name on one line, for a prompt: control characters become spaces."""
     return CONTROL.sub(" ", name).strip() if CONTROL.search(name) else name
 
 
@@ -113,7 +113,7 @@ def _values(text: str) -> list[str]:
 
 
 def _alone(text: str, names: Sequence[str]) -> str | None:
-    """Return the name that is all of a text, apart from titles and punctuation."""
+    """Return the name that a text consists of, apart from titles and punctuation."""
     text = tidy_name(text)
     if exact := [name for name in names if tidy_name(name) == text]:
         return exact[0] if len(exact) == 1 else None
@@ -219,17 +219,17 @@ def _first(names: Iterable[str | None]) -> str | None:
 _Fold = Callable[[str], str]
 
 _FOLDS: tuple[_Fold, ...] = (str.strip, str.casefold, _plain)
-"""How a reply and a name are compared: exactly, whatever the case, whatever the accents."""
+"""Comparisons of a reply and a name: exact, ignoring case, ignoring accents."""
 
 _FIRST, _AMONG_WORDS, _EXACTLY = (2,), (0, 1, 2, 3), (0, 1, 2, 3, 5)
-"""Of the kinds of forms in `_called`: first names; those that count among other words, with titles
-as they are written."""
+"""Forms in `_called` that are first names, and forms recognised among other words, with titles as
+written."""
 
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 """Characters of scripts that put no space between words, or none before particles."""
 
 _EDGES = re.compile(r"\A\W*(?:\d+[.)]\s+)?\W*|(?<!\W)\W+\Z")
-"""What is around a name that stands alone: quotation marks, emphasis, a list's number."""
+"""Marks around a name that stands alone: quotation marks, emphasis, a list's number."""
 
 _MARKS = re.compile(r"\A\W+|(?<!\W)\W+\Z")
 
@@ -243,7 +243,7 @@ _PAIR = re.compile(
 """A key and its value, in double quotes, single quotes or none."""
 
 _PAST = re.compile(r"last|prev|current|reason")
-"""What is in a key whose value is not the next speaker."""
+"""Words in a key whose value is not the next speaker."""
 
 MOST_CHARS = 4_000
 """Characters of a reply that are read, at its beginning and at its end."""

@@ -77,8 +77,8 @@ def without_stage_directions(text: str, cast: Cast, language: str) -> str:
 def _at_edge(text: str, begin: int, span: re.Match[str], spaced: bool) -> bool:
     """Return whether a span stands between sentences rather than within one.
 
-    Before the rest of a sentence stands its beginning: `*Nothing* is going to change.` Without
-    spaces between words, nothing tells whether a sentence goes on.
+    The beginning of a sentence comes before its rest: `*Nothing* is going to change.` Without
+    spaces between words, it is unclear whether a sentence continues.
     """
     after = text[span.end() : span.end() + 2]
     if spaced and (after[:1].isalnum() or after.strip(" ").islower()):
@@ -121,7 +121,7 @@ def _is_direction(
 
 
 def _joined(pieces: list[str]) -> str:
-    """Join what is left, with a space if words would run together."""
+    """Join the remaining parts, with a space if words would run together."""
     text = pieces[0]
     for piece in pieces[1:]:
         if (dash := _DASHES.match(piece)) is not None and text.endswith(dash[1]):

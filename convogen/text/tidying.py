@@ -1,4 +1,4 @@
-"""Removal of what surrounds the spoken words in a model's reply.
+"""Removal of text around the spoken words in a model's reply.
 
 Every step returns the text unchanged if there is nothing to remove. Words are only removed, never
 added or changed.
@@ -26,10 +26,10 @@ TIDIED = (
     "stage_direction",
     "cut_off",
 )
-"""What may be removed from a reply; `cut_off` is a sentence that was not finished."""
+"""Kinds of text removed from a reply; `cut_off` is an unfinished sentence."""
 
 MOST_LAYERS = 100
-"""The most passes over a reply; ordinary ones take two."""
+"""Maximum number of passes over a reply; ordinary ones take two."""
 
 _FENCE = re.compile(r"\A(`{3,}|~{3,})(?:[ \t]*[\w+#.-]*[ \t]*\n)?")
 _CODE = re.compile(r"\A(`{1,2})([^`]+)\1\Z")
@@ -107,7 +107,7 @@ def without_label(text: str, label: str) -> str:
 
 
 def _without_fence(text: str) -> str:
-    """Remove a code fence around the whole, or the half of one that is left."""
+    """Remove a code fence around the whole, or a single remaining half of one."""
     if (fence := _FENCE.match(text)) is not None:
         return text[fence.end() :].removesuffix(fence[1])
     if text.endswith("\n```") and text.count("```") == 1:

@@ -14,10 +14,10 @@ from convogen.text.language import Language, load_language
 __all__ = ["deviates", "echoes"]
 
 ECHO_WORDS = 5
-"""Consecutive words that count as copied from another utterance."""
+"""Number of consecutive words that count as copied from another utterance."""
 
 CONTENT_WORDS = 3
-"""Words with content from which an utterance can be off its topic."""
+"""Minimum number of content words of an utterance that can be off its topic."""
 
 
 def echoes(text: str, others: Iterable[str]) -> bool:

@@ -1,7 +1,7 @@
 """Checks a model's turn: extracts the spoken words and finds faults in them.
 
-What is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
-quotation marks, stage directions. The checks see only what is left; a fault means a retry.
+Text that is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
+quotation marks, stage directions. The checks see only the rest; a fault means a retry.
 """
 
 from __future__ import annotations
@@ -72,19 +72,19 @@ COMPLAINTS = {
     "too_long": "Keep it to about {target} words; the last attempt had {words}.",
     "too_short": "Say more, about {target} words; the last attempt had {words}.",
 }
-"""Why a reply may be asked for again, and how the model is told to avoid it: in English, as all
-instructions. The last two are for callers that ask for a length."""
+"""Faults for which a reply may be requested again, with the instruction to avoid them: in English,
+like all instructions. The last two are for callers that request a length."""
 
 FAULTS = tuple(COMPLAINTS)
 
 MOST_CHARS = 20_000
-"""Characters of a reply that are read."""
+"""Maximum number of characters of a reply that are read."""
 
 OPENING_TURNS = 2
-"""Turns at the beginning of a scene in which somebody may ask how to help, or give a name."""
+"""Number of turns at the beginning of a scene in which somebody may offer help or give a name."""
 
 ECHO_WORDS = 5
-"""Words from which a turn counts as an echo of an earlier one."""
+"""Minimum number of words of a turn that counts as an echo of an earlier one."""
 
 _LETTERS = re.compile(r"[^\W_]+")
 _WORDLESS = re.compile(r"[\s_!-/:-@\[-`{-~¡-¿‐-‧‹›、。「」『』]*(?<![!?])\Z")
@@ -120,14 +120,13 @@ class Utterance:
 def read_utterance(
     reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
 ) -> Utterance:
-    """Read what a person in a scene says.
+    """Parse an utterance of a person in a scene.
 
     Args:
         reply: What the model wrote; its first 20,000 characters are read.
-        scene: Who speaks, with whom, after what.
+        scene: The speaker, the others, and the earlier turns.
         cut_off: Whether the reply ended because it was too long.
-        language: The BCP 47 tag of the language spoken; a check that it has no patterns for is
-            not done.
+        language: The BCP 47 tag of the language spoken; checks without patterns for it are skipped.
 
     Returns:
         The spoken text, with one of `FAULTS` if it must be retried.
@@ -146,7 +145,7 @@ def read_utterance(
 def read_typed(
     reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
 ) -> Utterance:
-    """Read what a person types to a chatbot; it may have lists, data and actions.
+    """Parse a person's message to a chatbot; it may have lists, data and actions.
 
     `scene.earlier` are the chatbot's answers; copying one is an `echo`. Arguments and result are
     those of `read_utterance`.
@@ -175,7 +174,7 @@ def read_typed(
 
 
 def read_answer(reply: str) -> Utterance:
-    """Read what a chatbot answers: without thinking and template tokens, else as it is."""
+    """Parse a chatbot's answer: without thinking and template tokens, otherwise unchanged."""
     text, thought = without_thinking(reply)
     text, marked = without_template_tokens(text.strip())
     tidied = [*(["thinking"] if thought else []), *(["template_tokens"] if marked else [])]

@@ -1,8 +1,8 @@
 """Whether the turns of a conversation are in a language: by their script, and by `lingua`.
 
-A script that one language is written in decides alone. What is in Latin, Cyrillic, Arabic or
-Devanagari letters is told by lingua (trigrams, 75 languages), which the extra `lingua` installs.
-On a few words it takes close relatives for one another: between these all turns together decide.
+A script used by a single language decides alone. Text in Latin, Cyrillic, Arabic or Devanagari
+letters is identified by lingua (trigrams, 75 languages), which the extra `lingua` installs. On a
+few words, it confuses close relatives: between these, all turns together decide.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from convogen.text.language_tags import language_name, primary_subtag, script_of
 __all__ = ["LEAST_WORDS", "can_tell", "turns_in_language"]
 
 LEAST_WORDS = 5
-"""Words from which a turn tells its language; shorter ones are greetings and names."""
+"""Minimum number of words of a turn whose language can be identified; shorter ones are greetings
+and names."""
 
 LEAST_CHARS = 10
 """The same in letters, in scripts without spaces."""
 
 LEAST_KANA = 0.05
-"""Share of kana among Han and kana from which texts are Japanese."""
+"""Minimum share of kana among Han and kana in Japanese text."""
 
 LEAST_LEAD = 0.2
-"""How much surer (0 to 1) lingua must be of another language to say that a turn is in that."""
+"""How much more confident (0 to 1) lingua must be of another language to decide for that."""
 
 LIKELIEST = 4
-"""Languages that trigrams find likeliest, of which the full models then decide."""
+"""Number of languages, ranked by trigrams, among which the full models then decide."""
 
 _SCRIPTS = {
     "Hans": r"\p{Script=Han}",
@@ -46,10 +47,11 @@ _SHARED = frozenset(("Arab", "Aran", "Cyrl", "Deva", "Latn"))
 """Scripts that many languages are written in."""
 
 _TWINS = (frozenset(("bs", "hr", "sr")), frozenset(("id", "ms")))
-"""Languages that a page of text does not tell apart either: each of them passes for the others."""
+"""Languages that even a page of text does not distinguish: each of them is accepted for the
+others."""
 
 _RELATIVES = (*_TWINS, frozenset(("da", "nb", "nn")), frozenset(("hi", "mr")))
-"""Languages that a sentence does not tell apart."""
+"""Languages that a sentence does not distinguish."""
 
 _NAMES_OF_LINGUA = {"no": "nb", "fil": "tl", "cmn": "zh"}
 
@@ -177,7 +179,7 @@ def _likelihood(found: Any, languages: Collection[str]) -> float:
 
 
 def _codes(tag: str) -> frozenset[str]:
-    """Return what lingua calls the language of a tag; `no` is either of the two Norwegians."""
+    """Return lingua's name for the language of a tag; `no` is either of the two Norwegians."""
     return frozenset(("nb", "nn")) if primary_subtag(tag) == "no" else frozenset((_code(tag),))
 
 

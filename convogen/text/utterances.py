@@ -36,34 +36,35 @@ REPEAT_SIMILARITY = 0.9
 """Token-sort similarity from which one utterance counts as a repetition of another."""
 
 FAREWELL_TURNS = 3
-"""Farewells in a row from which a conversation counts as over."""
+"""Number of consecutive farewells after which a conversation counts as over."""
 
 FAREWELL_WORDS = 40
-"""Words up to which an utterance with a farewell is one."""
+"""Maximum number of words of an utterance that counts as a farewell."""
 
 LENGTH_TOLERANCE = 0.4
-"""How far from the words asked for an utterance may be, as a share of them; 3 words always."""
+"""Tolerated deviation from the requested number of words, as a share; at least 3 words."""
 
 RUN_WORDS = 8
-"""Words in a row that count as recited from another text."""
+"""Number of consecutive words that count as recited from another text."""
 
 LOOP_WORDS = 10
-"""Repeated words from which they count as a loop: people, too, say `no` nine times."""
+"""Number of repeated words that count as a loop: people, too, say `no` nine times."""
 
 LOOP_TIMES, SHORT_LOOP_TIMES, SHORT_LOOP = 2.5, 2.75, 8
-"""Repetitions that make a loop; more if its words are fewer than `SHORT_LOOP`, as in songs."""
+"""Number of repetitions that make a loop; more if its words are fewer than `SHORT_LOOP`, as in
+songs."""
 
 LOOP_PERIOD = 40
-"""Longest sequence of words, the repetition of which is looked for."""
+"""Maximum length of a word sequence whose repetition is detected."""
 
 SALAD_WORDS, SALAD_SHARE = 16, 0.3
-"""Words from which a text of few different ones, by their share of all, counts as a loop."""
+"""Number of words from which a text of few different words, by their share, counts as a loop."""
 
 RESTATED, RESTATED_TIMES, MOST_SENTENCES = 80.0, 2, 60
-"""Similarity of sentences that say the same, and how often that makes a loop."""
+"""Similarity of sentences that say the same, and the number of them that makes a loop."""
 
 STUTTER_CHARS = 24
-"""Characters without a space in which repetition is looked for."""
+"""Number of characters without a space in which repetition is detected."""
 
 _LETTERS = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*")
@@ -102,7 +103,7 @@ def nearest_sentences(text: str, words: int, language: str | None = None) -> str
 
 
 def length_fault(text: str, words: int, language: str | None = None) -> str | None:
-    """Return `too_long` or `too_short` if a text is far from the words asked for.
+    """Return `too_long` or `too_short` if a text is far from the requested number of words.
 
     The language is a BCP 47 tag; if it is None, the text's script decides what its words are.
     """

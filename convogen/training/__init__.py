@@ -1,5 +1,5 @@
-"""Fine-tuning a model to speak as people do to chatbots (DialogueForge, section 3.3).
+"""Fine-tuning a model to talk as people do with chatbots (DialogueForge, section 3.3).
 
-The model learns the inquirer's turns of real dialogues by LoRA, on one corpus, and is held against
-another. All of it needs `pip install 'convogen[train]'`, which is imported where it is called.
+The model learns the inquirer's turns of real dialogues by LoRA on one corpus, and is evaluated on
+another. Everything needs `pip install 'convogen[train]'`, imported on first use.
 """

@@ -1,8 +1,7 @@
-"""What a model is trained on and held against: the learner's messages of chats, as tokens.
+"""Training and evaluation data: the learner's messages of chats, as tokens.
 
-The learner is the assistant of the model's chat template, and only its messages are targets. Where
-a template has no system message, or moves it, what it would say stands before the user's first
-message.
+The learner is the assistant of the model's chat template, and only its messages are targets. If a
+template has no system message, or moves it, its text is put before the user's first message.
 """
 
 from __future__ import annotations
@@ -30,25 +29,26 @@ __all__ = [
 _PROBE = ("system", "user", "assistant", "user", "assistant")
 
 IGNORED = -100
-"""The label of a token that is no target."""
+"""The label of a token that is not a target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A chat as tokens, and of each target its token again as the label, else `IGNORED`."""
+    """A chat as tokens, with the label of each: the token itself for targets, otherwise
+    `IGNORED`."""
 
     input_ids: list[int]
     labels: list[int]
 
     @property
     def targets(self) -> int:
-        """How many tokens are targets."""
+        """The number of targets."""
         return sum(label != IGNORED for label in self.labels)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """Chats as tokens, one row (a sample) each, and what the block cut off.
+    """Chats as tokens, one row (a sample) each, and the losses by the block limit.
 
     `dialogues` counts those with at least one row. `truncated` chats lost `cut_tokens`, of which
     `cut_targets` were targets; the `without_target` chats that had no target left are not in
@@ -110,8 +110,8 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = Fal
 def folds_system(tokenizer: Any) -> bool:
     """Return whether the system message must be put in front of the user's first one.
 
-    That is so if the tokenizer's chat template rejects or drops it, or moves it to the user's last
-    message. Raises `ModelConfigError` if the template cannot be used that way either.
+    This is necessary if the tokenizer's chat template rejects or drops it, or moves it to the
+    user's last message. Raises `ModelConfigError` if the template cannot be used that way either.
     """
     chat = [Message(role, f"{role} {at}") for at, role in enumerate(_PROBE)]
     try:
@@ -127,7 +127,8 @@ def folds_system(tokenizer: Any) -> bool:
 
 
 def folded(chat: Sequence[Message]) -> list[Message]:
-    """A chat whose first two messages, the system's and the user's, are one of the user's."""
+    """Return a chat with its first two messages, the system's and the user's, merged into one of
+    the user."""
     return [Message("user", f"{chat[0].content}\n\n{chat[1].content}"), *chat[2:]]
 
 
@@ -152,10 +153,10 @@ def encode_lessons(
     """Return the chats of dialogues as tokens, and count what was lost.
 
     Args:
-        tokenizer: Has the chat template.
+        tokenizer: Tokenizer with the chat template.
         lessons: The dialogues.
-        block: The most tokens of a row.
-        cut: Shortens a chat that has more.
+        block: Maximum number of tokens per row.
+        cut: Shortens a longer chat.
         last_only: See `encode`.
     """
     rows: list[Encoded] = []
@@ -188,7 +189,7 @@ def encode_lessons(
 
 
 def rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:
-    """A chat as the text of the tokenizer's chat template; raises `ModelConfigError`."""
+    """Return a chat as text in the tokenizer's chat template; raises `ModelConfigError`."""
     from jinja2.exceptions import TemplateError
 
     try:

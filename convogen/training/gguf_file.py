@@ -1,8 +1,8 @@
-"""What was trained as GGUF files: the whole model, or the adapter alone for llama.cpp to put on it.
+"""Trained models as GGUF files: the whole model, or the adapter alone for llama.cpp to apply.
 
-The whole model is its base with the weights that changed replaced: metadata, tokenizer and all
-other tensors are the base's, byte for byte; what changed is stored in 8 bits (Q8_0), or 16 where
-its rows do not divide into blocks. An adapter's matrices are stored in 16 bits.
+The whole model is its base with the changed weights replaced: metadata, tokenizer and all other
+tensors are the base's, byte for byte; changed weights are stored in 8 bits (Q8_0), or in 16 if
+their rows do not divide into blocks. An adapter's matrices are stored in 16 bits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from convogen.training.loading import library
 __all__ = ["check_exportable", "write_adapter", "write_gguf"]
 
 ARCHITECTURE = "llama"
-"""llama.cpp's name for Llama, Mistral, SmolLM and their kin, which store their weights alike."""
+"""llama.cpp's name for Llama, Mistral, SmolLM and similar architectures, which store weights
+alike."""
 
 
 def check_exportable(base: Path | None) -> None:
@@ -32,7 +33,7 @@ def check_exportable(base: Path | None) -> None:
         raise ModelConfigError(f"--gguf: {base}: is damaged or cut off: {error}") from error
     if found != ARCHITECTURE:
         raise ModelConfigError(
-            f"--gguf: {base.name} is of the architecture {found!r}, only {ARCHITECTURE!r} can be "
+            f"--gguf: {base.name} has the architecture {found!r}, but only {ARCHITECTURE!r} can be "
             f"written; {how}"
         )
 
@@ -100,7 +101,7 @@ def _copy_metadata(gguf: Any, reader: Any, writer: Any) -> None:
 def _as_stored(
     gguf: Any, reader: Any, changed: Iterable[tuple[str, Any]]
 ) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Name, data and type of each changed tensor as the file has them."""
+    """Yield name, data and type of each changed tensor, as in the file."""
     stored = _Stored(gguf, reader)
     for name, weights in changed:
         weight = stored.name(name)
@@ -110,7 +111,7 @@ def _as_stored(
 
 
 class _Stored:
-    """How the base's file names its weights and orders their rows."""
+    """The base file's names of weights and order of rows."""
 
     def __init__(self, gguf: Any, reader: Any) -> None:
         blocks = int(reader.fields["llama.block_count"].contents())
@@ -121,21 +122,21 @@ class _Stored:
         self._known = {tensor.name for tensor in reader.tensors}
 
     def name(self, module: str) -> str:
-        """The file's name of a module of transformers, such as `model.layers.0.mlp.up_proj`."""
+        """Return the file's name of a transformers module, such as `model.layers.0.mlp.up_proj`."""
         weight = f"{self._names.get_name(module)}.weight"
         if weight not in self._known:
             raise ModelConfigError(f"--gguf: the base has no weights for {module}")
         return weight
 
     def ordered(self, weight: str, rows: Any) -> Any:
-        """Rows (out, …) in the file's order."""
+        """Return rows (out, …) in the file's order."""
         if weight.endswith("attn_q.weight"):
             return _interleaved(rows, self._heads)
         return _interleaved(rows, self._of_keys) if weight.endswith("attn_k.weight") else rows
 
 
 def _interleaved(weights: Any, heads: int) -> Any:
-    """Queries' or keys' rows in llama.cpp's order: the halves of a head's rotation alternate."""
+    """Return query or key rows in llama.cpp's order: the halves of a head's rotation alternate."""
     rows, width = weights.shape
     halves = weights.reshape(heads, 2, rows // heads // 2, width)
     return halves.swapaxes(1, 2).reshape(rows, width)

@@ -1,7 +1,7 @@
-"""What a model learns from a source: whole dialogues, as the chats in which a role is asked.
+"""The training examples of a source: whole dialogues, as the chats in which a role is called.
 
 In each chat the learner is the assistant, and only its messages are targets. Two roles can be
-learned: the `inquirer` of DialogueForge (section 3.3), from dialogues of people with chatbots, a
+learned: the `inquirer` of DialogueForge (section 3.3), from dialogues of people with chatbots, one
 chat for each turn of the person; and the `agents` of group chats, from conversations of people.
 """
 
@@ -25,9 +25,9 @@ UNKNOWN_TASK = "You want what your messages ask for."
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A dialogue: its id, its first utterance to compare by, and the chats it is learned as.
+    """A dialogue: its id, its first utterance for comparison, and the chats to learn from.
 
-    `untold` is the dialogue itself if it is learned without a task: it has none and none was given.
+    `untold` is the dialogue itself if it is learned without a task because none is known.
     """
 
     id: str
@@ -38,9 +38,9 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """The dialogues of a source in its order; `dropped` counts what was left out, by the reason.
+    """The dialogues of a source in order; `dropped` counts left-out ones by reason.
 
-    `hash` identifies the dialogues, `prompts` has the hash of each prompt they are told with.
+    `hash` identifies the dialogues, `prompts` has the hashes of their prompts.
     """
 
     name: str
@@ -51,16 +51,16 @@ class Lessons:
 
 
 def inquirer_prompts() -> dict[str, Prompt]:
-    """The prompts in which the method `dialogueforge` asks its inquirer."""
+    """The prompts of the method `dialogueforge` for its inquirer."""
     return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
 
 
 def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Lessons:
-    """Return dialogues of people with chatbots as the chats in which the inquirer is asked.
+    """Return dialogues of people with chatbots as the inquirer's chats.
 
     Args:
         seeds: The dialogues.
-        tasks: The task of a dialogue that brings none, by its id.
+        tasks: Tasks of dialogues that have none, by id.
     """
     prompts, tasks = inquirer_prompts(), tasks or {}
     lessons: list[Lesson] = []
@@ -74,9 +74,10 @@ def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Le
 
 @dataclass(frozen=True, slots=True)
 class _TurnChats:
-    """The chats that end with each of the person's turns, rendered as they are read.
+    """The chats that end with each of the person's turns, rendered on access.
 
-    Most dialogues of a large corpus are not: those that `sample` or `unshared` leaves out.
+    Most dialogues of a large corpus are never rendered, since `sample` or `unshared` leaves them
+    out.
     """
 
     prompts: Mapping[str, Prompt]
@@ -91,9 +92,9 @@ class _TurnChats:
 
 
 def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
-    """The dialogues to train on that have neither id nor first utterance of a held-out one.
+    """Return the training dialogues that share neither id nor first utterance with a held-out one.
 
-    White space and case aside. Raises `SourceError` if none is left.
+    White space and case are ignored. Raises `SourceError` if none is left.
     """
     ids = {one.id for one in held_out.lessons}
     openings = {one.opening for one in held_out.lessons}
@@ -107,7 +108,7 @@ def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
 
 
 def sample(lessons: Sequence[Lesson], n: int | None, seed: int) -> list[Lesson]:
-    """Some of the dialogues, in their order; the same for the same seed."""
+    """Return some of the dialogues, in order; the same for the same seed."""
     if n is None or n >= len(lessons):
         return list(lessons)
     return [lessons[at] for at in sorted(random.Random(seed).sample(range(len(lessons)), n))]

@@ -1,4 +1,4 @@
-"""The model to fine-tune, loaded by transformers, and what identifies it."""
+"""Loading the model to fine-tune with transformers, and identifying it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NEEDED = "fine-tuning needs: pip install 'convogen[train]'"
 
 
 def check_installed(name: str) -> None:
-    """Raise `ModelConfigError` if a library of the extra is not there; it is not loaded."""
+    """Raise `ModelConfigError` if a library of the extra is missing; it is not loaded."""
     if find_spec(name) is None:
         raise ModelConfigError(NEEDED)
 
 
 def library(name: str) -> Any:
-    """A library of the extra; raises `ModelConfigError` if it is not installed."""
+    """Return a library of the extra; raises `ModelConfigError` if it is not installed."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -35,24 +35,24 @@ def library(name: str) -> Any:
 
 
 def gguf_of(name: str) -> Path | None:
-    """The GGUF file of a model's name; None if the name is a checkpoint's."""
+    """Return the GGUF file of a model's name; None if the name is a checkpoint's."""
     if name in (EMBEDDED, "embedded"):
         return find_gguf(EMBEDDED)
     return find_gguf(name) if name.endswith(".gguf") else None
 
 
 def load_trainable(name: str) -> tuple[Any, Any]:
-    """A model as `load_causal` loads it, ready to be trained, and its tokenizer."""
+    """Return a model, loaded by `load_causal` and ready for training, and its tokenizer."""
     model, tokenizer = load_causal(name)
     if (quantizer := getattr(model, "hf_quantizer", None)) is not None:
-        quantizer.remove_quantization_config(model)  # a GGUF file's weights are plain by now
+        quantizer.remove_quantization_config(model)  # a GGUF file's weights are already dequantised
     return model, tokenizer
 
 
 def identity(name: str, model: Any) -> dict[str, str]:
-    """A model's name without its folder, and a hash of its weights.
+    """Return a model's name without its folder, and a hash of its weights.
 
-    Of a checkpoint of the hub it is the commit.
+    For a checkpoint on the hub, the hash is the commit.
     """
     if path := gguf_of(name):
         return {"name": path.name, "sha256": _sha256([path])}
@@ -63,7 +63,7 @@ def identity(name: str, model: Any) -> dict[str, str]:
 
 
 def weights_hash(folder: Path) -> str:
-    """The SHA-256 of a folder's safetensors files, in the order of their names."""
+    """Return the SHA-256 of a folder's safetensors files, in the order of their names."""
     return _sha256(sorted(folder.glob("*.safetensors")))
 
 

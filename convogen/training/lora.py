@@ -32,14 +32,14 @@ __all__ = [
 Progress = Callable[[int, int], None]
 
 _PREFIX = "base_model.model."
-"""What PEFT puts before the names of the base's modules."""
+"""PEFT's prefix of the base's module names."""
 
 
 def check_settings(model: Any, settings: Settings, folder: Path) -> None:
-    """Raise `ModelConfigError` or `ExperimentError` for what only a library knows to be wrong.
+    """Raise `ModelConfigError` or `ExperimentError` for errors that only a library can detect.
 
-    That is modules the model has not, tried on its shape without weights, and an optimizer or a
-    precision that cannot be had here. Nothing is written to `folder`.
+    These are modules that the model lacks, tested on its structure without weights, and an
+    optimizer or a precision that is not available. Nothing is written to `folder`.
     """
     torch, transformers = library("torch"), library("transformers")
     with torch.device("meta"):
@@ -74,10 +74,11 @@ def train_adapter(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """Train an adapter on `rows`, a new one unless the model has one; returns the model with it.
+    """Train an adapter on `rows`, a new one unless the model has one; return the model with it.
 
-    Goes on from the last checkpoint in `folder`, and appends to `log.jsonl` there. `progress` hears
-    the steps done and their number; what it raises ends the training.
+    Resumes from the last checkpoint in `folder`, and appends to `log.jsonl` there. `progress`
+    receives the number of completed steps and their total; an exception it raises ends the
+    training.
     """
     last = _last_checkpoint(folder / "checkpoints")
     _mend_log(folder / "log.jsonl", _step(last) if last else 0)
@@ -97,7 +98,7 @@ def train_adapter(
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    # Without the wrapper that casts: perplexity is measured as it was before, in 32 bits.
+    # Without the casting wrapper: perplexity is measured in 32 bits, as before.
     return trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
 
 
@@ -110,7 +111,7 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
 
 
 def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """The model with an adapter that was saved."""
+    """Return the model with a saved adapter."""
     with _known_warnings():
         adapted = library("peft").PeftModel.from_pretrained(model, folder, is_trainable=trainable)
     adapted.peft_config["default"].base_model_name_or_path = None  # or it is looked for on the hub
@@ -135,13 +136,14 @@ def check_adapter(folder: Path, settings: Settings) -> None:
 
 
 def adapted_modules(model: Any) -> list[str]:
-    """The modules that an adapter is on, as the base model names them."""
+    """Return the modules with an adapter, under the base model's names."""
     names = (name for name, module in model.named_modules() if hasattr(module, "lora_A"))
     return [str(name).removeprefix(_PREFIX) for name in names]
 
 
 def adapter_matrices(model: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Name and the matrices A (rank, in) and B (out, rank), in 32 bits, of the adapted modules."""
+    """Yield name and matrices A (rank, in) and B (out, rank), in 32 bits, of the adapted
+    modules."""
     modules: dict[str, Any] = dict(model.named_modules())
     for name in adapted_modules(model):
         module = modules[f"{_PREFIX}{name}"]
@@ -150,7 +152,7 @@ def adapter_matrices(model: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def changed_weights(merged: Any, adapted: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Name and weights, in 32 bits, of the modules that the adapter changed."""
+    """Yield name and weights, in 32 bits, of the modules changed by the adapter."""
     modules: dict[str, Any] = dict(merged.named_modules())
     for name in adapted:
         yield name, modules[name].weight.detach().float().cpu().numpy()
@@ -158,7 +160,7 @@ def changed_weights(merged: Any, adapted: Sequence[str]) -> Iterator[tuple[str, 
 
 @contextmanager
 def _known_warnings() -> Generator[None]:
-    """Leave out what TRL's own defaults are warned of, and a base that is one GGUF file."""
+    """Suppress warnings about TRL's own defaults and about a base that is a single GGUF file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*gradient_checkpointing` is deprecated", FutureWarning)
         warnings.filterwarnings("ignore", "Could not find a config file in", UserWarning)
@@ -176,7 +178,7 @@ def _adapter(settings: Settings) -> Any:
 
 
 def _arguments(trl: Any, settings: Settings, folder: Path, n_rows: int) -> Any:
-    """The arguments of a run; a processor without a GPU trains in fp32 unless told bf16."""
+    """Return the training arguments; without a GPU, training uses fp32 unless bf16 is set."""
     on_gpu = bool(library("torch").cuda.is_available())
     batches = math.ceil(n_rows / settings.batch)
     total = settings.steps or math.ceil(
@@ -214,7 +216,7 @@ def _arguments(trl: Any, settings: Settings, folder: Path, n_rows: int) -> Any:
 
 
 def _log_to(path: Path, progress: Progress) -> Any:
-    """What hears of each step: a line of JSON, and the progress."""
+    """A callback for each step: a line of JSON, and the progress."""
     transformers = library("transformers")
 
     class Log(transformers.TrainerCallback):
@@ -234,7 +236,7 @@ def _log_to(path: Path, progress: Progress) -> Any:
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
-    """The last whole checkpoint; those that a crash left half written are removed."""
+    """Return the last complete checkpoint; those that a crash left incomplete are removed."""
     whole: list[Path] = []
     for path in folder.glob("checkpoint-*"):
         if (path / "trainer_state.json").is_file():
@@ -250,7 +252,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _mend_log(path: Path, step: int) -> None:
-    """Leave out the lines of steps after the checkpoint, which come again."""
+    """Remove the lines of steps after the checkpoint, which will be repeated."""
     if path.exists():
         mend_last_line(path)
         lines = path.read_text("utf-8").splitlines(keepends=True)

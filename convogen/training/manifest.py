@@ -1,4 +1,4 @@
-"""What the `manifest.json` of a training holds, as far as it is read again."""
+"""The content of a training's `manifest.json`, as far as it is read again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = [
 class TokenCounts(TypedDict):
     """Counts of a source as tokens.
 
-    `targets` are the tokens that are learned; of `truncated` samples, `cut_tokens` tokens and
-    `cut_targets` targets are lost; samples `without_target` are left out.
+    `targets` are the learned tokens; `truncated` samples lost `cut_tokens` tokens and `cut_targets`
+    targets; samples `without_target` are left out.
     """
 
     dialogues: int
@@ -32,10 +32,10 @@ class TokenCounts(TypedDict):
 
 
 class SourceCounts(TokenCounts):
-    """What was learned or measured of a source.
+    """Counts of a source used for training or evaluation.
 
-    `dropped` counts the dialogues left out, by reason; `without_task` those learned without what
-    their person wants, which early versions do not say.
+    `dropped` counts left-out dialogues by reason; `without_task` those learned without their
+    person's task, which early versions do not record.
     """
 
     dropped: dict[str, int]
@@ -52,7 +52,7 @@ class Data(TypedDict):
 
 
 class PerplexityReport(TypedDict):
-    """A perplexity, the mean negative log-likelihood in nats, and what they are over."""
+    """A perplexity, the mean negative log-likelihood in nats, and the number of targets."""
 
     value: float
     nll: float
@@ -61,14 +61,14 @@ class PerplexityReport(TypedDict):
 
 
 class Perplexities(TypedDict):
-    """Those of the held-out source, before training and after it."""
+    """Perplexities of the held-out source, before and after training."""
 
     before: PerplexityReport
     after: PerplexityReport
 
 
 class TrainingManifest(TypedDict):
-    """The manifest of a training that is complete."""
+    """The manifest of a completed training."""
 
     fingerprint: str
     complete: bool

@@ -1,4 +1,4 @@
-"""How surprised a model is by the targets of held-out dialogues."""
+"""The perplexity of a model on the targets of held-out dialogues."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ class Perplexity:
 def perplexity(
     model: Any, rows: Sequence[Encoded], done: Callable[[int], None] = lambda _: None
 ) -> Perplexity:
-    """Return the perplexity of the targets; all tokens weigh the same, whatever their row.
+    """Return the perplexity of the targets; all tokens have the same weight, regardless of their
+    row.
 
-    Rows are read one at a time, without padding; `done` is called with how many have been read.
-    Raises `SourceError` if there is no target.
+    Rows are read one at a time, without padding; `done` receives the number of rows read. Raises
+    `SourceError` if there are no targets.
     """
     torch: Any = import_module("torch")
     was_training = model.training
@@ -42,7 +43,7 @@ def perplexity(
     with torch.inference_mode():
         for nth, row in enumerate(rows, 1):
             ids = torch.tensor([row.input_ids], device=model.device)
-            # A label is predicted from the tokens before it: the first of all never is.
+            # A label is predicted from the preceding tokens, so the first is never predicted.
             labels = torch.tensor(row.labels[1:], device=model.device)
             wanted = labels >= 0
             logits = model(input_ids=ids).logits[0, :-1][wanted].float()

@@ -1,7 +1,7 @@
-"""Conversations of people as each of them was asked: what the agents of a group chat learn from.
+"""Conversations from each speaker's view: the training data of group-chat agents.
 
-A scene is an experience and the turns that came of it. It is learned once from the side of each
-person who speaks, in the chat that the group chat would have held with that person.
+A scene is an experience and its turns. It is learned once from the view of each person who speaks,
+in the chat that the group chat would have used for that person.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ __all__ = ["Scene", "SceneForm", "read_scenes", "scene_lessons"]
 
 MIN_TURNS = 4
 MAX_SCENES = 20_000
-"""As many scenes of a source are held, the first ones."""
+"""Maximum number of scenes read from a source."""
 
 _FORM = Path(__file__).parent / "embedded"
 _OPENING_WORDS = 4
-"""Turns before the first with more words than these are greetings, and left out."""
+"""Turns before the first with more words than these are greetings, and are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An experience and the turns that came of it, the starter first."""
+    """An experience and its turns, the starter first."""
 
     id: str
     experience: Experience
@@ -57,9 +57,9 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class SceneForm:
-    """How the agents are asked: a prompt file in place of the shipped one, and the words a turn
-    may have (None if no length is asked for). With the prompt file `encounter` the scenes
-    themselves are learned as well, as the generator is asked for them."""
+    """The agents' prompt: a file in place of the shipped one, and the words per turn (None for no
+    limit). With the prompt file `encounter`, the scenes themselves are learned as well, as
+    requested from the generator."""
 
     agent: Path | None = None
     max_words: int | None = None
@@ -67,7 +67,7 @@ class SceneForm:
 
 
 def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A002
-    """The scenes of a run folder, of a file of scenes, or of conversations with personas.
+    """Return the scenes of a run folder, of a file of scenes, or of conversations with personas.
 
     A row of a file of scenes has the keys of an experience, `personas` as mappings or as names of
     the hub `everyday`, and `turns`, pairs of a speaker and what is said; the first is the starter.
@@ -84,9 +84,9 @@ def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A0
 
 
 def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Lessons:
-    """Scenes as the chats in which each of their people is asked.
+    """Return scenes as the chats of each of their people.
 
-    Raises `SourceError` if there is none.
+    Raises `SourceError` if there are none.
     """
     prompts = {
         "agent": load_prompt("convogen/agent", form.agent),
@@ -124,7 +124,7 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
 def _chats(
     scene: Scene, prompts: Mapping[str, Prompt], max_words: int | None
 ) -> Iterator[tuple[Message, ...]]:
-    """The chat of each person who speaks, up to that person's last turn."""
+    """Yield the chat of each person who speaks, up to that person's last turn."""
     experience = scene.experience
     opening = (
         prompts["opening"]
@@ -144,7 +144,8 @@ def _chats(
 
 
 def _invention(scene: Scene, shot: Scene, prompt: Prompt) -> tuple[Message, ...]:
-    """The chat in which the scene of given people is invented, the one before it as the shot."""
+    """Return the chat that invents the scene of given people, with the previous scene as the
+    shot."""
     asked = encounter_messages(prompt, scene.experience.personas, [shot.experience])
     return (*asked, Message("assistant", encounter_text(scene.experience, named=True)))
 
@@ -181,14 +182,14 @@ def _scene(row: dict[str, Any], name: str) -> Scene:
 
 @cache
 def _everyday() -> dict[str, Persona]:
-    """The people of the shipped hub by their names."""
+    """Return the people of the shipped hub by name."""
     hub = open_hub("everyday")
     people = (profile for at in range(len(hub)) for profile in hub[at])
     return {one.name: one.named(one.name) for one in people if one.name}
 
 
 def _of_conversation(conversation: Conversation) -> Scene | None:
-    """A scene of a conversation whose context has the personas of its speakers; else None."""
+    """Return the scene of a conversation whose context has its speakers' personas; else None."""
     speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))
     personas = _personas(conversation, speakers)
     if len(speakers) < 2 or any(name not in personas for name in speakers):
@@ -217,7 +218,8 @@ def _of_conversation(conversation: Conversation) -> Scene | None:
 
 
 def _personas(conversation: Conversation, speakers: Sequence[str]) -> dict[str, Any]:
-    """The personas by speaker: one mapping, or as in Synthetic-Persona-Chat a column of each."""
+    """Return the personas by speaker: one mapping, or one column each as in
+    Synthetic-Persona-Chat."""
     told = conversation.context.get("personas")
     if isinstance(told, dict):
         return cast("dict[str, Any]", told)
@@ -226,7 +228,7 @@ def _personas(conversation: Conversation, speakers: Sequence[str]) -> dict[str, 
 
 
 def _middle(turns: Sequence[Turn], language: str) -> Sequence[Turn]:
-    """The turns after the greetings and before the first farewell."""
+    """Return the turns after the greetings and before the first farewell."""
     first = next((at for at, one in enumerate(turns) if len(one.text.split()) > _OPENING_WORDS), 0)
     ends = (at for at, one in enumerate(turns) if at > first and is_farewell(one.text, language))
     return turns[first : next(ends, len(turns))]

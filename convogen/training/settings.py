@@ -1,4 +1,4 @@
-"""How a model is fine-tuned: a YAML file over the shipped one, validated."""
+"""Fine-tuning settings: a YAML file that overrides the shipped one, validated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).with_name("dialogueforge.yaml")
 
 
 class Settings(Keys):
-    """The keys of `dialogueforge.yaml`, which also has what each is by default."""
+    """The keys of `dialogueforge.yaml`, which also has their defaults."""
 
     epochs: float = Field(gt=0)
     learning_rate: float = Field(gt=0, le=1)
@@ -44,7 +44,7 @@ class Settings(Keys):
 
     @classmethod
     def load(cls, path: Path | None, overrides: Mapping[str, Any]) -> Settings:
-        """The shipped settings with those of a file over them, and `overrides` over both.
+        """Return the shipped settings, overridden by those of a file, then by `overrides`.
 
         Raises `ExperimentError` for a file that cannot be read, an unknown key or a wrong value.
         """

@@ -1,12 +1,12 @@
 """Fine-tuning from start to end: data, perplexity before, training, perplexity after, exports.
 
 manifest.json       base model, data, settings, versions, counts, perplexities
-log.jsonl           a line a step: loss, learning rate, …
-checkpoints/        while it trains; the same call again goes on from the last
+log.jsonl           one line per step: loss, learning rate, …
+checkpoints/        during training; the same call resumes from the last
 adapter/            the LoRA adapter, for PEFT, vLLM, …
 merged/             the whole model with the adapter in its weights (safetensors)
 <folder>.gguf       the same for llama.cpp and `--model FILE`
-lora.gguf           with it, the adapter alone for llama.cpp, to be put on the base
+lora.gguf           the adapter alone for llama.cpp, to load with the base
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from convogen.version import __version__
 __all__ = ["TrainingPlan", "check_plan", "fine_tune", "without_task"]
 
 DATA_FORMAT = 1
-"""Raised when the same plan gives another model than it did."""
+"""Incremented when the same plan gives a different model."""
 
 ADAPTER = "lora.gguf"
 ADAPTER_FOLDER = "adapter"
@@ -61,11 +61,11 @@ Progress = Callable[[str, int, int], None]
 class TrainingPlan:
     """What to train and measure on; sources are those of `open_corpus`.
 
-    `licence` names the terms of the training data, for the manifest. `scenes` says how the agents
-    of a group chat are asked if the model is to learn to be one; if None it learns the inquirer.
-    `start` is the folder of a training whose adapter is trained further; if None a new adapter is
-    trained. `tasks` maps the ids of dialogues without a `task_summary` to what the person wants
-    (see `without_task`).
+    `licence` names the terms of the training data, for the manifest. `scenes` has the prompts of
+    group-chat agents if the model learns to be one; if None, it learns the inquirer. `start` is the
+    folder of a training whose adapter is trained further; if None a new adapter is trained. `tasks`
+    maps the ids of dialogues without a `task_summary` to what the person wants (see
+    `without_task`).
     """
 
     base: str
@@ -91,7 +91,7 @@ class _Data:
 
 
 def _silent(stage: str, done: int, total: int) -> None:
-    """A progress nobody sees."""
+    """A progress callback that does nothing."""
 
 
 def fine_tune(
@@ -99,9 +99,7 @@ def fine_tune(
 ) -> TrainingManifest:
     """Train an adapter in `folder`, or resume its training, and return the manifest.
 
-    Nothing is done twice, neither training nor exports. `progress` is called with a stage, how much
-    of it is done, and its total. Raises `SourceError` or `ModelConfigError` if data or model cannot
-    be used, `RunFolderError` if the folder holds something else.
+    Neither training nor exports are repeated.
     """
     check_plan(plan, folder)
     data = _read(plan)
@@ -135,7 +133,7 @@ def check_plan(plan: TrainingPlan, folder: Path) -> None:
 
 
 def _trained(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder; raises `RunFolderError` if that is of something else."""
+    """Return the manifest of a folder; raises `RunFolderError` if it is of something else."""
     manifest = Run(folder).manifest
     if not isinstance(manifest.get("training"), dict):
         raise RunFolderError(
@@ -205,7 +203,7 @@ class _Tuning:
         return cast("TrainingManifest", self._manifest)
 
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
-        """Take the folder for this plan; raises `RunFolderError` if it is another's."""
+        """Claim the folder for this plan; raises `RunFolderError` if it belongs to another."""
         essence = self._essence(model)
         fingerprint = fingerprint_of(essence)
         found: dict[str, Any] = {}
@@ -232,14 +230,14 @@ class _Tuning:
         )
 
     def _inquirer(self) -> dict[str, Any]:
-        """What decides the lessons of an inquirer besides the sources; nothing of scenes."""
+        """Return the inputs of an inquirer's lessons besides the sources; none for scenes."""
         if self._plan.scenes is not None:
             return {}
         tasks = {"tasks": fingerprint_of(dict(self._plan.tasks))}
         return {"samples": "a turn each", **(tasks if self._plan.tasks else {})}
 
     def _essence(self, model: Any) -> dict[str, Any]:
-        """What decides the weights and their measure."""
+        """Return the inputs of the weights and their evaluation."""
         settings, start = self._plan.settings.model_dump(exclude={"save_every"}), self._plan.start
         return {
             "format": DATA_FORMAT,

@@ -1,8 +1,8 @@
-"""A sample for each turn of the person: what a model that learns the inquirer is trained on.
+"""One sample for each turn of the person: the training data of the inquirer.
 
 A sample is a chat up to one message of the learner, which is its only target. A chat longer than
-the block keeps the system part and then the last tokens that fit: what is dropped is the oldest
-part of the dialogue, so that late turns are learned too.
+the block keeps the system part and the last tokens that fit: the oldest part of the dialogue is
+dropped, so that late turns are learned too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _fitting(tokenizer: Any, block: int, chat: Sequence[Message], whole: Encoded
 
 
 def _shared(tokenizer: Any, chat: Sequence[Message], whole: Encoded) -> int:
-    """Return how many tokens of a sample are those of the beginning of its chat."""
+    """Return how many tokens of a sample belong to the beginning of its chat."""
     text = rendered(tokenizer, [{"role": one.role, "content": one.content} for one in chat])
     ids: list[int] = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     pairs = zip(ids, whole.input_ids, strict=False)

@@ -1,8 +1,8 @@
-"""Who may see the researcher's pages.
+"""Access to the researcher's pages.
 
-On this machine alone everybody may; as soon as a server listens to others, whoever opens a page
+Everybody on this machine has access if the server listens only there; otherwise, every visitor
 needs the token that the command line printed. It arrives once in the address and is kept in a
-cookie, so that it stands in no bookmark and no `Referer`.
+cookie, so that it appears in no bookmark and no `Referer`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["COOKIE", "Access", "is_loopback"]
 
 COOKIE = "convogen-token"
-"""What the names of the cookies begin with."""
+"""Prefix of the cookie names."""
 
 
 def is_loopback(host: str) -> bool:
@@ -46,8 +46,8 @@ class Access:
         """Return an access with a new token, or with none if only this machine reaches `host`.
 
         Args:
-            host: Where the server listens.
-            forwarded: Whether another server passes the requests of others on to it.
+            host: The address that the server listens on.
+            forwarded: Whether a proxy forwards requests from others to it.
         """
         alone = is_loopback(host) and not forwarded
         return cls(None if alone else secrets.token_urlsafe(24))
@@ -58,11 +58,11 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie: a browser keeps those of all ports of a host together."""
+        """The name of the cookie; browsers share cookies between all ports of a host."""
         return f"{COOKIE}-{blake2b((self.token or '').encode(), digest_size=4).hexdigest()}"
 
     def refusal(self, request: Request) -> Response | None:
-        """Return what is answered instead of a researcher's page; None if it may be seen."""
+        """Return the response that denies a researcher's page; None if it may be seen."""
         from starlette.responses import PlainTextResponse, RedirectResponse
 
         if self.token is None or self._matches(request.cookies.get(self.cookie, "")):

@@ -1,4 +1,4 @@
-"""The application that the viewer and the study have in common: protection, styles, errors."""
+"""The common application of viewer and study: protection, styles, errors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LOG = logging.getLogger(__name__)
 
 
 async def _error(_: Request, error: Exception) -> Response:
-    """Answer with a page that says what is wrong; none of the server's own state stands in it."""
+    """Respond with an error page; it shows nothing of the server's state."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else "Something went wrong."
     return page("convogen.web", "error.html", status, status_code=status, detail=detail)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    """Answer if the database cannot be used, for example because the disk is full."""
+    """Respond if the database cannot be used, for example because the disk is full."""
     LOG.error("database error: %s", error)
     detail = (
         "This cannot be saved or read right now. Please go back in your browser and try again in "
@@ -49,11 +49,11 @@ def application(
     """Return an application with protection and the files of `static`.
 
     Args:
-        package: The application's package, whose `static` folder is served under `/static` beside
-            that of `convogen.web`.
+        package: The application's package, whose `static` folder is served under `/static` along
+        with that of `convogen.web`.
         routes: The application's own routes.
         hosts: The host names that it answers to; empty allows every name.
-        lifespan: What is open while the application is served; it may set the application's state.
+        lifespan: Context of the served application; it may set the application's state.
     """
     files = StaticFiles(packages=[(package, STATIC), ("convogen.web", STATIC)])
     handlers = {HTTPException: _error, sqlite3.OperationalError: _unavailable, 500: _error}

@@ -1,4 +1,4 @@
-"""Jinja pages: every value is escaped and shows what it holds (`convogen.visible`)."""
+"""Jinja pages: every value is escaped and made visible (`convogen.visible`)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STATIC = "static"
 
 
 def _shown(value: object) -> object:
-    """Return what is written for a value; markup comes from our own macros and stays as it is."""
+    """Return the output of a value; markup comes only from convogen's own macros."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
 def _environment(package: str) -> jinja2.Environment:
-    """Return the templates of one application; those they share stand in `convogen/web`."""
+    """Return the templates of one application; shared ones are in `convogen/web`."""
     return jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader(package), jinja2.PackageLoader("convogen.web")]
@@ -38,13 +38,13 @@ def _environment(package: str) -> jinja2.Environment:
 
 
 def page(package: str, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page made of a template.
+    """Return a page rendered from a template.
 
     Args:
         package: The application whose `templates` folder is read, for example
             `convogen.web.viewer`.
         name: The template's file name.
         status: The HTTP status.
-        values: What the template names; a name that it misses is an error.
+        values: Variables of the template; a missing one is an error.
     """
     return HTMLResponse(_environment(package).get_template(name).render(**values), status)

@@ -1,10 +1,10 @@
-"""What every response and request of the web pages is held to.
+"""Protection of all requests and responses of the web pages.
 
-All text of models, personas and participants is hostile. Templates escape it; a content security
-policy that allows no inline script stands behind them. A form is taken only from our own pages: the
+All text of models, personas and participants is hostile. Templates escape it, backed by a content
+security policy that allows no inline script. Forms are accepted only from convogen's own pages: the
 browser says where a request comes from (`Sec-Fetch-Site`, else `Origin`), which no other page can
-change. Bodies are limited. Other names of this host are refused, so that no name server can point
-a foreign page's name at this machine (DNS rebinding).
+change. Bodies are limited in size. Other names of this host are refused, which prevents DNS
+rebinding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["MOST_BODY", "Protection"]
 
 MOST_BODY = 256 * 1024
-"""Bytes of a request's body; more is refused."""
+"""Maximum size of a request's body in bytes."""
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -39,8 +39,8 @@ class Protection:
     """ASGI middleware that protects pages, forms and the server.
 
     Args:
-        app: What is protected.
-        hosts: The names under which the pages may be asked for; empty allows every name.
+        app: The protected application.
+        hosts: The allowed host names of the pages; empty allows every name.
     """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] = frozenset()) -> None:
@@ -91,9 +91,9 @@ class Protection:
 
 
 def _is_from_our_pages(headers: Headers, host: str) -> bool:
-    """Return whether a request that changes something was sent by a page of ours.
+    """Return whether a modifying request was sent by one of convogen's pages.
 
-    A client that is no browser sends neither header; it has no cookies that a page could abuse.
+    Clients other than browsers send neither header; they have no cookies that a page could abuse.
     """
     if (site := headers.get("sec-fetch-site")) is not None:
         return site in {"same-origin", "none"}
@@ -107,7 +107,7 @@ def _name_in(host: str) -> str:
 
 
 def _parts(address: str) -> SplitResult:
-    """Return the parts of an address that a client sent; all empty if it is none."""
+    """Return the parts of an address that a client sent; all empty if it is invalid."""
     try:
         return urlsplit(address)
     except ValueError:

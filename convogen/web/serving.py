@@ -21,7 +21,7 @@ __all__ = ["base_address", "behind_https", "bind", "own_names", "serve", "web_mo
 
 
 def web_modules() -> None:
-    """Raise `UserError` if what the web pages are served with is not installed."""
+    """Raise `UserError` if the packages for the web pages are not installed."""
     for module in ("starlette", "uvicorn"):
         _web(module)
 
@@ -34,10 +34,10 @@ def _web(module: str) -> Any:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; `port` 0 takes a free one.
+    """Return a listening socket; `port` 0 selects a free one.
 
     Raises:
-        UserError: The address cannot be listened at, for example because the port is taken.
+        UserError: The server cannot listen on the address, for example because the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -56,8 +56,8 @@ def bind(host: str, port: int) -> socket.socket:
 def own_names(host: str, *, forwarded: bool = False) -> frozenset[str]:
     """Return the host names under which a server that listens at `host` answers.
 
-    One that only this machine reaches answers to the names of this machine alone; one that others
-    reach, if only through another server (`forwarded`), may have any name.
+    A server that only this machine reaches answers only to the names of this machine; one that
+    others reach, even through a proxy (`forwarded`), may have any name.
     """
     if forwarded or not is_loopback(host):
         return frozenset()
@@ -73,9 +73,9 @@ def base_address(listener: socket.socket) -> str:
 
 
 def behind_https(app: ASGIApp) -> ASGIApp:
-    """Return an application whose visitors come by HTTPS, through a server that stands before it.
+    """Return an application whose visitors connect by HTTPS, through a proxy in front of it.
 
-    Its cookies then travel over HTTPS alone.
+    Its cookies are then sent over HTTPS only.
     """
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,14 +93,14 @@ def serve(
     path: str = "",
     open_browser: bool = False,
 ) -> None:
-    """Serve an application until it is interrupted; addresses of its visitors are kept nowhere.
+    """Serve an application until it is interrupted; visitors' addresses are not stored.
 
     Args:
         app: The application.
         listener: From `bind`.
-        access: The token, which is part of the address that is said.
+        access: The token, which is part of the printed address.
         say: Prints a line.
-        path: The page that the address is of, without a slash before it.
+        path: The page to open, without a leading slash.
         open_browser: Whether the pages are opened in the user's browser.
     """
     uvicorn = _web("uvicorn")

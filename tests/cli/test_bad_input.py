@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import convogen, convogen_process
+from command_line import PROGRAM, convogen, convogen_process, python_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -522,9 +522,8 @@ def test_awkward_personas_together_are_shown(tmp_path: Path) -> None:
     assert shown.status == 0
     for name in names:
         assert name.split("\n")[0] in shown.out
-    ascii_only = convogen_process(
-        "show", tmp_path / "run", "--conversation", first.id, PYTHONIOENCODING="ascii"
-    )
+    command = ("show", tmp_path / "run", "--conversation", first.id)
+    ascii_only = python_process("-W", "error", "-c", PROGRAM, *command, PYTHONIOENCODING="ascii")
     assert ascii_only.status == 0, ascii_only.err
 
 

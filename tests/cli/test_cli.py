@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from command_line import convogen, convogen_process, python_process
+from command_line import PROGRAM, convogen, python_process
 from endpoint_server import Asked, Bytes, EndpointServer, refuse, say
 
 from convogen import Experiment, load_run
@@ -188,6 +188,23 @@ def test_a_model_named_on_the_command_line_takes_its_settings_from_there_too(
         "json_mode": "text",
     }
     assert {asked.json_mode for asked in endpoint.asked} == {"text"}
+
+
+def test_repeated_base_urls_are_replicas(endpoint: EndpointServer) -> None:
+    """They replace those of the file, as they say where the model is now; a role has its own."""
+    other = endpoint.base_url.removesuffix("/v1")
+    Path("own.yaml").write_text(
+        "name: own\nmodels: {name: m, base_url: 'http://old:1/v1', replicas: ['http://old:2/v1']}\n"
+    )
+    at = [word for url in (endpoint.base_url, other) for word in ("--base-url", url)]
+    selector = ("--base-url", f"selector={other}")
+    arguments = ["own.yaml", *at, *selector, "--n", "2", "--set", "max_turns=2", "--out", "run"]
+    ended = convogen("run", *arguments)
+    assert ended.status == 0, ended.err
+    written = yaml.safe_load(Path("run/experiment.yaml").read_text())["models"]
+    assert written["default"] == {"name": "m", "base_url": endpoint.base_url, "replicas": [other]}
+    assert written["selector"] == {"name": "m", "base_url": other}
+    assert {asked.path for asked in endpoint.asked} == {"/v1/chat/completions", "/chat/completions"}
 
 
 CAST = {"people": [{"name": "Ann", "trait": "calm"}, {"name": "Bo", "trait": "loud"}]}
@@ -390,7 +407,7 @@ def test_a_run_in_a_process_of_its_own_prints_its_summary_alone(endpoint: Endpoi
     """Warnings are errors in that process too, and nothing is printed but the summary."""
     arguments = ["--model", "m", "--base-url", endpoint.base_url, "--n", "1", "--out", "run"]
     small = ["--set", "max_turns=2", "--set", "participants=2"]
-    ended = convogen_process("run", "GPFS-s", *arguments, *small)
+    ended = python_process("-W", "error", "-c", PROGRAM, "run", "GPFS-s", *arguments, *small)
     assert ended.status == 0, ended.err
     assert ended.err == ""
     assert len(list(load_run("run").conversations())) == 1

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import convogen, python_process
+from command_line import convogen, forked_process
 from endpoint_server import Asked, Bytes, EndpointServer, converse, say
 
 from convogen import load_run
@@ -122,17 +122,15 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
     """German is told from other languages by lingua; Japanese by its script."""
     program = "import sys; sys.modules['lingua'] = None; from convogen.cli.main import main; main()"
     common = ("GPIS-s", "--model", "scripted", "--n", 1, "--out", "run", "--language")
-    lacking = python_process("-c", program, "run", *common, "de")
+    lacking = forked_process(program, "run", *common, "de")
     assert lacking.status == 2
-    assert "recognizing German needs lingua" in lacking.complaint
+    assert "recognizing German requires lingua" in lacking.complaint
     assert "pip install 'convogen[lingua]'" in lacking.complaint
     assert "--set 'gates=[]'" in lacking.complaint
     assert not Path("run").exists()
-    without = python_process("-c", program, "run", *common, "de", "--set", "gates=[]")
+    without = forked_process(program, "run", *common, "de", "--set", "gates=[]")
     assert without.status == 0, without.err
-    by_script = python_process(
-        "-c", program, "run", *common, "ja", "--fresh", "--set", "max_rejected=0"
-    )
+    by_script = forked_process(program, "run", *common, "ja", "--fresh", "--set", "max_rejected=0")
     assert "rejected 1 conversations" in by_script.err
 
 

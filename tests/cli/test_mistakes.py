@@ -163,7 +163,7 @@ def test_a_folder_is_no_experiment_and_a_run_folder_says_how_to_go_on() -> None:
 
 
 WORDS = [
-    ("participants=two", "participants: must be a number or [fewest, most]"),
+    ("participants=two", "participants: must be a number or [minimum, maximum]"),
     ("participants=[1]", "participants.0: must be at least 2"),
     ("lanes=many", "lanes: must be a whole number"),
     ("lanes=1.5", "lanes: must be a whole number"),

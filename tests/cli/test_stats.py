@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from command_line import convogen
+from command_line import convogen, convogen_process
 
 from convogen.cli.main import cli
 
@@ -99,12 +99,10 @@ def test_the_tables_set_ours_beside_the_published(file: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["--strict"], ["--format", "meld"], ["--format", "none"]])
 def test_what_the_user_can_mend_is_one_line_and_status_2(file: Path, arguments: list[str]) -> None:
-    code = "from convogen.cli.main import main; main()"
-    argv = [sys.executable, "-c", code, "stats", str(file), *arguments]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("convogen: ")
-    assert done.stderr.count("\n") == 1
+    done = convogen_process("stats", file, *arguments)
+    assert done.status == 2
+    assert done.err.startswith("convogen: ")
+    assert done.err.count("\n") == 1
 
 
 def test_help_loads_nothing_heavy() -> None:

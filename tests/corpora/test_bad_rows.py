@@ -41,7 +41,7 @@ def bad(path: Path, content: str | bytes) -> list[str]:
         ('{"turns": []}', "no turns"),
         ('{"turns": [1]}', "turn 1 is int"),
         ('{"turns": [{"speaker": "a"}]}', "no text in turn 1; its keys are 'speaker'"),
-        ('{"messages": []}', "'turns' is NoneType"),
+        ('{"messages": []}', "'turns' is empty"),
         ('{"turns": [{"speaker": "a", "text": "\\ud800"}]}', "surrogate"),
         ("7", "the row is int"),
         (
@@ -133,8 +133,8 @@ def test_a_cut_off_gzip_gives_what_came_before(tmp_path: Path) -> None:
     [
         ("none.jsonl", None, "no such file"),
         ("empty.jsonl", "  \n", "empty"),
-        ("prose.txt", "Once upon a time\n", "none of the first rows"),
-        ("odd.json", '{"version": 1}', "none of the first rows"),
+        ("prose.txt", "Once upon a time\n", "the first rows are not of"),
+        ("odd.json", '{"version": 1}', "the first rows are not of"),
     ],
 )
 def test_a_file_that_is_no_corpus_is_refused_in_one_line(
@@ -163,13 +163,13 @@ def test_reading_is_streamed(tmp_path: Path) -> None:
     path = tmp_path / "large.jsonl"
     row = json.dumps({"turns": [{"speaker": "a", "text": "word " * 200}]}) + "\n"
     array = tmp_path / "large.json"
-    path.write_text(row * 20_000, encoding="utf-8")
-    array.write_text("[" + ",".join([row] * 20_000) + "]", encoding="utf-8")
+    path.write_text(row * 10_000, encoding="utf-8")
+    array.write_text("[" + ",".join([row] * 10_000) + "]", encoding="utf-8")
     for source in (path, array):
         tracemalloc.start()
         try:
             corpus = open_corpus(source)
-            assert sum(1 for _ in islice(corpus, 15_000)) == 15_000
+            assert sum(1 for _ in islice(corpus, 7_500)) == 7_500
             assert tracemalloc.get_traced_memory()[1] < source.stat().st_size / 2
         finally:
             tracemalloc.stop()

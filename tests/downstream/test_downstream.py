@@ -134,10 +134,10 @@ class TestSummarization:
         assert not endpoint.asked
         options = ("--bertscore", bert, "--questions", "1")
         plain = summarise(folder, held_out, t5, endpoint, *options)
-        assert "QAGS: F1 of the words of the answers to 1 question a dialogue" in _line(plain.out)
+        assert "QAGS: word F1 of the answers to 1 question per dialogue" in _line(plain.out)
         n_asked = len(endpoint.asked)
         theirs = summarise(folder, held_out, t5, endpoint, *options, *by)
-        assert "QAGS: BERTScore of the answers to 1 question a dialogue" in _line(theirs.out)
+        assert "QAGS: BERTScore of the answers to 1 question per dialogue" in _line(theirs.out)
         assert "DiaSynth's: BERTScore, 3 questions" in _line(theirs.out)
         assert len(endpoint.asked) == n_asked, "the answers are the same, and paid for"
         f1, bertscore = (one.out.splitlines()[4].split("│")[2] for one in (plain, theirs))

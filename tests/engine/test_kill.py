@@ -6,9 +6,8 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from convogen.models.base import Request
 from convogen.models.traffic.journal import journal_lines
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "scripted_run.py"
-N = 24
+N = 12
 DATASET = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")
 
 
@@ -140,7 +139,7 @@ def before(path: Path, task: int) -> int:
 WRITTEN = ("ledger.jsonl", "calls.jsonl", "experiences.jsonl", "conversations.jsonl")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_byte_at_which_a_commit_can_end_is_gone_on_from(
     small: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -161,7 +160,7 @@ def test_every_byte_at_which_a_commit_can_end_is_gone_on_from(
     assert dataset(folder) == dataset(small)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_a_power_cut_leaves_of_the_last_commits_is_gone_on_from(
     small: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -180,11 +179,11 @@ def test_what_a_power_cut_leaves_of_the_last_commits_is_gone_on_from(
 
 
 def test_a_run_is_read_while_it_is_written(tmp_path: Path) -> None:
-    command = [sys.executable, PROGRAM, tmp_path / "run", str(N), "16", tmp_path / "asked"]
-    writer = subprocess.Popen(command)
     read = 0
-    while writer.poll() is None:
-        if (tmp_path / "run" / "manifest.json").exists():
-            read += len(list(load_run(tmp_path / "run").conversations())) > 0
-    assert writer.returncode == 0
+    with ThreadPoolExecutor(1) as threads:
+        writer = threads.submit(start, tmp_path / "run", 1, tmp_path / "asked")
+        while not writer.done():
+            if (tmp_path / "run" / "manifest.json").exists():
+                read += len(list(load_run(tmp_path / "run").conversations())) > 0
+    assert writer.result() == 0
     assert read > 0

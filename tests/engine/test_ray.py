@@ -138,6 +138,26 @@ def test_a_killed_worker_changes_nothing(
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
 
 
+def test_a_run_on_a_store_is_written_by_the_driver(
+    cluster: Cluster,
+    server: EndpointServer,
+    expected: tuple[dict[str, bytes], set[str]],
+    tmp_path: Path,
+) -> None:
+    Endpoint(server, -1, lambda: None)
+    args = command(tmp_path / "run", server, 4, "--ray", cluster.address, "--workers", 2)
+    args[args.index(str(tmp_path / "run"))] = f"file://{tmp_path}/store/run"
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    ended = python_process(*args, **cluster.environment, **cache)
+    assert ended.status == 0, ended.err
+    stored = dataset(tmp_path / "store" / "run")
+    assert stored["conversations.jsonl"].count(b"\n") == 4
+    for name, data in stored.items():
+        assert expected[0][name].startswith(data)
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+
 def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     cluster: Cluster,
     server: EndpointServer,
@@ -209,16 +229,14 @@ def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_p
     records = [played(n, turns) for n, turns in enumerate(texts)]
     folder = write_run(tmp_path / "run", records, n=1100)
     on = ("--ray", cluster.address, "--workers", "2")
-    here = convogen("stats", folder, "--interaction", "--workers", "1", "--json")
-    there = python_process(
-        "-c", PROGRAM, "stats", folder, "--interaction", "--json", *on, **cluster.environment
-    )
+    here = convogen("stats", folder, "--workers", "1", "--json")
+    there = python_process("-c", PROGRAM, "stats", folder, "--json", *on, **cluster.environment)
     assert there.status == 0, there.err
     assert there.out == here.out
     exported = [tmp_path / "one", tmp_path / "cluster"]
     convogen("export", folder, "--to", "messages", "--out", exported[0])
-    args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1], *on)
-    ended = python_process(*args, **cluster.environment)
+    args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1])
+    ended = python_process(*args, "--ray", "local", "--workers", "1", **cluster.environment)
     assert ended.status == 0, ended.err
     contents = [
         {p.relative_to(one): p.read_bytes() for p in one.rglob("*") if p.is_file()}

@@ -90,7 +90,7 @@ def test_a_replay_is_the_same_data_set_and_asks_nothing(recorded: Path, tmp_path
     for name in (*DATA, "calls.jsonl"):
         assert (tmp_path / "again" / name).read_bytes() == (recorded / name).read_bytes()
     assert list(load_run(tmp_path / "again").ledger()) == []
-    with pytest.raises(RunFolderError, match="there already"):
+    with pytest.raises(RunFolderError, match="already exists"):
         replay_run(recorded, tmp_path / "again")
     ended = convogen("replay", recorded)
     assert ended.status == 0

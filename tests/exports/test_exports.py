@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 import pytest
 import yaml
-from command_line import convogen, python_process
+from command_line import convogen, forked_process, python_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -332,7 +332,7 @@ def test_what_fails_or_is_killed_leaves_what_was_there(hostile: Path, tmp_path: 
         "    (folder / 'half').write_text('')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    assert python_process("-c", killed, out).status < 0
+    assert forked_process(killed, out).status < 0
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     export(hostile, out, "jsonl", "--overwrite")
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before

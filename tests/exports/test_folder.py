@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from command_line import convogen, convogen_process, python_process
+from command_line import convogen, convogen_process, forked_process
 from export_runs import played, spoken, write_run
 
 FORMATS = ("jsonl", "csv", "parquet", "hf")
@@ -114,7 +114,7 @@ def test_an_export_killed_while_it_was_put_in_place_is_undone(run: Path, tmp_pat
         "    out.rename(folder.with_name('old'))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    assert python_process("-c", killed, out).status < 0
+    assert forked_process(killed, out).status < 0
     assert not out.exists()
     ended = convogen("export", run, "--to", "csv", "--out", tmp_path / "another")
     assert ended.status == 0
@@ -149,7 +149,7 @@ def test_two_exports_to_one_folder_at_a_time_are_refused(run: Path, tmp_path: Pa
     )
     tests = str(Path(__file__).parents[1])
     path = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
-    ended = python_process("-c", within, out, run, PYTHONPATH=path)
+    ended = forked_process(within, out, run, PYTHONPATH=path)
     assert ended.out.startswith("2 "), ended.err
     assert "another process is exporting" in ended.out
 

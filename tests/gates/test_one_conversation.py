@@ -146,7 +146,7 @@ def test_what_a_judge_needs_and_knows_is_said(tmp_path: Path) -> None:
     assert highest.never_passed(None, experiences=False) is None
     more = highest.model_copy(update={"min_score": 3.5})
     assert more.never_passed(None, experiences=False) == (
-        "min_score: 3.5 is asked for, and geval3 gives 3 at most"
+        "min_score: 3.5 is above the highest score of geval3, 3"
     )
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from command_line import convogen
+from command_line import convogen, forked_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,14 +152,13 @@ def test_a_stated_language_decides_unless_its_script_differs() -> None:
 
 def test_stats_print_a_dash_and_the_extra_to_install() -> None:
     code = "import sys; sys.modules['rjieba'] = None\nfrom convogen.cli.main import main; main()"
-    command = [sys.executable, "-c", code, "stats", str(FILES / "08a-zh.jsonl"), "--workers", "1"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "convogen[zh]" in ended.stdout
-    assert "language zh" in ended.stdout
-    assert "Characters per turn" in ended.stdout
-    told = json.loads(
-        subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout
-    )
+    command = (code, "stats", FILES / "08a-zh.jsonl", "--workers", "1")
+    ended = forked_process(*command)
+    assert ended.status == 0, ended.err
+    assert "convogen[zh]" in ended.out
+    assert "language zh" in " ".join(ended.out.split())
+    assert "Characters per turn" in ended.out
+    told = json.loads(forked_process(*command, "--json").out)
     assert told["words_per_turn"] is told["mtld_mean"] is told["distinct_1"] is None
     assert told["unit"]["turn_length"] == "characters"
     rows = (json.loads(line) for line in (FILES / "08a-zh.jsonl").read_text("utf-8").splitlines())

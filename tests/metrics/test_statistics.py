@@ -238,7 +238,7 @@ def test_two_processes_give_the_result_of_one(corpus: Path) -> None:
 
 
 def test_a_rendering_that_there_is_not_is_told_with_those_there_are(corpus: Path) -> None:
-    with pytest.raises(UserError, match="no rendering 'prose'; there are: text, paper"):
+    with pytest.raises(UserError, match="unknown rendering 'prose'; allowed: text, paper"):
         measure(open_corpus(corpus), "prose")  # type: ignore[arg-type]
 
 

@@ -37,7 +37,11 @@ LANGUAGES = {"json", "markdown", "python", "sh", "text", "toml", "yaml"}
 NEEDS = {
     "30 conversations",
     "an endpoint",
+    "an object store",
     "answers of people",
+    "GPUs",
+    "Kubernetes",
+    "Slurm",
     "the embedded model",
     "the lingua extra",
     "the network",
@@ -51,7 +55,9 @@ PLAYS = {"run", "augment", "ablate", "replay"}
 ASKS = {*PLAYS, "evaluate", "arena", "doctor", "demo"}
 """Commands that ask a model, and so are given the scripted one."""
 
-OTHER_PROGRAMS = {"cd", "export", "git", "make", "pip", "python"}
+OTHER_PROGRAMS = {
+    *("bash", "cat", "cd", "export", "git", "kubectl", "make", "pip", "python", "sbatch", "serve")
+}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +133,7 @@ def _check_command(words: list[str]) -> None:
 
 
 def _parse(words: list[str]) -> click.Context:
+    words = [re.sub("^(s3|gs)://", "", word) for word in words]  # it would be read at once
     command: click.Command = cli
     above = click.Context(cli, **cli.context_settings)
     while words and isinstance(command, click.Group):

@@ -6,9 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+import venv
+from collections.abc import Iterable
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 SAID = [{"role": "user", "content": "Is it raining?"}, {"role": "assistant", "content": "Yes."}]
@@ -18,6 +24,19 @@ WITHOUT = {
     "evaluate runs/GPIS-s --judge fed --model transformers:here": "train",
 }
 """Commands that need more than the base install, and the extra they name."""
+
+FORMS = ("jsonl", "parquet", "csv", "hf", "messages", "sharegpt")
+
+SEVERAL = """
+import sys
+from convogen.cli.main import main
+for command in sys.argv[1:]:
+    try:
+        main(command.split())
+    except SystemExit as ended:
+        assert ended.code == 0, command
+"""
+"""Runs several commands in one process, since each imports much."""
 
 
 def call(*command: str | Path, cwd: Path, status: int = 0, **more: str) -> str:
@@ -30,24 +49,64 @@ def call(*command: str | Path, cwd: Path, status: int = 0, **more: str) -> str:
     return done.stderr if status or more else done.stdout
 
 
-@pytest.mark.slow
-def test_the_wheel_carries_all_it_needs(tmp_path: Path) -> None:
-    call(
-        sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", ROOT, cwd=tmp_path
-    )
-    wheel = next((tmp_path / "dist").glob("*.whl"))
-    call(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
-    python = tmp_path / "venv" / "bin" / "python"
-    constraints = ROOT / "constraints.txt"
-    call(python, "-m", "pip", "install", "-q", "-c", constraints, wheel, cwd=tmp_path)
-    convogen = tmp_path / "venv" / "bin" / "convogen"
+def base_packages() -> dict[str, Distribution]:
+    """Return the installed distributions that the base install asks for, all the way down."""
+    found: dict[str, Distribution] = {}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    left = [Requirement(text) for text in project["dependencies"]]
+    seen = set[tuple[str, str]]()
+    while left:
+        wanted = left.pop()
+        for extra in ("", *wanted.extras):
+            name = canonicalize_name(wanted.name)
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            found[name] = distribution(name)
+            for text in found[name].requires or []:
+                needed = Requirement(text)
+                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                    left.append(needed)
+    return found
 
+
+def link(packages: Iterable[Distribution], site: Path) -> None:
+    """Put distributions into an environment by links to their files, as pip would by copies."""
+    for package in packages:
+        for file in package.files or []:
+            if ".." in file.parts:
+                continue  # a script
+            place = site / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.unlink(missing_ok=True)
+            place.symlink_to(file.locate())
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and what its base install asks for, and nothing else.
+
+    The versions are those installed here, which `make install` took from the constraints.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    build = (sys.executable, "-m", "build", "--wheel", "--outdir", folder / "dist", ROOT)
+    call(*build, cwd=folder)
+    venv.create(folder / "venv", symlinks=True)
+    python = folder / "venv" / "bin" / "python"
+    (site,) = folder.glob("venv/lib/python*/site-packages")
+    link(base_packages().values(), site)
+    wheels = (folder / "dist").glob("*.whl")
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-index")
+    call(*pip, "--disable-pip-version-check", *wheels, cwd=folder)
+    return folder / "venv" / "bin"
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_all_it_needs(environment: Path, tmp_path: Path) -> None:
+    python, convogen = environment / "python", environment / "convogen"
     where = call(python, "-c", "import convogen; print(convogen.__file__)", cwd=tmp_path)
-    assert where.startswith(str(tmp_path))
+    assert where.startswith(str(environment.parent))
     assert Path(where.strip()).with_name("py.typed").is_file()
-    listing = call(convogen, "list", cwd=tmp_path)
-    assert "19 example experiences" in listing
-    assert "everyday" in listing
     call(convogen, "run", "GPIS-s", "--n", "2", "--model", "scripted", cwd=tmp_path)
     from_wheel = (tmp_path / "runs" / "GPIS-s" / "conversations.jsonl").read_bytes()
     here = tmp_path / "here"
@@ -56,12 +115,13 @@ def test_the_wheel_carries_all_it_needs(tmp_path: Path) -> None:
     assert from_wheel == (here / "conversations.jsonl").read_bytes()
 
     run = "runs/GPIS-s"
-    assert "2 of 2" in call(convogen, "show", run, cwd=tmp_path)
-    assert "MTLD" in call(convogen, "stats", run, cwd=tmp_path)
-    call(convogen, "report", run, "--out", "page", cwd=tmp_path)
+    exports = [f"export {run} --to {form} --out {form}" for form in FORMS]
+    commands = ["list", f"show {run}", f"stats {run}", f"report {run} --out page", *exports]
+    printed = call(python, "-c", SEVERAL, *commands, cwd=tmp_path)
+    for expected in ("19 example experiences", "everyday", "2 of 2", "MTLD"):
+        assert expected in printed
     assert any((tmp_path / "page").glob("*.html"))
-    for form in ("jsonl", "parquet", "csv", "hf", "messages", "sharegpt"):
-        call(convogen, "export", run, "--to", form, "--out", form, cwd=tmp_path)
+    for form in FORMS:
         assert (tmp_path / form / "README.md").is_file()
 
     for name in ("chats.jsonl", "other.jsonl"):

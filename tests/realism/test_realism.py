@@ -257,7 +257,7 @@ def test_gpt_4o_is_told_by_surface_and_words_and_a_tuned_model_less() -> None:
         human,
         turns="opener",
         permutations=0,
-        halves=20,
+        halves=8,
     )
     tuned = compare(
         of("generated/oasst1_en_llama_3b_v2_GPT4oMini_6.jsonl"),
@@ -286,7 +286,7 @@ def test_the_report_has_how_a_run_is_told_from_people(tmp_path: Path) -> None:
     page = (out / "report.md").read_text("utf-8")
     assert "Told from human" in page
     assert "Told from few" not in page
-    assert "What tells run from human" in page
+    assert "What distinguishes run from human" in page
     whole = json.loads((out / "report.json").read_text("utf-8"))
     (corpus,) = whole["realism"]["run"].values()
     assert corpus["separations"]["all"]["auc"] > 0.9

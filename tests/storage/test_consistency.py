@@ -202,7 +202,7 @@ def test_a_line_taken_out_is_named_with_its_place(copied: Path) -> None:
         f"{path} line 2 or failures.jsonl line",
         f"row of task {missing}",
         "missing",
-        "put",
+        "restore the files",
     ):
         assert said in ended.complaint
 
@@ -214,7 +214,7 @@ def test_the_same_task_in_two_files_is_refused(copied: Path) -> None:
     talks.sort(key=lambda one: one["task"])
     text = "".join(json.dumps(one) + "\n" for one in talks)
     (copied / "conversations.jsonl").write_text(text)
-    with pytest.raises(RunFolderError, match=f"has task {failed['task']}, which is in .* too"):
+    with pytest.raises(RunFolderError, match=f"has task {failed['task']}, which is also in .*"):
         load_run(copied)
 
 

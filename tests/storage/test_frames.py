@@ -359,7 +359,7 @@ def test_the_tables_of_a_report(finished: Run) -> None:
     ("parsed", "said"),
     [
         ({}, "no report: convogen: is missing"),
-        ({"convogen": 3}, "no report: convogen: must be a text"),
+        ({"convogen": 3}, "no report: convogen: must be text"),
         ({"convogen": "1", "runs": {"a": {}}}, "no report: runs.a.source: is missing"),
     ],
 )

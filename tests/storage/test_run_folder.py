@@ -163,7 +163,7 @@ def test_a_committed_experience_is_found_by_its_task(
 
 
 def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"no run here"):
+    with pytest.raises(RunFolderError, match=r"not a run folder"):
         load_run(tmp_path)
 
 

@@ -214,7 +214,7 @@ def test_answers_that_the_effects_explain_whole_are_refused() -> None:
     with pytest.raises(SourceError, match="the condition, the participant and the"):
         fit_linear(numbers, study.conditions, study.groups())
     always = [number > 2 for number in numbers]
-    with pytest.raises(SourceError, match="of one participant are nearly all alike"):
+    with pytest.raises(SourceError, match="of each participant are nearly all alike"):
         fit_binomial(always, study.conditions, study.groups())
 
 

@@ -52,9 +52,9 @@ def test_everything_is_printed_beside_the_papers_numbers(
         "Published: 21.49; GPT4 AB, Llama-2 B, Mixtral A, Vicuna C",
         "Contrasts of the mixed models",
         "49 agree, 3 do not",
-        "Llama-2, total_somewhat_percent: printed 42.5, recomputed 29.5",
-        "detection: Wald χ²(3) = 20.34, p < 0.001 (printed 21.49); letters as printed",
-        "utterance: F(3, 526) = 31.54, p < 0.001 (printed 31.73); letters as printed",
+        "Llama-2, total_somewhat_percent: published 42.5, recomputed 29.5",
+        "detection: Wald χ²(3) = 20.34, p < 0.001 (published 21.49); letters as published",
+        "utterance: F(3, 526) = 31.54, p < 0.001 (published 31.73); letters as published",
     ):
         assert words in said
     assert "with judge" not in said
@@ -169,7 +169,7 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
         ([json.dumps({**row, "seconds": 1e300})], "line 1: seconds: must be at most"),
         ([json.dumps({**row, "utterance": 10**30})], "line 1: utterance: must be at most"),
         ([json.dumps({**row, "goals": 1})], "unknown key 'goals'; allowed: pair, participant"),
-        ([json.dumps(row)] * 2, "line 2: participant 'p00' answered pair 'pair-0' before"),
+        ([json.dumps(row)] * 2, "line 2: participant 'p00' answered pair 'pair-0' twice"),
     ):
         file.write_text("\n".join(lines), "utf-8")
         ended = convogen("study", "results", file)

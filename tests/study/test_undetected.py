@@ -183,7 +183,7 @@ def test_a_judges_probabilities_are_handed_to_the_draw() -> None:
 @pytest.mark.slow
 def test_intervals_hold_in_simulated_studies() -> None:
     """A small part of `benchmarks.study`; the bounds are those of chance."""
-    studies = 40
+    studies = 10
     assert not list(not_held(mixed_models(studies, participants=10, each=24), studies))
     found = shares(studies)
     assert not list(faults(found, studies))

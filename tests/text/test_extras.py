@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import python_process
+from command_line import forked_process
 
 BROKEN = ("lingua", "rjieba", "fugashi", "pythainlp")
 PROGRAM = (
@@ -27,13 +27,13 @@ def test_a_segmenter_that_does_not_load_leaves_a_dash(
     language: str, broken: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "said.txt").write_text(f"A: {LINES[language]}\nB: {LINES[language]}\n", "utf-8")
-    told = python_process("-c", PROGRAM, broken, "stats", tmp_path / "said.txt")
+    told = forked_process(PROGRAM, broken, "stats", tmp_path / "said.txt")
     assert told.status == 0, told.err
     assert f"convogen[{language}]" in told.out
 
 
 def test_a_detector_that_does_not_load_is_named(broken: Path) -> None:
     asked = ("run", "GPIS-s", "--model", "scripted", "--language", "de", "--out", "run")
-    told = python_process("-c", PROGRAM, broken, *asked)
+    told = forked_process(PROGRAM, broken, *asked)
     assert told.status == 2
     assert "pip install 'convogen[lingua]'" in told.complaint

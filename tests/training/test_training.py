@@ -6,6 +6,7 @@ import json
 import math
 import urllib.request
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from convogen.training.settings import Settings
 from convogen.training.tuning import TrainingPlan, fine_tune, without_task
 from convogen.training.turn_samples import encode_turns
 
-pytest.importorskip("trl", reason="needs convogen[train]")
+pytestmark = pytest.mark.skipif(not find_spec("trl"), reason="needs convogen[train]")
 
 STEPS = 6
 QUICK = {"steps": STEPS, "accumulation": 1, "learning_rate": 0.02, "save_every": 2, "block": 4096}

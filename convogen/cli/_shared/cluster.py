@@ -84,7 +84,7 @@ def _place(address: str | None, workers: int | None) -> Place:
     if address is None:
         return Place(processes=workers)
     if not address.strip():
-        raise click.UsageError("--ray: it is empty; give local, auto, or the address of a cluster")
+        raise click.UsageError("--ray: is empty; give local, auto, or the address of a cluster")
     from convogen.engine.distributed.ray_connection import RayCluster
 
     cluster = RayCluster(address, workers)

@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook,
 from rich.segment import Segment
 from rich.text import Text
 
+from convogen.storage.remote.shown import shown
 from convogen.visible import isolated, visible
 
 __all__ = ["styled", "terminal"]
@@ -27,7 +28,7 @@ _SIZE = re.compile("[1-9][0-9]{0,3}").fullmatch
 def styled(*parts: str | tuple[str, str]) -> Text:
     """Return text made of parts; a part with a style is (text, style)."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((isolated(visible(text)), style) for text, style in pairs))
+    return Text.assemble(*((isolated(visible(shown(text))), style) for text, style in pairs))
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -49,7 +50,7 @@ def _environment() -> dict[str, str]:
 class _Console(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as text, with control characters made visible before layout."""
-        return super().render_str(isolated(visible(text)), **options)
+        return super().render_str(isolated(visible(shown(text))), **options)
 
 
 class _Cleaner:

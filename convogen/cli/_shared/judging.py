@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from convogen.judges.reference_dialogues import ReferenceDialogues
     from convogen.models.progress import RunProgress
     from convogen.models.spec import ModelSpec
+    from convogen.models.traffic.budget import Limits
     from convogen.storage.run_folder import Run
 
 __all__ = ["judge_runs"]
@@ -32,20 +33,27 @@ def judge_runs(
     concurrency: int | None = None,
     fresh: bool = False,
     workers: Workers | None = None,
+    *,
+    limits: Limits,
 ) -> None:
-    """Judge runs in turn, each with its reference dialogues.
+    """Judge runs in turn, each with its reference dialogues; all share the limits.
 
     All runs are checked before the first call, so that errors are reported immediately.
     """
     from convogen.engine.judge_runner import count_scores, is_given, judge_run
+    from convogen.engine.run_budget import limits_beside, role_prices
     from convogen.errors import Hopeless
+    from convogen.judges.base import ROLE
     from convogen.models.progress import RunProgress
 
+    prices = role_prices({ROLE: spec}, limits)
     if spec.is_shipped:
         say("judged by the embedded SmolLM2-135M, whose scores mean little", err=True)
     counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
-    for run, beside, total in counted:
+    for at, (run, beside, total) in enumerate(counted):
         tally = RunProgress()
+        others = [one for one, _, _ in counted[:at] + ([] if fresh else counted[at + 1 :])]
+        left = limits_beside(limits, (one.ledger(judge.name) for one in others), prices)
         try:
             with _live(run, total, tally):
                 judge_run(
@@ -58,6 +66,7 @@ def judge_runs(
                     fresh=fresh,
                     tally=tally,
                     workers=workers,
+                    limits=left,
                 )
         except KeyboardInterrupt:
             done = f"{tally.counts['scores']} of {number_of(total, 'score')} of {run.folder}"

@@ -28,13 +28,14 @@ BUDGET_USD = click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
     metavar="X",
-    help="Spending limit for the folder in US dollars; a call starts only if the rest covers it.",
+    help="Spending limit in US dollars, earlier starts included; a call starts only if the rest "
+    "covers it.",
 )
 BUDGET_TOKENS = click.option(
     "--budget-tokens",
     type=WholeNumber(min=1),
     metavar="N",
-    help="Limit on prompt and completion tokens for the whole folder.",
+    help="Limit on prompt and completion tokens, earlier starts included.",
 )
 
 

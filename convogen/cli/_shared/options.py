@@ -15,6 +15,7 @@ import click
 from convogen.cli._shared.numbers import finite
 from convogen.errors import ModelConfigError
 from convogen.redaction import masked
+from convogen.storage.remote.address import is_url
 
 if TYPE_CHECKING:
     from convogen.models.spec import ModelSpec
@@ -39,12 +40,18 @@ class OutPath(click.Path):
     """An output path as `pathlib.Path`; an empty text is refused rather than read as this
     folder."""
 
+    takes_urls = False
+
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value).strip():
             self.fail("is empty; give a folder or a file", param, ctx)
+        if is_url(value):
+            if self.takes_urls:
+                return value
+            self.fail("is a URL; this command writes to local paths only", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -61,7 +68,8 @@ base_url_option = click.option(
     "base_urls",
     multiple=True,
     metavar="[ROLE=]URL",
-    help="URL of an OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
+    help="URL of an OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, … "
+    "Repeat it for replicas of the same model.",
 )
 
 
@@ -141,7 +149,7 @@ def models_from(
     """Return an experiment's models, overridden by those of the command line.
 
     `named` is the experiment's own mapping of role to spec. NAME without a role replaces all of it;
-    a URL or price without a role applies to all roles except `kept`.
+    URLs or a price without a role apply to all roles except `kept`.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
@@ -149,20 +157,15 @@ def models_from(
             result = {"default": {"name": name}, **_of(kept, result)}
         else:
             result[role] = {"name": name}
-    for role, url in _split(base_urls, roles, "--base-url"):
-        if not url.startswith(("http://", "https://")):
-            found = url if HOST.fullmatch(url) else "a text that is not a URL"
-            raise click.UsageError(
-                f"--base-url: must start with http:// or https:// (found {found}); put a key "
-                "into OPENAI_API_KEY"
-            )
+    for role, urls in _places(base_urls, roles).items():
+        there = {"base_url": urls[0], "replicas": urls[1:]}
         if role is not None:
-            result[role] = {**_spec(result.get(role, result.get("default"))), "base_url": url}
+            result[role] = {**_spec(result.get(role, result.get("default"))), **there}
         else:
             moved = {key: spec for key, spec in result.items() if key not in kept}
             moved = moved or {"default": {"name": "default"}}
-            there = {key: {**_spec(spec), "base_url": url} for key, spec in moved.items()}
-            result = there | _of(kept, result)
+            placed = {key: {**_spec(spec), **there} for key, spec in moved.items()}
+            result = placed | _of(kept, result)
     for role, text in _split(prices, roles, "--price"):
         price = _price(text)
         priced = [role] if role is not None else [key for key in result if key not in kept]
@@ -221,6 +224,20 @@ def kept_roles(
     named = {role for role, _ in _split(models, roles, "--model")}
     named |= {key.split(".")[1] for key in overrides if key.startswith("models.")}
     return [role for role in fixed if role not in named]
+
+
+def _places(base_urls: Sequence[str], roles: Sequence[str]) -> dict[str | None, list[str]]:
+    """Return the URLs of each role (None for all): the first is its base URL, others replicas."""
+    places: dict[str | None, list[str]] = {}
+    for role, url in _split(base_urls, roles, "--base-url"):
+        if not url.startswith(("http://", "https://")):
+            found = url if HOST.fullmatch(url) else "a text that is not a URL"
+            raise click.UsageError(
+                f"--base-url: must start with http:// or https:// (found {found}); put a key "
+                "into OPENAI_API_KEY"
+            )
+        places.setdefault(role, []).append(url)
+    return places
 
 
 def _of(roles: Sequence[str], named: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import IO, Any
 import click
 
 from convogen.redaction import masked
+from convogen.storage.remote.shown import shown
 from convogen.visible import as_json, visible
 
 __all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]
@@ -21,12 +22,13 @@ __all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]
 
 def say(text: object = "", *, err: bool = False) -> None:
     """Print a line; secrets are masked on stderr."""
-    click.echo(visible(masked(str(text)) if err else text), err=err)
+    line = shown(str(text))
+    click.echo(visible(masked(line) if err else line), err=err)
 
 
 def say_json(value: Any, indent: int | None = None) -> None:
     """Print a value as JSON."""
-    click.echo(as_json(value, indent))
+    click.echo(shown(as_json(value, indent)))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ process to the call, and the data set, or the scores, are those of one process t
     playing_work    a run's tasks: what a worker is sent, and what it does with it
     judging_work    a judge's scores: the same
     worker          does tasks of either; knows nothing of Ray
+    worker_folder   what it keeps on disk, and what killed workers left there
     worker_traffic  its model calls, admitted by the driver
     driver          who does which tasks and lineages; what becomes of a dead worker's
     slots           the places of workers, and the tasks in their hands

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from convogen import errors
 from convogen.engine.workers import Work
 from convogen.errors import BudgetReached, ConvogenError, ModelFault, PluginError
-from convogen.models.base import Request, Transient
+from convogen.models.base import Request, Transient, Unreached
 from convogen.plugins.discovery import blame
 from convogen.records import Usage
 from convogen.redaction import masked
@@ -75,6 +75,8 @@ class ToldError:
         if isinstance(error, Transient):
             facts = {"retry_after_s": error.retry_after_s, "kind": error.kind}
             return cls("Transient", text, facts)
+        if isinstance(error, Unreached):
+            return cls("Unreached", text)
         if isinstance(error, ModelFault):
             facts = {"kind": error.kind, "evidence": masked(error.evidence), "billed": error.billed}
         elif isinstance(error, BudgetReached):
@@ -91,6 +93,8 @@ class ToldError:
         convogen's."""
         if self.kind == "Transient":
             return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
+        if self.kind == "Unreached":
+            return Unreached(self.text)
         if self.kind == "ModelFault":
             facts = self.facts
             return ModelFault(facts["kind"], self.text, facts["evidence"], billed=facts["billed"])
@@ -103,7 +107,7 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is to do, for its start; no secret is in it."""
+    """The work of a worker, for its start; it contains no secrets."""
 
     worker: int
     version: str
@@ -113,7 +117,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker that has started, or why it does not work."""
+    """The start of a worker, or the reason why it cannot work."""
 
     node: str
     pid: int
@@ -164,7 +168,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """A task whose result nobody waits for any longer."""
+    """A task whose result is no longer needed."""
 
     number: int
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from convogen.engine.distributed.worker_folder import WorkerFolder
 from convogen.engine.playing import PlayerContext, play_one, start_play
 from convogen.engine.task_setup import open_roles
 from convogen.engine.workers import Part
@@ -121,17 +119,17 @@ class _Lineages(Part):
     def __init__(self, experiment: Experiment, begun: str) -> None:
         self._experiment = experiment
         self._begun = begun
-        self._folder = Path(tempfile.mkdtemp(prefix="convogen-worker-"))
+        self._folder = WorkerFolder()
         self._play: Play | None = None
         self._committed = 0
 
     def add_rows(self, lines: Iterable[bytes]) -> None:
-        append_line(self._folder / "experiences.jsonl", b"".join(lines))
+        append_line(self._folder.path / "experiences.jsonl", b"".join(lines))
 
     def adopt(self, committed: int) -> None:
         """Restore the lineages as a resumed run does; those of others stay untouched."""
         self._committed = committed
-        self._play = start_play(self._experiment, Run(self._folder), committed)
+        self._play = start_play(self._experiment, Run(self._folder.path), committed)
 
     def commit(self, task: int, line: bytes | None) -> None:
         if line is not None:
@@ -166,4 +164,4 @@ class _Lineages(Part):
                 self._play.committed(number)
 
     def close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()

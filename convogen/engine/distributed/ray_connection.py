@@ -44,7 +44,7 @@ class RayCluster:
     def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
         self._address = address
         self._n_workers = n_workers
-        self._ours = False
+        self._thread: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> RayCluster:
         return self
@@ -61,18 +61,23 @@ class RayCluster:
 
         Raises `ClusterError` if there is none.
         """
-        if self._ours:
+        if self._thread is not None:
             return
-        # In a thread, as Ray would otherwise handle this process' signals.
-        with ThreadPoolExecutor(1) as thread:
-            self._ours = thread.submit(self._connect).result()
+        # In a thread, as Ray would otherwise handle this process' signals; one that lives as long
+        # as the connection, as the kernel ends what Ray has started along with it.
+        thread = ThreadPoolExecutor(1, "ray")
+        if thread.submit(self._connect).result():
+            self._thread = thread
+        else:
+            thread.shutdown()
         take_signals_back()
 
     def close(self) -> None:
         """End the connection, and a cluster that it started."""
-        if self._ours:
-            ray_module().shutdown()
-            self._ours = False
+        if self._thread is not None:
+            self._thread.submit(ray_module().shutdown).result()
+            self._thread.shutdown()
+            self._thread = None
 
     @property
     def n_workers(self) -> int:

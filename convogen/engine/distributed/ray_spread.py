@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from convogen.engine.distributed.ray_connection import RayCluster, ray_module
 from convogen.errors import ClusterError, WorkersDied
 
-__all__ = ["RaySpread"]
+__all__ = ["RaySpread", "do_item", "versions_here"]
 
 PACKAGES = (
     "convogen",
@@ -58,8 +58,8 @@ class RaySpread:
         self._cluster.connect()
         ray, n_workers = ray_module(), self._cluster.n_workers
         options = {"num_cpus": 1, "max_retries": RETRIES, "name": "convogen: measure a batch"}
-        remote = ray.remote(_measured).options(**options).remote
-        shared = ray.put((_versions(), do))
+        remote = ray.remote(do_item).options(**options).remote
+        shared = ray.put((versions_here(), do))
         held: deque[Any] = deque()
         running: list[Any] = []
         try:
@@ -78,10 +78,14 @@ class RaySpread:
                     ray.cancel(reference)
 
 
-def _measured(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
-    """Return what a function makes of an item, in a process of the cluster."""
+def do_item(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
+    """Return what a function makes of an item, in a process of the cluster.
+
+    `shared` has the versions of the packages of the driver, and the function. Raises `ClusterError`
+    if this process has others.
+    """
     versions, do = shared
-    if versions != (here := _versions()):
+    if versions != (here := versions_here()):
         names = [name for name in {**versions, **here} if versions.get(name) != here.get(name)]
         other = ", ".join(
             f"{name} {here.get(name, 'none')} in place of {versions.get(name, 'none')}"
@@ -94,7 +98,8 @@ def _measured(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions_here() -> dict[str, str]:
+    """Return the versions of the packages that decide on the measures."""
     found: dict[str, str] = {}
     for name in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):

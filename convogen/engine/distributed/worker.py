@@ -30,6 +30,7 @@ from convogen.engine.distributed.messages import (
     ToldError,
     ToWorker,
 )
+from convogen.engine.distributed.worker_folder import remove_abandoned
 from convogen.engine.distributed.worker_traffic import WorkerJournal, WorkerLog, WorkerTraffic
 from convogen.engine.ordered_tasks import COLLECTOR
 from convogen.engine.workers import OpenWork, Part
@@ -78,6 +79,7 @@ class Worker:
         log.addHandler(WorkerLog(log_level, send))
         log.setLevel(log_level)
         log.propagate = False
+        remove_abandoned()
         configure()
         gc.set_threshold(*COLLECTOR)
 

@@ -42,7 +42,7 @@ People = Annotated[int, Field(ge=2, le=12)]
 
 def _as_range(value: Any) -> Any:
     if not isinstance(value, int | list | tuple):
-        raise ValueError("must be a number or [fewest, most]")
+        raise ValueError("must be a number or [minimum, maximum]")
     return [value, value] if isinstance(value, int) else cast("Any", value)
 
 
@@ -103,7 +103,7 @@ class ConvoGen(Method):
         BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
     ] = Field(
         default=(2, 4),
-        description="number of people: a number, or [fewest, most]; for reused personas, the "
+        description="number of people: a number, or [minimum, maximum]; for reused personas, the "
         "number of speakers in the source",
     )
     iterative: Literal[True, False, "rotate"] = Field(
@@ -208,7 +208,7 @@ class ConvoGen(Method):
     def _ordered(self) -> ConvoGen:
         low, high = self.participants
         if low > high:
-            raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
+            raise ValueError(f"participants: the minimum ({low}) exceeds the maximum ({high})")
         if self.match_features and not self.match:
             raise ValueError("match_features: requires match, the corpus with these features")
         for tag in self.languages():

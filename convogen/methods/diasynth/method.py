@@ -120,7 +120,8 @@ class DiaSynth(Method):
         tuple[Turns, Turns],
         BeforeValidator(_as_range, json_schema_input_type=Turns | tuple[Turns, Turns]),
     ] = Field(
-        default=(6, 16), description="number of turns of a dialogue: a number, or [fewest, most]"
+        default=(6, 16),
+        description="number of turns of a dialogue: a number, or [minimum, maximum]",
     )
     reasoning: bool = Field(
         default=True, description="decide the characteristics of a dialogue before it is written"
@@ -158,7 +159,7 @@ class DiaSynth(Method):
     def _possible(self) -> DiaSynth:
         low, high = self.turns
         if low > high:
-            raise ValueError(f"turns: the fewest ({low}) are more than the most ({high})")
+            raise ValueError(f"turns: the minimum ({low}) exceeds the maximum ({high})")
         if high < self.group_size:
             raise ValueError(f"turns: {high} are too few for {self.group_size} who all speak")
         if self.addressees and self.mode != "groupchat":

@@ -49,7 +49,7 @@ def parsed(answer: bytes, secrets: Secrets) -> object:
 
     Args:
         answer: The body.
-        secrets: What is masked in the error.
+        secrets: Secrets to mask in the error.
 
     Raises:
         Transient: If it is neither.
@@ -70,9 +70,9 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
 
     Args:
         body: The answer's JSON.
-        secrets: What is masked.
-        max_tokens: How many tokens the reply could have; tells whether one that comes without a
-            finish reason was cut off.
+        secrets: Secrets to mask.
+        max_tokens: Maximum number of tokens of the reply, which shows whether a reply without a
+        finish reason was cut off.
 
     Raises:
         Transient: If the body is not a chat completion, or the endpoint broke the reply off.
@@ -240,7 +240,7 @@ def _count(value: Any) -> int:
 
 
 def _logprobs(data: Any) -> tuple[TokenLogprob, ...] | None:
-    """Return the log-probabilities of an answer; None if there are none that can be read."""
+    """Return the log-probabilities of an answer; None if there are no readable ones."""
     try:
         return tuple(_token(token) for token in data["content"]) or None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):

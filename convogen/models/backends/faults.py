@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
 from convogen.models.backends.remedies import remedy
-from convogen.models.base import FaultKind, Request, Transient
+from convogen.models.base import FaultKind, Request, Transient, Unreached
 from convogen.redaction import Secrets, public_url
 
 __all__ = ["Advice", "Faults", "Refusal", "too_long"]
@@ -71,8 +71,8 @@ class Faults:
         self._secrets = secrets
         self._advice = advice
         self.answered = False
-        """Whether anything was ever answered; until then, an unreachable endpoint counts as
-        down."""
+        """Whether anything was ever answered; until then, an endpoint that cannot be reached is
+        `Unreached`."""
 
     def unreached(self, error: BaseException) -> Exception:
         """Return the fault behind an exception of the HTTP client, which reports most as
@@ -95,7 +95,7 @@ class Faults:
         if not sent and not self.answered:
             no_tls = "WRONG_VERSION_NUMBER" in detail
             advice = "it does not speak TLS: try http:// in --base-url" if no_tls else ""
-            return EndpointDown(f"{message}; {advice or self._advice.unreached}")
+            return Unreached(f"{message}; {advice or self._advice.unreached}")
         if sent and any(isinstance(each, TimeoutError) for each in causes):
             late = f"{self._where}: no answer within {self._timeout_s:g} s; {self._advice.late}"
             return Transient(late, kind="time-out")

@@ -128,10 +128,10 @@ def _split(tokens: list[tuple[str, float]], ending: str) -> tuple[Likelihood, Li
     while len(spelt) < len(ending):
         start -= 1
         if start < 0:
-            raise ValueError("the echo is shorter than what was asked for")
+            raise ValueError("the echo is shorter than the requested text")
         spelt = tokens[start][0] + spelt
     if not spelt.endswith(ending):
-        raise ValueError("the echo is not what was asked for")
+        raise ValueError("the echo is not the requested text")
     return _summed(tokens[:start]), _summed(tokens[start:])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from convogen.errors import EndpointDown, ModelConfigError
 from convogen.models.addresses import has_version
-from convogen.models.base import ChatModel, Request, Transient
+from convogen.models.base import ChatModel, Request, Transient, Unreached
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.circuit_breaker import Breaker
 from convogen.models.traffic.concurrency import ConcurrencyLimit
@@ -74,6 +74,9 @@ class Endpoint:
         """Failed trials: calls that failed around them failed because of the endpoint."""
 
         self.down: EndpointDown | ModelConfigError | None = None
+        self.never_reached: Unreached | None = None
+        """Why no call has reached the endpoint so far, if one was tried and none has."""
+
         self.pools: list[Pool] = []
         self.prompts = PromptWatch()
         self._clock = asyncio.get_running_loop().time
@@ -140,6 +143,7 @@ class Endpoint:
     def _back(self) -> None:
         """Note that the endpoint answers."""
         self.answers += 1
+        self.never_reached = None
         if self.breaker.answered():
             LOG.info("endpoint back", extra={"endpoint": self.where})
         if self._noticed and self._clock() >= self._not_before:
@@ -151,12 +155,39 @@ class Endpoint:
         self.breaker.given_up(trial=permit.trial)
         self._leave()
 
-    def failed(self, permit: Permit, fault: Transient) -> None:
-        """Release the slot after a fault; `down` is set once the endpoint is given up."""
+    def failed(self, permit: Permit, fault: Transient | Unreached) -> Transient:
+        """Release the slot after a fault; return it as one of the call.
+
+        `down` is set once the endpoint is given up.
+        """
+        if isinstance(fault, Unreached):
+            return self._unreached(permit, fault)
+        self._failed(permit, fault, Breaker.FAULTS)
+        return fault
+
+    def _unreached(self, permit: Permit, fault: Unreached) -> Transient:
+        """Release the slot of a call that could not be sent.
+
+        An endpoint that never answered is paused while others answer for the model, as a replica
+        that starts late would be; if nobody does, all of them are given up.
+        """
+        met, most = Transient(str(fault), kind="unconnected"), Breaker.FAULTS
+        if not self.answers:
+            self.never_reached, most = fault, 1
+            for pool in self.pools:
+                pool.give_up_if_unreached()
+        if self.down is not None:
+            self.close_for_good(permit, self.down)
+        else:
+            self._failed(permit, met, most)
+        return met
+
+    def _failed(self, permit: Permit, fault: Transient, most: int) -> None:
+        """Release the slot after a fault; `most` in a row pause the endpoint."""
         if fault.kind in ("throttled", "time-out"):
             self.limit.refused(permit.epoch)
         never = not self.answers and fault.kind == "unreadable"
-        most = UNREADABLE if never else Breaker.FAULTS
+        most = UNREADABLE if never else most
         opened = self.breaker.failed(permit.started, fault.retry_after_s, most, trial=permit.trial)
         self.outages += permit.trial
         asked_s, left_alone = fault.retry_after_s or 0.0, self.paused
@@ -291,6 +322,13 @@ class Pool:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if when is None else self._loop.call_at(when, self.dispatch)
+
+    def give_up_if_unreached(self) -> None:
+        """Give all endpoints up if each is down or was never reached."""
+        endpoints = [endpoint for tier in self._tiers for endpoint in tier]
+        if all(endpoint.down or endpoint.never_reached for endpoint in endpoints):
+            for endpoint in endpoints:
+                endpoint.down = endpoint.down or endpoint.never_reached
 
     def close(self) -> None:
         """Cancel the timer."""

@@ -1,6 +1,6 @@
 """Provenance of answers: the endpoints' own model names, and settings they did not accept.
 
-Both are kept in the ledger per call; the user is told of each once, in one line.
+Both are kept in the ledger per call; the user sees each once, in one line.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Provenance:
                 self._know(model, served)
 
     def heard(self, role: str, model: str, reply: ModelReply) -> None:
-        """Register an answer from an endpoint that was asked for `model`."""
+        """Register an answer from an endpoint to a request for `model`."""
         if reply.served and reply.served not in self._served[model]:
             if known := self._served[model]:
                 before = ", ".join(known)

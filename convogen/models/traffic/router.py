@@ -15,6 +15,7 @@ from convogen.models.base import (
     Request,
     Sampling,
     Transient,
+    Unreached,
     printable,
 )
 from convogen.models.progress import RunProgress
@@ -163,11 +164,11 @@ class Traffic:
                     permit = endpoint.begun(permit)
                     reply = await endpoint.model.complete(endpoint.addressed_to_endpoint(asked))
                     reservation.settle(reply.usage)
-            except Transient as fault:
-                endpoint.failed(permit, fault)
+            except (Transient, Unreached) as fault:
+                met = endpoint.failed(permit, fault)
                 self.tally.add("retries")
                 if not permit.trial:
-                    await self._retry(request, endpoint, fault, trouble)
+                    await self._retry(request, endpoint, met, trouble)
             except (EndpointDown, ModelConfigError) as down:
                 endpoint.close_for_good(permit, down)
             except ModelFault as fault:

@@ -49,7 +49,7 @@ class SessionReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the reply may be truncated: all that are not known to be finished."""
+        """Whether the reply may be truncated: true unless it is known to be finished."""
         return self.finish_reason != "stop"
 
 
@@ -87,7 +87,7 @@ class Session:
 
     @property
     def language(self) -> str | None:
-        """The BCP 47 tag of the language that the task is to be in; None if none is asked for."""
+        """The BCP 47 tag of the task's language; None if none is set."""
         return self._writing.tag if self._writing else None
 
     async def ask(

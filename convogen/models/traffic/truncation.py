@@ -14,7 +14,7 @@ SAME = 3
 """Prompts of different lengths that must have the same token count."""
 
 GROWTH = 1.15
-"""How much longer the longest of them has to be than the shortest, in characters."""
+"""Required excess length of the longest prompt over the shortest, in characters."""
 
 
 class PromptWatch:

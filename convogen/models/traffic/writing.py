@@ -1,4 +1,4 @@
-"""The language that a task is to be written in, said once in each request for a text of it."""
+"""The language of a task's text, stated once in each request for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convogen.text.lengths import without_shortest
 __all__ = ["WritingLanguage"]
 
 _SHORT = frozenset(("Hans", "Hant", "Jpan", "Khmr", "Kore", "Laoo", "Mymr", "Thai", "Tibt"))
-"""Scripts of which a character may be a word, or words have no spaces between them."""
+"""Scripts in which a single character may be a word, or without spaces between words."""
 
 _TEXT = (
     "Write in {language}, whatever language anything else here is in. Names you are given, and "
@@ -34,16 +34,16 @@ class WritingLanguage:
     roles: frozenset[str]
 
     def schema(self, role: str, schema: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Return a request's schema; a text in a script without spaces may be of any length."""
+        """Return a request's schema; in scripts without spaces, texts may have any length."""
         if role not in self.roles or script_of(self.tag) not in _SHORT:
             return schema
         return without_shortest(schema)
 
     def ask_for(self, role: str, messages: Sequence[Message], structured: bool) -> list[Message]:
-        """Return a request's messages, the language said at the end of the system message.
+        """Return a request's messages, with the language stated at the end of the system message.
 
-        `structured` tells whether a JSON object is asked for. Roles that do not write in the
-        language are asked as they were.
+        `structured` says whether a JSON object is requested. Roles that do not write in the
+        language get unchanged requests.
         """
         asked = list(messages)
         if role not in self.roles:

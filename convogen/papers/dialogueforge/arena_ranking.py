@@ -1,4 +1,4 @@
-"""What the arena's judge said: who wins against whom, and the ranking that follows."""
+"""Results of the arena's judge: who wins against whom, and the resulting ranking."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Match", "MatchResult", "Standings", "standings"]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Two players by number, and the folder of what was said of their dialogues."""
+    """Two players by number, and the folder of the verdicts on their dialogues."""
 
     first: int
     second: int
@@ -25,7 +25,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """What two players' dialogues came to.
+    """The result of two players' dialogues.
 
     Attributes:
         players: Their names, the first one's before the second's.
@@ -47,13 +47,13 @@ class MatchResult:
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """The ranking, each two players' results, and whether the place decided.
+    """The ranking, the results of each pair of players, and the position bias.
 
     Attributes:
         ratings: The players, the strongest first.
         matches: The result of each two players.
-        first_shown: Share of the decided verdicts that name the dialogue shown first: half if the
-            place does not matter.
+        first_shown: Share of decided verdicts that choose the dialogue shown first: half if the
+        position does not matter.
     """
 
     ratings: list[Rating]
@@ -62,7 +62,7 @@ class Standings:
 
 
 def standings(names: Sequence[str], matches: Sequence[Match]) -> Standings:
-    """Return what follows from the verdicts of matches between the named players."""
+    """Return the ranking from the verdicts of matches between the named players."""
     games: dict[str, list[Game]] = {}
     results: list[MatchResult] = []
     shown: list[bool] = []

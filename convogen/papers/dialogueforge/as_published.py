@@ -1,7 +1,7 @@
-"""DialogueForge's published rates, and what verdicts have to share with them to stand beside them.
+"""DialogueForge's published rates, and the conditions for comparing verdicts with them.
 
-That is the inquirer's name, which endpoints spell in their own ways, and how the judge was asked:
-the order of two dialogues, the prompt and the judge's model (sections 3.2.4 and 4.1).
+These are the inquirer's name, which endpoints spell in different ways, and how the judge was
+prompted: the order of two dialogues, the prompt and the judge's model (sections 3.2.4 and 4.1).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DIFFERENCES = {
     "prompt": "the judge's prompt is convogen's own (the paper does not give its prompt)",
     "judge": f"the judge is a different model (in the paper, {PAPERS_JUDGE})",
 }
-"""What may be otherwise than in the paper, and how it is said."""
+"""Possible differences from the paper, and their wording."""
 
 _TUNED_TO_CHAT = r"(?:-(?:instruct|it|turbo|versatile|instant|free))*"
 _VERSION = r"(?:-v\d[\d.-]*)?"
@@ -61,26 +61,26 @@ _API_NAMES = {
     "Gemma-2-27B": rf"gemma-?2-27b{_TUNED_TO_CHAT}",
     "Mistral-7B": rf"(?:open-)?mistral-7b{_TUNED_TO_CHAT}{_VERSION}",
 }
-"""A model's name in the paper -> what providers, Ollama and Hugging Face call it, in small letters,
+"""A model's name in the paper -> its names at providers, Ollama and Hugging Face, in lower case,
 without its owner and with `-` for colons, blanks and underscores."""
 
 
 def paper_name(model: str) -> str:
-    """Return the paper's name of a model that an API names; any other name as it is."""
+    """Return the paper's name of a model with an API name; any other name unchanged."""
     name = re.sub(r"[\s:_]+", "-", model.strip().casefold().rsplit("/", 1)[-1])
     known = (paper for paper, names in _API_NAMES.items() if re.fullmatch(names, name))
     return next(known, model)
 
 
 def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> list[str] | None:
-    """Return which of `DIFFERENCES` our own scores have to the paper's verdicts.
+    """Return which of `DIFFERENCES` a run's scores have from the paper's verdicts.
 
     Args:
-        manifest: What is known of the scores; None for a verdict file that was not made here.
+        manifest: The manifest of the scores; None for a foreign verdict file.
         protocol: Whose verdicts they are.
 
     Returns:
-        The differences in their order; None if nothing says how the verdicts came about.
+        The differences in their order; None if the origin of the verdicts is unknown.
     """
     if manifest is None:
         return None

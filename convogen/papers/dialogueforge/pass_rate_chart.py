@@ -1,4 +1,4 @@
-"""Pass rates as a bar chart: a bar a model and length, a line for the real dialogues.
+"""Pass rates as a bar chart: one bar per model and length, a line for the real dialogues.
 
 As DialogueForge's figures 2 to 5; the whiskers are 95% intervals, diamonds the published rates.
 """
@@ -21,18 +21,18 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 _INK, _SOFT, _LINE = "#222222", "#dddddd", "#c1121f"
 _TITLES = {"unieval": "UniEval pass rate, %", "gteval": "GTEval indistinguishability rate, %"}
 _MADE_BY = "convogen verdicts"
-"""In the metadata of a chart: what has it is ours to replace."""
+"""Marks charts by convogen in their metadata; only these are replaced."""
 
 _LONGEST = 28
 _LEVEL = 3
-"""So many names fit side by side."""
+"""Maximum number of names side by side."""
 
 
 def draw(compared: Compared, path: Path) -> None:
-    """Draw what `compare` found, a panel a data set; the file's ending says which kind it is.
+    """Draw the result of `compare`, one panel per data set; the file's ending sets the format.
 
-    Raises `SourceError` for another ending or where no model is named, `RunFolderError` where the
-    file cannot be written.
+    Raises `SourceError` for another ending or if no model is named, `RunFolderError` if the file
+    cannot be written.
     """
     check_kind(path)
     models = [row for row in compared.cells if row.model != REAL]
@@ -58,7 +58,7 @@ def draw(compared: Compared, path: Path) -> None:
 
 
 def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> None:
-    """The bars of one data set: models in their order, a bar for each of the lengths."""
+    """Draw the bars of one data set: models in order, one bar per length."""
     names = list(dict.fromkeys(row.model for row in rows))
     wide = 0.8 / len(lengths)
     label: str | None = _published_label(rows)
@@ -99,7 +99,7 @@ def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> No
 
 
 def _published_label(rows: Sequence[Rate]) -> str:
-    """What the diamonds are called: whether they are of the same measure is said."""
+    """Return the label of the diamonds, which says whether the measure is the same."""
     told = [row.differs for row in rows if row.published is not None]
     if any(told):
         return "published, different judging"
@@ -113,7 +113,7 @@ def _whisker(row: Rate) -> tuple[float, float]:
 
 
 def _real(axes: Any, cells: Sequence[Rate], data: str | None) -> None:
-    """The line of the real dialogues of a data set, and the band of its interval."""
+    """Draw the line of a data set's real dialogues, and the band of its interval."""
     rows = [row for row in cells if row.model == REAL and row.data in (data, None)]
     for row in rows[:1]:
         axes.axhline(row.rate, color=_LINE, linestyle="--", linewidth=1.4, label="real dialogues")

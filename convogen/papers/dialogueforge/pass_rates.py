@@ -1,9 +1,9 @@
 """Pass rates by model, data set and length: DialogueForge's tables 1 to 3 and figures 2 and 3.
 
-One file of verdicts is one cell. Rates are percentages, intervals 95% bootstraps over dialogues,
-or Wilson's where all verdicts are alike and resampling knows no spread; where two cells are of the
-same seeds, their difference is resampled by seed. Beside a published rate stands what of the
-judging is otherwise than in the paper (`differs`), None if that is not known.
+One file of verdicts is one cell. Rates are percentages; intervals are 95% bootstraps over
+dialogues, or Wilson's if all verdicts are equal and resampling shows no variation. If two cells use
+the same seeds, their difference is resampled by seed. Next to a published rate, `differs` lists
+differences in judging from the paper, None if unknown.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 class RateCell:
     """The verdicts on one model's dialogues; `utterances` is their cap, None if not known.
 
-    `passes` has 100 for each dialogue that passes, else 0; `seeds` what each was begun with, in the
-    same order, or nothing where that is not known. `differs`: see `judged_otherwise`.
+    `passes` has 100 for each dialogue that passes, otherwise 0; `seeds` has the dialogues' seeds in
+    the same order, or nothing if unknown. `differs`: see `judged_otherwise`.
     """
 
     model: str
@@ -58,7 +58,7 @@ class RateCell:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The pass rate of one cell, beside the published one; rates are percentages.
+    """The pass rate of one cell, next to the published one; rates are percentages.
 
     Attributes:
         utterances: The cap of the dialogues; None if it is not known.
@@ -131,7 +131,7 @@ class TuningGain:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The cells of a protocol, what length changes, and what fine-tuning gains."""
+    """The cells of a protocol, the effects of length, and the gains from fine-tuning."""
 
     protocol: Protocol
     cells: list[Rate]
@@ -144,10 +144,10 @@ class Compared:
 
 
 def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> RateCell:
-    """A cell from `[MODEL[,DATA[,N]]=]PATH`, a file of verdicts or a folder of scores.
+    """Return a cell from `[MODEL[,DATA[,N]]=]PATH`, a file of verdicts or a folder of scores.
 
-    What is not told before the `=` is read from the run that the scores are of. Raises
-    `SourceError` if it cannot be read.
+    Values not given before the `=` are read from the scored run. Raises `SourceError` if it cannot
+    be read.
     """
     label, sign, rest = text.partition("=")
     told, path = (
@@ -176,13 +176,14 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
 
 
 def _played(file: Path) -> Path:
-    """The folder of what was judged: that of the scores, or the run that they say they are of."""
+    """Return the folder of the judged data: that of the scores, or the run that they name."""
     source: Any = (scores_manifest(file) or {}).get("source")
     return Path(source) if isinstance(source, str) else file.parent.parent
 
 
 def _made(folder: Path) -> tuple[str, str | None, int | None]:
-    """Inquirer, data set and cap of the run in a folder; its name where it is none."""
+    """Return inquirer, data set and cap of the run in a folder; the folder's name if it is not a
+    run."""
     try:
         found = read_mapping(folder / "experiment.yaml")
     except SourceError:
@@ -200,14 +201,14 @@ def _made(folder: Path) -> tuple[str, str | None, int | None]:
 
 
 def _data_name(source: str) -> str:
-    """A data set's name: the paper's where it is one of its two."""
+    """Return a data set's name: the paper's if it is one of its two."""
     last = source.rstrip("/").rsplit("/", 1)[-1]
     known = [name for part, name in _DATA.items() if part in last.casefold()]
     return known[0] if known else last.split(".")[0]
 
 
 def _seeds(folder: Path, ids: Sequence[str]) -> tuple[str, ...]:
-    """The seeds of a run's judged conversations; nothing where one has none."""
+    """Return the seeds of a run's judged conversations; nothing if one has none."""
     found = {one.id: seed_of(one) for one in Run(folder).conversations()} if folder.is_dir() else {}
     seeds = [found.get(name) for name in ids]
     return tuple(seed for seed in seeds if seed is not None) if None not in seeds else ()
@@ -245,9 +246,9 @@ def _rate(cell: RateCell, protocol: Protocol) -> Rate:
 
 
 def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
-    """Return what of the judging of our cells is otherwise than of a published number.
+    """Return the differences in judging between cells and a published number.
 
-    None if there is no published number, or it is not known of each of the cells.
+    None if there is no published number, or they are unknown for a cell.
     """
     known = [cell.differs for cell in cells if cell.differs is not None]
     if published is None or len(known) < len(cells):

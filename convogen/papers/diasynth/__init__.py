@@ -1,1 +1,1 @@
-"""DiaSynth: what generated dialogues are worth downstream."""
+"""DiaSynth: the downstream value of generated dialogues."""

@@ -1,4 +1,4 @@
-"""What generated data is worth downstream: percentage improvement and coverage (DiaSynth, 5.2).
+"""The downstream value of generated data: percentage improvement and coverage (DiaSynth, 5.2).
 
 Both are means over cells of the ratio in each cell, a cell being one model, data set and measure.
 So the paper's own tables give its coverage: 90.48% over the 24 cells of LLaMA-3, and 77.07% without

@@ -1,1 +1,1 @@
-"""LLM Roleplay: studies over seeds, and what the paper says of its own."""
+"""LLM Roleplay: studies over seeds, and checks of the paper's own numbers."""

@@ -76,7 +76,8 @@ def normalized(values: Values) -> Values:
 
 
 def draw(conditions: Mapping[str, Condition], path: Path) -> None:
-    """Draw our conditions and the published inquirers side by side, each normalized by itself.
+    """Draw the runs' conditions and the published inquirers side by side, each normalized by
+    itself.
 
     Raises `SourceError` if the file's ending is not that of a chart, `RunFolderError` if it cannot
     be written.

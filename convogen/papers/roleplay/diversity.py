@@ -1,6 +1,6 @@
 """Does describing a persona change the user's language? A test for LLM Roleplay's table 2.
 
-Runs that tell less are about the same people and goals, so that their dialogues form pairs. Each
+Runs that describe less have the same people and goals, so their dialogues form pairs. Each
 pair's difference is the mean over the seeds; Wilcoxon's signed-rank test is two-sided, its p-values
 corrected for the number of comparisons (Holm, 1979).
 """
@@ -22,7 +22,7 @@ __all__ = ["MEASURES", "Told", "told_apart"]
 
 MEASURES = {**DIVERSITY, **BESIDE}
 BASE = "none"
-"""What is told in the condition that others are compared with."""
+"""The description in the condition that others are compared with."""
 
 _LEAST_PAIRS = 2
 _OF_PERSONAS = ("features",)
@@ -30,14 +30,14 @@ _OF_PERSONAS = ("features",)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One condition compared with the one that tells nothing, on one measure of the user's text.
+    """One condition compared with the one without a description, on one measure of the user's text.
 
     Attributes:
         condition: Its index among all conditions, from 0.
-        told: What it tells of personas.
+        told: What it describes of personas.
         measure: One of `MEASURES`.
         pairs: Number of pairs of persona and goal that both have.
-        difference: Mean of the pairs' differences; above 0 if telling raises the measure.
+        difference: Mean of the pairs' differences; above 0 if the description raises the measure.
         share: Share of the pairs raised among those that differ, 0 to 1; None if none differs.
         p: Corrected p-value of the test.
     """
@@ -52,7 +52,8 @@ class Told:
 
 
 def told_apart(found: Sequence[Condition]) -> list[Told]:
-    """Compare each condition that tells something with its counterpart that tells nothing."""
+    """Compare each condition that describes something with its counterpart that describes
+    nothing."""
     compared: list[Told] = []
     for at, one in enumerate(found):
         base = next((b for b in found if b.told == BASE and _alike(b, one)), None)
@@ -72,7 +73,7 @@ def told_apart(found: Sequence[Condition]) -> list[Told]:
 
 
 def _alike(base: Condition, other: Condition) -> bool:
-    """Return whether two conditions differ only in what is told of personas."""
+    """Return whether two conditions differ only in the description of personas."""
     settings = [
         {key: value for key, value in one.runs[0].setting.items() if key not in _OF_PERSONAS}
         for one in (base, other)

@@ -1,7 +1,7 @@
-"""Which dialogue is artificial? LLM Roleplay's tables 3 and 10 for our answers and its own.
+"""Which dialogue is artificial? LLM Roleplay's tables 3 and 10 for new answers and the paper's own.
 
 Durations and utterance numbers have sample standard deviations (n - 1); the paper does not say
-which its own are.
+which it uses.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Subset:
 
     Attributes:
         n: Number of answers.
-        confidences: How many were given with each confidence.
-        seconds: How long they took.
+        confidences: Number of answers by confidence.
+        seconds: Duration of the answers.
         utterance: Which exchange gave the dialogue away, counted from 1, if it was named.
     """
 
@@ -83,7 +83,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What the paper prints of its models, and what its counts give without random effects.
+    """The paper's printed models, and those from its counts without random effects.
 
     Attributes:
         tests: Outcome -> the printed statistic of the Wald test.
@@ -133,7 +133,7 @@ def printed_confidences(subset: str) -> dict[str, dict[Confidence, float]]:
 
 
 def printed() -> Printed:
-    """Return the paper's own tests and letters beside those of its counts."""
+    """Return the paper's own tests and letters next to those of its counts."""
     rows = published("roleplay")["10"].rows
     tests = numbers_of(rows["test"])
     letters = {

@@ -22,7 +22,7 @@ _INK = "#555555"
 _MADE_BY = "convogen study results"
 _LONGEST = 24
 _LEVEL = 4
-"""So many names fit side by side."""
+"""Maximum number of names side by side."""
 
 
 Bars = Mapping[str, Mapping[Confidence, float]]
@@ -58,7 +58,7 @@ def figure_13(answers: Sequence[PairAnswer]) -> Bars:
 
 
 def draw(conditions: Sequence[Condition], answers: Sequence[PairAnswer], path: Path) -> None:
-    """Draw figure 2 for our answers and as published, and figure 13 for ours.
+    """Draw figure 2 for the answers and as published, and figure 13 for the answers.
 
     Raises `SourceError` if the file's ending is not that of a chart, `RunFolderError` if it cannot
     be written.

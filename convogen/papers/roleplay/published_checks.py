@@ -25,7 +25,7 @@ _SLACK = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A printed number beside the computed one.
+    """A printed number next to the computed one.
 
     `verdict` says how they agree: `rounded`; `truncated`, cut after the last digit; `within the
     spread`, off by no more than the printed standard deviation over the seeds; `off`.

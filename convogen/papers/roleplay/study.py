@@ -79,8 +79,8 @@ class Played:
     and `BESIDE` by task.
 
     `dialogues_with` counts the dialogues in which a failure occurs, `turns_with` the turns (a
-    prompt and its response, answered or not), `turns_with["turns"]` all of them; of a failed task
-    only the turn that failed is known.
+    prompt and its response, answered or not), `turns_with["turns"]` all turns; for a failed task,
+    only the failed turn is known.
     """
 
     run: Run
@@ -100,7 +100,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Runs that differ in their seeds alone."""
+    """Runs that differ only in their seeds."""
 
     name: str
     told: str
@@ -218,7 +218,7 @@ def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
 
 
 def _told(run: Run, features: Sequence[str]) -> str:
-    """Return what is told of personas: `none`, `all`, features, or the name of a hub."""
+    """Return what is described of personas: `none`, `all`, features, or the name of a hub."""
     if source := read_mapping(run.folder / "experiment.yaml").get("persona_source"):
         return Path(f"{source}").name
     if not features:

@@ -1,9 +1,9 @@
 """The application of a study.
 
 /               where a participant enters a code
-/study          whatever comes next for this participant, and the form that answers it
+/study          this participant's next step, and the form that answers it
 /study/waiting  whether a reply of the chatbot is still being written
-/leave          forgets who this browser belongs to
+/leave          signs this browser out
 /progress       the researcher's page, with the token if others reach this machine
 """
 
@@ -47,7 +47,7 @@ def study_app(
 
     Args:
         folder: Made by `convogen study new`.
-        access: Who may see the researcher's page.
+        access: Access to the researcher's page.
         hosts: The host names that it answers to; empty allows every name.
         open_model: Opens the chatbot's model.
 

@@ -28,13 +28,13 @@ _ANY_FAULT = "The chatbot gave no usable answer."
 
 @dataclass(frozen=True)
 class _Chat:
-    """Where a dialogue stands.
+    """The state of a dialogue.
 
     Attributes:
         said: The messages so far.
         waiting: Whether a reply is being written.
         used_up: Whether the participant's budget covers no further message.
-        may_ask_again: Whether a reply that was given up may be asked for once more.
+        may_ask_again: Whether a reply that was given up may be requested again.
     """
 
     said: list[Said]
@@ -49,7 +49,7 @@ class _Chat:
 
     @property
     def may_finish(self) -> bool:
-        """Whether the next goal may come: after an exchange, or if none can be had."""
+        """Whether the next goal may come: after an exchange, or if none is possible."""
         stuck = self.used_up or (bool(self.fault) and not self.may_ask_again)
         return not self.waiting and (len(self.said) > 1 or stuck)
 
@@ -108,8 +108,8 @@ async def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
-    """Do what a form of the chat page asks for; returns why nothing was done, if there is a reason
-    that the participant can do something about."""
+    """Handle a form of the chat page; return why nothing was done, if the participant can act on
+    the reason."""
     chat = await _chat(visit)
     if not visit.is_from_its_page(form, len(chat.said)):
         return _unsent(visit, chat, form)

@@ -23,7 +23,7 @@ async def participant_of(request: Request) -> str | None:
 
 
 async def ask_code(request: Request) -> Response:
-    """Ask for a code; the address that the command line printed leads the researcher on."""
+    """Show the page for the code; the printed address leads the researcher to the progress page."""
     if token := request.query_params.get("token"):
         return redirect(f"/progress?{urlencode({'token': token})}")
     if await participant_of(request) is not None:
@@ -32,7 +32,7 @@ async def ask_code(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """Open the study to whoever has a code."""
+    """Let a participant in whose code is valid."""
     site = site_of(request)
     async with request.form(max_files=0, max_fields=10) as form:
         code = f"{form.get('code', '')}"[:_LONGEST_CODE].strip()
@@ -60,7 +60,7 @@ def _wrong(site: Site, request: Request, code: str) -> Response:
 
 
 async def leave(request: Request) -> Response:
-    """Forget whom this browser belongs to, for example on a shared computer."""
+    """Sign this browser out, for example on a shared computer."""
     site = site_of(request)
     await run_in_threadpool(site.store.close_session, request.cookies.get(site.cookie, ""))
     answer = redirect("/")

@@ -1,9 +1,9 @@
-"""How often wrong codes are answered.
+"""Rate limit for wrong codes.
 
-A right code always opens: whoever tries codes, even from behind the same address, locks nobody out.
-What keeps guessers out is the length of the codes: at a thousand tries a second it takes hundreds
-of thousands of years to find one of fifty. Addresses are hashed with a salt of this process and are
-only in memory.
+A correct code is always accepted: guessing, even from the same address, locks nobody out. The
+length of the codes keeps guessers out: at a thousand tries per second, it takes hundreds of
+thousands of years to find one of fifty. Addresses are hashed with a salt of this process and are
+kept only in memory.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Limiter:
     """Counts wrong codes per address: a bucket of tries that fills up again.
 
     Args:
-        tries: How many wrong codes in a row are answered.
-        every_s: Seconds after which there is one more.
-        most: Addresses that are remembered; beyond that the oldest is forgotten.
+        tries: Number of wrong codes allowed in a row.
+        every_s: Seconds after which one more is allowed.
+        most: Maximum number of remembered addresses; the oldest is dropped first.
         clock: Monotonic, in seconds.
     """
 
@@ -40,7 +40,7 @@ class Limiter:
         self._full_at: OrderedDict[bytes, float] = OrderedDict()
 
     def refuses(self, address: str) -> bool:
-        """Count a wrong code; returns whether there were too many from this address."""
+        """Count a wrong code; return whether there were too many from this address."""
         now, key = self._clock(), self._key(address)
         full_at = max(self._full_at.pop(key, now), now) + self._every_s
         refused = full_at > now + self._tries * self._every_s

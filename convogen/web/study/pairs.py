@@ -25,7 +25,7 @@ _CHECK = (
     "This is not part of the dialogue. It is here to see whether the dialogues are read: please "
     "choose this dialogue as the artificial one, whatever you think of it."
 )
-"""Stands in the simulated dialogue of an attention check."""
+"""Text in the simulated dialogue of an attention check."""
 
 
 def _sides(visit: Visit) -> dict[str, Sequence[Turn]]:

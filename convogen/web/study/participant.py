@@ -1,7 +1,7 @@
-"""A participant's pages: one address, at which the step that comes next is shown and answered.
+"""A participant's pages: one address, at which the next step is shown and answered.
 
-A form carries the token of its page. One of a page that was answered already, by a double click or
-from a page that the back button brought up, changes nothing: the browser is led to what comes next.
+A form carries the token of its page. A form of a page that was already answered, after a double
+click or the back button, changes nothing: the browser is sent to the next step.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_FIELDS = 60
 
 
 async def _visit(request: Request) -> Visit | None:
-    """Return whose visit this is and which step comes next; None if this browser is nobody's."""
+    """Return the participant and the next step; None if this browser belongs to nobody."""
     site, name = site_of(request), await participant_of(request)
     if name is None:
         return None
@@ -39,7 +39,7 @@ def _at_its_step(site: Site, name: str) -> Visit:
 
 
 async def show(request: Request) -> Response:
-    """Show the step that comes next."""
+    """Show the next step."""
     visit = await _visit(request)
     if visit is None:
         return redirect("/")
@@ -50,7 +50,7 @@ async def show(request: Request) -> Response:
 
 
 async def _page(visit: Visit, refused: Refused | None = None) -> Response:
-    """Return the page of a step; if its answer was refused, with what was given."""
+    """Return the page of a step; if its answer was refused, with the given values."""
     if visit.item is None:
         return forms.page(visit, refused)
     if isinstance(visit.site.design, CollectDesign):
@@ -60,7 +60,7 @@ async def _page(visit: Visit, refused: Refused | None = None) -> Response:
 
 
 async def take(request: Request) -> Response:
-    """Take the answer to a step."""
+    """Accept the answer to a step."""
     visit = await _visit(request)
     if visit is None:
         return redirect("/")
@@ -90,7 +90,7 @@ def _taken(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused
 
 
 async def waiting(request: Request) -> Response:
-    """Say whether a reply is still being written; the page's script asks."""
+    """Respond whether a reply is still being written; the page's script polls this."""
     visit = await _visit(request)
     writes = visit is not None and visit.item is not None and await chat.is_waiting(visit)
     return JSONResponse({"waiting": writes})

@@ -1,4 +1,4 @@
-"""The page of a single dialogue that is rated."""
+"""The page for rating a single dialogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _scales(visit: Visit) -> tuple[Scale, ...]:
 
 
 def _shown(visit: Visit) -> list[Bubble]:
-    """Return the dialogue; that of an attention check says how to rate it."""
+    """Return the dialogue; in an attention check, with the rating to give."""
     item = visit.item or {}
     bubbles = shown_dialogue(visit.site.store.dialogue(item["dialogue"]).turns)
     if (point := item.get("expected")) is None:

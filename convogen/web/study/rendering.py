@@ -36,7 +36,7 @@ class Bubble:
 
 
 def blocks(text: str) -> list[Block]:
-    """Return the parts of a text; code is what stands between ``` fences."""
+    """Return the parts of a text; code is the text between ``` fences."""
     found: list[Block] = []
     end = 0
     for fence in _FENCE.finditer(text):

@@ -1,4 +1,4 @@
-"""The researcher's page: how far everybody is, and deletion on request."""
+"""The researcher's page: everybody's progress, and deletion on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["forget", "progress"]
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of the table."""
+    """A row of the table."""
 
     name: str
     state: str
@@ -82,7 +82,7 @@ def _duration(seconds: float) -> str:
 
 
 async def forget(request: Request) -> Response:
-    """Delete all that a participant answered."""
+    """Delete all data of a participant."""
     site = site_of(request)
     if refusal := site.access.refusal(request):
         return refusal

@@ -1,4 +1,4 @@
-"""What the handlers of a study's pages share: the study itself, and whose request it is."""
+"""Shared state of a study's page handlers: the study, and the requesting participant."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["COOKIE", "PACKAGE", "STUDY", "Site", "redirect", "site_of"]
 
 PACKAGE = "convogen.web.study"
 COOKIE = "convogen-study"
-"""What the names of the cookies begin with."""
+"""Prefix of the cookie names."""
 
 STUDY = "/study"
-"""The address of every page of a participant: which one is shown depends on what was answered."""
+"""The address of all pages of a participant: the answers determine which one is shown."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Site:
 
     @property
     def cookie(self) -> str:
-        """The name of the study's cookie: a browser keeps those of all ports of a host together."""
+        """The name of the study's cookie; browsers share cookies between all ports of a host."""
         return f"{COOKIE}-{blake2b(self.secret, digest_size=4).hexdigest()}"
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -48,7 +48,7 @@ class Site:
         return page(PACKAGE, name, status, design=self.design, **values)
 
     def token(self, participant: str, step: str) -> str:
-        """Return the token of a page: a form that does not have it answers another page."""
+        """Return the token of a page: a form without it belongs to another page."""
         text = f"{participant}\x1f{step}".encode()
         return blake2b(text, key=self.secret, digest_size=12).hexdigest()
 
@@ -64,5 +64,5 @@ def site_of(request: Request) -> Site:
 
 
 def redirect(path: str) -> RedirectResponse:
-    """Return an answer that has the browser get another page, so that reloading repeats nothing."""
+    """Return a redirect to another page, so that reloading does not repeat the request."""
     return RedirectResponse(path, 303)

@@ -1,4 +1,4 @@
-"""A request of a participant, at the step that comes next."""
+"""A participant's request at the next step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Refused", "Visit"]
 
 @dataclass(frozen=True)
 class Refused:
-    """Why an answer was not taken, by field, and what was given."""
+    """Why an answer was refused, by field, and the given values."""
 
     errors: Mapping[str, str]
     given: Mapping[str, str]
@@ -35,19 +35,20 @@ class Visit:
 
     @cached_property
     def position(self) -> int | None:
-        """Which item this step is, from 0; None if it is none."""
+        """The index of this step's item, from 0; None if it has none."""
         name, sign, number = (self.step or "").partition(":")
         return int(number) if sign and name == "item" else None
 
     @property
     def item(self) -> dict[str, Any] | None:
-        """The item of this step; None if it is none."""
+        """The item of this step; None if it has none."""
         return None if self.position is None else self.items[self.position]
 
     def page(
         self, name: str, refused: Refused | None, part: object = "", **values: Any
     ) -> HTMLResponse:
-        """Return this step's page; if an answer was refused, with why and what was given."""
+        """Return this step's page; if an answer was refused, with the reason and the given
+        values."""
         empty: Mapping[str, str] = {}
         return self.site.page(
             name,

@@ -1,4 +1,4 @@
-"""Addresses of pages, and what their parameters say."""
+"""Addresses of pages, and their parameters."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ def address(path: str, **values: Any) -> str:
 
 
 def page_number(request: Request) -> int:
-    """Return the page of a list that is asked for, from 1."""
+    """Return the requested page of a list, from 1."""
     return max(1, whole_number(request.query_params.get("page", "")))
 
 
 def page_of(request: Request, path: str, page: int) -> RedirectResponse:
-    """Lead to another page of what is asked for, such as the last one from beyond it."""
+    """Redirect to another page of a list, such as the last one if the requested one is beyond
+    it."""
     return RedirectResponse(f"{path}?{urlencode({**request.query_params, 'page': page})}", 303)
 
 
 def tidied(request: Request, path: str) -> RedirectResponse | None:
-    """Lead to the address without its empty parameters, which every form leaves; None without."""
+    """Redirect to the address without its empty parameters, which every form leaves; None if it has
+    none."""
     given = request.query_params.multi_items()
     kept = [(name, value) for name, value in given if value]
     return RedirectResponse(f"{path}?{urlencode(kept)}", 303) if kept != given else None
 
 
 def whole_number(text: str) -> int:
-    """Return a number from 0 on; 0 if a text is none, or has more digits than anything here."""
+    """Return a number from 0 on; 0 for invalid text or too many digits."""
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def one_of(asked: str | None, known: Sequence[str]) -> str:
-    """Return what is asked for if it is known, else the first that is; empty if nothing is."""
+    """Return the requested value if it is known, otherwise the first known one; empty if there is
+    none."""
     return asked if asked is not None and asked in known else next(iter(known), "")

@@ -1,7 +1,7 @@
-"""The viewer's addresses, and what each answers with.
+"""The viewer's addresses and their responses.
 
 A run is named by its key, a conversation by its id: both are looked up, and neither is part of a
-path. Only drawing plots is a POST; pages are asked for with GET and change nothing.
+path. Only drawing plots is a POST; pages use GET and change nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ TABS = [
     ("/lineage", "Lineage"),
     ("/plots", "Plots"),
 ]
-"""The pages of a run, and what they are called."""
+"""The pages of a run, and their titles."""
 
 
 def viewer(
@@ -63,8 +63,8 @@ def viewer(
     """Return the application that shows runs.
 
     Args:
-        runs: What is shown; `watch.watching` keeps their indexes up to date.
-        access: Who may see the pages; everybody if it is not given.
+        runs: The runs shown; `watch.watching` keeps their indexes up to date.
+        access: Access to the pages; default: everybody.
         hosts: The names that the server answers to.
     """
     pages = Pages(runs)
@@ -100,14 +100,14 @@ def viewer(
 
 
 class Pages:
-    """What each address answers with."""
+    """The request handlers."""
 
     def __init__(self, runs: Sequence[Opened]) -> None:
         self._runs = {opened.key: opened for opened in runs}
         self._drawings = Drawings()
 
     def list(self, request: Request) -> Response:
-        """Answer with the conversations that the parameters ask for."""
+        """Respond with the requested conversations."""
         if tidy := tidied(request, "/"):
             return tidy
         chosen, one = self._chosen(request)
@@ -117,18 +117,18 @@ class Pages:
         return self._page("list.html", request, found=found, run=one)
 
     def conversation(self, request: Request) -> Response:
-        """Answer with one conversation, or what a task failed with."""
+        """Respond with one conversation, or a task's failure."""
         opened = self._run(request)
         shown = self._shown(opened, request.query_params.get("id", ""))
         links = self._links(opened, shown)
         return self._page("conversation.html", request, shown=shown, run=opened, links=links)
 
     def live(self, request: Request) -> Response:
-        """Answer with the state of a run, for the script that polls it."""
+        """Respond with the state of a run, for the polling script."""
         return JSONResponse(state_of(self._run(request)).as_dict())
 
     def compare(self, request: Request) -> Response:
-        """Answer with the pairs of two runs."""
+        """Respond with the pairs of two runs."""
         first, second = self._two(request)
         pairs = pairs_of(first, second, number := page_number(request))
         if number > (last := last_page(pairs.total)):
@@ -156,7 +156,7 @@ class Pages:
         )
 
     def judges(self, request: Request) -> Response:
-        """Answer with two judges' scores of the same conversations."""
+        """Respond with two judges' scores of the same conversations."""
         opened = self._run(request)
         scales = scales_of(opened)
         first = one_of(request.query_params.get("first"), scales)
@@ -178,7 +178,7 @@ class Pages:
         )
 
     def lineage(self, request: Request) -> Response:
-        """Answer with the picture of a part of the hub's lineage."""
+        """Respond with a picture of part of the hub's lineage."""
         opened = self._run(request)
         focus = request.query_params.get("focus", "")
         start = whole_number(request.query_params.get("start", ""))
@@ -195,7 +195,7 @@ class Pages:
         )
 
     def plots(self, request: Request) -> Response:
-        """Answer with the plots of a run, or of all, if they are drawn."""
+        """Respond with the plots of a run, or of all runs, if they are drawn."""
         chosen, one = self._chosen(request)
         states = [state_of(opened) for opened in chosen]
         total = sum(s.counts["accepted"] + s.counts["broken"] for s in states)
@@ -217,7 +217,7 @@ class Pages:
         return RedirectResponse(address("/plots", run=one.key if one else None), 303)
 
     def plot(self, request: Request) -> Response:
-        """Answer with a plot as an image."""
+        """Respond with a plot as an image."""
         drawing = self._drawings.of(self._chosen(request)[0])
         svg = drawing.plots.get(request.query_params.get("name", "")) if drawing else None
         if svg is None:
@@ -226,14 +226,14 @@ class Pages:
         return Response(svg, media_type="image/svg+xml", headers=headers)
 
     def _chosen(self, request: Request) -> tuple[Sequence[Opened], Opened | None]:
-        """Return the runs that are asked for, and the only one if it is one."""
+        """Return the requested runs, and the single one if there is only one."""
         if request.query_params.get("run") or len(self._runs) == 1:
             opened = self._run(request)
             return [opened], opened
         return [*self._runs.values()], None
 
     def _two(self, request: Request) -> tuple[Opened, Opened]:
-        """Return two runs; the second is another than the first if there is one."""
+        """Return two runs, different ones if possible."""
         named = request.query_params.get("run")
         first = self._run(request) if named else next(iter(self._runs.values()))
         if request.query_params.get("with"):
@@ -242,7 +242,7 @@ class Pages:
         return first, next(others, first)
 
     def _links(self, opened: Opened, shown: ConversationPage) -> Sequence[tuple[str, str]]:
-        """Return what leads on from a conversation: texts and addresses."""
+        """Return the links of a conversation: texts and addresses."""
         others = [other for other in self._runs.values() if other is not opened]
         links = [
             (
@@ -265,7 +265,7 @@ class Pages:
         return self._runs[key]
 
     def _shown(self, opened: Opened, name: str, prefix: str = "") -> ConversationPage:
-        """Return what is shown of the conversation with an id."""
+        """Return the page data of the conversation with an id."""
         try:
             if (outcome := opened.outcome(name)) is not None:
                 return conversation_page(opened, name, outcome, prefix)

@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the calls of a role to a model took; `usd` is None if the price is not known."""
+    """The cost of a role's calls to a model; `usd` is None if the price is not known."""
 
     role: str
     model: str
@@ -49,9 +49,9 @@ def calls_of(run: Run, task: int, prices: Prices) -> list[Call]:
 
 
 def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Call]]:
-    """Return for each turn the calls that were made for it, the one that was taken at the end.
+    """Return the calls made for each turn, the accepted one last.
 
-    What was asked before anybody spoke is left out with the turns that no call made.
+    Calls before the first turn belong to the turns without calls.
     """
     found: list[list[Call]] = []
     start = 0
@@ -67,9 +67,9 @@ def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Cal
 
 
 def spent_on(run: Run, task: int, prices: Prices) -> list[Spent]:
-    """Return what a committed task took, by role and model.
+    """Return the cost of a committed task, by role and model.
 
-    Raises `RunFolderError` if a row of the ledger is none.
+    Raises `RunFolderError` if a row of the ledger is invalid.
     """
     path = run.folder / "ledger.jsonl"
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}

@@ -1,4 +1,4 @@
-"""What the page of one conversation shows."""
+"""The data of a conversation's page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from convogen.web.viewer.people import Person, people_of
 __all__ = ["ConversationPage", "Passage", "ShownTurn", "conversation_page", "passages"]
 
 LONG_TEXT = 1_600
-"""Characters from which a turn is folded to its beginning."""
+"""Length from which a turn is folded, in characters."""
 
 BEGINNING = 700
 MOST_REPLIES = 12
-"""Replies not taken that are shown of a turn."""
+"""Maximum number of refused replies shown per turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A reply that was not taken: its fault, and the text if it is known."""
+    """A refused reply: its fault, and its text if known."""
 
     fault: str
     text: str | None
@@ -43,7 +43,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """A turn with what is behind it; `number` counts from 1.
+    """A turn with its calls and provenance; `number` counts from 1.
 
     `beginning` is None unless the text is long. `usage` and `usd` are those of all calls for the
     turn; None if they are not known.
@@ -60,7 +60,7 @@ class ShownTurn:
 
     @property
     def notes(self) -> list[str]:
-        """What is out of the ordinary, in a few words each."""
+        """Unusual properties, in a few words each."""
         turn = self.turn
         notes = [f"taken with {_words(turn.lapse)}"] if turn.lapse else []
         if turn.reasks:
@@ -76,7 +76,7 @@ class ShownTurn:
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    """A conversation, accepted or not, or a failure, with all that is known of it."""
+    """A conversation, accepted or not, or a failure, with all available data."""
 
     run: str
     id: str
@@ -98,7 +98,7 @@ class ConversationPage:
 
     @property
     def usd(self) -> float | None:
-        """What the task cost; None if a price, or all of it, is unknown."""
+        """The cost of the task; None if a price, or all of it, is unknown."""
         known = [row.usd for row in self.spent if row.usd is not None]
         return sum(known) if self.spent and len(known) == len(self.spent) else None
 
@@ -109,20 +109,20 @@ class ConversationPage:
 
     @property
     def is_pair(self) -> bool:
-        """Whether two people talk, who are then shown on either side."""
+        """Whether exactly two people talk; they are then shown on opposite sides."""
         return len(self.people) == 2
 
 
 def conversation_page(
     opened: Opened, name: str, outcome: Outcome, prefix: str = ""
 ) -> ConversationPage:
-    """Return what is shown of a conversation or a failure.
+    """Return the page data of a conversation or a failure.
 
     Args:
         opened: Its run.
         name: Its id.
-        outcome: What the run has of it.
-        prefix: What the ids of elements begin with, if a page has several conversations.
+        outcome: Its record in the run.
+        prefix: Prefix of element ids, if a page has several conversations.
     """
     conversation = _conversation_in(outcome)
     facts = facts_of(outcome, 0)
@@ -165,7 +165,7 @@ def _turns(
 ) -> list[ShownTurn]:
     calls: list[list[Call]] = [[] for _ in turns]
     if task is not None and (opened.run.folder / "calls.jsonl").exists():
-        with suppress(RunFolderError):  # then the replies that were not taken are not shown
+        with suppress(RunFolderError):  # in that case, refused replies are not shown
             calls = calls_by_turn(turns, calls_of(opened.run, task, opened.prices))
     return [
         _turn(number, turn, people[turn.speaker], own)
@@ -191,7 +191,7 @@ def _turn(number: int, turn: Turn, person: Person, calls: Sequence[Call]) -> Sho
 
 
 def _attempts(turn: Turn, calls: Sequence[Call]) -> list[Attempt]:
-    """Return the faults of replies not taken, each with its text if the calls tell which it is."""
+    """Return the faults of refused replies, each with its text if the calls identify it."""
     asked = [call for call in calls[:-1] if call.role == calls[-1].role]
     texts = [call.text or call.fault for call in asked] if len(asked) == len(turn.reasks) else []
     pairs = enumerate(turn.reasks[:MOST_REPLIES])
@@ -224,7 +224,7 @@ def passages(text: str) -> list[Passage]:
 def _scene(
     conversation: Conversation | None, experience: Experience | None
 ) -> list[tuple[str, str]]:
-    """Return what a conversation is grounded in: labels and texts."""
+    """Return the grounding of a conversation: labels and texts."""
     context = dict(conversation.context) if conversation else {}
     if experience is not None:
         known = {name: getattr(experience, name) for name in ("topic", "situation", "relations")}
@@ -235,7 +235,7 @@ def _scene(
 
 
 def as_text(value: Any) -> str:
-    """Return a value of a record as people read it."""
+    """Return a value of a record in readable form."""
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
         return "; ".join(f"{name.replace('_', ' ')}: {as_text(one)}" for name, one in items)
@@ -275,7 +275,7 @@ def _spent(opened: Opened, task: int | None) -> list[Spent]:
 
 
 def _from_turn(opened: Opened) -> int | None:
-    """Return the first turn that was played again; None if the run is no such replay."""
+    """Return the first replayed turn; None if the run is not such a replay."""
     origin = opened.manifest.get("replay_of")
     found = cast("dict[str, Any]", origin) if isinstance(origin, dict) else {}
     turn = found.get("from_turn")

@@ -1,4 +1,4 @@
-"""The report's plots of a run, drawn when they are asked for and kept in memory."""
+"""The report's plots of a run, drawn on request and kept in memory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CAPTIONS = {
     "coverage_largest": "Topics: the share of the largest cluster.",
     "coverage_entropy": "Topics: how evenly they are spread over the clusters.",
 }
-"""Names of plots in the order in which they are shown, and what they show."""
+"""Names of plots in display order, with captions."""
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""Content security policy of an image: it carries its colours, and can ask for nothing."""
+"""Content security policy of an image, which contains its colours and loads nothing."""
 
 _COLOURS = (
     "<style>svg{--ink:#1d1f24;--rule:#dcd9d1;--soft:#9aa1ad}@media (prefers-color-scheme:dark)"
@@ -42,18 +42,18 @@ class Drawing:
 
 
 class Drawings:
-    """Draws one set of plots after the other, in threads."""
+    """Draws sets of plots one after the other, in threads."""
 
     def __init__(self) -> None:
         self._drawings: dict[tuple[str, ...], Drawing] = {}
         self._one = Lock()
 
     def of(self, runs: Sequence[Opened]) -> Drawing | None:
-        """Return the drawing of some runs; None if it was not asked for."""
+        """Return the drawing of some runs; None if it was not requested."""
         return self._drawings.get(_key(runs))
 
     def begin(self, runs: Sequence[Opened]) -> None:
-        """Begin to draw, unless that goes on already; what is done is drawn anew."""
+        """Start drawing, unless it is in progress; completed drawings are redrawn."""
         known = self.of(runs)
         if known is None or known.done:
             self._drawings[_key(runs)] = Drawing()
@@ -87,6 +87,6 @@ def _plots(runs: Sequence[Opened]) -> dict[str, str]:
 
 
 def _standing_alone(svg: str) -> str:
-    """Return an element of a page as an image with colours of its own."""
+    """Return an SVG element of a page as an image with its own colours."""
     opened, rest = svg.split(">", 1)
     return f'{opened} xmlns="http://www.w3.org/2000/svg">{_COLOURS}{rest}'

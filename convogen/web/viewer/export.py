@@ -1,4 +1,4 @@
-"""Conversations on one page to send: styles and script inside, and no way to the network."""
+"""Conversations on one self-contained page: styles and script inside, no network access."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from convogen.web.viewer.query import Query, find
 __all__ = ["MOST", "chosen", "export_page", "render"]
 
 MOST = 500
-"""Conversations on a page."""
+"""Maximum number of conversations on a page."""
 
 _MARK = '<meta name="generator" content="convogen view">'
-"""What is in each page of ours, which another may replace."""
+"""Marks pages by convogen, which a new export may replace."""
 
 _STYLES = (("convogen.web", "base.css"), ("convogen.web.viewer", "viewer.css"))
 _SCRIPTS = (("convogen.web.viewer", "viewer.js"), ("convogen.web.viewer", "export.js"))
@@ -36,13 +36,13 @@ _ROOM = "choose with --search TEXT, --conversation ID (any number of times) or -
 def chosen(
     runs: Sequence[Opened], search: str = "", names: Sequence[str] = (), n: int | None = None
 ) -> list[ConversationPage]:
-    """Return what stands on a page: conversations that were not rejected, or those named.
+    """Return the content of a page: conversations that were not rejected, or the named ones.
 
     Args:
-        runs: Where they are from; they are read as far as that is needed.
+        runs: Their runs; they are read as far as needed.
         search: As in the list.
-        names: Their ids; then they may be rejected, or failures.
-        n: The first so many only.
+        names: Ids, which may include rejected conversations and failures.
+        n: Only the first n.
 
     Raises:
         SourceError: A name is of no conversation, or there is nothing to show.
@@ -102,7 +102,7 @@ def _rows(runs: Sequence[Opened], query: Query, most: int) -> list[tuple[Opened,
 
 
 def render(pages: Sequence[ConversationPage]) -> str:
-    """Return the page; its security policy allows the style and the script in it alone."""
+    """Return the page; its security policy allows only the style and script in it."""
     style, script = _text(_STYLES), _text(_SCRIPTS)
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
@@ -123,7 +123,7 @@ def render(pages: Sequence[ConversationPage]) -> str:
 
 
 def export_page(path: Path, pages: Sequence[ConversationPage]) -> None:
-    """Write the page; raises `RunFolderError` if the file is somebody else's or not writable."""
+    """Write the page; raises `RunFolderError` if the file is foreign or not writable."""
     make_folder(path.parent)
     refuse_foreign(path, lambda text: _MARK in text)
     write_whole(path, render(pages))

@@ -1,4 +1,4 @@
-"""What of a record goes into the index."""
+"""The indexed values of a record."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ CHECKS = {
     "taken_with": "taken with",
     "selector": "selector",
 }
-"""What happened to a turn, and what the pages call it."""
+"""Events of a turn, and their names on the pages."""
 
 PREVIEW = 220
-"""Characters of a conversation's beginning that stand in the list."""
+"""Length of a conversation's beginning shown in the list, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a conversation, accepted or not, or of a task that gave none.
+    """The indexed values of a conversation, accepted or not, or of a task without one.
 
     Attributes:
         status: accepted, broken, rejected or failed.
         why: The fault that broke it off, the gate, or the stage and kind of a failure.
-        scene, said: What is searched, besides the people.
-        checks: What was done to its turns (a key of `CHECKS`) and the fault.
+        scene, said: Searched text, besides the people.
+        checks: Events of its turns (a key of `CHECKS`) and the fault.
     """
 
     status: str
@@ -54,7 +54,7 @@ class Facts:
 
 
 def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
-    """Return what is indexed of a record, the `place`th of its file."""
+    """Return the indexed values of a record, the `place`th of its file."""
     if isinstance(record, Failure):
         return _failure(record)
     if isinstance(record, Rejected):
@@ -65,7 +65,7 @@ def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
 
 
 def said_checks(conversation: Conversation) -> Iterator[tuple[str, dict[str, int]]]:
-    """Yield what happened to a conversation's turns (a key of `CHECKS`), with counts by fault."""
+    """Yield the events of a conversation's turns (a key of `CHECKS`), with counts by fault."""
     checks = TurnChecks()
     checks.add(conversation)
     counts = checks.counts()
@@ -110,7 +110,7 @@ def _conversation(
 
 
 def _topic(conversation: Conversation) -> str:
-    """Return what a conversation is about, in the words of its method or corpus."""
+    """Return the topic of a conversation, as given by its method or corpus."""
     context = conversation.context
     for key in ("topic", "subtopic", "goal", "task", "situation"):
         value = context.get(key)

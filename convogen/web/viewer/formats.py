@@ -1,4 +1,4 @@
-"""Numbers and times as the pages write them."""
+"""Formats of numbers and times on the pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def duration_text(seconds: float) -> str:
 
 
 def number_text(number: float | None) -> str:
-    """Return a number with its thousands apart; None is a dash."""
+    """Return a number with thousands separators; None is a dash."""
     return "–" if number is None else f"{number:,}"
 
 
@@ -53,4 +53,4 @@ FILTERS: dict[str, Any] = {
     "score": score_text,
     "language": language_text,
 }
-"""What every template may call."""
+"""Functions available in every template."""

@@ -1,9 +1,9 @@
-"""The index of a run: what is searched, filtered and sorted, in an SQLite file.
+"""The index of a run, an SQLite file for searching, filtering and sorting.
 
-It lies in the user's cache, never in the run folder: that may be somebody else's, read-only, on a
-network drive (where SQLite's locks cannot be trusted), and its files are held against each other.
-The text itself is not copied: rows of the index say where in the run's files a record stands. It
-can be deleted at any time, and is when nobody has used it for a month.
+It is in the user's cache, never in the run folder: that may be foreign, read-only, or on a network
+drive (where SQLite's locks are unreliable), and its files are checked against each other. The text
+itself is not copied: rows of the index give a record's position in the run's files. The index can
+be deleted at any time, and is deleted when nobody has used it for a month.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import platformdirs
 __all__ = ["Index", "cache_folder", "index_folder", "index_path", "reading"]
 
 VERSION = 1
-"""Incremented when the index of the same run has other content than before."""
+"""Incremented when the content of the index changes."""
 
 KEPT_DAYS = 30
 BUSY_S = 20.0
@@ -76,7 +76,7 @@ class Index:
     """The index of one run; each use opens a connection of its own.
 
     Args:
-        path: The SQLite file; made anew if it is missing, damaged or of another version.
+        path: The SQLite file; recreated if it is missing, damaged or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +86,7 @@ class Index:
         os.utime(path)
 
     def ensure(self) -> None:
-        """Make the file if it is missing, which somebody may have deleted, or cannot be used."""
+        """Create the file if it is missing or unusable."""
         with self._making:
             try:
                 if self.path.exists() and self._version() == VERSION:
@@ -98,7 +98,7 @@ class Index:
             self._make()
 
     def renew(self) -> None:
-        """Make the file anew, empty, after SQLite has found it damaged."""
+        """Recreate the file, empty, after SQLite has found it damaged."""
         with self._making:
             self._make()
 
@@ -117,14 +117,14 @@ class Index:
 
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection]:
-        """Yield a connection without a transaction; what is to belong together begins one."""
+        """Yield a connection without a transaction; callers begin one where needed."""
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         with closing(connection):
             connection.execute("pragma synchronous = normal")
             yield connection
 
     def clear(self, connection: sqlite3.Connection) -> None:
-        """Forget everything, in the transaction of the connection."""
+        """Delete everything, in the connection's transaction."""
         tables = ("file", "damaged", "item", "turn_check", "experience", "shot", "scale", "score")
         for table in (*tables, "spent", "pace"):
             connection.execute(f"delete from {table}")
@@ -135,7 +135,7 @@ class Index:
 def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
     """Yield a connection to several indexes, whose tables are `r0.item`, `r1.item`, …
 
-    Raises `sqlite3.OperationalError` if one was deleted: `Index.ensure` makes it anew.
+    Raises `sqlite3.OperationalError` if one was deleted: `Index.ensure` recreates it.
     """
     connection = sqlite3.connect(":memory:", timeout=BUSY_S, isolation_level=None, uri=True)
     with closing(connection):
@@ -149,12 +149,12 @@ def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
 
 
 def cache_folder() -> Path:
-    """Return where in the user's cache the indexes are."""
+    """Return the location of indexes in the user's cache."""
     return platformdirs.user_cache_path("convogen") / "viewer"
 
 
 def index_folder() -> Path:
-    """Return the folder of indexes in the user's cache, without those that nobody uses any more.
+    """Return the folder of indexes in the user's cache, after removing unused ones.
 
     If the cache cannot be written to, it is a temporary folder for this process.
     """
@@ -176,6 +176,6 @@ def index_folder() -> Path:
 
 
 def index_path(folder: Path, run: Path) -> Path:
-    """Return where in a folder the index of a run lies."""
+    """Return the path of a run's index in a folder."""
     name = hashlib.blake2b(str(run.resolve()).encode(errors="surrogateescape"), digest_size=12)
     return folder / f"{name.hexdigest()}.sqlite"

@@ -26,7 +26,7 @@ class Judged:
 
 
 def judged_of(opened: Opened, name: str) -> list[Judged]:
-    """Return what each judge gave a conversation, by its id."""
+    """Return each judge's scores of a conversation, by id."""
     by_judge: dict[str, list[Score]] = {}
     for score in opened.scores(name):
         by_judge.setdefault(score.judge, []).append(score)

@@ -1,4 +1,5 @@
-"""Which experience came from which shots, as a picture: a part of the plan, or what is around one.
+"""The lineage of experiences and their shots, as a picture of part of the plan or around one
+experience.
 
 An experience stands to the right of its shots. Large runs are never drawn as a whole.
 """
@@ -15,15 +16,15 @@ from convogen.web.viewer.opened import Opened
 __all__ = ["MOST", "Edge", "Lineage", "Node", "around", "places_of", "window"]
 
 MOST = 80
-"""Experiences in a picture."""
+"""Maximum number of experiences in a picture."""
 
 WIDTH, HEIGHT = 176, 34
 ACROSS, DOWN = 226, 46
 LABEL = 21
-"""Characters of a topic in its box."""
+"""Maximum length of a topic in its box, in characters."""
 
 GLYPHS = {"accepted": "✓", "broken": "≈", "rejected": "⊘", "failed": "✕"}
-"""The outcome of the conversation played from an experience; also told in words."""
+"""The outcome of the conversation played from an experience; also given in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Node:
 
     @property
     def label(self) -> str:
-        """What stands in the box."""
+        """The text in the box."""
         topic = self.topic or self.id
         short = topic if len(topic) <= LABEL else f"{topic[: LABEL - 1].rstrip()}…"
         return f"{GLYPHS[self.status]} {short}" if self.status in GLYPHS else short
@@ -48,7 +49,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line from a shot to what was made with it."""
+    """A line from a shot to an experience made with it."""
 
     x1: int
     y1: int
@@ -64,7 +65,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """A picture of some experiences; `total` is how many the run has."""
+    """A picture of some experiences; `total` is the number of experiences in the run."""
 
     nodes: list[Node]
     edges: list[Edge]
@@ -76,7 +77,7 @@ class Lineage:
 
 @dataclass(slots=True)
 class _Known:
-    """What the index has of the experiences of a picture."""
+    """The indexed values of the experiences in a picture."""
 
     topics: dict[str, str] = field(default_factory=dict[str, str])
     admitted: dict[str, bool | None] = field(default_factory=dict[str, "bool | None"])
@@ -94,7 +95,7 @@ def window(opened: Opened, first: int = 0) -> Lineage:
 
 
 def around(opened: Opened, name: str) -> Lineage:
-    """Return the picture of an experience's ancestors, and of what was made with it."""
+    """Return the picture of an experience's ancestors and descendants."""
     with reading([opened.index]) as connection:
         up = _reached(connection, name, "parent", "child", MOST // 2)
         down = _reached(connection, name, "child", "parent", MOST - len(up))
@@ -109,7 +110,7 @@ def around(opened: Opened, name: str) -> Lineage:
 def _reached(
     connection: sqlite3.Connection, name: str, wanted: str, given: str, most: int
 ) -> list[str]:
-    """Return what is reached from an experience along its shots, the nearest first."""
+    """Return the experiences reached along shots, nearest first."""
     rows = connection.execute(
         f"with recursive reached(id, depth) as (values(?, 0) union select s.{wanted}, depth + 1 "
         f"from r0.shot s join reached r on s.{given} = r.id where depth < 30 limit 2000) "
@@ -166,8 +167,7 @@ def _known(connection: sqlite3.Connection, names: Sequence[str]) -> _Known:
 def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return the column of each experience and of its shots; `names` are in the plan's order.
 
-    A shot that comes later in the plan, as in a run that was changed by hand, is taken for an
-    earlier one.
+    A shot later in the plan, as in a run that was edited by hand, is treated as an earlier one.
     """
     depths: dict[str, int] = {}
     for name in names:
@@ -180,7 +180,7 @@ def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[
 def places_of(
     names: Iterable[str], parents: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, int]]:
-    """Return where the boxes of experiences and their shots stand, in columns by their depth.
+    """Return the positions of the boxes of experiences and their shots, in columns by depth.
 
     Args:
         names: Experiences in the order of the plan.

@@ -1,4 +1,4 @@
-"""Files of JSON lines that grow: where a row stands, and what has been added."""
+"""Growing files of JSON lines: positions of rows, and additions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from convogen.jsonl import as_row
 __all__ = ["Line", "added", "line_at", "mark_of", "size_of"]
 
 MARKED = 4096
-"""Bytes at the beginning and before the end that tell whether a file only grew."""
+"""Number of bytes, at the beginning and before the end, that identify a file that only grew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A whole line, and the offset of its first byte."""
+    """A complete line, and the offset of its first byte."""
 
     offset: int
     data: bytes
@@ -30,7 +30,7 @@ class Line:
 
 
 def size_of(path: Path) -> int:
-    """Return how many bytes a file has, 0 if there is none."""
+    """Return the size of a file in bytes, 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -38,9 +38,9 @@ def size_of(path: Path) -> int:
 
 
 def added(path: Path, offset: int) -> Iterator[Line]:
-    """Yield the whole lines from an offset on; one that is still being written is left for later.
+    """Yield the complete lines from an offset on; one still being written is left for later.
 
-    A last line that has only lost its newline is whole.
+    A last line that only lacks its newline is complete.
     """
     try:
         file = open_file(path)
@@ -66,7 +66,7 @@ def line_at(path: Path, offset: int, length: int) -> bytes:
 
 
 def mark_of(path: Path, end: int) -> bytes:
-    """Return what tells whether the first `end` bytes of a file are those that were read."""
+    """Return a mark that identifies the first `end` bytes of a file."""
     digest = hashlib.blake2b(digest_size=12)
     try:
         with open_file(path) as file:

@@ -1,4 +1,4 @@
-"""What the page with the list shows: a page of rows, the counts, what the filters offer."""
+"""The data of the list page: rows, counts, and filter choices."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["Choices", "Listed", "Listing", "listing", "scales_of"]
 
 MOST_CHOICES = 60
 MOST_FACES = 6
-"""People that are shown in a row."""
+"""Maximum number of people shown in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A row of the list: what the index has of it, and where the search found something."""
+    """A row of the list: its indexed values, and its search hits."""
 
     run: str
     found: Found
@@ -36,7 +36,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the filters offer: values with how often they occur."""
+    """The choices of the filters: values with their frequencies."""
 
     languages: list[tuple[str, int]]
     reasons: dict[str, list[tuple[str, int]]]
@@ -45,7 +45,7 @@ class Choices:
 
     @property
     def scale(self) -> str:
-        """The scale that is shown if none is chosen: that of a whole, or the first."""
+        """The scale shown by default: that of a whole, or the first."""
         overall = (scale for scale in self.scales if scale.endswith("/overall"))
         return next(overall, self.scales[0] if self.scales else "")
 
@@ -55,9 +55,9 @@ class Listing:
     """The page with the list.
 
     Attributes:
-        counts: Rows by status, for the search and the filters but that of the status.
-        total: Rows that are found; `pages` is how many pages they fill.
-        nothing_searched: Whether the search has no word in it.
+        counts: Rows by status, for the search and all filters except the status.
+        total: Rows found; `pages` is the number of pages.
+        nothing_searched: Whether the search contains no words.
     """
 
     query: Query
@@ -76,7 +76,7 @@ class Listing:
 
     @property
     def sorts(self) -> dict[str, str]:
-        """The orders that can be chosen, and what they are called."""
+        """The available orders, with their names."""
         scored = bool(self.choices.scales)
         return {key: text for key, text in SORTS.items() if scored or key not in ("best", "worst")}
 
@@ -87,7 +87,7 @@ class Listing:
 
 
 def listing(runs: Sequence[Opened], query: Query) -> Listing:
-    """Return what the list shows of runs."""
+    """Return the list data of runs."""
     numbers = range(len(runs))
     with reading([opened.index for opened in runs]) as connection:
         choices = _choices(connection, numbers)
@@ -114,14 +114,14 @@ def listing(runs: Sequence[Opened], query: Query) -> Listing:
 
 
 def scales_of(opened: Opened) -> list[str]:
-    """Return what a run is scored on, as judge and aspect."""
+    """Return the scales of a run, as judge and aspect."""
     with reading([opened.index]) as connection:
         rows = connection.execute("select judge, aspect from r0.scale order by judge, number")
         return [f"{row['judge']}/{row['aspect']}" for row in rows]
 
 
 def _with_scale(query: Query, choices: Choices) -> Query:
-    """Return the query with a scale that exists; the first one if scores are asked for by none."""
+    """Return the query with an existing scale; the first one if none is requested."""
     if query.scale in choices.scales:
         return query
     return replace(query, scale=choices.scale)
@@ -154,7 +154,7 @@ def _listed(opened: Opened, found: Found, terms: Sequence[str]) -> Listed:
 
 
 def _parts(opened: Opened, found: Found, terms: Sequence[str]) -> list[Part]:
-    """Return where the search found something; the record is read again, as the index has none."""
+    """Return the search hits of a record, which is read again, since the index has no text."""
     try:
         outcome = opened.at(found.file, found.offset, found.length)
     except RunFolderError:

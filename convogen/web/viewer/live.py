@@ -1,4 +1,4 @@
-"""How far a run is: what its files say while it is written, and afterwards."""
+"""The progress of a run, from its files, during and after it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from convogen.web.viewer.scanner import SLOT_S, Progress
 __all__ = ["RunState", "state_of"]
 
 WINDOW_S = 600
-"""Seconds before the last call over which the rate is taken."""
+"""Window before the last call for the rate, in seconds."""
 
 QUIET_S = 180
-"""Seconds without a row after which a run is no longer taken to be going on."""
+"""Seconds without a row after which a run counts as stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,15 @@ class RunState:
 
     Attributes:
         state: `complete`, `running`, `stopped` if nothing was written for a while, or `deleted`.
-        wanted: How many conversations were asked for; None if that is not known.
+        wanted: Number of requested conversations; None if unknown.
         done: How many count towards it.
         counts: Rows by status.
-        waiting: Finished tasks behind one that is not; `in_flight` those that are played.
+        waiting: Finished tasks behind an unfinished one; `in_flight` those in progress.
         rate: Tasks per minute lately; None if that is not known.
         left_s: Seconds left at that rate.
         usd: Cost of the run's own calls that are committed; None if a price is not known.
         quiet_s: Seconds since anything was written; None if the run folder is gone.
-        read: How far the viewer has read it.
+        read: Progress of the viewer's reading.
     """
 
     state: str
@@ -68,7 +68,7 @@ class RunState:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The figures as they are written, by the name of the place that shows them."""
+        """The displayed figures, by the name of their element."""
         return {
             "state": self.state,
             "done": f"{self.done:,}" + (f" of {self.wanted:,}" if self.wanted else ""),
@@ -84,7 +84,7 @@ class RunState:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the script of a page polls for."""
+        """Return the data that a page's script polls for."""
         return {
             "state": self.state,
             "rows": self.rows,
@@ -95,7 +95,7 @@ class RunState:
 
 
 def state_of(opened: Opened, now: float | None = None) -> RunState:
-    """Return how far a run is, at a time in seconds (default: now)."""
+    """Return the progress of a run at a time in seconds (default: now)."""
     now = time.time() if now is None else now
     manifest, folder = opened.manifest, opened.run.folder
     with reading([opened.index]) as connection:
@@ -152,10 +152,10 @@ def _rate(pace: list[Any]) -> float | None:
 
 
 def _counts_failed(manifest: Mapping[str, Any]) -> bool:
-    """Return whether failed and rejected tasks count towards what was asked for.
+    """Return whether failed and rejected tasks count towards the requested number.
 
-    The method says so, which is found by its name: a foreign experiment.yaml is not opened, since
-    it may name a module to import.
+    The method decides, found by its name: a foreign experiment.yaml is not opened, since it may
+    name a module to import.
     """
     experiment: Any = manifest.get("experiment")
     name = experiment.get("method") if isinstance(experiment, dict) else None  # pyright: ignore

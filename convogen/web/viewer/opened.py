@@ -1,4 +1,4 @@
-"""The runs that a viewer was started with, their records found through the index."""
+"""The runs of a viewer, with records found through the index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from convogen.web.viewer.scanner import Scanner
 __all__ = ["MOST_RUNS", "Opened", "Outcome", "open_runs"]
 
 MOST_RUNS = 10
-"""SQLite reads so many indexes at once."""
+"""Maximum number of indexes that SQLite reads at once."""
 
 Outcome = Conversation | Rejected | Failure
 _RECORDS: dict[str, type[Outcome]] = {
@@ -38,9 +38,9 @@ class Opened:
     """A run folder that is viewed.
 
     Attributes:
-        key: What stands for it in addresses: never a path.
+        key: Its name in addresses: never a path.
         run: Its records.
-        index: Where they stand.
+        index: The positions of its records.
     """
 
     key: str
@@ -49,12 +49,12 @@ class Opened:
 
     @cached_property
     def scanner(self) -> Scanner:
-        """What keeps the index up to date."""
+        """Keeps the index up to date."""
         return Scanner(self.run, self.index)
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The run's manifest now, which changes while it goes on; empty if it cannot be read."""
+        """The run's current manifest, which changes during the run; empty if it cannot be read."""
         try:
             return self.run.manifest
         except RunFolderError:
@@ -62,13 +62,13 @@ class Opened:
 
     @property
     def name(self) -> str:
-        """The name of the experiment, and the folder's if it is another."""
+        """The name of the experiment, with the folder's if it differs."""
         name = str(self.manifest.get("name") or self.key)
         return name if name == self.key else f"{self.key} ({name})"
 
     @cached_property
     def prices(self) -> Prices:
-        """What its calls cost."""
+        """The cost of its calls."""
         return Prices(self.run)
 
     def outcome(self, name: str) -> Outcome | None:
@@ -113,7 +113,7 @@ class Opened:
         return found
 
     def at(self, file: str, offset: int, length: int) -> Outcome:
-        """Return what stands at a place that the index names."""
+        """Return the record at an indexed position."""
         return self._record(file, offset, length, _RECORDS[file])
 
     def _record(self, file: str, offset: int, length: int, record: type[R]) -> R:
@@ -143,7 +143,7 @@ def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
 
 
 def _keys(names: Iterable[str]) -> list[str]:
-    """Return a short name for each, no two alike."""
+    """Return a short, unique name for each."""
     keys: list[str] = []
     for name in names:
         short = re.sub(r"[^\w.-]+", "-", name)[:60].strip("-.") or "run"

@@ -51,8 +51,8 @@ class Pairs:
     """A page of the pairs of two runs.
 
     Attributes:
-        by: What both have in common: `experience`, `seed` (or person and goal), or `place` in the
-            plan, which says little of runs of different experiments.
+        by: What the pairs have in common: `experience`, `seed` (or person and goal), or `place` in
+            the plan, which says little of runs of different experiments.
     """
 
     by: str
@@ -62,7 +62,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class TurnPair:
-    """What two conversations have at the same place; `same` if it is the same."""
+    """The turns of two conversations at the same position; `same` if they are equal."""
 
     first: ShownTurn | None
     second: ShownTurn | None
@@ -71,7 +71,7 @@ class TurnPair:
 
 @dataclass(frozen=True, slots=True)
 class JudgePair:
-    """A conversation with what two judges gave it."""
+    """A conversation with two judges' scores."""
 
     id: str
     topic: str
@@ -80,7 +80,7 @@ class JudgePair:
 
     @property
     def difference(self) -> float:
-        """The second score less the first."""
+        """The second score minus the first."""
         return self.second - self.first
 
 
@@ -93,7 +93,7 @@ _BY = {
 
 
 def pairs_of(first: Opened, second: Opened, page: int) -> Pairs:
-    """Return a page (from 1) of the conversations that two runs have on the same experience."""
+    """Return a page (from 1) of the pairs of conversations on the same experience."""
     with reading([first.index, second.index]) as connection:
         for by, same in _BY.items():
             joined = f"from r0.item a join r1.item b on {same}"
@@ -114,9 +114,9 @@ def _pairs(connection: sqlite3.Connection, joined: str, page: int) -> list[Pair]
 
 
 def counterparts(opened: Opened, name: str, others: list[Opened]) -> list[tuple[str, str]]:
-    """Return the run and id of the conversations that others have on the same experience.
+    """Return run and id of other runs' conversations on the same experience.
 
-    It is the same by its id, or by the seed, or person and goal, that they were played for.
+    It is the same by its id, or by its seed, or by person and goal.
     """
     found: list[tuple[str, str]] = []
     for other in others:
@@ -132,7 +132,7 @@ def counterparts(opened: Opened, name: str, others: list[Opened]) -> list[tuple[
 
 
 def turns_beside(first: ConversationPage, second: ConversationPage) -> list[TurnPair]:
-    """Return the turns of two conversations place by place."""
+    """Return the turns of two conversations, position by position."""
     return [TurnPair(one, other, _same(one, other)) for one, other in _zipped(first, second)]
 
 
@@ -149,7 +149,8 @@ def _same(one: ShownTurn | None, other: ShownTurn | None) -> bool:
 
 
 def other_judge(scale: str, scales: Sequence[str]) -> str:
-    """Return what a scale (`judge/aspect`) is best set beside: another judge's, of its aspect."""
+    """Return the best scale to compare with a scale (`judge/aspect`): another judge's, of its
+    aspect."""
     judge, _, aspect = scale.rpartition("/")
 
     def nearness(other: str) -> tuple[bool, bool, bool]:
@@ -164,7 +165,7 @@ def judges_beside(
 ) -> tuple[int, list[JudgePair]]:
     """Return how many conversations two scales (`judge/aspect`) have scored, and a page of them.
 
-    Those that they differ on most come first.
+    The largest differences come first.
     """
     joined = (
         "from r0.score a join r0.score b on a.conversation = b.conversation "

@@ -1,4 +1,4 @@
-"""How the people of a conversation are told apart: a tone and initials for each."""
+"""Distinguishing the people of a conversation: a colour and initials for each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLOSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in a conversation; `key` tells them apart within a page, `tone` is from 1."""
+    """A person in a conversation; `key` is unique within a page, `tone` is from 1."""
 
     key: str
     name: str
@@ -34,13 +34,13 @@ class Person:
 def people_of(
     names: Iterable[str], personas: Iterable[Persona], speakers: Iterable[str], prefix: str = "p"
 ) -> dict[str, Person]:
-    """Return those who take part in a conversation or speak in it, by name.
+    """Return the participants and speakers of a conversation, by name.
 
     Args:
         names: The participants, in their order.
-        personas: What is known of them.
-        speakers: Who said each turn.
-        prefix: What their keys begin with.
+        personas: Their personas.
+        speakers: Speaker of each turn.
+        prefix: Prefix of their keys.
     """
     known = {persona.name: persona for persona in personas}
     spoke = set(speakers := list(speakers))

@@ -1,4 +1,4 @@
-"""What a reader asks the list for, and the SQL that answers it."""
+"""Queries of the list, and the SQL for them."""
 
 from __future__ import annotations
 

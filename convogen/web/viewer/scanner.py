@@ -1,4 +1,4 @@
-"""Reads the files of a run into its index, as far as they go, a batch at a time."""
+"""Reads the files of a run into its index, as far as they exist, in batches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from convogen.web.viewer.text import searchable
 __all__ = ["SLOT_S", "Progress", "Scanner"]
 
 BATCH, FIRST = 400, 100
-"""Rows that are read at a time, and before the first page is shown."""
+"""Numbers of rows per batch, and before the first page is shown."""
 
 SLOT_S = 10
 """Seconds in a slot of `pace`."""
@@ -41,7 +41,7 @@ _RECORDS: dict[str, type[Conversation | Rejected | Failure]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the files of a run are read, in bytes; `damaged` rows could not be."""
+    """The reading progress of a run's files, in bytes; `damaged` rows could not be read."""
 
     done: int
     total: int
@@ -49,7 +49,7 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """100 only if everything is read."""
+        """Percentage read; 100 only if everything is."""
         return 100 if self.done >= self.total else 100 * self.done // self.total
 
 
@@ -63,14 +63,14 @@ class Scanner:
         self._latest: tuple[int, float] | None = None
 
     def files(self) -> list[str]:
-        """Return the names of the files that are read, in the order in which they are."""
+        """Return the names of the files, in reading order."""
         names = ["experiences.jsonl", *_RECORDS, "ledger.jsonl"]
         for judge in self.run.judges():
             names += [f"scores/{judge}.jsonl", f"scores/{judge}/ledger.jsonl"]
         return names
 
     def progress(self) -> Progress:
-        """Return how far the files are read."""
+        """Return the reading progress."""
         with self.index.writing() as connection:
             known = dict(connection.execute("select name, offset from file").fetchall())
             (damaged,) = connection.execute("select count(*) from damaged").fetchone()
@@ -97,19 +97,20 @@ class Scanner:
             return True
 
     def recover(self, error: sqlite3.DatabaseError) -> None:
-        """Start anew with an empty index if an error says that it is damaged; else raise it."""
+        """Start over with an empty index if an error says that it is damaged; otherwise raise
+        it."""
         if isinstance(error, sqlite3.OperationalError):  # busy, full, not writable: not damaged
             raise error
         self.index.renew()
         self._latest = None
 
     def catch_up(self) -> None:
-        """Read everything that is there."""
+        """Read everything available."""
         while self.step():
             pass
 
     def _refuse_changed(self) -> None:
-        """Forget what was read of files that did not only grow."""
+        """Remove the indexed rows of files that changed other than by growing."""
         self.index.ensure()
         with self.index.writing() as connection:
             known = connection.execute("select name, offset, mark from file").fetchall()
@@ -144,7 +145,7 @@ class Scanner:
     def _take(
         self, connection: sqlite3.Connection, name: str, lines: Sequence[Line], rows: int
     ) -> None:
-        """Store what lines hold; those that cannot be read are noted with their number, from 1."""
+        """Store the records of lines; unreadable ones are noted with their number, from 1."""
         parse, store = self._kind(name)
         for number, line in enumerate(lines, rows + 1):
             try:
@@ -155,7 +156,7 @@ class Scanner:
                 connection.execute("insert into damaged values(?, ?, ?)", known)
 
     def _kind(self, name: str) -> tuple[Callable[[bytes], Any], Store]:
-        """Return how the rows of a file are read, and how they are stored."""
+        """Return the functions that read and store a file's rows."""
         if name in _RECORDS:
             return _RECORDS[name].model_validate_json, _store_item
         if name == "experiences.jsonl":
@@ -195,7 +196,7 @@ class Scanner:
         self._latest = (call["task"], max(latest, at))
 
     def _pricer(self, role: str, model: str) -> Pricer | None:
-        """Return what a call costs; None if that is not known."""
+        """Return the cost of a call; None if it is not known."""
         try:
             self._prices = self._prices or Prices(self.run)
         except ConvogenError:
@@ -205,7 +206,7 @@ class Scanner:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a file, its place from 0."""
+    """A row of a file, with its index from 0."""
 
     file: str
     place: int

@@ -1,4 +1,4 @@
-"""Text for the search: how it is cut into words, and what a search finds of it."""
+"""Text for the search: splitting it into words, and locating hits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Part", "marked", "match_expression", "searchable", "terms_of"]
 MOST_TERMS = 12
 MOST_CHARS = 200
 AROUND = 90
-"""Characters that are shown before and after what was found."""
+"""Number of characters shown before and after a hit."""
 
 _UNSPACED = regex.compile(
     r"(?<=[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])|"
@@ -25,25 +25,25 @@ _WORD = regex.compile(r"[\p{L}\p{N}]")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a text that was or was not searched for."""
+    """A part of a text that is or is not a hit."""
 
     text: str
     found: bool
 
 
 def searchable(text: str) -> str:
-    """Return a text whose characters stand apart if their script is written without spaces."""
+    """Return a text with spaced characters if its script is written without spaces."""
     return text if text.isascii() else _UNSPACED.sub(" ", text)
 
 
 def terms_of(search: str) -> list[str]:
-    """Return what is searched for: words, and phrases in quotation marks."""
+    """Return the search terms: words, and phrases in quotation marks."""
     found = [phrase or word for phrase, word in _TERM.findall(search[:MOST_CHARS])]
     return [term for term in found if _WORD.search(term)][:MOST_TERMS]
 
 
 def match_expression(terms: Iterable[str]) -> str:
-    """Return an FTS5 expression for all terms; they are data in it, never operators.
+    """Return an FTS5 expression for all terms, which are quoted as data.
 
     A term matches words that begin with it.
     """
@@ -72,7 +72,8 @@ def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
 
 
 def _beginning(term: str) -> str:
-    """Return a pattern of a term where the search finds it: where a word begins, if it has any."""
+    """Return a pattern of a term as the search finds it: at the beginning of a word, if it has
+    any."""
     pattern = re.escape(term)
     return pattern if _UNSPACED.match(term) else rf"(?<!\w){pattern}"
 

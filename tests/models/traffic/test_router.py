@@ -14,7 +14,15 @@ from virtual_time import run_virtually
 
 from convogen.errors import EndpointDown, ExperimentError, ModelConfigError, ModelFault
 from convogen.experiment.experiment import Experiment
-from convogen.models.base import FaultKind, Message, ModelReply, Request, Sampling, Transient
+from convogen.models.base import (
+    FaultKind,
+    Message,
+    ModelReply,
+    Request,
+    Sampling,
+    Transient,
+    Unreached,
+)
 from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.admission import AdmissionQueue
@@ -421,6 +429,38 @@ def test_a_replica_that_is_down_is_done_without() -> None:
         results = await setup.ask(500)
         assert all(isinstance(each, RoutedReply) for each in results)
         assert len(down.started) <= 60
+
+    run_virtually(main())
+
+
+def test_a_replica_that_starts_late_is_used_once_it_is_there() -> None:
+    """Before, it was given up at the first call that it was not there for."""
+
+    async def main() -> None:
+        urls = ["http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"]
+        late = Simulated(fault=lambda _, now: Unreached("not there") if now < 20 else None)
+        models = dict(zip(urls, (late, Simulated()), strict=True))
+        setup = Setup(spec(urls[0], replicas=[urls[1]]), 16, models)
+        results = await setup.ask(2000, workers=40)
+        assert all(isinstance(each, RoutedReply) for each in results)
+        assert late.answered > 300
+        assert sum(start < 20 for start in late.started) <= 16 + 5  # paused, and tried at times
+        assert "not there" in setup.notices[0]
+        assert setup.notices[-1] == ""
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("more", [{"replicas": ["http://127.0.0.1:2/v1"]}, {}])
+def test_a_model_that_is_nowhere_ends_the_run_at_once(more: dict[str, object]) -> None:
+    async def main() -> None:
+        nowhere = Simulated(fault=lambda *_: Unreached("nothing listens there"))
+        models = {"http://127.0.0.1:1/v1": nowhere, "http://127.0.0.1:2/v1": nowhere}
+        setup = Setup(spec(**more), 16, dict(models))
+        began = asyncio.get_running_loop().time()
+        results = await setup.ask(5, workers=5)
+        assert {str(each) for each in results} == {"nothing listens there"}
+        assert asyncio.get_running_loop().time() - began < 5
 
     run_virtually(main())
 

@@ -189,7 +189,7 @@ def test_the_next_goal_comes_after_an_exchange(tmp_path: Path) -> None:
         (ModelFault("content_filter", "no"), "gave no usable answer", "content_filter: no"),
         (EndpointDown("the key is refused"), "cannot be reached", "unavailable: the key is"),
         (TimeoutError(), "took too long", "slow"),
-        ("   ", "gave no usable answer", "empty: the reply is empty"),
+        ("   ", "gave no usable answer", "empty_reply: the reply is empty"),
         ("You are a fucking fool.", "withheld", "withheld: the reply contains"),
     ],
 )

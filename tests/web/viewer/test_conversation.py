@@ -63,7 +63,7 @@ def test_turns_have_the_labels_that_a_judge_gave_them(client: TestClient) -> Non
     shown = page(client, "c-0")
     assert '<a href="#t1">turn 1</a>: small talk, &lt;script&gt;' in shown
     assert 'href="#t2">turn 2' not in shown  # no label applies
-    assert '<a href="#t3">turn 3</a>: none was given' in shown
+    assert '<a href="#t3">turn 3</a>: none given' in shown
     assert "written by a participant" in shown
 
 

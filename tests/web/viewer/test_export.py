@@ -113,7 +113,7 @@ def test_a_page_of_somebody_else_is_never_replaced(run: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "no run here"),
+        (["nowhere"], "not a run folder"),
         (["{run}", "--search", "x"], "--export"),
         (["{run}", "--export", "x.html", "--port", "1"], "do not apply to --export"),
         (["{run}", "--export", "x.html", "--conversation", "c-99"], "no such conversation"),
@@ -139,7 +139,7 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_a_wrong_host_is_not_mistaken_for_a_port_in_use(run: Path) -> None:
-    assert "--port 0 takes" not in convogen("view", run, "--host", "999.1.1.1").complaint
+    assert "use --port 0" not in convogen("view", run, "--host", "999.1.1.1").complaint
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = convogen("view", run, "--port", taken.getsockname()[1])
         assert "use --port 0 for a free one" in ended.complaint

@@ -1,0 +1,249 @@
+"""The writer of a run folder on a store: appends to the chain what its local copy has gained."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from convogen.errors import RunFolderError
+from convogen.storage.remote.copies import LocalCopy
+from convogen.storage.remote.objects import ObjectStore, StoreError
+from convogen.storage.remote.parts import Header, Part, decode, encode, part_name
+from convogen.storage.remote.snapshot import FolderState
+
+__all__ = ["FLUSH_EVERY_S", "Mirror", "Superseded"]
+
+FLUSH_EVERY_S = 5.0
+"""Seconds between two parts: how much a crash of the machine can cost."""
+
+ALIVE_EVERY_S = 60.0
+"""A run that has nothing to write says so often that it is alive."""
+
+DEAD_AFTER_S = 180.0
+"""Seconds without a sign of life after which a run's last writer counts as dead."""
+
+_TRIES = 8
+
+Purpose = Literal["run", "scores"]
+
+
+class Superseded(RunFolderError):
+    """Another process has written the next part: this one must stop."""
+
+
+class Mirror:
+    """One process that writes to a run folder on a store.
+
+    A run takes the folder over at once: whoever wrote to it before can write no more. Scores are
+    written when there are any, and not while a run is alive. `snapshot` is called between two
+    writes to the local folder, `send` in any thread.
+    """
+
+    def __init__(self, url: str, purpose: Purpose, every_s: float = FLUSH_EVERY_S) -> None:
+        self.every_s = every_s
+        self.say: Callable[[str], None] = lambda line: None
+        self._purpose: Purpose = purpose
+        self._writer = uuid.uuid4().hex
+        self._store = ObjectStore(url)
+        self._copy = LocalCopy(self._store)
+        self._sending = threading.Lock()
+        self._outbox: tuple[Part, FolderState] | None = None
+        self._lost = False
+        self._sent_at = time.monotonic()
+        self._copy.open()
+        try:
+            head = self._copy.head
+            self._published = (head.header.published if head else None) or {}
+            if purpose == "run":
+                self._refuse_foreign()
+                self._take_over()
+            else:
+                self._refuse_live_run()
+        except BaseException:
+            self._copy.release()
+            raise
+        self.folder = self._copy.folder
+        self.url = self._store.url
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next part."""
+        return not self._lost and time.monotonic() - self._sent_at >= self.every_s
+
+    def snapshot(self, *, thorough: bool = False) -> Part | None:
+        """Return the next part; None if there is nothing to write."""
+        if self._outbox is None:
+            silent = time.monotonic() - self._sent_at
+            state, header, pieces = self._next(thorough=thorough)
+            alive = self._purpose == "run" and silent >= ALIVE_EVERY_S
+            if not header.changes and not alive:
+                return None
+            self._outbox = encode(header, pieces), state
+        return self._outbox[0]
+
+    def send(self) -> None:
+        """Write the part that `snapshot` returned.
+
+        Raises `Superseded` if another process has written one in its place, `StoreError` if the
+        store cannot be reached: then the next call tries again.
+        """
+        with self._sending:
+            if self._outbox is None or self._lost:
+                return
+            part, state = self._outbox
+            self._copy.save(self._outbox)
+            if not self._create(part):
+                self._lost = True
+                raise self._superseded(part.header.number)
+            self._advance(part, state)
+            self._outbox = None
+
+    def close(self) -> None:
+        """Write what is left, and the files themselves if the run is complete; let the folder go.
+
+        Raises `RunFolderError` if the store cannot be reached; the local copy keeps everything.
+        """
+        try:
+            if not self._lost:
+                self._finish()
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; what is not there yet is kept in {self._copy.folder}: the same command "
+                "on this machine goes on from it"
+            ) from error
+        finally:
+            self._copy.release()
+
+    def _finish(self) -> None:
+        self.send()
+        before = self._copy.head
+        state, header, pieces = self._next(thorough=True)
+        if not header.changes and (
+            self._purpose == "scores" or (before is not None and before.header.released)
+        ):
+            return
+        if self._is_complete():
+            if header.changes:
+                self._outbox = encode(header, pieces), state
+                self.send()
+            self._publish(state)
+            published = self._published
+            state, header, pieces = self._next(thorough=False)
+        else:
+            published = None
+        final = header.model_copy(update={"released": True, "published": published})
+        self._outbox = encode(final, pieces), state
+        self.send()
+
+    def _next(self, *, thorough: bool) -> tuple[FolderState, Header, list[bytes]]:
+        """Return the folder's state, and the header and the bytes of a part that leads to it."""
+        state, changes, pieces = self._copy.state.changes(self._copy.folder, thorough=thorough)
+        head = self._copy.head
+        header = Header(
+            number=head.header.number + 1 if head else 0,
+            after=head.digest if head else None,
+            writer=self._writer,
+            purpose=self._purpose,
+            host=socket.gethostname()[:80],
+            process=os.getpid(),
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            changes=changes,
+        )
+        return state, header, pieces
+
+    def _take_over(self) -> None:
+        """Write a part, so that no other writer of the chain can write another one."""
+        for _ in range(_TRIES):
+            state, header, pieces = self._next(thorough=True)
+            part = encode(header, pieces)
+            self._copy.save((part, state))
+            if self._create(part):
+                self._advance(part, state)
+                self._check_conditional(part)
+                return
+            self._copy.refresh()
+        raise RunFolderError(
+            f"{self._store.url}: other processes keep writing to it; end them, or name another "
+            "folder"
+        )
+
+    def _create(self, part: Part) -> bool:
+        """Write a part; return whether it is the one that is there now."""
+        name = part_name(part.header.number)
+        if self._store.create(name, part.encoded):
+            return True
+        # An earlier attempt may have succeeded, and only its answer was lost.
+        return next(self._store.read([name])) == part.encoded
+
+    def _check_conditional(self, part: Part) -> None:
+        """Raise `RunFolderError` if the store replaces an object that should only be created."""
+        if self._store.create(part_name(part.header.number), part.encoded):
+            raise RunFolderError(
+                f"{self._store.url}: the store ignores conditional writes (If-None-Match), so that "
+                "two processes could destroy each other's data; use another store"
+            )
+
+    def _advance(self, part: Part, state: FolderState) -> None:
+        self._copy.head, self._copy.state = part, state
+        self._copy.save()
+        self._sent_at = time.monotonic()
+
+    def _superseded(self, number: int) -> Superseded:
+        """Return the error for a part that another process has written."""
+        by = "another process"
+        with suppress(RunFolderError, StopIteration):
+            name = part_name(number)
+            header = decode(name, number, next(self._store.read([name]))).header
+            by = f"process {header.process} on {header.host} (since {header.at})"
+        return Superseded(
+            f"{self._store.url}: {by} has gone on with it, so this process stops; what it had not "
+            f"written there yet, at most the last {self.every_s:g} s, does not count"
+        )
+
+    def _refuse_foreign(self) -> None:
+        """Raise `RunFolderError` if the folder holds objects, but no run."""
+        if self._copy.head is None and not (self._copy.folder / "manifest.json").exists():
+            found = [name for name in self._store.names("") if not name.startswith(".")]
+            if found:
+                raise RunFolderError(
+                    f"{self._store.url}: holds {found[0]!r:.80}, and no manifest.json of a run; "
+                    "name a new or an empty folder"
+                )
+
+    def _refuse_live_run(self) -> None:
+        """Raise `RunFolderError` if a run is being written to the folder by another process."""
+        head = self._copy.head.header if self._copy.head else None
+        if head is None or head.purpose != "run" or head.released:
+            return
+        with suppress(ValueError):
+            age_s = (datetime.now(UTC) - datetime.fromisoformat(head.at)).total_seconds()
+            if age_s > DEAD_AFTER_S:
+                return
+        raise RunFolderError(
+            f"{self._store.url}: process {head.process} on {head.host} is writing this run; wait "
+            f"until it has ended, or, if it was killed, {DEAD_AFTER_S:.0f} s"
+        )
+
+    def _is_complete(self) -> bool:
+        with suppress(OSError, ValueError):
+            manifest: Any = json.loads((self._copy.folder / "manifest.json").read_bytes())
+            return isinstance(manifest, dict) and manifest.get("complete") is True  # pyright: ignore
+        return False
+
+    def _publish(self, state: FolderState) -> None:
+        """Write the files as ordinary objects, the manifest last, unless they are there already."""
+        digests = {path: digest for path, (_, digest) in state.known().items()}
+        for path in sorted(digests, key=lambda path: (path == "manifest.json", path)):
+            if self._published.get(path) != digests[path]:
+                self._store.upload(self._copy.folder / path, path)
+        for path in self._published.keys() - digests.keys():
+            self._store.delete(path)
+        self._published = digests

@@ -1,0 +1,122 @@
+"""Run folders named by a URL: brought into local copies, and written back while they change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convogen.storage.remote.address import is_url
+from convogen.storage.remote.shown import show_as
+
+if TYPE_CHECKING:
+    from convogen.storage.remote.mirror import Mirror, Purpose
+
+__all__ = ["flushed", "local_copy", "mirrored", "run_folder"]
+
+LOG = logging.getLogger("convogen.storage")
+
+_MIRRORS: list[Mirror] = []
+
+
+def local_copy(url: str) -> Path:
+    """Return a local copy of a run folder on a store, brought up to date.
+
+    Raises `RunFolderError` if the store cannot be reached, or a part of the run is damaged.
+    """
+    from convogen.storage.remote.copies import LocalCopy
+    from convogen.storage.remote.objects import ObjectStore
+
+    copy = LocalCopy(ObjectStore(url))
+    show_as(copy.folder, copy.store.url)
+    return copy.read()
+
+
+@contextmanager
+def mirrored(
+    url: str,
+    purpose: Purpose,
+    every_s: float | None = None,
+    say: Callable[[str], None] = LOG.warning,
+) -> Generator[Path]:
+    """Yield a local copy of a run folder on a store; what is written into it is written back.
+
+    Everything is written back at the end of the block, and while event loops run (`flushed`) every
+    `every_s` seconds; a store that cannot be reached then is tried again, which is told to `say`.
+    Raises `RunFolderError` if it cannot be opened or, in the end, written to.
+    """
+    from convogen.storage.remote.mirror import FLUSH_EVERY_S, Mirror
+
+    mirror = Mirror(url, purpose, FLUSH_EVERY_S if every_s is None else every_s)
+    mirror.say = say
+    _MIRRORS.append(mirror)
+    show_as(mirror.folder, mirror.url)
+    try:
+        yield mirror.folder
+    finally:
+        _MIRRORS.remove(mirror)
+        mirror.close()
+
+
+@asynccontextmanager
+async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
+    """Yield the local folder of a run: `out`, or for a URL its copy, written back all the while."""
+    if not (isinstance(out, str) and is_url(out)):
+        yield Path(out)
+        return
+    with mirrored(out, "run") as folder:
+        async with flushed():
+            yield folder
+
+
+@asynccontextmanager
+async def flushed() -> AsyncGenerator[None]:
+    """Write back, during the block, what the open copies of this process have gained.
+
+    Raises `RunFolderError`, and cancels the block,
+    if another process has taken the run over.
+    """
+    if not _MIRRORS:
+        yield
+        return
+    task = asyncio.current_task()
+    assert task is not None
+    failed: list[BaseException] = []
+
+    def stop(error: BaseException) -> None:
+        failed.append(error)
+        task.cancel()
+
+    flushing = asyncio.create_task(_flush_forever(list(_MIRRORS), stop))
+    try:
+        try:
+            yield
+        finally:
+            flushing.cancel()
+            await asyncio.wait([flushing])
+    except asyncio.CancelledError:
+        if not failed:
+            raise
+        task.uncancel()
+        raise failed[0] from None
+
+
+async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], None]) -> None:
+    from convogen.storage.remote.objects import StoreError
+
+    try:
+        while True:
+            await asyncio.sleep(min(mirror.every_s for mirror in mirrors))
+            for mirror in mirrors:
+                if mirror.due and mirror.snapshot() is not None:
+                    try:
+                        await asyncio.to_thread(mirror.send)
+                    except StoreError as error:
+                        mirror.say(f"{error}; trying again")
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is raised where the block is
+        stop(error)

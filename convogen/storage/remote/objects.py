@@ -1,0 +1,142 @@
+"""The objects of a run folder on a store: listed, read, and created if they are not there yet."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.errors import RunFolderError
+from convogen.redaction import masked
+from convogen.storage.remote.address import checked_url, open_file_system
+
+__all__ = ["ObjectStore", "StoreError"]
+
+_WITHOUT_FOLDERS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
+"""Protocols of object stores: folders come with their objects."""
+
+_AT_ONCE = 64
+"""Objects that are fetched together; bounds memory."""
+
+
+class StoreError(RunFolderError):
+    """A store cannot be reached, refuses, or has lost an object."""
+
+
+class ObjectStore:
+    """The objects below a URL, named by their paths below it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = checked_url(url)
+        self._files, self._root = open_file_system(self.url)
+        self._scheme = self.url.split("://", 1)[0]
+
+    def where(self, name: str) -> str:
+        """Return the URL of an object."""
+        return f"{self.url}/{name}"
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the objects directly in a folder, sorted; none if it is absent."""
+        path = self._path(folder)
+        with self._talking(folder, "listed"):
+            self._files.invalidate_cache()
+            try:
+                found = cast("list[str]", self._files.ls(path, detail=False))
+            except FileNotFoundError:
+                return []
+        return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found if name != path)
+
+    def tree(self) -> list[str]:
+        """Return the paths of all objects, sorted."""
+        with self._talking("", "listed"):
+            self._files.invalidate_cache()
+            found = cast("list[str]", self._files.find(self._root))
+        start = len(self._root.rstrip("/")) + 1
+        return sorted(name[start:] for name in found if len(name) > start)
+
+    def read(self, names: Sequence[str]) -> Generator[bytes]:
+        """Yield what objects hold, in their order."""
+        for first in range(0, len(names), _AT_ONCE):
+            block = names[first : first + _AT_ONCE]
+            paths = [self._path(name) for name in block]
+            with self._talking(block[0], "read"):
+                held = cast("dict[str, Any]", self._files.cat(paths, on_error="return"))
+            for name, value in zip(block, held.values(), strict=True):
+                with self._talking(name, "read"):
+                    if isinstance(value, Exception):
+                        raise value
+                yield value
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write an object in one step if none has this name; return whether it did."""
+        path = self._path(name)
+        with self._talking(name, "written"):
+            self._make_parent(path)
+            try:
+                if self._scheme in ("file", "local"):
+                    _link_new(Path(path), content)
+                else:
+                    self._files.pipe_file(path, content, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def upload(self, file: Path, name: str) -> None:
+        """Write a file to an object, replacing what it holds."""
+        path = self._path(name)
+        with self._talking(name, "written"):
+            self._make_parent(path)
+            self._files.put_file(str(file), path)
+
+    def download(self, name: str, file: Path) -> None:
+        """Write what an object holds to a file."""
+        with self._talking(name, "read"):
+            self._files.get_file(self._path(name), str(file))
+
+    def delete(self, name: str) -> None:
+        """Delete an object, if it is there."""
+        with self._talking(name, "deleted"):
+            try:
+                self._files.rm_file(self._path(name))
+            except FileNotFoundError:
+                return
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}" if name else self._root
+
+    def _make_parent(self, path: str) -> None:
+        if self._scheme not in _WITHOUT_FOLDERS:
+            self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+
+    @contextmanager
+    def _talking(self, name: str, done: str) -> Generator[None]:
+        """Raise `StoreError` for whatever the library of a store raises in the block."""
+        try:
+            yield
+        except RunFolderError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:300]
+            what = self.where(name) if name else self.url
+            raise StoreError(
+                f"{what}: cannot be {done}: {type(error).__name__}: {masked(said)}"
+            ) from error
+
+
+def _link_new(path: Path, content: bytes) -> None:
+    """Write a whole file under a name that nobody has; raises `FileExistsError` if it is taken.
+
+    A hard link is made in one step, also on NFS, and fails if the name is taken.
+    """
+    descriptor, name = tempfile.mkstemp(".new", ".", path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(name, path)
+    finally:
+        os.unlink(name)
