@@ -39,6 +39,7 @@ class Recorded:
 
     def __init__(self) -> None:
         self._model = EmbeddedModel(ModelSpec(name="embedded"))
+        self._reused_before = self._model.reused_tokens
         self._began: float | None = None
         self.answered: list[tuple[Request, Usage, float]] = []
 
@@ -50,6 +51,11 @@ class Recorded:
 
     async def close(self) -> None:
         await self._model.close()
+
+    @property
+    def reused_tokens(self) -> int:
+        """Prompt tokens taken from the cache since this model was opened."""
+        return self._model.reused_tokens - self._reused_before
 
     def rate(self) -> float:
         """Generated tokens a second while the first three quarters of them were generated."""
@@ -73,13 +79,13 @@ def cached_prefix(turns: int = 12) -> list[Figure]:
         figures.append(
             Figure(
                 f"prompt tokens from the cache, {people} people",
-                usage.cached_tokens / usage.prompt_tokens,
+                model.reused_tokens / usage.prompt_tokens,
                 "of 1",
                 CACHED_SHARE,
                 at_least=True,
                 about=(
                     f"a chat of {ended} turns, agents and selector: "
-                    f"{usage.prompt_tokens - usage.cached_tokens} of {usage.prompt_tokens} tokens "
+                    f"{usage.prompt_tokens - model.reused_tokens} of {usage.prompt_tokens} tokens "
                     "were not in the cache"
                 ),
             )

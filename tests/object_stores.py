@@ -25,7 +25,8 @@ class FragileStore(MemoryFileSystem):
     """An object store in memory (`fragile://`) that counts writes.
 
     The process dies at the write `dies_at`, before it takes effect. The write `loses` takes effect,
-    but its answer is an error. `unconditional` replaces objects that should only be created.
+    but its answer is an error, and so is that of the `away` writes after it,
+    which do nothing. `unconditional` replaces objects that should only be created.
     """
 
     protocol = "fragile"
@@ -35,13 +36,16 @@ class FragileStore(MemoryFileSystem):
     writes: ClassVar[int] = 0
     dies_at: ClassVar[int] = -1
     loses: ClassVar[int] = -1
+    away: ClassVar[int] = 0
     unconditional: ClassVar[bool] = False
 
     @classmethod
-    def reset(cls, dies_at: int = -1, *, loses: int = -1, unconditional: bool = False) -> None:
+    def reset(
+        cls, dies_at: int = -1, *, loses: int = -1, away: int = 0, unconditional: bool = False
+    ) -> None:
         """Count anew; the objects stay."""
         cls.writes, cls.dies_at, cls.loses = 0, dies_at, loses
-        cls.unconditional = unconditional
+        cls.away, cls.unconditional = away, unconditional
 
     @classmethod
     def clear(cls) -> None:
@@ -81,6 +85,8 @@ class FragileStore(MemoryFileSystem):
         with self.one_at_a_time:
             type(self).writes += 1
             self._alive()
+            if self.loses < self.writes <= self.loses + self.away:
+                raise TimeoutError("no answer")
             act()
         if self.writes == self.loses:
             raise TimeoutError("no answer")

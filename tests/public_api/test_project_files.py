@@ -38,6 +38,13 @@ def test_the_citation_names_this_version() -> None:
     assert len(citation["references"]) == len(list((ROOT / "convogen/published").glob("*.yaml")))
 
 
+def test_the_changelog_begins_with_this_version_or_with_what_comes_after_it() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    dated = f"{convogen.__version__} ({_read('CITATION.cff')['date-released']})"
+    assert dated in headings[:2]
+    assert _project()["version"] == convogen.__version__
+
+
 def test_the_workflow_runs_what_the_makefile_has() -> None:
     jobs = _read(".github/workflows/ci.yml")["jobs"]
     matrix = jobs["platforms"]["strategy"]["matrix"]

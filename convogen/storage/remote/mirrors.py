@@ -107,6 +107,7 @@ async def flushed() -> AsyncGenerator[None]:
 async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], None]) -> None:
     from convogen.storage.remote.objects import StoreError
 
+    away: set[Mirror] = set()
     try:
         while True:
             await asyncio.sleep(min(mirror.every_s for mirror in mirrors))
@@ -115,7 +116,13 @@ async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], 
                     try:
                         await asyncio.to_thread(mirror.send)
                     except StoreError as error:
-                        mirror.say(f"{error}; trying again")
+                        if mirror not in away:  # said once, however long it takes
+                            mirror.say(f"{error}; trying again")
+                        away.add(mirror)
+                        continue
+                    if mirror in away:
+                        away.remove(mirror)
+                        mirror.say(f"{mirror.url}: can be written to again")
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 - it is raised where the block is

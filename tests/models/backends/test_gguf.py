@@ -5,6 +5,7 @@ It writes poor prose, so what is checked holds whatever it says.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -14,9 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
-from convogen.errors import ModelConfigError
-from convogen.models.backends.gguf import find_gguf, narrowed, serve, without_cut_texts
-from convogen.models.spec import EMBEDDED
+from convogen.errors import EndpointDown, ModelConfigError
+from convogen.models.backends.gguf import (
+    EmbeddedModel,
+    find_gguf,
+    narrowed,
+    serve,
+    without_cut_texts,
+)
+from convogen.models.backends.prompt_cache import Turns
+from convogen.models.base import Message, ModelReply, Request, Sampling
+from convogen.models.spec import EMBEDDED, EMBEDDED_ADAPTER, ModelSpec
 from convogen.text.lengths import cut_texts
 
 pytestmark = pytest.mark.embedded
@@ -79,7 +88,7 @@ def test_embedded_model_invents_selects_and_speaks(base_url: str, tmp_path: Path
     calls = list(result.ledger())
     assert {call["role"] for call in calls} == {"generator", "selector", "agent"}
     assert {call["model"] for call in calls} == {EMBEDDED}
-    assert sum(call["cached_tokens"] for call in calls) > 0
+    assert {call["cached_tokens"] for call in calls} == {0}  # it depends on the calls before
 
 
 def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_path: Path) -> None:
@@ -121,6 +130,106 @@ def test_doctor_finds_what_the_llama_cpp_server_can(base_url: str) -> None:
     assert report["json_schema"] is True
     assert report["log_probabilities"] is True
     assert report["tokens_a_second"] > 0
+
+
+# The same request, the same reply
+
+FACTS = " ".join(f"Fact {i}: house {i} has {i * 7 % 12} windows." for i in range(9))
+ALSO_ASKED = ("Who lives there?", "What is for dinner?")
+
+
+def asked(*texts: str, adapter: bool = False) -> Request:
+    """A chat of these texts; log-probabilities show differences that the words may hide."""
+    said = [Message("assistant" if index % 2 else "user", text) for index, text in enumerate(texts)]
+    extra = {"adapter": EMBEDDED_ADAPTER} if adapter else None
+    sampling = Sampling(temperature=0.8, max_tokens=12, seed=5, extra=extra)
+    messages = (Message("system", FACTS), *said)
+    return Request("agent", EMBEDDED, messages, sampling, top_logprobs=2)
+
+
+def test_a_reply_depends_on_nothing_but_its_request(base_url: str) -> None:
+    """Neither on requests before it, beside it or cut off, nor on what they left in the cache."""
+
+    async def replies() -> list[ModelReply]:
+        model = EmbeddedModel(ModelSpec(name=EMBEDDED))
+        first = asked("How many windows?")
+        longer = asked("How many windows?", "There are many.", "And doors?", adapter=False)
+        alone = await model.complete(longer)
+        said = await model.complete(first)
+        grown = asked("How many windows?", said.text, "And doors?")
+        after_growth = await model.complete(grown)
+        again = await model.complete(longer)
+        cut_off = asyncio.create_task(model.complete(grown))
+        others = [model.complete(asked(text, adapter=True)) for text in ALSO_ASKED]
+        beside = [model.complete(longer), model.complete(grown), model.complete(first)]
+        await asyncio.sleep(0)
+        cut_off.cancel()
+        *_, longer_beside, grown_beside, first_beside = await asyncio.gather(*others, *beside)
+        await model.close()
+        assert model.reused_tokens > 0
+        assert (said, after_growth) == (first_beside, grown_beside)
+        return [alone, again, longer_beside]
+
+    alone, again, beside = asyncio.run(replies())
+    assert alone.logprobs
+    assert alone == again == beside
+
+
+class StoppedAfter:
+    """The embedded model, until it has answered some calls: the next one stops the run."""
+
+    def __init__(self, calls: int) -> None:
+        self._model = EmbeddedModel(ModelSpec(name=EMBEDDED))
+        self._calls = calls
+
+    async def complete(self, request: Request) -> ModelReply:
+        if not self._calls:
+            raise EndpointDown("stopped")
+        self._calls -= 1
+        return await self._model.complete(request)
+
+    async def close(self) -> None:
+        await self._model.close()
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_bytes(base_url: str, tmp_path: Path) -> None:
+    """One call in flight or four, in one go or two."""
+    keys = {"n": 2, "participants": 2, "max_turns": 3, "seed": 2}
+    run(Experiment.load("demo", keys | {"concurrency": 4}), tmp_path / "whole")
+    parts = Experiment.load("demo", keys | {"concurrency": 1})
+    with pytest.raises(EndpointDown, match="stopped"):
+        run(parts, tmp_path / "parts", open_model=lambda _: StoppedAfter(3))
+    run(parts, tmp_path / "parts")
+    for name in ("experiences", "conversations", "calls"):
+        whole, in_parts = (tmp_path / each / f"{name}.jsonl" for each in ("whole", "parts"))
+        assert whole.read_bytes() == in_parts.read_bytes() != b""
+
+
+def test_turns_go_round_in_order_past_those_that_gave_up() -> None:
+    async def pass_round() -> list[str]:
+        turns, taken = Turns(), list[str]()
+
+        async def take(name: str) -> None:
+            async with turns:
+                await asyncio.sleep(0)
+                taken.append(name)
+
+        tasks = [asyncio.create_task(take(name)) for name in "abcd"]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(8):  # the turn is passed to a task that is cancelled before it knows
+            tasks = [asyncio.create_task(take(name)) for name in "ef"]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            tasks[1].cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.timeout(60):
+            await take("g")
+        return taken
+
+    taken = asyncio.run(pass_round())
+    assert taken[:3] == ["a", "c", "d"]
+    assert taken[-1] == "g"
 
 
 # What only so small a model needs

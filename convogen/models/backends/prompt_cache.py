@@ -1,0 +1,192 @@
+"""Reuse of evaluated prompts that never changes a reply of llama.cpp.
+
+Its matrix kernels round differently for one token and for many, so what it holds for a token
+depends on the batch in which that token was evaluated: with llama.cpp's own prompt cache, a reply
+depends on the requests before it and beside it. Here each prompt is evaluated alone, in batches
+that begin at multiples of `BATCH`, and only whole batches of earlier prompts are reused, never the
+tokens of a reply, which were evaluated one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, cast
+
+from convogen.models.backends.faults import Advice, Faults
+from convogen.models.backends.transport import Transport
+from convogen.redaction import Secrets
+
+__all__ = ["BATCH", "LlamaServer", "PromptCache", "Turns"]
+
+BATCH = 32
+"""Tokens evaluated together: fewer waste less of a prompt, more are faster on large models."""
+
+_WORTH = 0.5
+"""Share of a prompt that a slot must hold to be preferred to the least recently used one."""
+
+
+class Turns:
+    """A lock for tasks of any event loop, first come, first served."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._waiting: deque[Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return
+            turn: Future[None] = Future()
+            self._waiting.append(turn)
+        try:
+            await asyncio.wrap_future(turn)
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was given just before
+                self._pass_on()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if turn.set_running_or_notify_cancel():
+                    turn.set_result(None)
+                    return
+            self._taken = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """The last prompt of a slot, the adapter it was evaluated with, and when."""
+
+    tokens: Sequence[int] = ()
+    setting: object = None
+    used: int = 0
+
+    def shared(self, tokens: Sequence[int], setting: object) -> int:
+        """Return how many tokens of another prompt can be reused, whose last one cannot."""
+        if self.setting != setting:
+            return 0
+        pairs = zip(self.tokens[:-1], tokens[:-1], strict=False)
+        equal = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return equal // BATCH * BATCH
+
+
+class LlamaServer:
+    """Those calls of a llama.cpp server that are not OpenAI's.
+
+    Args:
+        url: Its address, without `/v1`.
+        timeout_s: Seconds a call may take.
+    """
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        advice = Advice(unreached="run again", refused="", missing="", late="raise timeout_s")
+        self._url = url
+        self._transport = Transport(
+            url,
+            {"content-type": "application/json"},
+            timeout_s,
+            Faults(url, timeout_s, Secrets([]), advice),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def tokens(self, body: Mapping[str, Any]) -> list[int]:
+        """Return the tokens of a chat request's prompt, none if the server refuses it."""
+        templated = await self._post("/apply-template", body)
+        text = {"content": templated.get("prompt", ""), "add_special": True, "parse_special": True}
+        return (await self._post("/tokenize", text)).get("tokens", [])
+
+    async def evaluate(self, slot: int, tokens: Sequence[int], **settings: Any) -> int:
+        """Have a slot hold these tokens; return how many of them it held already."""
+        at = {"id_slot": slot, "n_predict": 0, **settings}
+        answer = await self._post("/completion", {"prompt": list(tokens), **at})
+        return answer.get("timings", {}).get("cache_n", 0)
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the server's answer, empty if it is an error."""
+        status, _, answer = await self._transport.post(body, self._url + path)
+        return cast("dict[str, Any]", json.loads(answer)) if status == 200 else {}
+
+
+class PromptCache:
+    """The slots of one server, which answers one request at a time.
+
+    Args:
+        n_slots: How many prompts the server holds.
+    """
+
+    def __init__(self, n_slots: int) -> None:
+        self.reused = 0
+        self._turns = Turns()
+        self._slots = [_Slot() for _ in range(n_slots)]
+        self._unfinished: int | None = None
+        self._clock = 0
+
+    @asynccontextmanager
+    async def place(
+        self, server: LlamaServer, body: Mapping[str, Any]
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Wait until the server is free, and prepare a slot for a chat request.
+
+        Args:
+            server: The server.
+            body: The request.
+
+        Yields:
+            What the request must say about its slot.
+        """
+        async with self._turns:
+            if self._unfinished is not None:  # of a cancelled request: the server waits for it
+                await server.evaluate(self._unfinished, [0], cache_prompt=False)
+                self._unfinished = None
+            tokens = await server.tokens(body)
+            setting = {key: body[key] for key in ("lora",) if key in body}
+            index, kept = self._chosen(tokens, setting)
+            self._slots[index] = _Slot()
+            self._unfinished = index
+            if kept:
+                kept = await _cut(server, index, tokens[: kept + 1], setting)
+            yield {"id_slot": index, "cache_prompt": kept > 0}
+            self.reused += kept
+            self._clock += 1
+            self._slots[index] = _Slot(tokens, setting, self._clock)
+            self._unfinished = None
+
+    def _chosen(self, tokens: Sequence[int], setting: object) -> tuple[int, int]:
+        """Return a slot for a prompt, and how many tokens of it can be reused there."""
+        shared = [slot.shared(tokens, setting) for slot in self._slots]
+        index = max(range(len(shared)), key=shared.__getitem__)
+        if shared[index] < _WORTH * len(tokens):
+            index = min(range(len(shared)), key=lambda each: self._slots[each].used)
+        return index, shared[index]
+
+
+async def _cut(
+    server: LlamaServer, index: int, tokens: Sequence[int], setting: Mapping[str, Any]
+) -> int:
+    """Cut what a slot holds to `tokens` without the last; return how many it holds.
+
+    A prompt that differs only in the last token makes the server drop all that it held from there
+    on. It holds something else if it was used behind our back: then nothing is reused.
+    """
+    *kept, last = tokens
+    other = 1 if last == 0 else 0
+    held = await server.evaluate(index, [*kept, other], cache_prompt=True, **setting)
+    return len(kept) if held % BATCH == 0 else 0
