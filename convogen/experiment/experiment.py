@@ -388,8 +388,8 @@ def _find(source: str | Path) -> Path:
     meant = [name for name in shipped if name.casefold() in near]
     guess = f"did you mean {meant[0]}? " if meant else ""
     raise ExperimentError(
-        f"unknown experiment {str(source)!r:.200}; {guess}allowed: {', '.join(shipped)}, "
-        "or a .yaml file"
+        f"unknown experiment {str(source)!r:.200}; {guess}allowed: "
+        f"{', '.join([*shipped, 'or a .yaml file'])}"
     )
 
 

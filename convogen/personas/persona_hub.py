@@ -43,6 +43,7 @@ class PersonaHub:
         self.source = source
         self.licence = licence
         self._scratch = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the hub
+        weakref.finalize(self, self._scratch.close)
         self._ends = array("Q", [0])
         digest = hashlib.blake2b(digest_size=8)
         for people in groups:
@@ -54,7 +55,6 @@ class PersonaHub:
                 self._ends.append(self._ends[-1] + len(line))
         with self._scratching():
             self._scratch.flush()
-        weakref.finalize(self, self._scratch.close)
         self.hash = digest.hexdigest()
 
     @contextlib.contextmanager

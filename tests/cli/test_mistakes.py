@@ -12,6 +12,7 @@ import pytest
 from command_line import Ended, convogen
 
 from convogen import load_run
+from convogen.cli._shared.options import stopped
 
 SMALL = ("--n", 1, "--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")
 
@@ -98,6 +99,14 @@ def test_a_screen_of_no_width_is_one_of_unknown_width(
     usual = convogen("show", "run")
     monkeypatch.setenv("COLUMNS", columns)
     assert convogen("show", "run") == usual
+
+
+def test_an_interrupted_command_promises_no_answers_that_it_does_not_have() -> None:
+    assert stopped("0 of 2 conversations in run", {}).startswith(
+        "stopped: 0 of 2 conversations in run; to resume: convogen "
+    )
+    for what in ("calls", "conversations", "scores"):
+        assert "in run, all answers are kept; to" in stopped("0 of 2 in run", {what: 1})
 
 
 def test_a_narrow_screen_has_lines_instead_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:

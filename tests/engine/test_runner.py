@@ -134,7 +134,7 @@ def test_what_was_answered_before_an_endpoint_failed_is_not_asked_again(tmp_path
 def test_the_tally_counts_what_is_done(tmp_path: Path) -> None:
     tally = RunProgress()
     result = run(experiment(), tmp_path, tally=tally)
-    turns = sum(len(c.turns) - 1 for c in result.conversations())
+    turns = sum(len(c.turns) for c in result.conversations())
     assert tally.counts["conversations"] == tally.counts["experiences"] == 6
     assert tally.counts["turns"] == turns
     assert tally.counts["calls"] == len(list(result.ledger()))
