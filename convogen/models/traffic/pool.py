@@ -80,8 +80,6 @@ class Endpoint:
         self.pools: list[Pool] = []
         self.prompts = PromptWatch()
         self._clock = asyncio.get_running_loop().time
-        if spec.kind == "embedded":  # it answers one at a time; the earliest task's are next
-            ceiling = 1
         self.limit = ConcurrencyLimit(ceiling, adaptive=spec.kind in ("endpoint", "http"))
         self.breaker = Breaker(self._clock)
         self._requests = PerMinute(spec.requests_per_minute)

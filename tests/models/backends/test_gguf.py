@@ -23,7 +23,6 @@ from convogen.models.backends.gguf import (
     serve,
     without_cut_texts,
 )
-from convogen.models.backends.prompt_cache import Turns
 from convogen.models.base import Message, ModelReply, Request, Sampling
 from convogen.models.spec import EMBEDDED, EMBEDDED_ADAPTER, ModelSpec
 from convogen.text.lengths import cut_texts
@@ -203,33 +202,6 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(base_url: str, tmp_path
     for name in ("experiences", "conversations", "calls"):
         whole, in_parts = (tmp_path / each / f"{name}.jsonl" for each in ("whole", "parts"))
         assert whole.read_bytes() == in_parts.read_bytes() != b""
-
-
-def test_turns_go_round_in_order_past_those_that_gave_up() -> None:
-    async def pass_round() -> list[str]:
-        turns, taken = Turns(), list[str]()
-
-        async def take(name: str) -> None:
-            async with turns:
-                await asyncio.sleep(0)
-                taken.append(name)
-
-        tasks = [asyncio.create_task(take(name)) for name in "abcd"]
-        await asyncio.sleep(0)
-        tasks[1].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for _ in range(8):  # the turn is passed to a task that is cancelled before it knows
-            tasks = [asyncio.create_task(take(name)) for name in "ef"]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            tasks[1].cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        async with asyncio.timeout(60):
-            await take("g")
-        return taken
-
-    taken = asyncio.run(pass_round())
-    assert taken[:3] == ["a", "c", "d"]
-    assert taken[-1] == "g"
 
 
 # What only so small a model needs
