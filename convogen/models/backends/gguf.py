@@ -1,8 +1,9 @@
 """A GGUF model in this process, served by llama.cpp on a free local port.
 
 The server is shared by all users of the same file, starts on the first call (seconds) and is called
-like any other endpoint, but one request at a time: replies depend on the request alone
-(`prompt_cache.py`).
+like any other endpoint: continuous batching, JSON-schema output, prompt caching. The shipped model
+is called with one request at a time, so that its replies depend on the request alone
+(`prompt_cache.py`); for larger models that would cost most of their speed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 SLOTS = 8
-"""Prompts whose evaluation is kept for reuse."""
+"""Prompts whose evaluation is kept; chats that a model other than the shipped one plays at once."""
 
 SLOT_TOKENS = 4096
 HEADER_BYTES = 24
@@ -154,7 +155,6 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
     params.port = 0
     params.n_parallel = SLOTS
     params.n_ctx = SLOTS * SLOT_TOKENS
-    _set_exact(xllamacpp, params)
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = threads
         pool.poll = 0  # nor should they spin here
@@ -162,6 +162,7 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
         adapter = xllamacpp.CommonAdapterLoraInfo()
         adapter.path, adapter.scale = str(check_adapter()), 0.0
         params.lora_adapters = [adapter]
+        _set_exact(xllamacpp, params)
     params.verbosity = -1
     return params
 
@@ -203,9 +204,9 @@ class EmbeddedModel:
             request = replace(request, sampling=sampling)
         schema = narrowed(request.schema) if self._rambles and request.schema else None
         if schema is None:
-            reply = await self._exactly(request)
+            reply = await self._answer(request)
             return _whole(reply) if self._rambles else reply
-        reply = await self._exactly(replace(request, schema=schema))
+        reply = await self._answer(replace(request, schema=schema))
         text = without_cut_texts(reply.text, schema)
         return reply if text == reply.text else replace(reply, text=text, logprobs=None)
 
@@ -218,9 +219,11 @@ class EmbeddedModel:
         """
         return _caches[self._path].reused
 
-    async def _exactly(self, request: Request) -> ModelReply:
-        """Return a reply that depends on the request alone."""
+    async def _answer(self, request: Request) -> ModelReply:
+        """Return a reply, which depends on the request alone if it is the shipped model's."""
         endpoint, server = await self._ready()
+        if not self._rambles:
+            return await endpoint.complete(request)
         body = endpoint.dialect.body(request)
         async with _caches[self._path].place(server, body) as place:
             extra = {**(request.sampling.extra or {}), **place}
