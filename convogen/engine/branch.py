@@ -86,13 +86,12 @@ class _Branch:
                 f"{len(old.turns)}; it cannot be replayed from turn {from_turn}"
             )
         self._run, self._old, self._then, self._new = run, old, then, new
-        self._kept = from_turn - 1 - openings
+        self._kept = from_turn - 1
         self._source = str(run.manifest.get("fingerprint"))
         origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
         self._fingerprint = fingerprint_of([origin, new.fingerprint_inputs["roles"]])
-        spelt = re.sub(r"[^\w.-]+", "-", old.id)[
-            :80
-        ]  # an id may hold characters that a folder name may not
+        # An id may hold characters that a folder name may not.
+        spelt = re.sub(r"[^\w.-]+", "-", old.id)[:80]
         self.name = f"{run.folder.resolve().name}.{spelt}.turn-{from_turn}.{self._fingerprint[:6]}"
         self._manifest = describe(new) | {
             "fingerprint": self._fingerprint,

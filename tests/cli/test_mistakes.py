@@ -103,7 +103,7 @@ def test_a_screen_of_no_width_is_one_of_unknown_width(
 
 def test_an_interrupted_command_promises_no_answers_that_it_does_not_have() -> None:
     assert stopped("0 of 2 conversations in run", {}).startswith(
-        "stopped: 0 of 2 conversations in run; to resume: convogen "
+        "stopped: 0 of 2 conversations in run; to resume: convogen"
     )
     for what in ("calls", "conversations", "scores"):
         assert "in run, all answers are kept; to" in stopped("0 of 2 in run", {what: 1})

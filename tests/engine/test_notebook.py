@@ -67,5 +67,5 @@ def test_an_experiment_may_be_its_name_or_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(small().to_yaml(), "utf-8")
     assert run(path, tmp_path / "a").manifest["fingerprint"] == small().fingerprint
-    with pytest.raises(ExperimentError, match="'nowhere' is not known; allowed: GPFS"):
+    with pytest.raises(ExperimentError, match="unknown experiment 'nowhere'; allowed: GPFS"):
         run("nowhere", tmp_path / "b")

@@ -10,7 +10,6 @@ import pytest
 
 from convogen import Experiment
 from convogen.methods.base import Method
-from convogen.models.backends.gguf import ADAPTER_FILE
 from convogen.models.spec import EMBEDDED_ADAPTER
 from convogen.plugins import registry
 from convogen.prompts import load_prompt
@@ -37,7 +36,7 @@ def test_what_it_was_trained_on_is_what_is_shipped() -> None:
         path = str(FOR_EMBEDDED / f"{name}.scenes.jsonl")
         found = scene_lessons(read_scenes(path, None), path, form)
         assert found.hash == TRAINED[kind]["hash"]
-    assert (FOR_EMBEDDED / ADAPTER_FILE).stat().st_size < 12_000_000
+    assert (FOR_EMBEDDED / f"{EMBEDDED_ADAPTER}.gguf").stat().st_size < 12_000_000
 
 
 def adapted(experiment: Experiment) -> set[str]:

@@ -158,9 +158,9 @@ def test_scenes_are_learned_as_the_generator_is_asked_for_them(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({**SCENE, "personas": ["Nobody Known", "Otto"]}, "line 1: no scene"),
-        ({**SCENE, "turns": [["Otto"]]}, "line 1: no scene"),
-        ({key: SCENE[key] for key in ("personas", "turns")}, "line 1: no scene"),
+        ({**SCENE, "personas": ["Nobody Known", "Otto"]}, "line 1: not a scene"),
+        ({**SCENE, "turns": [["Otto"]]}, "line 1: not a scene"),
+        ({key: SCENE[key] for key in ("personas", "turns")}, "line 1: not a scene"),
         ({**SCENE, "turns": SCENE["turns"][:3]}, "at least 4 turns"),
     ],
 )

@@ -175,6 +175,7 @@ class _Dialogue:
             if not turn.text:
                 break
             self.turns.append(turn.model_copy(update={"origin": "starter"}))
+            self._task.count("turns")
         self._window = ContextWindow(task.session)
         self._language = task.language or ENGLISH
         self._ended: str | None = None

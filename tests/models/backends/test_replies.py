@@ -341,8 +341,8 @@ def test_a_chunk_in_place_of_a_completion_is_read(endpoint: EndpointServer) -> N
         (raw({"choices": [{"message": "Hi", "finish_reason": "stop"}]}), "no object as its mess"),
         (raw({"choices": [{"message": {"content": 5}}]}), "no text as its content, but int"),
         (raw([1, 2]), "no object, but list"),
-        (Bytes(b"hello\nthere"), "no JSON: it begins with 'hello there'"),
-        (Bytes(b""), "no JSON: it is empty"),
+        (Bytes(b"hello\nthere"), "not JSON: it begins with 'hello there'"),
+        (Bytes(b""), "not JSON: it is empty"),
     ],
 )
 def test_what_is_no_completion_is_described_in_words(
