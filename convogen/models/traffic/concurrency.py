@@ -29,11 +29,11 @@ NOISE_MOST = 0.5
 class ConcurrencyLimit:
     """The adaptive limit of in-flight calls of an endpoint.
 
-    The limit is reconsidered after each window of as many calls as the limit, or half as many while
-    the limit is doubling (as many as were added). It is doubled while throughput grows with it;
-    once throughput stops growing, the previous limit is restored and later raised in small steps.
-    It is lowered on refusals, time-outs and rising latency. Refusals that do not decrease with
-    fewer calls have other causes and are tolerated.
+    The limit is reconsidered after each window: as many calls as the limit, or half as many while
+    the limit is doubling (as many as were added), but at least `FEWEST_SAMPLES`. It is doubled
+    while throughput grows with it; once throughput stops growing, the previous limit is restored
+    and later raised in small steps. It is lowered on refusals, time-outs and rising latency.
+    Refusals that do not decrease with fewer calls have other causes and are tolerated.
 
     Throughput is in-flight calls divided by slowness (Little's law). Slowness is a call's latency
     relative to the fastest of its role, so it does not depend on the mix of roles.

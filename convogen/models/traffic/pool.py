@@ -168,7 +168,7 @@ class Endpoint:
         """Release the slot of a call that could not be sent.
 
         An endpoint that never answered is paused while others answer for the model, since it may be
-        a replica that starts late; if none was ever reached, all are given up.
+        a replica that starts late; if each is down or was never reached, all are given up.
         """
         met, most = Transient(str(fault), kind="unconnected"), Breaker.FAULTS
         if not self.answers:
