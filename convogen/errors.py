@@ -6,7 +6,7 @@
     │   ├── SourceError           experiences, personas, prompts or a corpus file
     │   ├── ModelConfigError      no key, unknown model, embedded model not installed
     │   ├── PluginError           an installed plugin that cannot be used
-    │   ├── RunFolderError        foreign, locked, unwritable or damaged run folder
+    │   ├── RunFolderError        run folder not convogen's, locked, unwritable or damaged
     │   ├── ClusterError          no Ray cluster, or workers that cannot play the run
     │   └── LoopRunning           called in a notebook, whose event loop is running
     ├── RunStopped                a run that ended early; all replies received are kept
@@ -74,7 +74,7 @@ class PluginError(UserError):
 
 
 class RunFolderError(UserError):
-    """A run folder is foreign, locked by another process, unwritable or damaged."""
+    """A run folder is not convogen's, locked by another process, unwritable or damaged."""
 
 
 class ClusterError(UserError):

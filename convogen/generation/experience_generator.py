@@ -296,7 +296,7 @@ def _starter_length(words: int | None) -> Words:
 
 
 def _scene(starter: Words) -> dict[str, Any]:
-    """Return the fields that all drafts share."""
+    """Return the fields that both draft models share."""
     speaker: Any = (str, WORDS["name"].field(shortest=1, longest=80))
     text: Any = (str, starter.field("the words spoken aloud", shortest=2))
     opening = create_model("DraftStarter", __base__=StructuredReply, speaker=speaker, text=text)

@@ -159,7 +159,7 @@ def _script(text: str) -> str | None:
 
 
 class _Frequent(NamedTuple):
-    """The words of a text that are frequent in any language, and how many words it has in all."""
+    """The words of a text that are frequent in any language, and its total number of words."""
 
     counts: Counter[str]
     total: int
@@ -175,7 +175,7 @@ class _Frequent(NamedTuple):
         return weights
 
     def most(self) -> int:
-        """Return how many words are frequent in the language that has most of them."""
+        """Return the number of words frequent in the language that has the most of them."""
         known = function_words()
         numbers: dict[str, int] = {}
         for word, count in self.counts.items():

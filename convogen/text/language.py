@@ -165,7 +165,7 @@ class Language(_Group):
     def compile(
         self, pattern: str, flags: re.RegexFlag = re.IGNORECASE, *, own: bool = False
     ) -> re.Pattern[str]:
-        """Compile a pattern in which `@name@` stands for a piece.
+        """Compile a pattern in which `@name@` is replaced by a piece.
 
         A piece that this language lacks matches nothing.
 

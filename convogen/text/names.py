@@ -46,7 +46,7 @@ def _compiled(spelt: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1 << 15)
 def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
-    """Return the names of a speaker and of others."""
+    """Return the cast of a scene with a speaker and others."""
     lang = load_language(language)
     titles, core = _split(speaker.replace("_", " ").split(), lang)
     parts = {tuple(part) for part in _parts(core, lang)}
@@ -115,7 +115,7 @@ def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
 
 
 def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:
-    """Return the titles that a name begins with, and the rest of it."""
+    """Return the titles that a name begins with, and its other words."""
     n = 0
     while n < len(words) - 1 and _bare(words[n]) in lang.titles:
         n += 1

@@ -244,7 +244,7 @@ _PAIR = re.compile(
 """A key and its value, in double quotes, single quotes or none."""
 
 _PAST = re.compile(r"last|prev|current|reason")
-"""Words in a key whose value is not the next speaker."""
+"""Words that occur in keys whose value is not the next speaker."""
 
 MOST_CHARS = 4_000
 """Number of characters of a reply that are read at its beginning, and again at its end."""

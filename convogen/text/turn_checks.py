@@ -110,7 +110,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """The spoken text of a reply, what was removed from it, and what is wrong with it."""
+    """The spoken text of a reply, what was removed from the reply, and the fault of the text."""
 
     text: str
     tidied: tuple[str, ...] = ()

@@ -113,7 +113,7 @@ def place_of(spec: ModelSpec) -> str | None:
 
 
 def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
-    """Return the user's headers, with variables filled in, and the secrets in them."""
+    """Return the user's headers with variables filled in, and the secrets that they contain."""
     try:
         env = environment(variables(spec.headers.values()))
     except KeyError as error:

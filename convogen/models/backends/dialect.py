@@ -31,7 +31,7 @@ _NO_SYSTEM = re.compile(
     r"|\b(?:only|permitted:|should be) ['\"`]?user['\"`]?(?:,| and| or) ['\"`]?assistant\b",
     re.IGNORECASE,
 )
-"""Messages of servers whose chat template has no system role."""
+"""Error messages of servers whose chat template has no system role."""
 
 _NAMED = (
     r"\b(?:argument|field|input|param(?:eter)?|property|option)s?\b[^.;]{{0,60}}?\b{0}\b"

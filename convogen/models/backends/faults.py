@@ -19,7 +19,7 @@ from convogen.redaction import Secrets, public_url
 __all__ = ["Advice", "Faults", "Refusal", "too_long"]
 
 REMEDIED = (400, 404, 413, 422, 500)
-"""Statuses whose errors may say what would help."""
+"""Statuses whose error messages may suggest a remedy."""
 
 _TLS_ALERT = r"b'\x15\x03"
 """The beginning of a TLS server's response to plain HTTP, as Python prints it."""
@@ -44,7 +44,7 @@ class Refusal:
     """An error response.
 
     Attributes:
-        status: The HTTP status, or the one that an error in the body stands for.
+        status: The HTTP status, or the equivalent of an error in the body.
         headers: Headers of the response.
         detail: The server's message, in one line.
         is_page: Whether the response is a web page, and so probably not from the API itself.

@@ -25,7 +25,7 @@ __all__ = ["NO_LIMITS", "Budget", "Limits", "Reservation"]
 
 MESSAGE_TOKENS = 16
 REQUEST_TOKENS = 64
-"""Tokens that a chat template may add around a message and around all of them."""
+"""Tokens that a chat template may add per message and per request."""
 
 UNSEEN_COMPLETION = 4096
 """Assumed length of a reply without a cap before any other was seen."""

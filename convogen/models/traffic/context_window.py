@@ -166,7 +166,7 @@ def _is_too_long(answer: SessionReply | ModelFault) -> TypeGuard[ModelFault]:
 
 
 class _Model:
-    """What the requests of one role have shown about the model behind it.
+    """What is known about a role's model from its earlier responses.
 
     `window` is in tokens, None until a refusal names it; `last` is the latest plan that worked.
     """

@@ -120,7 +120,7 @@ class Endpoint:
         return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
     def begun(self, permit: Permit) -> Permit:
-        """Return the permit of a call that begins only now, after waiting for the budget."""
+        """Return a permit restarted now, for a call that has waited for the budget."""
         return replace(permit, started=self._clock())
 
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:

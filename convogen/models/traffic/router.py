@@ -116,12 +116,12 @@ class Traffic:
         return Session(self, task, seed, journal, begun=begun, writing=writing)
 
     def asking(self, role: str) -> None:
-        """Register a call of a role."""
+        """Register that a role is called."""
         if role not in self._heard:
             self.unheard.add(role)
 
     def heard(self, role: str, reply: ModelReply) -> None:
-        """Register an answer of a role."""
+        """Register a role's answer."""
         if role in self.unheard and reply.text.strip():
             self._heard.add(role)
             self.unheard.remove(role)

@@ -16,7 +16,7 @@ from convogen.models.traffic.pool import Endpoint
 __all__ = ["ATTEMPTS", "Trouble", "probe"]
 
 ATTEMPTS = 20
-"""Faults of a call, of any kind, after which it is given up."""
+"""Number of faults, of any kind, after which a call is given up."""
 
 FAULTS = 12
 """The same, not counting refusals due to load, which say nothing about the call."""
