@@ -6,8 +6,8 @@
 >>> [len(conversation.turns) for conversation in result.conversations()]
 [10, 10]
 
-`load_run(folder)` opens the same run again later. In a notebook, which has an event loop already,
-`await run_async(experiment)`. Plugins find what they build on in `convogen.extend`.
+`load_run(folder)` opens the same run again later. In a notebook, which already runs an event loop,
+use `await run_async(experiment)`. Plugin authors import their base classes from `convogen.extend`.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ _HOMES = {
     "convogen.storage.run_folder": ("Run", "load_run"),
     "convogen.records": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
-"""The module of each public name that is not an exception."""
+"""Modules and the public names they define, except for exceptions."""
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported on first use, so that `import convogen` stays light."""
+    """Import a public name on first use, so that `import convogen` stays light."""
     from importlib import import_module
 
     if name in __all__:

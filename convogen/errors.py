@@ -6,14 +6,14 @@
     │   ├── SourceError           experiences, personas, prompts or a corpus file
     │   ├── ModelConfigError      no key, unknown model, embedded model not installed
     │   ├── PluginError           an installed plugin that cannot be used
-    │   ├── RunFolderError        foreign, locked, unwritable or damaged run folder
-    │   ├── ClusterError          no Ray cluster, or workers there that cannot play the run
+    │   ├── RunFolderError        run folder not convogen's, locked, unwritable or damaged
+    │   ├── ClusterError          no Ray cluster, or workers that cannot play the run
     │   └── LoopRunning           called in a notebook, whose event loop is running
-    ├── RunStopped                a run that ended early; all answers are kept
+    ├── RunStopped                a run that ended early; all replies received are kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
-    │   ├── TooManyFailures       the experiment's limit of failures was reached
-    │   ├── Hopeless              its first tasks or scores, or many in a row, failed alike
-    │   ├── TooManyRejected       its gates rejected more conversations than it allows
+    │   ├── TooManyFailures       the experiment's limit on failures was reached
+    │   ├── Hopeless              the first tasks or scores, or many in a row, all failed
+    │   ├── TooManyRejected       the gates rejected more conversations than allowed
     │   ├── WorkersDied           the workers of a cluster kept dying, or none is left
     │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
@@ -46,7 +46,7 @@ __all__ = [
 
 
 class ConvogenError(Exception):
-    """Base of all exceptions that convogen raises; `exit_status` is the command line's."""
+    """Base of all exceptions that convogen raises; `exit_status` is for the command line."""
 
     exit_status = 1
 
@@ -70,11 +70,11 @@ class ModelConfigError(UserError):
 
 
 class PluginError(UserError):
-    """An installed plugin cannot be used: it fails to import, or lacks what its kind needs."""
+    """An installed plugin cannot be used: it fails to import or lacks something required."""
 
 
 class RunFolderError(UserError):
-    """A run folder is foreign, locked by another process, unwritable or damaged."""
+    """A run folder is not convogen's, locked by another process, unwritable or damaged."""
 
 
 class ClusterError(UserError):
@@ -127,7 +127,7 @@ class ModelFault(ConvogenError):
 
     `kind` is a short name for counting, and `evidence` the text that shows the fault. `billed` says
     whether the call may have been charged although no reply arrived. `attempts` is the number of
-    times that an endpoint was asked.
+    requests sent to an endpoint.
     """
 
     attempts: int = 1

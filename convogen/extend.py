@@ -1,35 +1,35 @@
 """The base classes of plugins, and the values that their methods receive.
 
-A plugin is a class in an installed package, named by an entry point. The groups, and what a class
-must have besides `name`, which is the entry point's own name:
+A plugin is a class in an installed package, named by an entry point. The groups of entry points,
+and what their classes must define besides `name`, which equals the entry point's name:
 
 | group | base | class variables | methods |
 | --- | --- | --- | --- |
 | `convogen.methods` | `Method` | `roles`, `prompt_names` | `start(inputs) -> Play` |
 | `convogen.judges` | `Judge` | `sampling`, `prompt_names` | `aspects`, `judge` |
-| `convogen.gates` | `Gate`, `OrderedGate` | | `check`; `start` of an ordered one |
+| `convogen.gates` | `Gate`, `OrderedGate` | | `check`; `OrderedGate`: `start` |
 | `convogen.exporters` | `Exporter` | `container`, `about_rows` | `columns`, `rows`; `pack` |
 | `convogen.readers` | `Reader` | `about` | `fits`, `convert`; `breaks` if rows group |
 | `convogen.metrics` | `Metric` | `about`, `unit` | `add`, `value` |
 
-Methods, judges, gates and exporters are frozen pydantic models: a field is a key of an experiment
-or a `--set KEY=VALUE`. Readers and metrics are created without arguments.
+Methods, judges, gates and exporters are frozen pydantic models; users set their fields as keys in
+an experiment or with `--set KEY=VALUE`. Readers and metrics are created without arguments.
 
-Prompts are files next to the class's module, or next to a package above it, for each of
-`prompt_names`: `prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`,
+Each of `prompt_names` is a prompt file next to the class's module or next to a package above it:
+`prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`,
 `prompts/gates/<gate>-<step>.md`, or in a folder of that name: `<method>/prompts/<step>.md`. Their
 hashes are in fingerprints and manifests, and users can replace each with a file of their own:
 `prompts:` in an experiment, `own_prompts` of a judge or gate. A step that shares another class's
 prompt declares this in `prompt_owners`, for example `{"agent": "convogen"}`. `load_prompt(name,
 owner=MyClass)` loads any other file of that folder.
 
-On a cluster, a run's tasks are played by several processes. Tasks that share state of a method's
-`Play` form a lineage, which one process plays; `lineages` and `lineage` define them, otherwise all
-tasks form one. `lineages` returns None if the play keeps no state.
+On a cluster, several processes play a run's tasks. Tasks that share state in a method's `Play` form
+a lineage, which a single process plays. `lineages` and `lineage` assign tasks to lineages; by
+default, all tasks form one. `lineages` returns None if the play keeps no state.
 
-A model's mistake is a `ModelFault`: record it, in a failure, a reason or a score of None. A row
-that a reader cannot read is a `RowError`. Import heavy packages inside the functions that need
-them: a command that lists the names of a kind imports its plugins.
+Record a model's mistake (`ModelFault`) as a failure, a reason or a score of None. Raise `RowError`
+for a row that a reader cannot read. Import heavy packages inside the functions that need them,
+because commands that list plugins import them all.
 
 >>> class Turns(Metric):
 ...     name, about, unit = "turns", "how many turns there are", "turns"
@@ -142,7 +142,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name, imported on first use: a reader does not need exports."""
+    """Return a public name, imported on first use, so that unused modules stay unloaded."""
     from importlib import import_module
 
     for home, names in _HOMES.items():

@@ -37,7 +37,7 @@ NUMBERS = ("task", "item")
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append whole lines in one write; raises `RunFolderError` if the disk refuses."""
+    """Append whole lines in one write; raises `RunFolderError` if that fails."""
     if not line:
         return
     with writing(path):
@@ -50,7 +50,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def make_folder(folder: Path, *, parents: bool = True) -> None:
-    """Create a folder unless it exists; raises `RunFolderError` if the disk refuses."""
+    """Create a folder unless it exists; raises `RunFolderError` if that fails."""
     try:
         folder.mkdir(parents=parents, exist_ok=True)
     except OSError as error:
@@ -58,7 +58,7 @@ def make_folder(folder: Path, *, parents: bool = True) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: readers see the old text or the new, never a part.
+    """Replace a file in one step: readers see the old text or the new, never a mix.
 
     The caller must ensure that the file belongs to convogen.
     """
@@ -70,10 +70,10 @@ def write_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """Yield a new file next to `path`, under a unique name, that replaces it after the block.
+    """Yield a new temporary file in the folder of `path`; after the block, it replaces `path`.
 
-    It keeps the permissions of the file it replaces. Raises `RunFolderError` if the disk refuses;
-    then, or if the block raises, `path` is unchanged and nothing is left next to it.
+    It gets the permissions of the file it replaces. Raises `RunFolderError` if it cannot be
+    written. If anything raises, `path` is unchanged and the temporary file is removed.
     """
     with writing(path):
         descriptor, name = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
@@ -97,14 +97,14 @@ def _umask() -> int:
 def write_ours(path: Path, text: str, ours: Callable[[str], bool]) -> None:
     """Write a file; an existing one is replaced only if `ours` recognises its content.
 
-    Raises `RunFolderError` if it is a foreign file or cannot be written.
+    Raises `RunFolderError` if `ours` does not recognise it, or if it cannot be written.
     """
     refuse_foreign(path, ours)
     write_whole(path, text)
 
 
 def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
-    """Raise `RunFolderError` if a path exists and `ours` does not recognise it."""
+    """Raise `RunFolderError` if a file exists, is not blank, and `ours` does not recognise it."""
     if not path.exists():
         return
     with suppress(OSError), open_file(path) as file:
@@ -119,7 +119,7 @@ def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Generator[None]:
-    """Raise `RunFolderError` if the disk refuses an operation in the block."""
+    """Turn an `OSError` in the block into a `RunFolderError`."""
     try:
         yield
     except OSError as error:
@@ -190,7 +190,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
 
 def as_row(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a line; None if it is not one, or empty."""
+    """Return the JSON object in a line; None if there is none or it is empty."""
     try:
         row = from_json(line)
     except (ValueError, RecursionError):
@@ -199,10 +199,9 @@ def as_row(line: bytes) -> dict[str, Any] | None:
 
 
 def parse_row(where: object, line: bytes, key: str | None) -> dict[str, Any]:
-    """Return the object in a line of JSON lines, which must have `key`, a number if it counts
-    tasks.
+    """Return the JSON object in a line; it must have `key`, as a number if `key` is in `NUMBERS`.
 
-    Raises `RunFolderError` otherwise: a complete line is never torn, so it was changed.
+    Raises `RunFolderError` otherwise: crashes leave only incomplete lines, so somebody changed it.
     """
     row = as_row(line)
     if row is not None and (key is None or _has(row, key)):
@@ -222,7 +221,7 @@ def _has(row: dict[str, Any], key: str) -> bool:
 
 
 def is_json_of(keys: set[str]) -> Callable[[str], bool]:
-    """Return whether a text is a JSON object with these keys, which identify convogen's files."""
+    """Return a check of whether text is a JSON object with these keys, as in convogen's files."""
 
     def ours(text: str) -> bool:
         try:

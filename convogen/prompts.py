@@ -3,7 +3,7 @@
 A file starts with a YAML header between two `---` lines: `variables` (what the text may use),
 `paper` (the section it follows) and `about`. The body is split into messages by lines that hold
 only `[system]`, `[user]` or, for an example of a reply, `[assistant]`. Loading checks that the text
-uses the declared variables and no other; the hash goes into the manifest and the fingerprint.
+uses only declared variables; its hash goes into the manifest and the fingerprint.
 
 A class that calls a model (a method, a judge, a gate) finds its prompts next to itself: as
 `prompts/<method>/<step>.md` or `<method>/prompts/<step>.md` next to its module or in a package
@@ -46,8 +46,8 @@ _ROLE = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
 class Prompted(Protocol):
     """A class with prompts: a method, a judge or a gate.
 
-    `prompt_names` are its steps, `prompt_owners` the class whose prompt a step takes instead, by
-    the owner's `name`.
+    `prompt_names` lists its steps. `prompt_owners` maps a step that uses another class's prompt to
+    the `name` of that class.
     """
 
     name: ClassVar[str]
@@ -102,7 +102,7 @@ class Prompt:
         return filled
 
     def render(self, **values: Any) -> list[Message]:
-        """Return the messages; every declared variable must be given, here or before."""
+        """Return the messages; every declared variable needs a value, from here or `partial`."""
         values = {**self._given, **values}
         if missing := sorted(self.variables - values.keys()):
             raise SourceError(f"{self.path}: no value for {', '.join(missing)}")
@@ -132,13 +132,12 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
     """Return a shipped prompt, or the file that replaces it.
 
     Args:
-        name: without `.md`, for a method `<method>/<step>`.
-        chosen: a file of the user's own.
-        owner: the class whose prompt it is; convogen's own if not given.
+        name: Path without `.md`; for a method `<method>/<step>`.
+        chosen: The user's file that replaces it.
+        owner: The class that the prompt belongs to; None for convogen's own.
 
     Raises `SourceError` if the file is missing, uses variables it does not declare, declares
-    variables that the shipped prompt does not get, or has several messages for a step that takes
-    one.
+    variables that the shipped prompt does not, or has the wrong messages for the step.
     """
     shipped = _read(_find(owner, f"{name}.md"))
     if chosen is None:
@@ -156,7 +155,7 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
 
 
 def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-    """Return the prompts of a class by step, with the user's files in place of some.
+    """Return the prompts of a class by step; the user's files replace those in `chosen`.
 
     `file` is the path of a step's prompt below `prompts/`, such as `judges/{name}-{step}`. Raises
     `SourceError` if a file is invalid or its step does not exist.
@@ -175,7 +174,7 @@ def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> d
 
 
 def _find(owner: type[object] | None, name: str) -> Path:
-    """Return the first file of this name next to a class and its bases; convogen's own for None."""
+    """Return the first file of this name next to a class or its bases; for None, convogen's."""
     kind, _, file = name.rpartition("/")
     places = _places(owner) if owner else iter((PACKAGE / "methods", PACKAGE))
     folders = [(place / "prompts" / kind, place / kind / "prompts") for place in places]

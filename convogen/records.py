@@ -1,8 +1,8 @@
 """The records of convogen: what is written to a run folder and read from any corpus.
 
-All are frozen; a committed record never changes. Fields keep their order when written, so the
-same record is always the same bytes. `task` is a record's place in the plan of its run. Times are
-not part of any record: they are in the ledger.
+All are frozen; a committed record never changes. Fields are written in a fixed order, so that equal
+records have equal bytes. `task` is a record's index in the plan of its run. Records contain no
+times; those are in the ledger.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 
 
 PROPER_ENDS = frozenset(("max_turns", "farewell", "complete", "concluded", "goal", "thanking"))
-"""Why a conversation may end that was not broken off by a fault."""
+"""Values of `ended` for conversations that no fault cut short."""
 
 
 class Record(BaseModel):
@@ -43,7 +43,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def to_line(self) -> bytes:
-        """The record as one line of JSON in UTF-8, ending in a newline."""
+        """Return the record as one line of JSON in UTF-8, ending in a newline."""
         return self.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
@@ -70,7 +70,7 @@ class Usage(Record):
 
 
 def _line(most: int, about: str) -> Any:
-    """A text of a card: asked for with `most` words, taken up to 500 characters."""
+    """Return a text field of a card: `most` words are requested, 500 characters accepted."""
     return Words(most).field(about, longest=500)
 
 
@@ -79,7 +79,7 @@ class PersonaCard(Record):
 
     To add a field, add it here with its description and to the cards in `experiences/`: the
     generator's prompt and schema, the shots and the agents all pick it up from this class. A
-    description ends in the words that are asked for.
+    description ends with the number of words requested.
     """
 
     age: Annotated[int, BeforeValidator(no_boolean)] = Field(
@@ -113,7 +113,7 @@ class Persona(Record):
 
 
 class Profile(Record):
-    """A persona of a hub, not yet in a conversation: its name may still have to be invented."""
+    """A persona of a hub, not yet in a conversation: its name may still be missing."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     card: PersonaCard | None = None
@@ -122,7 +122,7 @@ class Profile(Record):
     licence: str | None = None
 
     def named(self, name: str) -> Persona:
-        """The persona under a name; all else is as the hub has it."""
+        """Return the persona with a name; everything else is as in the hub."""
         return Persona(
             name=name, card=self.card, text=self.text, source=self.source, licence=self.licence
         )
@@ -170,8 +170,8 @@ class Experience(Record):
 class Selection(Record):
     """How a group chat's manager chose the speaker of a turn.
 
-    `reply` is the selector's raw answer; None if only one could speak. `repair` says what was
-    done where the answer did not name exactly one candidate; None if it did.
+    `reply` is the selector's raw response; None if only one person could speak. `repair` names the
+    fallback that was used if the response did not name exactly one candidate; otherwise None.
     """
 
     candidates: list[str]
@@ -190,10 +190,10 @@ class Turn(Record):
     of a corpus. `reasks` lists the faults of rejected attempts at this turn, and `tidied` what was
     removed from the reply to get `text`. `request` is the hash of the request that `text` answered.
     `target_words` is the requested number of words; None if no length was requested. `lapse` is the
-    fault of an utterance that was kept because no better one came. If several candidate replies
+    fault of an utterance that was kept because no attempt was better. If several candidate replies
     were requested, `candidates` has the fault of each, empty if it has none. `faults` are those of
     the output that the utterance was extracted from, for methods that count them. `addressee` is
-    whom the speaker addresses, a name or `all`; None if the speaker was not asked.
+    the name of the person addressed, or `all`; None if it was not requested or not stated.
 
     To fit the model's context, the reply was limited to `capped_at` tokens, and the oldest
     `left_out` exchanges (in a group chat: turns) were not shown; None if neither was necessary.
@@ -221,8 +221,8 @@ class Label(Record):
     """A label of a conversation (summary, topic, intent) or a list of labels, one per turn
     (emotion).
 
-    `planned` is the label the conversation was played for, `check` how `value` was checked.
-    `reasks` lists why earlier replies were refused, `request` is the hash of the request for the
+    `planned` is the label that the conversation was meant to get, `check` how `value` was checked.
+    `reasks` lists why earlier replies were rejected, `request` is the hash of the request for the
     accepted one.
     """
 
@@ -240,7 +240,7 @@ class Conversation(Record):
 
     `ended` says why it stopped: one of `PROPER_ENDS` (`complete` if it was written to its end in
     one reply; `concluded` or `goal` if a simulated person had what it wanted), or the fault that
-    cut it short, such as `refusal` or `echo`. In the second case `refused` has the faults of all
+    cut it short, such as `refusal` or `echo`. In the latter case `refused` has the faults of all
     attempts at the missing turn. `context` holds what the conversation is grounded in (topic,
     situation, relations), or a corpus' own labels. `labelled` has the labels that a model assigned,
     by kind. `usage` is the total over the conversation's own calls. `language` is the BCP 47 tag of
@@ -280,10 +280,10 @@ class Failure(Record):
 
 
 class Rejected(Record):
-    """A finished conversation that a gate rejected, kept in full; `id` is its own.
+    """A finished conversation that a gate rejected, kept in full; `id` is the conversation's.
 
-    `value` is what decided: a number such as a similarity or a score, or a text such as the entry
-    of a word list; None if nothing could be measured.
+    `value` is what the gate decided on: a number such as a similarity or a score, or a string such
+    as an entry of a word list; None if nothing could be measured.
     """
 
     id: str
@@ -295,7 +295,7 @@ class Rejected(Record):
 
 
 class Score(Record):
-    """A judge's or a metric's value for one conversation and aspect; None with the reason.
+    """A judge's or metric's value for one conversation and aspect; None if `reason` says why.
 
     `method` says how the value was obtained: weighted by the probabilities of the score tokens
     (`logprobs`), or as the mean of sampled replies (`samples`). `distribution` has the share of

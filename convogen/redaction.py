@@ -1,7 +1,7 @@
 """Masking of keys and passwords wherever text leaves convogen, for files and for the screen.
 
-An endpoint's own texts are masked on arrival, so that no record, journal or error contains its
-secrets. Text for the screen, the log or a span is masked again, by all secrets known to this
+Text from an endpoint is masked on arrival, so that no record, journal or error contains its
+secrets. Text for the screen, the log or a span is masked again, against all secrets known to this
 process.
 """
 
@@ -20,8 +20,8 @@ SHORTEST = 8
 """Minimum length of a secret that is masked in any text: a shorter one may be a word."""
 
 SHORTEST_QUOTED = 3
-"""Minimum length of a secret that is masked in an endpoint's error, where it is hardly anything
-else."""
+"""Minimum length of a secret that is masked in an endpoint's error, where a match is hardly ever an
+ordinary word."""
 
 LONG_VALUE = 16
 """Minimum length of a value in a URL's query that counts as a secret, whatever its name."""
@@ -30,7 +30,7 @@ SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|cred|code", re.IGNOREC
 # Each pattern begins at a word boundary, so that long words are scanned only once.
 URL = re.compile(r"(?<!\w)(\w+://)(?:[^/?#\s]*@)?([^\s?#]*)(?:[?#]\S*)?")
 ANY_URL = re.compile(r"(?<!\w)(\w+://)(\S*@)?([^\s?#]*)([?#]\S*)?")
-"""Also an invalid URL, because a password contains characters that it may not have."""
+"""Also matches invalid URLs, since a password may contain characters that URLs do not allow."""
 
 _SEGMENT = re.compile(r"(?<![^\s/])[^\s/]*@[^\s/]*")
 _USER = re.compile(r"(?<![^@:='\"])[^@:='\"]+:(?=.)", re.DOTALL)
@@ -41,7 +41,7 @@ _known: set[str] = set()
 
 
 class Secrets:
-    """The secrets of one endpoint; `masked` knows them from then on."""
+    """The secrets of one endpoint; once created, `masked` masks them as well."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._whole: set[str] = set()
@@ -55,7 +55,7 @@ class Secrets:
         _known.update(self._forms)
 
     def mask(self, text: str) -> str:
-        """Return a text, such as a reply, with these secrets masked."""
+        """Return text, such as a reply, with these secrets masked."""
         return _replace(text, self._forms)
 
     def mask_error(self, text: str) -> str:
@@ -64,15 +64,15 @@ class Secrets:
 
 
 def masked(text: str) -> str:
-    """Return a text for the screen or a log, without known secrets, credentials and queries of
-    URLs."""
+    """Return text for the screen or a log, without known secrets and without credentials and
+    queries in URLs."""
     text = ANY_URL.sub(_masked_url, text)
     text = _SEGMENT.sub(_masked_credentials, text)
     return _replace(text, sorted(_known, key=len, reverse=True))
 
 
 def without_secrets(value: Any) -> Any:
-    """Return parsed JSON with its texts masked, since an escape may have hidden a secret."""
+    """Return parsed JSON with its strings masked: escapes may have hidden secrets until now."""
     if isinstance(value, str):
         return _replace(value, sorted(_known, key=len, reverse=True))
     if isinstance(value, list):
@@ -84,12 +84,12 @@ def without_secrets(value: Any) -> Any:
 
 
 def public_url(url: str) -> str:
-    """Return a URL, or a text with one in it, without user:password@, query and fragment."""
+    """Return a URL, or text that contains one, without user:password@, query and fragment."""
     return URL.sub(r"\1\2", url)
 
 
 def url_secrets(url: str) -> list[str]:
-    """Return the secrets in a URL: its password, a user without one, keys in its query."""
+    """Return the secrets in a URL: its password, or else its user, and keys in its query."""
     parts = urlsplit(url)
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     values = [
@@ -107,7 +107,7 @@ def _masked_url(match: re.Match[str]) -> str:
 
 
 def _masked_credentials(match: re.Match[str]) -> str:
-    """Return a part of a text between spaces and slashes without any `user:password@`."""
+    """Return a part of text between spaces or slashes, with any `user:password@` masked."""
     part = match[0]
     places = [found.start() for found in _PLACE.finditer(part)]
     user = _USER.search(part, 0, places[-1]) if places else None
@@ -115,7 +115,7 @@ def _masked_credentials(match: re.Match[str]) -> str:
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
-    """Return the forms of secrets in texts, URLs and JSON, longest first."""
+    """Return the forms that secrets take in text, URLs and JSON, longest first."""
     found: set[str] = set()
     for secret in secrets:
         found |= {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]}

@@ -9,7 +9,7 @@ __all__ = ["shell_path", "suggested"]
 
 
 def suggested(*args: str | int | Path) -> str:
-    """Return a `convogen` command that a shell runs as it stands.
+    """Return a `convogen` command, quoted for a shell.
 
     A `Path` that begins with `-` is written so that it is not read as an option.
 
@@ -21,6 +21,6 @@ def suggested(*args: str | int | Path) -> str:
 
 
 def shell_path(path: str | Path) -> str:
-    """Return a path as an argument of a shell command, never readable as an option."""
+    """Return a path quoted as a shell argument that is not read as an option."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -1,4 +1,4 @@
-"""The version of convogen, which records and manifests name."""
+"""The version of convogen, which is written to manifests."""
 
 from __future__ import annotations
 

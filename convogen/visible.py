@@ -1,8 +1,7 @@
-"""Foreign text made safe for a screen or a page: everything in it is shown, nothing takes effect.
+"""Make untrusted text safe for a screen or a page: all of it is shown, and none takes effect.
 
-Control characters move a terminal's cursor, change its colours or its window's name; those of
-writing direction make a line read differently. Here they are written as escapes. Files of records
-keep them.
+Control characters can move a terminal's cursor or change its colours and window title; those for
+writing direction can reorder a line. Both are shown as escapes. Record files keep them unchanged.
 
 >>> print(visible("a\\x1b[31mb\\x9bc"))
 a\\x1b[31mb\\x9bc
@@ -20,7 +19,7 @@ _HIDDEN = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 """Control characters other than the newline, marks that end a line or change the writing direction,
-halves of surrogate pairs."""
+and lone surrogates."""
 
 
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff]")
@@ -28,14 +27,13 @@ _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800
 
 
 def visible(text: object) -> str:
-    """Return a text with escapes for control characters other than the newline, and spaces for
-    tabs."""
+    """Return text with control characters other than the newline escaped, and tabs as spaces."""
     plain = str(text).replace("\r\n", "\n").replace("\t", "    ")
     return _HIDDEN.sub(lambda one: ascii(one[0])[1:-1], plain)
 
 
 def isolated(text: str) -> str:
-    """Return a visible text that is safe next to others on a line, whatever its writing direction.
+    """Return visible text that can share a line with other text, whatever its direction.
 
     Text with right-to-left letters is put between isolates (UAX #9), so that it does not reorder
     its surroundings; other text is unchanged.

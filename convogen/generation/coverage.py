@@ -2,11 +2,11 @@
 
 Experiences are TF-IDF vectors over topic, situation and relations, clustered by k-means. The
 crowding of a cluster counts the experiences of all clusters by their closeness to its centre: a
-dominating theme is crowded however many clusters it has been split into. The next tasks are sent to
-the least crowded clusters, in turn.
+dominating theme is crowded however many clusters it has been split into. Each of the next tasks is
+directed to the cluster that is then the least crowded.
 
 Everything is a function of the lane's experiences in plan order, so that a resumed run continues as
-it would have. Only the compared text is held per experience.
+it would have. Per experience, only the compared text is kept in memory.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ FIRST_FIT = 16
 """Number of experiences required for clusters; they are refitted whenever the number doubles."""
 
 MOST_FITTED = 2_000
-"""Maximum number of experiences to which clusters are fitted, drawn from all."""
+"""Maximum number of experiences to which clusters are fitted, sampled from all."""
 
 N_NEAR, N_FAR = 3, 5
-"""Numbers of words that describe a cluster, and of the most common words of all experiences."""
+"""Number of words that describe a cluster, and of the most common words across all experiences."""
 
 LONGEST_TERM = 20
 
@@ -50,7 +50,7 @@ class Target:
     """The desired topic region of a task's experience.
 
     Attributes:
-        members: The cluster's experiences: the task of each, or a seed itself.
+        members: The cluster's experiences: task numbers, and seeds as experiences.
         topic: What the topic should be close to and far from, as a phrase for the prompt.
     """
 
@@ -86,14 +86,14 @@ class Coverage:
         self._texts.append(compared_text(experience))
 
     def next_round(self) -> None:
-        """Begin the next round, whose tasks are directed by all earlier rounds."""
+        """Begin the next round, which takes all earlier rounds into account."""
         self._n_known = len(self._texts)
         self._targets = None
 
     def target(self, index: int, per_round: int) -> Target | None:
         """Return the desired topic region of a task of the current round.
 
-        None if the experiences are too few to form clusters, or all alike.
+        None if there are too few experiences to form clusters, or all are alike.
         """
         if self._targets is None:
             self._targets = self._planned(per_round)
@@ -120,10 +120,10 @@ class Coverage:
 
 
 def cluster_numbers(texts: Sequence[str], clusters: int, seed: str) -> list[int] | None:
-    """Return the cluster of each text, from 0; None if they are too few, or all alike.
+    """Return the cluster of each text, from 0; None if texts are too few or all alike.
 
     Args:
-        texts: By `compared_text`.
+        texts: As `compared_text` returns them.
         clusters: Number of clusters, k.
         seed: Random seed of the clusters.
 
@@ -159,7 +159,7 @@ class _Clusters:
             n_clusters=min(clusters, different), n_init=4, random_state=seed
         )
         one_thread = import_module("threadpoolctl").threadpool_limits(limits=1)
-        with warnings.catch_warnings(), one_thread:  # sums of several threads have no fixed order
+        with warnings.catch_warnings(), one_thread:  # threads add up in no fixed order
             warnings.simplefilter("ignore")  # fewer different vectors than clusters
             kmeans.fit(vectors)
         centres = np.asarray(kmeans.cluster_centers_, dtype=float)
@@ -219,7 +219,7 @@ def _topic(near: Sequence[str], far: Sequence[str]) -> str:
 
 
 def compared_text(experience: Experience) -> str:
-    """Return the text of an experience's topic, without the names of its people."""
+    """Return an experience's topic, situation and relations, without its people's names."""
     text = f"{experience.topic}\n{experience.situation}\n{experience.relations}"
     names = {part for persona in experience.personas for part in persona.name.split()}
     named = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))

@@ -1,6 +1,6 @@
 """Hand-written experiences: the seeds of the few-shot hub, one YAML file each.
 
-A persona in a file is its name and either the fields of `PersonaCard` or a free `text`.
+In a file, a persona has a name and either the fields of `PersonaCard` or free `text`.
 """
 
 from __future__ import annotations
@@ -41,10 +41,9 @@ KEYS = ("language", "personas", "relations", "situation", "topic", "starter", "a
 
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
-    """Return the experiences of a folder of YAML files (or of one file), in the order of their
-    names.
+    """Return the experiences of a folder of YAML files (or of one file), sorted by file name.
 
-    Raises `SourceError` naming the file and key if one is malformed or there is none.
+    Raises `SourceError` naming the file and key if a file is malformed or there are none.
     """
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
@@ -82,7 +81,7 @@ def _tag(given: str, path: Path) -> str:
 
 
 def in_languages(experiences: Sequence[Experience], tags: Sequence[str]) -> list[Experience]:
-    """Return the experiences in any of several languages; no language means English.
+    """Return the experiences in any of the languages `tags`; none given means English.
 
     Experiences without a language count as English.
     """
@@ -107,7 +106,7 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
 
 
 def check_experience(experience: Experience) -> str | None:
-    """Return what is wrong with an experience as a group, in words; None if nothing is."""
+    """Return an objection to an experience's people or starter, in words; None if valid."""
     names = Counter(tidy_name(persona.name).casefold() for persona in experience.personas)
     twice = [name for name, n in names.items() if n > 1]
     if len(experience.personas) < 2:
@@ -190,7 +189,8 @@ def shot_text(experience: Experience) -> str:
 def person_line(persona: Persona | Profile, *, named: bool) -> str:
     """Return a persona in one line, as given to the generator, with or without the name.
 
-    A card without a name stands for free text, and is as short: work, hobbies, recent events.
+    Without its name, a card is shortened to about the length of a hub's free text: lifestyle and
+    recent memory.
     """
     if persona.card is None:
         text = persona.text or ""
@@ -203,7 +203,7 @@ def person_line(persona: Persona | Profile, *, named: bool) -> str:
 
 
 def encounter_text(experience: Experience, *, named: bool) -> str:
-    """Return an experience as the JSON object requested if the people are given."""
+    """Return an experience as the JSON object requested when people are given."""
     answer: dict[str, Any] = {}
     if not named:
         answer["names"] = [persona.name for persona in experience.personas]

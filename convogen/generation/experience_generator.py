@@ -51,7 +51,7 @@ WORDS = {
 
 
 class ExperienceGenerator:
-    """Generates experiences: `invent` creates all of it, `match` all but the people.
+    """Generates experiences: `invent` creates everything, `match` everything but the people.
 
     `prompt` belongs to the mode used; `reasks` bounds the retries per experience.
     """
@@ -112,10 +112,10 @@ class ExperienceGenerator:
         *,
         starter_note: str | None = None,
     ) -> Experience:
-        """Return an experience of given people; people without a name get one that no shot has.
+        """Return an experience of given people; unnamed people get names that are in no shot.
 
-        Everything else about them is unchanged. Only the place and mood of a variation are
-        suggested. Raises `ModelFault` as `invent` does.
+        Everything else about them is unchanged. Only the scene of a variation is suggested: place,
+        mood and topic. Raises `ModelFault` as `invent` does.
         """
         messages = _ended(
             encounter_messages(self._prompt, people, shots, starter_words, variation), starter_note
@@ -137,8 +137,8 @@ class ExperienceGenerator:
         parse: Callable[[Any, SessionReply], Experience],
         starter_words: int | None,
     ) -> Experience:
-        """Request replies until `parse` returns an experience; its starter is fitted to the
-        words."""
+        """Request replies until `parse` returns an experience; cut its starter to the requested
+        length."""
         experience, reasks = await ask_draft(
             session,
             "generator",
@@ -158,7 +158,7 @@ def encounter_messages(
     starter_words: int | None = None,
     variation: Variation | None = None,
 ) -> list[Message]:
-    """Return the request to the generator if the people are given."""
+    """Return the request to the generator when people are given."""
     unnamed = _unnamed(people)
     shown = [
         {
@@ -190,7 +190,7 @@ def _unnamed(people: Sequence[Persona | Profile]) -> int:
 
 
 def _fitted(experience: Experience, words: int | None) -> Experience:
-    """Return the experience, its starter ended after the sentence nearest to the words."""
+    """Return the experience, its starter cut at the sentence end nearest to `words`."""
     starter = experience.starter
     text = starter.text if words is None else nearest_sentences(starter.text, words)
     if text == starter.text:
@@ -263,7 +263,7 @@ def _starter(
     """Return the starter of a draft, and its corrections.
 
     Raises:
-        UnusableReply: Of kind `starter_` and the fault, if nobody could say it.
+        UnusableReply: Of kind `starter_<fault>`, if the text is not a usable utterance.
     """
     speaker, repairs = _starter_speaker(draft.speaker, names)
     others = tuple(name for name in names if name != speaker)
@@ -289,14 +289,14 @@ def _starter_speaker(named: str, names: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _starter_length(words: int | None) -> Words:
-    """Return how long a starter may be: one and a half times the requested length, if there is
-    one."""
+    """Return how long a starter may be: 1.5 times the requested length, or the usual limit if that
+    is more."""
     usual = WORDS["starter"]
     return usual if words is None else Words(max(usual.most, words + words // 2))
 
 
 def _scene(starter: Words) -> dict[str, Any]:
-    """Return the fields that all drafts share."""
+    """Return the fields that both draft models share."""
     speaker: Any = (str, WORDS["name"].field(shortest=1, longest=80))
     text: Any = (str, starter.field("the words spoken aloud", shortest=2))
     opening = create_model("DraftStarter", __base__=StructuredReply, speaker=speaker, text=text)
@@ -310,7 +310,7 @@ def _scene(starter: Words) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _draft_model(n: int, starter: Words) -> type[StructuredReply]:
-    """Return what is written for `n` people: the card's fields come from `PersonaCard`."""
+    """Return the reply model for `n` people, whose cards have the fields of `PersonaCard`."""
     short: Any = WORDS["name"].field(shortest=1, longest=80)
     name: Any = (Annotated[str, short, AfterValidator(name_of_a_person)], ...)
     card: dict[str, Any] = {k: (f.annotation, f) for k, f in PersonaCard.model_fields.items()}
@@ -323,9 +323,9 @@ def _draft_model(n: int, starter: Words) -> type[StructuredReply]:
 
 @lru_cache(maxsize=64)
 def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
-    """Return what is written for given people: a name for each of those `unnamed`, no persona.
+    """Return the reply model for given people: a name for each of the `unnamed`, no personas.
 
-    A reply to a prompt that does not ask for `acquainted` leaves it open.
+    `acquainted` is None if a custom prompt does not request it.
     """
     short: Any = WORDS["name"].field(shortest=2, longest=80)
     name = Annotated[str, short, AfterValidator(name_of_a_person)]

@@ -4,11 +4,11 @@ A lane is one lineage. Within it, rounds are sequential: all prompts of a round 
 drawn from the state after the earlier rounds. Source: ConvoGen, sections II-C-1 and III (eight
 experiences per round from the same shot).
 
-A draw considers only seeds and members of the task's language.
+A draw considers only seeds and members in the task's language.
 
 Within a lane, tasks report in plan order: an experience is compared with the seeds, the members and
-the earlier experiences of its own round before it may enter. Neither the hub nor a record therefore
-depends on the order in which calls return.
+the earlier experiences of its own round before it may enter. Therefore, neither the hub nor any
+record depends on the order in which calls return.
 
 The hub holds 80 bytes per member: its task number and a MinHash signature. The experience itself is
 held only until it is committed; after that it is read from the run folder.
@@ -35,8 +35,8 @@ __all__ = ["FewShotHub", "RoundSlot", "round_slot", "similarity"]
 Policy = Literal["uniform", "newest", "coverage"]
 
 _COMPARED = 3
-"""Numbers of candidates, among the seeds and among the members, that an experience is compared
-with."""
+"""Number of candidates among the seeds, and among the members, with which an experience is
+compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class RoundSlot:
 
 
 def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
-    """Return a task's place: tasks go round by round over all lanes, `per_round` per lane."""
+    """Return a task's position; lanes take turns, each with `per_round` consecutive tasks."""
     in_round = task // per_round
     return RoundSlot(in_round % lanes, in_round // lanes, task % per_round)
 
@@ -57,10 +57,11 @@ def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
 class FewShotHub:
     """The hub of one run.
 
-    `iterative` sets the source of shots: True, the lane's hub by `policy` (`uniform`, its `newest`
-    members, or `coverage`: per task by what the lane lacks, see `Coverage`); False, one draw of
-    seeds for the whole run; `rotate`, the seeds in turn, different ones in each round. The hub
-    grows only with True. Round 0 of lane 0 has the same shots in all three cases.
+    `iterative` sets the source of shots. True: the lane's hub, from which `policy` selects at
+    random (`uniform`), the `newest` members, or per task what the lane lacks (`coverage`: see
+    `Coverage`). False: one draw of seeds for the whole run. `rotate`: the seeds in turn, different
+    ones in each round. The hub grows only with True. Round 0 of lane 0 has the same shots in all
+    three cases.
 
     An experience whose similarity to a shot, a seed or a member of its lane is `near_copy` or more
     does not enter. `recall` returns the committed experience of a task.
@@ -102,7 +103,7 @@ class FewShotHub:
     async def shots(self, task: int, language: str | None = None) -> list[Experience]:
         """Return the shots for a task's prompt, once all earlier rounds of its lane have reported.
 
-        All are of the task's `language`, a BCP 47 tag (None: English); none if there are none.
+        All are in the task's `language`, a BCP 47 tag (None: English); empty if the hub has none.
         """
         place, wanted = self.place(task), language_and_script(language)
         seeds = [seed for seed in self._seeds if language_and_script(seed.language) == wanted]
@@ -119,7 +120,7 @@ class FewShotHub:
         return lane.drawn[wanted]
 
     def topic(self, task: int, language: str | None = None) -> str:
-        """Return what a task's topic should be close to and far from, once it has its shots.
+        """Return what a task's topic should be close to and far from; call it after `shots`.
 
         Empty without `coverage`, and while a lane has too few experiences.
         """
@@ -133,9 +134,9 @@ class FewShotHub:
         """Return a task's experience with its `admitted` and `similarity`.
 
         Waits until all earlier tasks of its lane have reported, then reports in its turn.
-        `similarity` (0 to 1) is that to the nearest of its shots and of the candidates among the
-        seeds and the lane's members; MinHash finds these with the recall that `NearCopyIndex`
-        states. `admitted` is None if nothing enters the hub.
+        `similarity` (0 to 1) is the highest to any of its shots and of the candidates that MinHash
+        finds among the seeds and the lane's members (`NearCopyIndex` states the recall). `admitted`
+        is None if the hub does not grow.
         """
         lane = await self._turn(task)
         words = _words(experience)
@@ -158,13 +159,13 @@ class FewShotHub:
             lane.report(task, None, None)
 
     def committed(self, task: int) -> None:
-        """Record that a task's rows are on disk: its experience is read from there from now on."""
+        """Record that a task's rows are on disk, where its experience is read from now on."""
         self._uncommitted.pop(task, None)
 
     def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
         """Restore the reports of the first `committed` tasks.
 
-        `experiences` yields the committed ones in plan order; it is read once, and none is kept.
+        `experiences` yields the committed experiences in plan order; none is kept in memory.
         """
         if self._iterative is not True:
             return
@@ -184,7 +185,7 @@ class FewShotHub:
             lane.stop()
 
     async def _turn(self, task: int) -> _Lane:
-        """Return a task's lane; if the hub grows, once all earlier tasks of the lane have
+        """Return a task's lane; if the hub grows, wait until all earlier tasks of the lane have
         reported."""
         place = self.place(task)
         lane = self._lanes[place.lane]
@@ -195,7 +196,7 @@ class FewShotHub:
     def _draw(
         self, seeds: Sequence[Experience], members: Sequence[int], n_shown: int, place: RoundSlot
     ) -> list[Experience]:
-        """Return the shots of a round from the hub: the seeds, then the first `n_shown` members."""
+        """Return a round's shots, drawn from the seeds and the first `n_shown` members."""
         if place.round == 0:
             return self._in_turn(seeds, place.lane, 0)
         hub = range(len(seeds) + n_shown)
@@ -211,8 +212,8 @@ class FewShotHub:
         ]
 
     def _coverage(self, lane: int) -> dict[str, Coverage] | None:
-        """Return the coverage of a lane's initial hub, by language; None unless shots are by
-        coverage."""
+        """Return the coverage of a lane's initial hub, by language; None unless the policy is
+        `coverage`."""
         if self._policy != "coverage" or self._iterative is not True:
             return None
         by_language: dict[str, list[Experience]] = {}
@@ -232,9 +233,9 @@ class FewShotHub:
     def _in_turn(self, seeds: Sequence[Experience], lane: int, number: int) -> list[Experience]:
         """Return the shots of a round if the seeds rotate.
 
-        The seeds form a shuffled circle; after as many rounds as there are seeds, each was shown
-        equally often, and the circle is shuffled again. Consecutive rounds never have the same
-        shots unless all seeds are shown at once.
+        The seeds form a shuffled circle; after as many rounds as there are seeds, each has been
+        shown equally often, and the circle is shuffled again. Consecutive rounds never have the
+        same shots unless all seeds are shown at once.
         """
         size = len(seeds)
         if not size:
@@ -296,8 +297,8 @@ class _Lane:
         return coverage.target(index, self._per_round) if coverage else None
 
     def report(self, task: int, experience: Experience | None, words: str | None) -> None:
-        """Record the outcome of the lane's next task: an experience and a member's words, or
-        None."""
+        """Record the outcome of the lane's next task: its experience, if any, and its words if it
+        entered the hub."""
         if experience is not None:
             written = language_and_script(experience.language)
             if words is not None:

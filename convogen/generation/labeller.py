@@ -1,7 +1,7 @@
 """The labeller: assigns labels to a conversation and checks them against it.
 
-It never sees the planned label. A wrong reply is retried a bounded number of times, and then raises
-a `ModelFault`.
+It is not told which label was planned. An invalid reply is retried a bounded number of times; after
+that a `ModelFault` is raised.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from convogen.text.utterances import repeats, whole_sentences
 __all__ = ["Labeller", "SummaryRules", "content_share", "shuffled", "unknown_names"]
 
 LEARNED_FROM = 2_000
-"""Summaries of the source from which the rules are learned."""
+"""Maximum number of the source's summaries from which the rules are learned."""
 
 STEM = 5
-"""Letters in which two words must agree to count as forms of one."""
+"""Number of leading letters two words must share to count as forms of the same word."""
 
 STOPWORDS = frozenset(
     """
@@ -58,12 +58,11 @@ _NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
 
 @dataclass(frozen=True, slots=True)
 class SummaryRules:
-    """Requirements on a summary: its length in words and its minimal share of content words from
-    the dialogue.
+    """Requirements on a summary: its length in words, and the minimum share of its content words
+    that occur in the dialogue.
 
-    Learned from the source's summaries: the range that covers 98% of the lengths, and the share
-    that 95% reach. Words are those of the summaries' language,
-    its primary BCP 47 subtag if it is known.
+    Learned from the source's summaries: the length range covers 98% of them, and 95% reach the
+    share. `language` is the primary BCP 47 subtag of the summaries' language; None if unknown.
     """
 
     low: int
@@ -82,7 +81,7 @@ class SummaryRules:
         return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20], language)
 
     def translated(self, language: str) -> SummaryRules:
-        """Return the rules for summaries in another language, for which no share of words is known.
+        """Return the rules for summaries in another language, for which no minimum share is known.
 
         `language` is a BCP 47 tag.
         """
@@ -102,12 +101,12 @@ class SummaryRules:
 
 
 def content_share(summary: str, dialogue: str, language: str | None = None) -> float:
-    """Return the share of a summary's content words that also occur in the dialogue, 0 to 1; 1
-    without any.
+    """Return the share of a summary's content words that also occur in the dialogue, 0 to 1; 1 if
+    it has none.
 
     A content word has four letters or more and is not a function word; forms of one word (the same
     first five letters) count as the same. In scripts without spaces between words, it has two
-    characters or more, and without a segmenter there are none.
+    characters or more; without a segmenter, there are no content words.
     """
     stems = {word[:STEM] for word in _words(dialogue, language)}
     mine = [word for word in _words(summary, language) if word not in STOPWORDS]
@@ -138,7 +137,7 @@ def _words(text: str, language: str | None) -> list[str]:
 
 
 class Labeller:
-    """Assigns labels with the prompts `summary`, `choice` and `emotions`, under a role."""
+    """Assigns labels with the prompts `summary`, `choice` and `emotions`, as a role of the run."""
 
     def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
         self._prompts = prompts
@@ -152,7 +151,7 @@ class Labeller:
         rules: SummaryRules,
         examples: Sequence[tuple[str, str]],
     ) -> Label:
-        """Return a summary of a script that meets the rules and copies no example.
+        """Return a summary that meets the rules and copies no example.
 
         Raises `ModelFault` of kind `summary_refused`.
         """
@@ -184,9 +183,9 @@ class Labeller:
     async def choose(
         self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
     ) -> Label:
-        """Return the option that fits a script best, chosen without knowing the planned one.
+        """Return the option that fits best, chosen by the model without knowing the planned one.
 
-        Raises `ModelFault` of kind `label_invalid` if no reply is one of them.
+        Raises `ModelFault` of kind `label_invalid` if no reply names an option.
         """
         schema = _object({"label": options})
         prompt = self._prompts["choice"].partial(dialogue=dialogue, what=what, options=options)
@@ -281,7 +280,7 @@ def _numbered(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the JSON Schema of an object whose fields are enumerations of texts."""
+    """Return the JSON Schema of an object whose fields are string enumerations."""
     return {
         "type": "object",
         "properties": {

@@ -1,8 +1,8 @@
 """Structured output: JSON objects requested from a model, parsed, validated and retried.
 
-The endpoint's structured output is used if it has one. Every reply is parsed and validated, and
-retried with the complaint shown to the model. A text that ends at its schema's limit was cut off,
-and is retried as well.
+An endpoint's structured output is used if it has that feature. Every reply is parsed and validated;
+an invalid one is requested again, with the complaint shown to the model, and so is a reply with a
+string that was cut off at its schema's `maxLength`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ BLANK_LOOP = "blank_loop"
 """The fault of a reply that ends in white space up to its token limit."""
 
 MOST_BLANK_LOOPS = 2
-"""Number of such replies after which a model is not retried, since each of them costs the
-maximum."""
+"""Number of such replies after which a model is not retried, since each of them costs the full
+token limit."""
 
 _COMPLAINTS = 3
 """Maximum number of truncated texts named in a complaint."""
@@ -100,8 +100,8 @@ async def ask_draft(
 ) -> tuple[T, list[str]]:
     """Request drafts until `parse` accepts one; it raises `UnusableReply` to reject one.
 
-    If the model's context is too short, the reply gets less room, then the refused draft is not
-    shown again.
+    If the request does not fit the model's context, the reply gets less room; if that is not
+    enough, the refused draft is not shown again.
 
     Returns:
         The result of `parse`, and the fault kinds of the refused replies in order.
@@ -154,7 +154,7 @@ def read_draft(answer: SessionReply, model: type[D]) -> D:
 
 
 def parse_draft(answer: SessionReply, model: type[D]) -> tuple[D, list[BoundedText]]:
-    """Return the draft in a reply and those of its texts that were cut off.
+    """Return the draft in a reply and its strings that were cut off.
 
     Raises:
         UnusableReply: If the reply holds no draft.

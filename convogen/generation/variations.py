@@ -33,7 +33,7 @@ class Variation:
     topic: str = ""
 
     def scene(self) -> str:
-        """Return the place, the mood and the topic, if the people are given."""
+        """Return the place, the mood and any topic: what is suggested when people are given."""
         scene = f"{self.place}; the mood is {self.mood}"
         return f"{scene}; the topic is {self.topic}" if self.topic else scene
 
@@ -74,5 +74,5 @@ def variations() -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=1)
 def variations_hash() -> str:
-    """Return what identifies the content of the shipped file, for a run's fingerprint."""
+    """Return the hash of the shipped file, for a run's fingerprint."""
     return hashlib.blake2b(_FILE.read_bytes(), digest_size=8).hexdigest()

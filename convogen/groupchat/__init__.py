@@ -4,8 +4,8 @@ AutoGen runs the chat: it broadcasts each message to all agents, and its manager
 who speaks next and stops at the turn cap. convogen adds: every call goes through the task's
 `Session`; each agent has its own persona and is called as the assistant of its own chat; a
 selector's reply is resolved to one candidate, or repaired and recorded; a faulty utterance is
-requested again, a bounded number of times; and no exception passes through AutoGen, which would
-lose its type (see `Chat.failed`). Source: ConvoGen, section II-C-2.
+requested again, a bounded number of times; and no exception passes through AutoGen, because AutoGen
+would lose its type (see `Chat.failed`). Source: ConvoGen, section II-C-2.
 """
 
 from __future__ import annotations

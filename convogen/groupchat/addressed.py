@@ -29,10 +29,9 @@ def addressed_schema(others: Sequence[str]) -> dict[str, Any]:
 
 
 def split_addressee(reply: str, others: Sequence[str]) -> tuple[str, str | None]:
-    """Return the utterance in a reply, and its addressee: a name, `all`, or None if it is not
-    given.
+    """Return the utterance in a reply, and its addressee: a name, `all`, or None if not stated.
 
-    A reply without the object is the utterance itself.
+    A reply without a JSON object is the utterance itself.
     """
     found = find_json(reply, ("to", "text"))
     text = found.get("text") if found else None

@@ -40,7 +40,7 @@ __all__ = ["PersonaAgent"]
 _OF_LENGTH = ("too_long", "too_short")
 
 ADDRESS_TOKENS = 40
-"""Tokens for the addressee and the syntax of the object."""
+"""Extra tokens for the addressee and the JSON syntax."""
 
 MOST_TIMES = 2
 """Reply length, as a multiple of the guideline, above which it counts as too long."""
@@ -50,7 +50,7 @@ MOST_TIMES = 2
 class _Attempt:
     """One attempt at a turn: the reply's fault, and its usable part, if any.
 
-    `off` is how far the number of `words` is from the number requested; `likelihood` is the mean
+    `off` is the difference between `words` and the number requested; `likelihood` is the mean
     log-probability of a token, 0 if unknown. An attempt that got no reply has no `words`. `to` is
     the addressee; None if it was not requested or is not given.
     """
@@ -63,7 +63,8 @@ class _Attempt:
     to: str | None = None
 
     def rank(self) -> tuple[int, float]:
-        """Return a key that sorts better attempts first: no fault, then usable despite it."""
+        """Return a key that sorts better attempts first: without a fault, then usable despite
+        one."""
         if self.fault is None:
             return 0, -self.likelihood
         if self.taken:
@@ -106,7 +107,7 @@ class PersonaAgent(BaseChatAgent):
         """Request utterances until one is accepted; end the chat if none is.
 
         If only the length is wrong, or the text was cut off after a whole sentence, the best
-        attempt is accepted in the end.
+        attempt is accepted after the last retry.
         """
         chat, target = self._chat, self._chat.target_words
         attempts: list[_Attempt] = []
@@ -151,8 +152,8 @@ class PersonaAgent(BaseChatAgent):
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
         """Request as many replies as the rules say, concurrently, and check each of them.
 
-        Raises the model's fault if none of them is answered, unless it is a refusal: some endpoints
-        report one as an error.
+        If none is answered, raises the model's fault, unless all are refusals: some endpoints
+        report a refusal as an error.
         """
         n = self._chat.rules.candidates
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
@@ -251,7 +252,7 @@ class PersonaAgent(BaseChatAgent):
         return agent_messages(self._system, chat.opening, turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        """Nothing to forget: a chat is played once."""
+        """Do nothing: a chat is played only once."""
 
 
 def _likelihood(reply: ModelReply) -> float:

@@ -40,8 +40,8 @@ class ChatRules:
     """The rules of a chat.
 
     `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None for
-    chatty. `reasks` limits the retries per utterance. `turn_words` are the words
-    each turn should have, the starter first; None if no length is requested. `candidates` is the
+    no limit. `reasks` limits the retries per utterance. `turn_words` has the number of words
+    requested for each turn, the starter first; None if no length is requested. `candidates` is the
     number of replies requested at once, of which one is selected. With `addressees`, an agent
     states the addressee of each utterance. `turn_notes` has instructions for each speaker's turns,
     repeated cyclically; None for none.
@@ -74,7 +74,7 @@ class ChatPrompts:
 
     @classmethod
     def of(cls, prompts: Mapping[str, Prompt], **given: Any) -> ChatPrompts:
-        """Return the prompts of a chat among a method's; `given` fills variables of the opening."""
+        """Select the prompts of a chat from a method's; `given` fills variables of the opening."""
         steps = {step: prompts[step] for step in cls.STEPS}
         steps["opening"] = steps["opening"].partial(**given)
         return cls(**steps, addressed=prompts.get("addressed"))
@@ -103,7 +103,7 @@ async def play_group_chat(
 ) -> Played:
     """Play one experience; `on_turn` is called for each turn.
 
-    `private` has, by name, what only that person knows besides their memories.
+    `private` maps a person's name to what only they know besides their memories.
 
     Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns are done,
     or the selector never answered; otherwise it is recorded as the chat's end.
@@ -200,7 +200,7 @@ class Chat:
     async def ask_several(
         self, n: int, role: str, chat: Shown, **options: Any
     ) -> list[Fitted | ModelFault]:
-        """Request `n` replies from a model at once; an unanswered one is returned as its fault.
+        """Request `n` replies from a model at once; for an unanswered request, return its fault.
 
         `chat` returns the messages for the turns to show: all of them, or as many of the last as
         fit into the model's context, at least one.

@@ -25,7 +25,7 @@ from convogen.records import Experience, Persona, Turn
 __all__ = ["agent_messages", "identity", "instructions", "sayable"]
 
 SAYABLE_WORDS = 4
-"""Phrases with fewer words are too common to be removed from the guidelines."""
+"""Phrases with fewer words are too common to be cut out of the instructions."""
 
 
 def identity(
@@ -37,7 +37,7 @@ def identity(
 ) -> str:
     """Return the system message that makes an agent its persona.
 
-    `private` is what only it knows besides its memories.
+    `private` is what only the persona knows, besides its memories.
     """
     shown = know_each_other(experience)
     others = [
@@ -56,8 +56,8 @@ def identity(
 
 
 def instructions(text: str, spoken: Iterable[str]) -> list[str]:
-    """Return the lines of a request's text that nobody says out loud: all except the `spoken`
-    texts."""
+    """Return the lines of a request's text that nobody should say aloud: all except the `spoken`
+    phrases."""
     marks = "|".join(re.escape(phrase) for phrase in spoken if len(phrase.split()) >= SAYABLE_WORDS)
     pieces = re.split(marks, text) if marks else [text]
     return [line for piece in pieces for line in piece.splitlines() if line.strip()]

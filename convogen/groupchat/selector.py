@@ -34,13 +34,13 @@ OF_THE_TEXT = ("content_filter", "refusal")
 """Faults caused by the content of the chat, not by the model."""
 
 MOST_SILENT = 3
-"""Number of empty replies, with no other before, after which the selector counts as missing."""
+"""Number of empty replies at the start of a chat after which the selector counts as failed."""
 
 
 class Selector(ChatCompletionClient):
     """The manager's model client: it returns one candidate, whatever the model replies.
 
-    If a model never says anything, the chat fails instead of being played in turn.
+    If the first replies are all empty, the chat fails instead of relying on the fallback alone.
     """
 
     component_type = "model"
@@ -124,7 +124,7 @@ class Selector(ChatCompletionClient):
         raise NotImplementedError("the selector does not stream")
 
     async def close(self) -> None:
-        """The session belongs to the run."""
+        """Do nothing: the session belongs to the run."""
 
     def actual_usage(self) -> RequestUsage:
         return RequestUsage(prompt_tokens=0, completion_tokens=0)
@@ -173,4 +173,4 @@ class Ended(TerminationCondition, Component[BaseModel]):
         return None
 
     async def reset(self) -> None:
-        """Nothing to forget: a chat is played once."""
+        """Do nothing: a chat is played only once."""

@@ -16,12 +16,12 @@ from convogen.errors import SourceError, UserError
 __all__ = ["LARGEST_BYTES", "open_file", "read_text"]
 
 LARGEST_BYTES = 16 << 20
-"""The largest file that is read as a whole."""
+"""Maximum size of a file that is read as a whole."""
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a file for reading; raises `OSError` for anything else, such as a folder, pipe or
-    device."""
+    """Open a regular file for reading; raises `OSError` for anything else, such as a folder, pipe
+    or device."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         mode = os.fstat(descriptor).st_mode
@@ -35,9 +35,9 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def read_text(path: Path, where: object = None, raising: type[UserError] = SourceError) -> str:
-    """Return the text of a file in UTF-8, or in UTF-16 with its mark.
+    """Return the text of a file in UTF-8, or in UTF-16 with a byte-order mark.
 
-    Raises `raising` in one line that begins with `where`, the path if it is not given.
+    Raises `raising`, with one line that begins with `where` (default: the path).
     """
     where, data = where or path, b""
     try:

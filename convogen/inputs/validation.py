@@ -25,7 +25,7 @@ def validated(
     extra: Iterable[str] = (),
     raising: type[UserError] = ExperimentError,
 ) -> Any:
-    """Return the model of a mapping; raises `raising` in one line that begins with `origin`.
+    """Return the model of a mapping; raises `raising`, with one line that begins with `origin`.
 
     `extra` are keys allowed in addition to the model's own.
     """

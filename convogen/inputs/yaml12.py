@@ -1,9 +1,9 @@
 """Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
 PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text; it
-takes the last of two equal keys, and follows aliases and brackets to any size. The result here has
-texts, finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of bounded size.
-Merge keys (`<<`) are kept.
+takes the last of two equal keys, and expands aliases and brackets without limit. The result here
+has strings, finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of bounded
+size. Merge keys (`<<`) are kept.
 
 >>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
 {'a': 10, 'b': '1:30', 'c': '2024-10-21', 'd': 0.0001}
@@ -27,10 +27,10 @@ __all__ = ["YAML_SUFFIXES", "dump_yaml", "parse_yaml", "read_mapping", "read_yam
 YAML_SUFFIXES = (".yaml", ".yml")
 
 DEEPEST = 64
-"""The deepest nesting of lists and mappings."""
+"""Maximum nesting depth of lists and mappings."""
 
 LONGEST_NUMBER = 40
-"""Characters of an integer: longer ones exceed 64 bits or have leading zeros."""
+"""Maximum length of an integer, in characters: longer ones exceed 64 bits or have leading zeros."""
 
 _CORE = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -46,7 +46,7 @@ _CORE = {
 """Tag -> pattern of an unquoted scalar of that tag, and its possible first characters."""
 
 _WIDTH = 80
-"""Characters of a line of YAML, PyYAML's default."""
+"""Line width of YAML in characters, PyYAML's default."""
 
 _TAG = "tag:yaml.org,2002:"
 _LOOKS = {tag: re.compile(rf"(?:{looks})\Z") for tag, (looks, _) in _CORE.items()}
@@ -87,14 +87,14 @@ def dump_yaml(data: Any, *, blocks: bool = False) -> str:
 
     Args:
         data: The tree.
-        blocks: Whether long texts are written as blocks, for files that people edit.
+        blocks: Whether long strings are written as blocks, for files that people edit.
     """
     dumper = _BlockDumper if blocks else _Dumper
     return yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
 def _check_bounds(text: str) -> None:
-    """Check the nesting on parsing events: composing a too deeply nested text crashes the C
+    """Check nesting and size while only parsing, since composing deeply nested YAML crashes the C
     parser."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
@@ -152,7 +152,7 @@ def _fault(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 
 
 class _Loader(_Base):
-    """Texts, finite numbers of 64 bits, booleans, null, lists and mappings: nothing else."""
+    """Accepts strings, finite numbers of 64 bits, booleans, null, lists and mappings only."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to say it
     yaml_constructors: dict[str | None, Any] = {}  # noqa: RUF012
@@ -213,14 +213,14 @@ class _Loader(_Base):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes texts that the core schema would read as something else."""
+    """Quotes strings that the core schema would read as something else."""
 
 
 class _BlockDumper(_Dumper):
-    """Writes long texts as blocks."""
+    """Writes long strings as blocks."""
 
     def text(self, value: str) -> Any:
-        """Represent a text: multi-line texts literally, long lines folded."""
+        """Represent a string: multi-line ones literally, long lines folded."""
         style = "|" if "\n" in value else ">" if len(value) > _WIDTH else None
         return cast("Any", self).represent_scalar(f"{_TAG}str", value, style=style)
 

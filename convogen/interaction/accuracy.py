@@ -15,7 +15,7 @@ class Accuracy:
     Attributes:
         turns: Number of turns labelled.
         addressee: Share of them with the right addressee, 0 to 1.
-        previous_speaker: The same if the previous speaker were always the addressee.
+        previous_speaker: The same for a baseline that always chooses the previous speaker.
         reply_to: Share with the right turn replied to.
         behaviours: Cohen's kappa of the behaviours, pooled.
     """

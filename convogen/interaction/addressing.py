@@ -1,12 +1,12 @@
 """The addressee of each turn and the earlier turn it replies to, inferred without a model.
 
-The evidence, in order: the author's own statement; names in address; the only other person; words
-for a group ("everyone", "you two"); the speaker of the turn that it replies to; for a question that
-replies to none, the next speaker. A turn replies to the earlier one that scores best by distance,
-by whether it was addressed to this speaker or asked this speaker something that is still open, by
-shared words, and by whose turn it was if somebody is named. This is a heuristic in the tradition of
-adjacency pairs (Sacks, Schegloff and Jefferson, 1974), not a model;
-`tests/interaction/test_agreement.py` has its accuracy on labelled dialogues.
+The evidence, in order: the author's own statement; people addressed by name; the only other person;
+words for a group ("everyone", "you two"); the speaker of the turn that it replies to; for a
+question that replies to none, the next speaker. A turn is assumed to reply to the earlier turn with
+the highest score. The score depends on distance, on whether the earlier turn was addressed to this
+speaker or asked them something that is still open, on shared words, and on whether its speaker is
+named. This is a heuristic in the tradition of adjacency pairs (Sacks, Schegloff and Jefferson,
+1974), not a model; `tests/interaction/test_agreement.py` has its accuracy on labelled dialogues.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LOOK_BACK = 6
 NEARNESS = (1.0, 0.55, 0.3, 0.15, 0.08, 0.04)
 ADDRESSED, OPEN_QUESTION, OPEN_TO_ALL, OVERLAP, NAMED = 0.4, 0.5, 0.6, 0.6, 1.2
 FADING = 0.75
-"""Remaining weight of an address after each intervening turn."""
+"""Factor on the weight of an address for each intervening turn."""
 
 _LEAST_LETTERS = 4
 """Minimum length of a word that counts as shared by two turns."""
@@ -55,7 +55,7 @@ class Address:
     """The addressee of a turn.
 
     Attributes:
-        to: Names of the addressees; of everybody else if `everyone`.
+        to: Names of the addressees; if `everyone`, those of all other people.
         everyone: Whether it addresses the whole group.
         reply_to: Index of the earlier turn it replies to; None if it opens a topic.
         evidence: The evidence: `stated` by its author, `named`, the `only` other person, words for
@@ -85,8 +85,7 @@ def addresses(
         texts: Texts of the turns, of the same length.
         participants: Participants, including those who never speak.
         stated: Each turn's addressee if its author said so, else None; empty if nobody did.
-        patterns: Patterns of the conversation's language; if None, names, questions and order alone
-        decide.
+        patterns: Patterns of the conversation's language; None: names, questions and order decide.
         language: BCP 47 tag of the language in which people address each other by name.
     """
     people = tuple(dict.fromkeys([*participants, *speakers]))

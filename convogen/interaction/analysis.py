@@ -50,7 +50,7 @@ class Interaction:
         speakers: Speaker of each turn.
         addresses: The address of each turn.
         asks: Whether each turn has a question.
-        only_asks: Whether each turn contains nothing else.
+        only_asks: Whether each turn consists of questions only.
         behaviours: The behaviours in each turn; None if there are no patterns for its language.
         openers: Opener of each turn; None without patterns.
         language: The primary subtag of the patterns' language; None without patterns.
@@ -90,8 +90,7 @@ class Interaction:
     def measures(self) -> dict[str, float | None]:
         """Return the values of `MEASURES`; None if a conversation has no value.
 
-        Measures that vary only in groups, the graph and how turns are addressed, need three people
-        or more.
+        Measures of the graph and of addressing vary only in groups; they need three people or more.
         """
         n, group = len(self.speakers), len(self.people) > 2
         found = self.addresses

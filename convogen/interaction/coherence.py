@@ -31,7 +31,7 @@ class Coherence:
     Attributes:
         local: Mean similarity of a turn with the turn that it replies to, 0 to 1.
         overall: Mean similarity of a turn with the sum of all other turns, 0 to 1.
-        consistency: Mean similarity of two turns of one speaker less that of two turns of different
+        consistency: Mean similarity of two turns of one speaker minus that of turns of different
             speakers, -1 to 1; above 0 if people keep to their own topics.
     """
 
@@ -55,7 +55,7 @@ def coherence(
 
 
 def _vectors(words: Sequence[Sequence[str]]) -> list[Vector]:
-    """Return unit vectors of smoothed TF-IDF, as scikit-learn has it; empty for no words."""
+    """Return smoothed TF-IDF vectors of unit length, as in scikit-learn; empty without words."""
     n = len(words)
     counts = [Counter(turn) for turn in words]
     turns_with = Counter(word for turn in counts for word in turn)
@@ -93,7 +93,7 @@ def _overall(vectors: Sequence[Vector]) -> float | None:
 
 
 def _consistency(speakers: Sequence[str], vectors: Sequence[Vector]) -> float | None:
-    """Sums of cosines over pairs are read off the squared length of sums of unit vectors."""
+    """Return the consistency; sums of cosines over pairs follow from norms of vector sums."""
     own = defaultdict[str, list[Vector]](list)
     for speaker, turn in zip(speakers, vectors, strict=True):
         if turn:

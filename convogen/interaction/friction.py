@@ -54,9 +54,9 @@ class _Context:
     """The context of a turn.
 
     Attributes:
-        before: The turn just before it, if another speaker's.
+        before: The preceding turn, if by another speaker.
         replied: The turn that it replies to.
-        asked: The same if it is a question to this speaker.
+        asked: The same turn, if it is a question to this speaker.
         patterns: Those of the language.
     """
 

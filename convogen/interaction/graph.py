@@ -64,10 +64,10 @@ class Graph:
         return self._centralisation(1)
 
     def _centralisation(self, end: int) -> float | None:
-        """Return Freeman's centralisation of shares of weight; None for fewer than two people.
+        """Return Freeman's centralisation of shares of edge weight; None without edges.
 
-        The sum of the differences from the largest share over its maximum, n - 1 (Freeman, 1978,
-        "Centrality in social networks", with strengths for degrees).
+        The sum of the differences from the largest share, divided by its maximum, n - 1 (Freeman,
+        1978, "Centrality in social networks", with strengths in place of degrees).
         """
         total, n = sum(self.weights.values()), len(self.people)
         if not total or n < 2:
@@ -95,9 +95,9 @@ def speaker_entropy(speakers: Sequence[str]) -> float | None:
     """Return the entropy of speaker changes: 0 in a round robin, 1 if all others are equally
     likely.
 
-    The entropy of the next speaker given the current one over its maximum, log(n - 1), of changes
-    of speaker only. None for fewer than three speakers, since then only one can be next. Short
-    conversations have lower values than long ones; compare conversations of similar length.
+    The entropy of the next speaker given the current one, divided by its maximum, log(n - 1); only
+    changes of speaker count. None for fewer than three speakers: the next one is then certain.
+    Short conversations have lower values than long ones; compare conversations of similar length.
     """
     n = len(set(speakers))
     if n < 3:

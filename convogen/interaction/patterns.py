@@ -104,7 +104,7 @@ class Rule(BaseModel):
 
     Attributes:
         opens: Matches the beginning of a turn.
-        words: Words of which a turn must have one for `has` to be tried; always tried if empty.
+        words: `has` is tried only on turns with one of these words; on all turns if empty.
         has: Matches anywhere in a turn.
     """
 
@@ -159,7 +159,7 @@ class Patterns(BaseModel):
         return self
 
     def opener(self, said: Utterance) -> Opener | None:
-        """Return the kind of a turn's opener; None for others."""
+        """Return the kind of a turn's opener; None if it is of no kind."""
         plain = said.plain.lstrip(_BEFORE_WORDS)
         return next((name for name, one in self.openers.items() if one.match(plain)), None)
 

@@ -25,7 +25,7 @@ class Utterance:
         text: What was said, clipped.
         plain: The same in lower case with straight apostrophes.
         tokens: Its words, in order.
-        words: The different ones.
+        words: The distinct words, and the stems of contractions.
         asks: Whether it has a question mark.
     """
 

@@ -28,10 +28,10 @@ class Names:
     """The people of a conversation by the names used for them.
 
     Attributes:
-        whole: Whose full name each text is, in lower case.
-        forms: Whom each form means, as `text.names.called` gives it.
+        whole: People by full name in lower case.
+        forms: People by name form, as returned by `text.names.called`.
         words: The words of these forms.
-        lang: The language in which they are called.
+        lang: The language in which they are addressed.
     """
 
     whole: Mapping[str, str]
@@ -50,11 +50,11 @@ class Named:
 
 @lru_cache(maxsize=1024)
 def names_of(people: tuple[str, ...], language: str = "en") -> Names:
-    """Return the person of each name form; a form shared by several people means none of them.
+    """Return people by name form; forms that several people share are left out.
 
     Args:
         people: Their names, of which the first 50 count.
-        language: The BCP 47 tag of the language in which they are called.
+        language: The BCP 47 tag of the language in which they are addressed.
     """
     owners = {name: name_forms(name, language) for name in people[:MOST_NAMES]}
     counts = Counter(form for forms in owners.values() for form in forms)
@@ -72,7 +72,7 @@ def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[st
 
     Args:
         text: The turn, of which the first 2,000 characters count.
-        names: The people who may be called: everybody but its speaker.
+        names: The people who may be addressed: everybody but its speaker.
         language: The BCP 47 tag of its language.
     """
     people = names_of(tuple(names), language)
@@ -134,10 +134,10 @@ def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str
 
 
 def _starts(words: Sequence[str], lang: Language) -> Iterator[Sequence[str]]:
-    """Yield what a part of a sentence has after all words that call somebody, if it has more.
+    """Yield the words of a part of a sentence after any calling words, such as `hey`.
 
-    Without spaces between words, it is cut wherever a name may begin: after words that call
-    somebody, and at words that join names.
+    In a script without spaces, yield one reading of the part for each place where a name may begin,
+    cut at words that join names.
     """
     calls = lang.addressing.calls | lang.addressing.vocatives
     if lang.spaced:
@@ -154,7 +154,7 @@ def _starts(words: Sequence[str], lang: Language) -> Iterator[Sequence[str]]:
 
 
 def _cut(text: str, lang: Language) -> Sequence[str]:
-    """Return a text without spaces in parts: names, and the words that may join them."""
+    """Split text without spaces into names and the words that may join them."""
     return [part for part in _joins(lang.language).split(text) if part.strip()]
 
 
@@ -165,7 +165,7 @@ def _joins(language: str) -> re.Pattern[str]:
 
 
 def _row(words: Sequence[str], names: Names) -> tuple[list[str], int]:
-    """Return the people that words begin with, joined or not, and where the next word is."""
+    """Return the people named at the beginning of `words`, and the index after them."""
     people: list[str] = []
     at = 0
     while at < len(words):
@@ -200,14 +200,15 @@ def _mentions(words: Sequence[str], names: Names) -> list[str]:
 
 
 def _bare(word: str) -> str:
-    """Return a word without the ending of the genitive or of `is`."""
+    """Return a word without a possessive or contracted ending, such as `'s`."""
     return _ENDING.sub("", word)
 
 
 def _owner(words: str, names: Names) -> str | None:
     """Return the person named by some words.
 
-    A name that is also a word counts only if capitalised, or, in a script without spaces, as spelt.
+    A name that is also a word counts only if capitalised; in a script without spaces, a homophone
+    does not count.
     """
     lang = names.lang
     bare = without_suffix(words, lang).strip().casefold()
@@ -226,5 +227,5 @@ def _titles(language: str) -> re.Pattern[str]:
 
 
 def _undotted(text: str, lang: Language) -> str:
-    """Return a text without the full stops of titles, which do not end sentences."""
+    """Return a text without the full stops after titles, which do not end sentences."""
     return _titles(lang.language).sub(r"\1", text) if "." in text else text

@@ -1,4 +1,4 @@
-"""Normalises pasted base URLs: with an API route, or the address of a deployment."""
+"""Normalises pasted base URLs that include an API route or an Azure deployment."""
 
 from __future__ import annotations
 
@@ -51,10 +51,11 @@ def without_route(url: str) -> str:
 
 
 def azure_place(url: str) -> AzurePlace | None:
-    """Return the place on Azure that a base URL leads to; None if it leads elsewhere.
+    """Return the Azure resource or deployment that a base URL names; None if it names neither.
 
-    That is a resource (`https://NAME.openai.azure.com`), or a deployment, whatever the host:
-    `…/openai/deployments/NAME`. The API under `/openai/v1` needs neither version nor deployment.
+    A resource is `https://NAME.openai.azure.com`; a deployment is `…/openai/deployments/NAME` on
+    any host. A URL that ends in `/openai/v1` gives None: that API needs neither version nor
+    deployment.
     """
     parts = urlsplit(url)
     match = _DEPLOYMENT.fullmatch(parts.path)

@@ -1,4 +1,4 @@
-"""The one seam to language models: `ChatModel.complete(request) -> ModelReply`.
+"""The single interface to language models: `ChatModel.complete(request) -> ModelReply`.
 
 Retries, limits, the journal and the ledger wrap it once, in `traffic/`.
 """
@@ -91,7 +91,7 @@ def without_system(messages: Sequence[Message]) -> list[Message]:
 
 @dataclass(frozen=True)
 class Request:
-    """One call as the caller means it, before any endpoint's dialect.
+    """One model call, independent of any endpoint's dialect.
 
     `schema` asks for a JSON object of that JSON Schema, `top_logprobs` for the log-probabilities of
     that many alternatives per token. `choices` are the replies the prompt asks to choose from.
@@ -181,10 +181,10 @@ class ChatModel(Protocol):
 class Transient(Exception):
     """A fault worth retrying; `retry_after_s` is set if the endpoint said how long to wait.
 
-    `kind` is the kind of failure: `throttled` or `server` for an error response, `connection` for
-    none, `time-out` for none in time, `unreadable` for an invalid one. With `unconnected` nothing
-    was sent. `billed` says whether the call may have been billed, which is not so if it was refused
-    or never sent.
+    `kind` is `throttled` or `server` for an error response, `connection` if no response came,
+    `time-out` if none came in time, `unreadable` for an invalid one, and `unconnected` if nothing
+    was sent. `billed` says whether the call may have been billed: not if it was refused or never
+    sent.
     """
 
     def __init__(
@@ -202,10 +202,10 @@ class Unreached(EndpointDown):
 
 
 def printable(text: str) -> str:
-    """Return a foreign text without control characters or halves of surrogate pairs."""
+    """Return untrusted text without control characters and with lone surrogates replaced."""
     return encodable(UNPRINTABLE.sub("", text.replace("\r\n", "\n")))
 
 
 def encodable(text: str) -> str:
-    """Return a foreign text with halves of surrogate pairs replaced, which UTF-8 cannot hold."""
+    """Return untrusted text with lone surrogates replaced, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()

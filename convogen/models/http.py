@@ -8,8 +8,8 @@
 
 Templates are Jinja templates, in a sandbox. `message` is the message to the chatbot, `session` the
 id of its dialogue, `messages` all messages (with `role` and `content`), `env.NAME` an environment
-variable: the only place for a secret. A body is filled in as JSON, text by text; a text that is `{{
-messages }}` alone becomes a list.
+variable: the only place for a secret. Bodies are JSON whose strings are filled in one by one; a
+string that is only `{{ messages }}` becomes a list.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ IN_BODY = {"message", "messages", "session", "env"}
 IN_URL = {"session", "env"}
 IN_HEADER = {"env"}
 FIXED = ("connection", "content-length", "content-type", "host", "transfer-encoding")
-"""Headers that follow from the request itself."""
+"""Headers that convogen sets itself."""
 
 _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
     undefined=jinja2.StrictUndefined, autoescape=False
@@ -45,7 +45,8 @@ _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
 SECRET_KEY = re.compile(
     r"(?:api|access|private)[-_]?key|token$|secret|passw|authorization|credential", re.IGNORECASE
 )
-"""Keys of a body whose text is a secret; fewer than for headers, as bodies hold ordinary text."""
+"""Keys of a body whose value must be a secret; fewer than for headers, as bodies hold ordinary
+text."""
 
 _ENV = re.compile(r"\benv\.([A-Za-z_]\w*)")
 _WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
@@ -113,7 +114,7 @@ class Http(Keys):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Their values, as `environment` gives them."""
+        """The values of these variables, as `environment` returns them."""
         return environment(self.needs)
 
     def public(self) -> Http:
@@ -142,7 +143,8 @@ def variables(texts: Iterable[str]) -> list[str]:
 def environment(names: Iterable[str]) -> dict[str, str]:
     """Return the values of environment variables.
 
-    Raises `KeyError` naming one that is not set, `ValueError` one that no header can hold.
+    Raises `KeyError` naming a variable that is not set, `ValueError` for a value that no header can
+    hold.
     """
     values = {name: os.environ.get(name, "").strip() for name in names}
     for name, value in values.items():
@@ -154,7 +156,7 @@ def environment(names: Iterable[str]) -> dict[str, str]:
 
 
 def fill(value: Any, given: Mapping[str, Any]) -> Any:
-    """Return a body, or a text, with its templates filled in; raises `jinja2.TemplateError`."""
+    """Return a body, or a string, with its templates filled in; raises `jinja2.TemplateError`."""
     if isinstance(value, str):
         if _WHOLE.fullmatch(value.strip()):
             return given["messages"]
@@ -172,7 +174,7 @@ def _template(text: str) -> jinja2.Template:
 
 
 def at_path(data: Any, path: str) -> str:
-    """Return the text at a path of an answer; raises `LookupError` describing what is there
+    """Return the string at a path of a response; raises `LookupError` describing what is there
     instead."""
     for step in _STEP.finditer(path):
         key, item = step.groups()
@@ -208,7 +210,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _keys(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the keys of a body, each with every text right under it; empty if there is none."""
+    """Yield each key of a body with an empty string, and with each string directly under it."""
     if isinstance(value, str):
         yield under, value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Network settings: proxies, certificates, limits of connections and answers."""
+"""Network settings: proxies, certificates, limits on connections and responses."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ MAX_ANSWER_BYTES = 64 << 20
 
 
 def most_connections() -> int:
-    """Return the maximum number of open connections; the traffic's own limits are below it.
+    """Return the maximum number of open connections; adaptive limits are below it.
 
-    That is as many as a process may have files, after raising the number from the usual 1024 as far
-    as the system lets it, up to `MOST_FILES`.
+    It is the process's limit on open files less `OWN_FILES`; that limit is first raised from the
+    usual 1024 as far as the system allows, up to `MOST_FILES`.
     """
     try:
         import resource

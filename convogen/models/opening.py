@@ -46,7 +46,7 @@ def open_model(spec: ModelSpec) -> ChatModel:
 
 
 def open_likelihoods(spec: ModelSpec) -> ChatModel:
-    """Return the model of a spec for likelihoods of texts.
+    """Return the model of a spec, for computing likelihoods of texts.
 
     Raises `ModelConfigError` if it cannot be used.
     """

@@ -43,7 +43,7 @@ class Overflow:
 
     Attributes:
         window: Tokens that prompt and reply may have together.
-        prompt: Tokens of the refused prompt, or a lower bound of them.
+        prompt: Tokens of the refused prompt, or a lower bound on their number.
     """
 
     window: int | None

@@ -81,7 +81,7 @@ def listed(model: str, base_url: str | None) -> Listed | None:
         price = calc_price(ListedUsage(input_tokens=1), model_ref=model, provider_id=provider)
     except LookupError:
         return None
-    own = base_url is None and price.provider.id == "openai"  # the default place
+    own = base_url is None and price.provider.id == "openai"  # the default endpoint
     return Listed(_usd(price.model_price), price.provider.id, provider is None and not own)
 
 
@@ -112,8 +112,8 @@ def _usd(price: Any) -> Pricer:
 
 
 def _flat(price: Any) -> Price | None:
-    """Return a price that does not depend on a prompt's length, which is far quicker to compute
-    with."""
+    """Return a price that does not depend on the prompt's length, which is much faster to apply;
+    None if it does."""
     rates = (price.input_mtok, price.output_mtok, price.cache_read_mtok)
     if price.requests_kcount or not all(hasattr(rate, "as_tuple") for rate in rates):
         return None

@@ -33,13 +33,13 @@ __all__ = [
 ]
 
 EMBEDDED = "smollm2-135m"
-"""The embedded model's name; `embedded` is understood as well."""
+"""The embedded model's name; `embedded` is an alias."""
 
 SCRIPTED = "scripted"
 """Canned replies for tests and dry runs, not a language model."""
 
 TRANSFORMERS = "transformers:"
-"""Before the name or folder of a checkpoint that transformers loads into this process."""
+"""Prefix of the name or folder of a checkpoint that transformers loads into this process."""
 
 
 class Price(Keys):
@@ -236,7 +236,8 @@ class ModelSpec(Keys):
         return list(dict.fromkeys([self.identity, *(spec.identity for spec in self.fallback)]))
 
     def endpoints(self) -> list[ModelSpec]:
-        """Return one spec per replica of this model, without replicas and fallbacks."""
+        """Return one spec per endpoint (`base_url` and replicas), without replicas and
+        fallbacks."""
         alone: dict[str, Any] = {"replicas": [], "fallback": []}
         urls = [self.base_url, *self.replicas]
         return [self.model_copy(update={**alone, "base_url": url}) for url in urls]
@@ -261,8 +262,8 @@ EMBEDDED_ROOM = 160
 would not fit its context."""
 
 EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 4, 20
-"""The bound of a text by the embedded model, as a share of the schema's bound, and its minimum: the
-model does not end a text by itself."""
+"""Length limit for strings in the embedded model's JSON replies, as a share of the schema's
+`maxLength`, and the minimum limit in characters: the model does not end a string by itself."""
 
 EMBEDDED_ADAPTER = "people-1"
 """The adapter that ships with the embedded model. Rename it whenever its weights change: the name
@@ -287,8 +288,8 @@ EMBEDDED_SAMPLING = {
     # It writes up to any limit and explains nothing.
     "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }
-"""Defaults for a model of 135 million parameters by role, below those of the method and of the
-experiment."""
+"""Sampling defaults by role for a model of 135 million parameters; those of the method and of the
+experiment take precedence."""
 
 ADAPTED_SAMPLING = {
     "generator": Sampling(
@@ -302,4 +303,4 @@ ADAPTED_SAMPLING = {
     ),
     "selector": Sampling(extra=_ADAPTED),
 }
-"""The same for a role with a prompt made for the embedded model."""
+"""The same, for roles whose prompts were written for the embedded model."""

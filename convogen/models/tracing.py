@@ -2,9 +2,9 @@
 
 The command line exports them to OTEL_EXPORTER_OTLP_ENDPOINT (or the one for traces) if it is set
 and `convogen[otel]` is installed. A program that uses convogen gets them in its own tracer
-provider, together with AutoGen's spans, unless it passes one to `use`. Otherwise there are none.
-Attributes are those of the semantic conventions for generative AI; no text of a prompt or a reply
-is among them.
+provider, together with AutoGen's spans, unless it passes one to `use`. Otherwise no spans are
+recorded. Attributes are those of the semantic conventions for generative AI; they never contain
+text of prompts or replies.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ DEALT = 128
 """Tasks in a block within which people are regrouped by similarity."""
 
 KEPT = 16
-"""Blocks kept in memory; others are recomputed deterministically."""
+"""Number of blocks kept in memory; others are recomputed deterministically."""
 
 
 class Casting(ABC):
@@ -58,10 +58,10 @@ class ReusedGroups(Casting):
 
 
 class SampledGroups(Casting):
-    """Groups of drawn size, without replacement until the hub is exhausted, then a new pass.
+    """Groups of random size, drawn without replacement; an exhausted hub starts a new pass.
 
-    Matched at random; or `similar`: the people of up to 128 consecutive tasks are regrouped so that
-    people with similar texts meet (mean token-set ratio of their longer words).
+    People are matched at random or, with `similar`, regrouped within up to 128 consecutive tasks so
+    that people with similar texts meet (mean token-set ratio of their longer words).
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""A persona hub: an index of offsets into a scratch file, so that its size does not matter."""
+"""A persona hub: an index of offsets into a scratch file, so that hubs of any size fit in
+memory."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ LICENCES = {
 
 
 class PersonaHub:
-    """The groups of a source in its order: single personas, or those who talk in a data set.
+    """The groups of a source in its order: single personas, or the speakers of a conversation.
 
     `source` is its name in the personas' records, `licence` its terms if known, `hash` identifies
     its content. Only the offsets are held in memory.
@@ -59,11 +60,11 @@ class PersonaHub:
 
     @contextlib.contextmanager
     def _scratching(self) -> Generator[None]:
-        """Raise `SourceError`, naming the scratch file's folder, if the disk refuses."""
+        """Turn an `OSError` in the block into a `SourceError` that names the scratch folder."""
         try:
             yield
         except OSError as error:
-            with contextlib.suppress(OSError):  # what is buffered is refused again
+            with contextlib.suppress(OSError):  # closing tries to write the buffer again
                 self._scratch.close()
             raise SourceError(
                 f"persona source {self.source}: its copy in the temporary folder "

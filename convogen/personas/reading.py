@@ -37,14 +37,14 @@ PAIR_FIELDS = (
     ("user 1 personas", "user 2 personas"),
     ("User 1 Persona", "User 2 Persona"),
 )
-"""Fields that hold the personas of both who talk, who speaks first before the other."""
+"""Pairs of fields that hold both speakers' personas, the first speaker's first."""
 
 
 def read_groups(place: str | Path, source: str, field: str | None) -> Iterator[list[Profile]]:
     """Yield the profiles of each row: one persona, or both speakers. Rows without text are skipped.
 
-    `place` is a file or `hf:…`, `source` what its personas' records call it, `field` names the
-    persona's text. Raises `SourceError` naming the line for a row that is not a persona.
+    `place` is a file or `hf:…`, `source` its name in the personas' records, `field` the field with
+    the persona's text. Raises `SourceError` naming the line for a row that is not a persona.
     """
     for row in _rows(place):
         try:

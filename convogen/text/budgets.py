@@ -26,8 +26,8 @@ CHARACTERS_PER_WORD = {
     "km": 2.0,
     "my": 2.9,
 }
-"""Characters (grapheme clusters) of a word: of the sentences of `tests/data/segmented` for Chinese,
-Japanese and Thai, of a few written for convogen for the others."""
+"""Characters (grapheme clusters) per word: for Chinese, Japanese and Thai measured on the sentences
+in `tests/data/segmented`, for the others on a few sentences written for convogen."""
 
 _CHARACTERS = 2.5
 
@@ -61,8 +61,8 @@ TOKENS_PER_WORD = {
     "ka": 14,
     "am": 13,
 }
-"""Tokens of a word with the tokenizer that needs most, measured with those of GPT-4, GPT-4o,
-Llama 2 and Llama 3; English has always had 2, with some room."""
+"""Tokens per word with the tokenizer that needs most, of those of GPT-4, GPT-4o, Llama 2 and Llama
+3; the 2 for English is an older value that leaves some room."""
 
 _TOKENS = 4
 """For all other languages, mostly in Latin and Cyrillic letters."""
@@ -84,7 +84,7 @@ def about_words(text: str, language: str | None = None) -> int:
 
 
 def tokens_of(words: int, language: str | None = None) -> int:
-    """Return an upper estimate of the tokens that words of a language take (None: English)."""
+    """Return an upper estimate of the tokens for a number of words (language None: English)."""
     if language is None:
         return TOKENS_PER_WORD["en"] * words
     code = unspaced_language(language) or primary(language)

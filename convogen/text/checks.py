@@ -22,7 +22,7 @@ CHECKS = {
 """The language-dependent checks, and what each finds; all others work in any language."""
 
 _TELLING_WORDS = 60
-"""Number of words from which a text contains frequent words of its language."""
+"""Number of words from which any text contains frequent words of its language."""
 
 
 def checked_languages() -> list[str]:
@@ -33,7 +33,7 @@ def checked_languages() -> list[str]:
 
 
 def checked_as(language: str | None, texts: Iterable[str]) -> str:
-    """Return the language by whose patterns texts are checked.
+    """Return the language whose patterns are used to check texts.
 
     Args:
         language: The primary subtag of their language; None if it is unknown.

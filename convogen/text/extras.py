@@ -1,4 +1,4 @@
-"""Modules that extras install, imported only if they are there and load."""
+"""Optional modules, imported only if they are installed and load."""
 
 from __future__ import annotations
 

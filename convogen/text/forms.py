@@ -1,4 +1,4 @@
-"""Forms that nobody speaks in: data, lists, headings, rules between parts of a page."""
+"""Forms that do not occur in speech: data, lists, headings, horizontal rules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def form_fault(text: str) -> str | None:
     """Return the fault in the form of a text; None if it could have been spoken.
 
     That is `json` for data and markup, `list` for lists, headings and tables, and `note` for code,
-    rules, and lines before or after the speech that introduce it or remark on it.
+    horizontal rules, and lines that introduce the speech or comment on it.
     """
     if _MARKS_DATA.search(text) and _DATA.search(text):
         return "json"

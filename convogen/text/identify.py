@@ -24,9 +24,9 @@ LEAST_CHARS = 40
 """Minimum number of characters for lingua: its trigrams are useless for a word or two."""
 
 MANY_WORDS, LEAST_HINT = 80, 0.03
-"""Number of words of Latin script in which any language that lingua knows has this share of its
-frequent words. Texts below it are no language (codes, random letters), and the slowest for
-lingua."""
+"""A Latin text of at least this many words has at least this share of frequent words, in any
+language that lingua knows. Texts below that are no language (codes, random letters), and the
+slowest for lingua."""
 
 LEAST_KANA = 0.05
 """Minimum share of kana among Han and kana in Japanese text."""
@@ -80,7 +80,7 @@ def identify(texts: Iterable[str]) -> str | None:
     frequent words, and if these are inconclusive, by `lingua` if it is installed.
 
     Args:
-        texts: The turns of a conversation; no more are taken than are read.
+        texts: The turns of a conversation; an iterator is consumed only as far as needed.
 
     Returns:
         None if there are too few words to tell, or none.
@@ -117,8 +117,8 @@ class _Conversation(Protocol):
 def language_of(conversation: _Conversation) -> str | None:
     """Return the primary subtag of the language of a conversation; None if it is unknown.
 
-    It is the stated one unless the script of the turns is cut into words by another rule: at
-    spaces, by another segmenter, or by none. Japanese may do without kana.
+    It is the stated language, unless the script of the turns needs another way of segmenting words
+    (spaces, a segmenter, or none); then it is identified. Japanese may lack kana.
     """
     if conversation.language is None:
         return identify(turn.text for turn in conversation.turns)
@@ -131,7 +131,7 @@ def language_of(conversation: _Conversation) -> str | None:
 
 
 def _rule(language: str | None) -> str:
-    """Return what cuts texts in a language into words."""
+    """Return how texts in a language are segmented into words."""
     code = unspaced_language(language)
     return "spaces" if code is None else code if code in EXTRAS else "none"
 
@@ -159,7 +159,7 @@ def _script(text: str) -> str | None:
 
 
 class _Frequent(NamedTuple):
-    """The words of a text that are frequent in any language, and how many words it has in all."""
+    """The words of a text that are frequent in any language, and its total number of words."""
 
     counts: Counter[str]
     total: int
@@ -175,7 +175,7 @@ class _Frequent(NamedTuple):
         return weights
 
     def most(self) -> int:
-        """Return how many words are frequent in the language that has most of them."""
+        """Return the number of words frequent in the language that has the most of them."""
         known = function_words()
         numbers: dict[str, int] = {}
         for word, count in self.counts.items():
@@ -207,7 +207,7 @@ def _may_be_language(found: _Frequent) -> bool:
 
 
 def _likeliest(found: _Frequent, script: str) -> str | None:
-    """Return the language of a script that several have, though none stands out; None for Latin."""
+    """Return the likeliest language of a script that several languages share; None for Latin."""
     default = _SCRIPTS.get(script)
     if default is None:
         return None
@@ -224,7 +224,7 @@ def frequent_words(language: str | None) -> frozenset[str]:
 
 @cache
 def function_words() -> Mapping[str, tuple[str, ...]]:
-    """Return the languages in which a word is frequent."""
+    """Return the languages in which each frequent word is frequent."""
     data = cast("dict[str, str]", read_yaml(Path(__file__).with_name("function_words.yaml")))
     found: dict[str, tuple[str, ...]] = {}
     for language, words in data.items():
@@ -254,5 +254,5 @@ def _lingua(script: str) -> Any:
         "Cyrillic": builder.from_all_languages_with_cyrillic_script,
         "Devanagari": builder.from_all_languages_with_devanagari_script,
     }
-    chosen = of_script[script]().with_low_accuracy_mode()  # the other takes 900 MB
+    chosen = of_script[script]().with_low_accuracy_mode()  # high accuracy takes 900 MB
     return chosen.with_minimum_relative_distance(0.1).build()

@@ -31,7 +31,7 @@ _ROLL_CALL = re.compile(r"(?:[A-Z][^:.,;!?\n]{0,40}: [a-z][^:.,;!?\n]{0,40}[.,;]
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Patterns of one language; `name` or its like is what has to be a name of the scene."""
+    """Patterns of one language; the groups `name`, `a`, `b`, … must match a name in the scene."""
 
     label: re.Pattern[str]
     opening: re.Pattern[str]
@@ -92,10 +92,10 @@ def without_own_labels(text: str, cast: Cast, language: str) -> str:
 
 
 def has_other_label(text: str, cast: Cast, language: str, *, roles: bool = True) -> bool:
-    """Return whether a line is given to somebody else, with `roles` to the user or a narrator.
+    """Return whether a line is given to somebody else or, with `roles`, to a user or narrator.
 
-    None is in a roll call on one line: `Pat: drunk. Liam: broke.`, nor if only what follows the
-    name is quoted: `What did Tom say? Tom: "No."`
+    A roll call on one line does not count: `Pat: drunk. Liam: broke.`, nor does a name before a
+    quotation: `What did Tom say? Tom: "No."`
     """
     if _MARKS_LABEL.search(text) is None or ("\n" not in text and _ROLL_CALL.search(text)):
         return False
@@ -125,13 +125,13 @@ def is_addressed(direction: str, cast: Cast, language: str) -> bool:
 def calls_oneself(text: str, cast: Cast, language: str) -> bool:
     """Return whether a text opens by calling its own speaker: `Thanks, Ana, …` said by Ana.
 
-    Nobody calls anybody in a language without words for it, by a name that is also a word and is
-    written as one, or by a name that comes again: `Ana, Ana, it is always Ana who is late.`
+    Always False in a language without calling words. A name that is also a word and is written as
+    one does not count, nor does a repeated name: `Ana, Ana, it is always Ana who is late.`
     """
     lang = load_language(language)
     if "addressing" not in lang.checks:
         return False
-    for _ in range(2):  # "Thanks, Ana, …": words that call stand before the name
+    for _ in range(2):  # "Thanks, Ana, …": calling words precede the name
         if (opening := _CALL.match(text)) is None:
             return False
         words = opening["call"].split()

@@ -38,7 +38,7 @@ _BUILT_IN = {
     "roles": r"(?:user|human|assistant|ai|a\.i\.|ai assistant|system|narrator|chatbot|bot)",
 }
 """Pieces for all languages: where a clause begins; where a sentence that is not a question ends,
-with a name before it; a character within a sentence; labels of nobody in the scene."""
+with a name before it; a character within a sentence; labels that are no person's name."""
 
 LANGUAGES = Path(__file__).parent / "languages"
 
@@ -64,7 +64,7 @@ class _Group(BaseModel):
 
 
 class _Rule(_Group):
-    """Patterns, and the words of which a text must have one; without any, all texts are tried."""
+    """Patterns, tried only on texts with one of `words`; on all texts if there are none."""
 
     words: _Words = frozenset()
     patterns: _Patterns
@@ -93,7 +93,7 @@ class _Directions(_Group):
 class _Courtesies(_Group):
     """Beginnings of clauses that acknowledge, thank, say goodbye, continue from there, or conclude.
 
-    Text with `asks_on` is not a courtesy.
+    Text that matches `asks_on` is not a courtesy.
     """
 
     lead: _Pattern
@@ -105,9 +105,11 @@ class _Courtesies(_Group):
 
 
 class _Addressing(_Group):
-    """Words allowed before a name in address if nothing but a pause follows it, and `vocatives`
-    before one whatever follows; words that join names in address; honorifics that come after a
-    name."""
+    """Words around a name in address.
+
+    `calls` may precede a name that is followed by a pause, `vocatives` a name whatever follows it;
+    `joins` join names, and `suffixes` are honorifics after a name.
+    """
 
     calls: _Words = frozenset()
     joins: _Words = frozenset()
@@ -163,12 +165,12 @@ class Language(_Group):
     def compile(
         self, pattern: str, flags: re.RegexFlag = re.IGNORECASE, *, own: bool = False
     ) -> re.Pattern[str]:
-        """Compile a pattern in which `@name@` stands for a piece.
+        """Compile a pattern in which `@name@` is replaced by a piece.
 
         A piece that this language lacks matches nothing.
 
         Raises:
-            KeyError: A pattern of the language's own file asks for a piece that does not exist.
+            KeyError: A pattern of the language's own file refers to a piece that does not exist.
         """
         pieces = {
             **_BUILT_IN,

@@ -1,4 +1,4 @@
-"""Language tags (BCP 47): read, checked, and named so that a person and a model understand.
+"""Language tags (BCP 47): parsed, checked, and named for people and models.
 
 >>> language_tag("DE_ch"), language_label("pt-BR"), language_name("sr-Latn")
 ('de-CH', 'Brazilian Portuguese (português do Brasil)', 'Serbian in Latin script')
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 ENGLISH = "en"
-"""What prompts, shipped examples and the embedded model are in."""
+"""The language of prompts, shipped examples and the embedded model."""
 
 _NAMES = Path(__file__).with_name("language_names.yaml")
 
@@ -41,7 +41,7 @@ _USUAL = {
     "zh-Hans": ("Simplified Chinese", "简体中文"),
     "zh-Hant": ("Traditional Chinese", "繁體中文"),
 }
-"""What is usually said in place of "language, as used in region"."""
+"""Usual names, in place of "language, as used in region"."""
 
 _RIGHT_TO_LEFT = frozenset(("Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Syrc", "Thaa"))
 
@@ -69,12 +69,12 @@ def language_tag(given: str) -> str:
 
 
 def language_name(tag: str) -> str:
-    """Return what a language is called in English, with its script and region if the tag has."""
+    """Return a language's English name, with the script and region that its tag states."""
     return _called(tag)[0]
 
 
 def language_label(tag: str) -> str:
-    """Return a language's English name and its own: `German (Deutsch)`."""
+    """Return a language's English and native names: `German (Deutsch)`."""
     name, own = _called(tag)
     return f"{name} ({own})" if own and own != name else name
 
@@ -96,12 +96,12 @@ def script_of(tag: str) -> str:
 
     try:
         return langcodes.Language.get(tag).maximize().script or "Zyyy"
-    except ValueError:  # what a corpus states may be no tag
+    except ValueError:  # what a corpus states may not be a valid tag
         return "Zyyy"
 
 
 def language_and_script(tag: str | None) -> str:
-    """Return what two texts share if one may stand for the other; None counts as English.
+    """Return a key for languages whose texts may replace one another; None counts as English.
 
     It is the same for `de` and `de-CH`, and not for `zh-Hans` and `zh-Hant`.
     """
@@ -120,7 +120,7 @@ def is_right_to_left(tag: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _called(tag: str) -> tuple[str, str]:
-    """Return the English and the own name of a standard tag; the latter is empty if not known."""
+    """Return the English and the native name of a standard tag; the latter is empty if unknown."""
     import langcodes
 
     try:
@@ -148,7 +148,7 @@ def _names() -> dict[str, list[str]]:
 
 
 def _named(language: str) -> list[str]:
-    """Return the English name of a language subtag, then its own if known; empty without one."""
+    """Return a subtag's English name and its native name, if known; empty if both are unknown."""
     if language in ("", "mis", "mul", "und", "zxx"):
         return []
     if known := _names().get(language):
@@ -171,12 +171,12 @@ def _subtag_name(kind: str, subtag: str) -> str:
 
 
 def _no_tag(given: str) -> str:
-    """Return what is wrong with a text, and the nearest tag: by its name, or by its letters."""
+    """Return the error for an invalid tag, with the nearest tag by name or by letters."""
     text = " ".join(given.split()).casefold()
     by_name = {name.casefold(): tag for tag, names in _names().items() for name in reversed(names)}
     by_name |= {names[0].casefold(): tag for tag, names in _USUAL.items()}
     near = get_close_matches(text[:_LONGEST_TAG], by_name, 1, 0.75)
-    if text.isascii() and len(text) <= 3:  # a code, and no name
+    if text.isascii() and len(text) <= 3:  # a code, not a name
         near = []
     primary = re.split(r"[-_ ]", text)[0]
     if near:

@@ -1,4 +1,4 @@
-"""scikit-learn, which an extra brings."""
+"""scikit-learn, which an extra installs."""
 
 from __future__ import annotations
 

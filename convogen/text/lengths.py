@@ -2,7 +2,7 @@
 
 A prompt asks for a length in words. The `maxLength` of a JSON Schema is a safety net with 2.5 times
 that room: servers that enforce it (llama.cpp, vLLM, SGLang, Ollama) end the string in the middle of
-a word. `cut_texts` finds the strings that were ended like that.
+a word. `cut_texts` finds strings that were cut off in this way.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _OPEN_MARKS = frozenset(",，、;；:：/&'’`")
 
 @dataclass(frozen=True, slots=True)
 class _AtLeast:
-    """Refuses texts of fewer characters; a character of a script without spaces may be a word."""
+    """Rejects shorter strings, except in scripts in which a single character may be a word."""
 
     chars: int
 
@@ -70,7 +70,7 @@ class _AtLeast:
 
 
 def without_shortest(schema: Any) -> Any:
-    """Return a JSON Schema without the least lengths of texts: those are of words with spaces."""
+    """Return a JSON Schema without `minLength`, which assumes words separated by spaces."""
     if isinstance(schema, list):
         return [without_shortest(entry) for entry in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
@@ -97,7 +97,7 @@ class Words:
 
     @classmethod
     def within(cls, max_chars: int) -> Words:
-        """Return the words that a schema's bound was made for."""
+        """Return the length in words that a schema's `maxLength` was derived from."""
         return cls(max(1, int(max_chars / (CHARS_PER_WORD * SLACK))))
 
     def field(
@@ -107,9 +107,9 @@ class Words:
 
         Args:
             about: What the text is, for the description.
-            shortest: Characters a text must have; one, if it is in a script without spaces.
-            longest: Characters a text may have; more than the schema allows, because not every
-                server enforces that, and people write by hand.
+            shortest: Minimum number of characters; one in a script without spaces.
+            longest: Maximum number of characters; more than the schema allows, because not every
+                server enforces that, and people write files by hand.
             schema: Further keywords of the field's JSON Schema.
         """
         extra: Any = {"maxLength": self.max_chars, "minLength": shortest, **schema}
@@ -142,7 +142,7 @@ class BoundedText:
 
 
 def bounded_texts(data: object, schema: Mapping[str, Any]) -> Iterator[BoundedText]:
-    """Yield the texts of a JSON value that its schema describes, but no choices, in their order."""
+    """Yield the strings of a JSON value that its schema describes, in order; no enumerations."""
     yield from _texts(data, schema, schema, ())
 
 
@@ -169,10 +169,10 @@ def _texts(
 def cut_texts(
     data: object, schema: Mapping[str, Any], finish_reason: str = "stop"
 ) -> list[BoundedText]:
-    """Return the texts of a reply that were cut off.
+    """Return the strings of a reply that were cut off.
 
-    Those are the texts that stop at their schema's bound, and the last text of a reply that ended
-    for its length, if they lack an end. A text within its bound is never cut for lacking one.
+    Those are strings that stop at their schema's `maxLength`, and the last string of a reply that
+    reached its token limit, if they lack an end. Other strings may lack one without being cut off.
     """
     texts = list(bounded_texts(data, schema))
     cut = [one for one in texts if one.max_chars and is_cut(one.text, one.max_chars)]
@@ -209,9 +209,10 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def trimmed(text: str, stop: str = ".") -> str:
-    """Return a text that was cut off up to its last whole sentence.
+    """Return a cut-off text up to its last whole sentence.
 
-    Without one it ends after its last whole word, with `stop`; without that it is empty.
+    If it has none, it ends after its last whole word, with `stop` appended; if it has no whole word
+    either, it is empty.
     """
     if ends := sentence_ends(text):
         return text[: ends[-1]].strip()

@@ -22,10 +22,10 @@ _SPACES = re.compile(r"[\s_]+")
 class Cast:
     """The speaker and the others of a scene, by their possible names, as returned by `called`.
 
-    `others` has no name that the speaker shares, and `only_own` none that anybody else does.
-    `name` finds the speaker's name in a text; a text without one of `words`, in
-    lower case, does not have it. `spelt` is its pattern, which is compiled on first use: few
-    utterances contain their speaker's name, and thousands of people may be in play.
+    `others` excludes names that the speaker shares, and `only_own` those that anybody else shares.
+    `name` finds the speaker's name in a text; a text with none of `words`, in lower case, cannot
+    contain it. `spelt` is the source of `name`, compiled on first use: few utterances contain their
+    speaker's name, and a run may have thousands of people.
     """
 
     own: frozenset[str]
@@ -46,7 +46,7 @@ def _compiled(spelt: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1 << 15)
 def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
-    """Return the names of a speaker and of others."""
+    """Return the cast of a scene with a speaker and others."""
     lang = load_language(language)
     titles, core = _split(speaker.replace("_", " ").split(), lang)
     parts = {tuple(part) for part in _parts(core, lang)}
@@ -67,7 +67,7 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
 
 
 def called(name: str, lang: Language) -> str:
-    """Return a name as written, in the form in which it is compared: `Dr. Ngozi` is `ngozi`."""
+    """Return the form of a written name used for comparison: `Dr. Ngozi` becomes `ngozi`."""
     words = _plain(without_suffix(name, lang)).split()
     titles, core = _split(words, lang)
     if len(core) == 1 and not titles and _bare(core[0]) in lang.titles:
@@ -104,7 +104,7 @@ def _forms(name: str, lang: Language) -> frozenset[str]:
 
 
 def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
-    """Return what a name begins with and what it ends with, except particles such as `van`."""
+    """Return all beginnings and endings of a name, except particles alone, such as `van`."""
     parts = [words[:end] for end in range(1, len(words) + 1)]
     parts += [words[begin:] for begin in range(1, len(words))]
     return [
@@ -115,7 +115,7 @@ def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
 
 
 def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:
-    """Return the titles that a name begins with, and the rest of it."""
+    """Return the titles that a name begins with, and its other words."""
     n = 0
     while n < len(words) - 1 and _bare(words[n]) in lang.titles:
         n += 1
@@ -123,7 +123,7 @@ def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:
 
 
 def _plain(name: str) -> str:
-    """Return a name in lower-case ASCII, without what stands around it."""
+    """Return a name in lower-case ASCII, without surrounding marks."""
     return _EDGES.sub("", _SPACES.sub(" ", anyascii(name).casefold()).strip())
 
 

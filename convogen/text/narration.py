@@ -23,10 +23,10 @@ _NEXT_CLAUSE = r"[,;:.!?…—–][\"”’)*]{0,2}\s+\w"
 class _Patterns:
     """Patterns before and after the speaker's name when it is the subject of narration.
 
-    After `subject` any `verb` makes it one; after `loose_subject` only `narrated`, a narrator's
-    verb, or an `auxiliary` in a text of several clauses without a `personal` word: people speak
-    proudly of themselves by name. A quotation ends before `quoted`. `in_the_role` is somebody who
-    plays the speaker.
+    After `subject`, any `verb` makes the text narration; after `loose_subject`, only a narrator's
+    verb (`narrated`) does. An `auxiliary` counts only before a further clause and in a text without
+    a `personal` word, since people speak proudly of themselves by name. `quoted` follows a closing
+    quotation mark. `in_the_role` introduces somebody who plays the speaker.
     """
 
     subject: re.Pattern[str]

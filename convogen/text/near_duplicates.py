@@ -1,6 +1,6 @@
 """MinHash over character 4-grams (Broder, 1997): proposes near-copies among many texts.
 
-`band_keys` joins many texts with one another; `NearCopyIndex` looks one text up among many.
+`band_keys` finds pairs among many texts; `NearCopyIndex` finds near-copies of one text.
 """
 
 from __future__ import annotations
@@ -66,27 +66,27 @@ class NearCopyIndex:
     """Numbered texts by their MinHash signatures, for finding near-copies of a new text.
 
     Near-copies are texts whose similarity (`rapidfuzz.fuzz.ratio` of their sorted words, 0 to 1) is
-    `threshold` or more. The index proposes, the caller compares. A candidate is a text that shares
-    enough bytes of its signature that the Jaccard index of the two sets of 4-grams, which that
-    share estimates, fits the threshold.
+    `threshold` or more. The index proposes candidates; the caller compares them. The share of equal
+    bytes in two signatures estimates the Jaccard index of the two sets of 4-grams; a text is a
+    candidate if that share is high enough for the threshold.
 
-    Measured with 23,000 English texts of 150 words in the index, the new ones made from these by
-    replacing, dropping and adding words or sentences: among the first five candidates were all of
-    2,123 sources whose similarity was 0.8 or more, 905 of them above 0.9, at a threshold of 0.8;
-    all of 935 above 0.9 at a threshold of 0.9; and 99.8% of 600 if the texts had only 8 words.
+    Measured with 23,000 English texts of 150 words in the index; new texts were made from them by
+    replacing, dropping and adding words or sentences. At a threshold of 0.8, the first five
+    candidates included all 2,123 sources with a similarity of 0.8 or more, 905 of them above 0.9;
+    at a threshold of 0.9, all 935 above 0.9; and for texts of only 8 words, 99.8% of 600.
 
     A text takes 72 bytes, whatever its length.
     """
 
     def __init__(self, threshold: float) -> None:
         # A similarity of 0.8 comes with a Jaccard index of at least 0.53, 0.9 with 0.75; unrelated
-        # English texts have about 0.12. What is left is four standard errors of the estimate.
+        # English texts have about 0.12. The margin left is four standard errors.
         self._least = max(1, round(len(_POINTS) * (2 * threshold - 1.3)))
         self._numbers = array("q")
         self._blocks: list[NDArray[np.uint8]] = []
 
     def add(self, number: int, text: str) -> None:
-        """Add a text, its words sorted, under a number."""
+        """Add a text, with its words sorted, under a number."""
         at = len(self._numbers) % _BLOCK
         if at == 0:
             self._blocks.append(np.zeros((len(_POINTS), _BLOCK), np.uint8))
@@ -96,7 +96,7 @@ class NearCopyIndex:
     def candidates(self, text: str, most: int) -> list[int]:
         """Return the numbers of up to `most` texts that may be near-copies of a text.
 
-        Those that share most come first, the earlier added first among equals.
+        The most similar come first; among equals, those added first.
         """
         if not self._numbers:
             return []
@@ -112,8 +112,8 @@ class NearCopyIndex:
 def _signature(text: str) -> NDArray[np.uint8]:
     """Return the last byte of the first hash at or after each point of the circle.
 
-    For each point the hashes of two texts are equal with a probability of their Jaccard index, as
-    with a permutation of its own for each; but the text is hashed only once.
+    For each point, two texts' hashes are equal with a probability equal to their Jaccard index, as
+    if each point had its own permutation; but a text is hashed only once.
     """
     codes = np.frombuffer(f"{text:<{_GRAM}}".encode("utf-32-le", "replace"), np.uint32)
     grams = np.zeros(len(codes) - _GRAM + 1, np.uint32)

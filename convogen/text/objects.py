@@ -1,8 +1,8 @@
 """JSON objects in models' replies: found and parsed leniently, but never completed.
 
 Only unambiguous deviations are accepted: commas before a closing bracket, raw line breaks within
-texts, an object within one wrapping key. An object that is not closed was cut off, and no part of
-it is taken for the whole.
+strings, an object within one wrapping key. An object that is not closed was cut off, and no part of
+it is returned.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MOST_OBJECTS = 20
 """Maximum number of braces at which parsing an object is tried."""
 
 MOST_WRAPPERS = 3
-"""Objects of one key, one within the other, that are unwrapped, the innermost included."""
+"""Maximum nesting of single-key objects that are unwrapped, the innermost included."""
 
 BLANK_LOOP = 200
-"""Characters of white space at the end of a reply from which a model loops over them; in a text of
-an object it is written as escapes."""
+"""Number of white-space characters at the end of a reply from which it counts as a loop; within a
+JSON string, they are written as escapes."""
 
 _REVERSED_BLANK = re.compile(r"\\?(?:[nrt]\\|\s)*+")
 
@@ -51,8 +51,8 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
 
     Args:
         text: A reply.
-        keys: Those that the object should have. An object within another that has one key, and not
-            one of these, is unwrapped if it has any of them.
+        keys: Keys that the object should have. An object with any of them is unwrapped if it is
+            inside an object whose single key is none of them.
 
     Raises:
         NoObject: If there is none, or it is broken or cut off.
@@ -75,7 +75,7 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
 
 
 def is_blank_loop(text: str) -> bool:
-    """Return whether a reply ends in so much white space that its model would never have ended."""
+    """Return whether a reply ends in so much white space that its model was in a loop."""
     blank = _REVERSED_BLANK.match(text[::-1])
     return blank is not None and blank.end() > BLANK_LOOP
 

@@ -1,5 +1,4 @@
-"""Text that a model writes for itself, or its template for it: thinking, channels, special
-tokens."""
+"""Text in a reply that is not part of the answer: thinking, channels, special tokens."""
 
 from __future__ import annotations
 
@@ -100,7 +99,7 @@ def without_template_tokens(text: str, *, roles: bool = True) -> tuple[str, bool
 
     Args:
         text: A reply without white space at its ends.
-        roles: Whether the name of the assistant's role before the reply is one of them.
+        roles: Whether the name of the assistant's role before the reply counts as one.
     """
     stripped = text
     if stripped[:1] in "<[#aAmf":
@@ -111,7 +110,7 @@ def without_template_tokens(text: str, *, roles: bool = True) -> tuple[str, bool
 
 
 def _strip_trailing(text: str) -> str:
-    """Remove tokens at the end; each is searched for near the end, so that it takes linear time."""
+    """Remove tokens at the end; only the end is searched for each, to keep the time linear."""
     end = len(text)
     while (tokens := _TRAILING.search(text, max(0, end - _LONGEST_TOKEN), end)) is not None:
         end = tokens.start()
@@ -121,5 +120,5 @@ def _strip_trailing(text: str) -> str:
 
 
 def has_template_tokens(text: str) -> bool:
-    """Return whether a template's tokens stand within a text."""
+    """Return whether a text contains tokens of a chat template."""
     return ("<" in text or "[" in text) and _ANYWHERE.search(text) is not None

@@ -1,7 +1,7 @@
 """ROUGE-L of two texts (Lin, 2004), on the tokens of the `rouge-score` package.
 
-These are for English. Of other languages all letters and digits count, and in scripts without
-spaces each letter is a token, so that no segmenter is needed.
+Those tokens are for English. In other languages, all letters and digits count; in scripts without
+spaces, each letter is a token, so that no segmenter is needed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def tokens(text: str, language: str | None = None) -> list[str]:
 
     Args:
         text: Any text.
-        language: A BCP 47 tag. Of English, and of texts in Latin letters of no known language,
-            the tokens are runs of ASCII letters and digits. A text without any tokens that is not
-            known to be English has others: its letters and digits, or else its symbols.
+        language: A BCP 47 tag. For English, and for texts in Latin letters of unknown language,
+            tokens are runs of ASCII letters and digits. If a text has none and is not known to be
+            English, its letters and digits are used instead, or else its symbols.
     """
     lowered = text.lower()
     found = (_TOKEN if at_white_space(text, language) else _UNICODE_TOKEN).findall(lowered)
@@ -42,7 +42,7 @@ def tokens(text: str, language: str | None = None) -> list[str]:
 def rouge_l(text: str, reference: str, language: str | None = None) -> float:
     """Return ROUGE-L F1, 0 to 1, without stemming; 0 if either text has no token.
 
-    The tokens are those of `language`, a BCP 47 tag; if it is None, it is identified.
+    The tokens are those of `language`, a BCP 47 tag; if it is None, the language is identified.
     """
     if language is None and not (text + reference).isascii():
         language = identify((reference, text))

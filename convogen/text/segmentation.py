@@ -71,8 +71,8 @@ LEAST_KANA = 0.05
 def words(text: str, language: str | None = None) -> list[str] | None:
     """Return the words of a text, in their order and as they are written.
 
-    English words are separated by white space and keep their punctuation; so are those of a text
-    in Latin letters of no known language. All others have a letter or a digit, and no punctuation
+    English words, and those of text in Latin letters of unknown language, are separated by white
+    space and keep their punctuation. All other words have a letter or a digit, and no punctuation
     around them.
 
     Args:
@@ -98,7 +98,7 @@ def count_words(text: str, language: str | None = None) -> int | None:
 
 
 def sentences(text: str, language: str | None = None) -> list[str]:
-    """Return the sentences of a text; what follows the last mark that ends one is a sentence, too.
+    """Return the sentences of a text; text after the last end mark counts as one, too.
 
     A Thai or Lao sentence ends at a space.
     """
@@ -128,7 +128,7 @@ def length(text: str, language: str | None = None, unit: Unit = "words") -> int:
     Args:
         text: Any text.
         language: A BCP 47 tag; None if it is unknown.
-        unit: `characters` counts these although there are words.
+        unit: `characters` counts characters even if there are words.
     """
     counted = count_words(text, language) if unit == "words" else None
     if counted is not None:
@@ -137,7 +137,7 @@ def length(text: str, language: str | None = None, unit: Unit = "words") -> int:
 
 
 def missing_extra(language: str | None) -> str | None:
-    """Return the extra that would give a language words, such as `convogen[zh]`; None if none."""
+    """Return the missing extra for a language's segmenter, as `convogen[zh]`; None if none is."""
     code = unspaced_language(language)
     needed = code in EXTRAS and _segmenter(code) is None
     return f"convogen[{code}]" if needed else None
@@ -165,7 +165,7 @@ def at_white_space(text: str, language: str | None) -> bool:
 
 
 def unspaced_script(text: str) -> str | None:
-    """Return the language of most of a text's letters if these have no spaces between words."""
+    """Return the language of most of a text's letters if its script has no spaces, else None."""
     if text.isascii() or _UNSPACED.search(text) is None:
         return None
     counts = {code: len(chars.findall(text)) for code, chars in _OF_SCRIPT.items()}
@@ -181,7 +181,7 @@ def _is_word(word: str) -> bool:
 
 @cache
 def _segmenter(code: str) -> Callable[[str], list[str]] | None:
-    """Return the function that cuts texts of a language into words; None if it is not here."""
+    """Return the function that segments texts of a language; None if it is not installed."""
     modules: list[Any] = [optional_module(name) for name in EXTRAS.get(code, ())]
     if not modules or None in modules:
         return None
@@ -189,7 +189,7 @@ def _segmenter(code: str) -> Callable[[str], list[str]] | None:
         (rjieba,) = modules
         return lambda text: rjieba.cut(text, False)  # its guesses at unknown words join known ones
     if code == "ja":
-        fugashi, dictionary = modules  # named, because fugashi prefers another one if it is there
+        fugashi, dictionary = modules  # explicit, as fugashi prefers any other installed one
         folder = Path(dictionary.DICDIR)
         tagger = fugashi.Tagger(f'-Owakati -r "{folder / "mecabrc"}" -d "{folder}"')
         return lambda text: tagger.parse(text).split()

@@ -52,7 +52,8 @@ def tidy_name(name: str) -> str:
 
 
 def without_titles(name: str) -> tuple[list[str], list[str]]:
-    """Return the titles that a name begins with, each spelt in one way, and its other words."""
+    """Return the titles that a name begins with, each in its standard spelling, and its other
+    words."""
     language = load_language("en")
     words = name.split()
     bare = [word.casefold().strip(".,") for word in words]
@@ -65,9 +66,9 @@ def without_titles(name: str) -> tuple[list[str], list[str]]:
 def person_named(name: str, names: Sequence[str]) -> str | None:
     """Return which of these people a name means; None if none of them or several.
 
-    It may be the full name, one without its titles, or a first or last name that only one has. A
-    title is no name: `Dr. Wills` is Ben Wills, whoever else is a doctor. Of somebody who is not
-    here by the full name, a first name that only one has decides.
+    It may be the full name, with or without titles, or a first or last name that only one person
+    has. Titles are not names: `Dr. Wills` is Ben Wills, whoever else is a doctor. If none of these
+    matches, the first word of the name decides, if it is the first name of only one person.
     """
     if found := _alone(name, names):
         return found
@@ -78,10 +79,10 @@ def person_named(name: str, names: Sequence[str]) -> str | None:
 def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
     """Return the key of the one candidate that a selector's reply names; None if none or several.
 
-    `candidates` maps keys to names. What decides is, in this order: a first line that is a name and
-    nothing else; a value whose key speaks of the next, a speaker or a name; the last line that is
-    a name; a text in double quotes that is one; the first line, if it mentions exactly one
-    candidate; the last line that does.
+    `candidates` maps keys to names. These decide, in order: the first line, if it is a name and
+    nothing else; a value whose key contains `next`, `speaker` or `name`; the last line that is only
+    a name; a name in double quotes; the first line, if it mentions exactly one candidate; the last
+    line that does.
     """
     names = list(candidates.values())
     text = _ESCAPE.sub(lambda code: chr(int(code[1], 16)), _read(reply))
@@ -106,7 +107,7 @@ def _read(reply: str) -> str:
 
 
 def _values(text: str) -> list[str]:
-    """Return what a reply gives for the next speaker, as JSON, a Python literal or `key: value`."""
+    """Return a reply's values for the next speaker: in JSON, a Python literal or `key: value`."""
     pairs = [(pair[1].casefold(), "".join(pair.groups("")[1:])) for pair in _PAIR.finditer(text)]
     said = [(key, value.replace("\\", "")) for key, value in pairs if not _PAST.search(key)]
     return [value for part in ("next", "speaker", "name") for key, value in said if part in key]
@@ -130,7 +131,7 @@ def _mentioned(line: str, names: Sequence[str]) -> str | None:
     """Return the one person whom a line mentions; a name within a longer one does not count.
 
     A last name may be that of somebody else and counts only after a title; a title alone counts
-    only as it is written in the name.
+    only if written as in the name.
     """
     for fold in _FOLDS:
         text, mentioned = fold(tidy_name(line)), set[str]()
@@ -152,10 +153,10 @@ def _mentioned(line: str, names: Sequence[str]) -> str | None:
 def _called(
     names: tuple[str, ...], fold: _Fold, kinds: tuple[int, ...] = tuple(range(6))
 ) -> dict[tuple[str, ...], str | None]:
-    """Return what people may be called, as words, and who is; None if it may be several.
+    """Return people by the forms (word tuples) of their names; None if several share a form.
 
-    The kinds of forms are, and decide in this order: the full name; the name without titles; its
-    first word; the title, `""` for any, and the last name; the last name; the title.
+    The kinds of forms, in order of precedence: the full name; the name without titles; its first
+    word; the title, `""` for any, and the last name; the last name; the title.
     """
     forms: list[list[tuple[str, tuple[str, ...]]]] = [[] for _ in range(6)]
     for name in names:
@@ -183,7 +184,7 @@ def _is_title(word: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _pattern(form: tuple[str, ...]) -> re.Pattern[str]:
-    """Return a pattern of a form; in scripts without spaces a name may be within other letters."""
+    """Return a pattern for a form; in scripts without spaces, other letters may surround it."""
     spelt = r"\.?\s+".join(_spelt(word) for word in form)
     if len("".join(form)) > 1 and _UNSPACED.search("".join(form)):
         return re.compile(spelt)
@@ -193,7 +194,7 @@ def _pattern(form: tuple[str, ...]) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1024)
 def _spelt(word: str) -> str:
-    """Return a pattern of a word, of a title in all its spellings, or of any title for `""`."""
+    """Return a pattern for a word, for a title in all its spellings, or (`""`) for any title."""
     language = load_language("en")
     titles = [t for t in language.titles if word in ("", language.title_spellings.get(t, t))]
     return rf"(?i:{'|'.join(sorted(titles, key=len, reverse=True))})" if titles else re.escape(word)
@@ -222,8 +223,8 @@ _FOLDS: tuple[_Fold, ...] = (str.strip, str.casefold, _plain)
 """Comparisons of a reply and a name: exact, ignoring case, ignoring accents."""
 
 _FIRST, _AMONG_WORDS, _EXACTLY = (2,), (0, 1, 2, 3), (0, 1, 2, 3, 5)
-"""Forms in `_called` that are first names, and forms recognised among other words, with titles as
-written."""
+"""Kinds of forms in `_called`: first names; forms recognised among other words; the same and titles
+alone, for exact comparison."""
 
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 """Characters of scripts that put no space between words, or none before particles."""
@@ -243,10 +244,10 @@ _PAIR = re.compile(
 """A key and its value, in double quotes, single quotes or none."""
 
 _PAST = re.compile(r"last|prev|current|reason")
-"""Words in a key whose value is not the next speaker."""
+"""Words that occur in keys whose value is not the next speaker."""
 
 MOST_CHARS = 4_000
-"""Characters of a reply that are read, at its beginning and at its end."""
+"""Number of characters of a reply that are read at its beginning, and again at its end."""
 
 
 def silence(name: str, spoke: Sequence[str]) -> int | None:
@@ -255,7 +256,7 @@ def silence(name: str, spoke: Sequence[str]) -> int | None:
 
 
 def longest_silent(candidates: Sequence[str], spoke: Sequence[str]) -> str:
-    """Return the candidate who spoke longest ago or never; the first of several who have not.
+    """Return the candidate who spoke longest ago or never; the first of those who never did.
 
     `spoke` lists the speakers so far, in order.
     """

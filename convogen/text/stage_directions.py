@@ -56,7 +56,7 @@ def _patterns(language: str) -> _Patterns:
 
 
 def without_stage_directions(text: str, cast: Cast, language: str) -> str:
-    """Return a text without its stage directions; without words if it has nothing else."""
+    """Return a text without its stage directions; no words remain if it has nothing else."""
     lang = load_language(language)
     if _MARKS.search(text) is None or "stage_direction" not in lang.checks:
         return text
@@ -77,8 +77,8 @@ def without_stage_directions(text: str, cast: Cast, language: str) -> str:
 def _at_edge(text: str, begin: int, span: re.Match[str], spaced: bool) -> bool:
     """Return whether a span stands between sentences rather than within one.
 
-    The beginning of a sentence comes before its rest: `*Nothing* is going to change.` Without
-    spaces between words, it is unclear whether a sentence continues.
+    A span that begins a sentence is not between sentences: `*Nothing* is going to change.` In
+    scripts without spaces, it is unclear whether a sentence continues, so this is not checked.
     """
     after = text[span.end() : span.end() + 2]
     if spaced and (after[:1].isalnum() or after.strip(" ").islower()):

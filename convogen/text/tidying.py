@@ -49,7 +49,7 @@ _EMPHASIS = re.compile(r"\A(\*{1,3}|_{1,3})(?=\S)([^*_\n]+)(?<=\S)\1\Z")
 class Spoken(NamedTuple):
     """Spoken words and the kinds of `TIDIED` that were removed.
 
-    If there are only stage directions, they are the text and it is `silent`.
+    If there are only stage directions, `text` has them and `silent` is True.
     """
 
     text: str
@@ -62,7 +62,7 @@ def spoken_part(reply: str, cast: Cast, language: str, *, directions: bool = Tru
 
     Args:
         reply: What the model wrote.
-        cast: The names of the scene.
+        cast: The names in the scene.
         language: The code of the language it is in.
         directions: Whether stage directions are removed as well.
     """

@@ -19,5 +19,5 @@ class Said(Protocol):
 
 
 def transcript(turns: Iterable[Said]) -> str:
-    """Return a line per turn, after its speaker's name, white space collapsed."""
+    """Return one line per turn: the speaker's name, then the text with white space collapsed."""
     return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in turns)

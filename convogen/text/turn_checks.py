@@ -98,8 +98,8 @@ _SCRIPT = re.compile(
 class Scene:
     """The context in which a turn is checked.
 
-    `earlier` are the texts of all turns so far, anybody's; `unsaid` the runs of words that nobody
-    says, such as those of the instructions (see `word_runs`).
+    `earlier` has the texts of all turns so far, by any speaker; `unsaid` the runs of words that
+    nobody should say, such as those of the instructions (see `word_runs`).
     """
 
     speaker: str
@@ -110,7 +110,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """The spoken text of a reply, what was removed from it, and what is wrong with it."""
+    """The spoken text of a reply, what was removed from the reply, and the fault of the text."""
 
     text: str
     tidied: tuple[str, ...] = ()
@@ -189,7 +189,7 @@ def complaint(fault: str, *, words: int = 0, target: int = 0) -> str:
     Args:
         fault: One of `FAULTS`.
         words: Words of the refused reply.
-        target: Words it should have.
+        target: Requested number of words.
     """
     return COMPLAINTS[fault].format(words=words, target=target)
 

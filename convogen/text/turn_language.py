@@ -41,17 +41,16 @@ _SCRIPTS = {
     "Kore": r"\p{Script=Hangul}\p{Script=Han}",
     "Aran": r"\p{Script=Arabic}",
 }
-"""The letters of scripts that ISO 15924 has and Unicode has not."""
+"""The letters of scripts with an ISO 15924 code that are no scripts in Unicode."""
 
 _SHARED = frozenset(("Arab", "Aran", "Cyrl", "Deva", "Latn"))
 """Scripts that many languages are written in."""
 
 _TWINS = (frozenset(("bs", "hr", "sr")), frozenset(("id", "ms")))
-"""Languages that even a page of text does not distinguish: each of them is accepted for the
-others."""
+"""Languages that cannot be told apart even by a page of text: each is accepted for the others."""
 
 _RELATIVES = (*_TWINS, frozenset(("da", "nb", "nn")), frozenset(("hi", "mr")))
-"""Languages that a sentence does not distinguish."""
+"""Languages that cannot be told apart by one sentence."""
 
 _NAMES_OF_LINGUA = {"no": "nb", "fil": "tl", "cmn": "zh"}
 
@@ -72,7 +71,7 @@ _ONLY = {
         "須顧預領題顏風飯餓館馬駕驗魚鳥雞黃"
     ),
 }
-"""Frequent characters that are written in one of the two Chinese scripts alone."""
+"""Frequent characters that only one of the two Chinese scripts uses."""
 
 _UNSPACED = regex.compile(
     r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}"
@@ -108,7 +107,7 @@ def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
 
     Args:
         texts: The turns.
-        tag: A BCP 47 tag of which `can_tell` says nothing.
+        tag: A BCP 47 tag for which `can_tell` returns None.
 
     Returns:
         None for a turn of fewer than `LEAST_WORDS` words, or `LEAST_CHARS` letters in a script
@@ -128,7 +127,8 @@ def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
 
 
 def _accepted(texts: list[str], tag: str) -> list[bool]:
-    """Return whether each of some turns in the script of a language is in it."""
+    """Return for each turn, all of which are in a language's script, whether it is in the
+    language."""
     script = script_of(tag)
     if script in ("Jpan", "Hans", "Hant"):
         together = "\n".join(texts)
@@ -162,7 +162,7 @@ def _is_as_spelt(text: str, tag: str) -> bool:
 def _is_of(text: str, languages: frozenset[str]) -> bool:
     """Return whether a turn is in one of some languages: no other is clearly more likely.
 
-    What trigrams say is confirmed by all that lingua has of these languages and the likeliest.
+    If trigrams favour another, lingua's full models of these and the likeliest languages decide.
     """
     found: Any = _detector().compute_language_confidence_values(text)
     if found[0].value - _likelihood(found, languages) < LEAST_LEAD:
@@ -204,7 +204,7 @@ def _has_letters(script: str) -> bool:
 
 @lru_cache(maxsize=32)
 def _letters(script: str) -> Any:
-    # Only letters: vowel signs and tones are marks, which are no letters of the text's either.
+    # Only letters: vowel signs and tones are marks, which `_LETTER` does not count either.
     chars = _SCRIPTS.get(script, rf"\p{{Script={script}}}")
     return regex.compile(rf"(?=\p{{L}})[{chars}]")
 
@@ -227,9 +227,9 @@ def _known() -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _detector(of: frozenset[str] = frozenset()) -> Any:
-    """Return a detector of all languages, by trigrams; or one of some of them, by all it has."""
+    """Return a detector of all languages that uses trigrams, or of some that uses full models."""
     lingua: Any = optional_module("lingua")
-    if not of:  # of all languages the other mode takes 900 MB, and many seconds to begin
+    if not of:  # full models of all languages take 900 MB, and long to load
         return lingua.LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
     wanted = sorted((one for one in lingua.Language.all() if _code_of(one) in of), key=_code_of)
     return lingua.LanguageDetectorBuilder.from_languages(*wanted).build()

@@ -58,7 +58,7 @@ LOOP_PERIOD = 40
 """Maximum length of a word sequence whose repetition is detected."""
 
 SALAD_WORDS, SALAD_SHARE = 16, 0.3
-"""Number of words from which a text of few different words, by their share, counts as a loop."""
+"""Number of words from which a text counts as a loop if the share of distinct words is this low."""
 
 RESTATED, RESTATED_TIMES, MOST_SENTENCES = 80.0, 2, 60
 """Similarity of sentences that say the same, and the number of them that makes a loop."""
@@ -76,7 +76,7 @@ _SENTENCE_ENDS = regex.compile(r"[\p{Sentence_Terminal}…\n]+\s*")
 def is_farewell(text: str, language: str = "en") -> bool:
     """Return whether an utterance says goodbye; longer speeches that mention one do not.
 
-    It is False of any text in a language without a pattern of farewells.
+    Always False in a language without a pattern of farewells.
     """
     said = load_language(language).goodbye.search(text) is not None
     return said and about_words(text, language) <= FAREWELL_WORDS
@@ -89,13 +89,13 @@ def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:
 
 
 def whole_sentences(text: str) -> str:
-    """Return a text that was cut off up to its last whole sentence; all of it if it has none."""
+    """Return a cut-off text up to its last whole sentence; all of it if it has none."""
     ends = sentence_ends(text)
     return text[: ends[-1]] if ends else text
 
 
 def nearest_sentences(text: str, words: int, language: str | None = None) -> str:
-    """Return the whole sentences a text begins with that come nearest to a number of words."""
+    """Return the leading sentences of a text whose length is nearest to a number of words."""
     ends = [*sentence_ends(text), len(text)]
     return min(
         (text[:end] for end in ends), key=lambda part: abs(about_words(part, language) - words)
@@ -139,7 +139,7 @@ def copies(words: Sequence[str], earlier: Sequence[str]) -> bool:
 
 
 def loops(words: Sequence[str]) -> bool:
-    """Return whether words loop: the same ones again and again, or hardly any others."""
+    """Return whether words loop: a sequence repeats, or there are few distinct words."""
     if len(words) < LOOP_WORDS or len(set(pairwise(words))) == len(words) - 1:
         return False
     if len(words) >= SALAD_WORDS and len(set(words)) <= SALAD_SHARE * len(words):
@@ -156,7 +156,7 @@ def loops(words: Sequence[str]) -> bool:
 
 
 def restates(text: str) -> bool:
-    """Return whether a text says one sentence several times, in hardly other words."""
+    """Return whether a text repeats a sentence several times in nearly the same words."""
     sentences = [part for part in _SENTENCE_ENDS.split(text) if len(part.split()) >= 3]
     if len(sentences) <= RESTATED_TIMES:
         return False
@@ -168,13 +168,13 @@ def restates(text: str) -> bool:
 
 
 def stutters(text: str) -> bool:
-    """Return whether a few characters come again and again, as in scripts without spaces."""
+    """Return whether a few characters repeat many times; needed for scripts without spaces."""
     longest = max(map(len, text.split()), default=0)
     return longest >= STUTTER_CHARS and _STUTTER.search(text) is not None
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in lower case, straight apostrophes in them."""
+    """Return the words of a text in lower case, with straight apostrophes."""
     return _WORD.findall(text.lower().replace("’", "'"))
 
 

@@ -35,9 +35,9 @@ KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 class Account:
     """How to reach an endpoint.
 
-    `url` has no credentials and no query: these are in `headers` and `query`, and so are the
-    model's own headers. `key` is what the variable `key_env` holds. `api_version` is None except on
-    Azure.
+    `url` has neither credentials nor query: these are in `headers`, with the model's own headers,
+    and in `query`. `key` is the value of the environment variable `key_env`. `api_version` is None
+    except on Azure.
     """
 
     url: str
@@ -57,7 +57,7 @@ class Account:
 
     @classmethod
     def of(cls, spec: ModelSpec, *, needs_key: bool = True) -> Account:
-        """Return the account of a spec; its `key` is a stand-in unless it needs one.
+        """Return the account of a spec; without `needs_key`, its `key` is a placeholder.
 
         Raises:
             ModelConfigError: If the spec and the environment lack a URL, an API version or a key.
@@ -113,7 +113,7 @@ def place_of(spec: ModelSpec) -> str | None:
 
 
 def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
-    """Return the user's headers, with variables filled in, and the secrets in them."""
+    """Return the user's headers with variables filled in, and the secrets that they contain."""
     try:
         env = environment(variables(spec.headers.values()))
     except KeyError as error:

@@ -1,7 +1,7 @@
-"""The `openai` client with bounded answers, and without anything that could leak a secret.
+"""The `openai` client with a limit on response size and without anything that could leak a secret.
 
-Its typed objects cost several times the call itself, so answers are passed on raw. It makes one
-attempt per call; `traffic/router.py` retries.
+Parsing into its typed objects costs several times the call itself, so responses are returned raw.
+It makes one attempt per call; `traffic/router.py` retries.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Client:
 
     Args:
         account: Its address and credentials.
-        timeout_s: Seconds within which the whole answer must arrive.
+        timeout_s: Seconds within which the whole response must arrive.
         faults: Turns errors into faults.
-        provider: Returns the keys, in place of the account's.
+        provider: Returns the key for each call, instead of the account's key.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ def _opened(account: Account, timeout_s: float, provider: KeyProvider | None) ->
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """The bytes of an answer; raises `Transient` if there are too many."""
+    """The body of a response; raises `Transient` if it is too long."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, chunks: AsyncIterable[bytes]) -> None:
         self._stream = stream
@@ -143,7 +143,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(answer: httpx2.Response) -> None:
-    """Bound the size of an answer, compressed and decompressed."""
+    """Bound the size of a response, compressed and decompressed."""
     stream = answer.stream
     assert isinstance(stream, httpx2.AsyncByteStream)
     chunks: AsyncIterable[bytes] = stream
@@ -155,6 +155,6 @@ async def _bound(answer: httpx2.Response) -> None:
 
 
 def _mask(record: logging.LogRecord) -> bool:
-    """Mask the URLs that the HTTP library logs, if a program listens to it: keys may be in them."""
+    """Mask the URLs that the HTTP library logs, since they may contain keys."""
     record.msg, record.args = masked(record.getMessage()), None
     return True

@@ -1,4 +1,4 @@
-"""Reads chat completions defensively: an endpoint's answer is foreign input.
+"""Reads chat completions defensively: an endpoint's response is untrusted input.
 
 Errors reported in place of a completion, whatever the status, are read by `reported.py`.
 """
@@ -45,14 +45,14 @@ _BROKEN_OFF = frozenset(
 
 
 def parsed(answer: bytes, secrets: Secrets) -> object:
-    """Return the JSON of an answer, with a stream of chunks joined into one completion.
+    """Return the JSON of a response; a stream of chunks is joined into one completion.
 
     Args:
         answer: The body.
         secrets: Secrets to mask in the error.
 
     Raises:
-        Transient: If it is neither.
+        Transient: If it is neither JSON nor a stream.
     """
     try:
         return json.loads(answer)
@@ -71,8 +71,8 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
     Args:
         body: The answer's JSON.
         secrets: Secrets to mask.
-        max_tokens: Maximum number of tokens of the reply, which shows whether a reply without a
-        finish reason was cut off.
+        max_tokens: Token limit of the reply: one that reached it without stating a finish reason
+            was cut off.
 
     Raises:
         Transient: If the body is not a chat completion, or the endpoint broke the reply off.
@@ -114,7 +114,7 @@ def finish_of(value: object) -> str:
 def _masked(
     tokens: tuple[TokenLogprob, ...], mask: Callable[[str], str]
 ) -> tuple[TokenLogprob, ...]:
-    """Return tokens without alternatives that quote a secret; the tokens themselves do not."""
+    """Return tokens with secrets in their alternatives masked; the tokens themselves have none."""
     return tuple(replace(t, top=tuple((mask(a), p) for a, p in t.top)) for t in tokens)
 
 
@@ -176,7 +176,7 @@ class _Content:
 def _content_of(choice: Mapping[str, Any]) -> _Content:
     """Return the content of a choice; raises `Transient` if it is not text.
 
-    A choice may have its `text` alone, as those of `/completions`, or the `delta` of a stream.
+    A choice may have only `text`, as in `/completions`, or the `delta` of a stream.
     """
     message: Any = choice.get("message") or choice.get("delta")
     if message is None or message == {}:
@@ -202,9 +202,9 @@ def _field(part: Any, key: str) -> Any:
 
 
 def _part(part: Any) -> str | None:
-    """Return the text of a part of a content: None for a thought, empty for pictures and the like.
+    """Return the text of a part of a message: None for thinking, empty for images and the like.
 
-    A content of null, or of one text, is one part.
+    Content that is null or a single string counts as one part.
     """
     if part is None or isinstance(part, str):
         return part or ""
@@ -214,7 +214,7 @@ def _part(part: Any) -> str | None:
     if "think" in kind or "reason" in kind:
         return None
     text = _field(part, "text")
-    if isinstance(text, dict):  # the shape of assistants' messages
+    if isinstance(text, dict):  # as in the Assistants API
         text = _field(text, "value")
     return text if isinstance(text, str) and kind in ("text", "output_text") else ""
 

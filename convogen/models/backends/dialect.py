@@ -1,7 +1,7 @@
 """The features an endpoint supports, discovered from its refusals.
 
 'OpenAI-compatible' endpoints differ in how JSON is requested and in the parameters they accept. A
-refusal costs nothing, so a `Dialect` starts with everything and drops what is refused.
+refusal costs nothing, so a `Dialect` starts with all features and drops those refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VARYING = "seed"
 
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 FEWEST_LOGPROBS = 5
-"""Alternatives per token that endpoints with a lower bound than OpenAI's 20 still give."""
+"""Alternatives per token that endpoints with a lower limit than OpenAI's 20 still return."""
 
 _NO_SYSTEM = re.compile(
     r"\bsystem['\"`]? (?:role|message|prompt|instruction)s?\b.*(?:\bnot\b|n't\b|\bunsupported\b)"
@@ -31,7 +31,7 @@ _NO_SYSTEM = re.compile(
     r"|\b(?:only|permitted:|should be) ['\"`]?user['\"`]?(?:,| and| or) ['\"`]?assistant\b",
     re.IGNORECASE,
 )
-"""Messages of servers whose chat template has no system role."""
+"""Error messages of servers whose chat template has no system role."""
 
 _NAMED = (
     r"\b(?:argument|field|input|param(?:eter)?|property|option)s?\b[^.;]{{0,60}}?\b{0}\b"
@@ -65,8 +65,8 @@ class Dialect:
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """Return the settings of a request that are not sent, as texts; the seed, which nobody
-        chose, is not listed."""
+        """Return the settings of a request that are not sent, such as `top_p=0.9`; the seed, which
+        users do not set, is not listed."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
             f"{key}={value}"
@@ -86,7 +86,7 @@ class Dialect:
         return not {(role, key, value), (None, key, value)}.isdisjoint(self._refused)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """Return the request as this endpoint takes it."""
+        """Return the body of a request in this endpoint's dialect."""
         sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         taken = {k: v for k, v in sampling.items() if not self._refuses(request.role, k, v)}
         body: dict[str, Any] = {
@@ -128,8 +128,8 @@ class Dialect:
     ) -> bool:
         """Learn from the refusal of `body`, sent in `mode`; return True if a retry is worthwhile.
 
-        A parameter is refused with its value and for the calling role (None: for all). Concurrent
-        requests may be refused for the same reason, which then counts only once.
+        A refusal applies to a parameter with its value, for the calling role (None: all roles). If
+        concurrent requests are refused for the same reason, it counts only once.
         """
         if status in (400, 403, 422) and "top_logprobs" in body and "logprobs" in detail:
             fewer = FEWEST_LOGPROBS if body["top_logprobs"] > FEWEST_LOGPROBS else 0
@@ -165,9 +165,10 @@ def _refuses_system(body: dict[str, Any], detail: str) -> bool:
 
 
 def names(key: str, detail: str) -> bool:
-    """Return True if an error names a parameter as such: 'stop' is a word, `"stop"` a parameter.
+    """Return True if an error refers to a parameter, rather than using its name as a word.
 
-    Without quotes it must follow a word such as `parameter`, or precede what is said against it.
+    The name must be quoted, follow a word such as `parameter`, or precede `not supported` or the
+    like.
     """
     if any(f"{mark}{key}{mark}" in detail for mark in ("'", '"', "`")):
         return True
@@ -190,5 +191,5 @@ def portable(schema: Any) -> Any:
 
 
 def _properties(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return properties under all their names, as these are not keywords."""
+    """Return properties with all their names, which are not schema keywords."""
     return {name: portable(value) for name, value in properties.items()}

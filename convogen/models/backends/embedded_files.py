@@ -1,6 +1,6 @@
 """The files of the embedded model, checked when they are loaded.
 
-A changed byte in a weight stops nothing: the model would only write other text, or garbage.
+A corrupted weight raises no error by itself: the model would just write other text, or garbage.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The size of a file in bytes and its SHA-256; of which model it is, and how to get it."""
+    """A file's size in bytes, its SHA-256, what it is, and how to get it again."""
 
     size: int
     sha256: str

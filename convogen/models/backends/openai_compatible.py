@@ -1,6 +1,6 @@
 """Any OpenAI-compatible chat endpoint, through the `openai` client.
 
-Replies are read here, defensively: an endpoint's answer is foreign input.
+Responses are untrusted input and are parsed defensively.
 """
 
 from __future__ import annotations

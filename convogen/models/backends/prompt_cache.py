@@ -1,10 +1,10 @@
-"""Reuse of evaluated prompts that never changes a reply of llama.cpp.
+"""Prompt cache for llama.cpp whose reuse never changes a reply.
 
-Its matrix kernels round differently for one token and for many, so what it holds for a token
-depends on the batch in which that token was evaluated: with llama.cpp's own prompt cache, a reply
-depends on the requests before it and beside it. Here each prompt is evaluated alone, in batches
-that begin at multiples of `BATCH`, and only whole batches of earlier prompts are reused, never the
-tokens of a reply, which were evaluated one by one.
+llama.cpp's matrix kernels round differently for one token and for many, so the cached state of a
+token depends on the batch in which it was evaluated. With llama.cpp's own prompt cache, a reply
+therefore depends on earlier and concurrent requests. Here each prompt is evaluated alone, in
+batches that begin at multiples of `BATCH`. Only whole batches of earlier prompts are reused, never
+the tokens of a reply, which were evaluated one by one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from convogen.redaction import Secrets
 __all__ = ["BATCH", "LlamaServer", "PromptCache", "Turns"]
 
 BATCH = 32
-"""Tokens evaluated together: fewer waste less of a prompt, more are faster on large models."""
+"""Tokens per batch: small batches reuse more of a prompt, large ones are faster on large models."""
 
 _WORTH = 0.5
 """Share of a prompt that a slot must hold to be preferred to the least recently used one."""
@@ -51,7 +51,7 @@ class Turns:
         try:
             await asyncio.wrap_future(turn)
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given just before
+            if not turn.cancelled():  # the lock was handed over just before
                 self._pass_on()
             raise
 
@@ -77,7 +77,7 @@ class _Slot:
     used: int = 0
 
     def shared(self, tokens: Sequence[int], setting: object) -> int:
-        """Return how many tokens of another prompt can be reused, whose last one cannot."""
+        """Return how many tokens another prompt can reuse; its last token never can be."""
         if self.setting != setting:
             return 0
         pairs = zip(self.tokens[:-1], tokens[:-1], strict=False)
@@ -86,7 +86,7 @@ class _Slot:
 
 
 class LlamaServer:
-    """Those calls of a llama.cpp server that are not OpenAI's.
+    """The calls of a llama.cpp server that the OpenAI API does not have.
 
     Args:
         url: Its address, without `/v1`.
@@ -108,19 +108,19 @@ class LlamaServer:
         await self._transport.close()
 
     async def tokens(self, body: Mapping[str, Any]) -> list[int]:
-        """Return the tokens of a chat request's prompt, none if the server refuses it."""
+        """Return the tokens of a chat request's prompt; empty if the server refuses it."""
         templated = await self._post("/apply-template", body)
         text = {"content": templated.get("prompt", ""), "add_special": True, "parse_special": True}
         return (await self._post("/tokenize", text)).get("tokens", [])
 
     async def evaluate(self, slot: int, tokens: Sequence[int], **settings: Any) -> int:
-        """Have a slot hold these tokens; return how many of them it held already."""
+        """Evaluate tokens in a slot; return how many of them it already held."""
         at = {"id_slot": slot, "n_predict": 0, **settings}
         answer = await self._post("/completion", {"prompt": list(tokens), **at})
         return answer.get("timings", {}).get("cache_n", 0)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the server's answer, empty if it is an error."""
+        """Return the server's response; empty for an error."""
         status, _, answer = await self._transport.post(body, self._url + path)
         return cast("dict[str, Any]", json.loads(answer)) if status == 200 else {}
 
@@ -129,7 +129,7 @@ class PromptCache:
     """The slots of one server, which answers one request at a time.
 
     Args:
-        n_slots: How many prompts the server holds.
+        n_slots: Number of prompts that the server holds.
     """
 
     def __init__(self, n_slots: int) -> None:
@@ -150,10 +150,10 @@ class PromptCache:
             body: The request.
 
         Yields:
-            What the request must say about its slot.
+            The fields of the request body that select its slot.
         """
         async with self._turns:
-            if self._unfinished is not None:  # of a cancelled request: the server waits for it
+            if self._unfinished is not None:  # a cancelled request may still run: wait for it
                 await server.evaluate(self._unfinished, [0], cache_prompt=False)
                 self._unfinished = None
             tokens = await server.tokens(body)
@@ -170,7 +170,7 @@ class PromptCache:
             self._unfinished = None
 
     def _chosen(self, tokens: Sequence[int], setting: object) -> tuple[int, int]:
-        """Return a slot for a prompt, and how many tokens of it can be reused there."""
+        """Return a slot for a prompt, and how many of its tokens can be reused there."""
         shared = [slot.shared(tokens, setting) for slot in self._slots]
         index = max(range(len(shared)), key=shared.__getitem__)
         if shared[index] < _WORTH * len(tokens):
@@ -181,10 +181,10 @@ class PromptCache:
 async def _cut(
     server: LlamaServer, index: int, tokens: Sequence[int], setting: Mapping[str, Any]
 ) -> int:
-    """Cut what a slot holds to `tokens` without the last; return how many it holds.
+    """Truncate a slot's cache to `tokens` without the last; return how many tokens it then holds.
 
-    A prompt that differs only in the last token makes the server drop all that it held from there
-    on. It holds something else if it was used behind our back: then nothing is reused.
+    A prompt that differs only in the last token makes the server drop everything from there on. If
+    something else has used the slot, nothing is reused.
     """
     *kept, last = tokens
     other = 1 if last == 0 else 0

@@ -1,4 +1,4 @@
-"""Maps servers' error messages to the key of convogen that helps."""
+"""Maps servers' error messages to the convogen setting that helps."""
 
 from __future__ import annotations
 

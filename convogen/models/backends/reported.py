@@ -1,7 +1,7 @@
 """Errors reported by an endpoint: with an error status, or in the body of a 200.
 
-Gateways report the errors of the servers behind them in an answer whose own status is 200. Such an
-error counts as if it had come with the status that it names.
+Gateways may report errors of the servers behind them in a response whose own status is 200. Such an
+error is treated as if it had come with the status that it names.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Reported:
 def reported_error(body: object, secrets: Secrets) -> Reported | None:
     """Return the error that the body of a successful answer reports; None if it reports none.
 
-    It may be at the top level, in a choice, or all of a body without choices.
+    The error may be at the top level, in a choice, or the whole of a body without choices.
     """
     if isinstance(body, list) and body:
         body = cast("list[Any]", body)[0]  # as Google wraps its errors
@@ -77,7 +77,7 @@ def reported_error(body: object, secrets: Secrets) -> Reported | None:
 def read_error(answer: bytes, secrets: Secrets) -> str:
     """Return an endpoint's error message as one line, with any secrets masked.
 
-    For a web page it is the title, otherwise the text.
+    For a web page, the message is its title, or its text if it has no title.
     """
     text = answer[:200_000].decode("utf-8", "replace")
     if is_page(answer):
@@ -103,7 +103,7 @@ def _one_line(text: str, secrets: Secrets) -> str:
 
 
 def _error(body: dict[str, Any]) -> Any:
-    """Return the error in a body: an object or a text; None if there is none."""
+    """Return the error in a body: an object or a string; None if there is none."""
     choices: Any = body.get("choices")
     first: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
     choice = cast("dict[str, Any]", first) if isinstance(first, dict) else {}

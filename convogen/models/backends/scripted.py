@@ -2,7 +2,7 @@
 
 Its reply depends on the request alone, so the same run gives the same dataset. It fills a requested
 JSON schema with words from a list; otherwise it replies with a sentence made of them, or with what
-the caller's `script` returns: a text, tokens with log-probabilities, or a whole reply.
+the caller's `script` returns: a string, tokens with log-probabilities, or a whole reply.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def improvise(request: Request) -> str:
     """Return a reply drawn from the request's hash: an object of the schema, likelihoods, a choice
     or a sentence, in double quotes if the prompt asks for these.
 
-    People in the object have names that are not in the prompt.
+    Names in the object do not occur in the prompt.
     """
     rng = random.Random(request.hash)
     if request.schema is not None:

@@ -17,10 +17,10 @@ __all__ = ["sentence_similarity", "sentence_vectors"]
 
 MOST_TOKENS = 256
 KEPT = 10_000
-"""Texts whose vectors are cached."""
+"""Number of texts whose vectors are cached."""
 
 BATCH = 64
-"""Texts that are encoded at once."""
+"""Number of texts that are encoded at once."""
 
 
 def sentence_similarity(name: str) -> Callable[[str, str], float]:
@@ -45,12 +45,12 @@ def sentence_vectors(name: str) -> Callable[[Sequence[str]], NDArray[np.float64]
     """Return a function for the mean token vectors of texts, of length 1: an array of shape (texts,
     dimensions).
 
-    `name` is as for `sentence_similarity`, which says what is raised.
+    `name` and exceptions are those of `sentence_similarity`.
     """
     encode = _load(name, f"embeddings {name}", "no embeddings")
 
     def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
-        # texts of like length together, so that little is padded
+        # batch texts of similar length, to reduce padding
         order = sorted(range(len(texts)), key=lambda at: (len(texts[at]), at))
         parts = [encode([texts[at] for at in batch]) for batch in _batches(order)]
         stacked = np.concatenate(parts) if parts else np.zeros((0, 1))
@@ -66,8 +66,8 @@ def _batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _load(name: str, what: str, instead: str) -> Callable[[list[str]], NDArray[np.float64]]:
-    """Return the encoder of a batch of texts; errors say `what` asked for it, and what else to
-    give."""
+    """Return a function that encodes a batch of texts; errors name `what` needs it and suggest
+    `instead`."""
     model_class, tokenizer_class = (
         transformers_class("AutoModel"),
         transformers_class("AutoTokenizer"),

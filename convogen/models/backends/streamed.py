@@ -9,10 +9,10 @@ __all__ = ["streamed_completion"]
 
 
 def streamed_completion(answer: bytes) -> dict[str, Any] | None:
-    """Return the completion whose chunks are the server-sent events of an answer.
+    """Return the completion whose chunks are the server-sent events of a response.
 
     The deltas of its first choice are joined. A stream that breaks off before its finish reason has
-    no choices. None if the answer is not a stream.
+    no choices. None if the response is not a stream.
     """
     if not answer.lstrip().startswith((b"data:", b"event:", b"id:", b":")):
         return None

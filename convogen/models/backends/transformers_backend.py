@@ -22,7 +22,7 @@ from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
 __all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]
 
 PREFIXES = 4
-"""Prefixes whose states are cached: the calls on one conversation are consecutive."""
+"""Number of prefixes whose states are cached; calls about one conversation are consecutive."""
 
 
 def transformers_class(name: str) -> Any:
@@ -73,8 +73,8 @@ def load_causal(name: str) -> tuple[Any, Any]:
 class LocalLikelihoods:
     """Likelihoods under a local checkpoint; raises `ModelConfigError` at the first call.
 
-    The continuations of a request are one batch after the states of the prefix, which are kept for
-    the next request. Results do not depend on other requests.
+    The continuations of a request are scored in one batch from the states of the prefix, which are
+    cached for the next request. Results do not depend on other requests.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -146,7 +146,7 @@ class _Prefix:
             )
 
     def score(self, model: Any, endings: list[list[int]]) -> list[Likelihood]:
-        """Return the likelihoods of endings of one token at least."""
+        """Return the likelihoods of endings, each of at least one token."""
         if not endings:
             return []
         torch: Any = import_module("torch")

@@ -1,6 +1,6 @@
 """JSON over HTTP with aiohttp, for chatbots with their own interface.
 
-An answer is foreign input: it is bounded and never trusted.
+A response is untrusted input of bounded size.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Transport:
     Args:
         url: The address; proxy and certificates are chosen for it.
         headers: Sent with every request.
-        timeout_s: Seconds within which the whole answer must arrive.
-        faults: Turns errors into faults.
-        most_bytes: The longest answer that is read.
+        timeout_s: Seconds within which the whole response must arrive.
+        faults: Turns errors into exceptions.
+        most_bytes: Maximum size of a response.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Transport:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Post a body and return status, headers and body of the answer.
 
-        `url` is another one on the same host, in place of the transport's own.
+        `url` replaces the transport's own; it must be on the same host.
         """
         import aiohttp
 
@@ -91,7 +91,7 @@ class Transport:
 
 
 async def _bounded(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
-    """Read all of an answer; raises `Transient` for one that is too long."""
+    """Read a whole response; raises `Transient` if it is too long."""
     read = bytearray()
     async for chunk in content.iter_any():
         read += chunk

@@ -15,11 +15,12 @@ from convogen.records import Usage
 __all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
-"""Called with the usage that an attempt may have been billed without an answer, 1 if it was lost (0
-if it was answered without a usage), and its seconds."""
+"""Called with the token usage that an attempt may be billed although no recorded answer reports it,
+the number of lost attempts, and the attempt's seconds. The number is 1 if no answer came, and 0 for
+an answered probe or an answer that reported no usage."""
 
 _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
-"""By priority, then by arrival."""
+"""A waiting attempt; ordered by priority, then by arrival."""
 
 
 class AdmissionQueue:
@@ -27,7 +28,7 @@ class AdmissionQueue:
 
     An attempt that does not fit waits for those in flight, and the attempts behind it wait too, so
     that small ones do not starve a larger one of an earlier task. If none is in flight and it still
-    does not fit, those behind it may go; if none of them fits either, the run ends.
+    does not fit, those behind it are admitted first; if none of them fits either, the run ends.
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
@@ -86,7 +87,7 @@ class AdmissionQueue:
             raise
 
     def _serve(self) -> None:
-        """Admit waiting attempts in order, until one does not fit that may fit later."""
+        """Admit waiting attempts in order, up to the first that does not fit yet but may later."""
         budget, unfit = self.budget, list[_Waiting]()
         idle = budget.outstanding == 0
         while self._waiting and (idle or not unfit):

@@ -1,9 +1,10 @@
 """A run's budget: every attempt is reserved at its maximum cost, then settled.
 
-An attempt's estimate is an upper bound. Prompt: a token of every common tokenizer covers at least
-one byte, so its bytes, with room for a chat template. Completion: the request's cap, or, without
-one, twice the longest seen of its role. If an endpoint reports more than that, its report becomes
-the bound. Spent and reserved amounts together never exceed a limit.
+An attempt's estimate is an upper bound. For the prompt, it is the number of bytes plus room for a
+chat template, since a token of any common tokenizer covers at least one byte. For the completion,
+it is the request's cap or, without one, twice the longest completion seen for its role. If an
+endpoint reports more than that, later estimates are raised accordingly. Spent and reserved amounts
+together never exceed a limit.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ __all__ = ["NO_LIMITS", "Budget", "Limits", "Reservation"]
 
 MESSAGE_TOKENS = 16
 REQUEST_TOKENS = 64
-"""Tokens that a chat template may add around a message and around all of them."""
+"""Tokens that a chat template may add per message and per request."""
 
 UNSEEN_COMPLETION = 4096
 """Assumed length of a reply without a cap before any other was seen."""
 
 LATENCIES = 200
 USUAL = 0.95
-"""A call's usual latency: this quantile of the last `LATENCIES` of its role."""
+"""A call's usual latency is this quantile of the last `LATENCIES` latencies of its role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ NO_LIMITS = Limits()
 
 
 class Reservation:
-    """An attempt in flight, reserved at its estimate until one of its methods is called, once."""
+    """An attempt in flight, reserved at its estimate until it is settled, released or lost."""
 
     def __init__(self, budget: Budget, role: str, estimate: Usage, usd: float) -> None:
         self._budget = budget
@@ -88,8 +89,8 @@ class Reservation:
 class Budget:
     """Tracks spent and reserved amounts and admits further attempts.
 
-    `prices` maps roles to pricers; a missing role is free. `spent_usd` and `spent_tokens` are of
-    earlier starts of the run. `clock` is monotonic, in seconds.
+    `prices` maps roles to pricers; a missing role is free. `spent_usd` and `spent_tokens` were
+    spent by earlier starts of the run. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -153,11 +154,12 @@ class Budget:
         return None
 
     def affords(self, tasks: int) -> float:
-        """Return how many more tasks the remaining budget covers, given that `tasks` of them have
-        ended.
+        """Return how many more tasks the remaining budget covers, given that `tasks` have ended so
+        far.
 
         The cost of all tasks, including those in flight, is attributed to the ended ones, which
-        overestimates. Infinite if nothing is spent, or neither money nor tokens are limited.
+        overestimates the cost per task. Infinite if nothing is spent, or neither money nor tokens
+        are limited.
         """
         limits = self.limits
         bounds = ((limits.usd, self.spent_usd), (limits.tokens, self.spent_tokens))
@@ -192,7 +194,7 @@ class Budget:
             self.spent_tokens += _total(usage)
 
     def learn(self, reservation: Reservation, usage: Usage) -> None:
-        """Learn from an answered attempt: lengths beyond the bound, its latency."""
+        """Update the estimates from the lengths and the latency of an answered attempt."""
         role, estimate = reservation.role, reservation.estimate
         self._longest[role] = max(self._longest[role], usage.completion_tokens)
         if usage.prompt_tokens > estimate.prompt_tokens:

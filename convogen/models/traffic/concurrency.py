@@ -14,7 +14,7 @@ FLOOR = 8
 """The limit is never lowered below this because of latency alone."""
 
 WORTH = 0.3
-"""Share of an increase in calls that must show as throughput for the larger limit to be kept."""
+"""Minimum gain in throughput for a larger limit to be kept, as a share of the increase in calls."""
 
 SLOWER = 1.5
 """Slowdown, relative to the last good limit, that counts as overload."""
@@ -29,12 +29,13 @@ NOISE_MOST = 0.5
 class ConcurrencyLimit:
     """The adaptive limit of in-flight calls of an endpoint.
 
-    A window is as many calls as are in flight, or half of them while the limit is doubling: as many
-    as were added. The limit is doubled while throughput grows with it; then it is restored, and
-    raised again later in small steps. It is lowered on refusals, time-outs and rising latency.
-    Refusals that do not become fewer with fewer calls have other causes and are accepted.
+    The limit is reconsidered after each window: as many calls as the limit, or half as many while
+    the limit is doubling (as many as were added), but at least `FEWEST_SAMPLES`. It is doubled
+    while throughput grows with it; once throughput stops growing, the previous limit is restored
+    and later raised in small steps. It is lowered on refusals, time-outs and rising latency.
+    Refusals that do not decrease with fewer calls have other causes and are tolerated.
 
-    Throughput is in-flight calls divided by slowness (Little's law), which is each call's latency
+    Throughput is in-flight calls divided by slowness (Little's law). Slowness is a call's latency
     relative to the fastest of its role, so it does not depend on the mix of roles.
     """
 

@@ -23,7 +23,7 @@ LEAST_REPLY = 512
 """If a prompt leaves fewer tokens than this for the reply, the oldest exchanges are left out."""
 
 SHORTEST_REPLY = 16
-"""Tokens that suffice once only the last exchange remains: nothing more can be left out."""
+"""The same once only the last exchange remains, when nothing more can be left out."""
 
 _MARGIN = 1.05
 """Safety factor on the estimated length of a prompt."""
@@ -100,7 +100,7 @@ class ContextWindow:
         sampling: Sampling | None = None,
         **options: Any,
     ) -> list[Fitted | ModelFault]:
-        """Return `n` answers to a chat, requested at once; a fault where one was not answered.
+        """Return `n` answers to a chat, requested at once; the fault for an unanswered request.
 
         Takes the arguments of `ask`. Equal requests are equally long, so they are cut only if all
         of them are refused as too long.
@@ -166,7 +166,7 @@ def _is_too_long(answer: SessionReply | ModelFault) -> TypeGuard[ModelFault]:
 
 
 class _Model:
-    """What the requests of one role have shown about the model behind it.
+    """What is known about a role's model from its earlier responses.
 
     `window` is in tokens, None until a refusal names it; `last` is the latest plan that worked.
     """

@@ -47,7 +47,7 @@ class _Call(BaseModel):
 class Journal:
     """Answered calls by key; an existing file is read on opening.
 
-    A key is the request's hash and the running number of this very request, from 1.
+    A key is the request's hash and a running number among equal requests, from 1.
     """
 
     def __init__(self, path: Path) -> None:
@@ -183,7 +183,7 @@ def _answer_fields(answer: ModelReply | ModelFault) -> dict[str, Any]:
 
 
 def _answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a journal's row without what differs between starts."""
+    """Return a journal's row without the fields that differ between starts."""
     call = row["call"]
     fields = {name: value for name, value in row.items() if name not in ("key", "call")}
     usage = {name: call.get(name, 0) for name in Usage.model_fields}
@@ -194,7 +194,7 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
 def journal_lines(
     path: Path, paid: Iterable[Mapping[str, Any]], answers: Iterable[dict[str, Any]]
 ) -> str:
-    """Rebuild the journal of a task from its rows in the ledger and in the calls.
+    """Rebuild the journal of a task from its rows in the ledger and its recorded answers.
 
     A paid call whose answer is missing counts as lost.
     """

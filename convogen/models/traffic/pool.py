@@ -31,11 +31,11 @@ FAVOUR = 0.25
 
 
 UNREADABLE = 3
-"""Answers in a row that are no completions after which an endpoint that never gave one is probed:
-if the probe gets none either, it never will."""
+"""Number of consecutive responses without a completion after which an endpoint that never gave one
+is probed; if the probe gets none either, the endpoint is given up."""
 
 TOLD_S = 5.0
-"""A requested wait from this length on is reported to the user and lets fallbacks take over."""
+"""Seconds of a requested wait from which the user is told and fallbacks take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,7 @@ class Endpoint:
         return self.in_flight / self.limit.now
 
     def free_at(self, now: float) -> float | None:
-        """Return when a call may start, as far as time is concerned; None if another must end
-        first."""
+        """Return the earliest time at which a call may start; None if another must end first."""
         if self.down is not None or self.in_flight >= self.limit.now:
             return None
         if not self.breaker.admits(now):
@@ -121,7 +120,7 @@ class Endpoint:
         return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
     def begun(self, permit: Permit) -> Permit:
-        """Return the permit of a call that begins only now, after waiting for the budget."""
+        """Return a permit restarted now, for a call that has waited for the budget."""
         return replace(permit, started=self._clock())
 
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:
@@ -156,7 +155,7 @@ class Endpoint:
         self._leave()
 
     def failed(self, permit: Permit, fault: Transient | Unreached) -> Transient:
-        """Release the slot after a fault; return it as one of the call.
+        """Release the slot after a fault; return the fault as a `Transient`.
 
         `down` is set once the endpoint is given up.
         """
@@ -168,8 +167,8 @@ class Endpoint:
     def _unreached(self, permit: Permit, fault: Unreached) -> Transient:
         """Release the slot of a call that could not be sent.
 
-        An endpoint that never answered is paused while others answer for the model, as a replica
-        that starts late would be; if nobody does, all of them are given up.
+        An endpoint that never answered is paused while others answer for the model, since it may be
+        a replica that starts late; if each is down or was never reached, all are given up.
         """
         met, most = Transient(str(fault), kind="unconnected"), Breaker.FAULTS
         if not self.answers:
@@ -221,7 +220,7 @@ class Endpoint:
         self.breaker.doubt()
 
     def close_for_good(self, permit: Permit, reason: EndpointDown | ModelConfigError) -> None:
-        """Release the slot and stop using an endpoint that refuses us."""
+        """Release the slot and stop using an endpoint that refuses access."""
         self.down = reason
         LOG.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
         self._leave()
@@ -254,8 +253,8 @@ class Pool:
                 endpoint.pools.append(self)
 
     async def enter(self, priority: int, tokens: int, before: Endpoint | None) -> Permit:
-        """Return a slot at an endpoint for a call of about `tokens` tokens, by priority, lowest
-        first.
+        """Return a slot at an endpoint for a call of about `tokens` tokens; the lowest `priority`
+        goes first.
 
         The endpoint that answered `before` is preferred, as it has the prompt's prefix cached.
         Raises `EndpointDown` if no endpoint is left, or the error that rules them all out.
@@ -324,7 +323,7 @@ class Pool:
         self._timer = None if when is None else self._loop.call_at(when, self.dispatch)
 
     def give_up_if_unreached(self) -> None:
-        """Give all endpoints up if each is down or was never reached."""
+        """Give up all endpoints if each is down or was never reached."""
         endpoints = [endpoint for tier in self._tiers for endpoint in tier]
         if all(endpoint.down or endpoint.never_reached for endpoint in endpoints):
             for endpoint in endpoints:

@@ -81,7 +81,7 @@ def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
 def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a line on models whose address has changed; empty if there are none.
 
-    Both arguments are `models` of a manifest, by role.
+    Both arguments map roles to models, as in a manifest.
     """
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for role, model in now.items():

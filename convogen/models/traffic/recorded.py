@@ -30,7 +30,7 @@ class NoModel:
         raise AssertionError("a recorded run asks no model")
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class RecordedJournal(Journal):

@@ -116,12 +116,12 @@ class Traffic:
         return Session(self, task, seed, journal, begun=begun, writing=writing)
 
     def asking(self, role: str) -> None:
-        """Register a call of a role."""
+        """Register that a role is called."""
         if role not in self._heard:
             self.unheard.add(role)
 
     def heard(self, role: str, reply: ModelReply) -> None:
-        """Register an answer of a role."""
+        """Register a role's answer."""
         if role in self.unheard and reply.text.strip():
             self._heard.add(role)
             self.unheard.remove(role)
@@ -148,9 +148,9 @@ class Traffic:
 
         A fault is retried with back-off until the call is found to fail alone (`trouble.py`); then
         `ModelFault` is raised. While the endpoint answers no calls, the call waits. `on_lost` is
-        called with each attempt that may have been billed without an answer, and with probes.
-        Raises `EndpointDown` or `ModelConfigError` if no endpoint is left to ask, `BudgetReached`
-        if no attempt fits.
+        called for each attempt that may have been billed without an answer, and for probes. Raises
+        `EndpointDown` or `ModelConfigError` if no endpoint is left to ask, `BudgetReached` if no
+        attempt fits.
         """
         pool, trouble = self._pools[request.role], Trouble()
         tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
@@ -190,7 +190,7 @@ class Traffic:
     async def _retry(
         self, request: Request, endpoint: Endpoint, fault: Transient, trouble: Trouble
     ) -> None:
-        """Wait before the next attempt; raises `ModelFault` if there is to be none."""
+        """Wait before the next attempt; raises `ModelFault` if there will be none."""
         trouble.fault(request, endpoint, fault)
         if endpoint.breaker.open or endpoint.down:
             return  # the pool waits for it
@@ -214,7 +214,8 @@ class Traffic:
 
 
 def _wait_s(attempt: int) -> float:
-    """Jittered exponential back-off in seconds; the endpoint itself is held for its Retry-After."""
+    """Return a jittered exponential back-off in seconds; endpoints themselves keep to
+    Retry-After."""
     return random.uniform(0.5, 1.0) * min(BACKOFF_S * 2 ** (attempt - 1), LONGEST_BACKOFF_S)
 
 

@@ -60,9 +60,9 @@ class Session:
     with the same request. It therefore does not depend on what else runs at the same time.
     `traffic` and `seed` may be replaced between two calls.
 
-    A chatbot's memory belongs to a task of one run, so the start time `begun` enters the dialogue's
-    id, and nothing else. Requests of roles that write text state the `language` of the task, if one
-    is requested.
+    A chatbot's memory belongs to a task of one run, so the dialogue's id, and nothing else, depends
+    on the start time `begun`. Requests of roles that write text state the `language` of the task,
+    if one is requested.
     """
 
     def __init__(

@@ -16,13 +16,13 @@ from convogen.models.traffic.pool import Endpoint
 __all__ = ["ATTEMPTS", "Trouble", "probe"]
 
 ATTEMPTS = 20
-"""Faults of a call, of any kind, after which it is given up."""
+"""Number of faults, of any kind, after which a call is given up."""
 
 FAULTS = 12
-"""The same without refusals for load, which say nothing about the call."""
+"""The same, not counting refusals due to load, which say nothing about the call."""
 
 TIME_OUTS = 6
-"""Time-outs after which it is given up: each takes long and may be billed."""
+"""Time-outs after which a call is given up: each takes long and may be billed."""
 
 PROBE = "Answer with one word: yes."
 PROBE_TOKENS = 16
@@ -31,7 +31,7 @@ PROBE_TOKENS = 16
 class Trouble:
     """The faults of one call, and whether it fails alone.
 
-    Faults of an endpoint that answers no calls say nothing about this one.
+    Faults of an endpoint that answers no calls say nothing about this call.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Trouble:
 
     @property
     def met(self) -> int:
-        """The faults that count."""
+        """Number of faults that count."""
         return self._faults.total()
 
     def fault(self, request: Request, endpoint: Endpoint, fault: Transient) -> None:

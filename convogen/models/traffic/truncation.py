@@ -11,16 +11,17 @@ FEWEST_TOKENS = 256
 """No server truncates prompts shorter than this."""
 
 SAME = 3
-"""Prompts of different lengths that must have the same token count."""
+"""Number of prompts of different lengths whose equal token count reveals truncation."""
 
 GROWTH = 1.15
-"""Required excess length of the longest prompt over the shortest, in characters."""
+"""Minimum ratio of the longest of these prompts to the shortest, in characters."""
 
 
 class PromptWatch:
     """Compares the lengths of prompts with the tokens that one endpoint counts.
 
-    Prompts of growing length with the same token count, and none with a larger one, were truncated.
+    If prompts of growing length have the same token count and none has a larger one, they were
+    truncated.
     """
 
     def __init__(self) -> None:
