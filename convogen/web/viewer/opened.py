@@ -49,7 +49,7 @@ class Opened:
 
     @cached_property
     def scanner(self) -> Scanner:
-        """Keeps the index up to date."""
+        """The scanner that keeps the index up to date."""
         return Scanner(self.run, self.index)
 
     @property
@@ -68,7 +68,7 @@ class Opened:
 
     @cached_property
     def prices(self) -> Prices:
-        """The cost of its calls."""
+        """The prices of its calls."""
         return Prices(self.run)
 
     def outcome(self, name: str) -> Outcome | None:
