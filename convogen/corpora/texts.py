@@ -83,8 +83,7 @@ class Plain(Reader):
 
     @staticmethod
     def _is_dream(value: Any) -> bool:
-        """Return whether a row is from DREAM: a list of labelled strings, one of questions, an id.
-        """
+        """Return whether a row is from DREAM: lists of labelled strings and of questions, an id."""
         parts = cast("list[Any]", value) if isinstance(value, list) else []
         return len(parts) == 3 and texts(parts[0]) and isinstance(parts[2], str)
 

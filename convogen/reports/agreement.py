@@ -299,8 +299,7 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
 
 
 def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
-    """Return, per dialogue, the judge's verdict minus the mean of its peers' verdicts, in points.
-    """
+    """Return, per dialogue, a judge's verdict minus the mean of its peers' verdicts, in points."""
     pd: Any = import_module("pandas")
     ours = pd.Series(mine, dtype=float)
     if not peers:
