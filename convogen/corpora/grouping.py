@@ -124,5 +124,5 @@ def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON cannot represent as a string; None for bytes, which no reader uses."""
+    """Return a value that JSON lacks as a string; None for bytes, which no reader uses."""
     return None if isinstance(value, bytes) else str(value)

@@ -140,7 +140,7 @@ def summarise_with(
 
 
 def _warmup(training: Training, n: int) -> int:
-    """Return the number of warm-up steps, at most half of all steps, so that few suffice to learn."""
+    """Return the number of warm-up steps, at most half of all steps."""
     an_epoch = ceil(ceil(n / training.batch) / training.accumulation)
     steps = training.steps or ceil(training.epochs * an_epoch)
     return min(training.warmup_steps, steps // 2)

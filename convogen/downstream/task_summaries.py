@@ -93,7 +93,7 @@ def _role(spec: ModelSpec) -> Role:
 
 
 def _known(folder: Path, prompt: str, spec: ModelSpec) -> Iterator[tuple[str, str | None]]:
-    """Yield id and task of the dialogues summarised by earlier, completed calls; None if unusable."""
+    """Yield the id and task of dialogues that earlier trainings summarised; None if unusable."""
     for manifest in sorted(folder.glob("tasks-*/manifest.json")):
         try:
             told: Any = json.loads(manifest.read_text("utf-8"))

@@ -82,7 +82,7 @@ class Licences:
 
     @property
     def unknown(self) -> list[str]:
-        """Sources whose licence, or whose licence's conditions, are not known."""
+        """The sources whose licence, or its conditions, are not known."""
         return sorted({source for source, licence in self.given if _conditions(licence) is None})
 
     @property

@@ -52,7 +52,7 @@ class HumanLabel(Record):
 
 
 def is_label_text(text: str) -> bool:
-    """Return whether a text begins with a label by a person."""
+    """Return whether a text begins with a human label."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     try:
         row: Any = json.loads(first)

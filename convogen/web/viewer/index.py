@@ -117,7 +117,7 @@ class Index:
 
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection]:
-        """Yield a connection without a transaction; callers begin one where needed."""
+        """Yield a connection without an open transaction; callers begin one if needed."""
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         with closing(connection):
             connection.execute("pragma synchronous = normal")

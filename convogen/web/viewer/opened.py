@@ -127,7 +127,7 @@ class Opened:
 
 
 def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
-    """Open run folders, whose indexes lie in the folder `indexes`.
+    """Open run folders, with their indexes in the folder `indexes`.
 
     Raises `UserError` if a folder is not a run, or there are too many.
     """
