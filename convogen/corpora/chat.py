@@ -78,7 +78,7 @@ class MessageLists(Reader):
     """One list of messages per row, under its own key."""
 
     columns: ClassVar[tuple[str, ...]]
-    """Keys that may hold the list, in plain form; those in `sure` are accepted unseen."""
+    """Keys that may hold the list, in plain form; keys in `sure` need no recognisable messages."""
     sure: ClassVar[tuple[str, ...]] = ()
     used: ClassVar[tuple[str, ...]] = ()
     """Keys that only repeat the content of the list."""

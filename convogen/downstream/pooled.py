@@ -44,8 +44,8 @@ class Result:
 class Pooled:
     """Means over the cells, in percent; None without cells.
 
-    `cells` is the number of cells with a score of the untuned model, `covered` of those with a
-    score of in-domain data.
+    `cells` is the number of cells with a score of the untuned model, and `covered` the number of
+    cells with a score of in-domain data.
     """
 
     cells: int

@@ -101,7 +101,8 @@ class Licences:
     def hub_id(self) -> str | None:
         """The licence for the card's front matter; None if no source has one.
 
-        It is `other` if the strictest licence does not cover the conditions of all licences.
+        It is `unknown` if any licence or its conditions are unknown, and `other` if the strictest
+        licence does not cover the conditions of all licences.
         """
         if not self.given:
             return None

@@ -68,7 +68,7 @@ class JudgedFriction:
         without_labels: Number of turns without labels.
         agreement: Agreement with the rules, by behaviour.
         pooled: Agreement over all behaviours, with each turn counted once per behaviour; None if
-            there are no rules for any behaviour.
+            the rules apply to none of the turns or behaviours.
     """
 
     friction: Friction

@@ -22,7 +22,7 @@ class Limiter:
     """Counts wrong codes per address, with a token bucket.
 
     Args:
-        tries: Number of wrong codes allowed in a row.
+        tries: Number of wrong codes allowed at once.
         every_s: Seconds after which one more wrong code is allowed.
         most: Maximum number of remembered addresses; the oldest is dropped first.
         clock: Monotonic, in seconds.

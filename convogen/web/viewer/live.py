@@ -20,10 +20,10 @@ from convogen.web.viewer.scanner import SLOT_S, Progress
 __all__ = ["RunState", "state_of"]
 
 WINDOW_S = 600
-"""Window before the last call for the rate, in seconds."""
+"""Length in seconds of the window, ending at the last call, over which the rate is measured."""
 
 QUIET_S = 180
-"""Seconds without a row after which a run counts as stopped."""
+"""Seconds without a new row after which a run counts as stopped."""
 
 
 @dataclass(frozen=True, slots=True)
