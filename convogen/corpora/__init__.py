@@ -6,7 +6,7 @@
 >>> corpus.bad_rows.count
 0
 
-A source is a file (packed by gzip, bzip2, xz or Zstandard, or not), a run folder, or
+A source is a file (plain, or compressed by gzip, bzip2, xz or Zstandard), a run folder, or
 `hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set of the Hugging Face hub. Reading is streamed: memory
 grows by only 8 bytes per conversation, to find duplicates. Text is never evaluated, and rows, turns
 and groups are bounded (`convogen.corpora.rows`).

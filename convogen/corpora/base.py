@@ -44,7 +44,7 @@ class Reader(ABC):
     def share(self, rows: Sequence[Row]) -> float:
         """Return the share of a source's first rows that are of this format, 0 to 1.
 
-        The first reader above one half is taken, otherwise the one with the largest share.
+        The first reader with a share above one half is chosen, or else the one with the largest.
         """
         return sum(self.fits(row.value) for row in rows) / len(rows) if rows else 0.0
 

@@ -1,7 +1,7 @@
 """Protection of CSV cells against being evaluated as spreadsheet formulas, and its reversal.
 
-A text that begins with `=`, `+`, `-`, `@` (or their full-width forms), a tab or a line break is
-written with an apostrophe before it (OWASP, CSV injection). So is a text that begins with
+Text that begins with `=`, `+`, `-`, `@` (or their full-width forms), a tab or a line break is
+written with an apostrophe before it (OWASP, CSV injection). So is text that begins with
 apostrophes before such a character, so that the encoding is reversible.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 __all__ = ["CSV_SAFE", "protected", "restored", "restored_row"]
 
 CSV_SAFE = "csv_safe"
-"""The column that marks a CSV file whose texts are protected."""
+"""The column that marks a CSV file whose cells are protected."""
 
 _RISKY = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 _PROTECTED = re.compile(rf"'{_RISKY.pattern}")
@@ -31,7 +31,7 @@ def restored(cell: str) -> str:
 
 
 def restored_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with its texts and column names restored if it has `CSV_SAFE`."""
+    """Return a row with its cells and column names restored if it has `CSV_SAFE`."""
     if not row.get(CSV_SAFE):
         return dict(row)
     return {

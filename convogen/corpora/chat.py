@@ -78,7 +78,7 @@ class MessageLists(Reader):
     """One list of messages per row, under its own key."""
 
     columns: ClassVar[tuple[str, ...]]
-    """Plain keys of the list; those in `sure` are taken whatever they contain."""
+    """Keys that may hold the list, in plain form; keys in `sure` need no recognisable messages."""
     sure: ClassVar[tuple[str, ...]] = ()
     used: ClassVar[tuple[str, ...]] = ()
     """Keys that only repeat the content of the list."""
@@ -116,7 +116,7 @@ class MessageLists(Reader):
 
     @property
     def item(self) -> str:
-        """What an error calls an element of the list."""
+        """The word for an element of the list in error messages."""
         return "message"
 
     def _expected(self, row: Mapping[str, Any]) -> str:
@@ -187,7 +187,7 @@ class Lmsys(MessageLists):
 
 
 def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
-    """Return a row's id and its key, which is empty for the fallback."""
+    """Return a row's id and the key that holds it; the key is empty if the fallback is used."""
     plain = plain_keys(row)
     for name in _IDS:
         key = plain.get(name)

@@ -30,7 +30,7 @@ MOST = 65_535
 class Shape:
     """A conversation without its text: for each turn its words (1 or more), its speaker and marks.
 
-    Words are those of the conversation's language, estimated if there is no rule for it. Speakers
+    Words are counted by the rules of the conversation's language, else estimated. Speakers
     are numbered from 0 in the order in which they first speak. The marks of a turn are the
     requested features that are above 0 in it.
     """
@@ -48,9 +48,9 @@ class Shape:
 class Shapes:
     """The shapes of a corpus, to draw from; they take four bytes per turn, or eight with marks.
 
-    `hash` identifies them all and their order. `features` are those that mark turns, up to `MARKS`
-    of them. `languages` are the primary subtags of the corpus' languages, None for those that are
-    not known.
+    `hash` identifies the shapes and their order. `features` are the features that mark turns, at
+    most `MARKS`. `languages` are the primary subtags of the corpus' languages, with None for an
+    unknown language.
     """
 
     languages: frozenset[str | None] = frozenset()

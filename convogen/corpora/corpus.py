@@ -82,9 +82,9 @@ def _made(reader: Reader, made: Any) -> list[Conversation]:
 class Corpus:
     """Conversations of one source. It can be iterated repeatedly; each pass reads the source again.
 
-    `reading` has the findings of the latest pass. With `strict`, the first bad row raises
-    `SourceError` instead. So does a whole pass without a conversation. Rows left out, and anything
-    implausible, are logged once as warnings.
+    `reading` has the findings of the latest pass. Bad rows are left out; with `strict`, the first
+    one raises `SourceError` instead. A complete pass without any conversation raises it too. Rows
+    left out, and anything implausible, are logged once as warnings.
     """
 
     opened: Source
@@ -110,7 +110,7 @@ class Corpus:
     def batches(self, size: int = 256) -> Iterator[Batch]:
         """Yield the rows in batches of `size` groups, for conversion here or in another process.
 
-        A batch ends earlier if it grows beyond about 8 MB, so that long rows stay few in memory.
+        A batch ends earlier if it grows beyond about 8 MB, which bounds memory for long rows.
         The caller passes the findings of `Batch.read` to `note`, and calls `finish` after the last.
         """
         self.reading = Reading()

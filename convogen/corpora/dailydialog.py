@@ -52,7 +52,7 @@ def labelled_rows(path: Path) -> Iterator[Row]:
 
 
 def _by_line(path: Path) -> Callable[[int], list[int]]:
-    """Return a function for the numbers in a line of a file; lines must be requested in order."""
+    """Return a function that reads the numbers in a given line; lines must be read in order."""
     rows = read_rows(path, container_of(path))
     ahead: list[Row] = []
 

@@ -18,7 +18,7 @@ _DEPTH = 4
 
 
 def document_rows(document: Any) -> Iterator[Any]:
-    """Yield the rows of a document; the document itself if it contains no others."""
+    """Yield the rows of a document; the document itself if it contains no rows."""
     rows = False
     for value in _rows(document, _DEPTH):
         rows = True

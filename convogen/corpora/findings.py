@@ -82,7 +82,7 @@ class _Seen:
 
 @dataclass
 class Findings(_Seen):
-    """The findings of converting a batch; false if no row was bad."""
+    """The findings of converting a batch; true as a condition if any row was bad."""
 
     bad: list[BadRow] = field(default_factory=list[BadRow])
     ids: list[int] = field(default_factory=list[int])
@@ -175,8 +175,8 @@ class Reading(_Seen):
         return lines
 
     def _implausible(self) -> list[str]:
-        """Return lines about conversations that are probably not conversations, or are probably
-        split."""
+        """Return warnings about rows that are probably not conversations, and about conversations
+        that are probably split."""
         lines: list[str] = []
         if (strangers := max(self.strangers, self.each_once if self._all_strangers else 0)) > 0:
             lines.append(

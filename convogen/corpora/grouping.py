@@ -22,9 +22,9 @@ def groups_of(
 ) -> Iterator[list[Row]]:
     """Yield the rows of a source in groups, in the order in which conversations begin.
 
-    Rows of a conversation that are not adjacent are collected in a temporary file. Whether there
-    are any is found by a first pass that keeps 8 bytes per conversation; if reading is expensive
-    (`local` is false), all rows go there.
+    If the rows of a conversation are not adjacent, all rows are collected in a temporary file. A
+    first pass that keeps 8 bytes per conversation determines this. If reading twice is expensive
+    (`local` is false), that pass is omitted and the temporary file is always used.
     """
     if not reader.groups:
         for row in rows():
@@ -124,5 +124,5 @@ def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON lacks as text, and bytes, which no reader accepts, as None."""
+    """Return a value that JSON lacks as a string; None for bytes, which no reader uses."""
     return None if isinstance(value, bytes) else str(value)

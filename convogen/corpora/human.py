@@ -156,8 +156,8 @@ def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 
 
 def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """Return a line of DailyDialog: utterances, `__eou__` after each; its labels, if after a
-    tab."""
+    """Convert a line of DailyDialog: utterances, each followed by `__eou__`, then, after a tab,
+    optional labels."""
     said, *cells = text_of(rows[0].value, "the row").split("\t")
     texts = [text.strip() for text in said.split("__eou__")]
     if len(texts) < 2:

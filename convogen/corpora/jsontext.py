@@ -14,7 +14,7 @@ __all__ = ["json_lines", "json_values", "lines"]
 _READ = 2**20
 
 Documents = Callable[[Any], Iterator[Any]]
-"""Returns the rows of an object that is a whole document."""
+"""Yields the rows of a JSON object that is a whole document."""
 
 
 def lines(file: IO[bytes]) -> Iterator[Row]:
@@ -36,7 +36,7 @@ def json_lines(file: IO[bytes]) -> Generator[Row]:
 
 
 class _Text:
-    """A window on a stream of JSON text that tracks its line."""
+    """A window on a stream of JSON text that tracks the line number."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -110,8 +110,8 @@ def _reason(error: ValueError) -> str:
 def json_values(file: IO[bytes], documents: Documents) -> Generator[Row]:
     """Yield the elements of arrays, and what `documents` makes of objects, one at a time.
 
-    An array of texts is one row. An object too large to hold yields the elements of its arrays, and
-    its objects with their keys as `id`.
+    An array of strings is one row. An object too large for memory yields the elements of its
+    arrays, and its member objects with their keys as `id`.
     """
     text = _Text(file)
     part = 0
@@ -153,7 +153,7 @@ def _members(text: _Text, part: int) -> Iterator[Row]:
 
 
 def _elements(text: _Text, part: int) -> Iterator[Row]:
-    """Yield the elements of an array; an array of texts is one row itself."""
+    """Yield the elements of an array; an array of strings is a single row."""
     line = text.line
     text.advance(text.position + 1)
     if text.peek() == '"':

@@ -38,7 +38,8 @@ PAIRS = (
 """Keys of what a person and a chatbot said if one object holds both."""
 
 _MAX_LITERAL = 200_000
-"""The longest text parsed as Python notation: its tree takes a hundred times the memory."""
+"""Maximum length of a string parsed as a Python literal: its syntax tree takes a hundred times as
+much memory."""
 
 
 @lru_cache(4096)
@@ -48,7 +49,7 @@ def plain_key(key: str) -> str:
 
 
 def plain_keys(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return a row's keys by their plain form; of two alike, the first."""
+    """Return a row's keys by their plain form; the first key if several have the same form."""
     return {plain_key(str(key)): key for key in reversed(list(row))}
 
 
@@ -93,9 +94,9 @@ def _is_message(item: Any) -> bool:
 
 
 def listed(value: Any) -> list[Any] | None:
-    """Return the list in a column: as a list, as JSON or Python text, or by fields.
+    """Return the list in a column: a list, a string of JSON or Python, or a list per field.
 
-    `{"speaker": ["A", "B"], "text": ["x", "y"]}` is a list of two objects.
+    `{"speaker": ["A", "B"], "text": ["x", "y"]}` stands for a list of two objects.
     """
     if isinstance(value, list):
         items = cast("list[Any]", value)

@@ -29,13 +29,13 @@ KINDS: dict[Kind, tuple[str, ...]] = {
     "intent": ("intent", "intents"),
     "emotion": ("emotions", "emotion"),
 }
-"""The kinds of labels, and where readers put each: in `Conversation.context`, the likeliest first.
+"""Kind of label -> the keys of `Conversation.context` where readers put it, the likeliest first.
 
-Emotions are a list, one per turn; the others belong to the conversation.
+Emotions are a list with one entry per turn; other labels belong to the whole conversation.
 """
 
 MAX_DIALOGUES = 20_000
-"""The most usable dialogues of a source that are held and drawn from."""
+"""Maximum number of usable dialogues of a source that are kept in memory and drawn from."""
 
 MAX_SPEAKERS = 12
 MAX_CHOICE_CHARS = 120
@@ -65,11 +65,12 @@ _ROLE = re.compile(
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """The usable dialogues of a data set: two or more speakers and turns, with all labels.
+    """The usable dialogues of a data set: with all labels, two or more speakers, and two or more
+    turns.
 
     `columns` maps each kind of label to its key in `Conversation.context`; `texts` maps the labels
-    shown to a model to their values. `shapes[i]` belongs to `dialogues[i]`. With `roles`, the
-    speakers are roles (`user`, `#Person1#`), not names.
+    shown to a model to their values in the data. `shapes[i]` belongs to `dialogues[i]`. If `roles`
+    is set, the speakers are roles (`user`, `#Person1#`), not names.
     """
 
     name: str
@@ -82,7 +83,7 @@ class LabelledSource:
     hash: str
 
     def labels(self, kind: Kind, index: int) -> list[str]:
-        """Return a dialogue's labels of a kind as texts: one, or one per turn."""
+        """Return a dialogue's labels of a kind as strings: one, or one per turn."""
         values = _values(self.dialogues[index], self.columns[kind])
         if kind == "summary":
             return [str(value) for value in values]
@@ -115,16 +116,16 @@ class LabelledSource:
         return list(dict.fromkeys(turn.speaker for turn in self.dialogues[index].turns))
 
     def roles_of(self, index: int, turns: Sequence[Turn]) -> dict[str, dict[str, str]]:
-        """Return `{"speakers": {role: name}}` for new turns with a dialogue's roles; empty for
-        names."""
+        """Return `{"speakers": {role: name}}` for new turns on a dialogue's shape; empty if the
+        source has names instead of roles."""
         if not self.roles:
             return {}
         names = dict.fromkeys(turn.speaker for turn in turns)
         return {"speakers": dict(zip(self.speakers(index), names, strict=False))}
 
     def system_of(self, index: int) -> dict[str, str]:
-        """Return `{"system": …}` if a dialogue has a system message, which new ones of its shape
-        share."""
+        """Return `{"system": …}` if a dialogue has a system message; new dialogues of its shape get
+        the same one."""
         system = self.dialogues[index].context.get("system")
         return {"system": system} if isinstance(system, str) else {}
 
@@ -146,10 +147,10 @@ class LabelledSource:
         return Conversation(id=conversation.id, participants=people, context=context, turns=turns)
 
     def examples(self, rng: random.Random, n: int, likely: Sequence[int], base: int) -> list[int]:
-        """Return the indices of `n` dialogues to show, other than the base, from `likely` if it has
+        """Return the indices of `n` example dialogues, excluding `base`, from `likely` if it has
         enough.
 
-        They are the shorter half of those drawn, since an example is in many prompts.
+        Twice as many are drawn and the shorter half is used, since many prompts contain them.
         """
         pool = [index for index in likely if index != base]
         if len(pool) < n:
@@ -182,7 +183,7 @@ def open_labelled(
     max_turns: int,
     licence: str | None,
 ) -> LabelledSource:
-    """Read a source; empty `kinds` means all it has, `columns` names the columns of labels.
+    """Read a source; empty `kinds` means all that it has, `columns` overrides where labels are.
 
     Raises `SourceError` if it cannot be read or lacks the labels or usable dialogues.
     """
@@ -244,7 +245,10 @@ def _usable(dialogue: Conversation, max_turns: int) -> bool:
 def _columns(
     dialogues: Sequence[Conversation], kinds: Sequence[Kind], given: dict[Kind, str]
 ) -> dict[Kind, str]:
-    """Return the columns of the labels: for each kind the first one that fits a dialogue."""
+    """Return the key of each kind of label: the first candidate under which any dialogue has one.
+
+    The key in `given`, if there is one, is the only candidate.
+    """
     chosen: dict[Kind, str] = {}
     for kind in KINDS:
         if kinds and kind not in kinds:
@@ -281,7 +285,7 @@ def _values(dialogue: Conversation, key: str) -> list[Any]:
 def _texts(
     dialogues: Sequence[Conversation], form: str, kind: Kind, key: str
 ) -> dict[str, list[Any]]:
-    """Return all labels of a kind, most frequent first, each text with its values."""
+    """Return all labels of a kind, most frequent first: the shown string -> values in the data."""
     first, names = CODES.get((form, kind), (0, ""))
     coded = dict(enumerate(names.split(", "), first)) if names else {}
     counts = Counter(value for one in dialogues for value in _values(one, key))

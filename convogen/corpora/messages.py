@@ -32,7 +32,7 @@ _CHAT_ROLES = SYSTEM | TOOLS | {
     "user", "assistant", "human", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "prompter",
     "agent", "customer", "client",
 }  # fmt: skip
-"""Values of `role` that identify a speaker; others may be shared by members of a group."""
+"""Values of `role` that identify a speaker; several people may share any other role."""
 _TOOL_PARTS = TOOLS | {"tooluse"}
 _CALLS = ("tool_calls", "function_call")
 _ROLE_KEYS = frozenset(("role", "from"))
@@ -46,9 +46,9 @@ _SPOKEN = frozenset(
         "reply_broadcast",
     )
 )
-"""Subtypes of Slack's messages that people wrote."""
+"""Subtypes of Slack messages that were written by people."""
 _WRITTEN = frozenset(("Default", "Reply", "ChatInputCommand", "0", "19"))
-"""Types of Discord's messages that people wrote."""
+"""Types of Discord messages that were written by people."""
 
 
 @dataclass
@@ -69,12 +69,13 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
     """Read messages into turns.
 
     A system message becomes a label, not a turn; tool calls, their results and notices are only
-    counted. So is a message without text, unless its speaker has no other: then it is an empty
-    turn. Text parts of a content are joined.
+    counted. A message without text is only counted, too, unless none of the speaker's adjacent
+    messages has text: then the first of them is an empty turn. The text parts of a message are
+    joined.
 
     Args:
-        items: the messages; an object with a question and its answer counts as two. what: the word
-            for a message in errors.
+        items: the messages; an object with a question and its answer counts as two.
+        what: the word for a message in errors.
 
     Raises:
         RowError: if an item is not a message.
@@ -105,9 +106,10 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
 
 
 def _kept(turns: Sequence[Turn]) -> list[bool]:
-    """Return which turns are kept: those with text, and one per speaker who never has any.
+    """Return which turns are kept: those with text, and the first of adjacent turns of one speaker
+    if none of them has text.
 
-    None is kept if nobody says anything.
+    If no turn has text, none is kept.
     """
     keep: list[bool] = []
     if not any(turn.text.strip() for turn in turns):
@@ -144,8 +146,8 @@ def _messages(
 
 
 def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
-    """Return the likeliest key of the speaker; a `role` such as `member` yields to a person's
-    name."""
+    """Return the likeliest key of the speaker; a person's name takes precedence over a `role` such
+    as `member`."""
     named = [key for key in speakers if item[key] is not None]
     first = next(iter(named), "")
     if plain_key(first) == "role" and plain_key(str(item[first])) not in _CHAT_ROLES:
@@ -222,8 +224,10 @@ def _named(name: Any, content: str) -> tuple[str | None, str]:
 
 
 def _content(value: Any, what: str) -> str | None:
-    """Return a message's text; None without one. Parts with bare strings among them form one
-    line."""
+    """Return a message's text; None if it has none.
+
+    Several parts are joined by line breaks, or directly if any of them is a bare string.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict):

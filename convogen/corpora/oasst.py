@@ -43,7 +43,7 @@ class ArenaVotes(Reader):
         """Return the two conversations of a row of `chatbot_arena_conversations`, on one prompt,
         with the vote.
 
-        Each gets its own model as the label `model`, and `side` (`a` or `b`) to read `winner` by.
+        Each has two labels: `model`, which answered, and `side` (`a` or `b`), as used in `winner`.
         """
         row = as_dict(rows[0].value, "the row")
         base = row_id(row, "question_id", fallback)

@@ -18,7 +18,7 @@ from convogen.errors import SourceError
 __all__ = ["UNREADABLE", "encoding_of", "opened", "unpacked"]
 
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeError)
-"""What reading a damaged file raises."""
+"""The exceptions that reading a damaged file raises."""
 
 _READ = 2**16
 
@@ -48,7 +48,7 @@ _IN_A_WORD = re.compile(rb"(?:(?<=[A-Za-z])[\x80-\xff])|(?:[\x80-\xff](?=[A-Za-z
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]|[\x80-\xff]{3}")
 _REPLACED = "\ufffd"
 _FEW = 2
-"""Invalid UTF-8 bytes in otherwise ASCII text up to which only their rows count as bad."""
+"""Maximum number of invalid UTF-8 bytes in ASCII text for which only their rows count as bad."""
 
 
 def unpacked(path: Path) -> IO[bytes]:
@@ -84,12 +84,12 @@ def opened(path: Path, encoding: str) -> IO[bytes]:
 def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
     """Return a text's encoding, and a note about it, if any.
 
-    UTF-16 and UTF-32 are recognised by their mark or by the NULs of ASCII characters; Windows-1252
-    by bytes within words that are invalid in UTF-8. A few invalid bytes in otherwise valid UTF-8
-    only make their rows bad.
+    UTF-16 and UTF-32 are recognised by their byte-order mark or by the NULs of ASCII characters;
+    Windows-1252 by bytes within words that are invalid in UTF-8. A few invalid bytes in otherwise
+    valid UTF-8 only make their rows bad.
 
     Raises:
-        SourceError: if the text is in none of these.
+        SourceError: if the text has none of these encodings.
     """
     for mark, name in _BOMS:
         if head.startswith(mark):

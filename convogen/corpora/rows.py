@@ -18,7 +18,7 @@ MAX_ROW_BYTES = 16 * 2**20
 
 
 class RowError(Exception):
-    """A row cannot be read as a conversation; `line` if it is not the first of its group."""
+    """A row cannot be read as a conversation; `line` is set if it is not the first of its group."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)

@@ -68,7 +68,7 @@ def candidate(line: str) -> Line | None:
 def script_turns(text: str) -> list[Turn]:
     """Return the turns of a script; a line without a speaker continues the turn.
 
-    A name counts as a speaker's if it is formatted as the first one, or occurs more than once.
+    A name counts as a speaker's if it is formatted like the first one, or occurs more than once.
 
     Raises:
         RowError: if the first line names no speaker.
@@ -101,7 +101,7 @@ def _speaks(line: Line, opening: Line, counts: Counter[str]) -> bool:
 
 
 def labelled_texts(texts: Sequence[Any]) -> list[Turn]:
-    """Return turns of texts that each begin with their speaker; none if one does not."""
+    """Return the turns of strings that each begin with a speaker; empty if any string does not."""
     found = [candidate(text) if isinstance(text, str) else None for text in texts]
     lines = [line for line in found if line is not None and line.spaced]
     speakers = {line.who for line in lines}

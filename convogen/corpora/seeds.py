@@ -69,8 +69,8 @@ _ENGLISH = {"en", "eng", "english"}
 class Seed:
     """A real dialogue; `task` is its summary in the second person, None if it is to be inferred.
 
-    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is that of the dialogue: for an
-    OASST1 thread its last message's, for Chatbot Arena the question's.
+    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is the dialogue's id: the last
+    message's for an OASST1 thread, the question's for Chatbot Arena.
     """
 
     id: str
@@ -80,9 +80,9 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """The seeds of a source in its order; `dropped` has the number that each rule dropped.
+    """The seeds of a source in its order; `dropped` has the number of dialogues dropped by rule.
 
-    `licence` is the licence of its authors; None if it is unknown.
+    `licence` is the licence under which the source was published; None if it is unknown.
     """
 
     name: str
@@ -109,10 +109,11 @@ def open_seeds(
 ) -> Seeds:
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
-    With a `language` (BCP 47) the seeds are the dialogues in it, as the source says or by their
-    words; without, those that the source does not say to be in another language than English.
+    With a `language` (BCP 47), only dialogues in it are kept, by the language that the source
+    states or else by their words. Without, dialogues are dropped if the source states another
+    language than English.
 
-    Raises `SourceError` if it cannot be read or nothing is left of it.
+    Raises `SourceError` if it cannot be read or no dialogue is left.
     """
     corpus = open_corpus(source, format)
     dropped: Counter[str] = Counter()
@@ -171,7 +172,7 @@ def _longest(
     dropped: Counter[str],
     wanted: str | None,
 ) -> Iterator[Seed]:
-    """Return for each group the first of the longest dialogues that no other rule drops."""
+    """Yield the longest dialogue of each group that no rule drops; the first if several are."""
     for _, group in groupby(dialogues, _group):
         fit: list[Seed] = []
         for one in group:
@@ -221,7 +222,7 @@ def _unique(seeds: Iterable[Seed], dropped: Counter[str]) -> Iterator[Seed]:
 def _cleaned(
     conversation: Conversation, min_utterances: int, wanted: str | None
 ) -> tuple[str | None, tuple[Turn, ...]]:
-    """Return the rule that drops a dialogue, None if none does, and its turns."""
+    """Return the rule that drops a dialogue (None if none does), and the cleaned turns."""
     if (rule := _foreign(conversation, wanted)) is not None:
         return rule, ()
     turns = _two_parties(conversation.turns)

@@ -41,7 +41,7 @@ _COLUMNS = frozenset(
     "conversationid convid dialogueid dialogid messages conversations uttid utteranceid prompt "
     "response persona name summary topic emotion instruction output context".split()
 )
-"""Column names of which two make a first line a header, without a telling file name."""
+"""Known column names; unless the file name decides, a first line with two of them is a header."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 
 
 def header_of(text: str) -> str:
-    """Return the first line of a table that is its header."""
+    """Return the header of a table: its first line, or the second after Excel's `sep=` line."""
     first, _, rest = text.partition("\n")
     if _SEPARATOR.fullmatch(first.rstrip("\r")):
         first = rest.partition("\n")[0]
@@ -158,9 +158,9 @@ def text_lines(file: IO[bytes]) -> Generator[Row]:
 
 
 def comma_rows(file: IO[bytes]) -> Generator[Row]:
-    """Yield the rows of EmpatheticDialogues, whose release has no quotes and commas as `_comma_`.
+    """Yield the rows of EmpatheticDialogues; its release has `_comma_` for commas and no quotes.
 
-    Copies written by other programs have quotes; the kind is detected per line.
+    Copies written by other programs have quotes; this is detected per line.
     """
     header: list[str] | None = None
     part = 0
@@ -176,10 +176,9 @@ def comma_rows(file: IO[bytes]) -> Generator[Row]:
 
 
 def _empathetic(header: Sequence[str], line: str) -> Any:
-    """Return a record: split at each comma, by CSV's quotes, or by the numbers that must be in it.
+    """Return a record, split at each comma or, if that gives a wrong number of fields, as CSV.
 
-    If neither fits, a field that is all digits between `prompt` and `utterance` tells them
-    apart, if there is but one.
+    If neither fits, the only all-digit field between `prompt` and `utterance` separates them.
     """
     width = len(header)
     plain = line.split(",")
@@ -204,7 +203,7 @@ def _empathetic(header: Sequence[str], line: str) -> Any:
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a Parquet file; a fault is yielded as the last one."""
+    """Yield the rows of a Parquet file; an error is yielded as the last row."""
     parquet: Any = import_module("pyarrow.parquet")
     number = 0
     try:

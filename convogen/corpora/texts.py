@@ -1,4 +1,4 @@
-"""Readers of lists of texts, with speakers in a parallel list, before the texts, or alternating."""
+"""Readers of lists of strings; speakers are in a parallel list, in the strings, or alternate."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Plain(Reader):
 
     @staticmethod
     def _is_dream(value: Any) -> bool:
-        """Return whether a row is from DREAM: a list of labelled texts, one of questions, an id."""
+        """Return whether a row is from DREAM: lists of labelled strings and of questions, an id."""
         parts = cast("list[Any]", value) if isinstance(value, list) else []
         return len(parts) == 3 and texts(parts[0]) and isinstance(parts[2], str)
 

@@ -72,7 +72,7 @@ def has(value: Any, *keys: str, **types: type) -> bool:
 
 
 def texts(value: Any) -> bool:
-    """Return whether `value` is a non-empty list of texts."""
+    """Return whether `value` is a non-empty list of strings."""
     if not isinstance(value, list):
         return False
     items = cast("list[Any]", value)
@@ -80,7 +80,7 @@ def texts(value: Any) -> bool:
 
 
 def row_id(row: Mapping[str, Any], key: str, fallback: str) -> str:
-    """Return the id under `key`, a text or number, or else `fallback`."""
+    """Return the id under `key` (a string or number), or else `fallback`."""
     value = row.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -147,9 +147,9 @@ def conversation(
     participants: Sequence[str] | None = None,
     left_out: Counter[str] | None = None,
 ) -> Conversation:
-    """Return a record of these turns, with what was left out counted (`counting`).
+    """Return a record of these turns, with counts of left-out messages (see `counting`).
 
-    Participants are the speakers in the order they first spoke, after those named.
+    Participants are those named, then other speakers in the order of their first turn.
 
     Raises:
         RowError: if there is no turn, more than `MAX_TURNS`, or one without a speaker.

@@ -1,5 +1,5 @@
-"""Writes conversations in the format of their source: file type, columns, and values its reader
-reads.
+"""Writes conversations in the format of their source: its file type, its columns, and values that
+its reader accepts.
 
 Missing values are null in JSON and Parquet, and empty in CSV.
 """
@@ -30,7 +30,7 @@ from convogen.records import Conversation
 __all__ = ["Layout", "layout_of"]
 
 LOOKED_AT = 200
-"""Rows of a source from which its columns are learned."""
+"""Number of a source's first rows from which its columns are learned."""
 
 SUFFIXES = {"jsonl": ".jsonl", "json": ".json", "csv": ".csv", "parquet": ".parquet"}
 
@@ -158,7 +158,7 @@ def _values(corpus: Corpus) -> Iterable[Any]:
 def _writer(
     name: str, columns: Sequence[str], messages: tuple[str, str, str] | None
 ) -> Callable[[Layout, int, Conversation], list[Any]] | None:
-    """Return the function that writes a format; None if there is none."""
+    """Return the function that makes the rows of a format; None if the format has none."""
     if name in ("turns", "messages", "sharegpt", "lmsys", "seeds"):
         return _message_rows if messages is not None else None
     if name in ("personachat", "dailydialog"):

@@ -68,7 +68,7 @@ class ClassificationResult:
         label: The column that is classified.
         trained_on: Number of dialogues, by arm.
         unknown: Share of held-out dialogues with a label that the arm's training data lacks, 0 to
-        1.
+            1.
     """
 
     task: Literal["classification"]
@@ -140,8 +140,8 @@ def _few(examples: Sequence[Example]) -> str:
 
 
 def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
-    """Return the share of held-out dialogues whose label is in no example, so they cannot be
-    right."""
+    """Return the share of held-out dialogues whose label no example has, so that it cannot be
+    predicted."""
     known = {one.target for one in examples}
     return sum(one.target not in known for one in held_out) / len(held_out)
 

@@ -54,26 +54,26 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
 def read_held_out(sources: str | Sequence[str], column: str, n: int | None = None) -> list[Example]:
     """Return the first `n` dialogues of each file that have text in a column, in one list.
 
-    Raises `SourceError` if one has none.
+    Raises `SourceError` if a file has none.
     """
     each = [sources] if isinstance(sources, str) else sources
     return [one for source in each for one in read_examples(source, column, n)]
 
 
 def names_of(sources: str | Sequence[str]) -> str:
-    """Return the files' names without their folders, as one text."""
+    """Return the files' names without their folders, as one string."""
     each = [sources] if isinstance(sources, str) else sources
     return ", ".join(Path(source).name for source in each)
 
 
 def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:
-    """Return generated conversations with their targets, without those that have none."""
+    """Return generated conversations with their targets, except those without a target."""
     pairs = zip(conversations, targets, strict=True)
     return [Example(script(in_roles(one)), target) for one, target in pairs if target]
 
 
 def unseen(examples: Sequence[Example], held_out: Sequence[Example]) -> list[Example]:
-    """Return the examples whose dialogue is not held out, regardless of speaker names."""
+    """Return the examples whose dialogue is not held out; speaker names are ignored."""
     known = {said(one.dialogue) for one in held_out}
     return [one for one in examples if said(one.dialogue) not in known]
 
@@ -85,7 +85,7 @@ def said(dialogue: str) -> str:
 
 
 def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
-    """Return `n` random examples (all if there are fewer): as many as there are synthetic ones.
+    """Return `n` random examples (all if there are fewer), to match the number of synthetic ones.
 
     DiaSynth, section 5.2: the arms must not differ in size.
     """

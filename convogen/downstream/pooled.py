@@ -22,12 +22,12 @@ BERTSCORE_AS_PUBLISHED = "bert-base-uncased@9"
 """The encoder that DiaSynth's authors use for BERTScore; the layer is their library's default."""
 
 Scores = dict[str, float | None]
-"""By measure."""
+"""Scores by measure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The results of one `downstream summarization`: means by arm and measure.
+    """The results of one run of `downstream summarization`: means by arm and measure.
 
     `differs` names the measures that differ from the paper's.
     """
@@ -42,9 +42,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """Means over the cells, in percent; None if there is no cell.
+    """Means over the cells, in percent; None without cells.
 
-    `cells` counts the cells with a score of the untuned model, `covered` those with in-domain data.
+    `cells` is the number of cells with a score of the untuned model, and `covered` the number of
+    cells with a score of in-domain data.
     """
 
     cells: int
@@ -58,8 +59,8 @@ class Pooled:
 def read_results(sources: Sequence[Path]) -> list[Result]:
     """Read result files of `downstream summarization`, or all of those in run folders.
 
-    A file that is named twice is read once. Raises `SourceError` if a file is not a result file, a
-    folder has none, or two files have results of the same cells.
+    A file given twice is read once. Raises `SourceError` if a file is not a result file, a folder
+    has no result files, or two files have results for the same cells.
     """
     files = {path.resolve(): path for source in sources for path in _files(source)}
     found: dict[tuple[str, str, str], Path] = {}
@@ -141,7 +142,8 @@ def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
 
 
 def _cells(results: Sequence[Result], arm: str, other: str) -> Iterator[tuple[str, float, float]]:
-    """Yield measure, the arm's score and the other's, if both exist and the other is not 0."""
+    """Yield each measure with the arm's and the other arm's score, if both exist and the latter is
+    not 0."""
     for one in results:
         for measure, score in one.arms.get(arm, {}).items():
             against = one.arms.get(other, {}).get(measure)

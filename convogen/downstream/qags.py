@@ -1,11 +1,11 @@
 """QAGS: does a summary answer questions as its dialogue does? (Wang et al., 2020)
 
 As in DiaSynth (section 4.2), the questions come from the source dialogue, not from the summary, so
-that the summaries of different models are compared on the same ones. A question counts if the
-dialogue itself answers it; its score is the F1 of the words of the two answers (as in SQuAD:
-ignoring case, articles and punctuation), and a summary's score is the mean over its questions. The
-code of DiaSynth's authors asks three questions and uses the BERTScore of the two answers instead,
-even if one of them says that the text has no answer: use `alike` of `qags` for that.
+that the summaries of different models are compared on the same questions. A question counts if the
+dialogue itself answers it; its score is the word F1 of the two answers (as in SQuAD, ignoring case,
+articles and punctuation), and a summary's score is the mean over its questions. The code of
+DiaSynth's authors asks three questions and uses the BERTScore of the two answers instead, even if
+one of them says that the text has no answer; the parameter `alike` of `qags` allows this.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _words(text: str) -> Counter[str]:
 
 
 def _questions(said: SessionReply, n: int) -> list[str]:
-    """Return the questions of a reply, without those that were cut off or are far too long."""
+    """Return the questions in a reply, except those that were cut off or are far too long."""
     data = find_json(said.text, ["questions"]) or {}
     cut = {text.text for text in cut_texts(data, _questions_schema(n), said.finish_reason)}
     found = data.get("questions")
@@ -200,7 +200,7 @@ def _questions(said: SessionReply, n: int) -> list[str]:
 
 
 def _line(said: Any) -> str:
-    """Return a model's text as one line; empty if it is not text."""
+    """Return a string from a model as one line; empty if it is not a string."""
     return " ".join(printable(said).split()) if isinstance(said, str) else ""
 
 

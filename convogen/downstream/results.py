@@ -1,4 +1,4 @@
-"""The benefit of fine-tuning on synthetic data, and the share of in-domain data's benefit.
+"""The benefit of fine-tuning on synthetic data, also as a share of the benefit of in-domain data.
 
 DiaSynth, section 5.2, equations 1 and 2. A cell is the mean of a model's metric over the held-out
 dialogues. Intervals are bootstraps over these dialogues, as in `reports.intervals`, with the same
@@ -33,14 +33,14 @@ ARMS = ("base", "synthetic", "in_domain", "both")
 
 Numbers = NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]
-"""A function of how often each held-out dialogue is in a resample; shape (…, dialogues)."""
+"""A function of each held-out dialogue's frequency in a resample: shape (…, dialogues)."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A value over `n` of the `total` held-out dialogues, and its formula for a resample.
+    """A value over `n` of the `total` held-out dialogues, and the formula for resamples.
 
-    A mean also has the `scores` of all dialogues, None for missing ones.
+    A mean also has the `scores` of all dialogues, with None for missing ones.
     """
 
     value: float
@@ -55,11 +55,11 @@ class Drawn:
 
 
 Cells = Mapping[str, Mapping[str, Drawn | None]]
-"""By arm and metric, for the same held-out dialogues in the same order."""
+"""Values by arm and metric, for the same held-out dialogues in the same order."""
 
 
 Row = dict[str, Interval | None]
-"""By metric; None if there is no value."""
+"""Values with intervals by metric; None if there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Compared:
     Attributes:
         arms: The cells.
         improvement: Improvement over the untuned model, in percent, with the `average` over the
-        metrics; None if that model was not evaluated.
-        coverage: Coverage of in-domain data, in percent, likewise.
+            metrics; None if that model was not evaluated.
+        coverage: Coverage of in-domain data, in percent, with the `average`; None likewise.
     """
 
     arms: dict[str, Row]
@@ -79,7 +79,7 @@ class Compared:
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
-    """Return the mean over the dialogues that have a score; None if none has."""
+    """Return the mean over the dialogues that have a score; None if there are none."""
     numbers = np.array([np.nan if value is None else value for value in values], float)
     there = ~np.isnan(numbers)
     if not there.any():
@@ -168,9 +168,9 @@ def _compared(
     base: Mapping[str, Drawn | None] | None,
     formula: Callable[[Any, Any], Any],
 ) -> dict[str, Drawn | None] | None:
-    """Return a formula of every metric and its base, and the average over them.
+    """Return the formula applied to each metric and its base value, and the average over metrics.
 
-    Each uses the dialogues that have both scores.
+    Only the dialogues with both scores are used.
     """
     if base is None:
         return None
@@ -185,7 +185,7 @@ def _compared(
 
 
 def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
-    """Return a formula of cells, evaluated per resample."""
+    """Return the formula applied to cells; its value is also computed per resample."""
 
     def statistic(counts: Numbers) -> Numbers:
         return formula(*(cell.statistic(counts) for cell in cells))
@@ -195,7 +195,7 @@ def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
 
 
 def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Drawn | None]:
-    """Return two means over the dialogues that both have scores for."""
+    """Return both means, restricted to the dialogues that have both scores."""
     if one is None or other is None or one.scores is None or other.scores is None:
         return one, other
     lacking = [at for at, score in enumerate(one.scores) if score is None]

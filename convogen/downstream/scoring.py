@@ -18,7 +18,7 @@ __all__ = ["BertScore", "check_encoder", "rouge_l_scores"]
 
 BATCH = 32
 MOST_TOKENS = 510
-"""Longer texts are truncated: the positions of an encoder of 512 without its special tokens."""
+"""Texts are truncated to this length: 512 positions of an encoder minus two special tokens."""
 
 
 def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[float]:
@@ -43,8 +43,8 @@ def check_encoder(model: str) -> None:
 class BertScore:
     """BERTScore with one encoder: its name or folder, and the layer after an @: `roberta-large@17`.
 
-    Computed here rather than by torchmetrics, which sorts summaries and references by length apart
-    and then scores summaries against the references of others (its issue 2728).
+    It is computed here rather than by torchmetrics, which sorts summaries and references by length
+    separately, and thus scores summaries against the wrong references (its issue 2728).
     Raises `ModelConfigError` if the encoder cannot be loaded.
     """
 
@@ -93,7 +93,7 @@ class BertScore:
 
 
 def _f1(ours: Any, theirs: Any) -> float:
-    """Return each token's highest similarity to a token of the other side."""
+    """Return the F1 of two texts, by each token's highest similarity to a token of the other."""
     if not (len(ours) and len(theirs)):
         return 0.0
     alike = ours @ theirs.T

@@ -77,7 +77,7 @@ def check_seq2seq(checkpoint: str) -> None:
 def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
     """Return an encoder-decoder model and its tokenizer.
 
-    Raises `ModelConfigError` if transformers cannot load one.
+    Raises `ModelConfigError` if transformers cannot load one of them.
     """
     model_class = transformers_class("AutoModelForSeq2SeqLM")
     tokenizer_class = transformers_class("AutoTokenizer")
@@ -140,7 +140,7 @@ def summarise_with(
 
 
 def _warmup(training: Training, n: int) -> int:
-    """Return the number of warm-up steps, limited so that few dialogues are still learned from."""
+    """Return the number of warm-up steps, at most half of all steps."""
     an_epoch = ceil(ceil(n / training.batch) / training.accumulation)
     steps = training.steps or ceil(training.epochs * an_epoch)
     return min(training.warmup_steps, steps // 2)
@@ -164,7 +164,7 @@ def _rows(
 
 
 def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> Any:
-    """Return token ids and masks of dialogues by name, truncated to what fits."""
+    """Return the dialogues' `input_ids` and `attention_mask`, truncated to what the model reads."""
     kind = model.config.model_type
     limit = getattr(model.config, "max_encoder_position_embeddings", None) or getattr(
         model.config, "max_position_embeddings", training.dialogue_tokens
@@ -176,8 +176,8 @@ def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[st
 
 
 def _seeing_all(model: Any, padded: Any) -> Any:
-    """Return a padded batch; for LED, the first token has global attention, which the tokenizer
-    cannot pad."""
+    """Return a padded batch; for LED, add the global attention of the first token, which the
+    tokenizer cannot pad."""
     if model.config.model_type == "led":
         mask = padded["input_ids"].new_zeros(padded["input_ids"].shape)
         mask[:, 0] = 1

@@ -115,7 +115,7 @@ def summarization(
     """Fine-tune and evaluate a model on each arm.
 
     `say` receives a line per step. Raises `SourceError` if data is missing, `ModelConfigError` if a
-    model is, `RunStopped` if the model calls ended early.
+    model is missing, and `RunStopped` if the model calls ended early.
     """
     _check(task)
     run = load_run(task.run)
@@ -156,7 +156,7 @@ def summarization(
 
 
 def _check(task: Summarization) -> None:
-    """Refuse what could not be trained or scored, before anything is paid for."""
+    """Raise errors for what cannot be trained or scored, before any cost is incurred."""
     if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
         missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
         raise ModelConfigError(f"--qags-by bertscore: requires {missing}")
@@ -168,7 +168,8 @@ def _check(task: Summarization) -> None:
 def _arms(
     synthetic: Sequence[Example], in_domain: Sequence[Example], seeds: Sequence[int]
 ) -> dict[str, list[list[Example]]]:
-    """Return the training data of each arm, by seed: as much in-domain as synthetic data."""
+    """Return the training data of each arm by seed, with equal amounts of in-domain and synthetic
+    data."""
     arms: dict[str, list[list[Example]]] = {
         "base": [[] for _ in seeds],
         "synthetic": [list(synthetic) for _ in seeds],

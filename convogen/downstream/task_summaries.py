@@ -1,7 +1,7 @@
-"""Task summaries of real dialogues that have none, written before a model is trained.
+"""Task summaries for real dialogues that have none, written before a model is trained.
 
-The inquirer thus learns with the kind of task that it later gets (DialogueForge, section 3.1.1).
-Summaries are reused by later trainings with the same model and prompt.
+The inquirer thus learns with the kind of task that it gets later (DialogueForge, section 3.1.1).
+Later trainings with the same model and prompt reuse the summaries.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def write_tasks(
     Args:
         seeds: The dialogues.
         spec: The summarizer.
-        folder: Folder of the answers, so that none is paid for twice.
-        tally: Counts what is done.
+        folder: Folder where answers are stored, so that none is paid for twice.
+        tally: Counts progress.
         opener: Opens the model.
         limits: Limits on the cost of the missing summaries.
 
@@ -93,7 +93,7 @@ def _role(spec: ModelSpec) -> Role:
 
 
 def _known(folder: Path, prompt: str, spec: ModelSpec) -> Iterator[tuple[str, str | None]]:
-    """Return the answers of earlier complete requests; None if there are none."""
+    """Yield the id and task of dialogues that earlier trainings summarised; None if unusable."""
     for manifest in sorted(folder.glob("tasks-*/manifest.json")):
         try:
             told: Any = json.loads(manifest.read_text("utf-8"))

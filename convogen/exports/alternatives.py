@@ -1,12 +1,11 @@
-"""Alternatives of a run's conversations: the same beginning, replayed, and judged by the same
-judge.
+"""Alternatives of a run's conversations: other conversations with the same beginning and judge.
 
 They come from counterfactual replays next to the run, which are recognised by their manifests, and
-from other runs and replays that are given. Two conversations are alternatives if they have the same
-experience (people and their cards, relations, situation, topic; ids do not count) and the same
-first turn, or, without experiences, the same people and first turn. Scores are compared only if one
-judge gave them: the same name, model, prompts and parameters (the fingerprint in the scores'
-manifest).
+from other runs and replays that the user names. Two conversations are alternatives if they have the
+same experience (people and their cards, relations, situation, topic; ids do not count) and the same
+first turn, or, without experiences, the same people and first turn. Scores are compared only if
+they come from the same judge: the same name, model, prompts and parameters (the fingerprint in the
+scores' manifest).
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class Alternatives:
     """The alternatives of a run's conversations, by their beginnings.
 
     Only the location and scores of alternatives are held, not their text. `judged_by` is the
-    judge's manifest, `unjudged` the folders that it has not scored.
+    manifest of the judge's scores, `unjudged` the folders that the judge has not scored.
     """
 
     judge: str
@@ -69,8 +68,9 @@ class Alternatives:
     def find(cls, run: Run, named: Sequence[str | Path], judge: str) -> Alternatives:
         """Read the alternatives of a run: replays next to it, and the given folders.
 
-        Raise `SourceError` if there are none, or the judge has not scored the run or any of them,
-        `RunFolderError` if a folder cannot be read or another judge of that name scored it.
+        Raises `SourceError` if there are none, or if the judge has not scored the run or has scored
+        none of them; `RunFolderError` if a folder cannot be read, or if it was scored by another
+        judge of the same name.
         """
         own = _judge_of(run, judge)
         if own is None:
@@ -128,7 +128,7 @@ class Alternatives:
 
 
 def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
-    """Yield the replays next to a run, then the given folders; each once, never the run itself."""
+    """Return the replays next to a run, then the named runs; each once, and not the run itself."""
     found: dict[Path, Run] = {}
     for other in [*_replays(run), *map(load_run, named)]:
         found.setdefault(other.folder.resolve(), other)

@@ -1,8 +1,8 @@
 """Conversations for Argilla 2.x, in the folder that `rg.Dataset.from_disk` reads.
 
-Argilla shows text as HTML even if it is not Markdown, so `<`, `>` and `&` are escaped and people
-see the text unchanged. A role has at most 20 characters there, and a message 1 to 20,000: longer
-names are truncated, longer turns become several messages.
+Argilla shows text as HTML even if it is not Markdown, so `<`, `>` and `&` are escaped for people to
+see the text unchanged. Argilla limits a role to 20 characters and a message to 20,000: longer names
+are truncated, and longer turns become several messages.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ __all__ = ["ArgillaRecords"]
 
 _LONGEST_ROLE = 20
 _LONGEST_PART = 4_000
-"""Maximum length of a turn's part in one message, which has at most 20,000 characters when
-escaped."""
+"""Maximum number of characters of a turn in one message; escaping makes them at most 20,000."""
 
 _EMPTY = "\N{NO-BREAK SPACE}"
 

@@ -1,9 +1,9 @@
 """The base class of exporters.
 
 An `Exporter` is a frozen pydantic model whose fields are its options on the command line. It turns
-an item, a conversation with its context, into rows; `container` is the file format of the rows, and
-`pack` converts them if the export is for a tool. A package adds one with an entry point in the
-group `convogen.exporters`.
+an item (a conversation with its context) into rows; `container` is the file format of the rows, and
+`pack` converts them if the export is for a tool. A package adds an exporter with an entry point in
+the group `convogen.exporters`.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ Container = Literal["jsonl", "parquet", "csv", "hf"]
 TURN: Column = {"speaker": "string", "text": "string"}
 
 CONTEXT = "context_"
-"""Prefix of a context label whose name is also a column."""
+"""Prefix of a context label's column if the label has the name of another column."""
 
 
 LABEL = "label_"
-"""Prefix of the kind of a label that a model gave a conversation."""
+"""Prefix of the column of a label that a model gave a conversation; the label's kind follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Packing:
     """The input of `Exporter.pack`.
 
     Attributes:
-        folder: Folder to write to; it is not read before it is complete.
+        folder: Folder to write to; nobody else reads it before it is complete.
         rows: The rows, one JSON object per line, in the order of the run.
         manifest: The run's manifest.
         description: The content of `export.json`.
@@ -92,15 +92,17 @@ class Exporter(BaseModel, ABC):
     """Whether labels of a conversation, from a model or its context, are separate columns."""
 
     row_per_turn: ClassVar[bool] = False
-    """Whether a row is a turn: it then has its own value of labels per turn."""
+    """Whether a row is a turn; if so, labels per turn are split over the rows."""
 
     about_rows: ClassVar[str]
     """Description of a row, for the card."""
 
     for_tool: ClassVar[str | None] = None
-    """The tool that the export is made for, which reads a run as a whole: there are no splits and
-    no joined columns, the container is `jsonl`, and `pack` makes its rows into the tool's own
-    files. None for a data set."""
+    """The tool that the export is made for; None for a data set.
+
+    A tool reads a run as a whole: there are no splits and no joined columns, the container is
+    `jsonl`, and `pack` converts its rows into the tool's own files.
+    """
 
     loading: ClassVar[str] = ""
     """Instructions for reading the export with the tool, for the card: Markdown."""
@@ -109,17 +111,17 @@ class Exporter(BaseModel, ABC):
     """The file suffix if the export is one file without a card, not a folder."""
 
     with_scores: ClassVar[bool] = False
-    """Whether `Item.scores` has the scores of all judges, even if not joined."""
+    """Whether `Item.scores` has the scores of all judges, even if scores are not joined."""
 
     def check(self, speakers: Mapping[str, int]) -> None:
-        """Raise `SourceError` if these options fit no conversation of a run.
+        """Raise `SourceError` if no conversation of a run fits these options.
 
         `speakers` has the number of conversations in which each name speaks.
         """
 
     @property
     def protects_cells(self) -> bool:
-        """Whether texts in CSV are protected against evaluation by spreadsheets."""
+        """Whether CSV cells are protected against evaluation by spreadsheets."""
         return True
 
     @property
@@ -136,14 +138,14 @@ class Exporter(BaseModel, ABC):
     def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         """Yield the rows of a conversation; none if these options leave it out.
 
-        `counts` counts by kind how rows differ from the conversation; the totals are `counts` in
-        `export.json`.
+        `counts` counts the changes from conversation to rows, by kind; `export.json` has the totals
+        as `counts`.
         """
 
     def pack(self, packing: Packing) -> None:
         """Write the files of a tool; any remaining `packing.rows` is removed afterwards.
 
-        An export that is one file is written to the name `export` and its suffix.
+        A single-file export is written to the file `export` with its suffix.
         """
         raise NotImplementedError
 
@@ -153,7 +155,7 @@ class Exporter(BaseModel, ABC):
         return False
 
     def why_empty(self, counts: Mapping[str, int]) -> str:
-        """Return why a whole run gave no rows, and what to do."""
+        """Return why a complete run gave no rows, and what the user can do."""
         del counts
         return "these options leave out every conversation"
 
@@ -161,7 +163,7 @@ class Exporter(BaseModel, ABC):
 def context_values(
     conversation: Conversation, labels: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None]]:
-    """Return a conversation's labels as texts, by column; other values are written as JSON.
+    """Return a conversation's labels as strings, by column; values of other types become JSON.
 
     `labels` maps the labels of the run to their columns.
     """
@@ -176,7 +178,7 @@ def given_labels(
     """Return the labels that a model gave a conversation, by column; with `turn`, those of this
     turn.
 
-    `kinds` has the types of the columns: text, or a list of texts for a label per turn.
+    `kinds` has the types of the columns: a string, or a list of strings for a label per turn.
     """
     for column, kind in kinds.items():
         label = (conversation.labelled or {}).get(column.removeprefix(LABEL))
@@ -197,5 +199,5 @@ _PATH = re.compile(r"(?:^|(?<=[\s('\"]))(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\]+[/\\])*
 
 
 def without_folders(text: str) -> str:
-    """Return a text, such as a model's name, with file names in place of absolute paths."""
+    """Return text, such as a model's name, with absolute paths replaced by file names."""
     return _PATH.sub(r"\1", text)

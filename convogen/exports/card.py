@@ -1,6 +1,6 @@
 """The data-set card: `README.md` with the front matter that the Hugging Face hub reads.
 
-Text by models and sources is escaped; paths and secrets are left out.
+Text from models and sources is escaped; paths and secrets are left out.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class CardFacts:
 
 @dataclass
 class _First:
-    """The first conversations of a run, so that a run in progress is measured as exported."""
+    """The first conversations of a run, so that measures of a run in progress match its export."""
 
     corpus: Corpus
     wanted: int
@@ -105,12 +105,12 @@ class _First:
         self.corpus.note(findings)
 
     def finish(self) -> None:
-        """Return nothing, since only part of the corpus was read."""
+        """Do nothing, since only part of the corpus was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """Yield each role and its model, as the card shows them."""
+    """A role and its model, as the card shows them."""
 
     role: str
     model: str
@@ -120,8 +120,8 @@ class _Role:
 
 @dataclass(frozen=True, slots=True)
 class _Example:
-    """Return a conversation as shown on the card: speakers and texts, clipped, and `left_out`
-    turns."""
+    """A conversation as shown on the card: speakers and clipped texts; `left_out` turns are not
+    shown."""
 
     situation: str
     turns: list[tuple[str, str]]

@@ -63,7 +63,7 @@ class Chat(Exporter):
 class _Tuning(Chat):
     """Base of the formats for supervised fine-tuning.
 
-    A format has a `column` of messages and the text `keys` of a message, and converts messages.
+    A format has a `column` of messages, the `keys` of a message's strings, and converts messages.
     """
 
     container: ClassVar[Container] = "jsonl"
@@ -99,7 +99,7 @@ class _Tuning(Chat):
             }
 
     def _chats(self, item: Item, counts: Counter[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Yield the chats of a conversation by viewer, without those that teach nothing."""
+        """Yield the chats of a conversation by viewer, except those with nothing to learn."""
         for name in self.viewpoints(item.conversation):
             own = Counter[str]()
             messages = seen_by(name, item, own, merge=self.merge, system=self.system)

@@ -100,14 +100,14 @@ def export_run(
         run: The run, or its folder.
         out: The folder to write, or the file for an exporter that writes one.
         plan: The exporter with splits and joins, or an exporter's name for the defaults.
-        workers: Number of processes that compute the statistics of the card, or a cluster's tasks.
+        workers: Number of processes that compute the card's statistics, or a cluster that does.
 
     Returns:
         What was written: counts, columns and files.
 
     Raises:
-        SourceError: Options that fit no conversation, unknown joins, or missing scores.
-        RunFolderError: A folder cannot be read or written, or `out` holds something already.
+        SourceError: No conversation fits the options, a join is unknown, or scores are missing.
+        RunFolderError: A folder cannot be read or written, or `out` is not empty.
     """
     run, out = run if isinstance(run, Run) else load_run(run), Path(out)
     plan = ExportPlan(open_exporter(plan, {})) if isinstance(plan, str) else plan

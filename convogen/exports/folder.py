@@ -1,9 +1,9 @@
 """The folder of an export: written under a temporary name, then moved into place as a whole.
 
-Ownership is never guessed from a name. The export is written in a folder that `mkdtemp` creates
-next to the target and that contains a marker; a later export removes such a folder only if it is
-marked for the same target and no process holds its lock. An export is replaced only if it contains
-the files that its `export.json` lists, unchanged.
+A folder's name never decides whether convogen may delete it. The export is written to a folder that
+`mkdtemp` creates next to the target and that contains a marker; a later export removes such a
+folder only if it is marked for the same target and no process holds its lock. An export is replaced
+only if it contains exactly the files that its `export.json` lists, unchanged.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class SingleFile:
 def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Generator[Path]:
     """Yield a new folder to write into; at the end of the block it is moved to `out`.
 
-    A `single` export moves only this file. If the block raises or the process is killed, `out` is
-    unchanged. Raises `RunFolderError` if `out` is the current folder, holds anything (with
-    `overwrite`: anything but an unchanged export), cannot be written, or another process is
-    exporting to it.
+    For a `single` file, only this file is moved. If the block raises or the process is killed,
+    `out` is unchanged. Raises `RunFolderError` if `out` is the current folder, is not empty (with
+    `overwrite`: contains anything but an unchanged export), cannot be written, or is being written
+    by another process.
     """
     out = _target(out)
     try:
@@ -186,7 +186,7 @@ def _admit_file(out: Path, overwrite: bool, single: SingleFile) -> None:
 
 
 def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files that an export did not write, or that have changed since."""
+    """Yield the files that the export did not write or that have changed since."""
     listed: Any = described.get("files")
     files = cast("dict[str, Any]", listed) if isinstance(listed, dict) else None
     for name, path in _files(folder):

@@ -1,10 +1,10 @@
 """The `.eval` file of Inspect AI: a ZIP of JSON, one member per sample, and a header.
 
 Members, as read by `inspect_ai.log.read_eval_log` and Inspect View: `samples/<id>_epoch_1.json`,
-`summaries.json` (samples, shortened), `header.json`, and `_journal/start.json`. Nothing in it
-depends on the clock or on chance: times are the run's, ids are hashes. The last member, `convogen`,
-has a hash of the others, so that a log rewritten by Inspect is recognised. (Inspect View does not
-read ZIP files with a comment.)
+`summaries.json` (shortened samples), `header.json`, and `_journal/start.json`. The content is
+deterministic: times are the run's, ids are hashes. The last member, `convogen`, has a hash of the
+others, so that a log rewritten by Inspect is recognised. (The hash is not in the ZIP comment, since
+Inspect View does not read ZIP files with a comment.)
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def is_unchanged(path: Path) -> bool:
 
 @dataclass
 class _Totals:
-    """Return the header's totals over all samples."""
+    """The header's totals over all samples."""
 
     samples: int = 0
     scores: dict[str, list[float]] = field(default_factory=dict[str, "list[float]"])

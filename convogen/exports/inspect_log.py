@@ -1,9 +1,9 @@
 """Export of a run as an Inspect AI log, for Inspect View and other readers of such logs.
 
-A sample is a conversation: its input is the scene, its messages are the turns, its scores those of
-all judges, one entry per judge and aspect. `inspect-ai` is not needed for writing: it takes 300 MB
-and two seconds to import, and pins other versions of packages that convogen uses. The format is
-that of its `.eval` files, version 2; `convogen.exports.inspect_file` writes it.
+A sample is a conversation: its input is the scene, its messages are the turns, and its scores are
+those of all judges, one entry per judge and aspect. The package `inspect-ai` is not used: it takes
+300 MB and two seconds to import, and pins other versions of packages that convogen uses.
+`convogen.exports.inspect_file` writes its `.eval` format, version 2.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Contents:
     """The contents of a run, from a pass over its conversations.
 
     `speakers` has the number of conversations in which each name speaks, `labels` the columns of
-    the context's labels, `kinds` those of labels by a model, `judges` the judges.
+    the context's labels, `kinds` the columns of labels given by a model, and `judges` the judges.
     """
 
     conversations: int
@@ -42,7 +42,7 @@ class Contents:
 def look_through(run: Run, reserved: Sequence[str]) -> Contents:
     """Read a run's conversations once; `reserved` are column names that no label may have.
 
-    Raises `RunFolderError` if there is none yet.
+    Raises `RunFolderError` if the run has no conversations yet.
     """
     speakers: Counter[str] = Counter()
     labels: dict[str, str] = {}
@@ -159,7 +159,7 @@ def _provenance_column() -> Column:
 
 
 def _provenance(item: Item) -> dict[str, Any]:
-    """Return the provenance of a conversation; tokens are those of its own calls."""
+    """Return the provenance of a conversation, with the tokens of its own calls."""
     known, found = item.experience, item.conversation
     turns = [
         {

@@ -1,8 +1,8 @@
 """Base of the exports for human labelling.
 
-The rows become one JSON array; next to it are the tool's own settings, and `questions.yaml`, which
-`convogen labels import` needs to read the answers. Judges' scores are left out: they would
-influence the people they are compared with.
+The rows become one JSON array. Next to it are the tool's own settings, and `questions.yaml`, which
+`convogen labels import` needs to read the answers. Judges' scores are left out, since they would
+influence the annotators with whom the judges are compared.
 """
 
 from __future__ import annotations

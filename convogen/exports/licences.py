@@ -24,8 +24,8 @@ _HUB_ID = re.compile(
 
 SHOWN = "source"
 SEEDS = "seeds"
-"""Manifest keys of dialogues shown to the models, and of dialogues whose openings are used:
-`<key>_name` and `<key>_licence`."""
+"""Prefixes of manifest keys (`<key>_name`, `<key>_licence`) of dialogues shown to models, and of
+dialogues whose openings are used."""
 
 CONDITIONS = {
     "nd": "no derivatives: adaptations may not be shared",
@@ -67,7 +67,7 @@ class Licences:
 
     @property
     def rows(self) -> list[tuple[str, str | None, str]]:
-        """Each source, its licence and its use; the most frequent persona source first."""
+        """Return each source with its licence and use; the most frequent persona source first."""
         people = {key: counted(n, "persona") for key, n in self.counts.most_common()}
         keys = dict.fromkeys([*people, *self.dialogues])
         used = {
@@ -82,7 +82,7 @@ class Licences:
 
     @property
     def unknown(self) -> list[str]:
-        """Sources whose licence, or whose licence's conditions, are not known."""
+        """The sources whose licence, or its conditions, are not known."""
         return sorted({source for source, licence in self.given if _conditions(licence) is None})
 
     @property
@@ -93,15 +93,16 @@ class Licences:
 
     @property
     def strictest(self) -> str | None:
-        """The licence with the most conditions; None if there is none or one is unknown."""
+        """The licence with the most conditions; None without licences or if any is unknown."""
         known = sorted({licence for _, licence in self.given if licence}, key=_strictness)
         return known[-1] if known and not self.unknown else None
 
     @property
     def hub_id(self) -> str | None:
-        """The licence in the front matter; None if no source has one.
+        """The licence for the card's front matter; None if no source has one.
 
-        `other` if the strictest licence does not cover the conditions of all.
+        It is `unknown` if any licence or its conditions are unknown, and `other` if the strictest
+        licence does not cover the conditions of all licences.
         """
         if not self.given:
             return None

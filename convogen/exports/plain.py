@@ -67,8 +67,8 @@ class HuggingFace(_Conversations):
 class Csv(Exporter):
     """One row per turn: nothing is nested, so the file loads anywhere and no cell contains JSON.
 
-    `participants` names everybody, including people who never spoke, as a JSON list. A text that a
-    spreadsheet would take for a formula is preceded by an apostrophe; a column `csv_safe` marks
+    `participants` names everybody, including people who never spoke, as a JSON list. A cell that a
+    spreadsheet would evaluate as a formula is preceded by an apostrophe; a column `csv_safe` marks
     this, and convogen removes the apostrophe when reading.
     """
 

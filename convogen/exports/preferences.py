@@ -1,15 +1,14 @@
 """Preference pairs: two replies to the same prompt, ranked by one judge.
 
 A conversation and its alternatives (`convogen.exports.alternatives`: the same experience and first
-turn, replayed) are each shown from the view of one of their people. Wherever the chats so far are
-equal, system message included, and the assistant's next messages differ, these are replies to one
-prompt. The value of a reply is the judge's score of the conversations that continue from it: the
-mean over its aspects and over these conversations. `chosen` is a reply whose mean is at least
-`margin` above that of `rejected`.
+turn, replayed) are each shown from the view of one of their people. If two such chats are equal up
+to a message of the assistant (including the system message), that message is a reply to the same
+prompt in both. The value of a reply is the judge's score of the conversations that contain it: the
+mean over aspects and over these conversations. The value of `chosen` is at least `margin` above the
+value of `rejected`.
 
-The first differing reply of a replay from turn k therefore represents everything after it: a judge
-scores conversations, not turns. If another person speaks next, or somebody else says something else
-before, nothing is compared.
+A judge scores conversations, not turns, so a reply's value also depends on everything after it. No
+replies are compared if another person speaks next, or if anybody said something else before.
 """
 
 from __future__ import annotations
@@ -124,7 +123,8 @@ class DPO(Chat):
         )
 
     def _scored(self, conversations: Sequence[Item]) -> list[tuple[Item, float]]:
-        """Yield the conversations with a score on each aspect of the first, with their means."""
+        """Return the conversations that have a score on each aspect of the first one, with their
+        mean scores."""
         found = [(one, self._scores(one)) for one in conversations]
         wanted = found[0][1].keys()
         return [
@@ -185,5 +185,5 @@ class DPO(Chat):
 
 
 def _plain(messages: Sequence[Message]) -> list[Message]:
-    """Return the messages by role and content only."""
+    """Return the messages with only their role and content, for comparison."""
     return [Message(one.role, one.content) for one in messages]

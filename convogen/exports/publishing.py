@@ -64,7 +64,7 @@ def push(folder: Path, name: str, private: bool) -> str:
 
 
 def _http_errors() -> list[type[Exception]]:
-    """Errors of the hub's client without a connection; the library behind it varies."""
+    """Return the exceptions of the hub's HTTP client, which uses one of several libraries."""
     found = [name for name in ("httpx", "httpx2") if find_spec(name)]
     return [import_module(name).HTTPError for name in found]
 

@@ -13,7 +13,7 @@ __all__ = ["scene_parts", "scene_text"]
 def scene_parts(item: Item) -> list[tuple[str, str]]:
     """Return titles and texts: topic, situation and relations, then each person.
 
-    Without an experience, the parts are the labels of the conversation's context that are texts.
+    Without an experience, the parts are the string labels of the conversation's context.
     """
     return [(title, text) for title, text in _parts(item) if title and text]
 

@@ -1,12 +1,13 @@
 """A group chat from the view of one of its people: a chat that trainers and chat templates accept.
 
-That person (the viewer) is the assistant, everybody else a user. A user's text begins with the
+That person (the viewer) is the assistant; everybody else is the user. A user's text begins with the
 speaker's name, since a chat has only one user and most templates drop `name`. After an optional
-system message, the messages alternate, begin with the user and end with the assistant:
+system message, the messages alternate, beginning with the user and ending with the assistant:
 
-- neighbouring turns of one side are one message, a speaker's name once per speaker;
-- what the viewer says before anybody else goes into the system message, or is dropped without one;
-- what the others say after the viewer's last turn is dropped: nothing is learned from it.
+- consecutive turns of one side become one message, with a name each time the speaker changes;
+- the viewer's turns before anybody else speaks are moved to the system message, or dropped if there
+  is none;
+- the others' turns after the viewer's last turn are dropped: nothing is learned from them.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Message:
     """A message of a chat.
 
     `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, and None if
-    several people said it. `learn` says whether a model should learn it: an assistant's message
-    without a turn that was accepted despite a fault (`Turn.lapse`).
+    the message has several speakers. `learn` says whether a model should learn the message: it is
+    the assistant's, and none of its turns was accepted despite a fault (`Turn.lapse`).
     """
 
     role: str
@@ -53,8 +54,8 @@ def seen_by(
 ) -> list[Message]:
     """Return a conversation as the messages of a chat in which `viewer` is the assistant.
 
-    A person and a chatbot already form a chat: no names, and no scene. Without `merge`, there is
-    one message per turn, nothing is moved or dropped, and the rules above do not apply.
+    A conversation of a person and a chatbot already is a chat: it gets no names and no scene.
+    Without `merge`, there is one message per turn, and the rules above do not apply.
 
     Args:
         counts: Receives `turns_merged`, `turns_moved_to_system`, `turns_dropped`, and
@@ -99,7 +100,7 @@ def _system(text: str) -> list[Message]:
 def _message(
     turns: Sequence[Turn], viewer: str, keys: Mapping[str, str | None], bare: bool
 ) -> Message:
-    """Return one message made of neighbouring turns of one side."""
+    """Return one message made of consecutive turns of one side."""
     speakers = list(dict.fromkeys(turn.speaker for turn in turns))
     name = keys[speakers[0]] if len(speakers) == 1 else None
     if speakers == [viewer]:

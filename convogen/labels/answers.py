@@ -10,12 +10,12 @@ __all__ = ["Answer", "as_mapping", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer's value: a number, a text or a list of texts.
+    """An answer; its value is a number, a string or a list of strings.
 
     Attributes:
         place: Location in the export, for messages.
         conversation: The id of the conversation.
-        annotator: The tool's code of the person.
+        annotator: The tool's code for the person.
         question: The name of the question.
         value: The answer.
     """
@@ -33,7 +33,7 @@ def as_mapping(value: object) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return the single value in lists of one; multi-line texts as one text."""
+    """Return a value, unwrapped from lists with a single entry."""
     if not isinstance(value, list):
         return value
     entries = cast("list[Any]", value)

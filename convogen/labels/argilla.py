@@ -1,7 +1,7 @@
 """Answers from Argilla 2.x: `Dataset.to_disk`, `records.to_json`, or `to_list(flatten=True)`.
 
-The first two nest the answers by question, and do not say which of them were discarded or are
-drafts; the third has parallel lists, `<question>.responses`, `.users` and `.status`.
+The first two nest the answers by question and do not tell which ones were discarded or are drafts.
+The third has parallel lists, `<question>.responses`, `.users` and `.status`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _LISTS = (".responses", ".responses.users", ".responses.status")
 def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iterator[Answer]:
     """Yield the submitted answers of an export; the others are counted in `left_out`.
 
-    Accepted answers of unknown status are counted as `UNKNOWN_STATUS`. Raises `SourceError` if it
-    is not an Argilla export.
+    Accepted answers of unknown status are counted as `UNKNOWN_STATUS`. Raises `SourceError` if the
+    data is not an Argilla export.
     """
     for number, row in enumerate(data, 1):
         record, place = as_mapping(row), f"{where}: record {number}"

@@ -4,7 +4,7 @@
     {"conversation": "c-1", "annotator": "7", "aspect": "artificial", "protocol": "unieval",
      "choice": "Yes"}
 
-A file holds those of all annotators, kept apart by `annotator`, a code of the labelling tool.
+A file has the labels of all annotators; `annotator` is the labelling tool's code for a person.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["HumanLabel", "is_label_file", "is_label_text", "labels_of", "read_la
 class HumanLabel(Record):
     """One annotator's answer to one question about a conversation.
 
-    Exactly one of `value`, `choice` and `comment` is set. `aspect` is the question's name, and
-    `protocol` that of a judge whose verdicts the choice can be compared with.
+    Exactly one of `value`, `choice` and `comment` is set. `aspect` is the question's name;
+    `protocol` is the protocol of a judge with whose verdicts the choice can be compared.
     """
 
     conversation: str = Field(min_length=1)
@@ -52,7 +52,7 @@ class HumanLabel(Record):
 
 
 def is_label_text(text: str) -> bool:
-    """Return whether a text begins with a label by a person."""
+    """Return whether a text begins with a human label."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     try:
         row: Any = json.loads(first)
@@ -62,7 +62,7 @@ def is_label_text(text: str) -> bool:
 
 
 def is_label_file(path: Path) -> bool:
-    """Return whether a file holds labels by people, by its first line."""
+    """Return whether a file has human labels, judging by its first line."""
     try:
         with open_file(path) as file:
             return is_label_text(file.readline(1 << 20).decode("utf-8-sig", "replace"))

@@ -31,7 +31,8 @@ TOOLS = tuple(EXPORTED)
 class Imported:
     """The labels of an export, in order, and the counts of left-out answers by kind.
 
-    `unknown_status` counts the answers that may have been discarded: the export does not say.
+    `unknown_status` counts the answers for which the export does not tell whether annotators
+    discarded them.
     """
 
     labels: list[HumanLabel] = field(default_factory=list[HumanLabel])
@@ -55,12 +56,12 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
     Args:
         path: The tool's export.
         tool: One of `TOOLS`.
-        exported: The folder that `convogen export` wrote for the tool: it defines the questions and
-        the conversations. None: the default questions, about any conversations.
+        exported: The folder that `convogen export` wrote for the tool; it defines the questions and
+            the conversations. If None, the default questions apply, to any conversations.
 
     Raises:
-        SourceError: it is not an export of this tool, or has answers that do not fit the questions,
-        contradict one another, or are about conversations that were not exported.
+        SourceError: the file is not an export of this tool, or has answers that do not fit the
+            questions, contradict one another, or are about conversations that were not exported.
     """
     questions, known = Questions.default(), None
     if exported is not None:

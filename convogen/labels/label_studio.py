@@ -1,7 +1,7 @@
 """Answers from Label Studio: the export formats JSON and JSON-MIN.
 
-JSON has the annotations of a task one by one, including cancelled ones. JSON-MIN has one row per
-annotation with the answers next to the task's data, without cancelled ones.
+JSON lists the annotations of each task, including cancelled ones. JSON-MIN has one row per
+annotation, with the answers next to the task's data, and omits cancelled annotations.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def label_studio_answers(
 ) -> Iterator[Answer]:
     """Yield the answers of an export; what is left out is counted in `left_out`.
 
-    `asked` names the questions, which JSON-MIN does not distinguish from the task's data. Raises
-    `SourceError` if it is not a Label Studio export.
+    `asked` names the questions, since JSON-MIN does not distinguish answers from the task's data.
+    Raises `SourceError` if the data is not a Label Studio export.
     """
     for number, row in enumerate(data, 1):
         task, place = as_mapping(row), f"{where}: task {number}"

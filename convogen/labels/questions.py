@@ -10,8 +10,9 @@
         protocol: unieval
       - {name: comment, kind: text, title: Anything else?}
 
-A rating whose name is an aspect of a judge can be compared with its scores, a choice that follows a
-`protocol` with its verdicts. The default set has aspects, wording and scale of `geval`.
+A rating with the name of a judge's aspect can be compared with that judge's scores; a choice with a
+`protocol` can be compared with verdicts under it. The default set has the aspects, wording and
+scale of `geval`.
 """
 
 from __future__ import annotations
@@ -92,9 +93,9 @@ class Rating(_Question):
 
 
 class Choice(_Question):
-    """A choice of one option; `options` maps recorded values to displayed texts.
+    """A choice of one option; `options` maps recorded values to displayed text.
 
-    If it follows the `protocol` of a judge, the recorded values are those of the protocol.
+    With a judge's `protocol`, the recorded values are the choices of the protocol.
     """
 
     kind: Literal["choice"] = "choice"
@@ -121,7 +122,7 @@ class Choice(_Question):
 
 
 class Comment(_Question):
-    """A free text."""
+    """A free-text answer."""
 
     kind: Literal["text"] = "text"
     required: bool = False
@@ -169,12 +170,12 @@ class Questions(Keys):
         return next((one for one in self.questions if one.name == name), None)
 
     def to_yaml(self) -> str:
-        """Return the questions as the text of a file that `read` reads."""
+        """Return the questions as YAML that `read` accepts."""
         return dump_yaml(self.model_dump(mode="json", exclude_none=True))
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the questions of a YAML file; raises `SourceError` in one line if it has none."""
+        """Return the questions of a YAML file; raises `SourceError` if it is not valid."""
         data: Any = read_mapping(path)
         return validated(cls, data, str(path), raising=SourceError)
 

@@ -63,17 +63,17 @@ def measure(
     """Return all measures of a corpus, including installed metrics in `metrics`.
 
     Args:
-        corpus: a corpus, a run, the path of either, or conversations, which are held meanwhile.
+        corpus: a corpus, a run, the path of either, or conversations, which are kept in memory.
         rendering: how words are counted, one of `RENDERINGS`.
-        workers: processes; with more than one the main module must be importable. Or the tasks of a
-            cluster. Installed metrics see the conversations in their order, in a pass of their own
-            in this process.
+        workers: number of processes, or a cluster. With more than one process, the main module must
+            be importable. Installed metrics run in this process, in a separate pass over the
+            conversations in their order.
         compare: whether texts are compared with each other, to find copies.
-        interaction: whether to measure how people interact, too, which takes several times as long
-            as all the rest.
+        interaction: whether to also measure how people interact, which takes several times as long
+            as all other measures.
 
     Raises:
-        SourceError: the corpus cannot be read, or holds no conversation.
+        SourceError: the corpus cannot be read, or has no conversations.
         UserError: `corpus` is of a type that cannot be measured, or `rendering` is unknown.
     """
     if rendering not in RENDERINGS:

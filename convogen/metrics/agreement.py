@@ -1,16 +1,16 @@
 """Agreement of raters beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
 
-Ratings are integers from 0, codes of categories, one per unit in the last axis; -1 stands for none
-given. Kappa is nominal; axes before the last are resamples, so that a bootstrap of it is one call.
-Alpha is `evalica`'s and takes one sample, of codes or of floats (nan: none given); its `Level` is
-that of the scale:
+Ratings are codes of categories, integers from 0, with one unit per entry of the last axis; -1 marks
+a missing rating. Kappa treats categories as nominal; axes before the last are resamples, so that
+one call computes a whole bootstrap. Alpha is `evalica`'s and takes one sample, of codes or floats
+(NaN marks a missing rating); its `Level` is the level of measurement:
 
-- `nominal` for choices, which are the same or not;
-- `ordinal` for Likert ratings: two differ by how many of the ratings given lie between them;
-- `interval` for numbers whose differences mean something, such as means of ratings or scores
-  weighted by probabilities: two differ by the square of their difference.
+- `nominal` for choices, which are equal or not;
+- `ordinal` for Likert ratings: the distance of two ratings is the number of ratings between them;
+- `interval` for numbers with meaningful differences, such as means of ratings or scores weighted by
+  probabilities: the distance is the squared difference.
 
-Undefined if nothing varies (everybody always says the same): nan.
+The results are NaN if nothing varies (everybody always gives the same rating).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _categories(*raters: Ratings) -> int:
 
 
 def _over(part: Any, whole: Any) -> Numbers:
-    """Return a quotient, nan if the divisor is 0 or nearly so."""
+    """Return a quotient; NaN if the divisor is 0 or nearly 0."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     some = np.abs(whole) > 1e-12
     return np.where(some, part / np.where(some, whole, 1.0), np.nan)

@@ -1,8 +1,8 @@
 """The base class of user-defined metrics.
 
-A `Metric` receives the conversations of a corpus one by one and then returns one number. convogen's
-own measures share a single pass over the text (`convogen.metrics.tally`) and are not `Metric`s; a
-package adds one with an entry point in the group `convogen.metrics`.
+A `Metric` receives the conversations of a corpus one by one and then returns one number. A package
+adds a metric with an entry point in the group `convogen.metrics`. convogen's own measures are not
+`Metric`s: they share a single pass over the text (`convogen.metrics.tally`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Metric(ABC):
 
     name: ClassVar[str]
     about: ClassVar[str]
-    """What it measures, in one line."""
+    """Description of the measure, in one line."""
 
     unit: ClassVar[str] = ""
     """The unit of the number, such as `words` or `questions / turn`; empty for a pure number."""
@@ -43,12 +43,12 @@ class Metric(ABC):
 
     @abstractmethod
     def value(self) -> float | None:
-        """Return the measure of all conversations that were added, None if it has no value."""
+        """Return the measure of all added conversations; None if it is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The value of a metric for a corpus; `fault` is the reason if there is none."""
+    """The value of a metric for a corpus; `fault` is the reason if there is no value."""
 
     value: float | int | None
     unit: str
@@ -56,10 +56,9 @@ class Measurement:
 
 
 def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurement]:
-    """Measure conversations with every installed metric, by name; a failing one is reported in a
-    line.
+    """Measure conversations with every installed metric, by name; failures are reported in a line.
 
-    Nothing is read if none is installed.
+    Conversations are not read if no metric is installed.
     """
     running = [_Running(plugin) for plugin in registry.plugins("metrics")]
     for conversation in conversations if running else ():
@@ -69,7 +68,7 @@ def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurem
 
 
 class _Running:
-    """A plugin's metric over one corpus, until it fails."""
+    """A plugin's metric that measures one corpus until it fails."""
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
@@ -100,7 +99,7 @@ class _Running:
 
 
 def _number(value: object) -> float | int | None:
-    """Return a metric's value as JSON holds it; raises `TypeError` or `ValueError` for others."""
+    """Return a metric's value as a JSON number; raises `TypeError` or `ValueError` otherwise."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real):

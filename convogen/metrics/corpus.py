@@ -1,4 +1,4 @@
-"""Measuring a whole corpus, in one process, several, or a cluster, with bounded memory.
+"""Measuring a whole corpus in one process, in several, or on a cluster, with bounded memory.
 
 Batches are read here, and converted and counted in worker processes; at most two per process are in
 progress. The result does not depend on the number of processes.
@@ -45,7 +45,7 @@ R = TypeVar("R")
 
 
 class Spread(Protocol):
-    """Applies a function to items wherever there is a free core, outside this process."""
+    """Applies a function to items on any free core, outside this process."""
 
     def __call__(self, work: Iterator[T], do: Callable[[T], R]) -> Iterator[R]:
         """Yield the results in the order of the items."""
@@ -53,7 +53,7 @@ class Spread(Protocol):
 
 
 Processes = int | Spread
-"""A number of processes on this machine, or those of a cluster
+"""A number of processes on this machine, or a cluster
 (`convogen.engine.distributed.ray_spread.RaySpread`)."""
 
 
@@ -89,7 +89,7 @@ class _GivenBatch:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """Conversations in memory, as a corpus."""
+    """A corpus of conversations in memory."""
 
     conversations: list[Conversation]
 
@@ -141,10 +141,10 @@ def tally_corpus(
     workers: Processes = 1,
     interaction: bool = False,
 ) -> CorpusTally:
-    """Count every conversation of a corpus. Raises what the corpus raises for bad rows if strict.
+    """Count every conversation of a corpus; a strict corpus raises its errors for bad rows.
 
-    A corpus of at most a thousand conversations is counted in this process regardless of `workers`:
-    starting processes would take longer.
+    A corpus of at most a thousand conversations is counted in this process regardless of `workers`,
+    since starting processes would take longer.
     """
     count = partial(_measure, rendering=rendering, interaction=interaction)
     batches = corpus.batches(256)
@@ -179,7 +179,7 @@ def _measure(batch: _Batch, *, rendering: Rendering, interaction: bool) -> tuple
 def _spread(
     work: Iterator[_Batch], count: Callable[[_Batch], tuple[CorpusTally, Any]], workers: int
 ) -> Iterator[tuple[CorpusTally, Any]]:
-    """Yield results in order, from processes that share the memory of the modules they need."""
+    """Yield results in order, computed by processes that share the memory of imported modules."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forked else "spawn")
     if forked:

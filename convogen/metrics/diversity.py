@@ -37,7 +37,7 @@ Hashes = NDArray[np.uint64]
 
 
 class Lexical(NamedTuple):
-    """A text's tokens, and its MTLD (in words) and TTR (0 to 1), NaN if it has no word."""
+    """A text's tokens, its MTLD (in words) and its TTR (0 to 1); both are NaN without words."""
 
     words: list[str]
     mtld: float
@@ -45,9 +45,9 @@ class Lexical(NamedTuple):
 
 
 def lexical(text: str) -> Lexical:
-    """Tokens, MTLD and TTR with lexicalrichness' own preprocessing.
+    """Return tokens, MTLD and TTR of a text, with the preprocessing of lexicalrichness.
 
-    Lower case; digits, hyphens and dashes dropped; ASCII punctuation separates.
+    That is lower case, without digits, hyphens and dashes, split at ASCII punctuation.
     """
     richness: Any = import_module("lexicalrichness").LexicalRichness(text)
     if not richness.words:
@@ -56,7 +56,7 @@ def lexical(text: str) -> Lexical:
 
 
 def lexical_of(words: Sequence[str]) -> Lexical:
-    """Return MTLD and TTR of given words; like `lexical`, without case and numbers."""
+    """Return tokens, MTLD and TTR of given words; like `lexical`, ignores case and numbers."""
     tokens = [word.lower() for word in words if not word.isnumeric()]
     if not tokens:
         return Lexical([], float("nan"), float("nan"))
@@ -80,12 +80,11 @@ def word_hashes(words: Sequence[str]) -> Hashes:
 
 
 class Distinct:
-    """An estimate of the number of different n-grams in a stream: bounded memory, mergeable, in any
-    order.
+    """The number of different n-grams in a stream, with bounded memory; mergeable in any order.
 
-    Exact up to `limit` different n-grams; beyond it the `limit` smallest hashes are kept and the
-    count is estimated from how densely they lie (k minimum values; Bar-Yossef et al., 2002), with a
-    relative standard error of one over the root of `limit`: 0.14% at the default.
+    The number is exact up to `limit` different n-grams. Beyond that, it is estimated from the
+    density of the `limit` smallest hashes (k minimum values; Bar-Yossef et al., 2002), with a
+    relative standard error of 1 / sqrt(limit): 0.14% by default.
     """
 
     def __init__(self, n: int, limit: int = 2**19) -> None:
@@ -129,7 +128,7 @@ class Distinct:
             self.settle()
 
     def settle(self) -> None:
-        """Merge pending hashes, so that little needs to be sent to another process."""
+        """Merge pending hashes, to send less data to another process."""
         if self._pending:
             both = np.concatenate([self._kept, *self._pending])
             self._pending = []
@@ -148,7 +147,7 @@ class Distinct:
 
     @property
     def count(self) -> float:
-        """Different n-grams."""
+        """The number of different n-grams."""
         self.settle()
         if not self._dropped:
             return len(self._kept)
@@ -156,16 +155,17 @@ class Distinct:
 
     @property
     def ratio(self) -> float | None:
-        """Distinct-n: different n-grams over all n-grams; None if there are none."""
+        """Distinct-n: the number of different n-grams over that of all; None without n-grams."""
         return self.count / self.total if self.total else None
 
 
 def bleu_tokenizer(languages: Iterable[str | None]) -> str:
-    """Return the name of the sacrebleu tokenizer that fits texts in all of some languages.
+    """Return the name of a sacrebleu tokenizer that fits texts in all of these languages.
 
-    That is `13a` for English and undecided ones, `intl` (punctuation of all scripts) for others
-    with spaces, `zh` for Chinese among them, `ja-mecab` and `ko-mecab` for Japanese and Korean
-    alone if sacrebleu's modules for these are installed, and `char` for the rest.
+    It is `13a` if all texts are English or undecided, `intl` (punctuation of all scripts) if all
+    languages have spaces, `zh` if Chinese is the only language without spaces, `ja-mecab` or
+    `ko-mecab` if all texts are Japanese or all are Korean and sacrebleu's module for the language
+    is installed, and otherwise `char`.
     """
     known = {language or "en" for language in languages}
     unspaced = {unspaced_language(language) for language in known} - {None}
@@ -178,11 +178,11 @@ def bleu_tokenizer(languages: Iterable[str | None]) -> str:
 
 
 def self_bleu(texts: Sequence[str], tokenizer: str = "13a") -> float | None:
-    """Return the mean BLEU-4 (0 to 1) of each text against all others, by sacrebleu; None for fewer
-    than two.
+    """Return the mean of each text's BLEU-4 (0 to 1) against all others, by sacrebleu; None for
+    fewer than two texts.
 
     Higher means more similar. The cost is quadratic in the number of texts. `tokenizer` is the name
-    of one of sacrebleu's.
+    of a sacrebleu tokenizer.
     """
     if len(texts) < 2:
         return None

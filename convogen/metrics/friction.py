@@ -1,8 +1,8 @@
 """Counting the turns of a corpus with each behaviour, in bounded memory.
 
-Intervals are 95% intervals and treat conversations, not turns, as independent: Wilson's, with the
-number of turns divided by the design effect of the ratio estimator over conversations (Korn and
-Graubard, 1998).
+Intervals are 95% intervals that treat conversations, not turns, as independent: Wilson's interval,
+with the number of turns divided by the design effect of the ratio estimator over conversations
+(Korn and Graubard, 1998).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 Z = NormalDist().inv_cdf(0.975)
 
 MOST_TURNS = 4
-"""Number of turns with a behaviour from which histograms do not distinguish."""
+"""Turns with a behaviour in a histogram's last bin, which includes higher numbers."""
 
 
 RULES = "rules"
@@ -55,13 +55,14 @@ class Friction:
     """The turns of a corpus with each behaviour.
 
     Attributes:
-        told_by: `rules`, or a judge's model.
-        protocol: Hash of the model's prompt and parameters, or `rules`; shares of different
+        told_by: Origin of the labels: `rules`, or a judge's model.
+        protocol: `rules`, or a hash of the judge's prompt and parameters; shares by different
             protocols cannot be compared.
         conversations: Number of labelled conversations.
         turns: Number of their turns.
         shares: Share of the turns with each behaviour.
-        histograms: Share of the conversations that have 0, 1, 2, 3, and 4 or more turns with it.
+        histograms: By behaviour: share of the conversations with 0, 1, 2, 3, and 4 or more such
+            turns.
     """
 
     told_by: str
@@ -76,8 +77,9 @@ class Friction:
 class BehaviourTally:
     """Mergeable sums over conversations.
 
-    These are, per behaviour, the turns with it, their squares per conversation, their products with
-    the conversation's turns, and the conversations by the number of such turns.
+    Per behaviour, with x the number of turns with it and n the number of all turns of a
+    conversation: `counts` sums x, `squares` x², and `products` x·n; `conversations_with` counts
+    conversations by x.
     """
 
     conversations: int = 0
@@ -89,7 +91,7 @@ class BehaviourTally:
     conversations_with: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
 
     def add(self, behaviours: Iterable[Collection[str]]) -> None:
-        """Count a conversation by the behaviours of its turns, one or more."""
+        """Count a conversation, given the behaviours of each of its turns (one turn or more)."""
         turns = 0
         counts = Counter[str]()
         for turn in behaviours:
@@ -145,9 +147,9 @@ class BehaviourTally:
 def share_differences(ours: Friction | None, human: Friction | None) -> dict[str, Estimate]:
     """Return the difference between the generated and the human share of turns with each behaviour.
 
-    Behaviours that only one side has are left out, and all of them if the protocols differ.
-    Intervals are Newcombe's of the difference of two shares (1998, method 10). `n` is the number of
-    generated turns.
+    Behaviours that only one side has are left out; if the protocols differ, all are. Intervals are
+    Newcombe's for the difference of two shares (1998, method 10). `n` is the number of generated
+    turns.
     """
     if ours is None or human is None or ours.protocol != human.protocol:
         return {}
@@ -170,5 +172,5 @@ def _wilson(p: float, n: float) -> tuple[float, float]:
     square = Z * Z / n
     centre = (p + square / 2) / (1 + square)
     half = Z / (1 + square) * sqrt(p * (1 - p) / n + square / (4 * n))
-    # rounding must not put the share outside its interval
+    # Rounding errors must not place the share outside its interval.
     return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))

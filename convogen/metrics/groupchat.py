@@ -1,4 +1,4 @@
-"""The quality of a group chat, which no paper measures: who speaks, who is left out, who answers.
+"""Measures of group chats that are not from a paper: who speaks, who is left out, who answers.
 
 All functions are pure and take speakers and utterances of equal length, turn by turn.
 """
@@ -28,9 +28,10 @@ _CLIP = 2_000
 
 
 def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | None:
-    """Evenness of participation: entropy of the turns per participant over its maximum, 0 to 1.
+    """Return the evenness of participation, 0 to 1; None for fewer than two participants.
 
-    A participant who never speaks counts in the maximum. None for fewer than two participants.
+    It is the entropy of the participants' shares of turns over its maximum for all participants,
+    including those who never speak.
     """
     counts = Counter(speakers)
     people = len(set(participants) | set(counts))
@@ -41,7 +42,7 @@ def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | Non
 
 
 def longest_absence(speakers: Sequence[str], participants: Sequence[str]) -> int:
-    """Return the longest run of turns in which one of the participants is silent, in turns."""
+    """Return the length, in turns, of the longest silence of any participant."""
     last = dict.fromkeys(participants, -1)
     longest = 0
     for at, speaker in enumerate(speakers):
@@ -53,7 +54,8 @@ def longest_absence(speakers: Sequence[str], participants: Sequence[str]) -> int
 class Addressing(NamedTuple):
     """Turns that address another participant by name and have a following turn.
 
-    `next_turn` of them are answered by that participant in the next turn, `later` at any time.
+    In `next_turn` of them the addressed participant speaks in the next turn, in `later` at any time
+    afterwards.
     """
 
     addressed: int
@@ -69,7 +71,7 @@ def addressing(
 ) -> Addressing:
     """Return whether participants answer when addressed by name.
 
-    Only the first 2,000 characters of a turn and the first 50 participants are looked at.
+    Only the first 2,000 characters of a turn and the first 50 participants are considered.
     """
     addressed = next_turn = later = 0
     for at, text in enumerate(utterances[:-1]):
@@ -97,7 +99,7 @@ def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
 
 
 def longest_farewell(utterances: Sequence[str], language: str = "en") -> int:
-    """Return the longest run of turns that are all farewells, in turns."""
+    """Return the length, in turns, of the longest run of farewells."""
     longest = run = 0
     for text in utterances:
         run = run + 1 if is_farewell(text, language) else 0

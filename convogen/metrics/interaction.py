@@ -1,7 +1,7 @@
 """Interaction measures over a whole corpus: means with intervals, in bounded memory.
 
-Intervals are normal 95% intervals, truncated at the bounds of a measure, and treat conversations as
-independent.
+Intervals are normal 95% intervals, truncated to the bounds of a measure; they treat conversations
+as independent.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ class InteractionStatistics:
     """Interaction measures of a corpus.
 
     Attributes:
-        conversations: Number of conversations of two people or more, on which the rest is based.
-        measures: Mean over conversations of each measure of `MEASURES` with a value.
-        friction: The behaviours of turns by rules; None without patterns for any language.
-        evidence: Turns by the evidence for their addressee.
+        conversations: Number of conversations of two people or more, which all measures are based
+            on.
+        measures: Mean of each measure in `MEASURES` over the conversations that have a value.
+        friction: The behaviours of turns by rules; None if no language has patterns.
+        evidence: Number of turns by the evidence for their addressee.
     """
 
     conversations: int

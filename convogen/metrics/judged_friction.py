@@ -28,7 +28,7 @@ JUDGE = "friction"
 """The judge that labels turns."""
 
 _OF_THE_DATA = ("dialogues", "beside")
-"""Keys of a judge's manifest that describe the data, not the judging."""
+"""Keys of a judge's manifest that describe the data, not the judge."""
 
 TurnLabels = Sequence[Sequence[str] | None]
 
@@ -53,7 +53,7 @@ class BehaviourAgreement:
 
     @classmethod
     def of(cls, turns: int, rules: int, judge: int, both: int) -> BehaviourAgreement:
-        """Return the agreement by the counts of turns."""
+        """Return the agreement, computed from these counts of turns."""
         cells = [both, rules - both, judge - both, turns - rules - judge + both]
         kappa = float(cohen_kappa(np.repeat([1, 1, 0, 0], cells), np.repeat([1, 0, 1, 0], cells)))
         return cls(turns, rules, judge, both, None if isnan(kappa) else kappa)
@@ -67,8 +67,8 @@ class JudgedFriction:
         friction: The behaviours of turns.
         without_labels: Number of turns without labels.
         agreement: Agreement with the rules, by behaviour.
-        pooled: The same over all behaviours, each turn counted once per behaviour; None if rules
-        detect none of them.
+        pooled: Agreement over all behaviours, with each turn counted once per behaviour; None if
+            the rules apply to none of the turns or behaviours.
     """
 
     friction: Friction
@@ -84,7 +84,7 @@ def judged_friction(run: Run) -> JudgedFriction | None:
         run: A run, or the score folder of a corpus.
 
     Raises:
-        RunFolderError: The scores cannot be read or are not of the run's conversations.
+        RunFolderError: The scores cannot be read or do not belong to the run's conversations.
     """
     manifest = scores_manifest(run.folder / "scores" / f"{JUDGE}.jsonl")
     if manifest is None:

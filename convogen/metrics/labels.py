@@ -51,11 +51,11 @@ TURN_CHECKS = {
     "taken_with": "taken with",
     "broken_off": "broken off by",
 }
-"""The fields of `CheckCounts`, and how they are worded."""
+"""Field of `CheckCounts` -> its wording for readers."""
 
 
 def lines_without_words(found: Statistics) -> list[str]:
-    """Return a line for each language whose conversations the word measures leave out."""
+    """Return a line for each language whose conversations are excluded from measures of words."""
     lines: list[str] = []
     for language, count in found.without_words.items():
         extra = missing_extra(language)
@@ -84,7 +84,7 @@ def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:
-    """Return the mean lengths in characters, by name, of a corpus without any words."""
+    """Return mean lengths in characters, by name, for a corpus whose words cannot be segmented."""
     if found.length_unit != "characters":
         return {}
     lengths = {

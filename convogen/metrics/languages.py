@@ -23,9 +23,10 @@ def _counter() -> Counter[str]:
 class StatedLanguage:
     """The conversations that state a language: their number, and how much of their text is in it.
 
-    `found` counts them by detected language (primary BCP 47 subtag, `und` if undecided). `turns`
-    counts turns of five words or more, `in_language` those of them in the language. `share` is None
-    if it cannot be detected, or if there are no such turns.
+    `found` counts the conversations by detected language (primary BCP 47 subtag, `und` if
+    undecided). `turns` counts turns of five words or more, and `in_language` those of them that are
+    in the stated language. `share` is their ratio; None if the language cannot be detected, or
+    without such turns.
     """
 
     conversations: int

@@ -1,8 +1,8 @@
 """The people of a data set: the distribution of ages, genders and origins of names.
 
-Models invent some people more often than others, as the ConvoGen paper warns in its conclusion.
-Only the personas' own statements count. A card has age and gender; in free text, an age is read if
-it is stated, and a gender from pronouns and nouns. The origin of a name is looked up in
+Models invent some kinds of people more often than others, as the ConvoGen paper warns in its
+conclusion. Only explicit information in personas counts: the age and gender on a card, or, in free
+text, a stated age, and the gender of pronouns and nouns. The origin of a name is looked up in
 `names.yaml`, by the last name, otherwise by the first. This describes names, not people, and not
 every name is listed.
 """
@@ -34,7 +34,7 @@ GENDERS = {
     "men": "m male man boy men gentleman",
     "nonbinary": "nonbinary enby genderqueer agender",
 }
-"""How cards may name a gender; other values are counted unchanged."""
+"""Names of genders on cards; other values are counted unchanged."""
 
 SAYS_WOMAN = frozenset("she her hers herself woman girl lady".split())
 SAYS_MAN = frozenset("he him his himself man boy gentleman".split())
@@ -51,10 +51,10 @@ SCRIPTS = {
     **dict.fromkeys(("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "ORIYA"), "South Asian"),
     **dict.fromkeys(("THAI", "LAO", "KHMER", "MYANMAR"), "South-East Asian"),
 }
-"""The script of a name's first letter, and the origin of names in that script."""
+"""Script of a name's first letter -> the origin of the name."""
 
 MOST_KINDS = 12
-"""Numbers of genders and first names listed separately; other genders are counted together."""
+"""Maximum number of genders, and of first names, listed; other genders are counted together."""
 
 _AGE = re.compile(
     r"\b(\d{1,3})[- ]years?[- ]old\b|\baged? (\d{1,3})\b"
@@ -69,7 +69,7 @@ _PLAIN = {ord("ł"): "l", ord("ø"): "o", ord("ı"): "i", ord("đ"): "d", ord("�
 class People:
     """The people of a data set by age, gender and origin of the name.
 
-    A person counts once per conversation planned with it. `first_names` are the most common.
+    A person counts once per planned conversation. `first_names` has the most common first names.
     """
 
     people: int
@@ -101,7 +101,7 @@ def people_of(personas: Iterable[Persona]) -> People | None:
 
 
 def _commonest(counts: Counter[str]) -> dict[str, int]:
-    """Return the most common kinds; then the sum of the rest, and the unknown ones last."""
+    """Return the most common kinds, followed by the sum of the other kinds and the unknown ones."""
     known = [(kind, n) for kind, n in counts.most_common() if kind != UNKNOWN]
     found = dict(known[:MOST_KINDS])
     if rest := sum(n for _, n in known[MOST_KINDS:]):

@@ -28,9 +28,9 @@ class HubStatistics:
     English. Word counts, distinct-n and MTLD are None if words of that language cannot be
     segmented.
 
-    `exact_duplicates` counts the texts that occurred before, letter by letter; `near_copies` those
-    that equal another or nearly (`convogen.metrics.repetition`). `mtld` is that of the first 2,000
-    texts taken together: a single persona is too short for it.
+    `exact_duplicates` counts the texts that repeat an earlier one exactly, `near_copies` those that
+    are equal or nearly equal to another (`convogen.metrics.repetition`). `mtld` is the MTLD of the
+    first 2,000 texts taken together, since a single persona is too short.
     """
 
     personas: int
@@ -50,7 +50,7 @@ class HubStatistics:
 
 
 def measure_hub(hub: PersonaHub) -> HubStatistics:
-    """Measure a hub of single personas; its texts are held in memory during that time."""
+    """Measure a hub of single personas; its texts are held in memory."""
     texts: list[str] = []
     named = 0
     unigrams, bigrams = Distinct(1), Distinct(2)

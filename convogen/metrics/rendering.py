@@ -13,10 +13,10 @@ RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
 
 
 def render(utterances: Sequence[str], rendering: Rendering) -> str:
-    """One turn per line: unchanged (`text`), or as in tables III and V of the ConvoGen paper.
+    """Return one turn per line: as it is (`text`), or as in tables III and V of ConvoGen (`paper`).
 
-    `paper` puts `user1: ` and `user2: ` before the turns by turns, whoever speaks, and counts these
-    labels as words. The paper does not say so, but this rule gives its numbers.
+    `paper` alternately puts `user1: ` and `user2: ` before the turns, whoever speaks, so that the
+    labels count as words. The paper does not state this rule, but it reproduces its numbers.
     """
     if rendering == "text":
         return "\n".join(utterances)

@@ -1,8 +1,8 @@
 """Repetition in a data set: which of its texts are near-copies of others.
 
-Iterative sampling is meant to prevent this (ConvoGen, section IV-C): a generator that falls back on
-the same names, topics and openings. Up to `EXACT_LIMIT` texts, all pairs are compared; beyond it,
-MinHash (Broder, 1997) over character 4-grams proposes pairs and the same comparison decides.
+Iterative sampling is meant to prevent generators from reusing the same names, topics and openings
+(ConvoGen, section IV-C). Up to `EXACT_LIMIT` texts, all pairs are compared. For more texts, MinHash
+(Broder, 1997) over character 4-grams selects the pairs that are compared.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BUCKET = 50
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """Of `texts` texts, `different` differ in words; `copies` equal another, or nearly.
+    """Counts of texts: all, those with `different` words, and `copies` and near-copies of others.
 
     `share` is copies over texts; `most` has the most common texts that occur more than once.
     """
@@ -84,9 +84,9 @@ def _all_pairs(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
 
 
 def _minhash(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
-    """Near-copies among texts that share a band of their signatures.
+    """Return which texts are near-copies of another that shares a band of their signatures.
 
-    In a bucket, each text is compared with at most 50 others, so that a data set made from one
+    Within a bucket, each text is compared with at most 50 others, so that a data set made from one
     template is still quick to measure; nearly all of its texts are near-copies of a neighbour.
     """
     near = np.zeros(len(texts), bool)

@@ -1,4 +1,4 @@
-"""ROUGE-L over all pairs of a set of texts; `convogen.text.rouge` has that of a single pair.
+"""ROUGE-L over all pairs of a set of texts; for a single pair, see `convogen.text.rouge`.
 
 Values are those of the `rouge-score` package, without its stemmer except in `rouge_l_nearest`.
 """
@@ -28,7 +28,7 @@ _UNSTEMMED = 3
 def _token_ids(
     texts: Sequence[str], languages: Sequence[str | None], stem: Callable[[str], str]
 ) -> list[str]:
-    """Return each text with one character per token: the form rapidfuzz is fastest on."""
+    """Return each text with one character per token, which rapidfuzz compares fastest."""
     known: dict[str, str] = {}
     ids: list[str] = []
     for text, language in zip(texts, languages, strict=True):
@@ -57,7 +57,7 @@ def rouge_l_pairs(
     """Return ROUGE-L F1 (0 to 1) of every pair.
 
     Args:
-        texts: n texts with at most 1,114,110 different tokens between them.
+        texts: n texts, which together have at most 1,114,110 different tokens.
         workers: Threads; -1 uses all cores.
         stemmed: Compare the Porter stems of English tokens.
         languages: The BCP 47 tag of each text; None if they are unknown.
@@ -90,7 +90,7 @@ def rouge_l_mean(
 def rouge_l_nearest(
     texts: Sequence[str], languages: Sequence[str | None] | None = None
 ) -> float | None:
-    """Return the mean over the texts of each one's highest ROUGE-L F1 with another.
+    """Return the mean over texts of the highest ROUGE-L F1 with another text.
 
     Computed on stems (in English), 0 to 1; lower is more diverse. None for fewer than two texts.
     The authors of DiaSynth measure diversity this way (section 5, table 2; `diversity.py` in their

@@ -52,10 +52,11 @@ class GroupChat:
     """Means per conversation (`balance` 0 to 1, `longest_absence` in turns) and rates.
 
     `selector_repair_rate` is over the turns with a selector call, the answered rates over the
-    turns that call somebody by name, `self_repetition_rate` over all turns, `farewell_loop_rate`
-    over conversations (three farewells in a row or more), `never_spoke` counts participants. A rate
-    over nothing is None. Calls by name and farewells are looked for in languages with patterns of
-    them: their counts and rates are None if no conversation is in one of these.
+    turns that address somebody by name, and `self_repetition_rate` over all turns.
+    `farewell_loop_rate` is the share of conversations with three or more farewells in a row.
+    `never_spoke` counts participants. A rate without cases is None. Addressing and farewells are
+    detected only in languages with patterns for them; their counts and rates are None if no
+    conversation is in such a language.
     """
 
     balance: float | None
@@ -74,7 +75,7 @@ class GroupChat:
 class Distance:
     """Wasserstein distances from another corpus, in words and in turns.
 
-    `turn_length` is in characters if both corpora are measured in these, None if only one is.
+    `turn_length` is in characters if both corpora are measured in characters, None if only one is.
     """
 
     turn_length: float | None
@@ -89,17 +90,18 @@ class Statistics:
     turns, without labels) are nW, nT and nW/T of table III; MTLD is table V. `speaker_shares` has,
     for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
     and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
-    characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
-    most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
-    it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
+    characters). `rouge_l_nearest` is the mean, over the first `nearest_of` conversations (at most
+    200), of the largest ROUGE-L with another of them, including speakers' names and with stemmed
+    words, as in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
     `distinct_exact` is False if distinct-n is an estimate. `metrics` has the values of installed
     metrics, by name. Statistics written by an early version lack `rouge_l_nearest`, `languages`,
     `without_words` and `unit`.
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
-    Measures of words leave out the conversations in `without_words`, counted by language as well.
-    If no others are left, they are None, and lengths are in characters. `not_checked` has, for each
-    language that lacks patterns, the unsupported `CHECKS`. `unit` gives the unit of each measure.
+    `without_words` counts, also by language, the conversations whose words cannot be segmented;
+    measures of words exclude them. If all conversations are excluded, these measures are None, and
+    lengths are in characters. `not_checked` has, for each language that lacks patterns, the
+    unsupported `CHECKS`. `unit` gives the unit of each measure.
 
     `stated_languages` gives, by tag, how much of the first 2,000 conversations is in their stated
     language. `interaction` is None unless requested.
@@ -154,10 +156,10 @@ class Statistics:
     def to_pandas(self) -> DataFrame:
         """Return one row, for comparing corpora with `pandas.concat`.
 
-        Columns are the fields, those of a part after its name (`turn_length_mean`,
-        `group_chat_balance`), and are the same for every corpus: missing where there was nothing to
-        measure. Of `repetition` they have the shares, of `turn_checks` the sums; counts of lengths
-        and the shares of speakers are left out.
+        Columns are the fields; fields of a part have its name as a prefix (`turn_length_mean`,
+        `group_chat_balance`). They are the same for every corpus, with missing values if there was
+        nothing to measure. They include the shares of `repetition` and the sums of `turn_checks`,
+        but neither counts of lengths nor the shares of speakers.
         """
         from convogen.metrics.frames import statistics_frame
 
@@ -287,7 +289,7 @@ def _group_chat(tally: CorpusTally) -> GroupChat:
 
 
 def _repetitions(openings: Iterable[Openings]) -> dict[str, Repetition]:
-    """An experience that several conversations share counts once."""
+    """Return the repetition of each kind; an experience of several conversations counts once."""
     by_experience = list({opening.id: opening for opening in openings}.values())
     views = {
         "experiences": repetition(opening.experience for opening in by_experience),
@@ -304,7 +306,7 @@ def _mean(values: Iterable[int]) -> float | None:
 
 
 def _moments(values: Iterable[float]) -> tuple[float | None, float | None]:
-    """Return mean and standard deviation (ddof 0) of the values that are numbers."""
+    """Return mean and standard deviation (ddof 0) of the values that are not NaN."""
     numbers = np.fromiter(values, float)
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):

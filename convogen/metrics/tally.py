@@ -1,8 +1,8 @@
-"""The data kept from a corpus while it streams by: small, picklable, mergeable.
+"""The data collected while a corpus is streamed: small, picklable, mergeable.
 
-A few numbers are kept per conversation (for means, deviations, plots and intervals), and only
-bounded samples of the text. Merging tallies in the order of their batches gives the same result
-regardless of the number of processes.
+It has a few numbers per conversation (for means, deviations, plots and intervals), and bounded
+samples of the text. Merging tallies in the order of their batches gives the same result regardless
+of the number of processes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TEXT_SAMPLE = 60
 """Number of conversations whose texts are kept for self-BLEU and ROUGE-L."""
 
 FIRST = 200
-"""Number of conversations whose scripts are kept for the ROUGE-L of each to the nearest one."""
+"""Number of conversations whose scripts are kept for `rouge_l_nearest`."""
 
 OPENING_SAMPLE = 10_000
 """Number of conversations whose experience, topic, names and starter are kept for repetition."""
@@ -118,13 +118,13 @@ def _counts() -> array[int]:
 class CorpusTally:
     """Counts over conversations; arrays have one entry per conversation, in corpus order.
 
-    `words` are those of the rendering, `utterance_words` those of the turns without labels;
-    `scripts` are the first 200 conversations, a turn a line after its speaker's name. `languages`
-    counts conversations by the primary subtag of their language, `und` for undecided ones. Those in
-    a language of which convogen has no words here are in `without_words`: their words, MTLD and
-    TTR are NaN, and their lengths in characters are in `characters` and `utterance_characters`.
-    `unchecked` counts those in a language that lacks any of the `CHECKS`. `interaction` is None
-    unless requested: it takes several times as long as all the rest.
+    `words` counts the words of the rendering, `utterance_words` those of the turns without labels.
+    `scripts` are the first 200 conversations, with one line per turn that begins with the speaker's
+    name. `languages` counts conversations by the primary subtag of their language, `und` if
+    undecided. `without_words` counts those in a language whose words cannot be segmented here:
+    their words, MTLD and TTR are NaN, and their lengths in characters are in `characters` and
+    `utterance_characters`. `unchecked` counts those in a language that lacks any of the `CHECKS`.
+    `interaction` is None unless requested: it takes several times as long as all other measures.
     """
 
     words: array[float] = field(default_factory=_floats)
@@ -237,7 +237,7 @@ class CorpusTally:
         self.chat.update(found)
 
     def merge(self, other: CorpusTally) -> None:
-        """Add the counts of another tally, of the batch after this one's."""
+        """Add the counts of another tally, whose batch follows this one's."""
         for name in ("words", "turns", "speakers", "mtld", "ttr", "balance", "absence"):
             getattr(self, name).extend(getattr(other, name))
         for name in _COUNTERS:
@@ -270,7 +270,7 @@ class CorpusTally:
         """Return one row per conversation, in corpus order.
 
         Columns: `words` (of the rendering), `turns`, `speakers`, `mtld`, `ttr`, `balance` (0 to 1)
-        and `longest_absence` (turns); NaN if a conversation has no value.
+        and `longest_absence` (turns); missing values are NaN.
         """
         from convogen.metrics.frames import tally_frame
 
@@ -283,8 +283,7 @@ def tally_of(
     first: int = 0,
     interaction: bool = False,
 ) -> CorpusTally:
-    """Return the tally of some conversations; `first` is the number of conversations before
-    them."""
+    """Return the tally of a batch of conversations; `first` is the number of earlier ones."""
     tally = CorpusTally(interaction=InteractionTally() if interaction else None)
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)

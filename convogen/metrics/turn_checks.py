@@ -1,6 +1,6 @@
-"""Counts of turns that were requested again, tidied or accepted with a fault, by kind.
+"""Counts of turns that were requested again, tidied or accepted despite a fault, by kind.
 
-Counted over the records of a run: human corpora have none of these.
+They come from the records of a run; human corpora have none.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CheckCounts:
 
 @dataclass(slots=True)
 class TurnChecks:
-    """`CheckCounts` while conversations are counted."""
+    """Collects `CheckCounts` while conversations are counted."""
 
     asked_again: Counter[str] = field(default_factory=_counter)
     tidied: Counter[str] = field(default_factory=_counter)

@@ -42,14 +42,14 @@ class Realism:
 
     Attributes:
         generated: Number of generated conversations compared.
-        human: Number of human ones.
-        groups: Number of groups that are never separated.
+        human: Number of human conversations compared.
+        groups: Number of groups of conversations that always stay in the same fold.
         turns: Whose turns were compared.
         normalisations: Typographic differences that were removed first.
-        separations: By family, and by `all` of them.
+        separations: Separation by each family of features, and by `all` of them.
         controls: The same test between halves of the human corpus.
-        telltales: Features, the largest effect first.
-        words: Words of either corpus, those of the generated one first.
+        telltales: Features that differ, the largest effect first.
+        words: Words that are typical of one corpus, those of the generated corpus first.
         examples: The most telling turns.
         mauve: Overlap of the corpora; None if not requested.
     """
@@ -78,15 +78,15 @@ def compare(
     encode: Encoder | None = None,
     mauve: bool = False,
 ) -> Realism:
-    """Compare two samples by `convogen.realism.samples.sample`; needs the extra `realism`.
+    """Compare two samples from `convogen.realism.samples.sample`; needs the extra `realism`.
 
     Args:
         generated: Conversations of a model.
         human: Conversations of people.
-        turns: Whose turns the samples have; turn-taking and interaction are compared only if it is
+        turns: Whose turns the samples have; turn-taking and interaction are compared only for
             `all`.
-        permutations: Permuted labels for the p-values; 0 leaves them out.
-        halves: Random halves of the human corpus in the control.
+        permutations: Number of label permutations for the p-values; 0 leaves them out.
+        halves: How often the human corpus is split into random halves for the control.
         seed: Random seed.
         encode: A sentence encoder, for the family `embeddings`; None leaves it out.
         mauve: Whether to compute MAUVE of the encoder's vectors.
@@ -134,7 +134,7 @@ def compare(
 
 
 def families_of(dialogues: Sequence[Dialogue], turns: Turns = "all") -> dict[str, KernelSource]:
-    """Return the families of features of dialogues, of everybody's turns or of some."""
+    """Return the families of features of dialogues; `turns` says whose turns they contain."""
     features = _features(turns)
     return _families(measure(dialogues, features), word_lists(dialogues), features)
 

@@ -92,7 +92,7 @@ def once(reading: Reading) -> float:
 
 
 def first_words(reading: Reading) -> float:
-    """Return how many different first words turns have, per turn."""
+    """Return the number of different first words of turns, divided by the number of turns."""
     firsts = [turn[0] for turn in reading.words if turn]
     return len(set(firsts)) / max(1, len(firsts))
 
@@ -115,7 +115,7 @@ def returns(reading: Reading) -> float:
 
 
 def taken_up(reading: Reading) -> float:
-    """Return the mean share of longer words (5+ letters) that the previous turn has too."""
+    """Return the mean share of a turn's longer words (5+ letters) that are in the previous turn."""
     shares: list[float] = []
     for before, turn in pairwise(reading.words):
         content = {word for word in turn if len(word) >= 5}
@@ -130,7 +130,7 @@ def interaction(name: str, reading: Reading) -> float:
 
 
 def behaves(name: Behaviour, reading: Reading) -> list[bool]:
-    """Return which turns have a behaviour: none without patterns for the language."""
+    """Return which turns have a behaviour; none if there are no patterns for the language."""
     turns = reading.interaction.behaviours
     return [name in turn for turn in turns] if turns else []
 

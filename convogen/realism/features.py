@@ -1,7 +1,7 @@
 """The features of conversations: named and in four families.
 
-A feature is a number per conversation that a reader can check by eye; its sentence is completed by
-the two corpora's means ("turns that end with a question mark: 71%, people's 24%").
+A feature is a number per conversation that a reader can check by eye. Its description is shown with
+the means of both corpora ("turns that end with a question mark: 71%, people's 24%").
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Feature:
         family: The family it belongs to.
         about: Description for readers.
         unit: `share` (0 to 1) or what it counts.
-        value: Computes it.
-        marks: Returns which turns have it, if that depends on earlier turns; None if each turn is
-        evaluated on its own.
-        by_rules: Whether rules detect it in some languages only; it is 0 in others.
+        value: Computes the feature.
+        marks: Returns which turns have the feature, if that depends on earlier turns; None if each
+            turn is evaluated on its own.
+        by_rules: Whether it is detected by rules for some languages; it is 0 in other languages.
     """
 
     name: str
@@ -78,7 +78,7 @@ def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArr
 def turn_marks(
     conversation: Conversation, features: Sequence[Feature]
 ) -> tuple[frozenset[str], ...]:
-    """Return the names of each turn's features above 0; blank turns have none."""
+    """Return, for each turn, the names of the features that are above 0; blank turns have none."""
     alone = [one for one in features if one.marks is None]
     found = [
         {one.name for one, value in zip(alone, row, strict=True) if value > 0}

@@ -37,7 +37,7 @@ class Histogram:
 
     @classmethod
     def of(cls, feature: Feature, values: NDArray[np.float64], bins: int) -> Histogram:
-        """Return the histogram of values in at most `bins` bins, with the same share if it can be.
+        """Return the histogram of values in at most `bins` bins, of equal share if possible.
 
         The cuts are quantiles; equal ones are merged, so that no value is in two bins.
         """
@@ -51,7 +51,7 @@ class Histogram:
         )
 
     def bin(self, value: float) -> int:
-        """Return the number of the bin that a value is in, from 0."""
+        """Return the index of the bin that contains a value."""
         return int(np.searchsorted(self.cuts, value))
 
     def shares_of(self, values: NDArray[np.float64]) -> tuple[float, ...]:
@@ -65,8 +65,8 @@ def human_histograms(
 ) -> list[Histogram]:
     """Return a histogram per feature of a corpus, or of a sample of it if it is large.
 
-    Raises `SourceError`, which calls the corpus `name`, if it is too small (`samples.FEWEST`), or
-    if a feature's rules support none of its languages.
+    Raises `SourceError`, which names the corpus `name`, if the corpus is too small
+    (`samples.FEWEST`), or if a feature's rules support none of its languages.
     """
     dialogues = sample(conversations, name)
     languages = (Reading(one).interaction.language for one in dialogues)

@@ -23,7 +23,7 @@ MIN_CONVERSATIONS = 2
 
 
 class NamedFeatures:
-    """Numeric columns, transformed to a normal distribution by the training part's quantiles."""
+    """Numeric columns, mapped to a normal distribution by the quantiles of the training part."""
 
     def __init__(self, values: NDArray[np.float64]) -> None:
         varying = values.std(axis=0) > 0
@@ -71,6 +71,6 @@ def word_lists(dialogues: Sequence[Dialogue]) -> list[WordLists]:
 
 
 def terms(turns: WordLists) -> list[str]:
-    """Return words and pairs of successive words; no pair reaches from one turn into the next."""
+    """Return words and pairs of successive words; both words of a pair are in the same turn."""
     terms = [word for turn in turns for word in turn]
     return terms + [f"{first} {second}" for turn in turns for first, second in pairwise(turn)]

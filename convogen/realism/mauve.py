@@ -4,13 +4,13 @@ Pillutla et al., "MAUVE: Measuring the gap between neural text and human text us
 frontiers" (NeurIPS 2021), equations 1 and 2: for mixtures R = a P + (1 - a) Q with 0 < a < 1, the
 divergence frontier is the curve of the points (exp(-c KL(Q|R)), exp(-c KL(P|R))), and MAUVE the
 area under it, 1 if P is Q and near 0 if they have nothing in common. P and Q are histograms over
-the clusters that k-means finds in the vectors of both corpora together, brought to length 1, one
-cluster per ten texts of the smaller corpus, after a principal component analysis that keeps 90% of
-the variance; c is 5 as in the paper.
+clusters of the vectors of both corpora. The vectors are normalised to length 1, reduced by a
+principal component analysis that keeps 90% of the variance, and clustered by k-means, with one
+cluster per ten texts of the smaller corpus; c is 5 as in the paper.
 
-What differs from the published numbers: vectors are of whole conversations, by the encoder that the
-user names, not of passages by GPT-2. Compare only values of one encoder and similar sizes; the
-halves of the human corpus show the value of perfect similarity.
+Unlike in the paper, vectors represent whole conversations and come from the encoder that the user
+names, instead of passages encoded by GPT-2. Compare only values of one encoder and of corpora of
+similar size; the halves of the human corpus show the value of perfect similarity.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Mauve:
     Attributes:
         value: 0 to 1.
         halves: Mean of MAUVE between random halves of the human corpus.
-        low: Smallest of these.
-        high: Largest of these.
+        low: Smallest MAUVE between halves.
+        high: Largest MAUVE between halves.
     """
 
     value: float
@@ -62,11 +62,11 @@ class Mauve:
 def mauve_beside_halves(
     generated: Floats, human: Floats, groups: Sequence[int], *, seed: int, halves: int = HALVES
 ) -> Mauve:
-    """Return MAUVE, with that between halves of the human corpus.
+    """Return MAUVE of two corpora, and MAUVE between halves of the human corpus.
 
     Args:
-        generated: Vectors, of shape (texts, dimensions).
-        human: Those of people.
+        generated: Vectors of generated texts, of shape (texts, dimensions).
+        human: Vectors of human texts, likewise.
         groups: The group of each human text; groups are not divided.
         seed: Random seed of k-means and of the halves.
         halves: How many times the human corpus is halved.
@@ -100,7 +100,7 @@ def mauve(generated: Floats, human: Floats, *, seed: int) -> float:
 
 def frontier_area(p: Floats, q: Floats) -> float:
     """Return the area under the divergence frontier of two distributions over the same events."""
-    # dense near both ends, where the curve of distributions that hardly overlap turns
+    # Dense near both ends, where the curve bends if the distributions hardly overlap.
     share = (1 - np.cos(np.linspace(0, np.pi, MIXTURES + 2)[1:-1])) / 2
     mixtures = share[:, None] * p + (1 - share[:, None]) * q
     x = np.exp(-SCALE * _divergences(q, mixtures))
@@ -110,6 +110,6 @@ def frontier_area(p: Floats, q: Floats) -> float:
 
 
 def _divergences(p: Floats, mixtures: Floats) -> Floats:
-    """Return the Kullback-Leibler divergence of a distribution from each mixture that has it."""
+    """Return the Kullback-Leibler divergence of a distribution from mixtures that include it."""
     there = p > 0
     return (p[there] * np.log(p[there] / mixtures[:, there])).sum(axis=1)

@@ -1,8 +1,9 @@
-"""Typographic differences between two corpora, which do not come from the writers.
+"""Removal of typographic differences between two corpora that do not come from the writers.
 
-PERSONA-CHAT is in lower case with spaces around its punctuation, other corpora have straight or
-curly quotation marks. If two corpora differ systematically in this way, both are converted to the
-poorer form, and the change is reported: the test is about people, not about file formats.
+For example, PERSONA-CHAT is in lower case with spaces around punctuation, and corpora have straight
+or curly quotation marks. If two corpora differ systematically in this way, both are converted to
+the form with less information, and the change is reported: the test is about people, not about file
+formats.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class Normalisation:
     Attributes:
         name: `case`, `tokenisation`, `quotes` or `spelling`.
         measure: The compared measure, such as "capitals among letters".
-        generated: Its share in the generated corpus, 0 to 1.
-        human: Its share in the human one.
+        generated: The measure of the generated corpus, 0 to 1.
+        human: The measure of the human corpus, 0 to 1.
         change: The change made to both.
     """
 
@@ -37,7 +38,7 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """If one share is below `low` and the other above `high`, `change` is applied to both."""
+    """A rule: if one share is below `low` and the other above `high`, both corpora get `change`."""
 
     name: str
     measure: str
@@ -103,8 +104,9 @@ _BRITISH = {
     r"\bprogramme(?=s?\b)": "program",
     r"\bcheque(?=s?\b)": "check",
 }
-"""British spellings and the American ones that both corpora get: the first two also change words
-that are spelt alike everywhere ("four", "noise"), which does no harm as both corpora are changed.
+"""British spellings and the American ones that replace them in both corpora. The first two also
+change words without spelling variants ("four", "noise"), which is harmless since both corpora are
+changed.
 """
 _SPELLINGS = [(re.compile(one, re.IGNORECASE), other) for one, other in _BRITISH.items()]
 _BRITISH_WORDS = re.compile(

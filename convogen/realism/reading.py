@@ -37,7 +37,7 @@ class Reading:
 
     @cached_property
     def measures(self) -> dict[str, float | None]:
-        """The numbers of its interaction."""
+        """The interaction measures of the conversation."""
         return self.interaction.measures()
 
     @cached_property
@@ -60,7 +60,7 @@ class Reading:
 
 
 def _words(text: str, language: str | None) -> list[str]:
-    """Return the words without punctuation; the characters if a language has no segmenter."""
+    """Return the words without punctuation; characters if the language has no segmenter."""
     found = words(text, language)
     if found is None:
         return [char for char in text if char.isalnum()]

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 Turns = Literal["all", "opener", "others"]
-"""Whose turns are compared: everybody's, those of who speaks first, or those of all others."""
+"""Whose turns are compared: everybody's, the first speaker's, or those of all other speakers."""
 
 FEWEST = 30
 """Minimum number of conversations of each side."""
@@ -31,7 +31,7 @@ MOST = 1_500
 """Maximum number of conversations of each side; larger corpora are sampled."""
 
 _OPENING_CHARS = 20
-"""An opening shorter than this is a greeting that unrelated conversations share."""
+"""Openings below this length are likely greetings, which unrelated conversations may share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def sample(
     first: int | None = None,
     seed: int = 0,
 ) -> list[Dialogue]:
-    """Return the dialogues of a corpus that are compared, `MOST` at most, in the corpus' order.
+    """Return the dialogues of a corpus to compare, at most `MOST`, in the order of the corpus.
 
     Args:
         conversations: The corpus.
@@ -139,7 +139,8 @@ def _is_chosen(turn: Turn, opener: str, turns: Turns) -> bool:
 
 
 def grouped(dialogues: Sequence[Dialogue]) -> list[int]:
-    """Return a group number per dialogue: the same for those that share a key, if indirectly."""
+    """Return a group number per dialogue; dialogues that share a key, even indirectly, get the same
+    number."""
     parents = list(range(len(dialogues)))
 
     def root(index: int) -> int:

@@ -35,10 +35,10 @@ class Telltale:
     Attributes:
         name: The feature's key.
         family: Its family.
-        about: What it is.
+        about: Description for readers.
         unit: `share` or what it counts.
         generated: Mean over generated conversations.
-        human: Mean over human ones.
+        human: Mean over human conversations.
         effect: Cliff's delta, -1 to 1; above 0 if generated conversations have more.
     """
 
@@ -53,12 +53,12 @@ class Telltale:
 
 @dataclass(frozen=True, slots=True)
 class TellingWord:
-    """A word, or two successive ones, that one corpus has more often.
+    """A word, or two successive words, that one corpus has more often.
 
     Attributes:
         word: In lower case.
         generated: Share of generated conversations that have it.
-        human: Share of human ones.
+        human: Share of human conversations that have it.
         z: Log-odds ratio over its standard error; above 0 if generated conversations have more.
     """
 
@@ -70,12 +70,12 @@ class TellingWord:
 
 @dataclass(frozen=True, slots=True)
 class TellingTurn:
-    """A generated turn whose words a classifier of other conversations finds least human.
+    """A generated turn with the least human words, by a classifier trained on other conversations.
 
     Attributes:
         conversation: Id of its conversation.
         text: What was said, as it was compared.
-        score: Its part in the classifier's score; only its order has a meaning.
+        score: Its part in the classifier's score; only the order of scores is meaningful.
     """
 
     conversation: str
@@ -110,7 +110,7 @@ def telltales(
 def telling_words(
     generated: Sequence[WordLists], human: Sequence[WordLists], most: int
 ) -> list[TellingWord]:
-    """Return the words that differ most, `most` of each direction, by log-odds of conversations."""
+    """Return the words that differ most by log-odds of conversations, up to `most` per corpus."""
     both = [*generated, *human]
     vectorizer = learner("feature_extraction.text", "realism").CountVectorizer(
         analyzer=terms, binary=True, min_df=LEAST_SHARE / 2

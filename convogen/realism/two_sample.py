@@ -38,23 +38,24 @@ Ints = NDArray[np.intp]
 
 FOLDS = 5
 ALPHA = 0.3
-"""The ridge penalty, of kernels whose diagonal has a mean of 1."""
+"""The ridge penalty, for kernels whose diagonal has a mean of 1."""
 
 RESAMPLES = 999
 _AT_ONCE = 25
-"""Halves whose labellings are solved for together."""
+"""Number of halvings whose classifiers are fitted at once."""
 LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well a classifier tells generated conversations from human ones.
+    """How well a classifier distinguishes generated conversations from human ones.
 
     Attributes:
         auc: Area under the ROC curve, 0.5 at chance.
         low: Lower end of its 95% interval, over groups, given the classifiers.
         high: Upper end.
-        p: Probability of an area as large if the corpora did not differ; None without permutations.
+        p: Probability of an area at least as large if the corpora did not differ; None without
+            permutations.
     """
 
     auc: float
@@ -126,7 +127,7 @@ def separations(
         labels: True for generated conversations.
         groups: The group of each conversation.
         permutations: How often labels are permuted for the p-value; 0 leaves it out.
-        seed: Of folds, permutations and resamples.
+        seed: Random seed of folds, permutations and resamples.
     """
     truth = np.asarray(labels, dtype=bool)
     numbers = np.asarray(groups, dtype=np.intp)
@@ -179,9 +180,9 @@ def false_alarms(
         families: The features, by name.
         groups: The group of each conversation.
         halves: How many times the corpus is halved.
-        permutations: Permuted labels for each p-value.
-        seed: Of folds, halves and permutations.
-        level: The p-value up to which a difference counts as found, 0 to 1.
+        permutations: Number of label permutations per p-value.
+        seed: Random seed of folds, halves and permutations.
+        level: Significance level, 0 to 1.
 
     Returns:
         By family and for `all`, the share of the halves with a p-value of at most `level`.
@@ -259,7 +260,7 @@ def _predicted(kernels: FoldKernels, targets: Floats) -> Floats:
 def permuted(
     labels: NDArray[np.bool_], groups: Ints, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Permute labels within groups that have both, and over whole groups that have one."""
+    """Permute labels within groups that have both labels, and between groups that have only one."""
     permuted = labels.copy()
     sizes = np.bincount(groups)
     generated = np.bincount(groups, weights=labels).astype(np.intp)

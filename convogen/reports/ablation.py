@@ -1,7 +1,7 @@
-"""Runs of one grid compared: each cell with the first, metric by metric.
+"""Comparison of the runs of a grid: each cell with the first, metric by metric.
 
 Conversations of two cells are independent samples. A difference of means has a 95% bootstrap
-interval; its effect size is Cliff's delta (Cliff, 1993), its p-value that of the two-sided
+interval. Its effect size is Cliff's delta (Cliff, 1993). Its p-value comes from the two-sided
 Mann-Whitney U test, corrected over all comparisons of the grid by Holm's method (Holm, 1979).
 """
 
@@ -42,10 +42,11 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A cell's mean minus the first cell's, with its 95% interval; None if it has none.
+    """A cell's mean minus the first cell's, with its 95% interval (None if undefined).
 
     `cliffs_delta` is -1 to 1: the probability that a conversation of the cell has the greater
-    value, less that of the reverse. `p` is of the Mann-Whitney U test, `p_holm` as corrected.
+    value, minus the probability that it has the smaller one. `p` is the p-value of the Mann-Whitney
+    U test, and `p_holm` the corrected one.
     """
 
     cell: str
@@ -75,12 +76,12 @@ class Comparison:
     """The cells of a grid compared with the first.
 
     Attributes:
-        n: Conversations of each cell that count, the first ones.
+        n: Number of conversations compared per cell, from the beginning.
         baseline: The first cell.
         correction: Description of the correction of p-values.
         effect_size: Effect size of the differences.
         cells: Results of each cell, by name.
-        differences: Those of each cell from the first, metric by metric.
+        differences: Differences of each cell from the first, metric by metric.
     """
 
     n: int
@@ -95,7 +96,7 @@ def values_of(run: Run, n: int) -> DataFrame:
     """Return the metrics of the first `n` conversations: one row per conversation, one column per
     metric.
 
-    NaN stands where a conversation has no value.
+    A missing value is NaN.
     """
     first = list(islice(run.conversations(), n))
     tally: Any = tally_of(first, "text").to_pandas()
@@ -109,7 +110,7 @@ def values_of(run: Run, n: int) -> DataFrame:
 
 
 def compare(cells: Mapping[str, Run], n: int) -> Comparison:
-    """Return the means of cells, by the first `n` conversations, and how they differ."""
+    """Return the means of cells over their first `n` conversations, and how they differ."""
     values: Mapping[str, Any] = {name: values_of(run, n) for name, run in cells.items()}
     metrics = list(dict.fromkeys(metric for found in values.values() for metric in found))
     base, *others = cells
@@ -150,7 +151,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def _difference(
     name: str, metric: str, cell: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Difference | None:
-    """The uncorrected difference of one metric; None if a cell has no value of it."""
+    """Return the uncorrected difference of one metric; None if a cell has no value of it."""
     ours, theirs = _known(cell.get(metric, [])), _known(base.get(metric, []))
     interval = difference_interval(ours, theirs)
     if interval is None:

@@ -1,8 +1,8 @@
 """Comparing judges: do they agree, do they favour their own model's dialogues, how accurate are
 they?
 
-One file of verdicts is one judge on one set of dialogues. Intervals are 95% bootstraps over
-dialogues; see `convogen.reports.calibration` for those of the rates put right.
+A file of verdicts has one judge's verdicts on one set of dialogues. Intervals are 95% bootstrap
+intervals over dialogues, except those of corrected rates; see `convogen.reports.calibration`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
-"""Names of folders of one protocol, in the folder of a judge."""
+"""Names of a judge's subfolders that hold the verdicts of one protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class JudgeVerdicts:
         return {unit: one.passed for unit, one in pairs if one.choice is not None}
 
     def choices(self) -> Any:
-        """The choices, as a series by unit."""
+        """Return the choices as a pandas series, indexed by unit."""
         pd: Any = import_module("pandas")
         pairs = zip(self.units, self.verdicts, strict=True)
         return pd.Series({unit: one.choice for unit, one in pairs}, dtype=object)
@@ -97,7 +97,7 @@ class PairAgreement:
     """Agreement of two judges.
 
     Attributes:
-        judges: Both names.
+        judges: The names of both judges.
         share: Share of the dialogues on which both choose the same, 0 to 1; None if undefined.
         cohen_kappa: Cohen's kappa, -1 to 1; None if undefined.
     """
@@ -109,9 +109,9 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement of the judges of one set of `n` dialogues, in pairs and all together.
+    """Agreement of the judges of one set of `n` dialogues, for each pair and for all together.
 
-    Fleiss' kappa and Krippendorff's alpha are 1 at most; None if undefined.
+    Fleiss' kappa and Krippendorff's alpha are at most 1; None if undefined.
     """
 
     dialogues: str
@@ -127,7 +127,7 @@ class SelfPreference:
     """A judge's preference for its own model's dialogues, in percentage points.
 
     Attributes:
-        own: The set of dialogues that its model had a part in, `others` the other sets.
+        own: The set of dialogues that its model took part in; `others` are the other sets.
         compared_with: The other judges of the same sets.
         points: The preference; None if there are no dialogues.
     """
@@ -156,9 +156,9 @@ class Calibration:
     Attributes:
         n: Number of dialogues with a verdict.
         labels: Number of them that people labelled.
-        tied: Number of them with a tie between annotators, which is no label.
-        agreed: Share of the labels that the judge's verdicts equal, 0 to 1; None without a label.
-        rate: The rate as judged.
+        tied: Number of dialogues without a label because annotators were tied.
+        agreed: Share of the labels that equal the judge's verdicts, 0 to 1; None without labels.
+        rate: The uncorrected pass rate.
     """
 
     judge: str
@@ -173,11 +173,11 @@ class Calibration:
 
 
 def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
-    """Verdicts from `[JUDGE[,DIALOGUES]=]PATH`, a file or a folder of scores.
+    """Return the verdicts of `[JUDGE[,DIALOGUES]=]PATH`, a file or a folder of scores.
 
-    Names not given before the `=` are read from the scores' manifest, or from a path such as
-    JUDGE/uni_eval/DIALOGUES.jsonl; otherwise the judge is the file and the dialogues have no name.
-    Raises `SourceError` if the file cannot be read.
+    Names not given before the `=` are taken from the scores' manifest, or from a path such as
+    JUDGE/uni_eval/DIALOGUES.jsonl; otherwise the judge is named after the file and the dialogues
+    have no name. Raises `SourceError` if the file cannot be read.
     """
     told, path = names_and_path(text)
     file = verdict_file(path, protocol)
@@ -213,10 +213,10 @@ def judge_and_dialogues(file: Path) -> tuple[str, str]:
 
 
 def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[Agreement]:
-    """Return the agreement on each set of dialogues that several judges read.
+    """Return the agreement on each set of dialogues that several judges judged.
 
-    Raises `SourceError` if files said to be of one set have nothing in common, or where files
-    without ids are not of the same length.
+    Raises `SourceError` if files named as one set have no dialogue in common, or if files without
+    ids differ in length.
     """
     sets: dict[str, list[JudgeVerdicts]] = {}
     for one in judgements:
@@ -265,10 +265,11 @@ def self_preference(
 ) -> list[SelfPreference]:
     """Return by how many points each judge favours the dialogues of its own model.
 
-    `own` names, by judge, the set of dialogues its model had a part in. What counts is by how much
-    a judge passes a dialogue more readily than the other judges of the same set do, on its own
-    model's less on others': neither mild judges nor good models make a preference. Where nobody
-    else judged (`compared_with` is empty), it is the plain difference of rates, and says little.
+    `own` gives, by judge, the set of dialogues that its model took part in. A judge's excess on a
+    set is its pass rate minus the mean pass rate of the other judges of the same set. The
+    preference is the excess on the own set minus the excess on the other sets, so that neither a
+    lenient judge nor a good model shows a preference. Without other judges (`compared_with` is
+    empty), it is the plain difference of pass rates, which says little.
     """
     return [_preference(judgements, judge, mine) for judge, mine in own.items()]
 
@@ -298,8 +299,7 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
 
 
 def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
-    """Return how much more readily a judge passes each dialogue, in points, than its peers on
-    average."""
+    """Return, per dialogue, a judge's verdict minus the mean of its peers' verdicts, in points."""
     pd: Any = import_module("pandas")
     ours = pd.Series(mine, dtype=float)
     if not peers:
@@ -313,10 +313,11 @@ def calibrations(
 ) -> list[Calibration]:
     """Return each judge's pass rate corrected with the labels of `[DIALOGUES=]FILE`, in percent.
 
-    A label is an object with `choice` and `row` (the place of the dialogue, from 1) or
-    `conversation`; without either its place is that of the dialogue. If several annotators labelled
-    a dialogue, the majority choice is its label, and a tie is no label. Raises `SourceError` if
-    a label is of no judged dialogue, or if it is unclear which of several sets is meant.
+    A label is an object with `choice` and either `conversation` (the dialogue's id) or `row` (its
+    number, from 1); without these, the label's line number is the dialogue's number. If several
+    annotators labelled a dialogue, the majority choice is its label; a tie gives no label. Raises
+    `SourceError` if a label's dialogue was not judged, or if it is unclear which of several sets is
+    meant.
     """
     found: list[Calibration] = []
     sets = dict.fromkeys(one.dialogues for one in judgements)
@@ -391,7 +392,8 @@ def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str
 
 
 def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, bool]], int]:
-    """Return line, which dialogue, and whether it passes, of each line with a choice; no ties."""
+    """Return (line, dialogue's number or id, whether it passes) per label, and 0 as the number of
+    ties."""
     allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
     found: list[tuple[int, int | str, bool]] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -419,7 +421,7 @@ def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, 
 
 
 def position_biases(judgements: Sequence[JudgeVerdicts]) -> list[JudgePosition]:
-    """Return the position bias of each judgement with random order."""
+    """Return the position bias of each judgement that showed dialogues in random order."""
     rows = [(one, position_bias(one.verdicts)) for one in judgements]
     return [
         JudgePosition(one.judge, one.dialogues, bias.first, bias.gap)

@@ -18,10 +18,10 @@ J = TypeVar("J", JudgeVerdicts, JudgeScores)
 
 
 def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
-    """Return the verdicts of `[JUDGE[,DIALOGUES]=]PATH`; of labels by people, an annotator each.
+    """Return the verdicts of `[JUDGE[,DIALOGUES]=]PATH`, by annotator if they are human labels.
 
     Raises:
-        SourceError: see `read_judgement`; or the labels have no choice by this protocol.
+        SourceError: as for `read_judgement`, or if the labels have no choice by this protocol.
     """
     told, path = names_and_path(text)
     if not is_label_file(path):
@@ -36,10 +36,10 @@ def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
 
 
 def read_all_scores(text: str) -> list[JudgeScores]:
-    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; of labels by people, an annotator each.
+    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`, by annotator if they are human labels.
 
     Raises:
-        SourceError: see `read_scores`; or the labels have no rating.
+        SourceError: as for `read_scores`, or if the labels have no rating.
     """
     told, path = names_and_path(text)
     if not is_label_file(path):
@@ -54,9 +54,9 @@ def read_all_scores(text: str) -> list[JudgeScores]:
 
 
 def in_one_set(judged: Sequence[J]) -> list[J]:
-    """Return the judgements, those of people in the set that all the judges judged, if it is one.
+    """Return the judgements; unnamed ones join the judges' set if all judges judged the same one.
 
-    Labels by people do not say of which set they are; conversations have ids of their own.
+    Human labels do not name their set of dialogues; they identify conversations by id.
     """
     sets = {one.dialogues for one in judged if not is_label_file(one.path)}
     if len(sets) != 1:
@@ -66,7 +66,7 @@ def in_one_set(judged: Sequence[J]) -> list[J]:
 
 
 def _by_annotator(labels: Iterable[HumanLabel]) -> dict[str, list[HumanLabel]]:
-    """Return the labels by annotator, numbers first and in their order."""
+    """Return the labels by annotator; numeric codes come first, in numerical order."""
     found: dict[str, list[HumanLabel]] = {}
     for label in labels:
         found.setdefault(label.annotator, []).append(label)

@@ -1,11 +1,13 @@
 """Correcting a judge's pass rate with a few human labels.
 
-The labelled dialogues are taken to be a random part of the judged ones. Two ways: `rogan_gladen`
-asks how often the judge is right of those that pass and of those that do not, and turns its rate
-back (Rogan and Gladen, 1978), with the interval of Lang and Reiczigel (2014), which holds for small
-samples; where the judge is hardly better than chance it says next to nothing. `prediction_powered`
-adds the judge's mean error on the labelled dialogues to its rate, the judge weighed by how well it
-predicts (Angelopoulos and others, 2023: PPI++); it is never much worse than the labels alone.
+The labelled dialogues are assumed to be a random sample of the judged ones. There are two methods:
+
+- `rogan_gladen` corrects the judge's pass rate for its sensitivity and specificity on the labelled
+  dialogues (Rogan and Gladen, 1978). Its interval (Lang and Reiczigel, 2014) is valid for small
+  samples, but very wide if the judge is hardly better than chance.
+- `prediction_powered` adds the judge's mean error on the labelled dialogues to its pass rate, with
+  a weight for how well the judge predicts the labels (PPI++: Angelopoulos and others, 2023). It is
+  never much worse than the labels alone.
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ class Corrected:
 
 
 def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
-    """Return the true share of passes: `judged` has all verdicts, `labelled` those paired with
-    `truth`.
+    """Return an estimate of the true pass rate; None if all labels are equal, or the judge is no
+    better than chance.
 
-    None if all labels are equal, or the judge is no better than chance.
+    `judged` has all verdicts, `truth` the labels, and `labelled` the verdicts on the same dialogues
+    as `truth`.
     """
     passing, failing = int(truth.sum()), int((~truth).sum())
     if not (passing and failing):
@@ -68,10 +71,11 @@ def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
 
 
 def prediction_powered(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
-    """Return the true share of passes from few labels and many verdicts.
+    """Return an estimate of the true pass rate from few labels and many verdicts.
 
-    `judged` has the verdicts without a label, `labelled` those paired with `truth`. None if fewer
-    than two are labelled, or none is left; no interval where the labels do not vary.
+    `judged` has the verdicts on unlabelled dialogues, `truth` the labels, and `labelled` the
+    verdicts on the same dialogues as `truth`. The estimate is None with fewer than two labels or
+    without unlabelled dialogues; it has no interval if all labels are equal.
     """
     n, many = len(truth), len(judged)
     if n < 2 or not many:

@@ -62,7 +62,7 @@ class FlatCell(TypedDict):
 
 
 class Bounded(Protocol):
-    """A number with its 95% interval; None if there is no number, or it has no interval."""
+    """A number with its 95% interval; None for a missing number or missing ends."""
 
     @property
     def value(self) -> float | None: ...
@@ -76,7 +76,7 @@ class Bounded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`kind` is `ours` (generated), `human` or `published`."""
+    """A row of a table; `kind` is `ours` (generated), `human` or `published`."""
 
     kind: str
     label: str
@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`head` has the label of the first column too; `kinds` one entry a further column."""
+    """A table; `head` includes the label of the first column, `kinds` has no entry for it."""
 
     title: str
     note: str
@@ -96,8 +96,8 @@ class Table:
         """Return one row per cell, with unrounded numbers; the same columns for every table.
 
         Columns: `table` (the title), `row` and `column` (their labels), `kind` (ours, human or
-        published), `value` with `low` and `high` (of its 95% interval), and `text` as it is shown.
-        `frame.pivot(index="row", columns="column", values="value")` is the table again.
+        published), `value`, `low` and `high` (its 95% interval), and `text` (the cell as shown).
+        `frame.pivot(index="row", columns="column", values="value")` restores the table.
         """
         return frame(COLUMNS, self.flat())
 
@@ -139,10 +139,10 @@ def number_cell(value: float | int | None, digits: int = 2) -> Cell:
 
 
 def share_cell(value: float, digits: int = 1, interval: str = "", sign: str = "") -> Cell:
-    """A share, in percent as text."""
+    """Return a cell with a share, shown in percent."""
     return Cell(f"{value:{sign}.{digits}%}", interval, value)
 
 
 def printed_cell(value: float) -> Cell:
-    """A published number."""
+    """Return a cell with a published number."""
     return Cell(f"{value:.2f}", value=value)

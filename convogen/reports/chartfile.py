@@ -26,13 +26,13 @@ _STYLE: dict[str, object] = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
-"""matplotlib's settings for every chart: plain axes, no dollar sign read as mathematics, and the
-same bytes for the same data."""
+"""matplotlib's settings for every chart: plain axes, literal dollar signs, and the same bytes for
+the same data."""
 
 
 @contextmanager
 def drawing(style: dict[str, object]) -> Generator[None]:
-    """Draw with the common settings and a chart's own, silent on characters that a font lacks."""
+    """Draw with the common settings and a chart's own, without warnings of missing glyphs."""
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context({**_STYLE, **style}), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -40,16 +40,16 @@ def drawing(style: dict[str, object]) -> Generator[None]:
 
 
 def check_kind(path: Path) -> None:
-    """Raise `SourceError` if the file's ending is not that of a chart."""
+    """Raise `SourceError` if the file's suffix is not a supported chart format."""
     if path.suffix.lower() not in _KINDS:
         raise SourceError(f"{path}: cannot be drawn; allowed endings: {', '.join(_KINDS)}")
 
 
 def save_chart(figure: Any, path: Path, made_by: str) -> None:
-    """Write a matplotlib figure in the format that the file's ending names.
+    """Write a matplotlib figure in the format of the file's suffix.
 
-    `made_by` goes into its metadata: only a file that has it may be replaced. Raises
-    `RunFolderError` if the file cannot be written or is foreign.
+    `made_by` is stored in the metadata: only a file with the same value is replaced. Raises
+    `RunFolderError` if the file cannot be written, or exists and was not written by convogen.
     """
     kind = path.suffix.lower()
     dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind, {})

@@ -31,9 +31,10 @@ _POINTS = 200
 class Course:
     """Rolling means over `window` in the order of the plan, at most 200 points of each.
 
-    `nearest` is the similarity (0 to 1) of an experience to the most similar of those before it,
-    `near_copies` the share with a similarity of 0.9 or more, `mtld` that of the conversations.
-    `experience_at` and `conversation_at` number the last of each window, from 1.
+    `nearest` is the similarity (0 to 1) of an experience to the most similar earlier one,
+    `near_copies` the share of experiences with a similarity of 0.9 or more, and `mtld` the MTLD of
+    conversations. `experience_at` and `conversation_at` are the number, from 1, of the last
+    experience or conversation in each window.
     """
 
     window: int
@@ -56,7 +57,7 @@ def course(experiences: Iterable[Experience], mtld: Sequence[float]) -> Course:
 
 
 def _nearest(experiences: Iterable[Experience]) -> list[float]:
-    """Return each experience's similarity to the most similar earlier one: token-sort, 0 to 1."""
+    """Return each experience's token-sort similarity (0 to 1) to the most similar earlier one."""
     before: list[str] = []
     found: list[float] = []
     for experience in experiences:
@@ -69,7 +70,7 @@ def _nearest(experiences: Iterable[Experience]) -> list[float]:
 
 
 def _rolling(values: NDArray[np.float64], window: int) -> tuple[list[int], list[float]]:
-    """Return means over windows of the values that are numbers, and the ends of the windows."""
+    """Return the ends of windows, and the means over the values in them that are not NaN."""
     if len(values) < window:
         return [], []
     known = ~np.isnan(values)

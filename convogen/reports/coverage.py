@@ -27,12 +27,12 @@ _POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class CoverageCourse:
-    """How evenly the experiences so far are spread over clusters of topics, at 200 points at most.
+    """How evenly the experiences so far are spread over topic clusters, at no more than 200 points.
 
     Attributes:
-        experience_at: Number of experiences, from 1.
+        experience_at: Number of experiences so far, from 1.
         largest: Share of the largest cluster among them, 0 to 1.
-        entropy: Entropy of the clusters' shares over that of equal shares, 0 to 1.
+        entropy: Entropy of the clusters' shares divided by its maximum, 0 to 1.
     """
 
     experience_at: list[int]

@@ -22,7 +22,7 @@ class EvaluatedRun:
     Attributes:
         statistics: Its measures.
         method: The method that played it; None if its conversations do not say.
-        mode: How a run of the method diasynth makes its dialogues, script or groupchat.
+        mode: For the method `diasynth`: how dialogues are made, `script` or `groupchat`.
         groundedness: Scores of the judge in question; None if it did not judge the run.
         judged: Scores by judge.
         verdicts: Verdicts by protocol.
@@ -52,7 +52,7 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Runs by given name, and the statistics of the corpora compared with."""
+    """Runs by given name, and the statistics of the corpora that they are compared with."""
 
     runs: dict[str, EvaluatedRun]
     against: dict[str, SourceStatistics]
@@ -66,7 +66,7 @@ class Evaluation:
 
 
 def evaluated(run: Run, statistics: SourceStatistics, judge: str | None) -> EvaluatedRun:
-    """Return the results of a run; `judge` is the one just used, None if none was."""
+    """Return the results of a run; `judge` is the judge just used, None without one."""
     first = next(run.conversations(), None)
     experiment: dict[str, Any] = run.manifest.get("experiment") or {}
     return EvaluatedRun(

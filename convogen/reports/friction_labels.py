@@ -18,11 +18,12 @@ def friction_labels(sources: Iterable[str], folders: Sequence[str]) -> dict[str,
     """Return the judge's labels by source; sources that it did not label are left out.
 
     Args:
-        sources: Runs, and corpora as they were named to `evaluate`.
+        sources: Runs, and corpora under the names given to `evaluate`.
         folders: Score folders of corpora.
 
     Raises:
-        RunFolderError: A folder has no labels, or they are of none of the sources or of other data.
+        RunFolderError: A folder has no labels, or its labels belong to none of the sources, or to
+            other data.
     """
     names = list(sources)
     apart = {_source_of(folder, names): folder for folder in folders}

@@ -1,6 +1,6 @@
 """A judge's scores of a run, by aspect: a row of table IV or VI of the ConvoGen paper.
 
-`avgScore` is the mean of the aspects' means, as in the paper: so it is in all rows of the tables.
+`avgScore` is the mean of the aspects' means, as in all rows of the paper's tables.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
-"""The published table by the aspects; its scale is 1 to 5."""
+"""Aspects -> the published table with them; its scale is 1 to 5."""
 
 NOT_AVERAGED = ("fed",)
 """Judges with aspects on different scales."""
@@ -57,7 +57,7 @@ class AspectScore:
 
     Attributes:
         value: Their mean; None if there is no score.
-        low: Lower end of the mean's 95% interval; None if it has none, as is `high`.
+        low: Lower end of the mean's 95% interval, `high` the upper end; None without an interval.
         n: Number of scores.
         missing: Number of conversations without a score.
     """
@@ -91,13 +91,12 @@ class JudgeSummary:
         scale: Lowest and highest score; None if the judge has no scale.
         over: The scored unit, for judges that score turns or dialogues.
         speakers: Whether the judge was shown the speakers' names.
-        own_wording: Whether a judge of the tables of DiaSynth asked in words of the user's own.
+        own_wording: Whether a judge of DiaSynth's tables was run with the user's own wording.
         prompts: Hash of each prompt, by step.
         aspects: The scores by aspect.
-        average: Mean of the aspects' means; None if they are not on one scale, or there is none.
+        average: Mean of the aspects' means; None without scores, or if scales differ.
         table: The published table with these aspects on this scale; None if there is none.
-        methods: Number of scores by how they were read from the reply; `unknown` if the judge does
-            not say.
+        methods: Number of scores by how they were read from the reply; `unknown` if not recorded.
         mean_mass: Mean probability of the score tokens, 0 to 1; None if no score has one.
         missing: Number of scores that are None, by reason.
     """
@@ -132,7 +131,8 @@ def scores_by_judge(run: Run) -> dict[str, JudgeSummary]:
 def judge_summary(run: Run, judge: str = "geval") -> JudgeSummary | None:
     """Return the summary of a judge's scores; None if it has not judged the run.
 
-    Runs of mixed personas have all aspects of both kinds, and no published table.
+    For runs that mix generated and sampled personas, it has the aspects of both, and no published
+    table.
     """
     scores: Any = frame(columns_of("scores", _COLUMNS), map(vars, run.scores(judge)))
     if scores.empty:
@@ -178,12 +178,12 @@ def _aspect_score(values: Any) -> AspectScore:
 
 
 def _counts(texts: Any) -> dict[str, int]:
-    """Return the frequency of each text, in order of first occurrence."""
+    """Return the frequency of each string, in order of first occurrence."""
     return texts.groupby(texts, sort=False).size().to_dict()
 
 
 def _own_wording(judge: str, judged_by: Mapping[str, Any]) -> bool:
-    """Return whether a judge of DiaSynth's tables asked in words of the user's own."""
+    """Return whether a judge of DiaSynth's tables was run with the user's own wording."""
     key, shipped = WORDINGS.get(judge, ("", None))
     return shipped is not None and judged_by.get(key, shipped) != shipped
 

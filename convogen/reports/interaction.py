@@ -28,9 +28,9 @@ class SourceInteraction:
     """Interaction in a run or a corpus.
 
     Attributes:
-        measured: By rules; None if that was not measured.
+        measured: Interaction detected by rules; None if not measured.
         judged: What the judge `friction` labelled; None if it labelled nothing.
-        human: Whether it is a corpus to compare with.
+        human: Whether it is a reference corpus.
     """
 
     measured: InteractionStatistics | None
@@ -68,9 +68,10 @@ class FrictionColumn:
 
 
 def friction_columns(sources: Sources) -> list[FrictionColumn]:
-    """Return the behaviours of all sources: by one judge if it labelled them all, else by each.
+    """Return the behaviours of all sources, by one judge if it labelled all of them.
 
-    A judge's labels of one source only thus do not affect the comparison by rules.
+    Otherwise the columns of rules and of judges are separate, so that a judge's labels of a single
+    source do not affect the comparison by rules.
     """
     tellers = {one.friction.protocol for one in sources.values() if one.friction}
     found: list[FrictionColumn] = []
@@ -88,8 +89,10 @@ def friction_columns(sources: Sources) -> list[FrictionColumn]:
 def differences(
     ours: SourceInteraction | None, human: SourceInteraction | None
 ) -> tuple[str, dict[str, Estimate]]:
-    """Return the origin of both sides' labels, and the differences in shares: by a judge if the
-    same one labelled both, otherwise by rules."""
+    """Return the origin of the labels, and the differences in shares between both sides.
+
+    The labels are a judge's if the same judge labelled both sides, otherwise those of the rules.
+    """
     if ours is None or human is None:
         return RULES, {}
     if ours.friction and (apart := share_differences(ours.friction, human.friction)):

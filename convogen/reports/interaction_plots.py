@@ -25,7 +25,7 @@ Series = list[tuple[Friction, dict[str, Any]]]
 
 
 def friction_shares(report: Report) -> str | None:
-    """Return the share of turns with each behaviour, with intervals; None if it is not known."""
+    """Plot the share of turns with each behaviour, with intervals; None if not measured."""
     series, names = _series(report)
     if not names:
         return None
@@ -52,8 +52,8 @@ def friction_shares(report: Report) -> str | None:
 
 
 def friction_histograms(report: Report) -> str | None:
-    """Return how many turns of a conversation have each behaviour, a panel each; None if it is not
-    known, or none has any."""
+    """Plot the number of turns per conversation with each behaviour, one panel per behaviour; None
+    if not measured, or if no turn has any."""
     series, names = _series(report)
     names = [
         name
@@ -101,7 +101,7 @@ def _bars(axes: Any, series: Series, name: str) -> None:
 
 
 def _series(report: Report) -> tuple[Series, list[str]]:
-    """Return the friction to be drawn, each with its style, and the behaviours of all of it."""
+    """Return the sources to draw with their styles, and the behaviours of all of them."""
     columns = friction_columns(report.interaction())
     order = [*report.sources]
     one_each = len({one.source for one in columns}) == len(columns)

@@ -1,13 +1,13 @@
-"""Statistics with 95% bootstrap intervals, for the variation with other conversations.
+"""Statistics with 95% bootstrap intervals, for the variation between samples of conversations.
 
-Bias-corrected and accelerated (BCa; Efron, 1987), from 2,000 resamples of the conversations and
-seeded, so that the same data give the same interval. Percentile intervals (Efron, 1979) of the same
-resamples stand in for BCa in two cases:
+Intervals are bias-corrected and accelerated (BCa; Efron, 1987), from 2,000 resamples of the
+conversations with a fixed seed, so that the same data give the same interval. Percentile intervals
+(Efron, 1979) of the same resamples replace BCa in two cases:
 
-- BCa is undefined, as it is if all resamples, or all samples with one conversation left out, give
-  the same value. If all conversations are alike, the interval is that one value.
-- There are more than `JACKKNIFE_MAX` conversations: the acceleration takes time in the square of
-  their number, and what it corrects falls with the root of it.
+- BCa is undefined, for example if all resamples, or all samples with one conversation left out,
+  give the same value. If all conversations are equal, the interval is that one value.
+- There are more than `JACKKNIFE_MAX` conversations: the time for the acceleration grows with the
+  square of their number, and its correction shrinks with the square root.
 
 No interval is given for fewer than two conversations, or if the statistic is undefined for one of
 the resamples.
@@ -47,7 +47,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A statistic of `n` numbers and its 95% interval; None if it has none (see the module)."""
+    """A statistic of `n` numbers and its 95% interval; the ends are None without an interval."""
 
     value: float
     low: float | None
@@ -56,21 +56,21 @@ class Interval:
 
 
 def mean_interval(values: Iterable[float]) -> Interval | None:
-    """Return the mean of the values that are numbers; None if none is."""
+    """Return the mean of the values that are not NaN; None if there are none."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _mean) if len(numbers) else None
 
 
 def std_interval(values: Iterable[float]) -> Interval | None:
-    """The standard deviation (divided by n) of the values that are numbers."""
+    """Return the standard deviation (with divisor n) of the values that are not NaN."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _std) if len(numbers) else None
 
 
 def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval | None:
-    """The sum of the parts over the sum of the wholes, drawn in pairs: words a turn, pooled.
+    """Return the sum of the parts over the sum of the wholes, such as words per turn, pooled.
 
-    Pairs without a part (NaN) are left out.
+    Pairs of a part and a whole are resampled together; pairs without a part (NaN) are left out.
     """
     above, below = np.fromiter(parts, float), np.fromiter(wholes, float)
     known = ~np.isnan(above)
@@ -79,7 +79,7 @@ def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval 
 
 
 def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
-    """The difference of the means of two samples, resampled separately; None if one is empty."""
+    """Return the difference of two samples' means, resampled separately; None if one is empty."""
     if not (len(ours) and len(theirs)):
         return None
     return _bootstrap((ours, theirs), _difference, paired=False)
@@ -88,7 +88,7 @@ def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
 def statistic_interval(
     statistic: Any, *data: NDArray[Any], vectorized: bool = True
 ) -> Interval | None:
-    """Return a statistic of columns drawn together, a row per unit; None if it is undefined.
+    """Return a statistic of columns that are resampled by row; None if it is undefined.
 
     Args:
         statistic: Takes the columns, and `axis` if it is vectorized.

@@ -28,9 +28,9 @@ def said_languages(text: Statistics) -> str:
 
 
 def card_languages(text: Statistics) -> list[str]:
-    """Return the primary subtags of the languages that were found, the most frequent first.
+    """Return the primary subtags of the detected languages, the most frequent first.
 
-    What a conversation states is not what it is found to be in.
+    The language that a conversation states may differ from the detected one.
     """
     counts: Counter[str] = Counter(text.languages)
     for tag, stated in text.stated_languages.items():
@@ -42,15 +42,14 @@ def card_languages(text: Statistics) -> list[str]:
 
 
 def foreign_languages(text: Statistics) -> list[str]:
-    """Return the names of the languages that were found, English left out."""
+    """Return the names of the detected languages except English."""
     return [language_name(tag) for tag in card_languages(text) if tag != ENGLISH]
 
 
 def judging_limit(text: Statistics, judge: str, prompts: Mapping[str, str]) -> Iterator[str]:
     """Yield a line if conversations in another language were judged with prompts in English.
 
-    `prompts` are the hashes of the prompts the judge was asked with: own ones are the user's, and
-    may be in any language.
+    `prompts` are the hashes of the judge's prompts; a user's own prompts may be in any language.
     """
     if not (foreign := foreign_languages(text)):
         return
@@ -72,7 +71,7 @@ def _shipped_prompts(judge: str) -> dict[str, str] | None:
 
 
 def _mostly_as_stated(found: StatedLanguage) -> bool:
-    """Return whether most turns are in the language that is stated, close relatives included."""
+    """Return whether most turns are in the stated language or a closely related one."""
     return found.share is not None and found.share > 0.5
 
 

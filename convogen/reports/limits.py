@@ -22,14 +22,14 @@ comparable."""
 LITTLE_MASS = 0.5
 
 MATCHED = ("max_turns", "match_features", "gates")
-"""Parameters that may differ because one run is matched and the other is not; of the gates, only
-`profile` does."""
+"""Parameters that may differ because one run is matched and the other is not; of `gates`, only the
+gate `profile` may."""
 
 
 def limits(
     runs: Mapping[str, ReportedRun], against: Mapping[str, ReportedCorpus], baseline: str | None
 ) -> list[str]:
-    """Return one or two sentences per limit; those of runs begin with the runs' names."""
+    """Return one or two sentences per limit; limits of a run begin with its name."""
     shared: dict[str, list[str]] = {}
     for name, run in runs.items():
         for line in limits_of_run(
@@ -159,7 +159,7 @@ def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> lis
 
 
 def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[str]:
-    """Return the differences from the baseline other than the matching."""
+    """Return how runs differ from the baseline other than by matching."""
     if base is None:
         return []
     said: list[str] = []
@@ -174,7 +174,7 @@ def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[
 
 
 def _essence(run: ReportedRun) -> Mapping[str, object]:
-    """Return the inputs of a run's data, except those that matching changes."""
+    """Return everything that determines a run's data, except what matching changes."""
     own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
     gates: list[dict[str, Any]] = run.parameters.get("gates") or []
     if other := [gate for gate in gates if gate.get("gate") != "profile"]:

@@ -1,4 +1,4 @@
-"""Escaping of texts for Markdown and HTML made from it."""
+"""Escaping of text for Markdown and HTML rendered from it."""
 
 from __future__ import annotations
 

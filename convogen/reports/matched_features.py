@@ -29,10 +29,10 @@ class FeatureSpread:
     """The distribution of a feature over conversations.
 
     Attributes:
-        mean: Per conversation, in the feature's unit.
-        shares: Of the conversations in each bin, 0 to 1.
+        mean: Mean over conversations, in the feature's unit.
+        shares: Share of the conversations in each bin, 0 to 1.
         distance: Wasserstein distance from the corpus, in the feature's unit.
-        total_variation: Distance of the shares from the corpus', 0 to 1.
+        total_variation: Total variation distance of the shares from the corpus', 0 to 1.
     """
 
     mean: float
@@ -46,13 +46,13 @@ class MatchedFeature:
     """A feature in the corpus and in a run.
 
     Attributes:
-        about: What it is, for a reader.
-        unit: `share` (0 to 1) or what it counts.
+        about: Description for readers.
+        unit: `share` (0 to 1) or what the feature counts.
         cuts: Inclusive upper limits of all bins but the last.
-        human_mean: Per conversation of the corpus.
-        human_shares: Of the corpus' conversations in each bin, 0 to 1.
-        finished: Of all finished conversations, those that a gate rejected among them.
-        accepted: Of those that were accepted.
+        human_mean: Mean over the corpus' conversations.
+        human_shares: Share of the corpus' conversations in each bin, 0 to 1.
+        finished: Distribution over all finished conversations, including rejected ones.
+        accepted: Distribution over accepted conversations.
     """
 
     about: str
@@ -66,13 +66,13 @@ class MatchedFeature:
 
 @dataclass(frozen=True, slots=True)
 class MatchedFeatures:
-    """The features that a run takes from a corpus, or that another run of the report does.
+    """The features that this run, or another run of the report, matches to a corpus.
 
     Attributes:
-        corpus: Where the corpus is.
+        corpus: Path or name of the corpus.
         finished_per_accepted: Finished conversations per accepted one, 1 if none was rejected.
-        calls_per_accepted: Model calls of the run per accepted conversation, failed tasks' too.
-        features: By their names.
+        calls_per_accepted: Model calls per accepted conversation, including those of failed tasks.
+        features: The features by name.
     """
 
     corpus: str
@@ -91,7 +91,7 @@ class Target:
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> Target | None:
-        """Return the target of the first run matched in features, if it can still be read."""
+        """Return the target of the first run with matched features whose corpus can be read."""
         for run in runs:
             try:
                 if (asked := _asked(read_mapping(run.folder / "experiment.yaml"))) is None:
@@ -104,7 +104,7 @@ class Target:
 
 
 def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
-    """Return the corpus and the names of an experiment's features, of its gate or its method."""
+    """Return the corpus and feature names of an experiment's profile gate, or else its method."""
     gates: list[Any] = experiment.get("gates") or []
     for entry in gates:
         if isinstance(entry, dict):
@@ -117,9 +117,9 @@ def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
 
 
 def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures | None:
-    """Return the distance of a run from a target, before and after its gates; None if it is empty.
+    """Return the distance of a run from a target, before and after its gates; None for empty runs.
 
-    `n_calls` is the number of the run's model calls, judges' left out.
+    `n_calls` is the number of the run's model calls without those of judges.
     """
     accepted = _values(run.conversations(), target.features)
     if not len(accepted):
@@ -147,8 +147,7 @@ def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures 
 def _values(
     conversations: Iterable[Conversation], features: Sequence[Feature]
 ) -> NDArray[np.float64]:
-    """Return the features of conversations that have a turn, one by one: (conversations,
-    features)."""
+    """Return the features of conversations with a turn, in shape (conversations, features)."""
     rows = [
         measure([dialogue], features)[0]
         for one in conversations

@@ -36,7 +36,8 @@ class Matching:
 
     Attributes:
         turns: Number of turns with a target.
-        mean_off: Mean distance from the target, in words, estimated if a language has none here.
+        mean_off: Mean distance from the target, in words (estimated if a language has no
+            segmenter).
         far_off: Share of the turns beyond the tolerance, 0 to 1.
         asked_again: Share of the turns with more than one attempt, 0 to 1.
     """

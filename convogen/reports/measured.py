@@ -31,9 +31,9 @@ __all__ = ["Measured", "SourceStatistics", "measure_source", "write_statistics"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The statistics of a source: of its unmodified text, and as in tables III and V.
+    """The statistics of a source: of its unmodified text, and in the rendering of tables III and V.
 
-    `tally` is that of the paper's rendering: its `words` count the labels, one a turn.
+    `tally` has the counts of the paper's rendering, whose `words` include one label per turn.
     """
 
     source: str
@@ -80,7 +80,7 @@ class SourceStatistics:
 
 
 def measure_source(source: str, workers: Processes = 1, interaction: bool = False) -> Measured:
-    """Measure a run folder, a file or a data set, and how people in it interact if that is asked.
+    """Measure a run folder, a file or a data set; with `interaction`, also how people interact.
 
     Raises `SourceError` if it cannot be read.
     """

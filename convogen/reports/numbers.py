@@ -47,10 +47,10 @@ def gather(
     baseline: str | None = None,
     judged: Sequence[str] = (),
 ) -> Report:
-    """Return the numbers of runs and of the sources of corpora, by the names to show them under.
+    """Return the numbers of runs and reference corpora; both are given by their displayed names.
 
-    `baseline` is the run that the others' distances from the corpora are compared with.
-    `judged` are folders with the labels of corpora by the judge `friction`.
+    `baseline` is the run with which the other runs' distances from the corpora are compared.
+    `judged` are folders with labels of corpora by the judge `friction`.
     Raises `SourceError` or `RunFolderError` if a source cannot be read.
     """
     human = {name: measure_source(source, workers, True) for name, source in against.items()}

@@ -1,7 +1,7 @@
 """The report page: `report.html`, which is self-contained, and `report.md` with its tables.
 
-Text of conversations is hostile: it is escaped everywhere, never evaluated, its control characters
-are made visible, and the page forbids itself scripts and requests.
+Text of conversations is hostile: it is escaped everywhere and never evaluated, its control
+characters are made visible, and the page's content security policy forbids scripts and requests.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SampleTurn:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A conversation of a run to show on the page, clipped; it has `left_out` more turns."""
+    """A conversation of a run as shown on the page, clipped; `left_out` turns are not shown."""
 
     run: str
     id: str
@@ -64,7 +64,8 @@ class Sample:
 def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Path]:
     """Write report.html, report.md and report.json into a folder; return their paths.
 
-    Raises `RunFolderError` if it cannot be written, or holds such a file of somebody else's.
+    Raises `RunFolderError` if the folder cannot be written, or one of these files exists and was
+    not written by convogen.
     """
     samples = [sample for name, run in runs.items() for sample in samples_of(name, run)]
     make_folder(out)
@@ -109,13 +110,13 @@ def _sample(name: str, conversation: Conversation) -> Sample:
 
 
 def render_html(report: Report, samples: Iterable[Sample]) -> str:
-    """The page; everything that is not its own is escaped."""
+    """Return the page as HTML; all text from runs and corpora is escaped."""
     drawn = {name: Markup(svg) for name, svg in plots(report).items()}  # noqa: S704 - our own SVG
     return _render("page.html.jinja", report, samples, plots=drawn)
 
 
 def render_markdown(report: Report, samples: Iterable[Sample]) -> str:
-    """The page without its plots, as Markdown."""
+    """Return the page without its plots, as Markdown."""
     return re.sub(r"\n{3,}", "\n\n", _render("page.md.jinja", report, samples))
 
 

@@ -11,7 +11,7 @@ from convogen.reports.report import ReportedRun
 __all__ = ["people_table"]
 
 KINDS = {"ages": "Age", "genders": "Gender", "origins": "Name"}
-"""Field of `People` -> how a row of it begins."""
+"""Field of `People` -> the beginning of its rows' labels."""
 
 NOTE = (
     "Shares of the people of all experiences. Age and gender come from their cards, or from "

@@ -13,7 +13,7 @@ __all__ = ["plots"]
 
 
 def plots(report: Report) -> dict[str, str]:
-    """Return SVG by name: mtld, words, course, and what else the report has."""
+    """Return SVG by name: `mtld`, `words`, `course`, and plots of further parts of the report."""
     drawn: dict[str, str] = {}
     with styled():
         for name, draw in _DRAWN.items():
@@ -112,7 +112,7 @@ def _judge(report: Report) -> str | None:
 def _published_range(
     report: Report, judged: Mapping[str, JudgeSummary]
 ) -> dict[str, tuple[float, float]]:
-    """Return the lowest and highest published score of an aspect, of the first run's table."""
+    """Return the lowest and highest published score by aspect, from the first run's table."""
     first = next(iter(judged.values()))
     if first.table is None:
         return {}

@@ -1,9 +1,9 @@
 """Models ranked by pairwise verdicts: Bradley-Terry strengths with bootstrap intervals.
 
 The model is that of Bradley and Terry (1952), fitted by `evalica` with Newman's iteration (2023). A
-tie is half a win for each. Half a tie between every two players is added as a prior (pseudo-games;
+tie is half a win for each. As a prior, half a tie is added between every two players (pseudo-games;
 Whelan, 2017), so that a player who wins or loses every game has a finite strength. Strengths are
-given on Elo's scale: 400 points are odds of ten to one, 1,000 is the mean of the field.
+on Elo's scale: 400 points are odds of ten to one, and 1,000 is the mean over all players.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ITERATIONS = 100_000
 
 Numbers = NDArray[np.float64]
 Game = tuple[int, int, float]
-"""Two players by number, and what the first wins of the two: 0, 0.5 or 1."""
+"""The indices of two players, and the first player's points: 0, 0.5 or 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Rating:
     """A player's strength on Elo's scale, with its 95% interval.
 
     Attributes:
-        low: Lower end of the interval; None if there is a single seed.
-        high: Upper end, likewise.
+        low: Lower end of the interval; None with a single seed.
+        high: Upper end of the interval; None with a single seed.
         games: Number of games played.
-        won: Share of their points won, 0 to 1, a tie being half a point.
+        won: Share of the games' points won, 0 to 1; a tie is half a point.
     """
 
     name: str
@@ -54,11 +54,11 @@ def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[R
 
     Args:
         names: The players.
-        games: By seed. Seeds are resampled, all games on one together; a single seed has no
-            interval.
+        games: The games by seed. Seeds are resampled with all of their games; there are no
+            intervals with a single seed.
 
     Raises:
-        SourceError: players that never met, not even through others, have no common scale.
+        SourceError: some players are connected to the rest by no game, so there is no common scale.
     """
     wins = np.zeros((len(games), len(names), len(names)))
     for at, of in enumerate(games.values()):
@@ -104,9 +104,9 @@ def _check_linked(names: Sequence[str], wins: Numbers) -> None:
 
 
 def bradley_terry(wins: Numbers) -> Numbers:
-    """Return strengths, their geometric mean 1, from `wins[i, j]`, how often i beat j.
+    """Return strengths with a geometric mean of 1; `wins[i, j]` is how often i beat j.
 
-    Every player must have won and lost something against the rest, and so must every group of them.
+    Every player, and every group of players, must have won and lost something against the rest.
     """
     evalica: Any = import_module("evalica")
     pandas: Any = import_module("pandas")

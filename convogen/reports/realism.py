@@ -32,9 +32,9 @@ LEAST_EFFECT = 0.1
 def realism_of(
     runs: Mapping[str, Run], against: Mapping[str, str]
 ) -> dict[str, dict[str, Realism]]:
-    """Return each run compared with each human corpus, by run and by corpus.
+    """Return the comparison of each run with each human corpus, by run and by corpus.
 
-    What cannot be compared is left out: too few conversations, or scikit-learn is not installed.
+    Comparisons are left out if there are too few conversations or scikit-learn is not installed.
     """
     if find_spec("sklearn") is None:
         return {}
@@ -54,8 +54,8 @@ def realism_of(
 
 
 def realism_tables(realism: Mapping[str, Mapping[str, Realism]]) -> Iterator[Table]:
-    """Yield, for each human corpus, how well runs are distinguished from it, and for each run by
-    what."""
+    """Yield, for each human corpus, a table of how well runs can be distinguished from it, and a
+    table per run of the features that distinguish it."""
     corpora = dict.fromkeys(corpus for by_corpus in realism.values() for corpus in by_corpus)
     for corpus in corpora:
         runs = {name: found[corpus] for name, found in realism.items() if corpus in found}

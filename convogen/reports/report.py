@@ -83,22 +83,23 @@ class ReportedRun(ReportedCorpus):
     """A measured run.
 
     Attributes:
-        distances: Distance from each of the corpora; None if it or the corpus has no turns.
+        distances: Distance from each reference corpus; None if the run or the corpus has no turns.
         matching: Deviation of turns from their requested lengths; None if none were requested.
-        features: Distributions of its features next to those of the matched corpus; None if no run
-            of the report is matched in features, or the report is an early version's.
+        features: Distributions of its features and of the matched corpus'; None if no run of the
+            report has matched features, or an early version wrote the report.
         groundedness: Scores of geval; None if it did not judge the run.
         judged: Scores by judge.
         course: Diversity in the order of the plan.
         failures: Number of tasks that failed.
         rejected: Conversations rejected by each gate.
-        acceptance_rate: Share of the finished conversations accepted, 0 to 1; None if none is.
+        acceptance_rate: Share of the finished conversations accepted, 0 to 1; None if none is
+            finished.
         parameters: The keys of the experiment that enter its fingerprint.
         prompts: Hash of each prompt.
         sources: Hash or name of each source.
         persona_sources: Number of personas by source and licence.
-        people: How ages, genders and the origins of names are spread; None if there are no people,
-            or the report is an early version's.
+        people: Distributions of ages, genders and origins of names; None if there are no people, or
+            an early version wrote the report.
         cost: Cost by role and model.
     """
 
@@ -130,13 +131,13 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Tables of a paper: `tables[table][row][column]`."""
+    """Published tables: `tables[table][row][column]`."""
 
     paper: str
     tables: dict[str, dict[str, dict[str, Cell]]]
 
     def numbers(self, table: str) -> dict[str, dict[str, float]]:
-        """Return the numbers of a table by row and column; cells of text are left out."""
+        """Return the numbers of a table by row and column, without text cells."""
         return {
             row: {name: cell for name, cell in cells.items() if isinstance(cell, int | float)}
             for row, cells in self.tables[table].items()
@@ -149,14 +150,15 @@ class Report:
 
     Attributes:
         convogen: The version that made it.
-        runs: The runs by the name they are shown under.
-        against: The reference corpora, by name.
-        baseline: The run that the others' distances are compared with; None if there is none.
+        runs: The runs by displayed name.
+        against: The reference corpora by displayed name.
+        baseline: The run with which other runs' distances are compared; None if there is none.
         published: Tables I to VI of the ConvoGen paper.
-        mtld_histogram: How MTLD, in the paper's rendering, is spread over conversations.
+        mtld_histogram: Distribution of MTLD over conversations, in the paper's rendering.
         limits: Limits of the numbers, in sentences.
-        coverage: How evenly each run covers its topics; empty if that was not measured.
-        realism: How well runs are told from human corpora, by run and corpus; likewise.
+        coverage: How evenly each run covers its topics; empty if not measured.
+        realism: How well runs can be distinguished from human corpora, by run and corpus; empty if
+            not measured.
     """
 
     convogen: str

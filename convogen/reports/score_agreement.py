@@ -2,8 +2,8 @@
 
 Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: scores of
 judges, or ratings by people. The level of measurement is ordinal if all values of an aspect are
-whole numbers, as Likert ratings are, and interval if some are not, as scores weighted by
-probabilities are.
+whole numbers, such as Likert ratings, and interval if some are not, such as scores weighted by
+probabilities.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def read_scores(text: str) -> JudgeScores:
     """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is a missing score.
 
     Raises:
-        SourceError: the file cannot be read, a line is not a score or contradicts another, or there
-            is none.
+        SourceError: the file cannot be read, has no scores, or has a line that is not a score or
+            contradicts another.
     """
     named, path = names_and_path(text)
     judge, dialogues = judge_and_dialogues(path)
@@ -104,10 +104,10 @@ class AspectAgreement:
     """Krippendorff's alpha of one aspect.
 
     Attributes:
-        aspect: Its name; empty if the files name none.
-        n: Conversations that two or more scored.
-        level: Of measurement.
-        krippendorff_alpha: With its interval; None if it is undefined.
+        aspect: Its name; empty if the files do not name aspects.
+        n: Number of conversations with two or more scores.
+        level: Level of measurement.
+        krippendorff_alpha: Alpha with its interval; None if undefined.
     """
 
     aspect: str
@@ -126,10 +126,10 @@ class ScoreAgreement:
 
 
 def score_agreements(judged: Sequence[JudgeScores]) -> list[ScoreAgreement]:
-    """Return the agreement of those who scored the same set of dialogues, set by set.
+    """Return the agreement on each set of dialogues that several judges or people scored.
 
     Raises:
-        SourceError: files said to be of one set have no scored conversation in common.
+        SourceError: files named as one set have no scored conversation in common.
     """
     sets: dict[str, list[JudgeScores]] = {}
     for one in judged:

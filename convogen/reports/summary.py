@@ -27,8 +27,8 @@ class PlanCounts:
         subtopics: Subtopics found.
         personas: Personas found.
         requests: Number of requested replies.
-        near_copies: Subtopics and personas left out, since they nearly copy another.
-        unusable: Those left out as unusable.
+        near_copies: Subtopics and personas left out as near-copies of others.
+        unusable: Subtopics and personas left out as unusable.
     """
 
     subtopics: int
@@ -43,17 +43,17 @@ class RunSummary:
     """Counts over a run; those by kind have the most frequent kind first.
 
     Attributes:
-        conversations: Those accepted.
+        conversations: Number of accepted conversations.
         rejected: Conversations rejected by each gate.
         acceptance_rate: Share of the finished conversations accepted, 0 to 1; None if none is
             finished.
-        experiences: Those invented; `admitted` of them entered the few-shot hub, `near_copies` did
-            not, `repaired` were repaired.
+        experiences: Generated experiences; `admitted` of them entered the few-shot hub,
+            `near_copies` did not, and `repaired` were repaired.
         experiences_asked_again: Refused replies of the generator, by fault.
         plan: Results of the experiences' plans; None if the method makes none.
-        turns: Turns of the accepted conversations, and their `words`; None if a language has no
-            words here.
-        stated_languages: How much of the first conversations is in the language they state, by tag.
+        turns: Turns of the accepted conversations, and their `words`; None if words of a language
+            cannot be segmented.
+        stated_languages: How much of the first conversations is in their stated language, by tag.
         ended: Conversations by how they ended.
         reasks: Refused replies, by fault.
         tidied: Tidied replies, by fault.
@@ -64,7 +64,7 @@ class RunSummary:
             nobody and were repaired.
         failures: Tasks that failed, by stage and kind.
         ledger: Cost by role and model.
-        waiting: Conversations finished behind an unfinished task.
+        waiting: Finished conversations that wait for an earlier unfinished task.
     """
 
     conversations: int

@@ -1,7 +1,7 @@
 """The appearance of a report's SVG figures, in the page's own colours.
 
-Data colours are Okabe and Ito's, told apart by line style too; text and axes take the page's, so
-that a plot suits a light page, a dark one and paper.
+Data colours are Okabe and Ito's; series also differ in line style. Text and axes have the page's
+colours, so that a plot is readable on a light page, on a dark page and on paper.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
 _INK, _GRID, SOFT = "#010203", "#040506", "#070809"
-"""Stand-ins, replaced by the page's colours."""
+"""Placeholder colours, which are replaced by the page's colours."""
 
 _SIZE = (5.2, 3.3)
 _STYLE: dict[str, object] = {
@@ -65,7 +65,7 @@ def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
 
 
 def source_line(report: Report, name: str) -> dict[str, str | float]:
-    """Return a source's colour and dashes; corpora to compare with are thinner."""
+    """Return a source's colour and dashes; reference corpora have thinner lines."""
     return line_style([*report.sources].index(name), name, human=name not in report.runs)
 
 

@@ -36,7 +36,7 @@ _COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
 
 
 def tables(report: Report) -> dict[str, list[Table]]:
-    """The tables by the part of the report they belong to."""
+    """Return the tables by the part of the report that they belong to."""
     found = {
         "statistics": [_statistics(report)],
         "groundedness": [
@@ -165,7 +165,7 @@ def _other_judges(report: Report) -> list[Table]:
 
 
 def _scale(scale: Sequence[float] | None) -> str:
-    """Return the lowest and the highest score as the end of a title."""
+    """Return the lowest and the highest score as a suffix of a title."""
     return ", {} to {}".format(*scale) if scale else ""
 
 
@@ -188,7 +188,7 @@ def _measures(report: Report) -> Table:
 
 
 def _installed(report: Report) -> Table:
-    """The metrics of plugins."""
+    """Return a table of the metrics of plugins."""
     columns = report.sources
     found = {name: one.text.metrics for name, one in columns.items()}
     units = {key: one.unit for of in found.values() for key, one in of.items()}
@@ -255,7 +255,7 @@ def _turn_checks(report: Report) -> Table:
 
 
 def _lengths(corpus: ReportedCorpus) -> dict[str, str]:
-    """Return the names of the distance fields."""
+    """Return the distance fields with their names for readers."""
     unit = corpus.text.length_unit
     return {"turn_length": f"turn lengths, {unit}", "turn_count": "turn counts"}
 

@@ -47,7 +47,7 @@ class Share:
 
     @classmethod
     def of(cls, part: int, n: int) -> Share:
-        """Return the share that a part has of n."""
+        """Return the share `part` / `n`."""
         if not n:
             return cls(None, None, None, 0)
         return cls(part / n, *wilson(part, n), n)
@@ -58,10 +58,10 @@ class PositionBias:
     """The effect of a dialogue's position, if the order was random.
 
     Attributes:
-        first: Share of the verdicts naming the dialogue shown first, of those that name one: half
-        if the position does not matter.
-        gap: Pass rate of generated dialogues shown first less that of those shown second, in
-            percentage points.
+        first: Among the verdicts that name a dialogue, the share that name the one shown first; 0.5
+            if the position does not matter.
+        gap: Pass rate of generated dialogues shown first minus the pass rate of those shown second,
+            in percentage points.
     """
 
     first: Share
@@ -83,7 +83,7 @@ class RunVerdicts:
     position_bias: PositionBias | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, the counts among them."""
+        """Return all of it as plain values, including the counts."""
         bias = asdict(self.position_bias) if self.position_bias else None
         return {"model": self.model, **asdict(self.counted), "position_bias": bias}
 
@@ -113,8 +113,8 @@ def _counted(run: Run, verdicts: Sequence[Verdict], protocol: Protocol) -> Verdi
 def begin_real(folder: Path) -> bool:
     """Return whether the dialogues of a folder begin with a person's words.
 
-    Those of a run do if it has seeds. Of others nothing is known: they are taken for real dialogues
-    or for such as begin with one.
+    Dialogues of a run do so if it has seeds. For other folders nothing is known, and the result is
+    True.
     """
     file = folder / "experiment.yaml"
     try:
@@ -124,9 +124,9 @@ def begin_real(folder: Path) -> bool:
 
 
 def verdict_file(path: Path, protocol: Protocol) -> Path:
-    """The file of verdicts that a path means: itself, or that of a run folder.
+    """Return the file of verdicts at a path: the path itself, or the file in a run folder.
 
-    Raises `SourceError` if the folder has none, `RunFolderError` where it has another run's.
+    Raises `SourceError` if the folder has none, `RunFolderError` if it has another run's.
     """
     file = _scores(path, protocol) if path.is_dir() else path
     if path.is_dir() and not file.is_file():
@@ -140,7 +140,7 @@ def verdict_file(path: Path, protocol: Protocol) -> Path:
 
 
 def _of_its_own(run: Run, protocol: Protocol) -> None:
-    """Raise `RunFolderError` if verdicts in a run's folder are of another's dialogues."""
+    """Raise `RunFolderError` if the verdicts in a run's folder are on another run's dialogues."""
     for _ in run.scores(protocol):
         continue
 

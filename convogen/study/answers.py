@@ -28,8 +28,8 @@ class Pair(BaseModel):
         simulated: The id of the simulated dialogue.
         artificial_side: Side of the simulated dialogue.
         probability: The probability with which this pair was drawn, above 0 and at most 1.
-        attention_check: Whether the simulated dialogue asks to be chosen, so that everybody who
-        reads it does; such answers do not count in results.
+        attention_check: Whether the simulated dialogue asks the reader to choose it, to check that
+        dialogues are read; such answers are excluded from results.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,8 @@ class PairAnswer(Pair):
     Attributes:
         choice: The chosen dialogue.
         confidence: The participant's confidence; also asked after `unsure`.
-        utterance: The exchange that gave it away, counted from 1; may be missing after `unsure`.
+        utterance: Number of the exchange that revealed the simulated dialogue, counted from 1; may
+            be missing after `unsure`.
         seconds: From the page's delivery to the answer's arrival, measured on the server.
         answered_at: The time of the answer, ISO 8601 in UTC.
     """

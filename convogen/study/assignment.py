@@ -54,15 +54,15 @@ def chosen_pairs(
 
     Args:
         by_condition: Candidate pairs by condition.
-        n: Number of pairs per condition, at most as many as there are.
-        participants: Number of participants; at most that many pairs of one person and goal are
-        chosen.
+        n: Number of pairs to draw per condition, at most the number of candidates.
+        participants: Number of participants, which is also the maximum number of drawn pairs per
+            person and goal.
         draw: The source of randomness.
         predicted: For adaptive assignment: id of each candidate -> the judge's probability that
             people do not detect it. If None, pairs are equally probable.
 
     Raises:
-        SourceError: In one line, if there is no such choice.
+        SourceError: In one line, if no choice meets these limits.
     """
     ordered = sorted(by_condition.items())
     if participants >= len(by_condition):
@@ -85,7 +85,7 @@ def inclusion_probabilities(predicted: Sequence[float], n: int) -> list[float]:
 
     Args:
         predicted: The judge's probability per pair that people do not detect it, 0 to 1.
-        n: Number of drawn pairs, at most as many as there are.
+        n: Number of pairs to draw, at most the length of `predicted`.
     """
     unsure = [math.sqrt(max(0.0, p * (1 - p))) for p in predicted]
     mean = math.fsum(unsure) / max(len(unsure), 1)

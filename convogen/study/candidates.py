@@ -36,7 +36,7 @@ class StudyDialogue:
 class Candidate:
     """A pair that may be shown: the ids of its dialogues, and their common properties.
 
-    `probability` is that of being drawn, once pairs are drawn.
+    `probability` is the probability with which the pair was drawn; set when pairs are drawn.
     """
 
     id: str
@@ -49,16 +49,16 @@ class Candidate:
 
     @property
     def cell(self) -> tuple[str, str]:
-        """The person and the goal; nobody sees two pairs with the same."""
+        """The person and goal of the pair; nobody sees two pairs of the same cell."""
         return self.source_person, self.goal
 
 
 def candidate_pairs(
     natural: Iterable[StudyDialogue], simulated: Iterable[StudyDialogue], seed: int
 ) -> list[Candidate]:
-    """Return the pair of each condition, person and goal, in an order that depends on ids alone.
+    """Return one pair per condition, person and goal, sorted by these.
 
-    If several dialogues have the same, one is drawn. Pair ids do not reveal the condition.
+    If several dialogues qualify, one is drawn at random. Pair ids do not reveal the condition.
 
     Raises:
         SourceError: In one line, if no two dialogues make a pair.

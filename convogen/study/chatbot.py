@@ -98,7 +98,7 @@ class Chatbot:
         return Journal(journal_path(self._folder, task))
 
     def forget(self, place: int) -> None:
-        """Delete the journals of the participant at a place, from 0."""
+        """Delete the journals of the participant at index `place`, from 0."""
         for task in self._tasks(place):
             journal_path(self._folder, task).unlink(missing_ok=True)
 
@@ -139,8 +139,8 @@ class Chatbot:
     async def reply(self, task: int, turns: Sequence[Turn]) -> Turn:
         """Return the reply to a dialogue that ends with a participant's message.
 
-        An answer in the journal is not requested again. A fault in it is not final: the model is
-        called once more.
+        A reply in the journal is not requested again, unless it is unusable: then the model is
+        called once more if it keeps no memory of its own.
 
         Raises:
             ModelFault: There is no usable reply.
@@ -199,7 +199,7 @@ class Chatbot:
         return self._traffic
 
     def _retire(self) -> None:
-        """Reopen the model for the next call, since an endpoint that was given up stays so."""
+        """Make the next call reopen the model, since an endpoint that failed is not retried."""
         if self._traffic is not None:
             self._retired.append(self._traffic)
             self._traffic = None

@@ -33,7 +33,7 @@ from convogen.version import __version__
 __all__ = ["NATURAL", "write_natural"]
 
 NATURAL = "natural"
-"""The run folder of the natural dialogues, in the folder of an export."""
+"""Name of the run folder with the natural dialogues, within the folder of an export."""
 
 _RELATIONS = "a person and a chatbot"
 _PROMPT = """\
@@ -93,9 +93,9 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
 
 
 def _outcomes(design: CollectDesign, store: Store) -> Iterator[Outcome]:
-    """Yield the outcome of each task: participant times goals plus goal.
+    """Yield the outcome of each task, one per participant and goal.
 
-    A dialogue without an exchange is a failure, so that tasks keep their numbers.
+    A dialogue without an exchange is recorded as a failure, so that later tasks keep their numbers.
     """
     for participant in store.participants():
         answers = store.answers(participant.id)
@@ -117,7 +117,7 @@ def _outcome(
     task = participant.place * len(design.goals) + goal
     name = f"{participant.id}-{goal + 1}"
     turns = [one.turn for one in store.chat(participant.id, goal)]
-    del turns[len(turns) // 2 * 2 :]  # a prompt nobody answered
+    del turns[len(turns) // 2 * 2 :]  # a last prompt without a reply
     if not turns:
         kind = "withdrawn" if participant.withdrawn else "not_held"
         said = "the participant has not talked to the chatbot about this goal"

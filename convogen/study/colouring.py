@@ -14,14 +14,15 @@ Node = tuple[int, Hashable]
 def coloured(
     edges: Sequence[tuple[Hashable, Hashable]], colours: int, draw: random.Random
 ) -> list[int]:
-    """Return a colour per edge, 0 and up, such that no two edges of a node share one.
+    """Return a colour (0, 1, …) for each edge; no two edges of a node have the same colour.
 
-    An edge whose ends have no free colour in common frees one by swapping two colours along a path;
-    in a bipartite graph this path never returns to the edge's other end (König, 1916).
+    If the two ends of an edge have no free colour in common, one is freed by swapping two colours
+    along a path; in a bipartite graph this path never returns to the edge's other end (König,
+    1916).
 
     Args:
         edges: Pairs of a node of one side and a node of the other.
-        colours: Number of colours; no node has more edges.
+        colours: Number of colours, at least the number of edges of every node.
         draw: The source of randomness.
     """
     ends: list[tuple[Node, Node]] = [((0, one), (1, other)) for one, other in edges]
@@ -51,7 +52,7 @@ def _swap(
     colour: int,
     other: int,
 ) -> None:
-    """Swap two colours along the path that leaves a node by an edge of the first."""
+    """Swap two colours along the path that starts at a node with an edge of the first colour."""
     path: list[tuple[int, int]] = []
     node, leaving, entering = start, colour, other
     while (edge := at_node[node].get(leaving)) is not None:

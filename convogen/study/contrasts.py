@@ -27,9 +27,9 @@ class WaldTest:
 
     Attributes:
         kind: Chi-square for asymptotic fits, otherwise F.
-        statistic: Its value.
-        df: Degrees of freedom, one less than there are conditions.
-        denominator: Those of the denominator; None for chi-square.
+        statistic: Value of the test statistic.
+        df: Degrees of freedom, one less than the number of conditions.
+        denominator: Denominator degrees of freedom of F; None for chi-square.
         p: The p-value.
     """
 
@@ -58,7 +58,7 @@ class Contrast:
         difference: The contrast, `low` and `high` its unadjusted 95% interval.
         error: Its standard error.
         p: Two-sided p-value of the Wald test.
-        p_holm: The same, adjusted for all contrasts of the fit (Holm, 1979).
+        p_holm: The p-value adjusted for all contrasts of the fit (Holm, 1979).
     """
 
     first: str
@@ -72,7 +72,7 @@ class Contrast:
 
 
 def wald_test(fit: Fit) -> WaldTest:
-    """Return the test of a fit's conditions against one common mean."""
+    """Return the Wald test of whether all conditions have the same mean."""
     stats: Any = import_module("scipy.stats")
     k = len(fit.conditions)
     against = np.column_stack([-np.ones(k - 1), np.eye(k - 1)])
@@ -102,7 +102,7 @@ def means(fit: Fit) -> list[Mean]:
 
 
 def contrasts(fit: Fit) -> list[Contrast]:
-    """Return the contrast of every pair of conditions, in order."""
+    """Return the contrast of every pair of conditions, in the order of the conditions."""
     stats: Any = import_module("scipy.stats")
     quantile = _quantile(fit)
     found: list[tuple[int, int, float, float, float]] = []
@@ -141,16 +141,16 @@ def letters(
     p: Callable[[Contrast], float],
     alpha: float = ALPHA,
 ) -> dict[str, str]:
-    """Return the compact letter display: conditions that share a letter do not differ.
+    """Return the compact letter display: conditions sharing a letter do not differ significantly.
 
-    By insertion and absorption (Piepho, 2004). Letters are ordered by the best condition that has
-    them, so that A has the best one.
+    Computed by insertion and absorption (Piepho, 2004). Letters are ordered by the best condition
+    that has them, so the best condition has the letter A.
 
     Args:
         best_first: All conditions, from the best mean to the worst.
-        found: The contrast of every two of them.
+        found: The contrast of every pair of conditions.
         p: Returns the p-value of a contrast.
-        alpha: Contrasts with a p-value below differ.
+        alpha: Two conditions differ if the p-value of their contrast is below this level.
     """
     ranks = {name: rank for rank, name in enumerate(best_first)}
     columns: list[frozenset[int]] = [frozenset(ranks.values())]
@@ -165,7 +165,10 @@ def letters(
 
 
 def _inserted(columns: Collection[frozenset[int]], i: int, j: int) -> list[frozenset[int]]:
-    """Return the columns, those that connect two conditions once without each."""
+    """Split each column that contains both conditions into two columns, each without one of them.
+
+    All other columns are returned unchanged.
+    """
     found: list[frozenset[int]] = []
     for column in columns:
         found += [column - {i}, column - {j}] if {i, j} <= column else [column]
@@ -173,12 +176,12 @@ def _inserted(columns: Collection[frozenset[int]], i: int, j: int) -> list[froze
 
 
 def _absorbed(columns: Collection[frozenset[int]]) -> list[frozenset[int]]:
-    """Return the columns that are part of no other."""
+    """Return the distinct columns that are not proper subsets of another column."""
     distinct = dict.fromkeys(columns)
     return [one for one in distinct if not any(one < other for other in distinct)]
 
 
 def _letter(at: int) -> str:
-    """Return A to Z, then A1 and so on."""
+    """Return the letter of a column by its index: A to Z, then A1 to Z1, and so on."""
     number, place = divmod(at, len(string.ascii_uppercase))
     return f"{string.ascii_uppercase[place]}{number or ''}"

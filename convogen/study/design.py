@@ -24,7 +24,8 @@ Indices = NDArray[np.int64]
 class Design:
     """The condition and the group members of each answer, as indices.
 
-    Members of all groups are numbered consecutively: those of the second begin after the first's.
+    Members are numbered consecutively across groups: the second group continues where the first
+    ends.
     """
 
     conditions: list[str]
@@ -91,7 +92,7 @@ class Design:
         return np.repeat(theta, self.sizes)
 
     def left_by_all_effects(self, y: Numbers) -> tuple[int, float]:
-        """Return the rank of all effects, fixed and random, and the squares that they leave."""
+        """Return the joint rank of fixed and random effects, and the residual sum of squares."""
         ones = np.ones(len(self.condition))
         zx = self.members_by_condition()
         whole = np.block([[np.diag(self.by_condition(ones)), zx.T], [zx, self.crossed(ones)]])

@@ -34,7 +34,7 @@ class Simulated:
 
     @classmethod
     def named(cls, text: str) -> Simulated:
-        """Return the source of `[CONDITION=]SOURCE`; by default a run's inquirer names it."""
+        """Parse `[CONDITION=]SOURCE`; the condition defaults to the model of the run's inquirer."""
         name, sign, rest = text.partition("=")
         if sign and name and not Path(text).exists():
             return cls(rest, name)
@@ -44,8 +44,8 @@ class Simulated:
 def exchanges(turns: Sequence[Turn]) -> list[Exchange]:
     """Return the exchanges of a dialogue, each beginning with a prompt.
 
-    A speaker called assistant, chatbot and the like is the chatbot; if none is, everybody but the
-    first speaker.
+    Speakers with names such as `assistant` or `chatbot` are the chatbot; without such a name,
+    everybody but the first speaker is.
     """
     named = any(turn.speaker.casefold() in CHATBOTS for turn in turns)
     found: list[tuple[list[Turn], list[Turn]]] = []
@@ -85,8 +85,8 @@ def read_pairs(
     """Return the dialogues of all pairs that could be shown, and the pairs.
 
     Both dialogues of a pair are of the same person (`persona_id` or `persona` of the context), goal
-    (`goal`, or the situation of a role play) and responder. If a natural dialogue does not name
-    its responder, all are taken to have the same.
+    (`goal`, or the situation of a role play) and responder. If any natural dialogue does not name
+    its responder, all dialogues are assumed to have the same one.
 
     Raises:
         SourceError: there is no pair, or a source cannot be read.
@@ -129,14 +129,14 @@ def _person(conversation: Conversation) -> str:
 
 
 def _goal(conversation: Conversation) -> str:
-    """Return the words of a dialogue's goal, ignoring case and spaces."""
+    """Return a dialogue's goal in lower case with single spaces; empty if it has none."""
     context = conversation.context
     goal = context.get("goal", context.get("situation", ""))
     return " ".join(goal.casefold().split()) if isinstance(goal, str) else ""
 
 
 def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
-    """Return the name of each goal in the data: its topic, or the goal itself."""
+    """Return the name of each goal: the topic of its dialogues, or else the goal itself."""
     names: dict[str, str] = {}
     for one in conversations:
         goal, topic = _goal(one), one.context.get("topic")

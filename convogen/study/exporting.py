@@ -55,7 +55,7 @@ def export_study(folder: Path, target: Path) -> list[str]:
         target: The new folder.
 
     Raises:
-        RunFolderError: The target holds something, or cannot be written.
+        RunFolderError: The target is not empty, or cannot be written.
         SourceError: The folder holds no study.
     """
     design = load_design(folder)
@@ -109,7 +109,7 @@ def _pairs(target: Path, store: Store) -> list[str]:
 
 
 def _ratings(target: Path, store: Store) -> list[str]:
-    """Write the ratings: one file per participant, without attention checks, and all in one."""
+    """Write the ratings: one file per participant without attention checks, and one with all."""
     rows: list[dict[str, Any]] = []
     make_folder(target / "ratings")
     people = 0

@@ -51,12 +51,12 @@ def new_study(
         folder: The folder.
         design: Its design.
         natural: For pairs: sources of dialogues with people.
-        simulated: For pairs: sources of simulated ones, as `Simulated.named` reads them.
-        dialogues: For ratings: sources.
-        verdicts: For pairs: the files of a judge's verdicts, by which pairs are assigned.
+        simulated: For pairs: sources of simulated dialogues, in the format of `Simulated.named`.
+        dialogues: For ratings: sources of the dialogues to rate.
+        verdicts: For pairs: files with a judge's verdicts, for adaptive assignment.
 
     Raises:
-        RunFolderError: The folder holds something, or cannot be written.
+        RunFolderError: The folder is not empty, or cannot be written.
         SourceError: A source cannot be read, or there are too few dialogues.
         ModelConfigError: A budget needs the price of the chatbot, which is not known.
     """

@@ -1,16 +1,16 @@
 """Mixed models of answers: a mean per condition, crossed random intercepts.
 
-As lme4 fits them (Bates, Mächler, Bolker and Walker, 2015): linear ones by the profiled REML
-criterion, binomial ones (logit link) by the Laplace approximation over variances and means
-together, with the covariance of the means from the whole Hessian. Linear tests have the
-denominator degrees of freedom of the containment method for effects that vary within every group:
-answers less the rank of all effects, fixed and random.
+The methods are those of lme4 (Bates, Mächler, Bolker and Walker, 2015). Linear models minimise the
+profiled REML criterion. Binomial models (logit link) minimise the Laplace approximation over
+variances and means jointly; the covariance of the means comes from the full Hessian. Tests of
+linear models use the containment method for effects that vary within every group: the denominator
+degrees of freedom are the number of answers minus the joint rank of fixed and random effects.
 
 convogen has its own code because no library fits both kinds well. With 800 simulated answers,
-gpboost had standard errors up to 46% off, and it imports optuna. statsmodels has binomial mixed
-models only as Bayesian ones, and its linear ones did not converge when a variance was 0. The ports
-of lme4 on PyPI (lme-python, interlace-lme) take standard errors from a Hessian with the variances
-held fixed.
+gpboost's standard errors were up to 46% off, and it imports optuna. statsmodels has only Bayesian
+binomial mixed models, and its linear mixed models did not converge when a variance was 0. The ports
+of lme4 on PyPI (lme-python, interlace-lme) compute standard errors from a Hessian with the
+variances held fixed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _ZERO_VARIANCE = 1e-7
 _NO_REMAINDER = 1e-6
 _LARGEST_RATIO = 1e4
 _LARGEST_DEVIATION = 10.0
-"""Standard deviation of random intercepts in log odds at which nearly every answer is certain."""
+"""Largest standard deviation of random intercepts, in log odds; most outcomes are near certain at
+this value."""
 
 Numbers = NDArray[np.float64]
 
@@ -66,8 +67,7 @@ class Fit:
 def fit_binomial(
     outcomes: Sequence[bool], conditions: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> Fit:
-    """Return the fit of a binary outcome by condition, with a random intercept per member of a
-    group.
+    """Return the fit of a binary outcome by condition, with a random intercept per group member.
 
     Args:
         outcomes: One per answer.
@@ -111,7 +111,7 @@ def fit_binomial(
 def fit_linear(
     values: Sequence[float], conditions: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> Fit:
-    """Return the fit of a number by condition, with a random intercept per member of a group.
+    """Return the fit of a number by condition, with a random intercept per group member.
 
     Arguments and errors are those of `fit_binomial`.
     """
@@ -170,8 +170,11 @@ def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
 
 
 def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) -> Numbers:
-    """Return the minimum of a function; its parameters are variances, not standard deviations,
-    since at a standard deviation of 0 every derivative is 0."""
+    """Return the arguments that minimise a function.
+
+    Its arguments include variances rather than standard deviations, since every derivative is 0 at
+    a standard deviation of 0.
+    """
     optimize: Any = import_module("scipy.optimize")
     found = optimize.minimize(
         function,

@@ -5,10 +5,11 @@ is judged once; nobody sees two pairs of the same person and goal. In addition, 
 sees the same number of pairs of each condition, with the artificial dialogue equally often on each
 side.
 
-Participants are the colours of an edge colouring. Cells (a person and a goal) are the nodes on one
-side; those on the other are blocks of a condition's pairs, as many pairs each as there are
-participants; pairs are the edges. No node has more edges than there are colours, so that each
-participant gets one pair of every block, each of another cell.
+The assignment is an edge colouring of a bipartite graph. Its colours are the participants and its
+edges are the pairs. The nodes on one side are cells (a person and a goal). The nodes on the other
+side are blocks of pairs of one condition; a block has one pair per participant. No node has more
+edges than there are colours, so each participant gets one pair from every block, and all from
+different cells.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def draw_pairs(
         predicted: For `adaptive`: id of each candidate -> the judge's probability that people do
             not detect it, 0 to 1.
         attention_checks: Number of extra pairs per participant that check whether dialogues are
-        read; of persons and goals that the participant sees in no other pair.
+            read; the participant sees their person and goal in no other pair.
 
     Raises:
-        SourceError: In one line, if there is no such draw.
+        SourceError: In one line, if no draw meets these conditions.
     """
     draw = random.Random(f"pairs {seed}")
     by_condition: dict[str, list[Candidate]] = defaultdict(list)
@@ -108,7 +109,7 @@ def _check_sizes(
 def _blocks(
     of: Sequence[Candidate], condition: int, size: int, draw: random.Random
 ) -> Iterable[tuple[tuple[int, int], Candidate]]:
-    """Yield the pairs of a condition with their block, in random order."""
+    """Yield the pairs of a condition in random order, each with its block (condition, index)."""
     for nth, one in enumerate(draw.sample(of, len(of))):
         yield (condition, nth // size), one
 
@@ -119,7 +120,8 @@ def _with_sides(
     """Return a participant's pairs; in half of each condition's pairs, the artificial dialogue is
     on the left.
 
-    Remainders of odd numbers alternate over conditions and participants.
+    If the number of pairs is odd, the side with one more alternates over conditions and
+    participants.
     """
     by_condition: dict[str, list[Candidate]] = defaultdict(list)
     for one in own:
@@ -148,8 +150,8 @@ def _checks(
             free[one.cell].append(one)
     if len(free) < n:
         raise SourceError(
-            f"{n} attention checks per participant need as many combinations of person and goal "
-            f"that the participant does not otherwise see, but there are {len(free)}"
+            f"{n} attention checks per participant need {n} person–goal combinations that the "
+            f"participant does not otherwise see, but only {len(free)} are left"
         )
     found: list[Pair] = []
     for cell in draw.sample(sorted(free), n):
@@ -161,7 +163,7 @@ def _checks(
 
 
 def _spread(pairs: Sequence[Pair], checks: Sequence[Pair], draw: random.Random) -> list[Pair]:
-    """Return the pairs with one check in each of as many equal stretches as there are checks."""
+    """Return the pairs with the checks inserted at random places, one check per equal stretch."""
     cuts = [len(pairs) * nth // max(len(checks), 1) for nth in range(len(checks) + 1)]
     before: dict[int, list[Pair]] = defaultdict(list)
     for check, low, high in zip(checks, cuts, cuts[1:], strict=False):

@@ -18,7 +18,7 @@ from convogen.study.study_yaml import load_design
 __all__ = ["UNSAID", "draw_people", "feature_counts"]
 
 UNSAID = "Prefer not to say"
-"""An option of every feature; the feature is then missing from the persona."""
+"""An option of every feature; the persona of a participant who chose it lacks the feature."""
 
 _MADE_BY = "convogen study export"
 _COLOUR = "#0072b2"
@@ -43,11 +43,11 @@ def draw_people(folder: Path, path: Path) -> None:
     """Draw the features of a study's participants.
 
     Args:
-        folder: The study's folder, of the kind collect.
+        folder: The folder of a study of the kind `collect`.
         path: The chart's file, .png, .svg or .pdf.
 
     Raises:
-        SourceError: It is another kind of study, or nobody filled in the form.
+        SourceError: The study is of another kind, or nobody has filled in the form.
         RunFolderError: The file cannot be written.
     """
     check_kind(path)
@@ -76,7 +76,7 @@ def draw_people(folder: Path, path: Path) -> None:
 
 
 def _bars(axes: Any, title: str, counts: Mapping[str, int]) -> None:
-    """Draw a bar per option; the one for no answer only if somebody chose it."""
+    """Draw a bar per option; `UNSAID` gets one only if somebody chose it."""
     shown = {name: count for name, count in counts.items() if count or name != UNSAID}
     places = range(len(shown))
     axes.barh(places, list(shown.values()), 0.7, color=_COLOUR)

@@ -101,7 +101,7 @@ def draw_ratings(
         each: How many dialogues each participant rates; nobody gets one twice.
         seed: Equal arguments with equal seeds give equal draws.
         attention_checks: Number of additional dialogues per participant that state how to rate
-            them; they have `expected`, the point to be chosen on every scale.
+            them; their key `expected` holds the point to choose on every scale.
 
     Raises:
         SourceError: there are too few dialogues.

@@ -25,7 +25,7 @@ class Progress:
         step: The next step; None if all are done.
         items: Items answered.
         of: Total number of items.
-        seconds: The median over the answered items; None if there is none.
+        seconds: Median time per answered item; None before the first answer.
         checks: Attention checks answered.
         passed: Attention checks passed.
         last: When the latest answer arrived, in seconds since 1970; None before the first.

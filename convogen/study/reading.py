@@ -14,15 +14,15 @@ from convogen.study.answers import PairAnswer
 __all__ = ["ANSWERS_FILE", "read_answers"]
 
 ANSWERS_FILE = "answers.jsonl"
-"""The export of a study in its folder."""
+"""Name of the file with exported answers in a study's folder."""
 
 
 def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
-    """Return the answers of files of JSON lines, or of folders of studies, by participant and pair.
+    """Return the answers in JSONL files or study folders, sorted by participant and pair.
 
     Raises:
         SourceError: In one line, if a line is not an answer, a participant answered a pair twice,
-            or there is no answer.
+            or there are no answers.
     """
     found: dict[tuple[str, str], PairAnswer] = {}
     files: list[Path] = []

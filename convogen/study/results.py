@@ -41,15 +41,17 @@ class Model:
     Attributes:
         outcome: The outcome: whether a pair is detected, the utterance that revealed it, the
         seconds that the answer took, or their logarithm.
-        n: Number of answers in it.
-        refused: Why there is no fit, in one line; None if there is one. The other attributes are
-        then empty.
-        test: Whether the conditions differ at all.
-        deviations: Standard deviation of the random intercepts; of the residuals, if linear.
+        n: Number of answers in the model.
+        refused: Why the model could not be fitted, in one line; all attributes below are then
+            empty. None if it was fitted.
+        test: Test of whether the conditions differ at all.
+        deviations: Standard deviation of the random intercepts by group; linear models also have
+            that of the residuals.
         means: By condition, on the scale of the link: log odds of detection.
         contrasts: Every pair of conditions, on the same scale.
-        letters: Compact letter display of the unadjusted contrasts, by condition; A has the best.
-        letters_holm: That of the adjusted ones.
+        letters: Compact letter display of the unadjusted contrasts, by condition; the best
+            condition has the letter A.
+        letters_holm: Compact letter display of the contrasts with Holm's adjustment.
     """
 
     outcome: Outcome
@@ -84,7 +86,7 @@ class JudgeAgainstPeople:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """A participant's attention checks, some of them failed."""
+    """The attention checks of a participant who failed at least one."""
 
     participant: str
     checks: int
@@ -95,8 +97,8 @@ class Attention:
 class StudyResults:
     """All results; `answers` excludes attention checks.
 
-    `evenly` says whether all pairs of a condition had the same probability; mixed models take no
-    account of others.
+    `evenly` says whether all pairs of a condition had the same probability; mixed models assume
+    that they did.
     """
 
     answers: int
@@ -115,7 +117,7 @@ class StudyResults:
 def study_results(
     answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
 ) -> StudyResults:
-    """Return the results of answers, with a judge's verdicts if there are any.
+    """Return the results of a study's answers, and of a judge's verdicts if given.
 
     Raises:
         SourceError: In one line, if there are only attention checks, or too many conditions.
@@ -146,7 +148,7 @@ def study_results(
 
 
 def modelled(outcome: Outcome, fit: Fit, best: Callable[[Mean], float]) -> Model:
-    """Return a fit with its tests; `best` is least for the best mean."""
+    """Return a fit with its tests; `best` is a sort key, smallest for the best mean."""
     of, found = means(fit), contrasts(fit)
     best_first = [one.condition for one in sorted(of, key=best)]
     return Model(
@@ -165,7 +167,8 @@ def modelled(outcome: Outcome, fit: Fit, best: Callable[[Mean], float]) -> Model
 def _models(answers: Sequence[PairAnswer]) -> list[Model]:
     """Return the paper's three models, and convogen's model of the logarithm of the seconds.
 
-    Better means harder to detect: less often, at later utterances, after longer.
+    The best condition is the hardest to detect: detected least often, at the latest utterance, or
+    after the longest time.
     """
     located = [one for one in answers if one.detected and one.utterance is not None]
     numbers: dict[Outcome, tuple[Sequence[PairAnswer], list[float]]] = {
@@ -193,7 +196,7 @@ def _model(outcome: Outcome, answers: Sequence[PairAnswer], values: Sequence[flo
 
 
 def _inattentive(checks: Sequence[PairAnswer]) -> list[Attention]:
-    """Return the participants that did not name the marked dialogue of every check."""
+    """Return the participants who failed at least one attention check."""
     n = Counter(one.participant for one in checks)
     failed = Counter(one.participant for one in checks if not one.detected)
     return [Attention(who, n[who], failed[who]) for who in sorted(failed)]

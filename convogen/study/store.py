@@ -93,7 +93,7 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection]:
-        """Hold the connection for one transaction; when it returns, its rows are on disk."""
+        """Hold the connection for one transaction; its rows are on disk when the block ends."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
@@ -113,7 +113,7 @@ class Store:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, json.dumps(value)])
 
     def add_dialogues(self, dialogues: Iterable[Conversation]) -> None:
-        """Add dialogues to show; one with a known id replaces the other."""
+        """Add dialogues to show; one with a known id replaces the earlier one."""
         with self._writing() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO dialogue VALUES (?, ?)",
@@ -142,7 +142,7 @@ class Store:
         return [json.loads(body) for (body,) in self._rows(query, participant)]
 
     def dialogue(self, name: str) -> Conversation:
-        """Return a dialogue that is shown; raises `KeyError` if there is none of that id."""
+        """Return the dialogue with an id; raises `KeyError` if there is none."""
         rows = self._rows("SELECT body FROM dialogue WHERE id = ?", name)
         if not rows:
             raise KeyError(name)
@@ -158,26 +158,26 @@ class Store:
         return [Participant(name, place, bool(gone)) for name, place, gone in rows]
 
     def participant(self, name: str) -> Participant:
-        """Return a participant; raises `KeyError` if there is none of that name."""
+        """Return the participant with a name; raises `KeyError` if there is none."""
         rows = self._rows("SELECT id, place, code IS NULL FROM participant WHERE id = ?", name)
         if not rows:
             raise KeyError(name)
         return Participant(rows[0][0], rows[0][1], bool(rows[0][2]))
 
     def participant_with(self, code: str) -> str | None:
-        """Return the participant whose code this is; None if it is nobody's."""
+        """Return the participant with a code; None if there is none."""
         rows = self._rows("SELECT id FROM participant WHERE code = ?", digest(code))
         return rows[0][0] if rows else None
 
     def open_session(self, participant: str) -> str:
-        """Return a new token that stands for a participant."""
+        """Return a new session token of a participant."""
         token = secrets.token_hex(24)
         with self._writing() as db:
             db.execute("INSERT INTO session VALUES (?, ?)", (digest(token), participant))
         return token
 
     def participant_of(self, token: str) -> str | None:
-        """Return the participant that a token stands for; None if there is none."""
+        """Return the participant of a session token; None if the token is not valid."""
         rows = self._rows("SELECT participant FROM session WHERE token = ?", digest(token))
         return rows[0][0] if rows else None
 
@@ -223,7 +223,7 @@ class Store:
         return bool(self._rows("SELECT 1 FROM answer LIMIT 1"))
 
     def say(self, participant: str, item: int, nth: int, turn: Turn) -> bool:
-        """Record the nth message of a chat, from 0; returns False if there is one already."""
+        """Record the nth message of a chat, from 0; returns False if it exists already."""
         with self._writing() as db:
             done = db.execute(
                 f"INSERT OR IGNORE INTO message SELECT ?, ?, ?, ?, ?, NULL WHERE EXISTS ({_KNOWN})",
@@ -255,7 +255,7 @@ class Store:
     def forget(self, participant: str) -> None:
         """Delete all data of a participant, whose code then no longer works.
 
-        The file is rewritten where the rows were, so that they cannot be recovered from it.
+        The deleted rows are overwritten in the file, so that they cannot be recovered from it.
         """
         with self._writing() as db:
             for table in _PERSONAL:

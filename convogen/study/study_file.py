@@ -1,7 +1,7 @@
-"""The keys of a study's file: a model per kind.
+"""The keys of `study.yaml`: one model per kind of study.
 
-Texts may be changed at any time. Keys that affect participants' items (`PLANNED`) may not, once
-somebody has answered.
+Wording may be changed at any time. Keys that affect participants' items (`PLANNED`) may not change
+once somebody has answered.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Budget(Keys):
 
     @property
     def limits(self) -> Limits:
-        """The limits of money and tokens."""
+        """The limits on cost and tokens."""
         return Limits(usd=self.usd, tokens=self.tokens)
 
 

@@ -9,9 +9,9 @@ A judge's verdicts on all pairs shorten the intervals by prediction-powered infe
 and others, 2023): its mean over all pairs, corrected by its mean error on the answered ones, with
 the judge weighted so that the variance is smallest (PPI++: Angelopoulos, Duchi and Zrnic, 2024),
 with inverse probabilities as in active statistical inference (Zrnic and Candès, 2024). A judge that
-does not predict people's answers gets the weight 0. `convogen.reports.calibration` has the same for
-answers that are equally probable and independent. The reference, ppi-python, has no clusters and
-would bring numba, scikit-learn, statsmodels and gdown.
+does not predict people's answers gets the weight 0. `convogen.reports.calibration` computes the
+same for answers that are equally probable and independent. The reference implementation,
+ppi-python, does not support clusters and would install numba, scikit-learn, statsmodels and gdown.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A number with its 95% interval; None if it has none, as if all answers are the same."""
+    """A number with its 95% interval; the ends are None if all answers are the same."""
 
     value: float
     low: float | None
@@ -56,8 +56,8 @@ class Rate:
         condition: The name of the condition.
         answers: Number of answered pairs.
         pairs: Number of pairs that were answered or have a verdict.
-        alone: The share by the answers alone.
-        powered: The share by answers and verdicts; None without verdicts.
+        alone: The share estimated from answers alone.
+        powered: The share estimated from answers and verdicts; None without verdicts.
         weight: Weight of the judge, 0 to 1; None without verdicts.
     """
 
@@ -85,8 +85,8 @@ def undetected(
     """Return the share of each condition and the difference of every pair of conditions.
 
     Args:
-        answers: At least one; no attention checks.
-        verdicts: A judge's verdicts on these pairs and others; None without a judge.
+        answers: One or more answers, without attention checks.
+        verdicts: A judge's verdicts on these and further pairs; None without a judge.
     """
     by_condition: dict[str, list[PairAnswer]] = defaultdict(list)
     for one in answers:
@@ -129,8 +129,8 @@ def undetected(
 class _Pool:
     """The pairs of a condition, the answered ones first.
 
-    `labels` (1 if undetected) and `weights` (which add up to 1) are of the answered ones,
-    `predicted` and `clusters` (their participants; their source persons) of all.
+    `labels` (1 if undetected) and `weights` (which add up to 1) have one entry per answered pair;
+    `predicted` and both `clusters` (participants; source persons) have one entry per pair.
     """
 
     labels: Numbers
@@ -176,7 +176,7 @@ def _predicted(verdict: PairVerdict | None) -> float:
 
 
 def _directions(pool: _Pool) -> tuple[Numbers, Numbers]:
-    """Return the influence of the pairs by their answers, and what the judge adds per weight."""
+    """Return each pair's influence from answers alone, and what a judge of weight 1 adds to it."""
     n, size = len(pool.labels), len(pool.predicted)
     by_answers, by_judge = np.zeros(size), (pool.predicted - pool.predicted.mean()) / size
     by_answers[:n] = pool.weights * (pool.labels - pool.weights @ pool.labels)
@@ -186,7 +186,7 @@ def _directions(pool: _Pool) -> tuple[Numbers, Numbers]:
 
 
 def _best_weight(pool: _Pool) -> float:
-    """Return the weight of the judge, 0 to 1, at which the squared influences are least."""
+    """Return the judge's weight, 0 to 1, that minimises the sum of squared influences."""
     by_answers, by_judge = _directions(pool)
     squares = float(by_judge @ by_judge)
     if squares < np.finfo(float).eps / len(by_judge):
@@ -219,7 +219,7 @@ def _minus(one: _Estimate, other: _Estimate) -> _Estimate:
 
 
 def _bounds(found: _Estimate, least: float) -> Bounds:
-    """Return a number with its interval, both at least `least` and at most 1."""
+    """Return an estimate with its interval, both clipped to the range from `least` to 1."""
     value = min(1.0, max(least, found.value))
     variance, df = _variance(found)
     if df < 1 or variance <= np.finfo(float).eps ** 2:

@@ -1,8 +1,8 @@
 """A judge's verdicts on the pairs of a study.
 
-Two kinds of files are read. Those of the judge `gteval`, as `convogen evaluate RUN --judge gteval
---real NATURAL` writes them, have the simulated dialogue's id as `conversation` and are of one
-condition. Our own have an object per line: `pair`, `condition`, `undetected` (the judge's
+Two formats are read. Files of the judge `gteval`, written by `convogen evaluate RUN --judge gteval
+--real NATURAL`, name the simulated dialogue in `conversation` and cover one condition. Files in
+convogen's own format have one object per line: `pair`, `condition`, `undetected` (the judge's
 probability that the pair is not detected, 0 to 1), and `source_person` if it is known.
 """
 
@@ -35,8 +35,8 @@ class PairVerdict:
         condition: The condition of the pair.
         undetected: The probability that it is not detected, 0 to 1; None if the judge gave no
             verdict.
-        pair: The id of the pair; None if it is known by its dialogue only.
-        simulated: The id of the simulated dialogue; None if it is known by the pair only.
+        pair: The id of the pair; None if the file gives only the simulated dialogue.
+        simulated: The id of the simulated dialogue; None if the file gives only the pair.
         source_person: The person whose natural dialogue is shown; None if unknown.
     """
 
@@ -47,7 +47,7 @@ class PairVerdict:
     source_person: str | None = None
 
     def ids(self) -> list[tuple[str, str]]:
-        """Return what identifies the pair, as kind and id."""
+        """Return the ids that identify the pair, each with its kind."""
         named = (("pair", self.pair), ("simulated", self.simulated))
         return [(kind, name) for kind, name in named if name is not None]
 
@@ -129,7 +129,7 @@ def _ours(file: Path) -> list[PairVerdict] | None:
 
 
 def _of_gteval(file: Path, of_dialogue: Mapping[str, PairAnswer | Candidate]) -> list[PairVerdict]:
-    """Return the verdicts of a file of gteval, all of the condition that its dialogues have."""
+    """Return the verdicts of a `gteval` file, all with the one condition of its dialogues."""
     rows = load_verdicts(file, "gteval")
     pairs = [of_dialogue.get(one.conversation or "") for one in rows]
     matched = [one for one in pairs if one is not None]

@@ -1,4 +1,4 @@
-"""Deleting what a participant answered."""
+"""Deleting a participant's data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convogen.study.study_yaml import load_design
 __all__ = ["JOURNALS", "forget"]
 
 JOURNALS = "journal"
-"""The folder of the chatbot's answered calls, in a study's folder."""
+"""Name of the folder with journals of the chatbot's calls, within a study's folder."""
 
 
 def forget(folder: Path, code: str) -> str:

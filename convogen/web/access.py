@@ -43,7 +43,7 @@ class Access:
 
     @classmethod
     def listening_at(cls, host: str, *, forwarded: bool = False) -> Access:
-        """Return an access with a new token, or with none if only this machine reaches `host`.
+        """Return access with a new token, or without one if only this machine reaches `host`.
 
         Args:
             host: The address that the server listens on.
@@ -62,7 +62,7 @@ class Access:
         return f"{COOKIE}-{blake2b((self.token or '').encode(), digest_size=4).hexdigest()}"
 
     def refusal(self, request: Request) -> Response | None:
-        """Return the response that denies a researcher's page; None if it may be seen."""
+        """Return the response that denies access to a researcher's page; None to allow it."""
         from starlette.responses import PlainTextResponse, RedirectResponse
 
         if self.token is None or self._matches(request.cookies.get(self.cookie, "")):

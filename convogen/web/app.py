@@ -23,14 +23,14 @@ LOG = logging.getLogger(__name__)
 
 
 async def _error(_: Request, error: Exception) -> Response:
-    """Respond with an error page; it shows nothing of the server's state."""
+    """Respond with an error page that reveals nothing about the server's state."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else "Something went wrong."
     return page("convogen.web", "error.html", status, status_code=status, detail=detail)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    """Respond if the database cannot be used, for example because the disk is full."""
+    """Respond to an error of the database, for example because the disk is full."""
     LOG.error("database error: %s", error)
     detail = (
         "This cannot be saved or read right now. Please go back in your browser and try again in "

@@ -18,7 +18,7 @@ STATIC = "static"
 
 
 def _shown(value: object) -> object:
-    """Return the output of a value; markup comes only from convogen's own macros."""
+    """Return a value for output, with strings made visible; only convogen's macros are markup."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -141,7 +141,7 @@ def test_what_is_impossible_is_said_in_one_line(people: int, each: int, said: st
         draw_pairs(candidates(3, 2), codes(people), each, seed=0)
     with pytest.raises(SourceError, match="the same code"):
         draw_pairs(candidates(3, 2), ["a", "a"], 4, seed=0)
-    with pytest.raises(SourceError, match=r"attention checks .* but there are 2"):
+    with pytest.raises(SourceError, match=r"attention checks .* but only 2 are left"):
         draw_pairs(candidates(3, 2), ["a"], 4, seed=0, attention_checks=3)
 
 

@@ -49,7 +49,8 @@ class _Chat:
 
     @property
     def may_finish(self) -> bool:
-        """Whether the next goal may come: after an exchange, or if none is possible."""
+        """Whether the participant may continue to the next goal: after at least one exchange, or if
+        none is possible."""
         stuck = self.used_up or (bool(self.fault) and not self.may_ask_again)
         return not self.waiting and (len(self.said) > 1 or stuck)
 
@@ -121,7 +122,7 @@ async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
 
 
 def _unsent(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | None:
-    """Return a message from an earlier page of this goal that was not sent, so that it is kept."""
+    """Return a message written on an outdated page of this goal, so that it is not lost."""
     text = prompt_turn(printable(form.get("message", "")).strip()).text
     earlier = any(visit.is_from_its_page(form, part) for part in range(len(chat.said)))
     if not text or not earlier or text in {one.turn.text for one in chat.said}:

@@ -32,7 +32,7 @@ async def ask_code(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """Let a participant in whose code is valid."""
+    """Admit a participant whose code is valid."""
     site = site_of(request)
     async with request.form(max_files=0, max_fields=10) as form:
         code = f"{form.get('code', '')}"[:_LONGEST_CODE].strip()

@@ -23,7 +23,7 @@ _LABELS: dict[Feature, str] = {
     "native_english": "Is English your native language?",
 }
 _SHOWN = {"native": "Yes", "non-native": "No"}
-"""Wording of options in forms, if it differs from the data."""
+"""Wording of options in forms that differs from the data."""
 
 
 @dataclass(frozen=True, slots=True)

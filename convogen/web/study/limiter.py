@@ -2,8 +2,8 @@
 
 A correct code is always accepted: guessing, even from the same address, locks nobody out. The
 length of the codes keeps guessers out: at a thousand tries per second, it takes hundreds of
-thousands of years to find one of fifty. Addresses are hashed with a salt of this process and are
-kept only in memory.
+thousands of years to guess any one of fifty codes. Addresses are hashed with a salt of this process
+and are kept only in memory.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["Limiter"]
 
 
 class Limiter:
-    """Counts wrong codes per address: a bucket of tries that fills up again.
+    """Counts wrong codes per address, with a token bucket.
 
     Args:
-        tries: Number of wrong codes allowed in a row.
-        every_s: Seconds after which one more is allowed.
+        tries: Number of wrong codes allowed at once.
+        every_s: Seconds after which one more wrong code is allowed.
         most: Maximum number of remembered addresses; the oldest is dropped first.
         clock: Monotonic, in seconds.
     """

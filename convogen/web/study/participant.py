@@ -1,7 +1,7 @@
 """A participant's pages: one address, at which the next step is shown and answered.
 
-A form carries the token of its page. A form of a page that was already answered, after a double
-click or the back button, changes nothing: the browser is sent to the next step.
+A form carries the token of its page. A form of a page that was already answered (after a double
+click or the back button) changes nothing; the browser is redirected to the next step.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def show(request: Request) -> Response:
 
 
 async def _page(visit: Visit, refused: Refused | None = None) -> Response:
-    """Return the page of a step; if its answer was refused, with the given values."""
+    """Return the page of a step; if an answer was refused, it shows the given values."""
     if visit.item is None:
         return forms.page(visit, refused)
     if isinstance(visit.site.design, CollectDesign):
@@ -90,7 +90,7 @@ def _taken(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused
 
 
 async def waiting(request: Request) -> Response:
-    """Respond whether a reply is still being written; the page's script polls this."""
+    """Report whether a reply is still being written; the page's script polls this."""
     visit = await _visit(request)
     writes = visit is not None and visit.item is not None and await chat.is_waiting(visit)
     return JSONResponse({"waiting": writes})

@@ -1,4 +1,4 @@
-"""Texts as the pages show them: paragraphs and blocks of code, never markup."""
+"""Text as the pages show it: paragraphs and blocks of code, never markup."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Bubble:
-    """An utterance: whether it is the chatbot's, and the exchange that it belongs to, from 1.
+    """An utterance: whether it is the chatbot's, and the number of its exchange, from 1.
 
-    `opens` says whether it is the first of its exchange.
+    `opens` says whether it is the first utterance of its exchange.
     """
 
     machine: bool
@@ -36,7 +36,7 @@ class Bubble:
 
 
 def blocks(text: str) -> list[Block]:
-    """Return the parts of a text; code is the text between ``` fences."""
+    """Split text into prose and code; code is what is between ``` fences."""
     found: list[Block] = []
     end = 0
     for fence in _FENCE.finditer(text):

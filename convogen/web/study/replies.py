@@ -17,13 +17,13 @@ __all__ = ["Replies"]
 LOG = logging.getLogger(__name__)
 
 _PATIENCE_S = 1.5
-"""How long a page is held back for a quick reply."""
+"""How long a response is delayed in case the reply arrives quickly."""
 
 _MOST_REASON = 500
 """Maximum length of a reason in the log, in characters."""
 
 _LAST_WORDS_S = 30
-"""How long the server waits for replies before it stops."""
+"""How long the server waits for replies in progress when it stops."""
 
 
 class Replies:
@@ -41,7 +41,7 @@ class Replies:
     async def chat(self, participant: str, place: int, goal: int) -> tuple[list[Said], bool]:
         """Return the messages of a dialogue, and whether a reply is being written.
 
-        A missing reply is requested, unless it was given up.
+        If the last message lacks a reply, one is requested unless an attempt failed.
         """
         task = place * self._goals + goal
         said = await run_in_threadpool(self._store.chat, participant, goal)
@@ -52,7 +52,7 @@ class Replies:
         return said, task in self._under_way
 
     async def wait(self, place: int, goal: int) -> None:
-        """Wait a moment for the reply in a dialogue."""
+        """Wait briefly for the reply in a dialogue."""
         if (writing := self._under_way.get(place * self._goals + goal)) is not None:
             await asyncio.wait([writing], timeout=_PATIENCE_S)
 

@@ -44,7 +44,7 @@ class Site:
         return f"{COOKIE}-{blake2b(self.secret, digest_size=4).hexdigest()}"
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return a page of the study; its templates know the design."""
+        """Return a page of the study; templates have access to the design."""
         return page(PACKAGE, name, status, design=self.design, **values)
 
     def token(self, participant: str, step: str) -> str:

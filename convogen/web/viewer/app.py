@@ -138,7 +138,7 @@ class Pages:
         )
 
     def pair(self, request: Request) -> Response:
-        """Answer with two conversations side by side."""
+        """Respond with two conversations side by side."""
         sides: list[ConversationPage] = []
         for run, name in (("run", "id"), ("with", "other")):
             opened = self._run(request, run)
@@ -258,7 +258,7 @@ class Pages:
         return links
 
     def _run(self, request: Request, name: str = "run") -> Opened:
-        """Return the run that a parameter names, the first if it names none."""
+        """Return the run that a parameter names; the first run if it names none."""
         key = request.query_params.get(name) or next(iter(self._runs))
         if key not in self._runs:
             raise HTTPException(404, "No such run is open.")

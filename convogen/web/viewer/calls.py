@@ -17,7 +17,7 @@ __all__ = ["Call", "Spent", "calls_by_turn", "calls_of", "spent_on"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An answered call: its request's hash, and the reply or the fault."""
+    """An answered call: the hash of its request, and the reply or the error."""
 
     request: str
     role: str
@@ -49,9 +49,10 @@ def calls_of(run: Run, task: int, prices: Prices) -> list[Call]:
 
 
 def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Call]]:
-    """Return the calls made for each turn, the accepted one last.
+    """Return the calls made for each turn, the accepted call last.
 
-    Calls before the first turn belong to the turns without calls.
+    A turn's calls are those since the previous turn's, by the same role or the selector; calls by
+    other roles are left out.
     """
     found: list[list[Call]] = []
     start = 0

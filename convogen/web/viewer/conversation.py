@@ -18,7 +18,7 @@ from convogen.web.viewer.people import Person, people_of
 __all__ = ["ConversationPage", "Passage", "ShownTurn", "conversation_page", "passages"]
 
 LONG_TEXT = 1_600
-"""Length from which a turn is folded, in characters."""
+"""Length in characters from which a turn is collapsed."""
 
 BEGINNING = 700
 MOST_REPLIES = 12
@@ -98,7 +98,7 @@ class ConversationPage:
 
     @property
     def usd(self) -> float | None:
-        """The cost of the task; None if a price, or all of it, is unknown."""
+        """The cost of the task; None if it is not recorded or a price is unknown."""
         known = [row.usd for row in self.spent if row.usd is not None]
         return sum(known) if self.spent and len(known) == len(self.spent) else None
 
@@ -204,7 +204,7 @@ def _beginning(text: str) -> str:
 
 
 def passages(text: str) -> list[Passage]:
-    """Return a text's prose and its code, which stands between lines of three backticks."""
+    """Split text into prose and code, which is between lines of three backticks."""
     found: list[Passage] = []
     is_code = False
     lines: list[str] = []

@@ -87,6 +87,6 @@ def _plots(runs: Sequence[Opened]) -> dict[str, str]:
 
 
 def _standing_alone(svg: str) -> str:
-    """Return an SVG element of a page as an image with its own colours."""
+    """Return an SVG element of a page as a standalone image with its own colours."""
     opened, rest = svg.split(">", 1)
     return f'{opened} xmlns="http://www.w3.org/2000/svg">{_COLOURS}{rest}'

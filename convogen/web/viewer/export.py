@@ -39,14 +39,14 @@ def chosen(
     """Return the content of a page: conversations that were not rejected, or the named ones.
 
     Args:
-        runs: Their runs; they are read as far as needed.
-        search: As in the list.
-        names: Ids, which may include rejected conversations and failures.
-        n: Only the first n.
+        runs: The runs, which are read only as far as needed.
+        search: A search, as in the list.
+        names: Ids, which may include those of rejected conversations and failures.
+        n: Maximum number of conversations, from the beginning.
 
     Raises:
-        SourceError: A name is of no conversation, or there is nothing to show.
-        UserError: There are more than `MOST`.
+        SourceError: No conversation has one of the names, or there is nothing to show.
+        UserError: There are more than `MOST` conversations.
     """
     wanted = MOST + 1 if n is None else n
     try:
@@ -102,7 +102,7 @@ def _rows(runs: Sequence[Opened], query: Query, most: int) -> list[tuple[Opened,
 
 
 def render(pages: Sequence[ConversationPage]) -> str:
-    """Return the page; its security policy allows only the style and script in it."""
+    """Return the page; its content security policy allows only its own style and script."""
     style, script = _text(_STYLES), _text(_SCRIPTS)
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
@@ -123,7 +123,7 @@ def render(pages: Sequence[ConversationPage]) -> str:
 
 
 def export_page(path: Path, pages: Sequence[ConversationPage]) -> None:
-    """Write the page; raises `RunFolderError` if the file is foreign or not writable."""
+    """Write the page; raises `RunFolderError` if the file is not writable or not convogen's."""
     make_folder(path.parent)
     refuse_foreign(path, lambda text: _MARK in text)
     write_whole(path, render(pages))
@@ -136,5 +136,5 @@ def _text(sources: Sequence[tuple[str, str]]) -> str:
 
 
 def _hash(text: str) -> str:
-    """Return a text's digest as a security policy names it."""
+    """Return a text's digest in the notation of a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

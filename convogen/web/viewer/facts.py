@@ -31,8 +31,9 @@ class Facts:
 
     Attributes:
         status: accepted, broken, rejected or failed.
-        why: The fault that broke it off, the gate, or the stage and kind of a failure.
-        scene, said: Searched text, besides the people.
+        why: The fault that ended it early, the gate that rejected it, or the stage and kind of a
+            failure.
+        scene, said: Text that is searched in addition to the people.
         checks: Events of its turns (a key of `CHECKS`) and the fault.
     """
 
@@ -54,7 +55,7 @@ class Facts:
 
 
 def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
-    """Return the indexed values of a record, the `place`th of its file."""
+    """Return the indexed values of a record; `place` is its position in the file."""
     if isinstance(record, Failure):
         return _failure(record)
     if isinstance(record, Rejected):

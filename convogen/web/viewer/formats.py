@@ -10,7 +10,7 @@ __all__ = ["FILTERS", "duration_text", "number_text", "score_text", "usd_text"]
 
 
 def usd_text(usd: float | None) -> str:
-    """Return an amount of money, small ones to two significant digits; None is unknown."""
+    """Return an amount of money, small ones to two significant digits; None means unknown."""
     if usd is None:
         return "unknown"
     if usd == 0 or usd >= 1:
@@ -30,12 +30,12 @@ def duration_text(seconds: float) -> str:
 
 
 def number_text(number: float | None) -> str:
-    """Return a number with thousands separators; None is a dash."""
+    """Return a number with thousands separators; a dash for None."""
     return "–" if number is None else f"{number:,}"
 
 
 def score_text(value: float | None) -> str:
-    """Return a score, in few characters however large it is; None is a dash."""
+    """Return a score, in few characters however large it is; a dash for None."""
     if value is not None and abs(value) >= 1e6:
         return f"{value:.3g}"
     return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,9 +1,9 @@
 """The index of a run, an SQLite file for searching, filtering and sorting.
 
-It is in the user's cache, never in the run folder: that may be foreign, read-only, or on a network
-drive (where SQLite's locks are unreliable), and its files are checked against each other. The text
-itself is not copied: rows of the index give a record's position in the run's files. The index can
-be deleted at any time, and is deleted when nobody has used it for a month.
+It is in the user's cache, never in the run folder, which may belong to somebody else, be read-only,
+or be on a network drive (where SQLite's locks are unreliable), and whose files are checked against
+each other. The text itself is not copied: rows of the index give a record's position in the run's
+files. The index can be deleted at any time. It is deleted after a month without use.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Index:
 
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection]:
-        """Yield a connection without a transaction; callers begin one where needed."""
+        """Yield a connection without an open transaction; callers begin one if needed."""
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         with closing(connection):
             connection.execute("pragma synchronous = normal")
@@ -135,7 +135,7 @@ class Index:
 def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
     """Yield a connection to several indexes, whose tables are `r0.item`, `r1.item`, …
 
-    Raises `sqlite3.OperationalError` if one was deleted: `Index.ensure` recreates it.
+    Raises `sqlite3.OperationalError` if an index was deleted; `Index.ensure` recreates it.
     """
     connection = sqlite3.connect(":memory:", timeout=BUSY_S, isolation_level=None, uri=True)
     with closing(connection):

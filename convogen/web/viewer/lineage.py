@@ -86,7 +86,7 @@ class _Known:
 
 
 def window(opened: Opened, first: int = 0) -> Lineage:
-    """Return the picture of up to `MOST` experiences, from the `first` of the plan on."""
+    """Return the picture of up to `MOST` experiences, starting at index `first` of the plan."""
     with reading([opened.index]) as connection:
         rows = connection.execute(
             "select id from r0.experience order by task limit ? offset ?", (MOST, first)
@@ -167,7 +167,7 @@ def _known(connection: sqlite3.Connection, names: Sequence[str]) -> _Known:
 def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return the column of each experience and of its shots; `names` are in the plan's order.
 
-    A shot later in the plan, as in a run that was edited by hand, is treated as an earlier one.
+    A shot that comes later in the plan, as in a run edited by hand, is treated as an earlier one.
     """
     depths: dict[str, int] = {}
     for name in names:

@@ -25,7 +25,7 @@ class Line:
 
     @property
     def end(self) -> int:
-        """The offset after it."""
+        """The offset of the first byte after the line."""
         return self.offset + len(self.data)
 
 
@@ -38,9 +38,9 @@ def size_of(path: Path) -> int:
 
 
 def added(path: Path, offset: int) -> Iterator[Line]:
-    """Yield the complete lines from an offset on; one still being written is left for later.
+    """Yield the complete lines from an offset on, without one that is still being written.
 
-    A last line that only lacks its newline is complete.
+    A last line that lacks only its newline counts as complete.
     """
     try:
         file = open_file(path)

@@ -45,7 +45,7 @@ class Choices:
 
     @property
     def scale(self) -> str:
-        """The scale shown by default: that of a whole, or the first."""
+        """The scale shown by default: one for overall quality if there is one, else the first."""
         overall = (scale for scale in self.scales if scale.endswith("/overall"))
         return next(overall, self.scales[0] if self.scales else "")
 
@@ -71,7 +71,7 @@ class Listing:
 
     @property
     def pages(self) -> int:
-        """At least 1."""
+        """The number of pages, at least 1."""
         return last_page(self.total)
 
     @property
@@ -82,7 +82,7 @@ class Listing:
 
     @property
     def every(self) -> int:
-        """Rows of any status."""
+        """The number of rows of any status."""
         return sum(self.counts.values())
 
 

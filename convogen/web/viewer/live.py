@@ -20,10 +20,10 @@ from convogen.web.viewer.scanner import SLOT_S, Progress
 __all__ = ["RunState", "state_of"]
 
 WINDOW_S = 600
-"""Window before the last call for the rate, in seconds."""
+"""Length in seconds of the window, ending at the last call, over which the rate is measured."""
 
 QUIET_S = 180
-"""Seconds without a row after which a run counts as stopped."""
+"""Seconds without a new row after which a run counts as stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,13 @@ class RunState:
     Attributes:
         state: `complete`, `running`, `stopped` if nothing was written for a while, or `deleted`.
         wanted: Number of requested conversations; None if unknown.
-        done: How many count towards it.
+        done: Number of conversations that count towards it.
         counts: Rows by status.
-        waiting: Finished tasks behind an unfinished one; `in_flight` those in progress.
-        rate: Tasks per minute lately; None if that is not known.
+        waiting: Finished tasks that wait for an earlier unfinished one; `in_flight`: tasks in
+            progress.
+        rate: Recent tasks per minute; None if not known.
         left_s: Seconds left at that rate.
-        usd: Cost of the run's own calls that are committed; None if a price is not known.
+        usd: Cost of the run's own committed calls; None if a price is not known.
         quiet_s: Seconds since anything was written; None if the run folder is gone.
         read: Progress of the viewer's reading.
     """
@@ -58,12 +59,12 @@ class RunState:
 
     @property
     def percent(self) -> int | None:
-        """How much of the run is done."""
+        """Percentage of the run that is done; None if its size is not known."""
         return min(100, 100 * self.done // self.wanted) if self.wanted else None
 
     @property
     def rows(self) -> int:
-        """Rows of any status."""
+        """The number of rows of any status."""
         return sum(self.counts.values())
 
     @property
@@ -143,7 +144,7 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
 
 
 def _rate(pace: list[Any]) -> float | None:
-    """Return the tasks per minute over slots with their tasks; None if there are none."""
+    """Return the tasks per minute, given the number of tasks per slot; None without slots."""
     if not pace:
         return None
     slots = [row["slot"] for row in pace]
@@ -154,8 +155,8 @@ def _rate(pace: list[Any]) -> float | None:
 def _counts_failed(manifest: Mapping[str, Any]) -> bool:
     """Return whether failed and rejected tasks count towards the requested number.
 
-    The method decides, found by its name: a foreign experiment.yaml is not opened, since it may
-    name a module to import.
+    The method, looked up by its name in the manifest, decides. The run's experiment.yaml is not
+    opened, since somebody else's file may name a module to import.
     """
     experiment: Any = manifest.get("experiment")
     name = experiment.get("method") if isinstance(experiment, dict) else None  # pyright: ignore

@@ -49,7 +49,7 @@ class Opened:
 
     @cached_property
     def scanner(self) -> Scanner:
-        """Keeps the index up to date."""
+        """The scanner that keeps the index up to date."""
         return Scanner(self.run, self.index)
 
     @property
@@ -68,7 +68,7 @@ class Opened:
 
     @cached_property
     def prices(self) -> Prices:
-        """The cost of its calls."""
+        """The prices of its calls."""
         return Prices(self.run)
 
     def outcome(self, name: str) -> Outcome | None:
@@ -127,7 +127,7 @@ class Opened:
 
 
 def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
-    """Open run folders, whose indexes lie in the folder `indexes`.
+    """Open run folders, with their indexes in the folder `indexes`.
 
     Raises `UserError` if a folder is not a run, or there are too many.
     """

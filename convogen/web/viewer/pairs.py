@@ -51,8 +51,8 @@ class Pairs:
     """A page of the pairs of two runs.
 
     Attributes:
-        by: What the pairs have in common: `experience`, `seed` (or person and goal), or `place` in
-            the plan, which says little of runs of different experiments.
+        by: What the conversations of a pair have in common: `experience`, `seed` (or person and
+            goal), or `place` in the plan, which means little for runs of different experiments.
     """
 
     by: str
@@ -116,7 +116,7 @@ def _pairs(connection: sqlite3.Connection, joined: str, page: int) -> list[Pair]
 def counterparts(opened: Opened, name: str, others: list[Opened]) -> list[tuple[str, str]]:
     """Return run and id of other runs' conversations on the same experience.
 
-    It is the same by its id, or by its seed, or by person and goal.
+    Experiences are the same if they have the same id, the same seed, or the same person and goal.
     """
     found: list[tuple[str, str]] = []
     for other in others:
@@ -149,8 +149,8 @@ def _same(one: ShownTurn | None, other: ShownTurn | None) -> bool:
 
 
 def other_judge(scale: str, scales: Sequence[str]) -> str:
-    """Return the best scale to compare with a scale (`judge/aspect`): another judge's, of its
-    aspect."""
+    """Return the best scale to compare with a scale (`judge/aspect`): preferably another judge's,
+    then one of the same aspect."""
     judge, _, aspect = scale.rpartition("/")
 
     def nearness(other: str) -> tuple[bool, bool, bool]:

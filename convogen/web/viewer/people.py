@@ -12,7 +12,7 @@ from convogen.records import Persona
 __all__ = ["TONES", "Person", "people_of"]
 
 TONES = 8
-"""Colours in `viewer.css`; initials and names tell people apart as well."""
+"""Number of colours in `viewer.css`; initials and names also distinguish people."""
 
 _WORDS = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*")
 _LETTERS = regex.compile(r"[\p{L}\p{N}]\p{M}*")

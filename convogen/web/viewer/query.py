@@ -43,17 +43,18 @@ _COLUMNS = ", ".join(f"i.{name} as {name}" for name in _NAMES.split())
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search with filters; what is empty or None filters nothing.
+    """A search with filters; empty values and None do not filter.
 
     Attributes:
-        text: Words and quoted phrases, all of which are in the scene, the people or the turns.
-        topic, speaker: A part of it, in any case.
+        text: Words and quoted phrases, all of which must occur in the scene, people or turns.
+        topic, speaker: A part of the topic or of a speaker's name, ignoring case.
         status: One of `STATUSES`, or `kept` for conversations that no gate rejected; `why` narrows
             it to a fault, gate, or stage and kind.
-        check: What happened to a turn and the fault, as `asked_again/echo`.
-        scale: Judge and aspect, as `geval/overall`, whose scores are shown, `low` to `high`.
-        least, most: Number of turns.
-        page: From 1.
+        check: Event of a turn and its fault, for example `asked_again/echo`.
+        scale: Judge and aspect whose scores are shown, for example `geval/overall`; `low` and
+            `high` limit the scores.
+        least, most: Limits of the number of turns.
+        page: Number of the page, from 1.
     """
 
     text: str = ""
@@ -73,7 +74,7 @@ class Query:
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Query:
-        """Return what the parameters of an address ask for; what makes no sense asks nothing."""
+        """Return the query in the parameters of an address; invalid values are ignored."""
 
         def text(name: str) -> str:
             return values.get(name, "").strip()[:MOST_CHARS]
@@ -100,7 +101,7 @@ class Query:
         )
 
     def address(self, **changes: Any) -> str:
-        """Return the parameters of an address that ask for this, changed as given."""
+        """Return the query with these changes as parameters of an address."""
         asked = replace(self, **{"page": 1, **changes})
         names = {"text": "q"}
         values = {
@@ -124,7 +125,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row of the list; `run` is the place of its run among those that were searched."""
+    """A row of the list; `run` is the index of its run among the searched runs."""
 
     run: int
     number: int
@@ -147,7 +148,7 @@ class Found:
 def find(
     connection: sqlite3.Connection, runs: Sequence[int], query: Query, most: int = PER_PAGE
 ) -> list[Found]:
-    """Return a page of the rows that a query finds in the indexes `r0`, `r1`, … named by `runs`."""
+    """Return a page of the rows that a query finds; `runs` are the numbers of indexes `r0`, …"""
     selects, values = _selects(runs, query, f"{{run}} as run, {_COLUMNS}, s.value as value")
     order = _ORDERS[query.sort]
     if len(runs) > 1 and query.sort in ("plan", "last"):
@@ -158,7 +159,7 @@ def find(
 
 
 def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> dict[str, int]:
-    """Return how many rows a query finds by status."""
+    """Return the number of rows that a query finds, by status."""
     columns = "i.status as status, count(*) as n"
     bounded = query.low is not None or query.high is not None
     selects, values = _selects(runs, query, columns, scored=bounded, after=" group by 1")
@@ -169,14 +170,14 @@ def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> 
 
 
 def last_page(total: int) -> int:
-    """Return the number of the last page of so many rows, from 1."""
+    """Return the number of the last page of a list of `total` rows, from 1."""
     return max(1, -(-total // PER_PAGE))
 
 
 def _selects(
     runs: Sequence[int], query: Query, columns: str, *, scored: bool = True, after: str = ""
 ) -> tuple[str, list[object]]:
-    """Return a select for each run, with the scores of the query's scale if `scored`."""
+    """Return a SELECT per run and its parameters, with scores on the query's scale if `scored`."""
     parts: list[str] = []
     values: list[object] = []
     for run in runs:
@@ -199,7 +200,7 @@ def _scale_of(query: Query) -> list[object]:
 
 
 def _conditions(run: str, query: Query) -> tuple[str, list[object]]:
-    """Return the condition on the rows of a run, and the values in it."""
+    """Return the SQL condition on the rows of a run, and its parameters."""
     wanted: list[tuple[str, list[object]]] = []
     if terms := terms_of(query.text):
         matching = f"i.number in (select rowid from {run}.words where words match ?)"

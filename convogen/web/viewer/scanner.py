@@ -54,7 +54,7 @@ class Progress:
 
 
 class Scanner:
-    """Brings the index of a run up to date; several processes may do so at once."""
+    """Updates the index of a run; several processes may do so at once."""
 
     def __init__(self, run: Run, index: Index) -> None:
         self.run = run

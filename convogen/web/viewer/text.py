@@ -32,7 +32,7 @@ class Part:
 
 
 def searchable(text: str) -> str:
-    """Return a text with spaced characters if its script is written without spaces."""
+    """Return a text with spaces between characters of scripts that are written without spaces."""
     return text if text.isascii() else _UNSPACED.sub(" ", text)
 
 
@@ -52,9 +52,9 @@ def match_expression(terms: Iterable[str]) -> str:
 
 
 def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
-    """Return the surroundings of the first term in the first text that has one, in parts.
+    """Return an excerpt around the first hit in the first text that has one, in parts.
 
-    The list is empty if no text has one, as when they differ by their accents.
+    The list is empty if no text has one, for example if text and term differ in accents.
     """
     if not terms:
         return []
@@ -72,8 +72,8 @@ def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
 
 
 def _beginning(term: str) -> str:
-    """Return a pattern of a term as the search finds it: at the beginning of a word, if it has
-    any."""
+    """Return a pattern of a term as the search finds it: at the beginning of a word, or anywhere in
+    scripts without spaces."""
     pattern = re.escape(term)
     return pattern if _UNSPACED.match(term) else rf"(?<!\w){pattern}"
 

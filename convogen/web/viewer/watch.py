@@ -25,7 +25,7 @@ def begin(runs: Sequence[Opened]) -> None:
 
 @contextmanager
 def watching(runs: Sequence[Opened]) -> Generator[None]:
-    """Read the runs, and later additions, into their indexes in a thread, inside the block."""
+    """Keep the indexes of runs up to date, in a thread, while the block runs."""
     stop = Event()
     thread = Thread(target=_watch, args=(runs, stop), name="view-index", daemon=True)
     thread.start()

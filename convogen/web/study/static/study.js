@@ -1,4 +1,4 @@
-// What makes the pages quicker to use; without it everything works all the same.
+// Conveniences; the pages also work without this script.
 "use strict";
 
 // A second click sends nothing; the server would ignore it as well.
@@ -10,12 +10,12 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "yes";
 });
-// A page that the back button brings up is a form that may be sent again.
+// After the back button, the form of a page may be sent again.
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
 
-// Enter sends, Shift and Enter begin a new line.
+// Enter sends; Shift+Enter starts a new line.
 for (const field of document.querySelectorAll("textarea[data-send]")) {
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -25,7 +25,7 @@ for (const field of document.querySelectorAll("textarea[data-send]")) {
   if (!field.disabled && location.hash === "#last") field.focus({ preventScroll: true });
 }
 
-// The utterance has to be named unless one is not sure.
+// The utterance is required unless the choice is "unsure".
 const named = [...document.querySelectorAll("input[name=utterance]")];
 const chosen = [...document.querySelectorAll("input[name=choice]")];
 const update = () => {
@@ -37,7 +37,7 @@ if (named.length) {
   update();
 }
 
-// The page comes again when the reply is there.
+// Reload the page once the reply has arrived.
 const chat = document.querySelector("[data-waiting]");
 const look = async () => {
   try {
@@ -48,7 +48,7 @@ const look = async () => {
       return;
     }
   } catch {
-    // The next look may succeed.
+    // The next poll may succeed.
   }
   setTimeout(look, 1000);
 };
