@@ -147,8 +147,7 @@ class FirstTasks:
             return in_one_way == failed >= IN_A_ROW
         if in_one_way >= (self._unanswered if kind == "endpoint_fault" else FIRST):
             return True
-        # Each call that an endpoint fails to answer has already been retried many times, so few
-        # such failures are enough.
+        # Calls that an endpoint fails to answer are retried many times, so their attempts count.
         return failed >= self._anyhow or (
             in_one_way < failed >= self._unanswered and self._attempts >= 3 * self._anyhow
         )

@@ -4,8 +4,8 @@ A worker is a process that runs tasks: the chats, the checks, the HTTP requests,
 takes processor time. All decisions that must be made once stay in the process that the user started
 (the driver): it sends each worker its tasks, admits every attempt at a call (rates, concurrency,
 budget, circuit breaker: `models/traffic`, unchanged), journals each answer as it arrives, and
-commits in the order of the plan, after the gates that compare with the rest of the corpus. So a
-cluster makes no more calls than one process would be allowed to, and the data set or the scores are
+commits in the order of the plan, after the gates that compare with the rest of the corpus. So all
+limits hold for a cluster exactly as for one process, and the data set or the scores are
 byte-identical to those of one process.
 
     messages        the messages between the driver and a worker
