@@ -1,7 +1,7 @@
 """The base classes of plugins, and the values that their methods receive.
 
-A plugin is a class in an installed package, named by an entry point. The groups, and what a class
-must have besides `name`, which is the entry point's own name:
+A plugin is a class in an installed package, named by an entry point. The table lists the groups,
+and what a class must define besides `name`, which must equal the entry point's name:
 
 | group | base | class variables | methods |
 | --- | --- | --- | --- |
@@ -12,8 +12,8 @@ must have besides `name`, which is the entry point's own name:
 | `convogen.readers` | `Reader` | `about` | `fits`, `convert`; `breaks` if rows group |
 | `convogen.metrics` | `Metric` | `about`, `unit` | `add`, `value` |
 
-Methods, judges, gates and exporters are frozen pydantic models: a field is a key of an experiment
-or a `--set KEY=VALUE`. Readers and metrics are created without arguments.
+Methods, judges, gates and exporters are frozen pydantic models: each field is a key of an
+experiment or of `--set KEY=VALUE`. Readers and metrics are created without arguments.
 
 Prompts are files next to the class's module, or next to a package above it, for each of
 `prompt_names`: `prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`,
@@ -23,13 +23,13 @@ hashes are in fingerprints and manifests, and users can replace each with a file
 prompt declares this in `prompt_owners`, for example `{"agent": "convogen"}`. `load_prompt(name,
 owner=MyClass)` loads any other file of that folder.
 
-On a cluster, a run's tasks are played by several processes. Tasks that share state of a method's
-`Play` form a lineage, which one process plays; `lineages` and `lineage` define them, otherwise all
-tasks form one. `lineages` returns None if the play keeps no state.
+On a cluster, several processes play a run's tasks. Tasks that share state in a method's `Play` form
+a lineage, and one process plays all of it. `lineages` and `lineage` define the lineages; by
+default, all tasks form one. `lineages` returns None if the play keeps no state.
 
-A model's mistake is a `ModelFault`: record it, in a failure, a reason or a score of None. A row
-that a reader cannot read is a `RowError`. Import heavy packages inside the functions that need
-them: a command that lists the names of a kind imports its plugins.
+A model's mistake is a `ModelFault`: record it as a failure, as the reason for a rejection, or as a
+score of None. For a row that a reader cannot read, raise `RowError`. Import heavy packages inside
+the functions that need them, since a command that lists the names of a kind imports its plugins.
 
 >>> class Turns(Metric):
 ...     name, about, unit = "turns", "how many turns there are", "turns"
@@ -142,7 +142,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name, imported on first use: a reader does not need exports."""
+    """Return a public name, imported on first use, since a reader does not need exporters."""
     from importlib import import_module
 
     for home, names in _HOMES.items():

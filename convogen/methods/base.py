@@ -170,7 +170,7 @@ class Method(Keys, ABC):
     to a file name in `training/embedded/`."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file or folder. Not the path but the content determines the data; `sources`
+    """Fields that name a file or folder. Its content, not its path, determines the data; `sources`
     hashes the content."""
 
     prompt_names: ClassVar[tuple[str, ...]]

@@ -50,7 +50,7 @@ _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A task's targets: the shape and the language of the source dialogue `base`, and the labels."""
+    """A task's targets: shape and language of the source dialogue `base`, and the labels."""
 
     base: int
     shape: Shape

@@ -167,7 +167,7 @@ class ConvoGen(Method):
         default="auto", description="auto: a model selects the next speaker"
     )
     allow_repeats: bool = Field(
-        default=False, description="may the same speaker take consecutive turns"
+        default=False, description="whether the same speaker may take consecutive turns"
     )
     style: Literal["short", "chatty"] = Field(
         default="short", description="chatty: no limit on length"

@@ -77,7 +77,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
 
 
 def _without(messages: list[str], left_out: int) -> list[str]:
-    """Return the messages with a note in place of the first `left_out` ones after the opening."""
+    """Return the messages with a note in place of the `left_out` ones that follow the first."""
     if not left_out:
         return messages
     return [messages[0], f"[{left_out} messages left out here]", *messages[1 + left_out :]]

@@ -50,8 +50,8 @@ class Written:
     """A dialogue, or its opening, with its settled part.
 
     `ended` is `complete`, or `repetition` if the dialogue was cut before a repetition. `reasks`
-    lists the errors of refused replies. `n_turns` is the number of turns intended after an opening;
-    None if it was not requested.
+    lists the errors of refused replies. If only the opening was requested, `n_turns` is the
+    intended number of turns of the whole dialogue; None if that was not requested.
     """
 
     settled: Settled

@@ -158,8 +158,8 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
     texts = {key for key, value in settled.items() if isinstance(value, str)} | {FEELINGS}
     if settled.keys() - texts:
         raise SourceError(
-            f"{path}: {nth}.characteristics: {min(settled.keys() - texts)}: must be a text; only "
-            f"{FEELINGS} may have one per person"
+            f"{path}: {nth}.characteristics.{min(settled.keys() - texts)}: must be a single "
+            f"string; only {FEELINGS} may be given per person"
         )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
         raise SourceError(f"{path}: {nth}.turns: {stranger!r} is not one of its people")

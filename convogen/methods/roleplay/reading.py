@@ -69,7 +69,7 @@ def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
 
 
 def _end(shown: str, begin: int) -> int | None:
-    """Return the end of a quotation that a straight mark opened before `begin`; None if it is open.
+    """Return the end of a quotation opened by a straight mark before `begin`; None if it has none.
 
     A typographic mark may also close it, unless that mark closes a typographic quotation inside it.
     """
@@ -109,8 +109,8 @@ def _nests(shown: str, index: int) -> bool:
 
 
 def _end_of(shown: str, begin: int, opened: str) -> int | None:
-    """Return the end of a typographic quotation, after nested ones of its kind; None if it is
-    open."""
+    """Return the end of a typographic quotation, after nested ones of its kind; None if it has
+    none."""
     closing, depth = _TYPOGRAPHIC[opened], 0
     for mark in _MARKS.finditer(shown, begin):
         if mark[0] in closing:

@@ -32,8 +32,8 @@ GENERATORS = ("Phi-3", "InternLM-2.5", "LLaMA-3", "GPT-4o")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A summariser's scores by one measure on one held-out set: before fine-tuning, after it on
-    in-domain data, and after it on generated data."""
+    """A summariser's scores by one measure on one held-out set: before fine-tuning, after
+    fine-tuning on in-domain data, and after fine-tuning on generated data."""
 
     model: str
     data: str

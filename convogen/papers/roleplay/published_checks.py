@@ -1,6 +1,7 @@
-"""Numbers that LLM Roleplay prints, recomputed from others that it prints.
+"""Published numbers of LLM Roleplay, recomputed from other published numbers.
 
-Numbers are taken as rounded: each stands for the interval of half a unit of its last digit.
+Numbers are assumed to be rounded: each stands for an interval of half a unit of the last digit on
+either side.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _SLACK = 1e-9
 class Check:
     """A printed number next to the computed one.
 
-    `verdict` says how they agree: `rounded`; `truncated`, cut after the last digit; `within the
-    spread`, off by no more than the printed standard deviation over the seeds; `off`.
+    `verdict` says how they agree: `rounded`; `truncated` after the last printed digit; `within the
+    spread`, if they differ by no more than the printed standard deviation over the seeds; or `off`.
     """
 
     what: str
@@ -123,7 +124,7 @@ def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def verdict_on(printed: float, low: float, high: float, spread: float = 0.0) -> Verdict:
-    """Return how a number printed with two decimals fits one between two bounds."""
+    """Return how a number printed with two decimals agrees with a value between two bounds."""
     if low - _HALF - _SLACK <= printed <= high + _HALF + _SLACK:
         return "rounded"
     if printed - _SLACK <= high and low <= printed + 2 * _HALF + _SLACK:

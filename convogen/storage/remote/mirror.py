@@ -108,8 +108,9 @@ class Mirror:
             self._outbox = None
 
     def close(self) -> None:
-        """Write the remaining changes, and the files themselves if the run is complete; then
-        release the folder.
+        """Write the remaining changes, and the files themselves if the run is complete.
+
+        Then release the folder.
 
         Raises `RunFolderError` if the store cannot be reached; the local copy keeps everything.
         """
