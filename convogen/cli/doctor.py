@@ -109,7 +109,7 @@ class Diagnosis:
     speed: Speed
 
     def as_dict(self) -> dict[str, bool | str | float]:
-        """Return the results by name, text in one line each."""
+        """Return the results of all checks by name, without missing values."""
         parts = (self.greeting, self.structured, self.judged, self.long_prompt, self.speed)
         found: dict[str, Any] = {"model": self.model, "kind": self.kind}
         for part in parts:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class OrderedTaskRunner(Generic[T]):
-    """Runs tasks from number `first` on; a task that raises ends all of them at once."""
+    """Runs tasks from number `first` on; if one raises, all of them end immediately."""
 
     def __init__(self, play: Callable[[int], Coroutine[Any, Any, T]], first: int) -> None:
         self._play = play

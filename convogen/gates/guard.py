@@ -86,7 +86,7 @@ class Guard(Gate):
         return Rejection(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
 
     def _named(self, codes: str) -> str:
-        """Return the categories' names; an unknown code is returned as it is."""
+        """Return the categories' names; unknown codes are returned unchanged."""
         return ", ".join(self.categories.get(code, code) for code in codes.split(","))
 
 

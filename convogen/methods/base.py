@@ -2,7 +2,7 @@
 
 A `Method` is a frozen pydantic model whose fields are its parameters, as written in an experiment
 file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks are numbered
-from 0 in the order of the plan; the engine plays many at once and commits them in that order.
+from 0 in the order of the plan; the engine plays many concurrently and commits them in that order.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class Method(Keys, ABC):
         return []
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the method's prompts, with the user's own files in place of shipped ones."""
+        """Return the method's prompts; the user's own files replace shipped ones."""
         return prompts_of(type(self), "{name}/{step}", chosen)
 
     def sources(self) -> dict[str, str]:

@@ -436,7 +436,7 @@ class RunStore(Run):
         return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
-        """Update entries of the manifest, keeping the others."""
+        """Update entries of the manifest, keeping all other entries."""
         path = self.folder / "manifest.json"
         known = self.manifest if path.exists() else {}
         text = json.dumps({**known, **entries}, indent=2, ensure_ascii=False, default=str)
@@ -540,7 +540,7 @@ def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     try:
         lines = open_file(path)
     except FileNotFoundError:
-        return  # no such rows yet, or a journal whose task has been committed meanwhile
+        return  # no rows yet, or the journal's task has just been committed
     with lines:
         for number, line in enumerate(lines, 1):
             if line.endswith(b"\n") or as_row(line) is not None:

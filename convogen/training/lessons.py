@@ -52,7 +52,7 @@ class Lessons:
 
 
 def inquirer_prompts() -> dict[str, Prompt]:
-    """The prompts of the method `dialogueforge` for its inquirer."""
+    """Return the prompts of the method `dialogueforge` for its inquirer."""
     return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
 
 

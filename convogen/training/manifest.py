@@ -43,7 +43,8 @@ class SourceCounts(TokenCounts):
 
 
 class Data(TypedDict):
-    """The sources; `shared_left_out` counts dialogues of both, which were not trained on."""
+    """The sources; `shared_left_out` counts the dialogues that both contain, which were not trained
+    on."""
 
     licence: str
     shared_left_out: int

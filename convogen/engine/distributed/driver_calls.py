@@ -58,7 +58,7 @@ class _Call:
 
     def attempted(self, message: Attempted) -> None:
         if self._result is None or self._result.done():
-            return  # cancelled meanwhile
+            return  # the call has been cancelled
         if message.fault is not None:
             self._result.set_exception(message.fault.error())
         else:

@@ -1,4 +1,4 @@
-"""The play of DialogueForge: two models write utterances in turn."""
+"""The play of DialogueForge: two models write utterances alternately."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def inquirer_chat(
 ) -> list[Message]:
     """Return the inquirer's request, which is also its training format.
 
-    It is the assistant of a chat whose user reports the responder's answers and, after a long one,
-    shows the inquirer's first message.
+    The inquirer is the assistant of a chat whose user reports the responder's answers and, after a
+    long answer, shows the inquirer's first message again.
     """
     messages = prompts["inquirer"].render(task=task, conclude=conclude)
     voice = " ".join(turns[0].text.split())[:VOICE_CHARS] if turns else ""

@@ -144,6 +144,6 @@ def _parts(text: str) -> list[str]:
 
 
 def _names(part: str, name: str) -> bool:
-    """Return whether a text contains a word of a name, titles aside."""
+    """Return whether a string contains a word of a name that is not a title."""
     words = "|".join(re.escape(word) for word in without_titles(name)[1])
     return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None

@@ -63,7 +63,7 @@ def sentence(features: Features, mentioned: Sequence[str] = FEATURES) -> str:
     """Return a persona in words: `a male White person of 25 to 34 with a doctoral degree; …`.
 
     Args:
-        features: Option by feature; an option that is not shipped is used as it is.
+        features: Option by feature; an option that is not shipped is used unchanged.
         mentioned: The features to mention, if the persona has them.
     """
     words = {name: _words(name, features[name]) for name in FEATURES if name in features}

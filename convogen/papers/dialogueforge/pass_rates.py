@@ -41,7 +41,7 @@ _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 
 @dataclass(frozen=True, slots=True)
 class RateCell:
-    """The verdicts on one model's dialogues; `utterances` is the dialogues' maximum length.
+    """The verdicts on one model's dialogues; `utterances` is their maximum length, None if unknown.
 
     `passes` has 100 for each dialogue that passes and 0 for the others; `seeds` has the dialogues'
     seeds in the same order, or is empty if they are unknown. `differs`: see `judged_otherwise`.

@@ -1,4 +1,7 @@
-"""LLM Roleplay's figure 8: each inquirer's lengths and failures as a polygon, scaled to 1."""
+"""LLM Roleplay's figure 8: each inquirer's lengths and failures as a polygon.
+
+Each measure is divided by its largest value.
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def checks() -> list[Check]:
 
 
 def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 1's percentages and their standard deviations: table 7's counts over its outputs."""
+    """Check table 1's percentages and their deviations: table 7's counts over its outputs."""
     for row, cells in tables["7"].rows.items():
         counts, percent = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name in (one for one in percent if one in counts and not one.startswith("prompt_tok")):
@@ -68,7 +68,8 @@ def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Two utterances per turn; tokens per prompt, printed twice."""
+    """Check that there are two utterances per turn, and that tokens per prompt, which are printed
+    twice, agree."""
     for row, cells in tables["7"].rows.items():
         counts, means = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name, of in (("utterances", "turns"), ("utterances_std", "turns_std")):
@@ -83,7 +84,7 @@ def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """One response per turn, in 200 dialogues."""
+    """Check that there is one response per turn, in 200 dialogues."""
     for row, cells in tables["7"].rows.items():
         outputs = numbers_of(cells)["responder_outputs"]
         turns = numbers_of(tables["1"].rows[row])["turns"]
@@ -94,7 +95,7 @@ def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 4's own row: means of table 1's means, and their standard deviations (ddof 0)."""
+    """Check table 4's own row: means of table 1's means, and their standard deviations (ddof 0)."""
     ours = numbers_of(tables["4"].rows["LLM Roleplay"])
     rows = [numbers_of(cells) for cells in tables["1"].rows.values()]
     for name in ("turns", "prompt_tokens", "response_tokens"):
@@ -113,7 +114,7 @@ def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 9's numbers that table 4 has too."""
+    """Check the numbers of table 9 that table 4 also has."""
     for row, cells in tables["9"].rows.items():
         other = numbers_of(tables["4"].rows.get(row, {}))
         for name, number in numbers_of(cells).items():

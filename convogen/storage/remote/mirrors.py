@@ -64,7 +64,7 @@ def mirrored(
 
 @asynccontextmanager
 async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
-    """Yield a run's local folder: `out`, or for a URL its copy, which is written back meanwhile."""
+    """Yield a run's local folder: `out`, or for a URL a copy, written back during the block."""
     if not (isinstance(out, str) and is_url(out)):
         yield Path(out)
         return
