@@ -162,7 +162,7 @@ def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _axis(text: str) -> list[dict[str, Any]]:
-    """Return the settings of each level of one --vary."""
+    """Return the settings of each value of one --vary option."""
     from convogen.errors import UserError
     from convogen.inputs.yaml12 import parse_yaml
 

@@ -144,7 +144,7 @@ def _compare_scores(
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The results of a comparison of judges, as `--json` prints them."""
+    """The results of a comparison of judges, in the form that `--json` prints."""
 
     protocol: str
     agreement: list[Agreement]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
-"""Return the folder name for two sources: their fingerprints."""
+"""Matches the folder name for a pair of sources: their fingerprints."""
 
 
 @click.command("arena")
@@ -91,7 +91,7 @@ def command(
         raise click.UsageError("give two or more sources to compare")
     refuse_strewing(out, lambda path: PAIR.fullmatch(path.name) is not None)
     opened = ((_open(source, out), short_name(source, distinct)) for source in distinct)
-    # Two sources use the same folder in whichever order they are given.
+    # Sorted, so that a pair has the same folder in whichever order its sources are given.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
     runs, names = [run for run, _ in field], [name for _, name in field]
     pairs = [

@@ -205,7 +205,7 @@ def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
 
 
 def _system(data: LabelledSource) -> list[str]:
-    """Return what happened to the source's system messages, if it has any."""
+    """Return a line on what happened to the source's system messages, if it has any."""
     if not any(data.system_of(at) for at in range(len(data.dialogues))):
         return []
     return [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["better_model", "command"]
 
 UNASKED = 200_000_000
-"""Size in bytes up to which a model is downloaded without asking."""
+"""Maximum size in bytes of a model that is downloaded without asking."""
 
 
 @click.command("demo")
@@ -105,7 +105,7 @@ def command(
 def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
     """Return the best offered model that is present or may be downloaded, and its path.
 
-    If there is none, print why the embedded model is used.
+    If there is none, print why the embedded model is used instead.
     """
     from convogen.cli.models import pull_from_hub
     from convogen.errors import ModelConfigError
@@ -144,7 +144,7 @@ def _allowed(offer: Offer, yes: bool) -> bool:
 
 
 def _print_next(folder: Path) -> None:
-    """Three commands to try next."""
+    """Print three commands to try next."""
     say("\nTry next:")
     exported = Path(f"{folder.name}-sharegpt")
     say("  " + suggested("stats", folder))

@@ -25,16 +25,17 @@ __all__ = ["command"]
 
 SYSTEM = "You are Ada. Answer in as few words as you can."
 ROOM, SHORT_ROOM = 600, 64
-"""Token limits of a reply: for endpoints, which may think first, and for short replies."""
+"""Maximum tokens of a reply: for endpoints, whose models may think first, and for short replies."""
 
 TOP_LOGPROBS = 20
 WORD = "marigold"
 FILLER = "On day {} the ferry left the harbour at dawn and came back with fish, salt and news."
 FILLERS = 250
-"""Sentences of a prompt of about 5,000 tokens, more than many servers accept by default."""
+"""Number of sentences in the long prompt, which has about 5,000 tokens, more than many servers
+accept by default."""
 
 MOST_CHARS_A_TOKEN = 8
-"""Characters of that prompt per token that no tokenizer exceeds."""
+"""Upper bound of that prompt's characters per token, for any tokenizer."""
 
 CUT = (
     "{:,} characters count as {:,} tokens: the server truncates prompts silently; serve it with "
@@ -48,7 +49,7 @@ THINKS = (
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Whether a model answers and whether it thinks; `thinking` gives the consequences."""
+    """Whether a model answers and whether it thinks; `thinking` states the consequences."""
 
     reachable: bool
     says: str
@@ -60,7 +61,7 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """Whether a model follows a JSON schema, otherwise why not; for endpoints, the JSON mode
+    """Whether a model follows a JSON schema, or why it does not; for endpoints, also the JSON mode
     used."""
 
     json_schema: bool
@@ -96,8 +97,8 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A model's results; `long_prompt` is None if it was not tested, since only endpoints
-    truncate."""
+    """A model's results; `long_prompt` is None for models other than endpoints, which do not
+    truncate prompts."""
 
     model: str
     kind: str
@@ -108,7 +109,7 @@ class Diagnosis:
     speed: Speed
 
     def as_dict(self) -> dict[str, bool | str | float]:
-        """Return the results, one line each."""
+        """Return the results of all checks by name, without missing values."""
         parts = (self.greeting, self.structured, self.judged, self.long_prompt, self.speed)
         found: dict[str, Any] = {"model": self.model, "kind": self.kind}
         for part in parts:
@@ -193,8 +194,7 @@ class _Calls:
         )
 
     async def _try(self, text: str, **more: Any) -> ModelReply | str:
-        """Return a reply or the reason for its absence: one failing call does not stop the
-        checks."""
+        """Return a reply, or why there is none: one failing call does not stop the checks."""
         from convogen.errors import ModelConfigError, ModelFault
         from convogen.models.base import Transient
 
@@ -278,7 +278,7 @@ def _json_fault(reply: ModelReply, model: type[StructuredReply]) -> str | None:
 
 
 def _cast_model() -> type[StructuredReply]:
-    """The schema of a small JSON object with every feature that runs use."""
+    """Return a small model whose JSON schema has every feature that runs use."""
     from pydantic import Field, create_model
 
     from convogen.generation.structured_output import StructuredReply

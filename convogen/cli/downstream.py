@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 ROLES = ("summarizer", "questioner", "answerer")
-"""The names of `convogen.downstream.summarization`, which is imported only when needed."""
+"""The roles of `convogen.downstream.summarization`, which is imported only when needed."""
 
 
 @click.group("downstream", cls=NearestGroup)
@@ -281,7 +281,8 @@ def _show(found: SummarizationResult | ClassificationResult, out: Path, as_json:
 
 
 def _free(out: Path) -> Path:
-    """Return the path for results, unless another file is there."""
+    """Return the path for results; raises an error if it holds a file that convogen did not
+    write."""
     from convogen.jsonl import is_json_of, refuse_foreign
 
     refuse_foreign(out, is_json_of({"task", "arms", "held_out"}))
@@ -289,7 +290,7 @@ def _free(out: Path) -> Path:
 
 
 def _table(found: SummarizationResult | ClassificationResult) -> Table:
-    """Means by arm, then improvement and coverage, each with its interval."""
+    """Return a table of means by arm, then improvement and coverage, each with its interval."""
     from rich.table import Table
 
     held_out = found.held_out

@@ -25,7 +25,7 @@ AS_PUBLISHED = {
     "QAGS": "BERTScore of the answers to 3 questions",
     "BERTScore": "bert-base-uncased@9",
 }
-"""How the paper's authors measure, by measure."""
+"""How the paper's authors compute each measure."""
 
 ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 

@@ -133,7 +133,7 @@ def command(
 def _measure(
     runs: Mapping[str, Run], against: Sequence[str], place: Place
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
-    """Measure runs and the corpora to compare with, including those they were matched to."""
+    """Measure runs and the corpora to compare them with, including those they were matched to."""
     from convogen.cli.stats import print_metric_faults
     from convogen.reports.matching import matched_corpora
     from convogen.reports.measured import measure_source
@@ -181,7 +181,7 @@ def open_run(folder: str) -> Run:
 
 
 def _open(source: str, out: Path | None) -> Run:
-    """Return a run; with `out`, any conversation data, with its scores in a folder there."""
+    """Return a run; with `out`, any conversation data, whose scores go to a folder in `out`."""
     from convogen.judges.reference_dialogues import CorpusFolder
 
     if out is None:
@@ -199,7 +199,7 @@ def _judge(name: str, settings: tuple[str, ...]) -> Judge:
 
 
 def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | None:
-    """The real dialogues that a judge needs; None if it needs none."""
+    """Return the real dialogues that a judge needs; None if it needs none."""
     from convogen.corpora.seeds import seed_dialogues
     from convogen.errors import SourceError
     from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues, real_dialogues

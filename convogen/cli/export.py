@@ -202,9 +202,10 @@ def _plan(
     alternatives: tuple[str, ...],
     **options: Any,
 ) -> ExportPlan:
-    """Return the plan given on the command line; `options` are exporter keys with their own option.
+    """Return the plan given on the command line.
 
-    Options that are not given are left out, since not every exporter knows them.
+    `options` has the exporter keys that have options of their own; those that are not given are
+    left out, since not every exporter knows them.
     """
     from convogen.cli.run import read_settings
     from convogen.exports import ExportPlan, open_exporter, parse_splits

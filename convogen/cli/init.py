@@ -44,9 +44,9 @@ def command(file: Path) -> None:
 
 
 def _as_yaml(stem: str) -> str:
-    """Return an experiment name for a file, quoted if YAML might read it differently.
+    """Return an experiment name for a file, quoted if YAML might not read it as a string.
 
-    A name has letters, digits, `_`, `.` and `-`; others become `-`.
+    A name has letters, digits, `_`, `.` and `-`; other characters become `-`.
     """
     name = re.sub(r"[^\w.-]+", "-", stem)
     name = name if re.match(r"\w", name) else "my-experiment"

@@ -98,8 +98,8 @@ def _examples() -> str:
 
 
 def _about(cls: type[Any]) -> str:
-    """Return `about`, otherwise the first paragraph of the docstring or of the module's, as one
-    line."""
+    """Return a class's `about`, otherwise the first paragraph of its docstring or of its module's,
+    as one line."""
     import sys
 
     text = getattr(cls, "about", None) or cls.__doc__ or ""

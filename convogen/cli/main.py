@@ -59,8 +59,8 @@ GROUPS = {
         "schema": "Print the JSON Schema of an experiment file, for editors.",
     },
 }
-"""Heading -> command -> line in `--help`, in the order of use. `convogen.cli.<name>.command` is the
-command."""
+"""Maps headings to commands and their lines in `--help`, in the order of use.
+`convogen.cli.<name>.command` is the command."""
 
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
@@ -109,11 +109,14 @@ def cli(context: click.Context, debug: bool, verbose: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
-    """Run the command line; exit status 0: done, 1: stopped early, 2: user error, 130:
-    interrupted, or stopped by SIGTERM."""
+    """Run the command line.
+
+    Exit status: 0 if done, 1 if stopped early, 2 for a user error, 130 if interrupted by Ctrl-C or
+    SIGTERM.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
+            stream.reconfigure(errors="replace")  # characters it cannot encode must not be fatal
     args = sys.argv[1:] if argv is None else argv
     debug = "--debug" in args
     times = sum(len(arg) - 1 for arg in args if SHORT_VERBOSE.fullmatch(arg))
@@ -129,7 +132,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
     try:
         with _observed(times):
             status = cli.main(args, prog_name="convogen", standalone_mode=False)
-            with contextlib.suppress(SystemExit):  # the reader has gone
+            with contextlib.suppress(SystemExit):  # the reader of stdout has closed it
                 say_nothing_more()
         return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
@@ -150,7 +153,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
 
 
 def _mendable(error: Exception) -> str | None:
-    """Return the message for the user; None for faults of convogen itself."""
+    """Return the message for the user; None for bugs in convogen itself."""
     from convogen.plugins.discovery import blame
 
     if isinstance(error, ConvogenError):

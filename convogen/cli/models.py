@@ -20,7 +20,7 @@ __all__ = ["command", "embedded_models", "pull_from_hub"]
 
 
 def embedded_models() -> dict[str, Path | str]:
-    """Return the available GGUF files by name; for a missing shipped one, how to get it."""
+    """Return the available GGUF files by name; if the shipped one is missing, how to get it."""
     from convogen.errors import ModelConfigError
     from convogen.models.backends.gguf import find_gguf, models_folder
     from convogen.models.spec import EMBEDDED
@@ -87,7 +87,7 @@ def _from_path(source: Path, folder: Path) -> Path:
 def _placed(source: Path, target: Path) -> Path:
     """Copy a GGUF file to the models folder.
 
-    Raises `ModelConfigError` if it is not a GGUF file, or if another one has its name.
+    Raises `ModelConfigError` if it is not a GGUF file, or if a different file has its name.
     """
     from convogen.errors import ModelConfigError
     from convogen.jsonl import replacing
@@ -128,9 +128,9 @@ def pull_from_hub(
     revision: str | None = None,
     sha256: str | None = None,
 ) -> Path:
-    """Download a GGUF file of a repository into a folder; raises `ModelConfigError`.
+    """Download a GGUF file of a repository into a folder.
 
-    The error is also raised if the file's SHA-256 differs from a given one.
+    Raises `ModelConfigError` if that fails, or if the file's SHA-256 differs from a given one.
     """
     from convogen.errors import ModelConfigError
     from convogen.models.backends.offers import sha256 as hashed

@@ -144,7 +144,7 @@ def command(
 
 
 def _folder(out: Path | str, fresh: bool, flush_every: float | None) -> Path:
-    """Return the local folder of the run; of a URL, a copy that is written back."""
+    """Return the run's local folder; for a URL, a local copy that is written back."""
     if isinstance(out, Path):
         if flush_every is not None:
             raise click.UsageError("--flush-every requires a run folder with a URL")
@@ -167,7 +167,7 @@ def play(
     workers: Workers | None = None,
     tally: RunProgress | None = None,
 ) -> Run:
-    """Run with progress on a console; Ctrl-C ends it with a line on how to resume."""
+    """Run an experiment with progress on a console; on Ctrl-C, print how to resume."""
     from convogen.cli._shared.display import live
     from convogen.engine.runner import run
     from convogen.models.progress import RunProgress
@@ -226,8 +226,7 @@ def load_with(
     base_urls: Sequence[str],
     prices: Sequence[str],
 ) -> Experiment:
-    """Return the experiment with its overrides; model keys in overrides take precedence over other
-    options.
+    """Return the experiment with its overrides; their model keys take precedence over options.
 
     A model set by an override (`models.agent=NAME`) uses the endpoint of `--base-url` and the price
     of `--price`, as if `--model` had set it.
@@ -270,7 +269,7 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
         try:
             spec = ModelSpec.model_validate(value)
         except ValidationError:
-            left[key] = value  # errors in it are reported when it is read
+            left[key] = value  # errors are reported when the experiment is read
             continue
         if spec.kind == "endpoint":
             named[role] = given = spec.model_dump(exclude_unset=True)
@@ -300,7 +299,7 @@ NO_MODEL = (
 
 
 def notices(experiment: Any) -> list[str]:
-    """Yield what a user should know before the first call, one line each."""
+    """Return what a user should know before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
     lines += _defaults(experiment)

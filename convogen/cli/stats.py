@@ -135,7 +135,7 @@ def _measure(
 
 @dataclass(frozen=True, slots=True)
 class _BadRows:
-    """Return the number of unreadable rows, with the first fault."""
+    """The number of unreadable rows, and the errors of the first ones."""
 
     count: int
     first: list[str]
@@ -146,14 +146,14 @@ class _Measured:
     """A measured source, as `--json` prints it; its statistics are among the other keys.
 
     Attributes:
-        source: Its path or name.
-        format: The format it was read in.
-        left_out: Counts of what was read but not measured, by kind.
+        source: The source's path or name.
+        format: The format in which it was read.
+        left_out: Counts of data that was read but not measured, by kind.
         distance: Distance from the reference corpus, if there is one.
         interacting: Interaction measures, if requested.
-        differences_told_by: What labelled the behaviours of both: a judge's model or rules.
+        differences_told_by: What labelled the behaviours of both corpora: a judge's model or rules.
         friction_differences: Difference from the reference corpus in the share of turns with each
-        behaviour.
+            behaviour.
     """
 
     source: str
@@ -324,7 +324,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
 
 def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of replies that were requested again, tidied or accepted with a fault, if
+    """Yield a table of replies that were requested again, tidied or accepted despite a fault, if
     any."""
     from rich.table import Table
 

@@ -19,18 +19,19 @@ SUBCOMMANDS = {
     "results": "Analyse people's answers, next to the paper's tables 3 and 10.",
     "tables": "Print tables for runs over seeds, next to the paper's tables 1, 2, 4, 7 and 9.",
 }
-"""Subcommand -> line in `--help`; `convogen.cli.study_<name>.command` is the command."""
+"""Maps subcommands to their lines in `--help`; `convogen.cli.study_<name>.command` is the
+command."""
 
 
 class StudyGroup(NearestGroup):
     """A group that imports a subcommand's module only when it is called or asked for help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """As click does it."""
+        """Return the names of the subcommands."""
         return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """As click does it."""
+        """Import and return a subcommand; None if it is unknown."""
         if cmd_name not in SUBCOMMANDS:
             return None
         return import_module(f"convogen.cli.study_{cmd_name}").command
@@ -38,8 +39,8 @@ class StudyGroup(NearestGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a command as click does; raises `click.UsageError` with a hint if it is given
-        folders."""
+        """Resolve a subcommand as click does; raises `click.UsageError` with a hint if the user
+        gave folders instead."""
         if args[0] not in SUBCOMMANDS and Path(args[0]).exists():
             ctx.fail(
                 f"{args[0]!r:.200} is not a command; `convogen study tables RUN...` prints the "
@@ -49,7 +50,7 @@ class StudyGroup(NearestGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """As click does it."""
+        """Write the list of subcommands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(SUBCOMMANDS.items()))
 

@@ -27,7 +27,7 @@ _LENGTHS = (
     "convogen's lengths are those of the dialogues kept; tokens are counted by the endpoint, "
     "those of a prompt over the whole output around it. The paper names no tokenizer."
 )
-"""How lengths are measured, for every table with published lengths."""
+"""A note on how lengths are measured, for every table with published lengths."""
 
 
 @click.command("tables")
@@ -73,7 +73,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
 
 
 class _MeasureReport(TypedDict):
-    """Return a `Measure` as JSON."""
+    """A `Measure` as JSON."""
 
     mean: float | None
     std: float | None
@@ -81,7 +81,7 @@ class _MeasureReport(TypedDict):
 
 
 class _ConditionReport(TypedDict):
-    """Return a condition as JSON; lists have one entry per run.
+    """A condition as JSON; lists have one entry per run.
 
     Lengths are in turns and tokens, rates and shares 0 to 1; the mappings are by measure.
     """
@@ -102,7 +102,7 @@ class _ConditionReport(TypedDict):
 
 
 class _OverallReport(TypedDict):
-    """Return conditions that differ in their inquirers, by index, as JSON."""
+    """Conditions that differ only in their inquirers, by index, as JSON."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -381,7 +381,7 @@ _TABLES: tuple[Callable[[Sequence[Condition]], Table | None], ...] = (
 
 
 def _told(arithmetic: Sequence[Check]) -> str:
-    """Return how many published numbers agree with others, and which do not."""
+    """Return a text on how many published numbers agree with recomputed ones, and which do not."""
     lines = ["The published numbers, recomputed from each other:"]
     for what in dict.fromkeys(one.what for one in arithmetic):
         own = [one for one in arithmetic if one.what == what]
@@ -408,7 +408,7 @@ def _text(found: Measure, scale: float = 1, *, spread: bool = False, digits: int
 
 
 def _cell(row: dict[str, Cell], name: str, deviation: str = "_std", digits: int = 2) -> str:
-    """Return a published number with what is printed in parentheses."""
+    """Return a published number with its standard deviation in parentheses."""
     from convogen.reports.cells import number_text
 
     value, std = row.get(name), row.get(f"{name}{deviation}")

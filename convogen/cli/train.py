@@ -187,7 +187,8 @@ def _plan(
     max_words: int | None,
     **overrides: int | None,
 ) -> TrainingPlan:
-    """Return the plan given on the command line; `overrides` are settings with their own option."""
+    """Return the plan given on the command line; `overrides` has settings set by their own
+    options."""
     from convogen.cli.run import read_settings
     from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings

@@ -107,7 +107,7 @@ def verdict_table(
 
     Args:
         protocol: Protocol of the verdicts.
-        rows: Name and verdicts, with the position bias if the order was random.
+        rows: Names and verdicts, each with the position bias if the order was random.
     """
     from rich.table import Table
 
@@ -136,7 +136,7 @@ def verdict_table(
 
 
 def _alarms(row: Verdicts | Rate) -> str:
-    """Return how many dialogues are rejected for their real first utterance, and their share."""
+    """Return how many dialogues fail because of their real first utterance, and their share."""
     if row.false_alarms is None:
         return ""
     return f"{row.false_alarms} ({row.false_alarm_rate:.1f}%)"
@@ -154,7 +154,7 @@ def _bias_text(name: str, bias: PositionBias) -> str:
 
 
 class _Line(NamedTuple):
-    """A row of a table: its labels, the number, its kind, and false alarms as text."""
+    """A row of a table: its labels, its number, the kind of number, and false alarms as text."""
 
     labels: tuple[str | int | None, ...]
     number: str

@@ -2,10 +2,10 @@
 
 The unit is the amount spent between one accepted conversation and the next, so that failed and
 rejected tasks count towards the conversation that replaced them. The sum of m further units has the
-prediction interval m x ± t s √(m + m²/k), with mean x and standard deviation s of the k units seen
-and t of k - 1 degrees of freedom (Hahn and Meeker, Statistical Intervals, 1991, section 4.7, for a
-sum). The interval does not cover what the k units do not show: faults rarer than one in k, and
-prompts that grow over the run.
+prediction interval m x ± t s √(m + m²/k), where x and s are the mean and the standard deviation of
+the k units seen, and t is the quantile for k - 1 degrees of freedom (Hahn and Meeker, Statistical
+Intervals, 1991, section 4.7, for a sum). The interval does not cover what the k units do not show:
+failures rarer than one in k, and prompts that grow over the run.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Range:
 class Forecast:
     """The forecast for a run of `n` conversations from its first `seen`.
 
-    `roles` has for each (role, model), and `total` over all roles, the ranges of calls,
-    prompt_tokens, cached_tokens, completion_tokens, seconds (of all calls added up) and cost_usd,
+    `roles` has the ranges for each (role, model), `total` those over all roles: of calls,
+    prompt_tokens, cached_tokens, completion_tokens, seconds (the sum over all calls) and cost_usd,
     which is missing if a price is not known.
     """
 
@@ -92,7 +92,8 @@ class _Units:
         self.begun: dict[str, float] = {}
 
     def add(self, index: int, amounts: Mapping[str, float], *, committed: bool) -> None:
-        """Add amounts to the unit at `index`; after the last unit, to what failed or was begun."""
+        """Add amounts to the unit at `index`; after the last unit, add them to the amounts of
+        failed tasks if `committed`, otherwise to those of begun tasks."""
         after = self.failed if committed else self.begun
         unit = self.units[index] if index < len(self.units) else after
         for name, amount in amounts.items():
@@ -124,7 +125,7 @@ def _sum(roles: Iterable[_Units], seen: int) -> _Units:
 
 
 def _range(units: list[float], failed: float, begun: float, missing: int) -> Range:
-    """Return the range of a sum; `begun` is part of the missing units, `failed` is not."""
+    """Return the range of a total; `begun` counts towards the missing units, `failed` does not."""
     so_far, seen = sum(units) + failed, len(units)
     rest = missing * mean(units) if units else 0.0
     expected = so_far + max(rest, begun)

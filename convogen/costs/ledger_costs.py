@@ -1,6 +1,6 @@
 """The cost of a run: its ledger by role and model, priced call by call.
 
-Attempts that may have been billed without an answer (`lost_…`, at their estimate) are kept apart.
+Attempts that may have been billed without an answer (`lost_…`, estimated) are listed separately.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ JUDGE = "judge"
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """The calls of a role to a model: numbers of calls and tokens, seconds, US dollars.
+    """A role's calls to a model: numbers of calls and tokens, seconds, US dollars.
 
     Attributes:
-        price: Source of the price: own, list (the endpoint's provider), assumed (the model's maker,
-        if the endpoint's prices are not published) or local; None if unknown.
+        price: Source of the price: own (set by the user), list (the endpoint's provider), assumed
+        (the model's maker, if the endpoint's prices are not published) or local; None if unknown.
         attempts: Attempts of answered calls.
         seconds: Total duration of all calls.
         lost_attempts: Attempts that may have been billed without an answer, with their tokens and
@@ -61,8 +61,8 @@ COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_c
 class Prices:
     """Prices of the calls in a run's ledger: the models' own prices, otherwise list prices.
 
-    `models` takes precedence over the roles in the run's manifest, except over their own prices if
-    it has none.
+    `models` takes precedence over the models in the run's manifest; but if a spec has no price of
+    its own, a price of the manifest is kept.
     """
 
     def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
@@ -126,7 +126,7 @@ def _by_list(price: Listed | None) -> tuple[Pricer | None, str]:
 
 
 def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -> list[Spending]:
-    """Return the ledger by role and model, the judges' last.
+    """Return the spending by role and model, that of judges last.
 
     Args:
         run: The run whose ledger is read.

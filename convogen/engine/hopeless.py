@@ -37,7 +37,7 @@ SetKey = Callable[[str, str, object], str]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a task failed: the stage, the kind of fault, and its text."""
+    """How a task failed: the stage, the kind of error, and its text."""
 
     stage: str
     kind: str
@@ -66,8 +66,8 @@ class FirstTasks:
         afterwards: How to resume, for the message.
         unanswered: Failures needed if the endpoint answered other calls but none of theirs.
         anyhow: Failures needed if they are of several kinds.
-        unheard: The roles that were called and have not answered yet; tasks may succeed without
-        them, since not every task calls every role.
+        unheard: The roles that were called but have never answered; tasks may still succeed, since
+        not every task calls every role.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class FirstTasks:
             return in_one_way == failed >= IN_A_ROW
         if in_one_way >= (self._unanswered if kind == "endpoint_fault" else FIRST):
             return True
-        # Calls that the endpoint fails are retried often, so their number counts.
+        # Calls that an endpoint fails to answer are retried many times, so their attempts count.
         return failed >= self._anyhow or (
             in_one_way < failed >= self._unanswered and self._attempts >= 3 * self._anyhow
         )

@@ -1,8 +1,8 @@
-"""Judging a run: each conversation and aspect is scored once, concurrently, committed in order.
+"""Judge a run: score each aspect of each conversation once, concurrently, and commit in order.
 
 The plan covers the run's conversations in order, and the aspects of each. Scores are the same at
-any concurrency. A resumed start repeats no answered call, and after a run was extended only its new
-conversations are scored.
+any concurrency. A resumed start repeats no answered call; after a run has been extended, only its
+new conversations are scored.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ from convogen.version import __version__
 __all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]
 
 UNTRIED, UNANSWERED = 4, 4
-"""Upper bound of scores in flight until the first one; scores left unanswered by an endpoint that
-answers other calls, after which judging stops."""
+"""UNTRIED: upper bound of scores in flight until the first score is made. UNANSWERED: judging stops
+after this many scores whose calls an endpoint does not answer although it answers other calls."""
 
 LOG = logging.getLogger("convogen.judging")
 SCORE_FORMAT = 1
@@ -79,13 +79,13 @@ def judge_run(
         spec: The judge's model, or its name.
         references: The dialogues to compare with, for a judge that needs them.
         n: Score only the first n conversations; all if None.
-        concurrency: Most calls in flight per endpoint; default 64, for an embedded model 8.
+        concurrency: Maximum calls in flight per endpoint; default 64, or 8 for an embedded model.
         fresh: Whether to move earlier scores of this judge aside.
         tally: Counts progress.
         open_model: Creates the model of a spec; default: as the judge does.
-        workers: Make the scores in place of this process
+        workers: Processes that make the scores instead of this one
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).
-        limits: What the scores of this judge in this run may cost, earlier starts included.
+        limits: Limits on the cost of this judge's scores in this run, earlier starts included.
 
     Returns:
         The run, with the scores.
@@ -261,7 +261,7 @@ class _Judging:
 def _scorer(
     context: ScorerContext, workers: Workers | None
 ) -> AbstractAsyncContextManager[TaskDoer[Score]]:
-    """Return who makes the scores: this process, or the workers."""
+    """Return what makes the scores: this process or the workers."""
     if workers is None:
         return nullcontext(LocalScorer(context))
     from convogen.engine.distributed.judging_work import JudgingJob
@@ -282,8 +282,8 @@ async def _check_model(
 ) -> None:
     """Have the judge check its model once, before anything is written.
 
-    If workers make the calls, this process makes that of the check nevertheless: once, however many
-    workers there are.
+    This process makes the call of the check even if workers make all others, so that the check is
+    made once, however many workers there are.
     """
     if own_gate is None:
         await judge.check(traffic)
@@ -301,7 +301,7 @@ def is_given(score: Score) -> bool:
 
 
 def _way(score: Score) -> Way:
-    """Return why a score is missing; its reason begins with the kind of fault."""
+    """Return why a score is missing; the score's reason begins with the kind of error."""
     reason = score.reason or "no score"
     return Way("score", reason.partition(":")[0][:80], reason)
 

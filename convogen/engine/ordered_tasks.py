@@ -15,7 +15,8 @@ from convogen.storage.remote.mirrors import flushed
 __all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 
 WINDOW = 4
-"""Tasks in flight per call that may be in flight; bounds memory, hides slow tasks."""
+"""Tasks in flight per permitted call in flight; bounds memory, and keeps slow tasks from blocking
+others."""
 
 STARTED_AT_ONCE = 64
 """Tasks started before the event loop handles answers again: each prepares its first call, and
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 
 class OrderedTaskRunner(Generic[T]):
-    """Runs tasks from number `first` on; a task that raises ends all of them at once."""
+    """Runs tasks from number `first` on; if one raises, all of them end immediately."""
 
     def __init__(self, play: Callable[[int], Coroutine[Any, Any, T]], first: int) -> None:
         self._play = play
@@ -69,7 +70,7 @@ class OrderedTaskRunner(Generic[T]):
                 return self._under_way.pop(self._next - 1).result()
 
     def _start_some(self, most: int) -> bool:
-        """Start tasks until `most` are in flight, at least one; return whether some are missing."""
+        """Start tasks until `most` (at least one) are in flight; return whether fewer are."""
         for _ in range(STARTED_AT_ONCE):
             if len(self._under_way) >= max(most, 1):
                 return False
@@ -87,8 +88,8 @@ class OrderedTaskRunner(Generic[T]):
             self._broken.set_exception(task.exception() or AssertionError)
 
     async def stop(self) -> None:
-        """Stop the tasks in flight within the grace period; after a task raised, wait for the
-        answers that are on their way to the others."""
+        """Stop the tasks in flight within the grace period; if a task raised, first wait for the
+        calls in flight of the other tasks."""
         tasks = list(self._under_way.values())
         if tasks and self._broken is not None and self._broken.done():
             await asyncio.wait(tasks, timeout=ANSWERS_S)

@@ -1,4 +1,4 @@
-"""Playing the tasks of a run, in this process or in a worker."""
+"""Play the tasks of a run, in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["LocalPlayer", "PlayerContext", "play_one", "start_play"]
 
 @dataclass(frozen=True, slots=True)
 class PlayerContext:
-    """One start of a run, for whatever plays its tasks; `begun` is when the run first started."""
+    """One start of a run, as needed to play its tasks; `begun` is when the run first started."""
 
     experiment: Experiment
     store: RunStore
@@ -39,7 +39,7 @@ class LocalPlayer:
         self._play = start_play(context.experiment, Run(store.folder), store.committed)
 
     async def do(self, number: int, given: Any = None) -> Done[Outcome]:
-        """Return what a task came to."""
+        """Play a task and return its outcome."""
         del given
         context, journal = self._context, self._context.store.journal(number)
         outcome = await play_one(
@@ -54,13 +54,13 @@ class LocalPlayer:
         return Done(outcome, journal)
 
     def committed(self, number: int, result: Outcome) -> None:
-        """Note that a task is committed."""
+        """Record that a task is committed."""
         del result
         self._play.committed(number)
 
 
 def start_play(experiment: Experiment, run: Run, committed: int) -> Play:
-    """Return the play of a run whose first tasks are committed; `run` is its folder."""
+    """Return a run's play after its first `committed` tasks; `run` is the run's folder."""
     seed = int(experiment.fingerprint, 16)
     inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, run)
     play = experiment.method.start(inputs)
@@ -78,7 +78,8 @@ async def play_one(
     begun: str,
     count: Callable[[str], None],
 ) -> Outcome:
-    """Return a task's outcome after its own gates; `count` counts its calls and retries."""
+    """Return a task's outcome after the gates that check one task; `count` counts calls and
+    retries."""
     name, seed = name_task(experiment.fingerprint, number)
     writing = writing_language(experiment.method, seed)
     session = traffic.session(number, seed, journal, begun, writing)

@@ -57,8 +57,8 @@ class Difference:
 class Replayed:
     """The result of a replay; `difference` is None if the data set is byte-identical.
 
-    `n_calls` calls were answered from the record. `changed` describes what has changed in the
-    inputs that determine the data; None if nothing has.
+    `n_calls` calls were answered from the record. `changed` describes changes in the inputs that
+    determine the data; None if there are none.
     """
 
     n_conversations: int
@@ -74,9 +74,9 @@ def replay_run(
 ) -> Replayed:
     """Replay a run's committed tasks from their recorded calls; no model is called.
 
-    The result is compared row by row, up to the first difference. It is kept as a run folder in
-    `out`, which must be new, or discarded if `out` is None. Raises `RunFolderError` if the run has
-    no recorded calls.
+    The result is compared row by row, up to the first difference. It is written as a run folder to
+    `out`, which must not exist yet; if `out` is None, it is discarded. Raises `RunFolderError` if
+    the run has no recorded calls.
     """
     run = recorded_run(folder)
     with ExitStack() as stack:

@@ -1,5 +1,4 @@
-"""A run's budget: the price of its calls, earlier spending, and the message when it is
-exhausted."""
+"""A run's budget: call prices, earlier spending, and the message when it is exhausted."""
 
 from __future__ import annotations
 
@@ -57,7 +56,7 @@ def _dearest(prices: Sequence[Pricer]) -> Pricer:
 
 
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
-    """Charge what the folder has cost before; raises `ModelConfigError` if that is unknown."""
+    """Charge what the folder has cost so far; raises `ModelConfigError` if that is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
@@ -75,7 +74,7 @@ def charge_calls(
 def limits_beside(
     limits: Limits, ledgers: Iterable[Iterable[Mapping[str, Any]]], prices: Mapping[str, Pricer]
 ) -> Limits:
-    """Return what is left of limits that the calls of these ledgers share."""
+    """Return what remains of the limits after the calls of these ledgers."""
     others = Budget(limits, prices)
     for ledger in ledgers:
         charge_calls(others, ledger, prices)
@@ -98,7 +97,7 @@ def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) ->
 
 
 def _spent(limits: Limits, run: Run) -> tuple[float, int]:
-    """Return the US dollars and tokens a folder has cost, as far as the limits need them; lost
+    """Return the US dollars and tokens a folder has cost, or zeros if neither is limited; lost
     attempts count at their maximum."""
     if limits.usd is None and limits.tokens is None:
         return 0.0, 0
@@ -120,7 +119,7 @@ def _tokens(rows: Sequence[Spending]) -> int:
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """Return the end of a run in one line: the reason, what is done, what was spent, how to
+    """Return a one-line error: why the run stopped, what is done, what was spent, and how to
     resume."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
@@ -138,7 +137,7 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
 def describe_asking_stop(
     reached: BudgetReached, done: int, n: int, what: str, folder: Path
 ) -> BudgetReached:
-    """Return the end of a run of calls in one line: why, what is done, how to resume."""
+    """Return a one-line error: why the calls stopped, what is done, and how to resume."""
     return BudgetReached(
         f"{reached}; done: {done} of {n} {what} in {folder}; {_how_to_resume(reached)}",
         reached.option,

@@ -1,10 +1,10 @@
-"""Running an experiment: tasks are played concurrently and committed in the order of the plan.
+"""Run an experiment: tasks are played concurrently and committed in the order of the plan.
 
 As many tasks are in flight as conversations are missing, up to a window. A task that fails or is
 rejected by a gate is replaced, so a run ends with exactly n conversations, or at its limit of
 failures or rejections. Under a budget, new tasks start only while the remaining budget covers them,
 so that it pays for finished conversations. If a method has a finite plan, nothing is replaced: n
-tasks are played, each once. No task is started that might not be needed, and the dataset is the
+tasks are played, each once. No task is started that might not be needed, and the data set is the
 same at any concurrency.
 """
 
@@ -78,7 +78,7 @@ def run(
         tally: Counts progress.
         on_conversation: Called with each committed conversation and its experience.
         open_model: Creates the model of a spec.
-        workers: Play the tasks in place of this process
+        workers: Processes that play the tasks instead of this one
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).
 
     Returns:
@@ -261,7 +261,7 @@ class _Engine:
 
     @property
     def _most(self) -> int:
-        """How many tasks may be in flight: the window, or fewer if a limit is set."""
+        """Return how many tasks may be in flight: the window, or fewer if a limit is set."""
         limits, store = self._budget.limits, self._store
         most = min(self._window, self._first.most or self._window)
         if limits.deadline_s is not None:
@@ -341,7 +341,7 @@ class _Engine:
 def _player(
     context: PlayerContext, workers: Workers | None
 ) -> AbstractAsyncContextManager[TaskDoer[Outcome]]:
-    """Return who plays the tasks: this process, or the workers."""
+    """Return what plays the tasks: this process or the workers."""
     if workers is None:
         return nullcontext(LocalPlayer(context))
     from convogen.engine.distributed.playing_work import PlayingJob

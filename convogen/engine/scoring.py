@@ -1,4 +1,4 @@
-"""One score: which there are, in which order, and how one is made, in this process or a worker."""
+"""The plan of a judge's scores, and the making of one score in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ScoreTask:
-    """A conversation and the aspect of it to score."""
+    """A conversation and the aspect to score."""
 
     judged: JudgeInput
     aspect: str
@@ -49,9 +49,9 @@ class ScoreTask:
 
 @dataclass(frozen=True, slots=True)
 class ScorerContext:
-    """One start of a judge, for whoever makes its scores.
+    """One start of a judge, as needed by `LocalScorer` and by the driver of workers.
 
-    `role` is the judge's model and sampling; seeds follow from `fingerprint`.
+    `role` is the judge's model and sampling; seeds are derived from `fingerprint`.
     """
 
     judge: Judge
@@ -69,7 +69,7 @@ class LocalScorer:
         self._context = context
 
     async def do(self, number: int, given: Any = None) -> Done[Score]:
-        """Return the score of a number; `given` is its `ScoreTask`."""
+        """Return the score with this number; `given` is its `ScoreTask`."""
         context = self._context
         journal = context.store.journal(number)
         score = await score_one(
@@ -83,7 +83,7 @@ class LocalScorer:
         return Done(score, journal)
 
     def committed(self, number: int, result: Score) -> None:
-        """Do nothing: no score needs another."""
+        """Do nothing: no score depends on another."""
 
 
 def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
@@ -99,8 +99,10 @@ def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
 def plan_scores(
     run: Run, judge: Judge, n: int | None, references: ReferenceDialogues | None
 ) -> Iterator[ScoreTask]:
-    """Yield all score tasks in order. Experiences are streamed, not held: both files are in
-    order."""
+    """Yield all score tasks in order.
+
+    Experiences are streamed, since conversations and experiences are stored in the same order.
+    """
     if judge.needs == "reference" and references is None:
         raise SourceError(
             f"judge {judge.name} compares each conversation with a real one; give the corpus of "
@@ -138,7 +140,7 @@ async def score_one(
     traffic: Traffic,
     journal: Journal,
 ) -> Score:
-    """Return the score of a task; its seed follows from the judge's fingerprint and the task."""
+    """Return the score of a task; the judge's fingerprint and the task determine its seed."""
     text = "/".join((fingerprint, *task.key))
     seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
     session = traffic.session(number, seed, journal)

@@ -1,8 +1,8 @@
-"""Who does the tasks of a run or of a judge: this process, or the workers of a cluster.
+"""Interfaces for running the tasks of a run or a judge in this process or in cluster workers.
 
-What there is to do is a `Job`. The process that was started keeps it; workers are sent its `Work`,
-open that, and do tasks of it. There are two kinds: playing conversations (`engine/playing`) and
-scoring them (`engine/scoring`).
+A `Job` describes the tasks. It stays in the process that the user started; workers receive its
+`Work`, open it, and run tasks of it. There are two kinds: playing conversations (`engine/playing`)
+and scoring them (`engine/scoring`).
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ class Done(Generic[R]):
 
 
 class TaskDoer(Protocol[R]):
-    """Does the tasks of a job, many at once."""
+    """Runs the tasks of a job, many concurrently."""
 
     async def do(self, number: int, given: Any = None) -> Done[R]:
-        """Return what a task came to; raises what stops the job.
+        """Run a task and return its result; raises any error that stops the job.
 
-        `given` is what the task works on, if its number alone does not say.
+        `given` is the task's input, unless the number alone determines it.
         """
         ...
 
     def committed(self, number: int, result: R) -> None:
-        """Note that a task's rows are on disk."""
+        """Record that a task's rows are on disk."""
         ...
 
 
 class Job(Protocol):
-    """What is to be done, as the process that was started knows it.
+    """The tasks to run, as seen by the process that the user started.
 
     Attributes:
-        name: What it is called on a cluster's dashboard.
+        name: The job's name on a cluster's dashboard.
         lineages: Number of lineages of tasks that share state; None if no tasks share any.
     """
 
@@ -60,7 +60,7 @@ class Job(Protocol):
     lineages: int | None
 
     def work(self) -> Work:
-        """Return what a worker is sent to open."""
+        """Return the work that is sent to a worker."""
         ...
 
     def journal(self, number: int) -> Journal:
@@ -68,16 +68,15 @@ class Job(Protocol):
         ...
 
     def lineage(self, number: int) -> int:
-        """Return the lineage of a task; of a job that has lineages."""
+        """Return the lineage of a task; only for jobs that have lineages."""
         ...
 
     def rows(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Yield what lineages have of their committed tasks, a line a task, in the order of the
-        plan."""
+        """Yield the lines that the committed tasks of lineages left, in the order of the plan."""
         ...
 
     def row(self, result: Any) -> bytes | None:
-        """Return the line that a lineage has of a committed task, if any."""
+        """Return the line that a task's result leaves for its lineage, or None."""
         ...
 
     @property
@@ -87,15 +86,15 @@ class Job(Protocol):
 
 
 class Work(Protocol):
-    """What is to be done, in a form that can be sent; no secret is in it."""
+    """The work of a job in a form that can be sent to a worker; contains no secrets."""
 
     def open(self) -> OpenWork:
-        """Open it in a worker; raises `UserError` if that would do something else there."""
+        """Open the work in a worker; raises `UserError` if this node would give other results."""
         ...
 
 
 class OpenWork(Protocol):
-    """What a worker does: its models, and its tasks in parts."""
+    """Work opened in a worker: its models, and its tasks, divided into parts."""
 
     roles: Mapping[str, Role]
 
@@ -104,21 +103,21 @@ class OpenWork(Protocol):
         ...
 
     def part(self) -> Part:
-        """Return a new part: lineages that are this worker's, or all tasks that share nothing."""
+        """Return a new part, for lineages of this worker or for all tasks without lineages."""
         ...
 
 
 class Part:
-    """Tasks of a worker; without lineages, all it takes is `do`."""
+    """A part of a worker's tasks; only `do` is required if they have no lineages."""
 
     def add_rows(self, lines: Iterable[bytes]) -> None:
-        """Take what its lineages have of committed tasks, in the order of the plan."""
+        """Add rows of its lineages' committed tasks, in the order of the plan."""
 
     def adopt(self, committed: int) -> None:
-        """Take up its lineages, of which tasks below `committed` are committed."""
+        """Restore its lineages; tasks numbered below `committed` are committed."""
 
     def commit(self, task: int, line: bytes | None) -> None:
-        """Note that a task is committed, and what its lineage has of it."""
+        """Record that a task is committed; `line` is its row for the lineage, or None."""
 
     async def do(
         self,
@@ -129,24 +128,24 @@ class Part:
         journal: Journal,
         count: Callable[[str], None],
     ) -> Any:
-        """Return what a task came to; `count` counts what it makes."""
+        """Run a task and return its result; `count` counts its calls and retries."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Remove what it has on disk."""
+        """Remove its files from disk."""
 
 
 class Workers(Protocol):
-    """Processes that do the tasks of a job in place of this one."""
+    """Processes that run the tasks of a job instead of this one."""
 
     def check(self, specs: Iterable[ModelSpec]) -> None:
-        """Raise `UserError` if they could not use models, whatever those are."""
+        """Raise `UserError` if the workers cannot use one of these models."""
         ...
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return what stands here for a model that they call."""
+        """Return this process's stand-in for a model that the workers call."""
         ...
 
     def start(self, job: Job) -> AbstractAsyncContextManager[TaskDoer[Any]]:
-        """Start them; they end with the block."""
+        """Start the workers; they stop at the end of the block."""
         ...

@@ -12,8 +12,8 @@ The fingerprint covers what changes the data. It leaves out:
 
     n                                   a run can be extended; the existing data stays a prefix
     name                                the same experiment under another name
-    base_url, azure, api_key_env,       where and how a model is reached (the name of a fallback
-    headers, timeout_s, json_mode,      with another model is part of it)
+    base_url, azure, api_key_env,       where and how a model is reached (but if a fallback is
+    headers, timeout_s, json_mode,      another model, the fingerprint covers its name)
     replicas, *_per_minute, patience_s,
     price
     concurrency                         how many calls are in flight at an endpoint
@@ -129,10 +129,11 @@ class Common(Keys):
 
 
 class Experiment:
-    """A validated experiment: the common keys in `common`, the method with its parameters."""
+    """A validated experiment: the common keys (`common`), and the method with its parameters."""
 
     def __init__(self, data: Mapping[str, Any], origin: str = "experiment") -> None:
-        """Validate; raises `ExperimentError` naming `origin`, the key and what is allowed."""
+        """Validate the keys; raises `ExperimentError` naming `origin`, the key and what is
+        allowed."""
         own = {key: value for key, value in data.items() if key in Common.model_fields}
         rest = {key: value for key, value in data.items() if key not in Common.model_fields}
         self.origin = origin
@@ -176,7 +177,7 @@ class Experiment:
     def of(
         cls, data: Mapping[str, Any], overrides: Mapping[str, Any], origin: str = "experiment"
     ) -> Experiment:
-        """Return the experiment with these keys and with overrides as in `load`."""
+        """Return the experiment with these keys; `overrides` are as in `load`."""
         merged = {**data}
         for key, value in overrides.items():
             _set(merged, key, value)
@@ -189,7 +190,7 @@ class Experiment:
         return self.method.implied_gates() if unsaid else self.common.gates
 
     def check_languages(self) -> None:
-        """Raise `ExperimentError` if the gates or models do not support its languages.
+        """Raise `ExperimentError` if the gates or models do not support the experiment's languages.
 
         Opens the sources of a method that takes its languages from them.
         """
@@ -275,7 +276,8 @@ class Experiment:
         return own.with_defaults(settings) if own else settings
 
     def _suited_sampling(self, role: str) -> Sampling | None:
-        """Return the sampling that suits the embedded model in a role, given its prompt there."""
+        """Return the sampling for the embedded model in a role, given the role's prompt, or
+        None."""
         for step, (asked, file) in self.method.embedded_prompts.items():
             prompt = self.prompts.get(step)
             if asked == role and prompt is not None and prompt.path == FOR_EMBEDDED / file:
@@ -332,8 +334,8 @@ class Experiment:
         return fingerprint_of(self.fingerprint_inputs)
 
     def is_read_from(self, path: Path) -> bool:
-        """Return whether a file is equal to this experiment; raises `ExperimentError` if it is not
-        one."""
+        """Return whether a file describes this experiment; raises `ExperimentError` if it is not an
+        experiment."""
         return Experiment.load(path).fingerprint == self.fingerprint
 
     def to_yaml(self) -> str:
@@ -410,8 +412,8 @@ def _name_of(path: Path) -> str:
 
 
 def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys of a file in `folder` with their paths resolved; wrong types are left
-    alone."""
+    """Return the keys of a file in `folder` with paths resolved against it; values of a wrong type
+    are left unchanged."""
     method = data.get("method", Common.model_fields["method"].default)
     result = dict(data)
     if isinstance(method, str) and registry.known("methods", method):

@@ -46,14 +46,15 @@ class Gate(Keys, ABC):
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]] = {}
-    """The roles whose models it calls, with their default sampling."""
+    """The roles whose models the gate calls, with their default sampling."""
 
     rejections_are_failures: ClassVar[bool] = False
-    """Whether a model is unlikely to improve if its first conversations are all rejected; the run
-    then stops as if they had failed."""
+    """Whether the run stops if its first conversations are all rejected, as if they had failed,
+    since the model is unlikely to improve."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file. Its content, not its path, changes the data; `sources` hashes it."""
+    """Fields that name a file. Its content, not its path, determines the data; `sources` hashes the
+    content."""
 
     prompt_names: ClassVar[tuple[str, ...]] = ()
     """The steps that have a prompt: `gates/prompts/<gate>-<step>.md`, see `prompts`."""
@@ -78,7 +79,7 @@ class Gate(Keys, ABC):
         return prompts_of(type(self), "gates/{name}-{step}", self.own_prompts)
 
     def prompt_hashes(self) -> dict[str, Any]:
-        """Return the prompts' hashes as they stand in `essence`; no entry without prompts."""
+        """Return the entry of the prompts' hashes in the fingerprint; empty without prompts."""
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"prompts": hashes} if hashes else {}
 
@@ -96,10 +97,10 @@ class Gate(Keys, ABC):
         return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
-        """Return why no conversation of a method can pass, before any is made; None if one may.
+        """Return why no conversation of a method can ever pass; None if one may.
 
-        `most_turns` is the upper bound of turns, if there is one; `experiences` says whether the
-        conversations have an experience.
+        It is called before any conversation is generated. `most_turns` is the upper bound of turns,
+        if there is one; `experiences` says whether the conversations have an experience.
         """
         return None
 
@@ -114,7 +115,8 @@ class Gate(Keys, ABC):
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         """Return why a conversation is rejected; None if it passes.
 
-        A model's mistake is a reason too: only `RunStopped` and `UserError` may be raised.
+        A model's mistake is also a reason for rejection; only `RunStopped` and `UserError` may be
+        raised.
         """
 
 
@@ -133,7 +135,8 @@ class Filter(ABC):
     def add_rejected(self, rejected: Rejected) -> None:  # noqa: B027
         """Add a conversation that this or another gate rejected and whose row is in the run folder.
 
-        What is added, accepted or not, comes in the order of the plan, after a restart too.
+        Accepted and rejected conversations are added in the order of the plan, also after a
+        restart.
         """
 
 
@@ -141,10 +144,10 @@ class OrderedGate(Gate):
     """A gate that decides when a conversation is committed, after all other gates."""
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
-        """Return None: the filter decides at commit."""
+        """Return None, as the filter decides at commit."""
         return None
 
     @abstractmethod
     def start(self, run: Run) -> Filter:
-        """Return the filter of a run; `run` is its folder, read only. Its conversations are added
-        afterwards."""
+        """Return a new filter for a run; `run` is the run's folder, read only. The conversations it
+        already has are added afterwards."""

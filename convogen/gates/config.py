@@ -38,7 +38,7 @@ def parameters(entry: Mapping[str, Any]) -> dict[str, Any]:
 def place_gate(entry: Any, folder: Path) -> Any:
     """Return an entry with its relative paths resolved against a folder.
 
-    Anything else is returned unchanged; reading it reports the fault.
+    An entry of the wrong type is returned unchanged; the error is reported when it is read.
     """
     if not isinstance(entry, dict):
         return entry

@@ -1,9 +1,9 @@
 """Rejects conversations that a guard model calls unsafe, in Llama Guard's reply format (Inan et
 al., 2023).
 
-The model reads the whole conversation and answers `safe`, or `unsafe` and on the next line the
-codes of the categories. If the reply is neither, even after retries, the conversation is rejected:
-only cleared ones are accepted.
+The model reads the whole conversation and answers `safe`, or `unsafe` followed on the next line by
+the codes of the categories. If the reply is neither, even after retries, the conversation is
+rejected, so only conversations that the model calls safe are accepted.
 """
 
 from __future__ import annotations
@@ -86,12 +86,13 @@ class Guard(Gate):
         return Rejection(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
 
     def _named(self, codes: str) -> str:
-        """Return the categories' names; an unknown code stands for itself."""
+        """Return the categories' names; unknown codes are returned unchanged."""
         return ", ".join(self.categories.get(code, code) for code in codes.split(","))
 
 
 def read_verdict(reply: str) -> str | None:
-    """Return `""` for safe; for unsafe the codes, or `no category named`; otherwise None.
+    """Return `""` for safe, the codes or `no category named` for unsafe, and None for other
+    replies.
 
     The first non-blank line is the verdict, the next one has the codes.
     """

@@ -1,11 +1,11 @@
 """Rejects conversations with nearly the same words as an earlier accepted one.
 
-Two conversations are compared by the words of all their turns, sorted (token-sort similarity, 0 to
+Two conversations are compared by the sorted words of all their turns (token-sort similarity, 0 to
 1), so that case, punctuation and the order of turns do not matter; speakers are left out. MinHash
-over character 4-grams (Broder, 1997) proposes the few earlier conversations that are compared, with
-the recall that `NearCopyIndex` states.
+over character 4-grams (Broder, 1997) selects the few earlier conversations to compare with; its
+recall is stated in `NearCopyIndex`.
 
-72 bytes are held per accepted conversation; texts are read again from the run folder.
+Memory: 72 bytes per accepted conversation; texts are read again from the run folder.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ LONGEST_REASON = 1000
 class GateLine:
     """The state of the gates of one run.
 
-    `check` runs within a task, at any concurrency; `decide` and `committed` at its commit.
+    Call `decide` and `committed` when a task is committed; `check` may run concurrently in tasks.
     """
 
     def __init__(self, gates: Sequence[Gate], run: Run) -> None:
@@ -29,14 +29,14 @@ class GateLine:
         self._filters = [(g.name, g.start(run)) for g in gates if isinstance(g, OrderedGate)]
 
     def restore(self) -> None:
-        """Restore the finished conversations of an earlier start, read one by one, in order."""
+        """Restore the state from the conversations of earlier starts, read one by one, in order."""
         if self._filters:
             accepted, rejected = self._run.conversations(), self._run.rejected()
             for row in merge(accepted, rejected, key=lambda row: row.task or 0):
                 self._add(row)
 
     async def check(self, outcome: Outcome, session: Session) -> Outcome:
-        """Return the outcome of a task, as rejected if a gate rejects it."""
+        """Return a task's outcome, marked as rejected if a gate rejects it."""
         return await check_gates(self._gates, outcome, session)
 
     def decide(self, outcome: Outcome) -> Outcome:
@@ -62,7 +62,10 @@ class GateLine:
 
 
 async def check_gates(gates: Sequence[Gate], outcome: Outcome, session: Session) -> Outcome:
-    """Return the outcome of a task, rejected if a gate rejects it on its own."""
+    """Return a task's outcome, marked as rejected by the first gate that rejects it.
+
+    Ordered gates, which compare it with others, decide later.
+    """
     if outcome.conversation is None:
         return outcome
     candidate = Candidate(outcome.conversation, outcome.experience)

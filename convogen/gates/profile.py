@@ -1,14 +1,14 @@
 """Keeps the distribution of accepted conversations close to a human corpus, feature by feature.
 
-The corpus' quantiles divide each feature into a few bins. A conversation in bins that hold a larger
-share of the accepted conversations than of the corpus increases the difference, by its surplus: the
-sum over the features of the number of conversations that its bin has too many. It is rejected if it
-increases the difference, unless most recent conversations had a larger surplus. The allowed
-rejections thus go to the worst conversations, not to the first. The accepted conversations are
-close to the corpus at each length of the run: the quotas are those of the conversations so far,
-since a run can be extended.
+The corpus' quantiles divide each feature into a few bins. A bin is overfull if it holds a larger
+share of the accepted conversations than of the corpus. The surplus of a conversation is the sum,
+over the features, of the number of conversations that its bin has too many. A conversation whose
+surplus exceeds the tolerance is rejected, unless it is below the median of recent conversations. So
+the allowed rejections are spent on the worst conversations, not on the first. Quotas are based on
+the conversations so far, so the accepted ones are close to the corpus at any length of the run, and
+a run can be extended.
 
-Only counts and the surplus of the last few conversations are held.
+Only counts and the surplus of the last few conversations are kept in memory.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class _Quotas(Filter):
         return [one.bin(value) for one, value in zip(self._histograms, values, strict=True)]
 
     def _surpluses(self, bins: list[int]) -> list[float]:
-        """Return for each feature the surplus of accepted conversations in a bin."""
+        """Return for each feature by how many conversations its bin exceeds its share."""
         return [
             counts[at] - one.shares[at] * self._accepted
             for one, counts, at in zip(self._histograms, self._counts, bins, strict=True)

@@ -1,7 +1,8 @@
 """A user-defined rule: a function in an importable module.
 
-It is called with the conversation, and with its experience if it takes two arguments, and returns
-why the conversation is rejected, or None. It must be deterministic, or a resumed run would differ.
+It is called with the conversation and, if it takes two arguments, with the experience; it returns
+why the conversation is rejected, or None. It must be deterministic; otherwise a resumed run would
+differ.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Rule(Gate):
         return min(sum(one.kind in places for one in parameters), 2)
 
     def sources(self) -> dict[str, str]:
-        """Return the hash of the module's source: a changed rule is a different experiment."""
+        """Return the hash of the module's source, so that a changed rule is another experiment."""
         try:
             text = inspect.getsource(inspect.getmodule(self.function) or self.function)
         except (OSError, TypeError, ValueError, SyntaxError):

@@ -1,12 +1,13 @@
 """A word list, offline: an entry in any turn of any speaker rejects the conversation.
 
-Text and entries are normalised: letters of all scripts and look-alikes to ASCII, without case and
-accents, with digits and signs that stand for letters replaced (`sh1t`, `$hit`), and with stretched
-(`fuuuck`) and spaced (`f.u.c.k`) letters joined. Entries match whole words; an entry that ends in
-`*` matches words that begin with it, and an entry of several words matches them in sequence.
+Text and entries are normalised: letters of all scripts and look-alikes become ASCII without case
+and accents, digits and signs that stand for letters are replaced (`sh1t`, `$hit`), stretched
+letters are shortened (`fuuuck`), and spaced letters are joined (`f.u.c.k`). Entries match whole
+words; an entry that ends in `*` matches words that begin with it, and an entry of several words
+matches them in sequence.
 
-A list knows words, not meanings: it misses what is expressed without them and rejects what quotes
-them.
+A list knows words, not meanings: it misses meanings expressed in other words, and rejects harmless
+quotations of its words.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _LOOK_ALIKE = str.maketrans(
     "асеорхукмтнвіїјѕԁһԛԝαοερντυικѵ",
     "aceopxykmthbiijsdhqwaoepvtuikv",
 )
-"""Letters that look like Latin ones but have other sounds."""
+"""Letters that look like Latin ones but represent other sounds."""
 
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i"})
 _SIGNED_WORD = re.compile(r"[a-z0-9@$!|]*[a-z][a-z0-9@$!|]*")
@@ -117,7 +118,7 @@ def plain_words(text: str) -> list[str]:
     """Return a text's words in lower-case ASCII, with signs and digits that stand for letters
     replaced.
 
-    Numbers are kept: digits stand for letters only in words that also have letters.
+    Digits are replaced only in words that also have letters, so numbers are kept.
     """
     plain = anyascii(text.casefold().translate(_LOOK_ALIKE)).casefold()
     plain = _SIGNED_WORD.sub(_without_signs, plain)

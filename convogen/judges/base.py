@@ -56,7 +56,7 @@ class Judge(Keys, ABC):
     """Maps a step to the judge whose prompt it uses, if that is another judge."""
 
     sampling: ClassVar[Sampling]
-    """The default sampling, below the model's own settings and those of the steps."""
+    """The default sampling; the model's own settings and those of the steps override it."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = None
     """The field of `JudgeInput` that it requires besides the conversation."""

@@ -1,22 +1,22 @@
 """FED: qualities of a dialogue by likely follow-ups (Mehri and Eskenazi, 2020, section 4).
 
-Each quality has a few short follow-ups that a listener would say if the dialogue had it, and a few
-if it had not. The score is the difference of their likelihoods under a dialogue model: mean
-log-probability per token, averaged over the follow-ups.
+Each quality has a few short follow-ups that a listener would say if the dialogue had the quality,
+and a few that a listener would say if it had not. The score is the difference of their likelihoods
+under a dialogue model: mean log-probability per token, averaged over the follow-ups.
 
-With `over: follow_up` the mean is over the follow-up's own tokens, given the dialogue. The code
-that the authors released takes it over the dialogue and the follow-up together, and so do the
-numbers of table 3 of the DiaSynth paper: that is `over: dialogue`. There, six of the ten qualities
-have unfavourable follow-ups only, so that they score the dialogue's own cross-entropy (in table 3,
-near 0.95) and the other four what the follow-ups change in it (near 0.01): the two kinds can be
+With `over: follow_up`, the mean is over the follow-up's own tokens, given the dialogue. With `over:
+dialogue`, it is over the dialogue and the follow-up together, as in the code that the authors
+released and in table 3 of the DiaSynth paper. In that case, six of the ten qualities have only
+unfavourable follow-ups, so their score is the dialogue's own cross-entropy (near 0.95 in table 3);
+the score of the other four is what the follow-ups change in it (near 0.01). The two kinds can be
 neither compared nor averaged, and only `over: dialogue` is comparable with table 3.
 
-The code of DiaSynth's authors also leaves the speakers' names before the utterances and puts the
-other speaker's before the follow-up (if speakers are roles, as in DialogSum). That is `speakers:
-true`, for all names.
+The code of DiaSynth's authors also keeps the speakers' names before the utterances, and puts the
+other speaker's name before the follow-up (if speakers are roles, as in DialogSum). `speakers: true`
+does this for all names.
 
-The qualities are the authors', the wording of the follow-ups is convogen's; numbers with different
-wordings are not comparable. The published follow-ups can be given as `follow_ups`.
+The qualities are the authors', but the wording of the follow-ups is convogen's; numbers with
+different wordings are not comparable. The published follow-ups can be given as `follow_ups`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 class FollowUps(BaseModel):
-    """The follow-ups that suggest that a dialogue has a quality, and those that it lacks it."""
+    """The follow-ups that suggest that a dialogue has a quality, and those that suggest the
+    opposite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +79,8 @@ FOLLOW_UPS = {
         negative=("You never ask me anything.", "You do not seem to care."),
     ),
 }
-"""The ten qualities of whole dialogues, favourable follow-ups if the authors have some."""
+"""The ten qualities of whole dialogues; only those for which the authors have favourable follow-ups
+have some."""
 
 
 class Fed(Judge):
@@ -143,8 +145,8 @@ class Fed(Judge):
         ).per_token
 
     def _dialogue(self, conversation: Conversation) -> tuple[str, str]:
-        """Return the utterances, each ended by the separator, and the label of what is said
-        next."""
+        """Return the utterances, each followed by the separator, and the speaker label of the
+        follow-up."""
         separator = self.separator or LINES
         lines = [" ".join(turn.text.split()) for turn in conversation.turns]
         label = ""

@@ -1,10 +1,10 @@
 """Friction: what each turn does that keeps a conversation from running smoothly.
 
 The behaviours are those that `convogen.interaction.friction` detects by rules, and two that only a
-reader can detect: sarcasm, and taking somebody otherwise than they meant it. A call labels a
-stretch of turns, which are shown with those before them. Turns that a reply leaves out, or gives a
-label that does not exist, are asked for again alone; those that never get valid labels have none,
-and count for nothing. A turn may have several labels or none, as dialogue acts are multifunctional
+reader can detect: sarcasm, and misreading what somebody meant. Each call labels a stretch of turns,
+which is shown with the turns before it. If a reply omits a turn or gives it an unknown label, that
+turn is requested again on its own; a turn that never gets valid labels has none and is not
+counted. A turn may have several labels or an empty list, since dialogue acts are multifunctional
 (Bunt et al., 2012, "ISO 24617-2: A semantically-based standard for dialogue annotation");
 definitions and wording are convogen's.
 """
@@ -54,7 +54,7 @@ _TOKENS, _TOKENS_PER_TURN = 60, 40
 _LONGEST_REPLY = 4_000
 _LONGEST_REASON = 500
 _MOST_NAMED = 8
-"""Turns that a complaint or a reason names."""
+"""Maximum number of turns that a complaint or a reason names."""
 
 Labels = tuple[str, ...]
 
@@ -111,7 +111,7 @@ class FrictionJudge(Judge):
         labels: Sequence[Labels | None],
         reasons: Sequence[str],
     ) -> Score:
-        """Return the score: the share of the labelled turns that have any label."""
+        """Return the score: the share of the validly labelled turns with at least one label."""
         known = [turn for turn in labels if turn is not None]
         return Score(
             conversation=conversation,
@@ -129,10 +129,10 @@ class FrictionJudge(Judge):
         labels: list[Labels | None],
         stretch: tuple[int, int],
     ) -> list[str]:
-        """Fill in the labels of the turns from the first to before the last index of a stretch.
+        """Fill in the labels of a stretch of turns; its last index is excluded.
 
         A stretch that does not fit into the model's context is halved. Returns why turns have no
-        labels; nothing if all have some.
+        valid labels; an empty list if all have.
         """
         first, last = stretch
         try:
@@ -179,7 +179,7 @@ class FrictionJudge(Judge):
         return [f"labels_invalid: {len(missing)} of {len(turns)} turns have no labels: {why}"]
 
     def _read(self, text: str, wanted: Sequence[int]) -> tuple[dict[int, Labels], str]:
-        """Return the labels in a reply by the number of the turn, and what is wrong with the rest.
+        """Return the labels in a reply by turn number, and what is wrong with the other turns.
 
         Numbers that were not requested are ignored.
         """
@@ -198,7 +198,7 @@ class FrictionJudge(Judge):
         return read, "; ".join(faults[:_MOST_NAMED])
 
     def _labels(self, value: Any) -> Labels | str:
-        """Return labels in the order of the judge's, each once, or what is wrong with a value."""
+        """Return a value's labels without duplicates, in the judge's order, or what is wrong."""
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list):
             return "is not there" if value is None else "has no list of labels"

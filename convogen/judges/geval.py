@@ -1,15 +1,15 @@
 """G-Eval: how well a conversation is grounded in its experience (ConvoGen, section IV-D).
 
-Each conversation and aspect takes two dependent questions: (1) why is the conversation grounded in
-this aspect; (2) with the explanation in the context, a score from 1 to 5. The score is the sum of k
-times p(k), where p is the probability of the score token at the position of the score, normalised
-over the scale. (The paper speaks of log-probabilities as the weights; G-Eval, which it follows, has
-probabilities.) Nine aspects if personas are cards (table IV), four if they are free text, sampled
-or reused (table VI).
+For each conversation and aspect, two questions are asked in sequence: (1) why is the conversation
+grounded in this aspect; (2) with the explanation in the context, a score from 1 to 5. The score is
+the sum of k times p(k), where p is the probability of the score token at the position of the score,
+normalised over the scale. (The paper calls the weights log-probabilities; G-Eval, which it follows,
+uses probabilities.) There are nine aspects if personas are cards (table IV), and four if they are
+free text, sampled or reused (table VI).
 
-Both questions are asked at temperature 0 and 1: the score's at 1, since some endpoints give the
-probabilities after the temperature. Without log-probabilities, the question is asked `samples`
-times and the mean is marked as such.
+The first question is asked at temperature 0. The second is asked at temperature 1, since some
+endpoints apply the temperature to the probabilities they return. Without log-probabilities, the
+second question is asked `samples` times, and the mean is marked as such.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from convogen.text.transcript import transcript
 __all__ = ["GEval", "ScaleJudge", "experience_text"]
 
 TOP_LOGPROBS = 20
-"""Alternatives requested per token: the most that endpoints return."""
+"""Alternatives requested per token; endpoints return no more than this."""
 
 GENERATED = {
     "topic": "the topic of the experience",
@@ -79,9 +79,9 @@ class ScaleJudge(Judge):
     async def weighed_score(
         self, session: Session, asked: Sequence[Message], partial: Score
     ) -> Score:
-        """Ask for the score: once if there are log-probabilities, else `samples` times.
+        """Ask for the score: once if there are log-probabilities, otherwise `samples` times.
 
-        `partial` is the score with the fields that are known already.
+        `partial` is the score with the fields that are already known.
         """
         first = await self._ask_score(session, asked)
         match = find_score(first.text, self.scale)
@@ -123,7 +123,7 @@ class ScaleJudge(Judge):
 
 
 class GEval(ScaleJudge):
-    """Parameters of the G-Eval judge: the scale, the questions, how replies are drawn."""
+    """Parameters of the G-Eval judge: the scale, the questions, the sampling of replies."""
 
     name: ClassVar[str] = "geval"
     prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
@@ -183,7 +183,7 @@ def _scored(partial: Score, weighed: Weighed, method: str) -> Score:
 
 
 def experience_text(experience: Experience) -> str:
-    """Return an experience as a judge reads it."""
+    """Return an experience as text for a judge."""
     people = "\n\n".join(f"{person.name}\n{card_text(person)}" for person in experience.personas)
     return (
         f"Topic: {experience.topic}\nSituation: {experience.situation}\n"

@@ -1,8 +1,9 @@
 """G-Eval as DiaSynth asks it: four qualities of any dialogue, from 1 to 3 (section 5.1, table 5).
 
-One call per quality, with the dialogue alone and a scale whose scores are described; the score is
-the sum of k times p(k), where p is the normalised probability of the score token. This follows the
-authors' code, where groundedness is factual accuracy; the wording is convogen's.
+Each quality takes one call, which contains only the dialogue and a scale with a description of each
+score; the score is the sum of k times p(k), where p is the normalised probability of the score
+token. This follows the authors' code, where groundedness means factual accuracy; the wording is
+convogen's.
 """
 
 from __future__ import annotations

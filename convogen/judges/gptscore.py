@@ -1,10 +1,10 @@
 """GPTScore: the probability a model assigns to a dialogue having a quality.
 
-Fu et al., 2024, whose score is the probability of a text; for a dialogue's qualities, as in table 4
-of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of Yes
-at the first token that is an answer, not normalised by the total of Yes and No (that is `mass`). If
-an endpoint has no log-probabilities, or none of alternatives, it is the share of Yes among
-`samples` replies.
+In Fu et al. (2024), the score is the probability of a text; for a dialogue's qualities, as in table
+4 of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of
+Yes at the first token that is an answer; it is not divided by `mass`, the total probability of Yes
+and No. If an endpoint returns no log-probabilities, or none for alternative tokens, the value is
+the share of Yes among `samples` replies.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ __all__ = ["QUESTIONS", "GPTScore"]
 TOP_LOGPROBS = 20
 ANSWERS = ("Yes", "No")
 CERTAIN = 0.99
-"""If No is less probable than this and is the only token reported, the probability of Yes is
-unknown."""
+"""If No is the only token reported and its probability is below this, that of Yes is unknown."""
 
 QUESTIONS = {
     "coherence": "Do all turns of this conversation belong together?",
@@ -106,7 +105,7 @@ def _weigh(reply: ModelReply) -> dict[str, object] | None:
     if word is None or token is None or not token.top:
         return None
     reply_answer = _answer(word[0])
-    # A tokenizer may split an answer into pieces: then its first piece stands for it.
+    # If the tokenizer split the answer into pieces, the first piece counts as the answer.
     in_pieces = reply_answer is not None and len(_letters(token.token)) < len(word[0])
     alternatives = dict([(token.token, token.logprob), *token.top])
     shares: dict[str, float] = dict.fromkeys(ANSWERS, 0.0)
@@ -132,7 +131,7 @@ def _letters(text: str) -> str:
 
 
 def _begun(text: str) -> str | None:
-    """Return the answer that begins with a piece of a word."""
+    """Return the answer (Yes or No) that begins with the letters of a token, or None."""
     letters = _letters(text).capitalize()
     return next((one for one in ANSWERS if letters and one.startswith(letters)), None)
 

@@ -1,9 +1,9 @@
 """GTEval: a real dialogue and a generated one on the same seed; can they be told apart?
 
 Role plays, which have no seed, are paired with dialogues of the same person with the same goal. A
-generated dialogue is indistinguishable if the choice does not name it, so `Both` and `Neither`
-count as well. In the original the real one always comes first (`order: fixed`); by default the
-order is drawn per dialogue, and the choice is recorded as if the generated one had been second.
+generated dialogue is indistinguishable if the choice does not name it, so `Both` and `Neither` also
+count. In the original, the real dialogue always comes first (`order: fixed`); by default, the order
+is drawn per pair, and the choice is recorded as if the generated dialogue had been second.
 Source: DialogueForge, section 4.1, after BotChat.
 """
 

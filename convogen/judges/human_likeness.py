@@ -1,8 +1,8 @@
 """Shared parts of the judges of human likeness: rendering dialogues and parsing verdicts.
 
-Utterances are numbered, one per line, so that none can imitate another; a mark stands for a line
-break within one. Between a person and a chatbot only the person's utterances are judged; without a
-chatbot, everybody's are.
+Utterances are numbered, one per line, and a mark stands for a line break within an utterance, so
+that no utterance can pretend to be several. In a dialogue of a person with a chatbot, only the
+person's utterances are judged; without a chatbot, everybody's are.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Choice:
 
 
 class TuringJudge(Judge):
-    """Base of the judges that answer with a choice and a reason: how they ask and read."""
+    """Base of the judges that answer with a choice and a reason: their request and its parsing."""
 
     sampling: ClassVar[Sampling] = Sampling()
     prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
@@ -137,8 +137,8 @@ class TuringJudge(Judge):
     ) -> Choice | str:
         """Return a verdict, or what is wrong with the last reply.
 
-        If a verdict's reason was cut off, the verdict is requested once more; it is kept, with the
-        whole sentences of its reason, if no better one comes.
+        If a verdict's reason was cut off, the verdict is requested once more. If that gives no
+        better one, the first is kept with the complete sentences of its reason.
         """
         schema = _schema(self.choices, indices, self.reason_first)
         complaint, asking = "", asked
@@ -163,7 +163,7 @@ class TuringJudge(Judge):
 
 
 class Paired(TuringJudge):
-    """Base of the judges that are shown two dialogues on one seed."""
+    """Base of the judges that are shown two dialogues on the same seed."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = "reference"
 
@@ -188,7 +188,7 @@ def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
 
 
 def numbered(turns: Sequence[Turn], longest: int) -> str:
-    """Return a dialogue as judges read it: its utterances numbered from 1, one per line.
+    """Return a dialogue as text for judges: its utterances numbered from 1, one per line.
 
     Line breaks within an utterance become `LINE_BREAK`.
     """
@@ -208,7 +208,7 @@ def in_question(turns: Sequence[Turn]) -> list[int]:
 
 
 def _labels(turns: Sequence[Turn]) -> list[str]:
-    """Return the labels Human and Chatbot for a chatbot and one person; otherwise the names."""
+    """Return the labels Human and Chatbot if one person talks to a chatbot; otherwise the names."""
     people = {turn.speaker for turn in turns if turn.speaker.casefold() not in CHATBOTS}
     if len(people) != 1 or len(people) == len({turn.speaker for turn in turns}):
         return [_clipped(turn.speaker, _LONGEST_NAME) for turn in turns]
@@ -241,7 +241,7 @@ def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) 
 def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Choice | str:
     """Return the verdict in a reply, or what is wrong with it.
 
-    The first of `choices` must name an utterance if there are `indices`; the others name none.
+    If there are `indices`, the first of `choices` must come with one of them; the others name none.
     """
     try:
         verdict = find_object(text, ["choice"])

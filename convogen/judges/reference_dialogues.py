@@ -1,6 +1,6 @@
 """Input of judges: the conversations of a run or of any corpus, and their reference dialogues.
 
-The scores of a corpus are kept in a separate folder, in the same files as a run's.
+A corpus' scores are kept in a separate folder, in the same files as the scores of a run.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class CorpusFolder(_Elsewhere):
         return {"fingerprint": self.digest, "source": self.source}
 
     def conversations(self) -> Iterator[Conversation]:
-        """Return the corpus' conversations, without rows that cannot be read."""
+        """Return the corpus' conversations, skipping rows that cannot be read."""
         return iter(self._corpus)
 
     def _ids(self) -> Iterator[str]:
@@ -100,7 +100,7 @@ class PairFolder(_Elsewhere):
 
 
 class ReferenceDialogues:
-    """Reference dialogues, found by seed, by person and goal, or by position from 0.
+    """Reference dialogues, looked up by seed, by person and goal, or by position from 0.
 
     `digest` identifies their content; by default it is computed. With `same_opening`, a dialogue
     found by position must have the same opening, ignoring white space and case.
@@ -153,8 +153,8 @@ class ReferenceDialogues:
 def real_dialogues(source: str) -> ReferenceDialogues:
     """Return all real dialogues of a corpus, held in memory; raises `SourceError` if there is none.
 
-    They are found by the ids of their seeds; of the two sides of a vote the longer one is taken, as
-    for the seed. Of several dialogues of one person with one goal the first is taken.
+    They are looked up by the ids of their seeds. If a vote has two dialogues, the longer one is
+    used, as for the seed. If a person has several dialogues with the same goal, the first is used.
     """
     dialogues: dict[str | int, Sequence[Turn]] = {}
     for place, conversation in enumerate(open_corpus(source)):
@@ -199,7 +199,7 @@ def _called(run: Run) -> str:
 
 
 def pairing_key(conversation: Conversation, place: int) -> str | int:
-    """Return a conversation's pairing key: its seed, else its person and goal, else its
+    """Return a conversation's pairing key: its seed, otherwise its person and goal, otherwise its
     position."""
     known = seed_of(conversation) or _errand(conversation, place)
     return known or (place if conversation.task is None else conversation.task)

@@ -44,8 +44,7 @@ class ScoreMatch:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Normalised probabilities of the scores, their mean, and their total probability before
-    that."""
+    """Normalised probabilities of the scores, their mean, and their total before normalisation."""
 
     value: float
     shares: dict[str, float]

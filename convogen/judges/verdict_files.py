@@ -1,11 +1,11 @@
 """Verdict files: a judge's verdict on each dialogue, one JSON object per line.
 
 Protocols of DialogueForge (section 4): `unieval` asks whether a dialogue contains an utterance that
-a machine made; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
-side by side; a generated one is indistinguishable if the choice does not name it, so `Both` and
-`Neither` count as well. A file of convogen's scores is a verdict file too; there a dialogue may
-have no verdict, which counts as not passed. A simulated dialogue begins with the real utterance of
-its seed. A UniEval judge that takes this one for a machine's raises a false alarm.
+a machine wrote; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
+side by side; the generated one passes if the choice does not name it, so `Both` and `Neither` also
+count. A file of convogen's scores is also a verdict file; a dialogue without a verdict counts as
+not passed. A simulated dialogue begins with the real utterance of its seed; if a UniEval judge
+takes that utterance for a machine's, this is a false alarm.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ PROTOCOLS: dict[Protocol, tuple[str, ...]] = {
 class Verdict:
     """The verdict on one dialogue; `choice` is None if the judge gave none.
 
-    `place` is the position at which the generated dialogue of a pair was shown, if it was drawn;
-    the choice is then recorded as if it had been second. `passed` says whether the dialogue passes.
-    `index` counts from 1 to the utterance that UniEval accuses; None if it accuses none.
+    `place` is the position at which a pair's generated dialogue was shown, if the order was drawn;
+    `choice` is then recorded as if that dialogue had been shown second. `passed` says whether the
+    dialogue passes. `index` is the number, from 1, of the utterance that UniEval names as a
+    machine's; None if it names none.
     """
 
     choice: str | None
@@ -65,9 +66,9 @@ class Verdicts:
     """The verdicts of one file: counts by choice, and the pass rate.
 
     `n` counts all dialogues, `missing` those without a verdict. `low` and `high` bound the rate's
-    95% Wilson interval; all three are percentages. `false_alarms` counts the dialogues of which the
-    judge accuses utterance 1, `false_alarm_rate` is their percentage of all; None if the protocol
-    accuses none, or the dialogues begin with a model's words.
+    95% Wilson interval; all three are percentages. `false_alarms` counts the dialogues whose
+    utterance 1 the judge takes for a machine's, and `false_alarm_rate` is their percentage of all;
+    None if the protocol names no utterances, or the dialogues begin with a model's words.
     """
 
     name: str
@@ -166,7 +167,7 @@ def _verdicts(
 
 
 def choice_passes(choice: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> bool:
-    """Return whether a dialogue passes; `generated` is its position of the two of GTEval."""
+    """Return whether a dialogue passes; `generated` is its position in a pair of GTEval."""
     return choice == "No" if protocol == "unieval" else choice != f"Conversation {generated}"
 
 

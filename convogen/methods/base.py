@@ -2,7 +2,7 @@
 
 A `Method` is a frozen pydantic model whose fields are its parameters, as written in an experiment
 file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks are numbered
-from 0 in the order of the plan; the engine plays many at once and commits them in that order.
+from 0 in the order of the plan; the engine plays many concurrently and commits them in that order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Method", "Play", "RunInputs", "Task"]
 
 
 def _tags(given: Any) -> str | tuple[str, ...] | None:
-    """Return the tags in their standard form; a list of one is that one."""
+    """Return the tags in their standard form; a list of one tag becomes that tag."""
     if given is None or isinstance(given, str):
         return given if given is None else language_tag(given)
     listed = cast("Sequence[Any]", given) if isinstance(given, list | tuple) else ()
@@ -62,8 +62,8 @@ class Task:
     def language(self) -> str | None:
         """The language tag of the task; None if no language is set.
 
-        Requests of the method's roles say so already (`Session.ask`), and the records of its
-        outcome state it.
+        `Session.ask` already states it in the requests of the method's roles, and the records of
+        the task's outcome state it too.
         """
         return self.session.language
 
@@ -80,8 +80,8 @@ class Task:
     ) -> Conversation:
         """Return the record of a played experience.
 
-        `context` takes precedence over the experience's own; `refused` are the faults of the
-        attempts at the turn that ended the conversation early.
+        `context` takes precedence over the experience's own context. If a turn ended the
+        conversation early, `refused` lists the errors of the attempts at that turn.
         """
         return Conversation(
             id=f"c-{self.id}",
@@ -126,8 +126,8 @@ class RunInputs:
     """The inputs of a method's play at the start of a run.
 
     `seed` is derived from the fingerprint and unique to this run. `experiment_seed` is the
-    experiment's own, for choices shared by runs with other parameters. `run` is the folder, read
-    only, with everything committed so far.
+    experiment's own, for choices shared by runs with other parameters. `run` is the run folder,
+    read only, with everything committed so far.
     """
 
     seed: int
@@ -143,7 +143,7 @@ class Play(ABC):
         """Restore the state after the first `committed` tasks of an earlier start."""
 
     def committed(self, task: int) -> None:  # noqa: B027
-        """Release what is held of a task, as its outcome is on disk."""
+        """Release a task's state, since its outcome is on disk."""
 
     @abstractmethod
     async def play(self, task: Task) -> Outcome:
@@ -162,15 +162,16 @@ class Method(Keys, ABC):
     """The roles whose models a run needs, with their default sampling."""
 
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {}
-    """Sampling for the embedded model by role: above `roles`, below the experiment's settings."""
+    """Sampling for the embedded model by role; overrides `roles`, and is overridden by the
+    experiment's settings."""
 
     embedded_prompts: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    """The prompts that the embedded model's adapter was trained on: for each step the role and the
-    file name in `training/embedded/`."""
+    """The prompts that the embedded model's adapter was trained on: maps each step to its role and
+    to a file name in `training/embedded/`."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file or folder. Its content, not its path, changes the data; `sources`
-    hashes it."""
+    """Fields that name a file or folder. Its content, not its path, determines the data; `sources`
+    hashes the content."""
 
     prompt_names: ClassVar[tuple[str, ...]]
     """The steps that have a prompt: `<method>/prompts/<step>.md`, see `prompts`."""
@@ -183,8 +184,8 @@ class Method(Keys, ABC):
     whatever `language` is set."""
 
     added_later: ClassVar[tuple[str, ...]] = ()
-    """Fields that are not in the fingerprint while they have their default, so that data from
-    before they were added stays valid."""
+    """Fields that are in the fingerprint only if they differ from their default, so that runs made
+    before they were added stay valid."""
 
     has_experiences: ClassVar[bool] = True
     """Whether conversations have an experience, which judges may need."""
@@ -211,7 +212,8 @@ class Method(Keys, ABC):
         return True
 
     def not_fingerprinted(self) -> set[str]:
-        """Return the fields outside the fingerprint: paths, and unused later additions."""
+        """Return the fields outside the fingerprint: paths, and later additions at their
+        default."""
         fields, later = type(self).model_fields, ("language", *self.added_later)
         unused = {key for key in later if getattr(self, key) == fields[key].default}
         return unused | set(self.path_fields)
@@ -221,7 +223,7 @@ class Method(Keys, ABC):
         return [{"gate": "language"}] if self.language else []
 
     def languages(self) -> tuple[str, ...]:
-        """Return the tags from which each task draws one; none if no language is set."""
+        """Return the tags from which each task draws one; empty if no language is set."""
         asked = self.language
         return (asked,) if isinstance(asked, str) else asked or ()
 
@@ -240,7 +242,7 @@ class Method(Keys, ABC):
         return []
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the method's prompts, with the user's own files in place of shipped ones."""
+        """Return the method's prompts; the user's own files replace shipped ones."""
         return prompts_of(type(self), "{name}/{step}", chosen)
 
     def sources(self) -> dict[str, str]:
@@ -258,7 +260,7 @@ class Method(Keys, ABC):
         return None
 
     def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:
-        """Raise `ModelFault` if a fault ended a conversation early and it should not be kept.
+        """Raise `ModelFault` if a model's error ended a conversation early and it is not kept.
 
         It is not kept if it has fewer than half of its `planned` turns, or with `broken: drop`.
         """
@@ -270,8 +272,8 @@ class Method(Keys, ABC):
     def lineages(self) -> int | None:
         """Return the number of lineages of a run's tasks; None if tasks are independent.
 
-        Tasks of one lineage share their play's state, so they are played in one process; those of
-        different lineages share nothing. By default, all tasks of a method form one lineage.
+        Tasks of one lineage share state in their play, so they are played in one process; tasks of
+        different lineages share nothing. By default, all tasks of a run form one lineage.
         """
         return 1
 

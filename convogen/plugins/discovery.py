@@ -5,8 +5,8 @@ A package names them in its pyproject.toml, one group per kind:
     [project.entry-points."convogen.judges"]
     brevity = "my_package.judges:Brevity"
 
-Finding them imports nothing. A plugin that cannot be used costs one line that names the
-distribution, the entry point and the reason; it stops only what asks for it by name.
+Finding them imports nothing. For a plugin that cannot be used, one line names the distribution, the
+entry point and the reason; only commands that request it by name fail.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Plugin:
 def find_plugins(taken: Mapping[str, Iterable[str]]) -> list[Plugin]:
     """Return the plugins of all installed distributions, by kind, name and distribution.
 
-    Refused are unknown kinds, names in `taken` (the built-in ones by kind), names that two
-    distributions use for the same kind, and names that are not valid in a file name.
+    Plugins are refused if their kind is unknown, or their name is in `taken` (the built-in names by
+    kind), used by two distributions for the same kind, or not valid in a file name.
     """
     points = _installed()
     counts = Counter((point.kind, point.name) for point in points)
@@ -105,8 +105,7 @@ def _installed() -> tuple[Plugin, ...]:
 
 
 def blame(error: BaseException) -> str | None:
-    """Return the error line of the plugin in which an error was raised; None if it was not in a
-    plugin."""
+    """Return the error line of the plugin whose code raised an error; None if no plugin did."""
     roots = {plugin.target.partition(":")[0].split(".")[0]: plugin for plugin in _installed()}
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
         root = str(frame.f_globals.get("__name__")).split(".")[0]
@@ -121,12 +120,12 @@ def blame(error: BaseException) -> str | None:
 
 
 def explain(error: BaseException) -> str:
-    """Return an error of foreign code in one line of bounded length."""
+    """Return a third-party error as one line of bounded length."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST_REASON]}"
 
 
 def import_class(target: str) -> Any:
-    """Return what `module:attribute` names."""
+    """Import and return the attribute that `module:attribute` names."""
     module, _, attribute = target.partition(":")
     return reduce(getattr, attribute.split("."), import_module(module))
 
@@ -135,7 +134,7 @@ def import_class(target: str) -> Any:
 def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
     """Return a plugin's class, or why it cannot be used.
 
-    It is imported once, even if that fails. What its import prints goes to stderr.
+    It is imported only once, even if that fails. Anything that the import prints goes to stderr.
     """
     if plugin.refused:
         return PluginError(plugin.line(plugin.refused))
@@ -153,7 +152,7 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
 
 
 def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
-    """Return what a class lacks to be of its kind; None if nothing."""
+    """Return why an object is not a valid class of its kind; None if it is."""
     if not isinstance(loaded, type):
         return f"is not a class (found {type(loaded).__name__})"
     abstract: frozenset[str] = getattr(loaded, "__abstractmethods__", frozenset())
@@ -162,7 +161,7 @@ def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
     if not issubclass(loaded, base):
         return f"is not a {base.__name__}; derive it from convogen.extend.{base.__name__}"
     if (own := getattr(loaded, "name", None)) != name:
-        return f"its class is named {own!r}; it must be that of the entry point"
+        return f"its class has name = {own!r}; it must match the entry point's name"
     return None
 
 
@@ -181,7 +180,8 @@ def _unmade(loaded: Any, kind: str) -> str | None:
 
 
 def _required(base: type[Any]) -> list[str]:
-    """Return what a base declares without a value: class variables, then abstract methods."""
+    """Return the names that a base leaves to subclasses: class variables without a value, then
+    abstract methods."""
     declared = [
         key
         for parent in reversed(base.__mro__)

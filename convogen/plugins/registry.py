@@ -2,8 +2,8 @@
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
 `mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates, exporters, readers
-and metrics likewise. What such a class is derived from is in `convogen.extend`. Readers are tried
-in the order of this list, installed ones last.
+and metrics likewise. The base classes are in `convogen.extend`. Readers are tried in the order of
+this list, those of plugins last.
 """
 
 from __future__ import annotations
@@ -112,13 +112,14 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "metrics": {},
 }
-"""The measures of `convogen.metrics.Statistics` share one pass and are not separate classes."""
+"""The classes by kind and name. The measures of `convogen.metrics.Statistics` are not among them,
+since they share one pass."""
 
 
 def names(kind: Kind) -> list[str]:
     """Return the names of a kind, built-in ones first, without those of broken plugins.
 
-    Each can be loaded: the plugins of this kind are imported.
+    This imports the plugins of the kind, so that each name returned can be loaded.
     """
     return [*BUILT_IN[kind], *(one.name for one in plugins(kind) if fault(one) is None)]
 
@@ -151,7 +152,7 @@ def plugins(kind: Kind | None = None) -> list[Plugin]:
 
 
 def packages(used: Mapping[Kind, Iterable[str]]) -> dict[str, str]:
-    """Return the distributions, with their versions, of the plugins among names by kind."""
+    """Return the distributions, with their versions, of all plugins among the used names."""
     return {
         plugin.distribution: plugin.version
         for kind, names in used.items()

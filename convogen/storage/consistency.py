@@ -2,10 +2,10 @@
 
 Tasks are committed in the order of the plan, and a task's rows are written file by file: so every
 file is in task order without gaps, and the files agree about each task. A crash leaves at most one
-task half written, at the end. Any other inconsistency was caused by somebody's edit: it is refused,
-and nothing is changed.
+task half written, at the end. Any other inconsistency must come from an edit: the folder is refused
+and left unchanged.
 
-A single pass reads the rows of all files in parallel and holds at most one task's rows.
+A single pass reads the rows of all files in parallel and holds at most one task's rows in memory.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class TaskFiles:
 class LogState:
     """The state of the files.
 
-    `committed` tasks are complete; `counts` has the number of their rows per file, `ends` the byte
-    offset after them. The tasks in `begun` must be played again. `unended` files lack only their
-    last newline.
+    The first `committed` tasks are complete; `counts` maps each file to the number of their rows,
+    `ends` to the byte offset after them. The tasks in `begun` must be played again. The files in
+    `unended` lack only their last newline.
     """
 
     committed: int = 0
@@ -72,9 +72,9 @@ def check_tasks(
 ) -> LogState:
     """Check that the files agree; raises `RunFolderError` naming a file and its line.
 
-    Without `strict`, as for earlier data formats, only the order of the outcomes is checked, and
-    that each task has one. With `complete`, no file may be missing. The calls of a `replayed` run
-    were paid for elsewhere and are in no ledger.
+    Without `strict`, as for earlier data formats, only two things are checked: that the outcomes
+    are in order, and that each task has one. With `complete`, no file may be missing. The calls of
+    a `replayed` run were paid for by another run, so they are in no ledger.
 
     What a crash can leave is accepted: the rows of one last task, or of several if the journals
     with their answers still exist.
@@ -231,8 +231,8 @@ class _Check:
         return f"{' or '.join(places)}: the row of task {task}{known} is missing"
 
     def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Return why a task's answers do not match its answered calls in number; None if they
-        do."""
+        """Return why the number of a task's answers differs from that of its paid calls; None if
+        they are equal."""
         ledger, calls = self._files.ledger, self._files.calls
         if self._replayed:
             return None
@@ -240,7 +240,7 @@ class _Check:
         n_paid, n_answers = len(paid), len(rows[calls])
         if n_paid == n_answers:
             return None
-        self._apart = abs(n_paid - n_answers)  # a torn line is one row
+        self._apart = abs(n_paid - n_answers)  # a torn line counts as one row
         if n_paid > n_answers:
             at, other, more, fewer = paid[-1], calls, n_paid, n_answers
             path = ledger
@@ -286,7 +286,7 @@ class _Check:
 
 
 def _sizes(paths: list[Path]) -> dict[Path, int]:
-    """Return a consistent snapshot of the files' sizes while another process may be appending."""
+    """Return a consistent snapshot of the files' sizes, although another process may append."""
 
     def now() -> dict[Path, int]:
         return {path: os.stat(path).st_size if path.exists() else 0 for path in paths}

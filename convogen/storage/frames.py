@@ -1,7 +1,7 @@
 """The tables of a run as pandas data frames: their columns and how rows fill them.
 
-Columns and dtypes are the same for every run, an empty one or one of an earlier data format too.
-Rows are read in blocks, so only the frame is held in memory.
+Columns and dtypes are the same for every run, including empty runs and runs of earlier data
+formats. Rows are read in blocks, so only the frame is held in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RunTable = Literal[
 ]
 
 LIST = "list"
-"""A column of lists, empty if the row has none; its dtype is object."""
+"""Marks a column of lists (dtype object), which are empty if the row has no value."""
 
 _BLOCK = 4_096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +46,7 @@ _DTYPES = {
     }.items()
     for name in names.split()
 }
-"""The dtype of a column by its name; all others hold text."""
+"""Maps column names to dtypes; all other columns hold text."""
 
 
 def _columns(names: str, **dtypes: str) -> dict[str, str]:
@@ -80,15 +80,15 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
     "failures": _columns("id task stage kind message evidence counts" + _TOKENS),
     "rejected": _columns("id task experience gate reason value n_turns n_words", value="object"),
 }
-"""Column -> dtype, by table."""
+"""Maps each table to its columns and their dtypes."""
 
 Row = Mapping[str, Any]
 
 
 def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str, str]:
-    """Return the wanted columns of a table and their dtypes, all if None.
+    """Return the wanted columns of a table and their dtypes; all columns if None.
 
-    Raises `UserError` if a run has no such table or the table no such column.
+    Raises `UserError` for an unknown table or column.
     """
     if table not in get_args(RunTable):
         known = ", ".join(get_args(RunTable))
@@ -106,7 +106,7 @@ def run_frame(
 ) -> DataFrame:
     """Return columns of a table of a run, built from the rows of its file.
 
-    Raises `RunFolderError`, beginning with `where`, if a row is not of this kind.
+    Raises `RunFolderError`, beginning with `where`, if a row is not one of this table.
     """
     try:
         return frame(columns, (cells for row in rows for cells in _CELLS[table](row)))
@@ -118,10 +118,10 @@ def run_frame(
 
 
 def frame(columns: Mapping[str, str], rows: Iterable[Row]) -> DataFrame:
-    """Return a frame with these columns, each of the dtype it names, in this order.
+    """Return a frame with these columns in this order; `columns` maps names to dtypes.
 
-    Absent values are NA, NaN, NaT or None, in a column of lists an empty list. Raises `ValueError`
-    for a value that its column cannot hold.
+    Missing values become NA, NaN, NaT or None; in a column of lists, an empty list. Raises
+    `ValueError` for a value that its column cannot hold.
     """
     pd: Any = import_module("pandas")
     cells = ([row.get(name) for name in columns] for row in rows)  # frees the rest of the row
@@ -138,7 +138,7 @@ def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
     if dtype == LIST:
         return pd.Series([value or [] for value in values], dtype=object)
     try:
-        with import_module("numpy").errstate(invalid="ignore"):  # too large: an error, no warning
+        with import_module("numpy").errstate(invalid="ignore"):  # too large: raise, do not warn
             given = [
                 None if value == {} else value for value in values
             ]  # Parquet has no such column

@@ -8,9 +8,9 @@
     scores/<judge>.jsonl               added by a judge later, see `convogen.storage.score_store`
 
 Tasks are committed in the order of the plan, so at any moment each file is a prefix of its final
-content, and the tasks that all files have show where to resume. A row is appended in one write. A
-torn row is recovered on opening; any other inconsistency is refused. A task's journal is deleted
-only after its rows are on disk. The manifest shows that a folder belongs to convogen.
+content, and a run resumes after the last task that is complete in all files. A row is appended in
+one write. A torn row is repaired on opening; any other inconsistency is refused. A task's journal
+is deleted only after its rows are on disk. The manifest shows that a folder belongs to convogen.
 """
 
 from __future__ import annotations
@@ -192,8 +192,8 @@ class Run:
     def scores(self, judge: str) -> Iterator[Score]:
         """Yield a judge's scores by conversation and aspect; nothing if it has not judged yet.
 
-        Raises `RunFolderError` if a score is not of this run's conversations in their order, is a
-        duplicate or another judge's, or the files of the judge do not agree.
+        Raises `RunFolderError` if the scores do not follow the order of this run's conversations,
+        if one is a duplicate or another judge's, or if the judge's files do not agree.
         """
         path = self.folder / "scores" / f"{judge}.jsonl"
         log = TaskLog(path.with_suffix(""), [], [path], key=None)
@@ -227,8 +227,9 @@ class Run:
         return (row["id"] for row in _json_rows(self.folder / "conversations.jsonl", "id"))
 
     def ledger(self, judge: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield one row per call: committed ones, those of tasks in flight, then the judges'. If a
-        judge is named, only its rows.
+        """Yield one row per call: of committed tasks, of tasks in flight, then of the judges.
+
+        If a judge is named, yield only its rows.
         """
         for name in [None, *self.judges()] if judge is None else [judge]:
             yield from self._ledger(name)
@@ -243,15 +244,15 @@ class Run:
             yield row
         for path in journals(folder / "journal"):
             if int(path.stem) <= last:
-                continue  # its rows are in the ledger, if not yet on disk
+                continue  # its rows are already in the ledger
             for row in _json_rows(path, "call"):
                 check_call(path, row["call"])
                 yield {"task": int(path.stem)} | row["call"]
 
     def calls(self, task: int) -> list[dict[str, Any]]:
         """Return the answered calls of a committed task in the order they were made: `task`, `key`,
-        `role`, `model`, `text` and `finish_reason` or `fault`, `usage`, and `logprobs` if there are
-        any.
+        `role`, `model`, `text` with `finish_reason` or else `fault`, `usage`, and `logprobs` if
+        there are any.
 
         Raises `RunFolderError` if they cannot be read.
         """
@@ -285,21 +286,21 @@ class Run:
         >>> turns.groupby("conversation", sort=False)["text"].count().tolist()
         [10, 10]
 
-        Columns are named as the fields of the records (`convogen.records`), the same for every
-        run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. What joins the tables:
-        `id` of conversations is `conversation` of turns and scores, `id` of experiences is
-        `experience` of conversations. `turn` counts from 1, `n_words` is missing for a language
-        whose words cannot be segmented.
+        Columns are named like the fields of the records (`convogen.records`) and are the same for
+        every run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. To join tables,
+        match `conversation` of turns and scores with `id` of conversations, and `experience` of
+        conversations with `id` of experiences. `turn` counts from 1; `n_words` is missing for
+        languages whose words cannot be segmented.
 
-        A run in progress shows what is committed, and its ledger also the calls of tasks in flight.
-        In the ledger `judge` is missing for the run's own calls; for a judge's, `task` is the index
-        of the score in its file. `at` is when a call was answered, in UTC; `lost_attempts` is
-        missing unless something may have been billed without an answer.
+        For a run in progress, the tables contain the committed rows; the ledger also contains the
+        calls of tasks in flight. In the ledger, `judge` is missing for the run's own calls; for a
+        judge's calls, `task` is the index of the score in its file. `at` is the time of the answer
+        in UTC; `lost_attempts` is missing unless an attempt may have been billed without an answer.
 
         Args:
             table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
                 `experiences`, `failures` or `rejected`.
-            columns: only these, in this order; others are never held in memory.
+            columns: the columns to return, in this order; others are never held in memory.
 
         Raises:
             UserError: if there is no such table or column.
@@ -336,12 +337,12 @@ def load_run(folder: str | Path) -> Run:
     """Open a run folder for reading, also while it is being written.
 
     Args:
-        folder: The run folder, or its URL on an object store, of which a local copy is opened.
+        folder: The run folder, or its URL on an object store; for a URL, a local copy is opened.
 
     Raises:
-        RunFolderError: It is not a run folder, has a later data format, its files do not agree task
-            by task, or the first record of a kind cannot be read. Further records are checked as
-            they are read.
+        RunFolderError: The folder is not a run folder or has a later data format, its files do not
+            agree task by task, or the first record of a file cannot be read. Further records are
+            checked when they are read.
     """
     run = load_unchecked(folder)
     for records in (run.experiences(), run.conversations(), run.failures(), run.rejected()):
@@ -371,8 +372,7 @@ def load_unchecked(folder: str | Path) -> Run:
 
 
 def run_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a run; raises `RunFolderError` if it cannot be read or is not a
-    run's."""
+    """Return a run's manifest; raises `RunFolderError` if it cannot be read or is not a run's."""
     manifest = Run(folder).manifest
     if manifest.get("experiment") is None:
         raise RunFolderError(
@@ -402,8 +402,8 @@ class RunStore(Run):
     ) -> RunStore:
         """Create or reopen a run folder.
 
-        `experiment` is the text of experiment.yaml. If there is a different one already, `same`
-        says whether it means the same experiment; an edited file is left unchanged. Raises
+        `experiment` is the text of experiment.yaml. If the folder has a different text, `same`
+        returns whether it describes the same experiment; an edited file is left unchanged. Raises
         `RunFolderError` if the folder holds a different experiment or is not a run folder, is in
         use, or cannot be written.
         """
@@ -436,7 +436,7 @@ class RunStore(Run):
         return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
-        """Update entries of the manifest, keeping the others."""
+        """Update entries of the manifest, keeping all other entries."""
         path = self.folder / "manifest.json"
         known = self.manifest if path.exists() else {}
         text = json.dumps({**known, **entries}, indent=2, ensure_ascii=False, default=str)
@@ -480,9 +480,9 @@ def _examine(
     manifest: Mapping[str, Any],
     same: Callable[[Path], bool] | None,
 ) -> tuple[dict[str, Any] | None, bool]:
-    """Return the manifest in a folder, and whether convogen may write its experiment.yaml.
+    """Return a folder's manifest, and whether convogen may write the folder's experiment.yaml.
 
-    Raises `RunFolderError` if the folder holds a different experiment; nothing is changed.
+    Changes nothing; raises `RunFolderError` if the folder holds a different experiment.
     """
     existing = None
     if (folder / "manifest.json").exists():
@@ -540,7 +540,7 @@ def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     try:
         lines = open_file(path)
     except FileNotFoundError:
-        return  # no such rows yet, or a journal whose task has been committed meanwhile
+        return  # no rows yet, or the journal's task has just been committed
     with lines:
         for number, line in enumerate(lines, 1):
             if line.endswith(b"\n") or as_row(line) is not None:

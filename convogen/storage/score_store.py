@@ -6,7 +6,7 @@
     scores/<judge>/calls.jsonl      one line per call: the answer
     scores/<judge>/journal/         answered calls of scores not yet committed
 
-A score is a task just as a conversation is: journalled, then committed in order.
+Each score is a task, as each conversation of a run is: journalled, then committed in order.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ class ScoreStore:
 
 
 def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the existing manifest, if any; raises if the scores are another or an unknown
-    judge's."""
+    """Return the existing manifest, if any; raises if the scores belong to another judge or it is
+    unknown to which."""
     existing = scores_manifest(scores)
     if existing is None:
         if scores.exists() and scores.stat().st_size:
@@ -146,7 +146,7 @@ def scores_manifest(scores: Path) -> dict[str, Any] | None:
 def move_scores_aside(run: Path, judge: str) -> None:
     """Rename a judge's scores and their folder, appending the time to their names.
 
-    Raises `RunFolderError` if nothing says that they are a judge's.
+    Raises `RunFolderError` if nothing shows that a judge wrote them.
     """
     path = run / "scores" / f"{judge}.jsonl"
     if scores_manifest(path) is None:

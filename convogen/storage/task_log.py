@@ -2,9 +2,10 @@
 
 A task's ledger rows, its answered calls and its own rows are appended when it is committed; until
 then its calls are in its journal, which is deleted only after the rows are on disk. On opening, the
-files are checked against each other (`consistency`); a task that a crash left half written is put
-back into its journal, so that answered calls are not repeated. The ledger has what differs between
-starts (times, attempts, calls lost in a crash); the calls are byte-identical for the same replies.
+files are checked against each other (`consistency`); if a crash left a task half written, its
+answered calls are put back into its journal, so that they are not repeated. The ledger holds what
+differs between starts (times, attempts, calls lost in a crash); the file of calls is byte-identical
+for the same replies.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ SYNC_EVERY_S = 2.0
 class TaskLog:
     """Files of rows and a folder of journals, for one writer at a time.
 
-    In `folder` are the ledger, the calls and the journals. `before` are other files whose rows
-    (each with its `task`) are appended before the single row, in one of `rows`, that commits the
-    task; `key` is the field with the task's number in that row, None if only its position gives it.
+    `folder` contains the ledger, the calls and the journals. A task is committed by a single row in
+    one of the files `rows`; its rows in the files `before`, each with its `task`, are appended
+    first. `key` is the field with the task's number in the committing row; None if only the row's
+    position gives it.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class TaskLog:
         return state
 
     def _keep_answers(self, state: LogState) -> None:
-        """Write the paid answers of tasks that must be played again back into their journals."""
+        """Restore the journals of tasks that must be played again from their paid answers."""
         for task in state.begun:
             path = journal_path(self.files.journals, task)
             if not path.exists():
@@ -129,7 +131,7 @@ class TaskLog:
 
 
 def _tail(path: Path, start: int) -> Iterator[dict[str, Any]]:
-    """Yield the complete rows of a file from an offset at the end of a task."""
+    """Yield the complete rows of a file that start at or after a byte offset."""
     with open_file(path) as file:
         file.seek(start)
         for line in file:
@@ -146,7 +148,7 @@ def journals(folder: Path) -> list[Path]:
 def lock(folder: Path) -> Any:
     """Lock a folder for this process; raises `RunFolderError` if another one holds it.
 
-    Call it only for folders of convogen, since it leaves a file in them.
+    Use it only for convogen's own folders, since it leaves a file in them.
     """
     from filelock import FileLock, Timeout
 
@@ -166,7 +168,7 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
     """Create a folder to write to, or accept an existing one that is convogen's or empty.
 
     Leftovers of a start that was killed before it wrote the manifest are ignored: a lock, a
-    temporary file, empty folders and files. `kept` names files that may be there too. Raises
+    temporary file, empty folders and files. `kept` names further files that are allowed. Raises
     `RunFolderError` if the folder holds anything else or cannot be created.
     """
     try:
@@ -178,7 +180,7 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
-    """Raise `RunFolderError` if a parent folder of runs contains only foreign files."""
+    """Raise `RunFolderError` if a folder has content, none of which this command wrote."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
@@ -200,7 +202,7 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
 
 
 def _left_behind(path: Path) -> bool:
-    """Return whether a path has a name used by convogen and is empty."""
+    """Return whether a path is a leftover of a start that was killed before the manifest."""
     if path.name.startswith(".") and path.suffix == ".new":
         return True
     if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":
@@ -209,7 +211,7 @@ def _left_behind(path: Path) -> bool:
 
 
 def moved_aside(folder: Path) -> Path:
-    """Rename a folder of convogen that nobody is writing to, appending the time to its name."""
+    """Rename one of convogen's folders, appending the time; no process may be writing to it."""
     folder = folder.absolute()
     if Path.cwd().is_relative_to(folder.resolve()):
         raise RunFolderError(

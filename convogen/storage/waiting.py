@@ -1,4 +1,4 @@
-"""Finished tasks that wait for an earlier task to be committed.
+"""Finished tasks that cannot be committed yet, since an earlier task is unfinished.
 
     journal/<task>.done                the task's outcome
 
@@ -54,7 +54,10 @@ class PartialRun(Run):
 
 @contextmanager
 def readable(run: Run) -> Generator[Path]:
-    """Where a corpus of a run's conversations is read: its folder, or all of them in one file."""
+    """Yield the path to read a run's conversations from.
+
+    It is the run folder; for a `PartialRun`, a temporary file with all its conversations.
+    """
     if not isinstance(run, PartialRun):
         yield run.folder
         return
@@ -81,7 +84,7 @@ def forget(folder: Path, task: int) -> None:
 
 
 def drop(folder: Path, committed: int) -> set[int]:
-    """Delete the outcomes that an earlier start has committed; return the tasks that still wait."""
+    """Delete the stored outcomes of tasks below `committed`; return the tasks that still wait."""
     for path in _kept(folder, 0, committed):
         with writing(path):
             path.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """The log of a run: `log.jsonl` in its folder, and --verbose.
 
 Modules use `logging`, below the logger `convogen`: a short message, with values in `extra`. The log
-is for people and their tools, never for convogen: nothing reads it back, it is bounded, and if it
-cannot be written the run continues without it.
+is for people and their tools; convogen itself never reads it. Its size is bounded, and if it cannot
+be written, the run continues without it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_BYTES = 8 << 20
 """Size at which `log.jsonl` becomes `log.jsonl.1`, replacing the previous one."""
 
 LONGEST = 2000
-"""Maximum length of a text in the log, in characters."""
+"""Maximum length of a string in the log, in characters."""
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Standard attributes of records; all others are values to log."""
@@ -43,9 +43,9 @@ _current: ContextVar[Path | None] = ContextVar("convogen_log", default=None)
 
 @contextlib.contextmanager
 def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
-    """Write log records of the block, and of tasks started there, to `path`.
+    """Write the log records of the block, and of tasks started in it, to `path`.
 
-    Records from INFO on, or from DEBUG if the logger `convogen` is set to that.
+    Records are written from INFO up, or from DEBUG up if the logger `convogen` is set to that.
     """
     handler = _RunLog(path, max_bytes)
     before = _current.set(path)
@@ -65,7 +65,7 @@ def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
 
 @contextlib.contextmanager
 def verbose(times: int) -> Generator[None]:
-    """Print log records of the block to stderr: from INFO on, from DEBUG if `times` is 2."""
+    """Print the block's log records to stderr: from INFO up, or from DEBUG up if `times` is 2."""
     if not times:
         yield
         return
@@ -135,7 +135,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
     facts = {
         name: value
         for name, value in vars(record).items()
-        if name not in STANDARD and not name.startswith("_")  # a library's own, as Ray's
+        if name not in STANDARD and not name.startswith("_")  # set by libraries such as Ray
     }
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
@@ -144,7 +144,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any, depth: int = 4) -> Any:
-    """Return a value as JSON data: texts masked and bounded, other types as text."""
+    """Return a value as JSON data: strings masked and bounded, values of other types as strings."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):

@@ -48,11 +48,11 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """Chats as tokens, one row (a sample) each, and the losses by the block limit.
+    """Chats as tokens, one row (a sample) each, and counts of what the block limit cut off.
 
-    `dialogues` counts those with at least one row. `truncated` chats lost `cut_tokens`, of which
-    `cut_targets` were targets; the `without_target` chats that had no target left are not in
-    `rows`. `system_folded`: see `folds_system`.
+    `dialogues` counts the dialogues with at least one row. The `truncated` chats lost `cut_tokens`
+    tokens, of which `cut_targets` were targets; the `without_target` chats had no target left and
+    are not in `rows`. `system_folded`: see `folds_system`.
     """
 
     rows: list[Encoded]

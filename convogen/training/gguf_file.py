@@ -1,8 +1,8 @@
-"""Trained models as GGUF files: the whole model, or the adapter alone for llama.cpp to apply.
+"""Trained models as GGUF files: the whole model, or only the adapter, for llama.cpp to apply.
 
 The whole model is its base with the changed weights replaced: metadata, tokenizer and all other
-tensors are the base's, byte for byte; changed weights are stored in 8 bits (Q8_0), or in 16 if
-their rows do not divide into blocks. An adapter's matrices are stored in 16 bits.
+tensors are the base's, byte for byte; changed weights are stored in 8 bits (Q8_0), or in 16 bits if
+their row length is not a multiple of the block size. An adapter's matrices are stored in 16 bits.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def check_exportable(base: Path | None) -> None:
 def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> None:
     """Write `base` to `path` with other weights.
 
-    `changed` has names of transformers, such as `model.layers.0.mlp.up_proj`, and weights as arrays
-    (out, in).
+    `changed` yields names as in transformers, such as `model.layers.0.mlp.up_proj`, with weights as
+    arrays (out, in).
     """
     gguf: Any = library("gguf")
     reader = gguf.GGUFReader(base)
@@ -59,10 +59,10 @@ def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> No
 def write_adapter(
     base: Path, matrices: Iterable[tuple[str, Any, Any]], alpha: float, path: Path
 ) -> None:
-    """Write a LoRA adapter for `base` to `path`, as llama.cpp takes it (`--lora`).
+    """Write a LoRA adapter for `base` to `path`, in the format of llama.cpp (`--lora`).
 
-    `matrices` has names of transformers, and the matrices A (rank, in) and B (out, rank) as arrays;
-    the weights become W + alpha / rank * B A.
+    `matrices` yields names as in transformers, with the matrices A (rank, in) and B (out, rank) as
+    arrays; the weights become W + alpha / rank * B A.
     """
     gguf: Any = library("gguf")
     reader = gguf.GGUFReader(base)
@@ -101,7 +101,7 @@ def _copy_metadata(gguf: Any, reader: Any, writer: Any) -> None:
 def _as_stored(
     gguf: Any, reader: Any, changed: Iterable[tuple[str, Any]]
 ) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield name, data and type of each changed tensor, as in the file."""
+    """Yield the name, data and type of each changed tensor in the file's format."""
     stored = _Stored(gguf, reader)
     for name, weights in changed:
         weight = stored.name(name)
@@ -136,7 +136,8 @@ class _Stored:
 
 
 def _interleaved(weights: Any, heads: int) -> Any:
-    """Return query or key rows in llama.cpp's order: the halves of a head's rotation alternate."""
+    """Return query or key rows in llama.cpp's order, in which rows of the two rotary halves of each
+    head alternate."""
     rows, width = weights.shape
     halves = weights.reshape(heads, 2, rows // heads // 2, width)
     return halves.swapaxes(1, 2).reshape(rows, width)

@@ -27,7 +27,8 @@ UNKNOWN_TASK = "You want what your messages ask for."
 class Lesson:
     """A dialogue: its id, its first utterance for comparison, and the chats to learn from.
 
-    `untold` is the dialogue itself if it is learned without a task because none is known.
+    If no task is known, so that the dialogue is learned without one, `untold` is the dialogue
+    itself.
     """
 
     id: str
@@ -38,7 +39,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """The dialogues of a source in order; `dropped` counts left-out ones by reason.
+    """The dialogues of a source in order; `dropped` counts the omitted ones by reason.
 
     `hash` identifies the dialogues, `prompts` has the hashes of their prompts.
     """
@@ -51,7 +52,7 @@ class Lessons:
 
 
 def inquirer_prompts() -> dict[str, Prompt]:
-    """The prompts of the method `dialogueforge` for its inquirer."""
+    """Return the prompts of the method `dialogueforge` for its inquirer."""
     return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
 
 
@@ -60,7 +61,7 @@ def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Le
 
     Args:
         seeds: The dialogues.
-        tasks: Tasks of dialogues that have none, by id.
+        tasks: Tasks for dialogues that have none, by id.
     """
     prompts, tasks = inquirer_prompts(), tasks or {}
     lessons: list[Lesson] = []
@@ -108,7 +109,7 @@ def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
 
 
 def sample(lessons: Sequence[Lesson], n: int | None, seed: int) -> list[Lesson]:
-    """Return some of the dialogues, in order; the same for the same seed."""
+    """Return a sample of `n` dialogues, in order; equal seeds give equal samples."""
     if n is None or n >= len(lessons):
         return list(lessons)
     return [lessons[at] for at in sorted(random.Random(seed).sample(range(len(lessons)), n))]

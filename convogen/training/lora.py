@@ -38,7 +38,7 @@ _PREFIX = "base_model.model."
 def check_settings(model: Any, settings: Settings, folder: Path) -> None:
     """Raise `ModelConfigError` or `ExperimentError` for errors that only a library can detect.
 
-    These are modules that the model lacks, tested on its structure without weights, and an
+    Such errors are modules that the model lacks (checked on its structure without weights), and an
     optimizer or a precision that is not available. Nothing is written to `folder`.
     """
     torch, transformers = library("torch"), library("transformers")
@@ -74,7 +74,7 @@ def train_adapter(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """Train an adapter on `rows`, a new one unless the model has one; return the model with it.
+    """Train the model's adapter, or a new one, on `rows`; return the model with the adapter.
 
     Resumes from the last checkpoint in `folder`, and appends to `log.jsonl` there. `progress`
     receives the number of completed steps and their total; an exception it raises ends the
@@ -98,7 +98,7 @@ def train_adapter(
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    # Without the casting wrapper: perplexity is measured in 32 bits, as before.
+    # Without the casting wrapper, so that perplexity is measured in 32 bits, as before training.
     return trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
 
 
@@ -107,7 +107,7 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
     model.peft_config["default"].base_model_name_or_path = base
     with writing(folder):
         model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)  # a card's empty form
+        (folder / "README.md").unlink(missing_ok=True)  # an empty model card
 
 
 def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
@@ -119,7 +119,7 @@ def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 
 
 def check_adapter(folder: Path, settings: Settings) -> None:
-    """Raise `ModelConfigError` if a folder has no adapter, or one of another shape."""
+    """Raise `ModelConfigError` if a folder has no adapter, or one of a different shape."""
     try:
         found = json.loads((folder / "adapter_config.json").read_text("utf-8"))
         shape = {"rank": found["r"], "alpha": found["lora_alpha"]}
@@ -216,7 +216,7 @@ def _arguments(trl: Any, settings: Settings, folder: Path, n_rows: int) -> Any:
 
 
 def _log_to(path: Path, progress: Progress) -> Any:
-    """A callback for each step: a line of JSON, and the progress."""
+    """Return a callback that, for each step, writes a line of JSON and reports progress."""
     transformers = library("transformers")
 
     class Log(transformers.TrainerCallback):
@@ -236,7 +236,7 @@ def _log_to(path: Path, progress: Progress) -> Any:
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
-    """Return the last complete checkpoint; those that a crash left incomplete are removed."""
+    """Return the last complete checkpoint; remove those that a crash left incomplete."""
     whole: list[Path] = []
     for path in folder.glob("checkpoint-*"):
         if (path / "trainer_state.json").is_file():
@@ -252,7 +252,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _mend_log(path: Path, step: int) -> None:
-    """Remove the lines of steps after the checkpoint, which will be repeated."""
+    """Remove the log lines of steps after the checkpoint, since these steps will be repeated."""
     if path.exists():
         mend_last_line(path)
         lines = path.read_text("utf-8").splitlines(keepends=True)

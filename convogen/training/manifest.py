@@ -1,4 +1,4 @@
-"""The content of a training's `manifest.json`, as far as it is read again."""
+"""The keys of a training's `manifest.json` that are read again."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = [
 
 
 class TokenCounts(TypedDict):
-    """Counts of a source as tokens.
+    """Counts of a source's tokens.
 
-    `targets` are the learned tokens; `truncated` samples lost `cut_tokens` tokens and `cut_targets`
-    targets; samples `without_target` are left out.
+    `targets` counts the tokens to learn. The `truncated` samples lost `cut_tokens` tokens, of which
+    `cut_targets` were targets. The `without_target` samples are left out.
     """
 
     dialogues: int
@@ -34,8 +34,8 @@ class TokenCounts(TypedDict):
 class SourceCounts(TokenCounts):
     """Counts of a source used for training or evaluation.
 
-    `dropped` counts left-out dialogues by reason; `without_task` those learned without their
-    person's task, which early versions do not record.
+    `dropped` counts the omitted dialogues by reason; `without_task` counts those learned without
+    the person's task (not recorded by early versions).
     """
 
     dropped: dict[str, int]
@@ -43,7 +43,8 @@ class SourceCounts(TokenCounts):
 
 
 class Data(TypedDict):
-    """The sources; `shared_left_out` dialogues are in both and were not trained on."""
+    """The sources; `shared_left_out` counts the dialogues that both contain, which were not trained
+    on."""
 
     licence: str
     shared_left_out: int

@@ -16,14 +16,15 @@ __all__ = ["Perplexity", "perplexity"]
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
-    """exp of the mean negative log-likelihood of a target, `nll` nats; over all `targets`."""
+    """A perplexity: exp(`nll`), where `nll` is the mean negative log-likelihood of the `targets`
+    targets, in nats."""
 
     value: float
     nll: float
     targets: int
 
     def as_dict(self) -> dict[str, float]:
-        """Plain values, rounded to 6 decimals."""
+        """Return plain values, rounded to 6 decimals."""
         return {key: round(value, 6) for key, value in asdict(self).items()}
 
 

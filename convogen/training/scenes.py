@@ -57,9 +57,9 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class SceneForm:
-    """The agents' prompt: a file in place of the shipped one, and the words per turn (None for no
-    limit). With the prompt file `encounter`, the scenes themselves are learned as well, as
-    requested from the generator."""
+    """The agents' prompt file, instead of the shipped one, and the words per turn (None for no
+    limit). With a prompt file `encounter`, the model also learns to invent the scenes themselves,
+    as the generator is asked to."""
 
     agent: Path | None = None
     max_words: int | None = None
@@ -69,11 +69,11 @@ class SceneForm:
 def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A002
     """Return the scenes of a run folder, of a file of scenes, or of conversations with personas.
 
-    A row of a file of scenes has the keys of an experience, `personas` as mappings or as names of
-    the hub `everyday`, and `turns`, pairs of a speaker and what is said; the first is the starter.
-    Conversations of a corpus with personas get names of that hub and a meeting by chance, the same
-    for the same id; their greetings and farewells are left out. Raises `SourceError` if the
-    source cannot be read.
+    A row of a file of scenes has the keys of an experience, with `personas` as mappings or as names
+    from the hub `everyday`, and `turns` as pairs of speaker and text; the first turn is the
+    starter. Conversations of a corpus with personas get names from that hub and a chance meeting,
+    both determined by their id; their greetings and farewells are left out. Raises `SourceError` if
+    the source cannot be read.
     """
     if (Path(source) / "manifest.json").is_file():
         yield from _of_run(Path(source))
@@ -124,7 +124,7 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
 def _chats(
     scene: Scene, prompts: Mapping[str, Prompt], max_words: int | None
 ) -> Iterator[tuple[Message, ...]]:
-    """Yield the chat of each person who speaks, up to that person's last turn."""
+    """Yield the chat of each person who says more than the starter, up to their last turn."""
     experience = scene.experience
     opening = (
         prompts["opening"]

@@ -62,9 +62,9 @@ class TrainingPlan:
     """What to train and measure on; sources are those of `open_corpus`.
 
     `licence` names the terms of the training data, for the manifest. `scenes` has the prompts of
-    group-chat agents if the model learns to be one; if None, it learns the inquirer. `start` is the
-    folder of a training whose adapter is trained further; if None a new adapter is trained. `tasks`
-    maps the ids of dialogues without a `task_summary` to what the person wants (see
+    group-chat agents; if it is None, the model learns the inquirer instead of an agent. `start` is
+    the folder of a training whose adapter is trained further; if None, a new adapter is trained.
+    `tasks` maps the ids of dialogues without a `task_summary` to what the person wants (see
     `without_task`).
     """
 
@@ -91,7 +91,7 @@ class _Data:
 
 
 def _silent(stage: str, done: int, total: int) -> None:
-    """A progress callback that does nothing."""
+    """Ignore the progress."""
 
 
 def fine_tune(
@@ -114,7 +114,7 @@ def fine_tune(
 
 
 def check_plan(plan: TrainingPlan, folder: Path) -> None:
-    """Check what can be checked before reading data, asking models and loading libraries.
+    """Check what can be checked before reading data, calling models and loading libraries.
 
     Nothing is written. Raises `ModelConfigError` if a library is missing, or the base or the
     adapter to start from cannot be used; `RunFolderError` if `folder` holds anything else.
@@ -133,7 +133,7 @@ def check_plan(plan: TrainingPlan, folder: Path) -> None:
 
 
 def _trained(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a folder; raises `RunFolderError` if it is of something else."""
+    """Return the manifest of a training's folder; raises `RunFolderError` if it is not one."""
     manifest = Run(folder).manifest
     if not isinstance(manifest.get("training"), dict):
         raise RunFolderError(
@@ -161,7 +161,7 @@ def _read(plan: TrainingPlan) -> _Data:
 def without_task(plan: TrainingPlan) -> list[Seed]:
     """Return the dialogues that an inquirer would learn without their task.
 
-    Only those that the plan trains on or measures. Raises `SourceError`.
+    They include only dialogues that the plan trains on or measures. Raises `SourceError`.
     """
     data = _read(plan)
     return [lesson.untold for lesson in (*data.chosen, *data.measured) if lesson.untold]
@@ -203,7 +203,7 @@ class _Tuning:
         return cast("TrainingManifest", self._manifest)
 
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
-        """Claim the folder for this plan; raises `RunFolderError` if it belongs to another."""
+        """Claim the folder for this plan; raises `RunFolderError` if it belongs to another plan."""
         essence = self._essence(model)
         fingerprint = fingerprint_of(essence)
         found: dict[str, Any] = {}

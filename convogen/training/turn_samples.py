@@ -1,8 +1,8 @@
 """One sample for each turn of the person: the training data of the inquirer.
 
-A sample is a chat up to one message of the learner, which is its only target. A chat longer than
-the block keeps the system part and the last tokens that fit: the oldest part of the dialogue is
-dropped, so that late turns are learned too.
+A sample is a chat up to one message of the learner, which is its only target. If a chat is longer
+than the block, the oldest part of the dialogue is dropped and the system part is kept, so that late
+turns are learned too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def encode_turns(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> Token
 
 
 def _fitting(tokenizer: Any, block: int, chat: Sequence[Message], whole: Encoded) -> Encoded:
-    """Return the system part and the last tokens; a target too long for that keeps its beginning.
+    """Return the system part and the last tokens; a target that is too long keeps its beginning.
 
     The system part is everything before the learner's first message.
     """
@@ -35,7 +35,7 @@ def _fitting(tokenizer: Any, block: int, chat: Sequence[Message], whole: Encoded
     start = len(whole.input_ids) - (block - head)
     target = next((at for at, label in enumerate(whole.labels) if label >= 0), 0)
     if start > target:
-        asked = _shared(tokenizer, chat[:-1], whole)  # then comes what opens the learner's turn
+        asked = _shared(tokenizer, chat[:-1], whole)  # the opening of the learner's turn follows
         start = max(head, min(asked, target))
     end = start + max(block - head, 0)
     return Encoded(
@@ -45,7 +45,7 @@ def _fitting(tokenizer: Any, block: int, chat: Sequence[Message], whole: Encoded
 
 
 def _shared(tokenizer: Any, chat: Sequence[Message], whole: Encoded) -> int:
-    """Return how many tokens of a sample belong to the beginning of its chat."""
+    """Return how many tokens at the start of a sample belong to `chat`, the start of its chat."""
     text = rendered(tokenizer, [{"role": one.role, "content": one.content} for one in chat])
     ids: list[int] = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     pairs = zip(ids, whole.input_ids, strict=False)

@@ -330,7 +330,7 @@ def test_a_characteristic_that_is_no_text_is_refused(tmp_path: Path) -> None:
         }
     ]
     (tmp_path / "own.yaml").write_text(json.dumps(own), "utf-8")
-    with pytest.raises(SourceError, match=r"1\.characteristics: medium: must be a text"):
+    with pytest.raises(SourceError, match=r"1\.characteristics\.medium: must be a single string"):
         small(tmp_path, examples=str(tmp_path / "own.yaml")).fingerprint  # noqa: B018
 
 

@@ -26,7 +26,7 @@ BROKEN = {
     "lacks": ("readers", "lacks:Mine", "missing: about, convert"),
     "a_function": ("gates", "fine:function", "is not a class (found function)"),
     "unrelated": ("metrics", "fine:Unrelated", "is not a Metric; derive it from"),
-    "renamed": ("metrics", "fine:Mine", "named 'mine'; it must be that of the entry point"),
+    "renamed": ("metrics", "fine:Mine", "name = 'mine'; it must match the entry point's name"),
     "abstract": ("judges", "lacks:Judging", "missing: prompt_names, sampling, judge"),
     "geval": ("judges", "fine:Mine", "'geval' is built in"),
     "../up": ("judges", "fine:Mine", "a name may contain letters"),

@@ -23,13 +23,13 @@ Command = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command works: on a cluster, or on this machine, in `processes` if that is given."""
+    """Where a command runs its work: on a cluster, or on this machine in `processes` processes."""
 
     cluster: RayCluster | None = None
     processes: int | None = None
 
     def workers(self) -> Workers | None:
-        """Return the cluster's workers, for model calls; None for this process."""
+        """Return the cluster's workers for tasks with model calls; None to use this process."""
         if self.cluster is None:
             return None
         from convogen.engine.distributed.ray_cluster import RayWorkers
@@ -37,7 +37,7 @@ class Place:
         return RayWorkers(self.cluster)
 
     def measuring(self) -> Processes:
-        """Return what measures: the cluster's tasks, or processes on this machine."""
+        """Return what measures corpora: the cluster's tasks, or processes on this machine."""
         from convogen.metrics import available_cores
 
         if self.cluster is None:

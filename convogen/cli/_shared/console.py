@@ -39,7 +39,7 @@ def terminal(*, stderr: bool = False) -> Console:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without the sizes of a screen on which nothing can be printed."""
+    """Return the environment without COLUMNS and LINES if they are too small to print anything."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -57,7 +57,7 @@ class _Cleaner:
     """A hook of rich that removes control characters from everything it draws."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """The method that rich calls."""
+        """Return the renderables without control characters; called by rich."""
         return [_Clean(one) for one in renderables]
 
 
@@ -67,6 +67,6 @@ class _Clean:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for text, style, control in console.render(self.inner, options):
-            # Isolates are added here; those in foreign text were made visible before.
+            # Isolates here are convogen's own; those in other text have already been made visible.
             parts = (part if part in _ISOLATES else visible(part) for part in _SPLIT(text))
             yield Segment(text if control else "".join(parts), style, control)

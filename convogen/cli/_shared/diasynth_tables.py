@@ -1,6 +1,6 @@
 """Tables 2 to 5 of the DiaSynth paper, with your numbers next to the published ones.
 
-The notes below each table say how the measures differ.
+The notes below each table say how the measures differ from the paper's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCORER = "Phi-3.5-mini"
 """The model that scores tables 3 to 5 in the authors' code."""
 
 Row = Mapping[str, float | None]
-"""A run's numbers, by column of the paper's table."""
+"""A run's numbers by column of the paper's table."""
 
 
 def diasynth_tables(

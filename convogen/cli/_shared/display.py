@@ -37,7 +37,7 @@ __all__ = [
 
 REFRESH_S = 0.25
 NARROW = 60
-"""Columns of a screen below which the summary has lines instead of tables."""
+"""Minimum screen width in columns for tables; below it, the summary has lines instead."""
 
 PRICED = (
     ("own", "at the price you gave"),
@@ -58,7 +58,7 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 def live(
     experiment: Experiment, tally: RunProgress, console: Console | None = None
 ) -> Generator[None]:
-    """Show progress while a run is in progress; without a terminal, print only what delays it."""
+    """Show the progress of a run; without a terminal, print only what delays the run."""
     console = console or terminal(stderr=True)
     if not console.is_terminal:
         print_notices(tally)
@@ -112,7 +112,7 @@ class _View:
             figures.append(f"{counts['replayed']} answered before")
         grid = Table.grid()
         grid.add_row(self._progress)
-        if counts["experiences"] or counts["turns"] or counts["tokens"]:  # else all was there
+        if counts["experiences"] or counts["turns"] or counts["tokens"]:  # else nothing was left
             grid.add_row(" · ".join(figures), style="dim")
         if self._tally.notice:
             grid.add_row(visible(self._tally.notice), style="yellow")
@@ -120,7 +120,7 @@ class _View:
 
 
 def print_summary(run: Run, console: Console | None = None) -> None:
-    """Return a table of a run's contents, failures, tokens and cost by role and model."""
+    """Print a run's contents, failures, tokens and cost by role and model."""
     console = console or terminal()
     manifest = run.manifest
     summary = summarise(run)
@@ -205,7 +205,7 @@ def _per_conversation(summary: RunSummary) -> str:
 
 
 def _warnings(summary: RunSummary) -> Generator[str]:
-    """Yield warnings about chats that the manager does not lead well."""
+    """Yield warnings about group chats whose speaker selection works badly."""
     if silent := summary.silent:
         yield f"{silent} of {summary.participants} participants never spoke."
     if 2 * summary.selector_repairs > summary.selections:
@@ -301,10 +301,10 @@ def print_conversation(
     console: Console | None = None,
     number: str | None = None,
 ) -> None:
-    """Print one conversation for reading: a colour per speaker, the scene above it.
+    """Print one conversation for reading, with a colour per speaker, below its scene.
 
-    It is headed by its number in the run, if given, or by its id and how it ended. Model output is
-    printed literally.
+    The heading is the conversation's number in the run, if given, otherwise its id and how it
+    ended. Model output is printed literally.
     """
     console = console or terminal()
     if number is None:
@@ -331,7 +331,7 @@ def print_conversation(
 
 
 def _ending(conversation: Conversation) -> str:
-    """Return in words how a conversation ended, unless by its limit of turns."""
+    """Return in words how a conversation ended; empty if it reached its maximum number of turns."""
     if (ended := conversation.ended or "max_turns") == "max_turns":
         return ""
     how = "ended by" if ended in PROPER_ENDS else "broken off by"
@@ -339,7 +339,7 @@ def _ending(conversation: Conversation) -> str:
 
 
 def print_failures(run: Run, console: Console | None = None, most: int = 20) -> None:
-    """Return the failures with their causes and evidence."""
+    """Print the failures with their causes and evidence."""
     console = console or terminal()
     for number, failure in enumerate(run.failures()):
         if number == most:
@@ -352,7 +352,7 @@ def print_failures(run: Run, console: Console | None = None, most: int = 20) -> 
 
 
 def print_rejected(run: Run, console: Console | None = None, most: int = 20) -> None:
-    """Return the conversations that gates rejected, and why."""
+    """Print which conversations gates rejected, and why."""
     console = console or terminal()
     for number, rejected in enumerate(run.rejected()):
         if number == most:

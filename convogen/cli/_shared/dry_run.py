@@ -54,7 +54,7 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
 
 
 def _rows(run: Run) -> tuple[int, int]:
-    """Return the numbers of conversations and of tasks without one in a run."""
+    """Return the numbers of a run's conversations, and of its tasks without a conversation."""
     others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
     return sum(1 for _ in run.conversations()), others
 
@@ -110,7 +110,7 @@ def print_forecast(
 
 
 def _wall_s(found: Forecast, concurrency: int) -> Range:
-    """Return the remaining call time in seconds, divided by the calls in flight."""
+    """Return the remaining wall time in seconds: the call time divided by the calls in flight."""
     seconds = found.total.get("seconds", Range(0, 0, 0, 0))
     so_far = seconds.so_far
     low, high = (
@@ -121,7 +121,7 @@ def _wall_s(found: Forecast, concurrency: int) -> Range:
 
 
 class _ForecastReport(TypedDict):
-    """Return a forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
+    """A forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
 
     Each role has its name, its model, and a `Range` per quantity.
     """
@@ -191,4 +191,4 @@ SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "seconds": ("total call time", _time),
     "cost_usd": ("cost", usd_text),
 }
-"""The columns of each role: the name and its format."""
+"""The columns of the table by role: each column's name and the format of its values."""

@@ -18,7 +18,7 @@ __all__ = ["interacting_of", "interaction_tables"]
 
 
 def interaction_tables(sources: dict[str, SourceInteraction]) -> Iterator[Table]:
-    """Yield the tables of a report; nothing if nothing was measured."""
+    """Yield the tables of a report; none if nothing was measured."""
     from convogen.reports import interaction
 
     for table in interaction.interaction_tables(sources):

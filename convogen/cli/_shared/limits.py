@@ -75,11 +75,11 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def seconds_until(when: str, now: datetime) -> float:
-    """Return the seconds from `now` to the end of a duration, the next such time of day, or an ISO
-    time.
+    """Return the seconds from `now` to a deadline.
 
-    `now` has a time zone, which also applies to times without one. Raises `ValueError` for anything
-    else and for past times.
+    `when` is a duration, a time of day (its next occurrence), or an ISO time. `now` has a time
+    zone, which also applies to times without one. Raises `ValueError` for anything else and for
+    past times.
     """
     text = when.strip()
     if text and (parts := DURATION.fullmatch(text)):

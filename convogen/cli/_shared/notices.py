@@ -28,7 +28,7 @@ def notices(name: str) -> Generator[None]:
 
 
 class _Notices(logging.Handler):
-    """Print each message once, without a prefix, to the current stderr."""
+    """Prints each message once, without a prefix, to the current stderr."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

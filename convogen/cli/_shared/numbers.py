@@ -40,6 +40,6 @@ class Amount(click.FloatRange):
 
 
 def finite(text: str) -> float | None:
-    """Return the finite number in a text; None if it is not one."""
+    """Return a string as a finite number; None if it is not one."""
     number = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
     return number if math.isfinite(number) else None

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class OutPath(click.Path):
-    """An output path as `pathlib.Path`; an empty text is refused rather than read as this
+    """An output path as `pathlib.Path`; an empty string is refused rather than read as the current
     folder."""
 
     takes_urls = False
@@ -91,7 +91,7 @@ language_option = click.option(
 HOST = re.compile(
     r"(?:[a-z0-9-]{1,40}\.)*[a-z0-9-]{1,40}(?::\d{1,5}|\.[a-z]{2,10})(?:/[\w./-]{0,80})?"
 )
-"""A host without a scheme, as opposed to a key given by mistake."""
+"""Matches a host without a scheme, as opposed to a key given by mistake."""
 
 price_option = click.option(
     "--price",
@@ -118,7 +118,8 @@ class NearestGroup(click.Group):
 
 
 def again() -> str:
-    """Return the command that resumes: the same without --fresh, secrets in URLs masked."""
+    """Return the command that resumes this one: without --fresh, and with secrets masked in
+    URLs."""
     args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
     hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
     return shlex.join(["convogen", *args]) + (
@@ -130,7 +131,7 @@ def stopped(done: str, counts: Mapping[str, int]) -> str:
     """Return the line of an interrupted command: what is done, what is kept, how to resume.
 
     Args:
-        done: What was done of what was asked for, and where.
+        done: How much of the requested work was done, and where.
         counts: The progress of the run.
     """
     answered = any(counts.get(what) for what in ("calls", "conversations", "scores"))
@@ -148,8 +149,8 @@ def models_from(
 ) -> dict[str, Any]:
     """Return an experiment's models, overridden by those of the command line.
 
-    `named` is the experiment's own mapping of role to spec. NAME without a role replaces all of it;
-    URLs or a price without a role apply to all roles except `kept`.
+    `named` is the experiment's own mapping of role to spec. A NAME without a role replaces the
+    whole mapping; URLs or a price without a role apply to all roles except those in `kept`.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
@@ -227,7 +228,7 @@ def kept_roles(
 
 
 def _places(base_urls: Sequence[str], roles: Sequence[str]) -> dict[str | None, list[str]]:
-    """Return the URLs of each role (None for all): the first is its base URL, others replicas."""
+    """Return each role's URLs (None for all roles): the first is the base URL, others replicas."""
     places: dict[str | None, list[str]] = {}
     for role, url in _split(base_urls, roles, "--base-url"):
         if not url.startswith(("http://", "https://")):
@@ -254,7 +255,7 @@ def _price(text: str) -> dict[str, float]:
 def _split(
     values: Sequence[str], roles: Sequence[str], option: str
 ) -> list[tuple[str | None, str]]:
-    """Return pairs of role (None for all) and value, those for all roles first."""
+    """Return pairs of role (None for all roles) and value, those for all roles first."""
     pairs: list[tuple[str | None, str]] = []
     for value in values:
         role, sign, rest = value.partition("=")

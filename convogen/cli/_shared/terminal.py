@@ -1,6 +1,7 @@
 """Line output to the terminal, and guarded streams.
 
-Control characters never reach the terminal. Laid-out output uses `console.py`, under the same rule.
+Control characters never reach the terminal. Formatted output uses `console.py`, which has the same
+rule.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def say_json(value: Any, indent: int | None = None) -> None:
 def guarded_streams() -> Generator[None]:
     """Guard stdout and stderr inside the block.
 
-    If the reader of stdout has gone, the command ends silently with status 0. Output that stderr
-    cannot take is dropped.
+    If the reader of stdout has closed it, the command ends silently with status 0. Output that
+    cannot be written to stderr is dropped.
     """
     before = sys.stdout, sys.stderr
     if sys.stdout is not None:  # a process may be started without streams
@@ -50,7 +51,7 @@ def guarded_streams() -> Generator[None]:
 
 
 def say_nothing_more() -> None:
-    """Flush the streams; raises the same errors as printing."""
+    """Flush the streams; raises the same errors as printing does."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
@@ -63,7 +64,7 @@ class _Stream:
         self._refused: OSError | None = None
 
     def write(self, text: str) -> int:
-        """As a stream does."""
+        """Write text, as a stream does."""
         try:
             self._check()
             return self._stream.write(text)
@@ -72,12 +73,12 @@ class _Stream:
             return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """As a stream does."""
+        """Write lines, as a stream does."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """As a stream does."""
+        """Flush the stream."""
         try:
             self._check()
             self._stream.flush()
@@ -93,7 +94,8 @@ class _Stream:
         raise NotImplementedError
 
     def _let_go(self) -> None:
-        """Redirect the stream to nowhere: buffered output would fail again at exit."""
+        """Redirect the stream to the null device, since buffered output would fail again at
+        exit."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())

@@ -1,22 +1,23 @@
-"""Tasks done by workers on a Ray cluster: conversations played, or scored by a judge.
+"""Run tasks in workers on a Ray cluster: play conversations, or score them with a judge.
 
-A worker is a process that does tasks: the chats, the checks, the requests over HTTP, everything
-that takes processor time. All that must be decided once stays in the process that was started (the
-driver): it sends each worker its tasks, admits every attempt at a call (rates, concurrency, budget,
-circuit breaker: `models/traffic`, unchanged), journals each answer as it arrives, and commits in
-the order of the plan, with the gates that look at the corpus. So a cluster has the limits of one
-process to the call, and the data set, or the scores, are those of one process to the byte.
+A worker is a process that runs tasks: the chats, the checks, the HTTP requests, everything that
+takes processor time. All decisions that must be made once stay in the process that the user started
+(the driver): it sends each worker its tasks, admits every attempt at a call (rates, concurrency,
+budget, circuit breaker: `models/traffic`, unchanged), journals each answer as it arrives, and
+commits in the order of the plan, after the gates that compare with the rest of the corpus. So all
+limits hold for a cluster exactly as for one process, and the data set or the scores are
+byte-identical to those of one process.
 
-    messages        what the driver and a worker tell each other
-    playing_work    a run's tasks: what a worker is sent, and what it does with it
-    judging_work    a judge's scores: the same
-    worker          does tasks of either; knows nothing of Ray
-    worker_folder   what it keeps on disk, and what killed workers left there
-    worker_traffic  its model calls, admitted by the driver
-    driver          who does which tasks and lineages; what becomes of a dead worker's
-    slots           the places of workers, and the tasks in their hands
-    driver_calls    the workers' calls, in the driver's traffic
-    ray_cluster     Ray's workers: the actor, and those who start it
-    ray_spread      batches of a corpus measured in Ray's tasks
-    ray_connection  a connection to Ray, the only importer of it with the two above
+    messages        the messages between the driver and a worker
+    playing_work    a run's tasks: what a worker receives, and how it plays them
+    judging_work    a judge's scores: what a worker receives, and how it makes them
+    worker          runs the tasks of either kind; independent of Ray
+    worker_folder   a worker's files on disk, and the cleanup after killed workers
+    worker_traffic  a worker's model calls, admitted by the driver
+    driver          assigns tasks and lineages to workers, and reassigns those of a dead worker
+    slots           worker slots, and the tasks assigned to them
+    driver_calls    the workers' calls within the driver's traffic
+    ray_cluster     workers as Ray actors, and the code that starts them
+    ray_spread      batches of a corpus measured in Ray tasks
+    ray_connection  the connection to Ray; only this module and the two above import Ray
 """

@@ -1,4 +1,4 @@
-"""The driver's side of the workers: who does which task, and what becomes of a dead worker's."""
+"""The driver: assigns tasks to workers, and reassigns those of a dead worker."""
 
 from __future__ import annotations
 
@@ -43,19 +43,20 @@ __all__ = ["RemoteDoer"]
 LOG = logging.getLogger("convogen.cluster")
 
 DEATHS = 3
-"""Deaths tolerated beyond the number of workers until a task ends; then the run stops."""
+"""The run stops when more workers than the number of slots plus this one have died without any task
+ending in between."""
 
 LINES = 64
-"""Rows of committed tasks in a message."""
+"""Maximum number of rows of committed tasks in a message."""
 
 
 class RemoteDoer:
-    """Does the tasks of a job in workers, at most `n_workers` of them.
+    """Runs the tasks of a job in at most `n_workers` workers.
 
-    Lineages are distributed over the workers; a task without one goes to the least loaded worker. A
-    dead worker is replaced by another, which takes over its lineages and tasks; if there is no room
-    for one, the others do. Either is done as on resuming: from the rows of committed tasks, and
-    from the journals of tasks that are not committed.
+    Lineages are distributed over the workers; a task without a lineage goes to the least loaded
+    worker. A dead worker is replaced by a new one, which takes over its lineages and tasks; if the
+    cluster has no room for a new one, the remaining workers take them over. Their state is restored
+    as on resuming: from the rows of committed tasks, and from the journals of uncommitted ones.
     """
 
     def __init__(self, job: Job, n_workers: int, spawn: Spawn) -> None:
@@ -94,7 +95,7 @@ class RemoteDoer:
         await self._end()
 
     async def do(self, number: int, given: Any = None) -> Done[Any]:
-        """Return what a task came to in a worker; raises what it raised there."""
+        """Return the result of a task run in a worker; raises what the task raised there."""
         if self._failure is not None:
             raise self._failure
         journal = self._job.journal(number)
@@ -116,7 +117,7 @@ class RemoteDoer:
             raise
 
     def committed(self, number: int, result: Any) -> None:
-        """Let the lineage's worker have the row, and release the task."""
+        """Send the task's row to the worker of its lineage, and release the task."""
         task = self._tasks.pop(number)
         if task.lineage is None or (slot := self._owner(task)) is None:
             return
@@ -134,7 +135,7 @@ class RemoteDoer:
         return min(self._slots, key=lambda slot: (slot.process is None, len(slot.tasks)))
 
     async def _start(self, slot: Slot) -> None:
-        """Start a slot's process, and give it the slot's lineages and tasks."""
+        """Start a slot's process, and send it the slot's lineages and tasks."""
         process = await self._spawn(slot.number)
         level = logging.getLogger("convogen").getEffectiveLevel()
         setup = Setup(slot.number, __version__, level, self._job.work())
@@ -151,7 +152,7 @@ class RemoteDoer:
             self._send_task(slot, task)
 
     def _adopt(self, slot: Slot, lineages: Iterable[int]) -> None:
-        """Give a worker lineages, with what is committed of them."""
+        """Assign lineages to a worker, and send it the rows of their committed tasks."""
         part, keys = len(set(slot.parts.values())), list(lineages)
         for lines in _chunks(self._job.rows(frozenset(keys)) if keys else ()):
             slot.outbox.put(PartRows(part, lines))
@@ -272,8 +273,8 @@ class RemoteDoer:
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])
 
     def _close(self, slot: Slot, gone: WorkerGone | None = None) -> None:
-        """Hand the lineages and tasks of a slot over to the others, since there is no room for
-        it."""
+        """Remove a slot whose process cannot be started; give its lineages and tasks to the
+        remaining slots."""
         self._slots.remove(slot)
         if not self._slots:
             raise WorkersDied(f"no worker is left: {gone}; all answers are kept")
@@ -286,14 +287,14 @@ class RemoteDoer:
         self._move(slot, list(slot.tasks.values()))
 
     def _move(self, slot: Slot, tasks: Iterable[RemoteTask]) -> None:
-        """Give tasks of a slot that has no process to others."""
+        """Move tasks from a slot without a process to other slots."""
         for task in sorted(tasks, key=lambda one: one.number):
             heir = self._slot_of(task.lineage)
             heir.tasks[task.number] = slot.tasks.pop(task.number)
             self._send_task(heir, task)
 
     def _fail(self, error: BaseException) -> None:
-        """End all tasks with an error that none of them caused."""
+        """End all tasks with an error, although none of them caused it."""
         self._failure = error
         for task in self._tasks.values():
             if not task.done.done():
@@ -317,7 +318,7 @@ class RemoteDoer:
 
 
 def _hear(traffic: Traffic, heard: Heard) -> None:
-    """Note that a role was answered, and by which model."""
+    """Record that a role was answered, and by which model."""
     text = "…" if heard.text else ""
     reply = ModelReply(text, Usage(), "stop", served=heard.served, left_out=heard.left_out)
     traffic.heard(heard.role, reply)

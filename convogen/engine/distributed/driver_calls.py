@@ -1,4 +1,4 @@
-"""The workers' model calls in the driver's traffic, which admits each of their attempts."""
+"""The workers' model calls; the driver's traffic admits each of their attempts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RemoteModel:
 
 
 class _Call:
-    """A worker's call; its attempts are made one after the other."""
+    """A worker's call; its attempts are made one after another."""
 
     def __init__(self, number: int, send: Callable[[ToWorker], None]) -> None:
         self._number = number
@@ -58,7 +58,7 @@ class _Call:
 
     def attempted(self, message: Attempted) -> None:
         if self._result is None or self._result.done():
-            return  # cancelled meanwhile
+            return  # the call has been cancelled
         if message.fault is not None:
             self._result.set_exception(message.fault.error())
         else:
@@ -74,7 +74,7 @@ class WorkerCalls:
         self._calls: dict[int, tuple[_Call, asyncio.Task[None]]] = {}
 
     def ask(self, message: Asked, journal: Journal) -> asyncio.Task[None]:
-        """Admit a call's attempts from now on; return a task that ends with the call.
+        """Start admitting a call's attempts; return a task that ends with the call.
 
         Attempts that may have been billed without an answer are recorded in the journal.
         """

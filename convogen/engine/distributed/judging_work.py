@@ -1,7 +1,8 @@
-"""A judge's scores made in workers: any worker makes any score.
+"""Make a judge's scores in workers; any worker can make any score.
 
-Conversations are sent, as run folders are on the driver's file system; the aspects of one that go
-to the same worker in one batch share it, as pickle writes an object once.
+Conversations are sent to the workers, since run folders are on the driver's file system. If a batch
+scores several aspects of a conversation, it contains the conversation once, as pickle writes an
+object only once.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def check_judging(judge: Judge, spec: ModelSpec) -> None:
 
 
 class JudgingJob:
-    """The scores of a judge, for their driver."""
+    """The scores of a judge, as the driver sees them."""
 
     lineages: int | None = None
 
@@ -68,7 +69,7 @@ class JudgingJob:
         )
 
     def journal(self, number: int) -> Journal:
-        """Return the journal of a score's calls."""
+        """Return the journal of the calls for a score."""
         return self._context.store.journal(number)
 
     @property
@@ -77,24 +78,24 @@ class JudgingJob:
         return self._context.store.committed
 
     def lineage(self, number: int) -> int:
-        """Return the lineage of a score: there are none."""
+        """Raise `NotImplementedError`: scores have no lineages."""
         raise NotImplementedError
 
     def row(self, result: Score) -> bytes | None:
-        """Return None, as no score needs another."""
+        """Return None, as no score depends on another."""
         del result
 
     def rows(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Return nothing, as no score needs another."""
+        """Return an empty iterator, as no score depends on another."""
         del lineages
         return iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeConversations:
-    """A judge and its model, as they are sent to a worker.
+    """A judge and its model, as sent to a worker.
 
-    `fingerprint` is that of the scores; `fingerprint_inputs` is what the driver has of the judge.
+    `fingerprint` is that of the scores; `fingerprint_inputs` are those of the driver's judge.
     """
 
     judge: str
@@ -104,7 +105,7 @@ class JudgeConversations:
     fingerprint: str
 
     def open(self) -> _Judging:
-        """Open the judge; raises `ClusterError` if it is another one here."""
+        """Open the judge; raises `ClusterError` if this node's judge differs from the driver's."""
         judge = open_judge(self.judge, self.parameters)
         if judge.fingerprint_inputs != self.fingerprint_inputs:
             changed = differences(self.fingerprint_inputs, judge.fingerprint_inputs)
@@ -116,7 +117,7 @@ class JudgeConversations:
 
 
 class _Judging(Part):
-    """A judge in a worker; all of its scores are one part."""
+    """A judge in a worker; all its scores form one part."""
 
     def __init__(self, judge: Judge, role: Role, fingerprint: str) -> None:
         self._judge = judge

@@ -1,7 +1,7 @@
 """The messages between the driver and a worker.
 
-They are sent in batches, each direction in order: a worker's row of an answer is there before the
-result that rests on it.
+They are sent in batches, in order in each direction: the row of an answer reaches the driver before
+the result that depends on it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ admitting and journalling several calls. The first message after a pause is sent
 class ToldError:
     """An error in serialisable form: the name of its class, its text, its other fields.
 
-    `kind` is empty for errors of other origin; `text` is then the traceback.
+    `kind` is empty for errors that are neither convogen's nor a plugin's; `text` is then the
+    traceback.
     """
 
     kind: str
@@ -70,7 +71,7 @@ class ToldError:
 
     @classmethod
     def of(cls, error: BaseException) -> ToldError:
-        """Return an error without the secrets of this process."""
+        """Return the serialisable form of an error, without the secrets of this process."""
         text, facts = masked(str(error)), dict[str, Any]()
         if isinstance(error, Transient):
             facts = {"retry_after_s": error.retry_after_s, "kind": error.kind}
@@ -107,7 +108,7 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The work of a worker, for its start; it contains no secrets."""
+    """Starts a worker with its work; contains no secrets."""
 
     worker: int
     version: str
@@ -117,7 +118,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The start of a worker, or the reason why it cannot work."""
+    """Reports that a worker has started, or why it cannot work."""
 
     node: str
     pid: int
@@ -126,7 +127,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class PartRows:
-    """Rows of committed tasks of the lineages of a part to be adopted, in the order of the plan."""
+    """Rows of committed tasks of the lineages in a part to be adopted, in the order of the plan."""
 
     part: int
     lines: list[bytes]
@@ -134,9 +135,9 @@ class PartRows:
 
 @dataclass(frozen=True, slots=True)
 class AdoptPart:
-    """Lineages to take on from now on, numbered by `part`; the first `committed` tasks are through.
+    """Lineages assigned to a worker as part number `part`; the first `committed` tasks are done.
 
-    Without lineages, the tasks that share nothing are the part 0.
+    If a job has no lineages, all its tasks are part 0.
     """
 
     part: int
@@ -145,9 +146,10 @@ class AdoptPart:
 
 @dataclass(frozen=True, slots=True)
 class StartTask:
-    """A task to do, with the rows of its journal; `again` if only the lineage needs it.
+    """A task to run, with the rows of its journal.
 
-    `given` is what it works on, if its number alone does not say.
+    `again` means that its result is known and it is rerun only to restore its lineage's state.
+    `given` is its input, unless the number alone determines it.
     """
 
     number: int
@@ -159,7 +161,7 @@ class StartTask:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A task of a part is in the run folder, with its row if the lineage has one of it."""
+    """A task of a part is in the run folder; `line` is its row, None if it left none."""
 
     part: int
     task: int
@@ -175,7 +177,7 @@ class CancelTask:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Permission for an attempt at a call, at an endpoint; `attempts` includes this one."""
+    """Permission to make an attempt at a call to an endpoint; `attempts` includes this one."""
 
     call: int
     endpoint: int
@@ -208,7 +210,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """The result of an attempt: a usage or a fault."""
+    """The result of an attempt: its usage or its error."""
 
     call: int
     usage: Usage | None = None
@@ -232,7 +234,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A role was answered; with what is new about the answering model: see `Provenance`."""
+    """A role was answered; describes the answering model as `Provenance` does."""
 
     role: str
     model: str
@@ -245,7 +247,7 @@ class Heard:
 class TaskEnded:
     """A task's outcome, and the keys of its calls in the order they were made.
 
-    Without result and error it was cancelled.
+    If it has neither a result nor an error, it was cancelled.
     """
 
     number: int
@@ -282,7 +284,7 @@ ToDriver = Asked | Attempted | Abandoned | Row | Heard | TaskEnded | Said | Logg
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A worker's messages, and its counts since the last ones."""
+    """A worker's messages, and its counts since the previous batch."""
 
     messages: list[ToDriver]
     counts: Counter[str]

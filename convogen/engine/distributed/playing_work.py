@@ -1,4 +1,4 @@
-"""Playing a run's tasks in workers: a lineage (a lane, a topic) stays with one of them."""
+"""Play a run's tasks in workers; each lineage (lane or topic) stays on one worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["PlayExperiment", "PlayingJob"]
 
 
 class PlayingJob:
-    """The tasks of a run, for its driver."""
+    """The tasks of a run, as the driver sees them."""
 
     def __init__(self, context: PlayerContext) -> None:
         self._context = context
@@ -66,7 +66,7 @@ class PlayingJob:
         return result.experience.to_line() if result.experience else None
 
     def rows(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Yield the lines of the committed experiences of lineages."""
+        """Yield the lines of the committed experiences of the given lineages."""
         if not self.n_committed:
             return
         with open_file(self._context.store.folder / "experiences.jsonl") as lines:
@@ -77,9 +77,10 @@ class PlayingJob:
 
 @dataclass(frozen=True, slots=True)
 class PlayExperiment:
-    """An experiment to play, as it is sent to a worker.
+    """An experiment to play, as sent to a worker.
 
-    `experiment` is the text of a YAML file, `fingerprint_inputs` what the driver read there.
+    `experiment` is the text of a YAML file; `fingerprint_inputs` are those of the driver's
+    experiment.
     """
 
     experiment: str
@@ -88,7 +89,7 @@ class PlayExperiment:
     begun: str
 
     def open(self) -> _Playing:
-        """Read the experiment; raises `ClusterError` if it reads as another one here."""
+        """Read the experiment; raises `ClusterError` if its fingerprint differs on this node."""
         where = "the experiment"
         experiment = Experiment.of(parse_yaml(self.experiment, where), {}, where)
         if experiment.fingerprint != self.fingerprint:
@@ -114,7 +115,7 @@ class _Playing:
 
 
 class _Lineages(Part):
-    """Lineages of a worker: their play, and their committed experiences in a folder."""
+    """A worker's lineages: their play, and the folder of their committed experiences."""
 
     def __init__(self, experiment: Experiment, begun: str) -> None:
         self._experiment = experiment
@@ -127,7 +128,7 @@ class _Lineages(Part):
         append_line(self._folder.path / "experiences.jsonl", b"".join(lines))
 
     def adopt(self, committed: int) -> None:
-        """Restore the lineages as a resumed run does; those of others stay untouched."""
+        """Restore the state of these lineages only, as a resumed run does."""
         self._committed = committed
         self._play = start_play(self._experiment, Run(self._folder.path), committed)
 

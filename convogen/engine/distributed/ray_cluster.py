@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster, an actor each."""
+"""Workers on a Ray cluster; each is one actor."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from convogen.text.counting import counted
 __all__ = ["RayWorkers", "WorkerActor"]
 
 START_S = 120.0
-"""Seconds that a worker may take to start; the run continues without slower ones."""
+"""Seconds that a worker may take to start; the run continues without those that take longer."""
 
 CALLS = 64
-"""Concurrent method calls of an actor: two are in flight, and more if a driver is slow."""
+"""Maximum concurrent method calls of an actor; usually two, more if the driver is slow."""
 
 T = TypeVar("T")
 
 
 class WorkerActor(Worker):
-    """A worker as a Ray actor; its name says what it does on Ray's dashboard."""
+    """A worker as a Ray actor; Ray's dashboard shows its title."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class WorkerActor(Worker):
         return self._title
 
     async def start(self, setup: Setup) -> Hello:
-        """Open what the worker does, its process being Ray's for this alone."""
+        """Open the work; the process belongs to this worker alone, so its logging is set up."""
         self.own_process(setup.log_level)
         return await super().start(setup)
 
@@ -55,9 +55,9 @@ class RayWorkers:
     """The workers of a run, or of a judge, on a Ray cluster.
 
     Args:
-        cluster: The cluster, or its address: `local`, `auto` or `10.0.0.1:6379`, for as long as the
-            workers are there.
-        n_workers: How many processes work; by default as many as the cluster has processors.
+        cluster: The cluster, or its address: `local`, `auto` or `10.0.0.1:6379`. If an address is
+            given, the connection ends with the workers.
+        n_workers: Number of worker processes; by default the number of the cluster's processors.
     """
 
     def __init__(self, cluster: RayCluster | str = LOCAL, n_workers: int | None = None) -> None:
@@ -68,7 +68,7 @@ class RayWorkers:
         self._n_models = 0
 
     def check(self, specs: Iterable[ModelSpec]) -> None:
-        """Raise `UserError` if Ray is missing, or a model cannot be named to another machine.
+        """Raise `UserError` if Ray is missing, or a model's URL must not be sent to workers.
 
         Ray's task arguments are visible, so a URL must not contain secrets.
         """
@@ -82,13 +82,13 @@ class RayWorkers:
                 )
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return the stand-in for the next endpoint of the run."""
+        """Return a stand-in for the run's next endpoint, whose attempts the workers make."""
         self._n_models += 1
         return RemoteModel(self._n_models - 1)
 
     @asynccontextmanager
     async def start(self, job: Job) -> AsyncGenerator[TaskDoer[Any]]:
-        """Connect to the cluster, start the workers, and end them with the block."""
+        """Connect to the cluster and start the workers; stop them at the end of the block."""
         await asyncio.to_thread(self._cluster.connect)
         take_signals_back()
         try:
@@ -99,7 +99,7 @@ class RayWorkers:
                 await asyncio.to_thread(self._cluster.close)
 
     def _count(self, job: Job) -> int:
-        """Return how many workers to start; more than lineages would have nothing to do."""
+        """Return how many workers to start: at most one per lineage, since more would be idle."""
         wanted, lineages = self._cluster.n_workers, job.lineages
         if lineages is None or wanted <= lineages:
             return wanted

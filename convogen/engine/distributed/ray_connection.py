@@ -16,29 +16,30 @@ from convogen.text.extras import optional_module
 __all__ = ["LOCAL", "RayCluster", "ray_module", "take_signals_back"]
 
 LOCAL = "local"
-"""In place of an address: a cluster on this machine, for this process alone."""
+"""Used instead of an address: a cluster on this machine, for this process alone."""
 
 OBJECT_STORE_BYTES = 100 << 20
-"""The object store of a local cluster: messages are small and short-lived."""
+"""Size of a local cluster's object store; small, as messages are small and short-lived."""
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
 }
-"""What Ray reads as it is imported, unless the user has set it: nothing is reported to its makers,
-and none of its lines (those that match, all of them) is printed among a command's output."""
+"""Variables that Ray reads on import, unless the user has set them. The first turns off usage
+reports; the second matches all of Ray's log lines, so that none is printed among a command's
+output."""
 
 CONNECT_S = 10.0
 LARGEST_PORT = 65_535
 
 
 class RayCluster:
-    """A Ray cluster, connected to when it is first needed; a context manager that ends it.
+    """A Ray cluster, connected to on first use; as a context manager, it disconnects on exit.
 
     Args:
         address: `local` for a cluster on this machine that ends with this process, `auto` for the
             one that is running here, or the address of a head node (`10.0.0.1:6379`).
-        n_workers: How many processes work; by default as many as the cluster has processors.
+        n_workers: Number of worker processes; by default the number of the cluster's processors.
     """
 
     def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
@@ -63,8 +64,8 @@ class RayCluster:
         """
         if self._thread is not None:
             return
-        # In a thread, as Ray would otherwise handle this process' signals; one that lives as long
-        # as the connection, as the kernel ends what Ray has started along with it.
+        # In a thread, since on the main thread Ray would install its own signal handlers. The
+        # thread lives as long as the connection: when it ends, the kernel kills Ray's processes.
         thread = ThreadPoolExecutor(1, "ray")
         if thread.submit(self._connect).result():
             self._thread = thread
@@ -73,7 +74,7 @@ class RayCluster:
         take_signals_back()
 
     def close(self) -> None:
-        """End the connection, and a cluster that it started."""
+        """End the connection, and the cluster if this object started it."""
         if self._thread is not None:
             self._thread.submit(ray_module().shutdown).result()
             self._thread.shutdown()
@@ -81,7 +82,7 @@ class RayCluster:
 
     @property
     def n_workers(self) -> int:
-        """How many processes work, once connected; at least one."""
+        """Number of worker processes, at least one; available once connected."""
         return max(1, self._n_workers or int(ray_module().cluster_resources().get("CPU", 1)))
 
     def _connect(self) -> bool:
@@ -113,7 +114,7 @@ class RayCluster:
 
 
 def take_signals_back() -> None:
-    """Have Python handle the signals again that Ray's library would print a stack of."""
+    """Restore Python's handlers of SIGINT and SIGTERM, on which Ray would print a stack trace."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if (handler := signal.getsignal(number)) is not None:
@@ -140,7 +141,7 @@ def _check_address(address: str) -> None:
 
 
 def ray_module() -> Any:
-    """Return Ray, imported now; raises `ClusterError` if it is missing."""
+    """Import and return Ray; raises `ClusterError` if it is missing."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if (ray := optional_module("ray")) is None:

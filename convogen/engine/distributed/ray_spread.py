@@ -1,8 +1,8 @@
-"""Batches of a corpus measured in the tasks of a Ray cluster.
+"""Measure the batches of a corpus in Ray tasks.
 
-The process that was started reads the rows, as bytes, and adds up what comes back in their order;
-the tasks decode and measure, which takes nearly all of the time. So any source can be measured that
-this process can read, whatever the other machines see.
+This process reads the rows as bytes and combines the results in the order of the rows; the tasks
+decode and measure them, which takes nearly all of the time. So a source only has to be readable by
+this process, not by the other machines.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ PACKAGES = (
     "rjieba",
     "unidic-lite",
 )
-"""What decides on the measures of a conversation; a node with others would measure others."""
+"""Packages whose versions affect the measures; every node must have the same ones."""
 
 RETRIES = 3
-"""How often a batch is sent again after its process died."""
+"""How often a batch is sent again after its process has died."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +43,7 @@ R = TypeVar("R")
 class RaySpread:
     """Applies a function to items in the tasks of a cluster; see `convogen.metrics.Spread`.
 
-    At most as many items are under way as the cluster has workers, and twice as many are held.
+    At most one item per worker is in progress, and at most two per worker are in memory.
     """
 
     def __init__(self, cluster: RayCluster) -> None:
@@ -52,8 +52,8 @@ class RaySpread:
     def __call__(self, work: Iterator[T], do: Callable[[T], R]) -> Iterator[R]:
         """Yield the results in the order of the items.
 
-        Raises `ClusterError` if a node has other versions of what measures, `WorkersDied` if the
-        process of an item died again and again.
+        Raises `ClusterError` if a node has other versions of `PACKAGES`, and `WorkersDied` if the
+        process of an item died at each of its attempts.
         """
         self._cluster.connect()
         ray, n_workers = ray_module(), self._cluster.n_workers
@@ -79,10 +79,10 @@ class RaySpread:
 
 
 def do_item(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
-    """Return what a function makes of an item, in a process of the cluster.
+    """Apply a function to an item in a process of the cluster, and return the result.
 
-    `shared` has the versions of the packages of the driver, and the function. Raises `ClusterError`
-    if this process has others.
+    `shared` contains the driver's package versions, and the function. Raises `ClusterError` if this
+    process has other versions.
     """
     versions, do = shared
     if versions != (here := versions_here()):
@@ -99,7 +99,7 @@ def do_item(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
 
 @cache
 def versions_here() -> dict[str, str]:
-    """Return the versions of the packages that decide on the measures."""
+    """Return the versions of the packages that affect the measures."""
     found: dict[str, str] = {}
     for name in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):

@@ -19,7 +19,7 @@ class WorkerGone(Exception):
 
 
 class WorkerProcess(Protocol):
-    """A worker in a process of its own; each method raises `WorkerGone` once that is dead."""
+    """A worker in its own process; each method raises `WorkerGone` once the process is dead."""
 
     async def start(self, setup: Setup) -> Hello: ...
 
@@ -36,7 +36,7 @@ Spawn = Callable[[int], Awaitable[WorkerProcess]]
 
 @dataclass(eq=False)
 class RemoteTask:
-    """A task under way: its lineage, what it works on, the calls in flight, what it comes to."""
+    """A task in progress: its lineage, its input, its calls in flight, and its future result."""
 
     number: int
     lineage: int | None
@@ -47,7 +47,7 @@ class RemoteTask:
 
 
 class Slot:
-    """The place of a worker: its tasks and lineages outlive the process that does them."""
+    """A worker's slot: its tasks and lineages outlive the process that runs them."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -1,4 +1,4 @@
-"""A worker: does tasks for the driver. It knows nothing of what carries the messages."""
+"""A worker, which runs tasks for the driver; independent of how messages are transported."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ STOP_S = 0.5
 
 
 class Worker:
-    """Does tasks; `deliver` takes the driver's messages, `collect` returns its own.
+    """Runs tasks; `deliver` takes the driver's messages, `collect` returns the worker's own.
 
-    `open_model` creates the models; by default as the work does.
+    `open_model` creates the models; by default the work does.
     """
 
     def __init__(self, open_model: Callable[[ModelSpec], ChatModel] | None = None) -> None:
@@ -61,7 +61,7 @@ class Worker:
         self._parts: dict[int, Part] = {}
 
     async def start(self, setup: Setup) -> Hello:
-        """Open the work and its models, or say why that cannot be."""
+        """Open the work and its models; the reply contains the error if that fails."""
         node, pid = socket.gethostname(), os.getpid()
         try:
             self._open(setup)
@@ -70,7 +70,7 @@ class Worker:
         return Hello(node, pid)
 
     def own_process(self, log_level: int) -> None:
-        """Set up a dedicated process: its log goes to the driver."""
+        """Set up a process that belongs to this worker alone: send its log to the driver."""
         loop, log = asyncio.get_running_loop(), logging.getLogger("convogen")
 
         def send(message: ToDriver) -> None:

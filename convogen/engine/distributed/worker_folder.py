@@ -1,7 +1,7 @@
-"""The folder in which a worker keeps committed experiences, and those of workers that were killed.
+"""A worker's folder of committed experiences, and the removal of killed workers' folders.
 
-A worker holds a lock on its folder, so that whether it still lives does not depend on process ids,
-which containers that share a temporary folder do not share.
+A worker holds a lock on its folder while it is alive. A process id could not tell, since containers
+may share a temporary folder but not their process ids.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _LOCK = ".lock"
 
 
 class WorkerFolder:
-    """A new folder in the temporary folder of this machine, which is locked until it is removed."""
+    """A new folder in this machine's temporary folder, locked until it is removed."""
 
     def __init__(self) -> None:
-        # Locked before it has the name by which others find it.
+        # Locked before it gets the name by which `remove_abandoned` finds it.
         made = Path(tempfile.mkdtemp(prefix="convogen-new-"))
         self._lock = FileLock(made / _LOCK)
         self._lock.acquire()
         self.path = made.rename(made.with_name(f"{_PREFIX}{made.name.rpartition('-')[2]}"))
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()
 
 
 def remove_abandoned() -> None:
-    """Remove the folders of workers of this user that were killed on this machine."""
+    """Remove the folders that this user's killed workers left on this machine."""
     if not hasattr(os, "getuid"):
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):

@@ -42,7 +42,7 @@ Send = Callable[[ToDriver], None]
 class WorkerTraffic(Traffic):
     """Opens the models of a run, and makes the attempts that the driver admits.
 
-    Its endpoints are in the same order as the driver's, since both follow from the roles.
+    Its endpoints are in the same order as the driver's, since the roles determine both.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class WorkerTraffic(Traffic):
         self._numbers = {id(endpoint): at for at, endpoint in enumerate(self.endpoints)}
 
     def asking(self, role: str) -> None:
-        """Do nothing: the driver learns it from the call."""
+        """Do nothing: the driver learns of the call from `Asked`."""
 
     def heard(self, role: str, reply: ModelReply) -> None:
         """Do nothing: `provenance` tells the driver."""
 
     def tell(self, message: Granted | CallEnded) -> None:
-        """Apply the driver's decision on a call; calls that have ended meanwhile are ignored."""
+        """Apply the driver's decision on a call; ignore it if the call has already ended."""
         if (waiting := self._granted.get(message.call)) is not None:
             waiting.put_nowait(message)
 
@@ -99,7 +99,7 @@ class WorkerTraffic(Traffic):
             del self._granted[call]
 
     async def _attempt(self, request: Request, granted: Granted) -> RoutedReply | None:
-        """Make one attempt; return its reply, None if it is not the reply to the request."""
+        """Make one attempt; return its reply, or None if it failed or was only a probe."""
         call, endpoint = granted.call, self.endpoints[granted.endpoint]
         asked = probe(request) if granted.probe else request
         began = time.monotonic()
@@ -121,7 +121,7 @@ class WorkerTraffic(Traffic):
 
 
 class _ToldProvenance(Provenance):
-    """Tells the driver which model answered, once for each new one."""
+    """Tells the driver which models have answered, each only once."""
 
     def __init__(self, tell: Callable[[str], None], send: Send) -> None:
         super().__init__(tell)
@@ -136,7 +136,7 @@ class _ToldProvenance(Provenance):
 
 
 class WorkerJournal(Journal):
-    """The journal of a task: the driver's rows; each further answer is sent there."""
+    """The journal of a task: starts with the driver's rows, and sends it each further answer."""
 
     def __init__(self, task: int, rows: Iterable[dict[str, Any]], send: Send) -> None:
         super().__init__(Path(f"{task}.jsonl in the driver's run folder"))

@@ -111,7 +111,7 @@ class Augment(Method):
 
     @cached_property
     def source_language(self) -> str | None:
-        """The language of most of the source's dialogues, as they state it or by their words."""
+        """The language of most of the source's dialogues, stated or detected from their words."""
         some = islice(self.data.dialogues, IDENTIFIED)
         found = (one.language or identify(turn.text for turn in one.turns) for one in some)
         counts = Counter(tag for tag in found if tag)
@@ -163,7 +163,7 @@ class Augment(Method):
         return self.max_turns
 
     def lineages(self) -> None:
-        """Return None: tasks are independent another."""
+        """Return None: tasks are independent."""
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.augment.play import AugmentPlay

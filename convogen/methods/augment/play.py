@@ -1,4 +1,4 @@
-"""How a task of the augment method is played: planned, invented, played as a chat, labelled."""
+"""The play of the augment method: plan a task, invent its experience, play the chat, label it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_EMOTIONS = 40
 """Emotions offered: the source's most frequent ones."""
 
 EXAMPLE_CHARS = 3_000
-"""The longest dialogue that is shown with its label."""
+"""Maximum length of a dialogue that is shown with its label, in characters."""
 
 SCENE_CHARS = 700
 """Characters of a source dialogue shown to the generator."""
@@ -43,14 +43,14 @@ UTTERANCES = 4
 """Utterances of the source shown to the speakers for their tone."""
 
 COPY_WORDS = 6
-"""Words from which an utterance found in a shown dialogue counts as copied."""
+"""Minimum number of words of an utterance that counts as copied if a shown dialogue contains it."""
 
 _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a task is to give: the shape and language of the dialogue `base`, and the labels."""
+    """A task's targets: shape and language of the source dialogue `base`, and the labels."""
 
     base: int
     shape: Shape
@@ -85,7 +85,7 @@ class AugmentPlay(Play):
         return outcome
 
     def _plan(self, task: Task) -> _Plan:
-        """Return the plan: the balanced label cycles with the task's number, the rest is drawn."""
+        """Return a task's plan: the balanced label cycles with its number, the rest is drawn."""
         data, balance = self._data, self._method.balance
         rng = Random(task.seed)
         pool = list(range(len(data.dialogues)))
@@ -119,7 +119,7 @@ class AugmentPlay(Play):
         return Outcome(experience, conversation.model_copy(update=update))
 
     def _shots(self, plan: _Plan, rng: Random) -> list[int]:
-        """Return the dialogues to show, with the planned label if there are any."""
+        """Return the dialogues to show, preferably with the planned label."""
         kind = next(iter(plan.labels), None)
         likely = self._data.members(kind, plan.labels[kind]) if kind else ()
         return self._data.examples(rng, self._method.shots, likely, plan.base)
@@ -179,7 +179,7 @@ class AugmentPlay(Play):
         language = task.language or plan.language
         shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
         if not same_language(task.language, self._method.source_language):
-            shown = []  # they are there for the tone, which is of their language
+            shown = []  # they only set the tone, which does not carry over to another language
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
@@ -229,8 +229,8 @@ class AugmentPlay(Play):
         return labelled
 
     async def _chosen(self, task: Task, plan: _Plan, kind: Kind, text: str, rng: Random) -> Label:
-        """Return the topic or intent chosen by the labeller; raises a fault if it must be the
-        planned one and is not."""
+        """Return the topic or intent chosen by the labeller; raises `ModelFault` if it differs from
+        the planned one although it must not."""
         planned = plan.labels[kind]
         options = shuffled(planned, list(self._data.texts[kind]), OPTIONS, rng)
         label = await self._labeller.choose(task.session, text, kind, planned, options)

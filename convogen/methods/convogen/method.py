@@ -167,7 +167,7 @@ class ConvoGen(Method):
         default="auto", description="auto: a model selects the next speaker"
     )
     allow_repeats: bool = Field(
-        default=False, description="may the same speaker take consecutive turns"
+        default=False, description="whether the same speaker may take consecutive turns"
     )
     style: Literal["short", "chatty"] = Field(
         default="short", description="chatty: no limit on length"
@@ -239,7 +239,8 @@ class ConvoGen(Method):
         return field != "persona_source" or not is_named(value)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the gate language if a language is set, and profile with features to match."""
+        """Return the gate `language` if a language is set, and `profile` if there are features to
+        match."""
         implied = super().implied_gates()
         if self.match_features:
             features = list(self.match_features)
@@ -250,8 +251,8 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts except that of the other kind of personas and an unused
-        `addressed`."""
+        """Return the prompts, without those that are unused: the prompt for the other kind of
+        personas, and possibly `addressed`."""
         unused = {"encounter" if self.personas == "generated" else "experience"}
         if not self.addressees:
             unused.add("addressed")
@@ -341,8 +342,7 @@ class ConvoGen(Method):
         return shapes
 
     def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
-        """Return a requested feature that rules detect in none of the languages; None if there is
-        none."""
+        """Return a requested feature that rules cannot detect in any of the languages, or None."""
         if not self.match_features:
             return None
         from convogen.realism.features import features_named, without_rules

@@ -1,7 +1,8 @@
 """Instructions for an agent's turns, derived from the turns of the matched conversation.
 
-Agents do not get a rate, which models do not keep, but instructions for each turn: the marks of one
-speaker's turns in the conversation drawn for the task, in order.
+A conversation is drawn for each task. An agent gets an instruction for each turn, derived from the
+features of one speaker's turns in that conversation, in order. It is not given rates, since models
+do not keep to them.
 """
 
 from __future__ import annotations
@@ -71,15 +72,15 @@ STEERABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
 """For each feature of `convogen.realism.features`: the instruction for a turn that has it, and for
 one that does not.
 
-Features that rules detect too rarely to measure are left out (evasion, silence, corrected
-misunderstandings), and so are those that depend only on another's turn (interruption:
-`cut_off_turns` is its counterpart; refusal).
+Two kinds of features are left out: those that rules detect too rarely to measure (evasion, silence,
+corrected misunderstandings), and those that depend on another speaker's turn (refusal, and
+interruption, whose counterpart is `cut_off_turns`).
 """
 
 REACTIONS = frozenset(
     ("backchannel", "disagreement", "repair_request", "counter_questions", "topic_change")
 )
-"""Instructions that the first turn cannot follow."""
+"""Features whose instructions the first turn cannot follow."""
 
 
 def turn_notes(
@@ -88,10 +89,10 @@ def turn_notes(
     """Return the instructions for each person's turns, in order.
 
     Args:
-        shape: The conversation drawn, with marks.
-        names: The people; the first speaks first. Each gets the turns of one of its speakers,
-            some the same if there are fewer.
-        features: The features of `STEERABLE` that mark its turns.
+        shape: The conversation drawn, with the features of its turns (`marks`).
+        names: The people; the first speaks first. Each gets the turns of one speaker of the
+            conversation; if it has fewer speakers than people, some get the same speaker's.
+        features: The features of `STEERABLE` to give instructions for.
     """
     by_speaker: dict[int, list[str]] = {}
     for speaker, marks in zip(shape.speakers, shape.marks, strict=True):
@@ -101,13 +102,13 @@ def turn_notes(
 
 
 def starter_note(shape: Shape, features: Sequence[str]) -> str | None:
-    """Return the instruction for the starter, for the request for an experience; None for none."""
+    """Return the instruction for the starter, to add to the request for an experience, or None."""
     possible = [name for name in features if name not in REACTIONS]
     return _note("In the text of the starter", shape.marks[0], possible) if possible else None
 
 
 def wordings_hash(features: Sequence[str]) -> str:
-    """Return what identifies the wordings of features, for a run's fingerprint."""
+    """Return a hash of the instructions for some features, for a run's fingerprint."""
     wordings = {name: STEERABLE[name] for name in features}
     return hashlib.blake2b(f"{wordings}".encode(), digest_size=8).hexdigest()
 

@@ -1,7 +1,7 @@
-"""Target lengths of a simulated user's turns: those of real turns of other seeds.
+"""Target lengths of a simulated user's turns: the lengths of real turns in other seeds.
 
-A dialogue takes the lengths of one other dialogue in their order, so that what belongs together
-(long openings and short replies) stays together; if that one ends, another is drawn.
+A simulated dialogue takes the lengths of one real dialogue in order, which preserves patterns such
+as long openings with short replies. When the real dialogue ends, another is drawn.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from convogen.text.budgets import about_words
 __all__ = ["MOST_WORDS", "later_turns", "turn_lengths"]
 
 MOST_WORDS = 400
-"""Maximum length drawn: longer turns are mostly pasted text, which models are not asked to
-write."""
+"""Maximum target length; longer real turns are mostly pasted text, which models need not write."""
 
 
 def later_turns(seed: Seed) -> list[int]:
@@ -29,7 +28,7 @@ def turn_lengths(seeds: Sequence[Seed], own: int, seed: int) -> Iterator[int]:
     """Yield target lengths of turns in words, without end.
 
     Args:
-        seeds: All seeds, of which one more than `own` has a later turn.
+        seeds: All seeds; at least one besides `own` has a turn of the user after the first.
         own: The index of the seed being played, whose lengths are not used.
         seed: The random seed.
     """

@@ -38,7 +38,7 @@ class DialogueForge(Method):
         "summarizer": Sampling(temperature=0.3, max_tokens=200),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # In the user's role it would go on to answer itself.
+        # In the user's role it would continue and answer itself.
         "inquirer": Sampling(
             temperature=0.9,
             top_p=0.9,

@@ -1,4 +1,4 @@
-"""The play of DialogueForge: two models write utterances in turn."""
+"""The play of DialogueForge: two models write utterances alternately."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ __all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
 OF_LENGTH = ("too_long", "too_short")
 
 TAKEN = (*OF_LENGTH, "echo", "repetition", "topic_deviation")
-"""Faults with which an utterance is accepted after all retries; others end the dialogue."""
+"""After all retries, an utterance with one of these faults is accepted; other faults end the
+dialogue."""
 
 LONG_ANSWER_WORDS = 120
-"""Length of a chatbot's answer in words from which the user's writing style is shown again."""
+"""Minimum length in words of a chatbot's answer after which the inquirer is shown its own writing
+style again."""
 
 VOICE_CHARS = 300
-"""Characters of its first message that are shown for that."""
+"""Number of characters of the inquirer's first message that are shown as that style."""
 
 _END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
 _RESPONDER_NAMES = (RESPONDER, "chatbot", "bot", "AI")
@@ -55,7 +57,7 @@ _COMPLAINTS = {
 }
 """Complaints shown on a retry, by fault; other faults have the default texts.
 
-Each stands on its own as an instruction: the refused message is not shown.
+Each must be understandable on its own, since the refused message is not shown.
 """
 
 
@@ -112,8 +114,8 @@ def inquirer_chat(
 ) -> list[Message]:
     """Return the inquirer's request, which is also its training format.
 
-    It is the assistant of a chat whose user reports the responder's answers and, after a long one,
-    shows the inquirer's first message.
+    The inquirer is the assistant of a chat whose user reports the responder's answers and, after a
+    long answer, shows the inquirer's first message again.
     """
     messages = prompts["inquirer"].render(task=task, conclude=conclude)
     voice = " ".join(turns[0].text.split())[:VOICE_CHARS] if turns else ""
@@ -180,8 +182,8 @@ class _Dialogue:
         self._language = task.language or ENGLISH
         self._ended: str | None = None
         self.stands = False
-        """Whether a model failed after the inquirer's own words were answered; the dialogue is kept
-        then."""
+        """Whether a model failed only after an answer to the inquirer's own words; such a dialogue
+        is kept."""
         matched = method.match_lengths
         self._lengths = turn_lengths(method.data.seeds, task.number, task.seed) if matched else None
 
@@ -251,7 +253,10 @@ class _Dialogue:
         )
 
     def _room(self, role: str, target: int | None) -> Sampling | None:
-        """Return room for a turn that ends by itself, unless the role's sampling sets its own."""
+        """Return a token limit that leaves room for a turn of `target` words to end by itself.
+
+        Return None without a target, or if the role's sampling sets its own limit.
+        """
         given = self._task.session.traffic.role(role).sampling.max_tokens
         if target is None or given is not None:
             return None
@@ -259,7 +264,7 @@ class _Dialogue:
 
     @cached_property
     def _written_in(self) -> str | None:
-        """The language of the task, else of its seed; None if it is unknown."""
+        """The language of the task, otherwise of its seed; None if unknown."""
         return self._task.language or identify(turn.text for turn in self._seed.turns)
 
     def _utterance(

@@ -20,7 +20,7 @@ from convogen.text.utterances import whole_sentences
 __all__ = ["Summary", "summarize"]
 
 SHOWN_CHARS = 1_000
-"""Characters of each of the user's messages shown to the summarizer."""
+"""Number of characters of each user message that are shown to the summarizer."""
 
 MOST_WORDS = 120
 
@@ -29,8 +29,8 @@ MOST_WORDS = 120
 class Summary:
     """The user's task in the second person, and the model that inferred it.
 
-    To fit the model's context, `left_out` of the person's messages were not shown; None if all
-    were.
+    `left_out` is the number of the person's messages that were not shown, so that the rest fitted
+    the model's context; None if all were shown.
     """
 
     task: str
@@ -47,8 +47,8 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
         seed: The real dialogue.
         reasks: The number of retries.
 
-    If the messages do not fit into the model's context, those after the first are left out, the
-    oldest of them first: the first one says most of what the dialogue is about.
+    If the messages do not fit into the model's context, the oldest ones are left out, except for
+    the first, which says most about the topic of the dialogue.
 
     Raises `ModelFault` if no reply is a summary.
     """
@@ -77,7 +77,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
 
 
 def _without(messages: list[str], left_out: int) -> list[str]:
-    """Return messages without so many of those after the first, and a note in their place."""
+    """Return the messages with a note in place of the `left_out` ones that follow the first."""
     if not left_out:
         return messages
     return [messages[0], f"[{left_out} messages left out here]", *messages[1 + left_out :]]

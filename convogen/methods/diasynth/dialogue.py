@@ -1,4 +1,4 @@
-"""A reasoned dialogue in one structured call: what kind of conversation it is, then its turns.
+"""A reasoned dialogue in one structured call: its characteristics, then its turns.
 
 Source: DiaSynth, section 3.3.
 """
@@ -28,10 +28,10 @@ from convogen.text.utterances import repeats
 __all__ = ["Asked", "Writer", "Written"]
 
 COPY_WORDS = 6
-"""Words from which an utterance found in an example counts as copied."""
+"""Minimum number of words of an utterance that counts as copied if an example contains it."""
 
 WORDS = {"turn": Words(30), "speaker": Words(4)}
-"""How long the texts of a dialogue should be."""
+"""Requested lengths of the strings of a dialogue, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A dialogue, or its opening, with what was settled before it.
+    """A dialogue, or its opening, with its settled part.
 
-    `ended` is `complete`, or `repetition` if it was cut before a repetition. `reasks` lists the
-    faults of refused replies. `n_turns` is the intended number of turns of an opening; None if it
-    was not requested.
+    `ended` is `complete`, or `repetition` if the dialogue was cut before a repetition. `reasks`
+    lists the errors of refused replies. If only the opening was requested, `n_turns` is the
+    intended number of turns of the whole dialogue; None if that was not requested.
     """
 
     settled: Settled
@@ -70,7 +70,7 @@ class Written:
 
 
 class Writer:
-    """Requests dialogues; with `reasoning`, preceded by what is settled for them."""
+    """Requests dialogues; with `reasoning`, also their settled parts, which come first."""
 
     def __init__(self, prompt: Prompt, *, reasoning: bool, reasks: int) -> None:
         self._prompt = prompt
@@ -85,7 +85,7 @@ class Writer:
         return await self._ask(session, asked, examples, opening=False)
 
     async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
-        """Return only the settled part and the first turn. Raises as `write`."""
+        """Return only the settled part and the first turn; raises the same error as `write`."""
         return await self._ask(session, asked, examples, opening=True)
 
     async def _ask(
@@ -190,9 +190,10 @@ def _written(
 def _spoken(
     line: Mapping[str, str], names: Sequence[str], earlier: Sequence[str], language: str
 ) -> tuple[str, Utterance]:
-    """Return who says a line, and what; raises `UnusableReply` if none of the people says it.
+    """Return the speaker and the utterance of a line.
 
-    Echoes are left to `_until_repetition`, which ends the dialogue there.
+    Raises `UnusableReply` if the speaker is unknown or the utterance unusable; echoes are left to
+    `_until_repetition`, which ends the dialogue before them.
     """
     speaker = person_named(line["speaker"], names)
     if speaker is None:

@@ -2,7 +2,7 @@
 
 The shipped ones were written for convogen in the style of DialogSum (people face to face, whole
 sentences) and of SAMSum (friends who text each other). A user's file is YAML in the same form, or
-conversation data that `convogen stats` reads; what was settled is then taken from the columns
+conversation data that `convogen stats` reads; the settled part is then taken from the columns
 `reasoning` and `characteristics`, which runs of this method have.
 """
 
@@ -53,7 +53,7 @@ LONGEST_CHARS = 3_000
 
 
 class Example(Keys):
-    """A dialogue: its topic, who speaks (name: about them), what was settled, and its turns."""
+    """A dialogue: its topic, its people (name: description), its settled part, and its turns."""
 
     topic: str = Field(min_length=1)
     people: dict[str, str | None] = Field(min_length=2)
@@ -82,12 +82,12 @@ class Examples:
         return iter(self._examples)
 
     def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
-        """Return `n` distinct examples, in a language if one is given; all if there are fewer."""
+        """Return `n` distinct examples, in the given language if any; all if there are fewer."""
         fit = self.in_languages((language,)) if language else self._examples
         return rng.sample(fit, min(n, len(fit)))
 
     def in_languages(self, tags: Sequence[str]) -> list[Example]:
-        """Return the examples in some languages, as stated or detected from their words."""
+        """Return the examples whose language, stated or detected, is one of `tags`."""
         return [
             example
             for example, tag in zip(self._examples, self._languages, strict=True)
@@ -158,8 +158,8 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
     texts = {key for key, value in settled.items() if isinstance(value, str)} | {FEELINGS}
     if settled.keys() - texts:
         raise SourceError(
-            f"{path}: {nth}.characteristics: {min(settled.keys() - texts)}: must be a text; only "
-            f"{FEELINGS} may have one per person"
+            f"{path}: {nth}.characteristics.{min(settled.keys() - texts)}: must be a single "
+            f"string; only {FEELINGS} may be given per person"
         )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
         raise SourceError(f"{path}: {nth}.turns: {stranger!r} is not one of its people")
@@ -187,8 +187,8 @@ def in_roles(example: Example) -> Example:
 def shown(example: Example, *, reasoning: bool, opening: bool) -> dict[str, Any]:
     """Return an example as the prompt shows it: its people, its topic, and the requested object.
 
-    With `reasoning`, its `answer` has the settled part as far as the example gives it; `whole` says
-    whether it gives all of it.
+    With `reasoning`, its `answer` includes the settled part as far as the example has one; `whole`
+    says whether it is complete.
     """
     turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
     answer: dict[str, Any] = {}
@@ -228,7 +228,7 @@ def _from_corpus(path: Path) -> list[Example]:
 
 
 def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was settled for a conversation with the columns of a run of this method."""
+    """Return the settled part of a conversation that has the columns of a run of this method."""
     settled: dict[str, Any] = {}
     if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
         settled["reasoning"] = reasoning

@@ -43,16 +43,16 @@ SIMILARITIES: dict[str, Callable[[str, str], float]] = {
 """Similarity measures by name, 0 to 100."""
 
 OF_TOPIC = 80
-"""Similarity (0 to 100) from which a subtopic counts as the topic itself."""
+"""Minimum similarity (0 to 100) at which a subtopic counts as the topic itself."""
 
 EMBEDDING = "embedding:"
 """Prefix of a sentence encoder's name."""
 
 WORDS = {"subtopic": Words(10), "name": Words(4), "about": Words(40, least=15)}
-"""How long the texts of a list should be."""
+"""Requested lengths of the strings of a list, in words."""
 
 MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
-"""The most words of a subtopic and of a name, and the fewest of a persona's description."""
+"""Maximum words of a subtopic and of a name, and minimum words of a persona's description."""
 
 
 def _measure(similarity: str) -> Callable[[str, str], float]:
@@ -66,8 +66,8 @@ def _measure(similarity: str) -> Callable[[str, str], float]:
 class PlanStep(Record):
     """A list that a task requested and later tasks share: subtopics of a topic, or personas.
 
-    `requests` counts the replies it took, `near_copies` the entries dropped as similar to another,
-    `unusable` the replies and entries that could not be parsed.
+    `requests` counts the replies it took, `near_copies` the entries that were dropped because they
+    were similar to another, `unusable` the replies and entries that could not be parsed.
     """
 
     subtopics: list[str] | None = None
@@ -80,10 +80,11 @@ class PlanStep(Record):
 class Lister:
     """Requests lists, each with the prompt of its step.
 
-    An entry whose `similarity` (a name of `SIMILARITIES`, or `embedding:` and an encoder) to an
-    earlier entry or the topic itself is at least `near_copy`, 0 to 1, is dropped and replaced, in
-    up to `tries` requests; a list that is still shorter is accepted. Subtopics are compared with
-    the topic by all words in any order, since they may contain it.
+    An entry is dropped and replaced if its similarity to an earlier entry or to the topic itself is
+    at least `near_copy` (0 to 1). `similarity` names the measure: one of `SIMILARITIES`, or
+    `embedding:` and an encoder. If a list is still too short after `tries` requests, it is
+    accepted. Subtopics are compared with the topic by all words in any order, since they may
+    contain it.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class Lister:
         while len(items) < n and requests < self._tries:
             missing = n - len(items)
             model = _list_model(step, missing)
-            # A model that only copied what it was shown is not shown it again.
+            # If a model only copied the entries it was shown, they are not shown again.
             shown = [] if copied else [*known, *items]
             asked = prompt.render(n=missing, known=shown, words=WORDS)
             before, copies_before = len(items), copies
@@ -196,9 +197,9 @@ class Lister:
 def _entries(
     answer: SessionReply, model: type[StructuredReply], step: str
 ) -> tuple[list[Any], int]:
-    """Return the entries of a reply and how many were cut off, which are None.
+    """Return a reply's entries, None for those cut off, and the number of those.
 
-    None if the reply cannot be parsed.
+    If the reply cannot be parsed, there are no entries.
     """
     try:
         draft, texts = parse_draft(answer, model)

@@ -26,7 +26,7 @@ __all__ = ["DiaSynth"]
 TOPICS = Path(__file__).with_name("topics.txt")
 MAX_TOPIC_CHARS = 200
 ROUGE_L = 0.5
-"""ROUGE-L from which the authors' code drops a subtopic or a persona."""
+"""Minimum ROUGE-L at which the authors' code drops a subtopic or a persona as a copy."""
 
 Turns = Annotated[int, Field(ge=2, le=100)]
 
@@ -64,7 +64,7 @@ class DiaSynth(Method):
         "planner": Sampling(
             temperature=0.9, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30}
         ),
-        # A dialogue in one reply must not repeat what was said long before either.
+        # A dialogue in a single reply must not repeat even its earliest turns.
         "writer": Sampling(
             temperature=0.9,
             max_tokens=1200,
@@ -176,7 +176,7 @@ class DiaSynth(Method):
         return field != "examples" or value not in shipped_examples()
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts; the one for addressees only if they are requested."""
+        """Return the prompts; that for addressees only if addressees are requested."""
         prompts = super().prompts(chosen)
         return {k: p for k, p in prompts.items() if self.addressees or k != "addressed"}
 
@@ -215,7 +215,7 @@ class DiaSynth(Method):
 
     @property
     def writes_roles(self) -> bool:
-        """Whether the model writes role labels itself; in a group chat they replace names
+        """Whether the model writes role labels itself; in a group chat, labels replace the names
         afterwards."""
         return self.speakers == "roles" and self.mode == "script"
 
@@ -232,7 +232,7 @@ class DiaSynth(Method):
         return len(self.dialogues)
 
     def notices(self) -> list[str]:
-        """Return the plan as a line, before the first call."""
+        """Return one line that describes the plan, to print before the first call."""
         without = [tag for tag in self.languages() if not self.example_list.in_languages([tag])]
         shots = f"no example dialogue is in {languages_text(without)}: none is shown"
         return [f"plan: {self.plan()}", *([shots] if without and self.shots else [])]

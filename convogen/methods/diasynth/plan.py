@@ -45,7 +45,7 @@ class DialoguePlan:
 
     @property
     def n_groups(self) -> int:
-        """Groups of each subtopic."""
+        """The number of groups per subtopic."""
         return comb(self.n_personas, self.group_size)
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class SharedList(Generic[T]):
         self._changed = asyncio.Event()
 
     async def has(self, n: int, turn: int) -> bool:
-        """Return True once there are `n` items; False if there are fewer when this turn comes."""
+        """Return True once the list has `n` items, or False if it is this turn and it has fewer."""
         while len(self.items) < n and self._turn < turn:
             await self._changed.wait()
         return len(self.items) >= n

@@ -1,9 +1,9 @@
 """The play of DiaSynth: a task obtains its subtopic and personas, then writes or plays its
 dialogue.
 
-The first task of a topic requests its subtopics, the first of a subtopic its personas, each among
-its own calls. The lists are in the record of its experience, where a resumed run reads them. If it
-fails, the next task of the topic or subtopic takes over.
+The first task of a topic requests its subtopics, the first task of a subtopic its personas, each
+among its own calls. The lists are stored in the record of that task's experience, from which a
+resumed run reads them. If that task fails, the next task of the topic or subtopic takes over.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ __all__ = ["DiaSynthPlay"]
 T = TypeVar("T")
 
 _NOT_FOR_ALL = frozenset((FEELINGS, "topic", "duration"))
-"""Characteristics left out of the opening of a group chat: feelings are private, the topic is given
-already, and the duration has become a number of turns."""
+"""Characteristics left out of the opening of a group chat: feelings are private, the topic is
+already stated, and the duration has been turned into a number of turns."""
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class DiaSynthPlay(Play):
         personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
 
     async def _find(self, task: Task, place: TaskPosition) -> _Parts:
-        """Return the subtopic and the people of a task; raises `ModelFault` if they are missing."""
+        """Return a task's subtopic and people; raises `ModelFault` if the lists are too short."""
         method, topic = self._method, self._topics[place.topic]
         subtopics, personas = self._lists(place)
         parts = _Parts()
@@ -237,7 +237,7 @@ def _as_role(person: Persona, number: int) -> Persona:
 
 
 def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience, list[Turn]]:
-    """Return a chat played under names with role labels as speakers."""
+    """Return a chat that was played under names, with role labels as speakers."""
     people = [_as_role(one, number) for number, one in enumerate(experience.personas, 1)]
     names = (one.name for one in experience.personas)
     roles = dict(zip(names, (one.name for one in people), strict=True))

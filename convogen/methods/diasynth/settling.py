@@ -1,8 +1,8 @@
 """The settled part of a dialogue: the reasoning about it, then its ten characteristics.
 
-Source: DiaSynth, section 3.3 and table 1. The reasoning is free text that comes first: why each
-characteristic is as it is, and how they interact. Feelings are settled per person, so that in a
-group chat everybody knows only their own.
+Source: DiaSynth, section 3.3 and table 1. The reasoning comes first; it is free text that explains
+each characteristic and how they interact. Feelings are settled per person, so that in a group chat
+everybody knows only their own.
 """
 
 from __future__ import annotations
@@ -40,17 +40,18 @@ CHARACTERISTICS = {
 """Table 1: each characteristic and its description for the model."""
 
 WORDS = {"reasoning": Words(150, least=80), "characteristic": Words(12)}
-"""How long the texts should be."""
+"""Requested lengths of the strings, in words."""
 
 LEAST_REASONING = 200
-"""The fewest characters of reasoning that the schema requires."""
+"""Minimum length of the reasoning that the schema requires, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What was settled; empty if nothing was requested.
 
-    `characteristics` are texts by name, including everybody's feelings; `feelings` are per person.
+    `characteristics` maps names to texts, including one with everybody's feelings; `feelings` maps
+    each person to theirs.
     """
 
     reasoning: str = ""
@@ -59,7 +60,7 @@ class Settled:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Settled:
-        """Read the object of a reply, in which all of it may be missing."""
+        """Read the settled part of a reply's object; any of its keys may be missing."""
         if "characteristics" not in data:
             return cls()
         told: dict[str, Any] = {**data["characteristics"]}
@@ -87,7 +88,10 @@ def settled_fields(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _feeling(name: str) -> Any:
-    """Return a field whose alias is a person's name, any text; empty if a reply omits it."""
+    """Return a field for a person's feelings; its alias is the name, which may be any string.
+
+    It is empty if a reply omits it.
+    """
     text = WORDS["characteristic"]
     return Field(
         default="",
@@ -99,7 +103,8 @@ def _feeling(name: str) -> Any:
 
 
 def _by_name(value: Any, names: Sequence[str]) -> Any:
-    """Return a reply's feelings by the people's full names, however it names them."""
+    """Return a reply's feelings by the people's full names, even if the reply names them
+    otherwise."""
     if isinstance(value, str):
         return feelings_of(value, names)
     if isinstance(value, dict):
@@ -111,8 +116,9 @@ def _by_name(value: Any, names: Sequence[str]) -> Any:
 def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     """Return everybody's feelings, by name.
 
-    A single text is divided into the parts that name each person, or by position if there are as
-    many parts as people; otherwise the result is empty.
+    If `feelings` is a single string, each person gets the parts that name them. If no part names
+    anybody, the parts are assigned by position, provided that there are as many parts as people;
+    otherwise all are empty.
     """
     if not isinstance(feelings, str):
         return {name: feelings.get(name, "") for name in names}
@@ -138,6 +144,6 @@ def _parts(text: str) -> list[str]:
 
 
 def _names(part: str, name: str) -> bool:
-    """Return whether a text contains a word of a name other than a title."""
+    """Return whether a string contains a word of a name that is not a title."""
     words = "|".join(re.escape(word) for word in without_titles(name)[1])
     return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None

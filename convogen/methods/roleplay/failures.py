@@ -40,7 +40,8 @@ FAILURES = {
 """Name -> description; all but the last two concern an output of the inquirer."""
 
 THANKING_TURNS = 2
-"""Turns in a row in which both speakers only give thanks, after which a dialogue is over."""
+"""Number of consecutive turns in which both speakers only give thanks, after which a dialogue
+ends."""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
@@ -49,11 +50,11 @@ _LABEL_EDGES = " *#_\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What is specific to a model family.
+    """The properties of a model family.
 
-    `system` says whether it accepts a system message, `special_tokens` are what its chat template
-    puts around messages, `max_n` and `r` are the parameters of algorithm 2, and `few_shot` says
-    whether its prompts are few-shot.
+    `system` says whether it accepts a system message; `special_tokens` are the tokens that its chat
+    template puts around messages; `max_n` and `r` are the parameters of algorithm 2; `few_shot`
+    says whether its prompts are few-shot.
     """
 
     system: bool
@@ -85,9 +86,9 @@ def is_incoherent(text: str, max_n: int, r: int) -> bool:
 def goes_round(text: str, family: Family) -> bool:
     """Return whether algorithm 2 finds the prose of a text incoherent.
 
-    Code and the rules of tables repeat by nature: fenced code and words of punctuation alone are
-    left out (the paper keeps them). This decides what is regenerated and what ends a dialogue; the
-    failures that are counted are those of algorithm 2 itself.
+    Fenced code, and words that are only punctuation (such as the rules of tables), are left out,
+    since they repeat by nature; the paper keeps them. This decides what is regenerated and what
+    ends a dialogue; the failures that are counted are those of algorithm 2 itself.
     """
     words = _FENCED.sub("\n", text).split()
     said = " ".join(word for word in words if any(map(str.isalnum, word)))
@@ -101,8 +102,8 @@ def _alike(items: Sequence[Hashable]) -> bool:
 def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
     """Return the special tokens of both chat templates.
 
-    An inquirer may answer itself in its own template too: in the paper Llama-2 is the responder,
-    and Vicuna's self-replies are recognised by "### Human:".
+    An inquirer may also answer itself in its own template: in the paper, the responder is Llama-2,
+    but Vicuna's self-replies are recognised by "### Human:".
     """
     return tuple(dict.fromkeys((*answers.special_tokens, *asks.special_tokens)))
 
@@ -110,9 +111,9 @@ def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
 def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
     """Return where an inquirer begins to answer itself, at a special token; None if it does not.
 
-    Tokens within the first quoted text do not count: that is said to the chatbot. A token that ends
-    in a colon is a label: it does not count at the very beginning of the output, and counts only at
-    the beginning of a line unless it is all in capitals.
+    Tokens within the first quoted text do not count, since that text is the prompt to the chatbot.
+    A token that ends in a colon is a label: it does not count at the very beginning of the output
+    and, unless it is all in capitals, counts only at the beginning of a line.
     """
     begin, end = next(iter(quoted_spans(output, most=1)), (0, 0))
     first = len(output) - len(output.lstrip(_LABEL_EDGES))
@@ -127,7 +128,7 @@ def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
 
 
 def before_reply(output: str, tokens: Sequence[str]) -> str:
-    """Return an output up to where it answers itself; all of it if nothing precedes that."""
+    """Return the part of an output before a self-reply; all of it if that part is empty."""
     return output[: self_reply_at(output, tokens)].strip() or output
 
 
@@ -153,7 +154,7 @@ def misses_stop(output: str, token: str, language: str = "en") -> bool:
 
 
 def thanks_without_end(utterances: Sequence[str], language: str = "en") -> bool:
-    """Return whether the last prompts and responses, in alternation, are nothing but thanks."""
+    """Return whether the last prompts and responses, which alternate, only give thanks."""
     last = utterances[-2 * THANKING_TURNS :]
     return len(last) == 2 * THANKING_TURNS and all(is_thanks(text, language) for text in last)
 

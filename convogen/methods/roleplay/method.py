@@ -31,7 +31,7 @@ from convogen.records import Persona
 __all__ = ["Roleplay"]
 
 N_PERSONAS = 20
-"""Personas by default: as many as the paper's study had participants."""
+"""Default number of personas: the number of participants in the paper's study."""
 
 Kind = Literal["gpt", "llama-2", "mixtral", "vicuna", "llama-3", "chatml", "small"]
 
@@ -54,7 +54,7 @@ class Roleplay(Method):
         "responder": Sampling(temperature=1.0, max_tokens=4000),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # Questions are one line long, answers a few.
+        # A question takes one line, an answer a few.
         "inquirer": Sampling(temperature=0.7, max_tokens=60, extra=EMBEDDED_NO_LOOPS),
         "responder": Sampling(temperature=0.6, max_tokens=120, extra=EMBEDDED_NO_LOOPS),
     }
@@ -137,8 +137,8 @@ class Roleplay(Method):
     @field_validator("features")
     @classmethod
     def _in_order(cls, value: tuple[Feature, ...]) -> tuple[Feature, ...]:
-        """Return the features without duplicates, in the order of `FEATURES`: equal sets give the
-        same experiment."""
+        """Return the features without duplicates, in the order of `FEATURES`, so that equal sets
+        give the same experiment."""
         return tuple(name for name in FEATURES if name in value)
 
     @field_validator("goals")
@@ -155,8 +155,8 @@ class Roleplay(Method):
     def _known_options(
         cls, value: dict[Feature, tuple[str, ...]]
     ) -> dict[Feature, tuple[str, ...]]:
-        """Return each option once, in the order of `options_of`, and features in that of
-        `FEATURES`."""
+        """Return the options without duplicates in the order of `options_of`, by feature in the
+        order of `FEATURES`."""
         for name, given in value.items():
             known = options_of(name)
             if unknown := [option for option in given if option not in known]:
@@ -271,7 +271,7 @@ class Roleplay(Method):
     def pair(self, task: int) -> tuple[Persona, Goal]:
         """Return the persona and the goal of a task.
 
-        Personas that differ in the varied feature alone are adjacent and have the same goal.
+        Personas that differ only in the varied feature are adjacent and have the same goal.
         """
         n_rounds, person = divmod(task, len(self.people))
         goal = (n_rounds + person // len(self._variants)) % len(self.wanted)

@@ -1,7 +1,7 @@
-"""Personas for role plays: of sociodemographic features, drawn or from a file, or from a hub.
+"""Personas for role plays: sociodemographic features, drawn or read from a file, or a hub's people.
 
 LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. Features that are switched off are left
-out of a persona's text only, so a run with fewer of them has the same people.
+out of a persona's text only, so a run that mentions fewer features has the same people.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FEATURES: tuple[Feature, ...] = ("age", "race", "gender", "education", "native_e
 
 _ID = "persona_id"
 _LONGEST = 120
-"""Characters of a user's own option."""
+"""Maximum length of a user's own option, in characters."""
 
 _MOST_ROWS = 100_000
 
@@ -63,7 +63,7 @@ def sentence(features: Features, mentioned: Sequence[str] = FEATURES) -> str:
     """Return a persona in words: `a male White person of 25 to 34 with a doctoral degree; …`.
 
     Args:
-        features: Option by feature; an option that is not shipped is used as it is.
+        features: Option by feature; an option that is not shipped is used unchanged.
         mentioned: The features to mention, if the persona has them.
     """
     words = {name: _words(name, features[name]) for name in FEATURES if name in features}
@@ -90,7 +90,7 @@ def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[d
 
     Args:
         n: Number of people.
-        options: The options to draw from, by feature; all of a feature that is not named.
+        options: The options to draw from, by feature; for a feature not in it, all options.
         seed: Seed of the draw.
     """
     sides = [tuple(options.get(name) or options_of(name)) for name in FEATURES]
@@ -118,12 +118,12 @@ def people(
     """Return the personas of people.
 
     Args:
-        rows: Their features; a row may have a `persona_id`.
+        rows: The people's features; a row may have a `persona_id`.
         mentioned: The features that their texts mention.
-        vary: A feature and its options: each person appears with each of them, all else equal
+        vary: A feature and its options: each person appears once with each option, all else equal
             (appendix E).
-        source: Their source.
-        licence: Their licence.
+        source: The personas' source.
+        licence: The personas' licence.
     """
     feature, options = vary or ("age", (None,))
     twins: list[dict[str, str]] = [
@@ -144,8 +144,8 @@ def people(
 
 
 def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
-    """Return the given ids with the varied option, or hashes of the features, made unique by
-    numbers."""
+    """Return an id per row: the given id with the varied option, or a hash of the features; numbers
+    make duplicates unique."""
     seen: Counter[str] = Counter()
     names: list[str] = []
     for row in rows:
@@ -219,7 +219,8 @@ def _given(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _listed(data: Any) -> list[Any]:
-    """Return the personas in a file: a bare list, under `personas`, or the authors' `fixed`."""
+    """Return the personas in a file's data: the data itself if it is a list, otherwise the list
+    under `personas` or, in the authors' configuration, under `fixed`."""
     if isinstance(data, list):
         return cast("list[Any]", data)
     if not isinstance(data, dict):
@@ -234,7 +235,8 @@ def _listed(data: Any) -> list[Any]:
 
 
 def _row(given: Any) -> dict[str, str]:
-    """Return the features of a row, in shipped words if they are known; raises `ValueError`."""
+    """Return the features of a row, known options in their shipped wording; raises
+    `ValueError`."""
     if not isinstance(given, dict):
         raise ValueError(f"{given!r:.60} is not a persona; it has {', '.join(FEATURES)}")
     cells = cast("dict[str, Any]", given)

@@ -1,8 +1,8 @@
 """The play of LLM Roleplay: algorithm 1, with its failures detected and handled.
 
-An unusable output is regenerated with changed sampling, a bounded number of times; every output
-counts. If none is usable the dialogue ends, as in algorithm 1: it is kept if it has at least one
-exchange, and is a failure otherwise.
+An unusable output is regenerated with changed sampling, a bounded number of times; all outputs are
+counted. If none is usable, the dialogue ends, as in algorithm 1: it is kept if it has at least one
+exchange; otherwise it is a failure.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ RESPONDER = "assistant"
 RELATIONS = "a user and a chatbot"
 
 STEP = 0.3
-"""How much cooler (no prompt) or warmer (incoherent) each regeneration is sampled."""
+"""Step by which each regeneration changes the temperature: down after an output without a prompt,
+up after an incoherent one."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
@@ -67,7 +68,7 @@ class RoleplayPlay(Play):
             if dialogue.refused[-1:] != [fault.kind]:
                 dialogue.refused = [*dialogue.refused, fault.kind]
             if self._method.broken == "keep" and len(dialogue.turns) >= 2:
-                del dialogue.turns[len(dialogue.turns) // 2 * 2 :]  # a prompt nobody answered
+                del dialogue.turns[len(dialogue.turns) // 2 * 2 :]  # an unanswered prompt
                 return dialogue.outcome(_ENDED.get(fault.kind, fault.kind))
             failure = task.failure(f"turn {len(dialogue.turns) // 2 + 1}", fault)
             counted = {"counts": dict(dialogue.counts)}
@@ -78,8 +79,8 @@ class RoleplayPlay(Play):
 class _Dialogue:
     """One dialogue in progress.
 
-    `counts` has the numbers of outputs and of their faults, `refused` the faults of the attempts at
-    the turn that ended it early.
+    `counts` has the numbers of outputs and of their faults. If a turn ended the dialogue early,
+    `refused` has the faults of the attempts at that turn.
     """
 
     def __init__(
@@ -133,7 +134,8 @@ class _Dialogue:
         return messages if self._answers.system else without_system(messages)
 
     async def _prompt(self) -> bool:
-        """Add the inquirer's next prompt; return False if it stops, which the first turn cannot."""
+        """Add the inquirer's next prompt; return False if it stops, which is not allowed in the
+        first turn."""
         stop, asks, answers = self.method.stop_token, self._asks, self._answers
         reasks: list[str] = []
         while True:
@@ -196,7 +198,7 @@ class _Dialogue:
         return fitted
 
     def _again(self, role: str, fault: str, fitted: Fitted, reasks: list[str]) -> None:
-        """Record why an output is regenerated; raises `ModelFault` if it is not.
+        """Record why an output is regenerated; raises `ModelFault` if it may not be.
 
         A chatbot that keeps its own memory is never asked again: it would get the message twice.
         """
@@ -273,9 +275,9 @@ class _Dialogue:
 
 
 def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Family) -> str | None:
-    """Return the first prompt of an output, preferably before any self-reply; None if without.
+    """Return an output's first prompt, preferably before any self-reply; None if there is none.
 
-    An incoherent output has none, unless what repeats is code or punctuation.
+    An incoherent output has no prompt, unless only code or punctuation repeats.
     """
     if "no_prompt" in faults or ("incoherent_inquirer" in faults and goes_round(output, asks)):
         return None

@@ -10,10 +10,10 @@ import re
 __all__ = ["extract_prompt", "quoted_spans", "quoted_texts", "stops"]
 
 MOST_CHARS = 50_000
-"""Characters of an output that are read."""
+"""Maximum number of characters of an output that are read."""
 
 DEEPEST = 20
-"""Levels of nested quotations that are followed."""
+"""Maximum depth of nested quotations that are followed."""
 
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _TYPOGRAPHIC = {"“": "”", "„": "“”", "«": "»", "»": "«"}
@@ -32,8 +32,8 @@ def extract_prompt(output: str) -> str | None:
 def quoted_texts(output: str, most: int = 100) -> list[str]:
     """Return the texts in double quotes, up to `most`; neither nested nor empty ones count.
 
-    Quotation marks in code (`…` or a fence) neither open nor close a quotation; nor do those of a
-    call (`print("x")`) or of a word quoted within.
+    Quotation marks in code (`…` or a fence) neither open nor close a quotation; nor do those in a
+    function call (`print("x")`) or around a word quoted within a quotation.
     """
     return [output[begin:end].strip() for begin, end in quoted_spans(output, most)]
 
@@ -69,9 +69,9 @@ def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
 
 
 def _end(shown: str, begin: int) -> int | None:
-    """Return where a quotation that a straight mark opened before `begin` ends; None if nowhere.
+    """Return the end of a quotation opened by a straight mark before `begin`; None if it has none.
 
-    A typographic mark may close it too, unless it closes a typographic quotation inside.
+    A typographic mark may also close it, unless that mark closes a typographic quotation inside it.
     """
     inside, depth = False, 0
     last: int | None = None
@@ -95,7 +95,7 @@ def _end(shown: str, begin: int) -> int | None:
 
 
 def _is_inches(shown: str, index: int) -> bool:
-    """Return whether a straight mark stands for inches: the quotation ends later in its line."""
+    """Return whether a straight mark means inches, since the quotation ends later in the line."""
     if not shown[index - 1].isdigit():
         return False
     following = _LATER.match(shown, index + 1)
@@ -109,7 +109,8 @@ def _nests(shown: str, index: int) -> bool:
 
 
 def _end_of(shown: str, begin: int, opened: str) -> int | None:
-    """Return where a typographic quotation ends, past nested ones of its kind; None if nowhere."""
+    """Return the end of a typographic quotation, after nested ones of its kind; None if it has
+    none."""
     closing, depth = _TYPOGRAPHIC[opened], 0
     for mark in _MARKS.finditer(shown, begin):
         if mark[0] in closing:

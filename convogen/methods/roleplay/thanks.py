@@ -1,6 +1,6 @@
 """Courtesies: whether a text only gives thanks, says goodbye, or says that its speaker is done.
 
-Judged by sentence and, within a sentence, by clause, each by how it begins. Pure functions.
+Each sentence is judged by its clauses, and each clause by how it begins. Pure functions.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ __all__ = ["Match", "MatchResult", "Standings", "standings"]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Two players by number, and the folder of the verdicts on their dialogues."""
+    """Two players, by index, and the folder of the verdicts on their dialogues."""
 
     first: int
     second: int
@@ -51,9 +51,9 @@ class Standings:
 
     Attributes:
         ratings: The players, the strongest first.
-        matches: The result of each two players.
-        first_shown: Share of decided verdicts that choose the dialogue shown first: half if the
-        position does not matter.
+        matches: The result of each pair of players.
+        first_shown: Share of decided verdicts that choose the dialogue shown first; 0.5 if there is
+            no position bias.
     """
 
     ratings: list[Rating]

@@ -1,7 +1,7 @@
 """DialogueForge's published rates, and the conditions for comparing verdicts with them.
 
-These are the inquirer's name, which endpoints spell in different ways, and how the judge was
-prompted: the order of two dialogues, the prompt and the judge's model (sections 3.2.4 and 4.1).
+The conditions concern the inquirer's name, which endpoints spell in different ways, and the
+judging: the order of two dialogues, the prompt and the judge's model (sections 3.2.4 and 4.1).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ __all__ = [
 PAPERS_JUDGE = "GPT-4o"
 
 REAL = "real"
-"""The model of the real dialogues."""
+"""The model name that stands for the real dialogues."""
 
 TUNED = re.compile(r"[ _-]*(?:\((?:ft|fine-?tuned)\)|[ _-](?:ft|fine-?tuned))$", re.IGNORECASE)
-"""How the name of a fine-tuned model ends, after that of its base."""
+"""Matches the suffix that the name of a fine-tuned model adds to its base's name."""
 
 _TABLES = {
     ("unieval", "OASST1"): ("1a", "text", "figure-2-oasst1"),
@@ -61,8 +61,8 @@ _API_NAMES = {
     "Gemma-2-27B": rf"gemma-?2-27b{_TUNED_TO_CHAT}",
     "Mistral-7B": rf"(?:open-)?mistral-7b{_TUNED_TO_CHAT}{_VERSION}",
 }
-"""A model's name in the paper -> its names at providers, Ollama and Hugging Face, in lower case,
-without its owner and with `-` for colons, blanks and underscores."""
+"""Maps a model's name in the paper to its names at providers, Ollama and Hugging Face, in lower
+case, without the owner, and with `-` for colons, spaces and underscores."""
 
 
 def paper_name(model: str) -> str:
@@ -76,8 +76,8 @@ def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> 
     """Return which of `DIFFERENCES` a run's scores have from the paper's verdicts.
 
     Args:
-        manifest: The manifest of the scores; None for a foreign verdict file.
-        protocol: Whose verdicts they are.
+        manifest: The manifest of the scores; None for a verdict file from elsewhere.
+        protocol: The protocol of the verdicts.
 
     Returns:
         The differences in their order; None if the origin of the verdicts is unknown.
@@ -113,20 +113,20 @@ def published_rate(
 
 
 def published_change(before: float | None, after: float | None) -> float | None:
-    """Return by how many points one published rate is above another; None if one is missing."""
+    """Return the difference of two published rates in points; None if one is missing."""
     return None if before is None or after is None else round(after - before, 2)
 
 
 def published_degradation(
     protocol: Protocol, model: str, data: str | None, lengths: tuple[int, int]
 ) -> float | None:
-    """Return the paper's change with length in points: table 3, which has OASST1, else its rates.
+    """Return the paper's change with length in points, from table 3 (OASST1) or else its rates.
 
     Args:
-        protocol: Whose rate it is.
+        protocol: The protocol of the rate.
         model: The inquirer.
-        data: Where the seeds are from.
-        lengths: Most utterances before and after.
+        data: The data set of the seeds.
+        lengths: Maximum number of utterances of the shorter and the longer dialogues.
     """
     if data == "OASST1" and lengths == (6, 12):
         base = TUNED.sub("", model)
@@ -139,6 +139,6 @@ def published_degradation(
 
 
 def _row(rows: Mapping[str, Mapping[str, Cell]], name: str) -> Mapping[str, Cell]:
-    """The row of a model, whatever the case of its name."""
+    """Return the row of a model, ignoring the case of its name."""
     found = [row for known, row in rows.items() if known.casefold() == name.casefold()]
     return found[0] if found else {}

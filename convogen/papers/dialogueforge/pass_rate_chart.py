@@ -1,6 +1,6 @@
 """Pass rates as a bar chart: one bar per model and length, a line for the real dialogues.
 
-As DialogueForge's figures 2 to 5; the whiskers are 95% intervals, diamonds the published rates.
+As in DialogueForge's figures 2 to 5; whiskers are 95% intervals, diamonds the published rates.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Pass rates by model, data set and length: DialogueForge's tables 1 to 3 and figures 2 and 3.
 
-One file of verdicts is one cell. Rates are percentages; intervals are 95% bootstraps over
-dialogues, or Wilson's if all verdicts are equal and resampling shows no variation. If two cells use
-the same seeds, their difference is resampled by seed. Next to a published rate, `differs` lists
-differences in judging from the paper, None if unknown.
+Each file of verdicts is one cell. Rates are percentages; intervals are 95% bootstrap intervals over
+dialogues, or Wilson intervals if all verdicts are equal, so that resampling shows no variation. If
+two cells use the same seeds, their difference is resampled by seed. Next to a published rate,
+`differs` lists how the judging differs from the paper's; None if unknown.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 
 @dataclass(frozen=True, slots=True)
 class RateCell:
-    """The verdicts on one model's dialogues; `utterances` is their cap, None if not known.
+    """The verdicts on one model's dialogues; `utterances` is their maximum length, None if unknown.
 
-    `passes` has 100 for each dialogue that passes, otherwise 0; `seeds` has the dialogues' seeds in
-    the same order, or nothing if unknown. `differs`: see `judged_otherwise`.
+    `passes` has 100 for each dialogue that passes and 0 for the others; `seeds` has the dialogues'
+    seeds in the same order, or is empty if they are unknown. `differs`: see `judged_otherwise`.
     """
 
     model: str
@@ -61,11 +61,11 @@ class Rate:
     """The pass rate of one cell, next to the published one; rates are percentages.
 
     Attributes:
-        utterances: The cap of the dialogues; None if it is not known.
+        utterances: Maximum number of utterances per dialogue; None if unknown.
         n: Number of dialogues; `missing` of them got no verdict.
-        low: Lower end of the 95% interval; None if it has none, as is `high`.
-        false_alarms: Dialogues of which the judge accuses the first utterance, a person's; None if
-            the protocol accuses none. `false_alarm_rate` is their percentage.
+        low: Lower end of the 95% interval, and `high` its upper end; both None if there is none.
+        false_alarms: Dialogues whose first utterance, a person's, the judge takes for a machine's;
+            None if the protocol names no utterances. `false_alarm_rate` is their percentage.
         published: The paper's rate; None if it has none.
         differs: How the judging differs from the paper's; None if that is not known.
     """
@@ -89,8 +89,8 @@ class LengthChange:
     """By how many percentage points a rate changes from one length to the next longer one.
 
     Attributes:
-        before: The cap of the shorter dialogues, in utterances; `after` that of the longer.
-        n: Number of dialogues, or of seeds if `paired`: if both cells are of the same seeds.
+        before: Maximum length of the shorter dialogues, in utterances; `after` of the longer ones.
+        n: Number of dialogues, or of seeds if `paired`, that is, if both cells use the same seeds.
         published: The paper's change; None if it has none.
         differs: How the judging differs from the paper's; None if that is not known.
     """
@@ -108,7 +108,7 @@ class LengthChange:
     differs: list[str] | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values; the lengths are called `from` and `to`."""
+        """Return the fields as plain values; the lengths are named `from` and `to`."""
         names = {"before": "from", "after": "to"}
         return {names.get(name, name): value for name, value in asdict(self).items()}
 
@@ -139,7 +139,7 @@ class Compared:
     finetuning: list[TuningGain]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, for JSON."""
+        """Return the fields as plain values, for JSON."""
         return asdict(self) | {"degradation": [one.as_dict() for one in self.degradation]}
 
 
@@ -176,14 +176,14 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
 
 
 def _played(file: Path) -> Path:
-    """Return the folder of the judged data: that of the scores, or the run that they name."""
+    """Return the folder of the judged data: the run that the scores name, or their own folder."""
     source: Any = (scores_manifest(file) or {}).get("source")
     return Path(source) if isinstance(source, str) else file.parent.parent
 
 
 def _made(folder: Path) -> tuple[str, str | None, int | None]:
-    """Return inquirer, data set and cap of the run in a folder; the folder's name if it is not a
-    run."""
+    """Return a run's inquirer, data set and maximum number of utterances; the folder's name stands
+    for an unknown inquirer."""
     try:
         found = read_mapping(folder / "experiment.yaml")
     except SourceError:
@@ -201,21 +201,21 @@ def _made(folder: Path) -> tuple[str, str | None, int | None]:
 
 
 def _data_name(source: str) -> str:
-    """Return a data set's name: the paper's if it is one of its two."""
+    """Return a data set's name: the paper's name if it is one of the paper's two."""
     last = source.rstrip("/").rsplit("/", 1)[-1]
     known = [name for part, name in _DATA.items() if part in last.casefold()]
     return known[0] if known else last.split(".")[0]
 
 
 def _seeds(folder: Path, ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the seeds of a run's judged conversations; nothing if one has none."""
+    """Return the seeds of a run's judged conversations; an empty tuple if one has no seed."""
     found = {one.id: seed_of(one) for one in Run(folder).conversations()} if folder.is_dir() else {}
     seeds = [found.get(name) for name in ids]
     return tuple(seed for seed in seeds if seed is not None) if None not in seeds else ()
 
 
 def compare(cells: Sequence[RateCell], protocol: Protocol) -> Compared:
-    """Return the rates, their changes with length and by fine-tuning, with published numbers."""
+    """Return the rates, and their changes with length and fine-tuning, with published numbers."""
     return Compared(
         protocol,
         [_rate(cell, protocol) for cell in cells],
@@ -286,7 +286,7 @@ def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[Leng
 def _finetuning(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[TuningGain]:
     """Yield the gain of each fine-tuned model over its base.
 
-    It is named after its base: `NAME (FT)` or `NAME-ft`.
+    A fine-tuned model is named after its base: `NAME (FT)` or `NAME-ft`.
     """
     bases = {(cell.model, cell.data, cell.utterances): cell for cell in cells}
     for cell in cells:
@@ -322,7 +322,7 @@ class _Change(NamedTuple):
 
 
 def _change(ours: RateCell, theirs: RateCell) -> _Change:
-    """Return the difference of two rates: by seed if both are of the same ones."""
+    """Return the difference of two rates, by seed if both cells use the same seeds."""
     here, there = (
         dict(zip(ours.seeds, ours.passes, strict=False)),
         dict(zip(theirs.seeds, theirs.passes, strict=False)),

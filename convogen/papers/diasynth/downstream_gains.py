@@ -32,8 +32,8 @@ GENERATORS = ("Phi-3", "InternLM-2.5", "LLaMA-3", "GPT-4o")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A summariser's scores by one measure on one held-out set: before fine-tuning, after it on
-    in-domain data, and after it on generated data."""
+    """A summariser's scores by one measure on one held-out set: before fine-tuning, after
+    fine-tuning on in-domain data, and after fine-tuning on generated data."""
 
     model: str
     data: str
@@ -44,27 +44,27 @@ class Cell:
 
 
 def percentage_improvement(after: float, before: float) -> float:
-    """Equation 1, in percent; raises `ZeroDivisionError` if the score before was 0."""
+    """Return equation 1 in percent; raises `ZeroDivisionError` if the score before was 0."""
     return (after - before) / before * 100
 
 
 def coverage(synthetic: float, in_domain: float) -> float:
-    """Equation 2, in percent; raises `ZeroDivisionError` if the in-domain score is 0."""
+    """Return equation 2 in percent; raises `ZeroDivisionError` if the in-domain score is 0."""
     return synthetic / in_domain * 100
 
 
 def mean_improvement(cells: Sequence[Cell]) -> float:
-    """The mean over the cells of the improvement of generated data over no fine-tuning."""
+    """Return the mean over the cells of the improvement by fine-tuning on generated data."""
     return mean(percentage_improvement(cell.synthetic, cell.before) for cell in cells)
 
 
 def mean_coverage(cells: Sequence[Cell]) -> float:
-    """The mean over the cells of the coverage of in-domain data by generated data."""
+    """Return the mean over the cells of the coverage of in-domain data by generated data."""
     return mean(coverage(cell.synthetic, cell.in_domain) for cell in cells)
 
 
 def published_cells(generator: str = "LLaMA-3") -> list[Cell]:
-    """The paper's cells (tables 6 and 7) for the data that `generator` made: Phi-3, InternLM-2.5,
+    """Return the paper's cells (tables 6 and 7) for the data of one generator: Phi-3, InternLM-2.5,
     LLaMA-3 or GPT-4o. `measure` is qags, bertscore or rouge_l."""
     tables = published("diasynth")
     cells: list[Cell] = []

@@ -1,4 +1,7 @@
-"""LLM Roleplay's figure 8: each inquirer's lengths and failures as a polygon, the largest at 1."""
+"""LLM Roleplay's figure 8: each inquirer's lengths and failures as a polygon.
+
+Each measure is divided by its largest value.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ MEASURES = {
         )
     },
 }
-"""The measures of table 1 -> their labels. Smaller is better, except for turns."""
+"""Maps the measures of table 1 to their labels. Smaller is better, except for turns."""
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
@@ -35,7 +38,7 @@ _NOTE = "Each measure divided by the largest of its side: the paper does not say
 _MADE_BY = "convogen study"
 
 Values = Mapping[str, Mapping[str, float | None]]
-"""Who -> measure -> value; None if nothing was measured."""
+"""Maps each condition or inquirer to values by measure; None if nothing was measured."""
 
 
 def ours(conditions: Mapping[str, Condition]) -> Values:
@@ -76,8 +79,7 @@ def normalized(values: Values) -> Values:
 
 
 def draw(conditions: Mapping[str, Condition], path: Path) -> None:
-    """Draw the runs' conditions and the published inquirers side by side, each normalized by
-    itself.
+    """Draw the runs' conditions and the published inquirers side by side, normalized separately.
 
     Raises `SourceError` if the file's ending is not that of a chart, `RunFolderError` if it cannot
     be written.

@@ -1,8 +1,8 @@
 """Does describing a persona change the user's language? A test for LLM Roleplay's table 2.
 
-Runs that describe less have the same people and goals, so their dialogues form pairs. Each
-pair's difference is the mean over the seeds; Wilcoxon's signed-rank test is two-sided, its p-values
-corrected for the number of comparisons (Holm, 1979).
+Runs whose prompts describe less of a persona have the same people and goals, so their dialogues
+form pairs. Each pair's difference is the mean over the seeds; Wilcoxon's signed-rank test is
+two-sided, and its p-values are corrected for the number of comparisons (Holm, 1979).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["MEASURES", "Told", "told_apart"]
 
 MEASURES = {**DIVERSITY, **BESIDE}
 BASE = "none"
-"""The description in the condition that others are compared with."""
+"""The description (none) in the condition with which all others are compared."""
 
 _LEAST_PAIRS = 2
 _OF_PERSONAS = ("features",)
@@ -33,12 +33,13 @@ class Told:
     """One condition compared with the one without a description, on one measure of the user's text.
 
     Attributes:
-        condition: Its index among all conditions, from 0.
-        told: What it describes of personas.
+        condition: The condition's index among all conditions, from 0.
+        told: What the condition describes of personas.
         measure: One of `MEASURES`.
-        pairs: Number of pairs of persona and goal that both have.
+        pairs: Number of pairs of persona and goal that both conditions have.
         difference: Mean of the pairs' differences; above 0 if the description raises the measure.
-        share: Share of the pairs raised among those that differ, 0 to 1; None if none differs.
+        share: Share of positive differences among the pairs that differ, 0 to 1; None if none
+            differs.
         p: Corrected p-value of the test.
     """
 
@@ -104,6 +105,6 @@ def _told(at: int, told: str, measure: str, pairs: Sequence[float]) -> Told:
     if differing:
         stats: Any = import_module("scipy.stats")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ties, for which scipy takes the normal approximation
+            warnings.simplefilter("ignore")  # with ties, scipy uses the normal approximation
             p = float(stats.wilcoxon(pairs, alternative="two-sided").pvalue)
     return Told(at, told, measure, len(pairs), fmean(pairs), share, p)

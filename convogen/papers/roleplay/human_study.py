@@ -59,7 +59,7 @@ class Subset:
         n: Number of answers.
         confidences: Number of answers by confidence.
         seconds: Duration of the answers.
-        utterance: Which exchange gave the dialogue away, counted from 1, if it was named.
+        utterance: The exchange that gave the dialogue away, counted from 1, if one was named.
     """
 
     n: int
@@ -70,7 +70,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A column of table 3: all answers of a condition, by `SUBSETS`."""
+    """A column of table 3: the answers of a condition by subset (`SUBSETS`)."""
 
     name: str
     subsets: dict[str, Subset]
@@ -83,11 +83,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The paper's printed models, and those from its counts without random effects.
+    """The paper's printed models, and models without random effects, computed from its counts.
 
     Attributes:
         tests: Outcome -> the printed statistic of the Wald test.
-        letters: Outcome -> condition -> the printed letters.
+        letters: Outcome -> condition -> the printed compact letters.
         recomputed: The models of detection, utterance and seconds from the counts, means and
             deviations of table 3.
     """
@@ -98,7 +98,7 @@ class Printed:
 
 
 def table_3(answers: Iterable[PairAnswer]) -> list[Condition]:
-    """Return the columns of table 3, by the names of the conditions; no attention checks."""
+    """Return the columns of table 3 in the order of their names, without attention checks."""
     by_condition: dict[str, list[PairAnswer]] = {}
     for one in answers:
         if not one.attention_check:
@@ -117,7 +117,7 @@ def table_3(answers: Iterable[PairAnswer]) -> list[Condition]:
 
 
 def printed_counts() -> dict[str, tuple[int, int]]:
-    """Return the paper's detected pairs and all pairs, by inquirer, from its counts."""
+    """Return the paper's numbers of detected pairs and of all pairs by inquirer."""
     return {
         name: (sum(_counts(row, "detected").values()), sum(_counts(row, "total").values()))
         for name, row in _rows().items()
@@ -133,7 +133,7 @@ def printed_confidences(subset: str) -> dict[str, dict[Confidence, float]]:
 
 
 def printed() -> Printed:
-    """Return the paper's own tests and letters next to those of its counts."""
+    """Return the paper's own tests and letters, and those recomputed from its counts."""
     rows = published("roleplay")["10"].rows
     tests = numbers_of(rows["test"])
     letters = {
@@ -155,12 +155,12 @@ def printed() -> Printed:
 
 
 def checks() -> list[Check]:
-    """Return a check of every number of table 3 that others of it give."""
+    """Return a check of every number of table 3 that follows from other numbers in it."""
     return [*_sums(), *_percentages()]
 
 
 def _sums() -> Iterator[Check]:
-    """Counts of all pairs: those of the detected and undetected ones."""
+    """Check the counts of all pairs: the sums of detected and undetected ones."""
     for name, row in _rows().items():
         of = {subset: _counts(row, subset) for subset in SUBSETS}
         for one in CONFIDENCES:
@@ -170,7 +170,7 @@ def _sums() -> Iterator[Check]:
 
 
 def _percentages() -> Iterator[Check]:
-    """Percentages: the counts of all pairs of a condition."""
+    """Check the percentages, recomputed from the counts of all pairs of a condition."""
     for name, row in _rows().items():
         counts = {subset: _counts(row, subset) for subset in SUBSETS}
         parts = {
@@ -204,7 +204,7 @@ def _spread_of(row: Mapping[str, float], subset: str, measure: str) -> tuple[int
 def _pooled(
     one: tuple[int, float, float], other: tuple[int, float, float]
 ) -> tuple[int, float, float]:
-    """Return number, mean and sample standard deviation of two samples together."""
+    """Return the number, mean and sample standard deviation of two pooled samples."""
     n = one[0] + other[0]
     mean = (one[0] * one[1] + other[0] * other[1]) / n
     squares = sum((m - 1) * std**2 + m * (each - mean) ** 2 for m, each, std in (one, other))

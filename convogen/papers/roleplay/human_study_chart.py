@@ -26,7 +26,7 @@ _LEVEL = 4
 
 
 Bars = Mapping[str, Mapping[Confidence, float]]
-"""A bar -> the confidences stacked in it, in percent of all pairs."""
+"""Maps each bar to the confidences stacked in it, in percent of all pairs."""
 
 
 def figure_2(conditions: Sequence[Condition], subset: str) -> Bars:
@@ -41,7 +41,7 @@ def figure_2(conditions: Sequence[Condition], subset: str) -> Bars:
 
 
 def figure_13(answers: Sequence[PairAnswer]) -> Bars:
-    """Return the bars of what was chosen, over all conditions; no attention checks."""
+    """Return the bars of the choices, over all conditions, without attention checks."""
     counted = [one for one in answers if not one.attention_check]
     choices = {
         "Simulated": [one for one in counted if one.detected],

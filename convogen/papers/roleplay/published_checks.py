@@ -1,6 +1,7 @@
-"""Numbers that LLM Roleplay prints, recomputed from others that it prints.
+"""Published numbers of LLM Roleplay, recomputed from other published numbers.
 
-Numbers are taken as rounded: each stands for the interval of half a unit of its last digit.
+Numbers are assumed to be rounded: each stands for an interval of half a unit of the last digit on
+either side.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _SLACK = 1e-9
 class Check:
     """A printed number next to the computed one.
 
-    `verdict` says how they agree: `rounded`; `truncated`, cut after the last digit; `within the
-    spread`, off by no more than the printed standard deviation over the seeds; `off`.
+    `verdict` says how they agree: `rounded`; `truncated` after the last printed digit; `within the
+    spread`, if they differ by no more than the printed standard deviation over the seeds; or `off`.
     """
 
     what: str
@@ -52,7 +53,7 @@ def checks() -> list[Check]:
 
 
 def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 1's percentages and their standard deviations: table 7's counts over its outputs."""
+    """Check table 1's percentages and their deviations: table 7's counts over its outputs."""
     for row, cells in tables["7"].rows.items():
         counts, percent = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name in (one for one in percent if one in counts and not one.startswith("prompt_tok")):
@@ -67,7 +68,8 @@ def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Two utterances per turn; tokens per prompt, printed twice."""
+    """Check that there are two utterances per turn, and that tokens per prompt, which are printed
+    twice, agree."""
     for row, cells in tables["7"].rows.items():
         counts, means = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name, of in (("utterances", "turns"), ("utterances_std", "turns_std")):
@@ -82,7 +84,7 @@ def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """One response per turn, in 200 dialogues."""
+    """Check that there is one response per turn, in 200 dialogues."""
     for row, cells in tables["7"].rows.items():
         outputs = numbers_of(cells)["responder_outputs"]
         turns = numbers_of(tables["1"].rows[row])["turns"]
@@ -93,7 +95,7 @@ def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 4's own row: means of table 1's means, and their standard deviations (ddof 0)."""
+    """Check table 4's own row: means of table 1's means, and their standard deviations (ddof 0)."""
     ours = numbers_of(tables["4"].rows["LLM Roleplay"])
     rows = [numbers_of(cells) for cells in tables["1"].rows.values()]
     for name in ("turns", "prompt_tokens", "response_tokens"):
@@ -112,7 +114,7 @@ def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 9's numbers that table 4 has too."""
+    """Check the numbers of table 9 that table 4 also has."""
     for row, cells in tables["9"].rows.items():
         other = numbers_of(tables["4"].rows.get(row, {}))
         for name, number in numbers_of(cells).items():
@@ -123,7 +125,7 @@ def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def verdict_on(printed: float, low: float, high: float, spread: float = 0.0) -> Verdict:
-    """Return how a number printed with two decimals fits one between two bounds."""
+    """Return how a number printed with two decimals agrees with a value between two bounds."""
     if low - _HALF - _SLACK <= printed <= high + _HALF + _SLACK:
         return "rounded"
     if printed - _SLACK <= high and low <= printed + 2 * _HALF + _SLACK:

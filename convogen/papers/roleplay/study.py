@@ -1,8 +1,9 @@
 """Role plays over seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7, 9).
 
-A run is one seed. Means and standard deviations are over the runs (ddof 0, as the paper's are by
-the counts of table 7); a rate is over the outputs of one run. Counts are of all tasks of a run,
-including those that failed or that a gate rejected; lengths and diversity of its conversations.
+Each run is one seed. Means and standard deviations are over the runs (ddof 0, which the counts of
+table 7 show to be the paper's choice); a rate is over the outputs of one run. Counts cover all
+tasks of a run, including those that failed or were rejected by a gate; lengths and diversity cover
+its conversations.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ LENGTHS = {
 }
 DIVERSITY = {"ttr": "TTR", "distinct_1": "distinct-1", "distinct_2": "distinct-2"}
 BESIDE = {"mtld": "MTLD", "words": "words"}
-"""Measures of the user's text that the paper lacks: MTLD, which hardly depends on the length, and
-the length."""
+"""Measures of the user's text that the paper does not have: MTLD, which hardly depends on the
+length of the text, and that length."""
 
 RATES = {
     "no_prompt": ("No prompt", "inquirer_outputs"),
@@ -57,11 +58,12 @@ RATES = {
     "broken": ("Broken off, kept", "dialogues"),
     "unsaved": ("Not saved", "dialogues"),
 }
-"""Failure -> its label, and what it is a share of; `dialogues` are all that were begun."""
+"""Maps each failure to its label and to the count it is a share of; `dialogues` counts all begun
+dialogues."""
 
 
 class Measure(NamedTuple):
-    """A mean over runs, its standard deviation over them, and the mean of the runs' own standard
+    """The mean and the standard deviation over runs, and the mean of the runs' own standard
     deviations over dialogues or utterances; None if there is nothing to measure."""
 
     mean: float | None
@@ -73,14 +75,14 @@ class Measure(NamedTuple):
 class Played:
     """The counts and measures of one run.
 
-    `lengths` has turns per conversation and tokens per output, as the models count them (none if a
-    chatbot does not); `diversity` has values per conversation, over the words of all its prompts:
-    the type-token ratio, and distinct-n, whose n-grams never span two prompts. `texts` has the same
-    and `BESIDE` by task.
+    `lengths` has turns per conversation and tokens per output, as reported by the models (empty if
+    a chatbot reports none). `diversity` has one value per conversation, over the words of all its
+    prompts: the type-token ratio, and distinct-n, whose n-grams never span two prompts. `texts` has
+    these and the measures of `BESIDE` by task.
 
-    `dialogues_with` counts the dialogues in which a failure occurs, `turns_with` the turns (a
-    prompt and its response, answered or not), `turns_with["turns"]` all turns; for a failed task,
-    only the failed turn is known.
+    `dialogues_with` counts the dialogues in which a failure occurs, `turns_with` the turns in which
+    it occurs (a turn is a prompt and its response, answered or not), and `turns_with["turns"]` all
+    turns; for a failed task, only the failed turn is known.
     """
 
     run: Run
@@ -131,13 +133,13 @@ class Condition:
         return _over([one.turns_with[name] / one.turns_with["turns"] for one in runs])
 
     def count(self, name: str) -> Measure:
-        """Return the count of a failure, of outputs or of dialogues."""
+        """Return a count by name, such as the number of outputs or of dialogues."""
         return _over([one.counts[name] for one in self.runs])
 
 
 class Overall(NamedTuple):
-    """Conditions, by index from 0, that differ in their inquirers; `lengths` has the mean and
-    deviation of the conditions' means."""
+    """Conditions, by index from 0, that differ only in their inquirers; `lengths` has the mean and
+    the standard deviation of the conditions' means."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -260,7 +262,8 @@ def _failures(found: Played, conversation: Conversation) -> None:
 
 
 def _diversity(prompts: Sequence[str]) -> dict[str, float]:
-    """Return a dialogue's `DIVERSITY` and `BESIDE`; nothing if its prompts have no words."""
+    """Return a dialogue's measures of `DIVERSITY` and `BESIDE`; empty if its prompts have no
+    words."""
     text = lexical("\n".join(prompts))
     if math.isnan(text.ttr):
         return {}
@@ -276,7 +279,7 @@ def _diversity(prompts: Sequence[str]) -> dict[str, float]:
 
 
 def _measure(values: Sequence[Sequence[float]]) -> Measure:
-    """Return the measure of the values of each run."""
+    """Return the measure of values, which are grouped by run."""
     some = [one for one in values if one]
     spread = fmean(map(pstdev, some)) if some else None
     return _over([fmean(one) for one in some])._replace(spread=spread)

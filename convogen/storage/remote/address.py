@@ -15,21 +15,21 @@ __all__ = ["checked_url", "is_url", "open_file_system"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://(.*)", re.DOTALL)
 _NO_STORES = frozenset({"http", "https", "hf", "data", "ftp"})
-"""Protocols whose files cannot be created on the condition that they do not exist."""
+"""Protocols that cannot create a file only if it does not exist yet."""
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 
 
 def is_url(place: object) -> bool:
-    """Return whether a place is a URL, not a path or a `hf:` data set."""
+    """Return whether a place is a URL, rather than a path or a `hf:` data set."""
     return isinstance(place, str) and "://" in place and _URL.fullmatch(place) is not None
 
 
 def checked_url(url: str) -> str:
     """Return a URL without slashes at its end.
 
-    Raises `RunFolderError` if it contains credentials, a query, or names no folder.
+    Raises `RunFolderError` if it contains credentials or a query, or names no folder.
     """
     match = _URL.fullmatch(url.strip())
     assert match is not None, "is_url said so"
@@ -63,7 +63,7 @@ def checked_url(url: str) -> str:
 def open_file_system(url: str) -> tuple[Any, str]:
     """Return the file system behind a checked URL, and the folder's path on it.
 
-    Raises `RunFolderError` if the package of the file system is not installed, or refuses.
+    Raises `RunFolderError` if the file system's package is not installed, or rejects the URL.
     """
     Secrets(os.environ[name] for name in _SECRETS if os.environ.get(name))
     scheme, place = url.split("://", 1)

@@ -1,13 +1,14 @@
-"""Local copies of run folders that are on a store: one per URL, in the user's cache.
+"""Local copies of run folders on a store: one per URL, in the user's cache.
 
     <cache>/convogen/runs/<hash of the URL>/<last part of the URL>/   the run folder
-    …/state.json     the last part that it has, and the files as that part left them
-    …/sending.json   the same of the part that is being written
-    …/updating.lock  held while it is brought up to date
+    …/state.json     the last part that the copy contains, and its files after that part
+    …/sending.json   the same for the part that is being written
+    …/updating.lock  held while the copy is brought up to date
     …/writing.lock   held by the process that writes to the run
 
-A copy may be ahead of the chain: what a process wrote into it before it was killed. If the chain
-has not been continued by others since, the next writer on this machine goes on from that.
+A copy may be ahead of the chain if a process was killed before it wrote its changes back. If no
+other machine has continued the chain since, the next writer on this machine continues from the
+copy.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = ["LocalCopy"]
 
 _NUMBER = re.compile(r"\d{8}")
 _PATIENCE_S = 600.0
-"""How long to wait for another process that is bringing the copy up to date."""
+"""Seconds to wait for another process that is bringing the copy up to date."""
 
 
 class _Saved(BaseModel):
@@ -57,7 +58,7 @@ class LocalCopy:
         self._lock: Any = None
         self.state = FolderState()
         self.head: Part | None = None
-        """The last part of the chain when the copy was brought up to date; None without a chain."""
+        """The last part of the chain when the copy was updated; None if there is no chain."""
 
     def read(self) -> Path:
         """Bring the copy up to date, unless a process on this machine is writing to it."""
@@ -72,7 +73,7 @@ class LocalCopy:
     def open(self) -> None:
         """Bring the copy up to date, and keep other processes on this machine from writing to it.
 
-        Raises `RunFolderError` if one is writing to it.
+        Raises `RunFolderError` if another process is already writing to it.
         """
         with self._updating():
             if not self._claim():
@@ -105,7 +106,7 @@ class LocalCopy:
         for saved in recorded if self.folder.is_dir() else ():
             self.state = FolderState.of(saved.files)
             if saved.digest == self.head.digest and self.state.is_before(self.folder):
-                return  # what it holds beyond the last part was written here
+                return  # anything beyond the last part was written on this machine
             if saved.number < head and self._go_on(saved):
                 return
         self._forget()
@@ -116,8 +117,8 @@ class LocalCopy:
     def save(self, sending: tuple[Part, FolderState] | None = None) -> None:
         """Record that the copy has everything up to the last part of the chain.
 
-        `sending` is the next part and the state that it leads to: recorded before it is written,
-        so that a process killed before it hears of its success has lost nothing here.
+        `sending` is the next part and the state that it produces. They are recorded before the part
+        is written, so that nothing is lost if the process is killed before the store responds.
         """
         head, state = sending or (self.head, self.state)
         assert head is not None
@@ -129,7 +130,7 @@ class LocalCopy:
             file.unlink(missing_ok=True)
 
     def _go_on(self, saved: _Saved) -> bool:
-        """Apply the parts that the copy lacks; return whether they continue what it holds."""
+        """Apply the parts that the copy lacks; return False if they do not continue its state."""
         if not self.state.holds(self.folder):
             return False
         if self._part(saved.number + 1).header.after != saved.digest:
@@ -158,7 +159,7 @@ class LocalCopy:
         self.state = state
 
     def _restore_published(self, head: Part) -> bool:
-        """Take a complete run from its ordinary objects; return whether they are as published."""
+        """Restore a complete run from its ordinary objects; return whether they are unchanged."""
         published = head.header.published
         if published is None:
             return False
@@ -173,7 +174,7 @@ class LocalCopy:
         return self.state.holds(self.folder)
 
     def _restore_plain(self) -> None:
-        """Take a run that has no chain from ordinary objects, such as an uploaded folder."""
+        """Restore a run without a chain, such as an uploaded folder, from ordinary objects."""
         self._forget()
         self.state = FolderState()
         empty(self.folder)
@@ -197,7 +198,7 @@ class LocalCopy:
         self.store.download(path, file)
 
     def _chain_length(self) -> int:
-        """Return the number of parts; raises `RunFolderError` if one is missing between others."""
+        """Return the number of parts; raises `RunFolderError` if their numbers have a gap."""
         numbers = [int(name) for name in self.store.names(PARTS) if _NUMBER.fullmatch(name)]
         for expected, number in enumerate(numbers):
             if number != expected:
@@ -238,7 +239,7 @@ class LocalCopy:
 
 
 def _saved(file: Path) -> _Saved | None:
-    """Return what is recorded about a copy; None if that cannot be read."""
+    """Return the recorded state of a copy; None if it cannot be read."""
     try:
         return _Saved.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
@@ -246,7 +247,7 @@ def _saved(file: Path) -> _Saved | None:
 
 
 def _cache() -> Path:
-    """Return the folder of the copies; one for this process if the cache cannot be written to."""
+    """Return the folder of all copies; if the cache is not writable, one for this process only."""
     folder = platformdirs.user_cache_path("convogen") / "runs"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

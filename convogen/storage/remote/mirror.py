@@ -1,4 +1,4 @@
-"""The writer of a run folder on a store: appends to the chain what its local copy has gained."""
+"""The writer of a run folder on a store: appends the changes of the local copy to the chain."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from convogen.storage.remote.snapshot import FolderState
 __all__ = ["FLUSH_EVERY_S", "Mirror", "Superseded"]
 
 FLUSH_EVERY_S = 5.0
-"""Seconds between two parts: how much a crash of the machine can cost."""
+"""Seconds between two parts, and so the amount of work that a crash of the machine can lose."""
 
 ALIVE_EVERY_S = 60.0
-"""A run that has nothing to write says so often that it is alive."""
+"""Seconds without changes after which a run writes an empty part, to show that it is alive."""
 
 DEAD_AFTER_S = 180.0
-"""Seconds without a sign of life after which a run's last writer counts as dead."""
+"""Seconds without a new part after which a run's last writer counts as dead."""
 
 _TRIES = 8
 
@@ -36,15 +36,16 @@ Purpose = Literal["run", "scores"]
 
 
 class Superseded(RunFolderError):
-    """Another process has written the next part: this one must stop."""
+    """Another process has written the next part, so this process must stop."""
 
 
 class Mirror:
     """One process that writes to a run folder on a store.
 
-    A run takes the folder over at once: whoever wrote to it before can write no more. Scores are
-    written when there are any, and not while a run is alive. `snapshot` is called between two
-    writes to the local folder, `send` in any thread.
+    If its purpose is a run, it takes the folder over immediately, so that an earlier writer can no
+    longer write to it. If its purpose is scores, it is refused while a run is alive, and writes
+    only once there are scores. Call `snapshot` between two writes to the local folder, `send` from
+    any thread.
     """
 
     def __init__(self, url: str, purpose: Purpose, every_s: float = FLUSH_EVERY_S) -> None:
@@ -92,8 +93,8 @@ class Mirror:
     def send(self) -> None:
         """Write the part that `snapshot` returned.
 
-        Raises `Superseded` if another process has written one in its place, `StoreError` if the
-        store cannot be reached: then the next call tries again.
+        Raises `Superseded` if another process has written a part with the same number, `StoreError`
+        if the store cannot be reached; the next call then tries again.
         """
         with self._sending:
             if self._outbox is None or self._lost:
@@ -107,7 +108,9 @@ class Mirror:
             self._outbox = None
 
     def close(self) -> None:
-        """Write what is left, and the files themselves if the run is complete; let the folder go.
+        """Write the remaining changes, and the files themselves if the run is complete.
+
+        Then release the folder.
 
         Raises `RunFolderError` if the store cannot be reached; the local copy keeps everything.
         """
@@ -144,7 +147,7 @@ class Mirror:
         self.send()
 
     def _next(self, *, thorough: bool) -> tuple[FolderState, Header, list[bytes]]:
-        """Return the folder's state, and the header and the bytes of a part that leads to it."""
+        """Return the folder's state, and the header and bytes of the part that produces it."""
         state, changes, pieces = self._copy.state.changes(self._copy.folder, thorough=thorough)
         head = self._copy.head
         header = Header(
@@ -160,7 +163,7 @@ class Mirror:
         return state, header, pieces
 
     def _take_over(self) -> None:
-        """Write a part, so that no other writer of the chain can write another one."""
+        """Write a part, so that earlier writers of the chain can write no more."""
         for _ in range(_TRIES):
             state, header, pieces = self._next(thorough=True)
             part = encode(header, pieces)
@@ -176,15 +179,15 @@ class Mirror:
         )
 
     def _create(self, part: Part) -> bool:
-        """Write a part; return whether it is the one that is there now."""
+        """Write a part; return whether the store now holds this part under its name."""
         name = part_name(part.header.number)
         if self._store.create(name, part.encoded):
             return True
-        # An earlier attempt may have succeeded, and only its answer was lost.
+        # An earlier attempt may have succeeded although its response was lost.
         return next(self._store.read([name])) == part.encoded
 
     def _check_conditional(self, part: Part) -> None:
-        """Raise `RunFolderError` if the store replaces an object that should only be created."""
+        """Raise `RunFolderError` if the store overwrites an object despite a conditional write."""
         if self._store.create(part_name(part.header.number), part.encoded):
             raise RunFolderError(
                 f"{self._store.url}: the store ignores conditional writes (If-None-Match), so that "

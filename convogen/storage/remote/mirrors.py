@@ -1,4 +1,4 @@
-"""Run folders named by a URL: brought into local copies, and written back while they change."""
+"""Run folders at URLs: copied to local folders, and written back while the copies change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MIRRORS: list[Mirror] = []
 
 
 def local_copy(url: str) -> Path:
-    """Return a local copy of a run folder on a store, brought up to date.
+    """Return an up-to-date local copy of a run folder on a store.
 
     Raises `RunFolderError` if the store cannot be reached, or a part of the run is damaged.
     """
@@ -42,11 +42,12 @@ def mirrored(
     every_s: float | None = None,
     say: Callable[[str], None] = LOG.warning,
 ) -> Generator[Path]:
-    """Yield a local copy of a run folder on a store; what is written into it is written back.
+    """Yield a local copy of a run folder on a store; changes to the copy are written back.
 
-    Everything is written back at the end of the block, and while event loops run (`flushed`) every
-    `every_s` seconds; a store that cannot be reached then is tried again, which is told to `say`.
-    Raises `RunFolderError` if it cannot be opened or, in the end, written to.
+    Changes are written back every `every_s` seconds while an event loop runs (`flushed`), and at
+    the end of the block. If the store cannot be reached in between, the write is retried later and
+    `say` is called with a message. Raises `RunFolderError` if the store cannot be opened, or cannot
+    be written to at the end of the block.
     """
     from convogen.storage.remote.mirror import FLUSH_EVERY_S, Mirror
 
@@ -63,7 +64,7 @@ def mirrored(
 
 @asynccontextmanager
 async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
-    """Yield the local folder of a run: `out`, or for a URL its copy, written back all the while."""
+    """Yield a run's local folder: `out`, or for a URL a copy, written back during the block."""
     if not (isinstance(out, str) and is_url(out)):
         yield Path(out)
         return
@@ -74,10 +75,9 @@ async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
 
 @asynccontextmanager
 async def flushed() -> AsyncGenerator[None]:
-    """Write back, during the block, what the open copies of this process have gained.
+    """Write the changes of this process's open copies back during the block.
 
-    Raises `RunFolderError`, and cancels the block,
-    if another process has taken the run over.
+    If another process has taken the run over, cancels the block and raises `RunFolderError`.
     """
     if not _MIRRORS:
         yield
@@ -116,7 +116,7 @@ async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], 
                     try:
                         await asyncio.to_thread(mirror.send)
                     except StoreError as error:
-                        if mirror not in away:  # said once, however long it takes
+                        if mirror not in away:  # said only once per outage
                             mirror.say(f"{error}; trying again")
                         away.add(mirror)
                         continue
@@ -125,5 +125,5 @@ async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], 
                         mirror.say(f"{mirror.url}: can be written to again")
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # noqa: BLE001 - it is raised where the block is
+    except BaseException as error:  # noqa: BLE001 - `flushed` raises it
         stop(error)

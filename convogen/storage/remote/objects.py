@@ -1,4 +1,4 @@
-"""The objects of a run folder on a store: listed, read, and created if they are not there yet."""
+"""The objects of a run folder on a store: listed, read, and created if they do not exist yet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from convogen.storage.remote.address import checked_url, open_file_system
 __all__ = ["ObjectStore", "StoreError"]
 
 _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
-"""Protocols of object stores: folders come with their objects."""
+"""Protocols of object stores, on which folders need not be created."""
 
 _AT_ONCE = 64
-"""Objects that are fetched together; bounds memory."""
+"""Number of objects fetched together; bounds memory."""
 
 
 class StoreError(RunFolderError):
-    """A store cannot be reached, refuses, or has lost an object."""
+    """A store cannot be reached, refuses a request, or has lost an object."""
 
 
 class ObjectStore:
@@ -58,7 +58,7 @@ class ObjectStore:
         return sorted(name[start:] for name in found if len(name) > start)
 
     def read(self, names: Sequence[str]) -> Generator[bytes]:
-        """Yield what objects hold, in their order."""
+        """Yield the content of objects, in the given order."""
         for first in range(0, len(names), _AT_ONCE):
             block = names[first : first + _AT_ONCE]
             paths = [self._path(name) for name in block]
@@ -71,7 +71,7 @@ class ObjectStore:
                 yield value
 
     def create(self, name: str, content: bytes) -> bool:
-        """Write an object in one step if none has this name; return whether it did."""
+        """Write an object atomically if none has this name; return whether it was written."""
         path = self._path(name)
         with self._talking(name, "written"):
             self._make_parent(path)
@@ -85,19 +85,19 @@ class ObjectStore:
         return True
 
     def upload(self, file: Path, name: str) -> None:
-        """Write a file to an object, replacing what it holds."""
+        """Write a file to an object, replacing the object's content."""
         path = self._path(name)
         with self._talking(name, "written"):
             self._make_parent(path)
             self._files.put_file(str(file), path)
 
     def download(self, name: str, file: Path) -> None:
-        """Write what an object holds to a file."""
+        """Write an object's content to a file."""
         with self._talking(name, "read"):
             self._files.get_file(self._path(name), str(file))
 
     def delete(self, name: str) -> None:
-        """Delete an object, if it is there."""
+        """Delete an object, if it exists."""
         with self._talking(name, "deleted"):
             try:
                 self._files.rm_file(self._path(name))
@@ -113,7 +113,7 @@ class ObjectStore:
 
     @contextmanager
     def _talking(self, name: str, done: str) -> Generator[None]:
-        """Raise `StoreError` for whatever the library of a store raises in the block."""
+        """Raise `StoreError` for any error that a store's library raises in the block."""
         try:
             yield
         except RunFolderError:
@@ -127,9 +127,9 @@ class ObjectStore:
 
 
 def _link_new(path: Path, content: bytes) -> None:
-    """Write a whole file under a name that nobody has; raises `FileExistsError` if it is taken.
+    """Write a whole file under a new name; raises `FileExistsError` if the name is taken.
 
-    A hard link is made in one step, also on NFS, and fails if the name is taken.
+    A hard link is atomic, also on NFS, and fails if the name is taken.
     """
     descriptor, name = tempfile.mkstemp(".new", ".", path.parent)
     try:

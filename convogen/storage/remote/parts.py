@@ -1,10 +1,10 @@
-r"""A part of a chain: what a run folder gained between two consistent states.
+r"""A part of a chain: the changes of a run folder between two consistent states.
 
     convogen part 1 <SHA-256 of everything after this line>\n
     <a JSON object, see `Header`>\n
-    <the bytes of its changes, one after the other>
+    <the bytes of its changes, concatenated>
 
-Parts are foreign input: lengths, digests and paths are checked before anything is written.
+Parts are untrusted input: lengths, digests and paths are checked before anything is written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def safe(path: str) -> str:
-    """Return a path within a run folder; raises `ValueError` if it could lead out of it."""
+    """Return a path within a run folder; raises `ValueError` if it could leave that folder."""
     names = path.split("/")
     if len(path) > _LONGEST_PATH or any(
         name in ("", ".", "..") or re.search(r"[\\:\x00-\x1f]", name) for name in names
@@ -42,9 +42,9 @@ def safe(path: str) -> str:
 
 
 class Change(BaseModel):
-    """How one file differs: bytes after its first `at`, the whole file, or it is gone.
+    """The change of one file: new bytes from offset `at` on, new content, or deletion.
 
-    `size` and `digest` (SHA-256) are of the whole file afterwards.
+    `size` and `digest` (SHA-256) describe the whole file after the change.
     """
 
     model_config = ConfigDict(strict=True)
@@ -58,11 +58,11 @@ class Change(BaseModel):
 
 
 class Header(BaseModel):
-    """What a part is, who wrote it, and what it changes.
+    """A part's number, writer and changes.
 
-    `after` is the digest of the part before. `released` says that its writer has ended, and
-    `published` maps the files that are ordinary objects of the store to their digests; None if the
-    files of this state are not.
+    `after` is the digest of the previous part. `released` says that the writer has ended.
+    `published` maps the files that are also stored as ordinary objects to their digests; None if
+    the files of this state are not stored so.
     """
 
     model_config = ConfigDict(strict=True)
@@ -85,7 +85,7 @@ class Part:
 
     header: Header
     pieces: list[bytes]
-    """The bytes of each change, in their order."""
+    """The bytes of each change, in the order of the changes."""
     encoded: bytes
     digest: str
 
@@ -96,14 +96,14 @@ def part_name(number: int) -> str:
 
 
 def encode(header: Header, pieces: list[bytes]) -> Part:
-    """Return a part ready to be written."""
+    """Return the part with this header and these bytes, encoded."""
     body = header.model_dump_json(exclude_defaults=True).encode() + b"\n" + b"".join(pieces)
     digest = hashlib.sha256(body).hexdigest()
     return Part(header, pieces, b"convogen part %d %s\n" % (FORMAT, digest.encode()) + body, digest)
 
 
 def decode(where: str, number: int, encoded: bytes) -> Part:
-    """Return the part that an object holds; raises `RunFolderError` naming it if it is damaged."""
+    """Decode the part in an object; raises `RunFolderError` naming the object if it is damaged."""
     first = _FIRST_LINE.match(encoded)
     if first is None or int(first[1]) < FORMAT:
         raise _damaged(where, "it is no part of a run folder")

@@ -1,4 +1,4 @@
-"""How run folders that are on a store are called in texts: by their URLs."""
+"""Messages name run folders on a store by their URLs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 __all__ = ["show_as", "shown"]
 
 _URLS: dict[str, str] = {}
-"""Path of a local copy -> the URL that it is of."""
+"""Maps the path of a local copy to its URL."""
 
 
 def show_as(folder: Path, url: str) -> None:
-    """Have a local copy shown by its URL."""
+    """Register the URL to show instead of the path of a local copy."""
     _URLS[str(folder)] = url
 
 
 def shown(text: str) -> str:
-    """Return a text with the URL of a run folder in place of the path of its local copy."""
+    """Return a string in which the paths of local copies are replaced by their URLs."""
     for path, url in _URLS.items():
         text = text.replace(path, url)
     return text

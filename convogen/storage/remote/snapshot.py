@@ -1,4 +1,4 @@
-"""The state of a run folder: what it has gained since, and what a part makes of it."""
+"""The state of a run folder: finds the changes since a state, and applies a part to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TAIL = 4096
 _BLOCK = 1 << 20
 
 Seen = tuple[int, int, int]
-"""What says whether a file has been touched: inode, size, time of modification."""
+"""Inode, size and modification time of a file, which show whether it has been changed."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class FolderState:
 
     @classmethod
     def of(cls, known: dict[str, tuple[int, str]]) -> FolderState:
-        """Return a state of which sizes and digests are known."""
+        """Return a state of which only sizes and digests are known."""
         return cls({path: _File(size, digest) for path, (size, digest) in known.items()})
 
     def known(self) -> dict[str, tuple[int, str]]:
@@ -52,10 +52,10 @@ class FolderState:
     def changes(
         self, folder: Path, *, thorough: bool
     ) -> tuple[FolderState, list[Change], list[bytes]]:
-        """Return the state that a folder is in now, how it differs, and the bytes of each change.
+        """Return a folder's current state, its changes since this state, and their bytes.
 
-        A file of the same inode that is longer, with the last bytes it had, counts as appended to;
-        `thorough` reads all files in full instead. Call it at a moment between two writes.
+        A longer file with the same inode counts as appended to if its former last bytes are
+        unchanged; with `thorough`, all files are read in full instead. Call it between two writes.
         """
         now: dict[str, _File] = {}
         changes: list[Change] = []
@@ -100,10 +100,10 @@ class FolderState:
             self.files[change.path] = _File(change.size, change.digest, hashed)
 
     def is_before(self, folder: Path) -> bool:
-        """Return whether a folder still has what this state has, and perhaps more.
+        """Return whether a folder still contains this state, and perhaps more.
 
-        Journals end with their tasks, and a log begins anew when it is full; a rewritten manifest
-        may be shorter.
+        Journals are not checked, since they are deleted with their tasks; neither is the size of
+        the log, which restarts when it is full, nor that of manifests, which may become shorter.
         """
         kept = [path for path in self.files if path.endswith(".jsonl") and "journal" not in path]
         with suppress(OSError):
@@ -130,13 +130,14 @@ class FolderState:
 
 
 def empty(folder: Path) -> None:
-    """Make a folder empty."""
+    """Empty a folder, creating it if necessary."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
 
 
 def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a run folder by their paths, but no locks and temporary files."""
+    """Yield the relative path and the file of everything in a run folder except locks and temporary
+    files."""
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
@@ -149,7 +150,7 @@ def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
 def _current(
     file: Path, old: _File | None, *, thorough: bool
 ) -> tuple[_File, Change | None, bytes] | None:
-    """Return a file as it is now, and how it differs; None if it is gone."""
+    """Return a file's current state, its change and the bytes of that; None if it is gone."""
     try:
         with file.open("rb") as opened:
             status = os.fstat(opened.fileno())
@@ -175,7 +176,7 @@ def _current(
 def _appended_from(
     opened: Any, old: _File | None, seen: Seen, *, thorough: bool
 ) -> tuple[int, Any]:
-    """Return where the new bytes of a file begin, and the hash of those before."""
+    """Return the offset where the new bytes of a file begin, and the hash of those before it."""
     fresh = hashlib.sha256()
     if old is None or seen[1] < old.size:
         return 0, fresh
@@ -194,7 +195,7 @@ def _appended_from(
 
 
 def _hash_of(file: Path, old: _File | None) -> Any:
-    """Return a running hash of what a file holds."""
+    """Return a running hash of a file's content."""
     if old is None:
         return hashlib.sha256()
     if old.hashed is not None:
