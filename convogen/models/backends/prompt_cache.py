@@ -13,9 +13,9 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, cast
@@ -134,10 +134,20 @@ class PromptCache:
 
     def __init__(self, n_slots: int) -> None:
         self.reused = 0
+        self.n_requests = 0
         self._turns = Turns()
         self._slots = [_Slot() for _ in range(n_slots)]
         self._unfinished: int | None = None
         self._clock = 0
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """Count a request in `n_requests` while it is answered or waits."""
+        self.n_requests += 1
+        try:
+            yield
+        finally:
+            self.n_requests -= 1
 
     @asynccontextmanager
     async def place(
