@@ -109,10 +109,10 @@ def classification(
     for arm, share in unknown.items():
         if share == 1:
             raise SourceError(
-                f"{names_of(task.held_out)}: none of its values of {task.label} is among those "
-                f"trained on "
-                f"({arm}: {_few(arms[arm])}; held out: {_few(held_out)}); name another column with "
-                "--label, or data with the same values"
+                f"{names_of(task.held_out)}: no value of {task.label} in the held-out data "
+                f"occurs in the training data ({arm}: {_few(arms[arm])}; held out: "
+                f"{_few(held_out)}); choose another column with --label, or held-out data with the "
+                "same values"
             )
     cells = {arm: _evaluated(examples, held_out, task.seed) for arm, examples in arms.items()}
     found, labels = results(cells), {one.target for one in held_out}

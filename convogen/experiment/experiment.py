@@ -66,8 +66,8 @@ class Common(Keys):
     n: int | None = Field(
         default=None,
         ge=1,
-        description="number of conversations; default: 8, or the whole plan of a method "
-        "whose plan is finite",
+        description="number of conversations; default: 8, or the whole plan if the "
+        "method's plan is finite",
     )
     seed: int = Field(
         default=0, ge=0, description="random seed for every choice that the model does not make"

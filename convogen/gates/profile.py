@@ -61,7 +61,7 @@ class Profile(OrderedGate):
         default=1.0,
         ge=0,
         description="maximum number of rejections by this gate per accepted conversation; "
-        "with 1, calls at most double",
+        "a value of 1 at most doubles the calls",
     )
 
     @field_validator("features")

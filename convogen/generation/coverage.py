@@ -198,7 +198,10 @@ class _Clusters:
         return self._nearness(texts).argmax(axis=1).tolist()
 
     def _nearness(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return the cosine of each text with each centre; results of earlier texts are kept."""
+        """Return the cosine similarity of each text to each centre.
+
+        Results are cached by position, so `texts` must extend the texts of the previous call.
+        """
         if new := texts[len(self._near) :]:
             self._near = np.vstack([self._near, self._vectorizer.transform(new) @ self._centres.T])
         return self._near[: len(texts)]

@@ -113,7 +113,7 @@ def _check_bounds(text: str) -> None:
             opened.append((event.anchor, total))
             total += 1
             if len(opened) > DEEPEST:
-                raise _fault(f"more than {DEEPEST} levels of nested lists", event.start_mark)
+                raise _fault(f"more than {DEEPEST} levels of nesting", event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchored, before = opened.pop()
             if anchored:

@@ -1,7 +1,7 @@
 """FED: qualities of a dialogue by likely follow-ups (Mehri and Eskenazi, 2020, section 4).
 
 Each quality has a few short follow-ups that a listener would say if the dialogue had the quality,
-and a few that a listener would say if it had not. The score is the difference of their likelihoods
+and a few for when it did not. The score is the difference of their likelihoods
 under a dialogue model: mean log-probability per token, averaged over the follow-ups.
 
 With `over: follow_up`, the mean is over the follow-up's own tokens, given the dialogue. With `over:

@@ -120,7 +120,7 @@ def study_results(
     """Return the results of a study's answers, and of a judge's verdicts if given.
 
     Raises:
-        SourceError: In one line, if there are only attention checks, or too many conditions.
+        SourceError: If there are only attention checks or too many conditions.
     """
     counted = sorted(
         (one for one in answers if not one.attention_check), key=attrgetter("condition")

@@ -1,8 +1,9 @@
 """How often people fail to detect the simulated dialogue, per condition, with 95% intervals.
 
-Answers are weighted by the inverse of their pair's probability (Hájek, 1971). Standard errors are
-linearised and robust to correlation between answers of one participant, and answers about one
-source person (two-way clusters: Cameron, Gelbach and Miller, 2011), with quantiles of t. Pairs that
+Each answer is weighted by the inverse of its pair's sampling probability (Hájek, 1971). Standard
+errors are linearised and robust to correlation between answers of one participant, and answers
+about one source person (two-way clusters: Cameron, Gelbach and Miller, 2011), with quantiles of t.
+Pairs that
 were drawn but not answered are assumed to be missing at random.
 
 A judge's verdicts on all pairs shorten the intervals by prediction-powered inference (Angelopoulos

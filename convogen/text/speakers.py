@@ -153,7 +153,7 @@ def _mentioned(line: str, names: Sequence[str]) -> str | None:
 def _called(
     names: tuple[str, ...], fold: _Fold, kinds: tuple[int, ...] = tuple(range(6))
 ) -> dict[tuple[str, ...], str | None]:
-    """Return people by the forms (word tuples) of their names; None if several share a form.
+    """Map each form of a name (a tuple of words) to its person, or to None if several share it.
 
     The kinds of forms, in order of precedence: the full name; the name without titles; its first
     word; the title, `""` for any, and the last name; the last name; the title.

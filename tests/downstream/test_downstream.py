@@ -403,7 +403,10 @@ class TestClassification:
         laws = [json.dumps(row | {"topic": "law"}) + "\n" for row in rows]
         held_out.write_text("".join(laws), "utf-8")
         wrong = convogen(*command)
-        assert (wrong.status, "none of its values of topic is among those" in wrong.complaint) == (
+        assert (
+            wrong.status,
+            "no value of topic in the held-out data occurs" in wrong.complaint,
+        ) == (
             2,
             True,
         )

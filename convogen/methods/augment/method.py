@@ -88,7 +88,10 @@ class Augment(Method):
         default=30, ge=2, le=200, description="maximum length of source dialogues to draw, in turns"
     )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
+        default=2,
+        ge=0,
+        le=10,
+        description="maximum number of retries of an unusable reply",
     )
 
     @model_validator(mode="after")

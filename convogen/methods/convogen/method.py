@@ -176,7 +176,10 @@ class ConvoGen(Method):
         default=25, ge=3, description="guideline for the number of words of a short reply"
     )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
+        default=2,
+        ge=0,
+        le=10,
+        description="maximum number of retries of an unusable reply",
     )
     candidates: int = Field(
         default=1,

@@ -90,7 +90,10 @@ class DialogueForge(Method):
         "person's later message in another seed",
     )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
+        default=2,
+        ge=0,
+        le=10,
+        description="maximum number of retries of an unusable reply",
     )
 
     @field_validator("language")

@@ -100,8 +100,8 @@ class DiaSynth(Method):
         default=0.8,
         gt=0,
         le=1,
-        description=f"similarity from which one of two is left out; of rouge_l {ROUGE_L:g}, as in "
-        "the authors' code",
+        description="similarity at or above which an entry is dropped as a near-copy; default "
+        f"with rouge_l: {ROUGE_L:g}, as in the authors' code",
     )
     tries: int = Field(
         default=4, ge=1, le=20, description="maximum number of requests a task makes to fill a list"
@@ -128,11 +128,13 @@ class DiaSynth(Method):
     )
     personas: bool = Field(
         default=True,
-        description="if off, speakers are not told who they are; the plan keeps its size",
+        description="if off, prompts contain no personas; the number of planned dialogues does "
+        "not change",
     )
     subtopics: bool = Field(
         default=True,
-        description="if off, dialogues are about the topic itself; the plan keeps its size",
+        description="if off, dialogues are about the topic itself; the number of planned "
+        "dialogues does not change",
     )
     mode: Literal["script", "groupchat"] = Field(
         default="script",
@@ -147,7 +149,10 @@ class DiaSynth(Method):
         "`addressee`",
     )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
+        default=2,
+        ge=0,
+        le=10,
+        description="maximum number of retries of an unusable reply",
     )
 
     @model_validator(mode="before")

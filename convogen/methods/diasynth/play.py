@@ -1,5 +1,5 @@
-"""The play of DiaSynth: a task obtains its subtopic and personas, then writes or plays its
-dialogue.
+"""How DiaSynth runs a task: obtain its subtopic and personas, then generate the dialogue as one
+script or turn by turn.
 
 The first task of a topic requests its subtopics, the first task of a subtopic its personas, each
 among its own calls. The lists are stored in the record of that task's experience, from which a
