@@ -51,9 +51,19 @@ def visitor(browser: Browser, **options: Any) -> Generator[Page]:
     context.close()
 
 
-def press(page: Page, *keys: str) -> None:
-    """Press keys once the script of the page listens, which shows the button for help."""
+PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def ready(page: Page) -> None:
+    """Wait until the script of the page listens, which shows the button for help, and the page is
+    painted: Chromium drops what is pressed before that."""
     expect(page.get_by_role("button", name="Keyboard help")).to_be_visible()
+    page.evaluate(PAINTED)
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys once the page takes them."""
+    ready(page)
     for key in keys:
         page.keyboard.press(key)
 
@@ -66,12 +76,12 @@ def test_from_the_list_to_a_turn_and_back_by_keyboard(browser: Browser, address:
         page.keyboard.press("Enter")
         expect(page.locator(".empty")).to_be_visible()  # OR is a word
         page.fill("#q", "Arne")
-        page.keyboard.press("Enter")
+        press(page, "Enter")
         expect(page.locator(".list li")).to_have_count(2)
         assert page.url.endswith("/?run=first&q=Arne")
         press(page, "j", "j", "k")
         expect(page.locator(":focus")).to_have_text("sourdough")
-        page.keyboard.press("Enter")
+        press(page, "Enter")
         expect(page.locator("h1")).to_have_text("sourdough")
         press(page, "j", "j", "Enter")
         expect(page.get_by_text("How may I help you?")).to_be_visible()
@@ -115,7 +125,7 @@ def test_a_persona_card_opens_by_mouse_by_keyboard_and_by_touch(
     with visitor(browser) as page:
         page.goto(conversation)
         card = page.locator(".card").first
-        expect(page.get_by_role("button", name="Keyboard help")).to_be_visible()
+        ready(page)
         page.locator(".person").first.hover()
         expect(card).to_be_visible()
         expect(card).to_contain_text("her father's mill")
@@ -127,6 +137,7 @@ def test_a_persona_card_opens_by_mouse_by_keyboard_and_by_touch(
         expect(card).to_be_hidden()
     with visitor(browser, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         page.goto(conversation)
+        ready(page)
         page.locator(".person").first.tap()
         expect(page.locator(".card").first).to_be_visible()
 
