@@ -137,7 +137,7 @@ def test_a_persona_card_opens_by_mouse_by_keyboard_and_by_touch(
         expect(card).to_be_hidden()
     with visitor(browser, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         page.goto(conversation)
-        ready(page)
+        page.evaluate(PAINTED)
         page.locator(".person").first.tap()
         expect(page.locator(".card").first).to_be_visible()
 
