@@ -146,7 +146,8 @@ async def judge_run_async(
     if isinstance(run, CorpusFolder):
         manifest["source"] = run.source
     opens = workers.open_model if workers else open_model or judge.open_model
-    charge_calls(budget, run.ledger(judge.name), prices)
+    if budget.limits != NO_LIMITS:
+        charge_calls(budget, run.ledger(judge.name), prices)
     gate = AdmissionQueue(budget)
     traffic = Traffic({ROLE: role}, in_flight, tally, opens, gate)
     store: ScoreStore | None = None

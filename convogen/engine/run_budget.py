@@ -75,6 +75,8 @@ def limits_beside(
     limits: Limits, ledgers: Iterable[Iterable[Mapping[str, Any]]], prices: Mapping[str, Pricer]
 ) -> Limits:
     """Return what remains of the limits after the calls of these ledgers."""
+    if limits.usd is None and limits.tokens is None:
+        return limits
     others = Budget(limits, prices)
     for ledger in ledgers:
         charge_calls(others, ledger, prices)

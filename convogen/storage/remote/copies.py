@@ -13,21 +13,18 @@ copy.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import hashlib
 import re
-import shutil
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from convogen.errors import RunFolderError
 from convogen.jsonl import make_folder, write_whole, writing
+from convogen.storage.cache import writable_cache
 from convogen.storage.remote.objects import ObjectStore, StoreError
 from convogen.storage.remote.parts import PARTS, Part, decode, part_name, safe
 from convogen.storage.remote.snapshot import FolderState, empty
@@ -52,7 +49,7 @@ class LocalCopy:
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self._base = _cache() / hashlib.sha256(store.url.encode()).hexdigest()[:16]
+        self._base = writable_cache("runs") / hashlib.sha256(store.url.encode()).hexdigest()[:16]
         self.folder = self._base / re.sub(r"[^\w.-]", "-", store.url.rsplit("/", 1)[-1])
         self._files = self._base / "state.json", self._base / "sending.json"
         self._lock: Any = None
@@ -244,16 +241,3 @@ def _saved(file: Path) -> _Saved | None:
         return _Saved.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         return None
-
-
-def _cache() -> Path:
-    """Return the folder of all copies; if the cache is not writable, one for this process only."""
-    folder = platformdirs.user_cache_path("convogen") / "runs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="convogen-runs-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder

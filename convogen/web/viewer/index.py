@@ -8,21 +8,21 @@ files. The index can be deleted at any time. It is deleted after a month without
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-import platformdirs
+from convogen.storage.cache import cache_location, writable_cache
 
 __all__ = ["Index", "cache_folder", "index_folder", "index_path", "reading"]
+
+CACHE = "viewer"
+"""The name of the folder of indexes in the cache."""
 
 VERSION = 1
 """Incremented when the content of the index changes."""
@@ -150,7 +150,7 @@ def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
 
 def cache_folder() -> Path:
     """Return the location of indexes in the user's cache."""
-    return platformdirs.user_cache_path("convogen") / "viewer"
+    return cache_location(CACHE)
 
 
 def index_folder() -> Path:
@@ -158,15 +158,7 @@ def index_folder() -> Path:
 
     If the cache cannot be written to, it is a temporary folder for this process.
     """
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="convogen-view-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        return folder
+    folder = writable_cache(CACHE)
     oldest = time.time() - KEPT_DAYS * 86_400
     for path in folder.glob("*.sqlite*"):
         with suppress(OSError):
