@@ -57,7 +57,7 @@ class Mirror:
         self._copy = LocalCopy(self._store)
         self._sending = threading.Lock()
         self._outbox: tuple[Part, FolderState] | None = None
-        self._lost = False
+        self._lost: Superseded | None = None
         self._sent_at = time.monotonic()
         self._copy.open()
         try:
@@ -77,7 +77,7 @@ class Mirror:
     @property
     def due(self) -> bool:
         """Whether it is time for the next part."""
-        return not self._lost and time.monotonic() - self._sent_at >= self.every_s
+        return self._lost is None and time.monotonic() - self._sent_at >= self.every_s
 
     def snapshot(self, *, thorough: bool = False) -> Part | None:
         """Return the next part; None if there is nothing to write."""
@@ -97,13 +97,13 @@ class Mirror:
         if the store cannot be reached; the next call then tries again.
         """
         with self._sending:
-            if self._outbox is None or self._lost:
+            if self._outbox is None or self._lost is not None:
                 return
             part, state = self._outbox
             self._copy.save(self._outbox)
             if not self._create(part):
-                self._lost = True
-                raise self._superseded(part.header.number)
+                self._lost = self._superseded(part.header.number)
+                raise self._lost
             self._advance(part, state)
             self._outbox = None
 
@@ -113,10 +113,13 @@ class Mirror:
         Then release the folder.
 
         Raises `RunFolderError` if the store cannot be reached; the local copy keeps everything.
+        Raises `Superseded` if another process took over, even if a `send` that nobody awaited any
+        more has already said so.
         """
         try:
-            if not self._lost:
-                self._finish()
+            if self._lost is not None:
+                raise self._lost
+            self._finish()
         except StoreError as error:
             raise StoreError(
                 f"{error}; what is not there yet is kept on this machine: the same command here "
