@@ -139,7 +139,7 @@ class _Asked:
         self._ask = ask
 
     async def run(self, done: int, n: int, window: int) -> None:
-        line = OrderedTaskRunner(self._start, done)
+        line = OrderedTaskRunner(self._start, done, self._traffic.drain)
         try:
             for number in range(done, n):
                 row, journal = await line.next(min(n - number, window))

@@ -216,7 +216,8 @@ class _Judging:
         if store.committed >= total:
             return
         async with _scorer(self._context, self._workers) as scorer:
-            line = OrderedTaskRunner(partial(self._start, scorer), store.committed)
+            drain = None if self._workers else self._context.traffic.drain
+            line = OrderedTaskRunner(partial(self._start, scorer), store.committed, drain)
             try:
                 while store.committed < total:
                     missing = min(total - store.committed, window)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from convogen.errors import LoopRunning
@@ -37,11 +37,21 @@ T = TypeVar("T")
 
 
 class OrderedTaskRunner(Generic[T]):
-    """Runs tasks from number `first` on; if one raises, all of them end immediately."""
+    """Runs tasks from number `first` on; if one raises, all of them end.
 
-    def __init__(self, play: Callable[[int], Coroutine[Any, Any, T]], first: int) -> None:
+    `drain` makes no further calls and returns once none is in flight (`Traffic.drain`). Without it,
+    the tasks themselves are waited for.
+    """
+
+    def __init__(
+        self,
+        play: Callable[[int], Coroutine[Any, Any, T]],
+        first: int,
+        drain: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._play = play
         self._next = first
+        self._drain = drain
         self._under_way: dict[int, asyncio.Task[T]] = {}
         self._broken: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
@@ -89,10 +99,15 @@ class OrderedTaskRunner(Generic[T]):
 
     async def stop(self) -> None:
         """Stop the tasks in flight within the grace period; if a task raised, first wait for the
-        calls in flight of the other tasks."""
+        answers to the calls in flight of the other tasks."""
         tasks = list(self._under_way.values())
         if tasks and self._broken is not None and self._broken.done():
-            await asyncio.wait(tasks, timeout=ANSWERS_S)
+            if self._drain is None:
+                await asyncio.wait(tasks, timeout=ANSWERS_S)
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ANSWERS_S):
+                        await self._drain()
         for task in tasks:
             task.cancel()
         if tasks:

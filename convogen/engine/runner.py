@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +247,8 @@ class _Engine:
         begun = f"{store.manifest.get('started_at', '')}"
         context = PlayerContext(experiment, store, self._traffic, self._tally, begun)
         async with _player(context, self._workers) as player:
-            line = OrderedTaskRunner(lambda number: self._play(player, number), store.committed)
+            drain = None if self._workers else self._traffic.drain
+            line = OrderedTaskRunner(partial(self._play, player), store.committed, drain)
             try:
                 while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                     self._check_limits()

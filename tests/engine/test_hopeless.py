@@ -17,7 +17,7 @@ from convogen.engine.judge_runner import judge_run_async
 from convogen.engine.runner import run_async
 from convogen.errors import EndpointDown, Hopeless, TooManyFailures
 from convogen.judges.geval import GEval
-from convogen.models.backends.scripted import ScriptedModel
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import ModelReply, Request, Transient
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.trouble import PROBE
@@ -190,8 +190,10 @@ def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
 class Poisoned(ScriptedModel):
     """Takes a second; fails for ever at what `fails` says, and counts its calls."""
 
-    def __init__(self, fails: Callable[[Request], bool]) -> None:
-        super().__init__()
+    def __init__(
+        self, fails: Callable[[Request], bool], script: Callable[[Request], str] = improvise
+    ) -> None:
+        super().__init__(script)
         self.fails = fails
         self.asked = 0
 
@@ -287,22 +289,19 @@ def test_a_judge_without_a_score_stops_early(endpoint: EndpointServer, tmp_path:
 
 @pytest.mark.parametrize("judge", ["geval", "gptscore", "geval3"])
 def test_a_judge_without_a_score_stops_early_whatever_its_first_fault_is(
-    judge: str, endpoint: EndpointServer, tmp_path: Path
+    judge: str, tmp_path: Path
 ) -> None:
-    generated(tmp_path / "run", 12)
-    poisoned: list[str] = []
+    generated(tmp_path, 12)
+    first: list[Request] = []
 
-    def script(asked: Asked) -> Answer:
-        said = f"{asked.body['messages']}"
-        poisoned.extend([said] if not poisoned and PROBE not in said else [])
-        return refuse(500, "boom") if said == poisoned[0] else say("I would rather not say.")
+    def fails(request: Request) -> bool:
+        first.extend([] if first else [request])
+        return request.messages == first[0].messages
 
-    endpoint.script = script
-    ended = convogen("evaluate", tmp_path / "run", "--judge", judge, *at(endpoint))
-    assert ended.status == 1
-    assert "in several ways" in ended.complaint
-    assert "I would rather not say." in ended.complaint
-    assert len(endpoint.asked) <= MOST_JUDGED
+    model = Poisoned(fails, lambda _: "I would rather not say.")
+    with pytest.raises(Hopeless, match=r"in several ways.*I would rather not say\."):
+        run_virtually(judge_run_async(tmp_path, judge, SPEC, open_model=lambda _: model))
+    assert model.asked <= MOST_JUDGED
 
 
 def test_a_judge_that_thinks_is_told_which_of_its_keys_gives_it_room(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from virtual_time import run_virtually
 
 from convogen import Experiment, Run, run
+from convogen.engine.runner import run_async
 from convogen.errors import EndpointDown, RunFolderError, TooManyFailures
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import ModelReply, Request, Sampling
@@ -131,6 +134,33 @@ def test_what_was_answered_before_an_endpoint_failed_is_not_asked_again(tmp_path
     assert len(calls) == 17
 
 
+def test_a_run_that_ends_waits_for_the_answers_in_flight_and_makes_no_more_calls(
+    tmp_path: Path,
+) -> None:
+    """The third call finds the endpoint gone after a second; the others are answered after three,
+    and tasks that wait for something else are not waited for."""
+    began: list[float] = []
+
+    class Gone(ScriptedModel):
+        async def complete(self, request: Request) -> ModelReply:
+            began.append(asyncio.get_running_loop().time())
+            if len(began) == 3:
+                await asyncio.sleep(1)
+                raise EndpointDown("gone")
+            await asyncio.sleep(3)
+            return await super().complete(request)
+
+    async def until_it_ends() -> float:
+        with pytest.raises(EndpointDown, match="gone"):
+            await run_async(experiment(), tmp_path, open_model=lambda _: Gone())
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(until_it_ends()) == pytest.approx(3, abs=0.1)
+    assert max(began) <= 1
+    assert len(began) > 3
+    assert len(list(Run(tmp_path).ledger())) == len(began) - 1
+
+
 def test_the_tally_counts_what_is_done(tmp_path: Path) -> None:
     tally = RunProgress()
     result = run(experiment(), tmp_path, tally=tally)
@@ -155,10 +185,10 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CONVOGEN_TEST_SIGNAL": str(int(signal_number))},
-        # What a shell does to commands that it starts with &.
-        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
-        if in_background
-        else None,
+        # A shell has commands that it starts with & ignore SIGINT; these tests may be one of them.
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_IGN if in_background else signal.SIG_DFL
+        ),
     )
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

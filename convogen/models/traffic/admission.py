@@ -35,6 +35,7 @@ class AdmissionQueue:
         self.budget = budget or Budget()
         self._waiting: list[_Waiting] = []
         self._arrivals = 0
+        self._drained: asyncio.Event | None = None
 
     @asynccontextmanager
     async def attempt(
@@ -71,8 +72,24 @@ class AdmissionQueue:
                 raise
             raise BudgetReached("the deadline has passed", "--deadline") from None
 
+    async def drain(self) -> None:
+        """Wait until no attempt is in flight; meanwhile, none is admitted.
+
+        The tasks that wait for admission must be cancelled as soon as this returns.
+        """
+        self._drained = asyncio.Event()
+        try:
+            if self.budget.outstanding:
+                await self._drained.wait()
+        finally:
+            self._drained = None
+
     async def _admit(self, request: Request, priority: int) -> Reservation:
-        if not self._waiting and (reservation := self.budget.admit(request)) is not None:
+        if (
+            self._drained is None
+            and not self._waiting
+            and (reservation := self.budget.admit(request)) is not None
+        ):
             return reservation
         admitted: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
         self._arrivals += 1
@@ -88,6 +105,10 @@ class AdmissionQueue:
 
     def _serve(self) -> None:
         """Admit waiting attempts in order, up to the first that does not fit yet but may later."""
+        if self._drained is not None:
+            if self.budget.outstanding == 0:
+                self._drained.set()
+            return
         budget, unfit = self.budget, list[_Waiting]()
         idle = budget.outstanding == 0
         while self._waiting and (idle or not unfit):

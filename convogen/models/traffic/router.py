@@ -130,6 +130,10 @@ class Traffic:
         """Return the model and sampling of a role."""
         return self._roles[name]
 
+    async def drain(self) -> None:
+        """Wait until no call is in flight; meanwhile, none is made (`AdmissionQueue.drain`)."""
+        await self._gate.drain()
+
     async def close(self) -> None:
         """Close every model once."""
         for pool in self._pools.values():
