@@ -236,7 +236,7 @@ def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_p
     exported = [tmp_path / "one", tmp_path / "cluster"]
     convogen("export", folder, "--to", "messages", "--out", exported[0])
     args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1])
-    ended = python_process(*args, "--ray", "local", "--workers", "1", **cluster.environment)
+    ended = python_process(*args, *on, **cluster.environment)
     assert ended.status == 0, ended.err
     contents = [
         {p.relative_to(one): p.read_bytes() for p in one.rglob("*") if p.is_file()}

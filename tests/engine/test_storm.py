@@ -40,7 +40,7 @@ STORM: dict[str, tuple[float, Callable[[Asked], Answer]]] = {
     "reset": (0.02, lambda _: Reset()),
     "invalid JSON": (0.02, lambda _: Bytes(b'{"choices": [{')),
     "truncated": (0.02, lambda asked: Bytes(converse(asked).content, cut_at=40)),
-    "trickle": (0.01, lambda _: Drip()),
+    "trickle": (0.02, lambda _: Drip()),
 }
 EMPTY_REPLIES = 0.02
 
@@ -86,14 +86,14 @@ def test_a_storm_of_faults_loses_nothing(endpoint: EndpointServer, tmp_path: Pat
         return calm(asked)
 
     endpoint.script = calm
-    quiet = run(experiment(endpoint.base_url, 200), tmp_path / "calm")
+    quiet = run(experiment(endpoint.base_url, 100), tmp_path / "calm")
     endpoint.script = storm
     endpoint.asked.clear()
-    stormy = run(experiment(endpoint.base_url, 200), tmp_path / "stormy")
+    stormy = run(experiment(endpoint.base_url, 100), tmp_path / "stormy")
 
     assert set(raised) == set(STORM)
     ids = [conversation.id for conversation in stormy.conversations()]
-    assert len(ids) == len(set(ids)) == 200
+    assert len(ids) == len(set(ids)) == 100
     assert dataset(tmp_path / "stormy") == dataset(tmp_path / "calm"), "not a byte is different"
     tries = attempts(stormy)
     assert tries.total() == attempts(quiet).total(), "each call was answered once"

@@ -30,23 +30,23 @@ def asked_most(folder: Path) -> int:
     return max(Counter(line for line in lines if line.startswith("answer ")).values())
 
 
-def test_two_hundred_accepted_killed_again_and_again(tmp_path: Path) -> None:
+def test_a_hundred_accepted_killed_again_and_again(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
     whole.parent.mkdir()
     killed.parent.mkdir()
-    assert start(whole, 200, 64) == 0
+    assert start(whole, 100, 64) == 0
     starts = 0
-    while start(killed, 200, 16, 700) != 0:
+    while start(killed, 100, 16, 350) != 0:
         starts += 1
         assert starts < 20
     assert starts > 2
     assert data_set(killed) == data_set(whole)
     assert asked_most(killed) == asked_most(whole)
-    assert data_set(killed)["conversations"].count(b"\n") == 200
+    assert data_set(killed)["conversations"].count(b"\n") == 100
     rejected = [json.loads(line) for line in data_set(killed)["rejected"].splitlines()]
     gates = Counter(row["gate"] for row in rejected)
     assert set(gates) == {"rule", "near_duplicate", "guard"}
-    assert 0.5 < gates["rule"] / (200 + len(rejected)) < 0.7
+    assert 0.5 < gates["rule"] / (100 + len(rejected)) < 0.7
 
 
 @pytest.mark.slow

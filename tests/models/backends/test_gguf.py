@@ -25,6 +25,7 @@ from convogen.models.backends.gguf import (
 )
 from convogen.models.base import Message, ModelReply, Request, Sampling
 from convogen.models.spec import EMBEDDED, EMBEDDED_ADAPTER, ModelSpec
+from convogen.records import Conversation
 from convogen.text.lengths import cut_texts
 
 pytestmark = pytest.mark.embedded
@@ -40,9 +41,18 @@ def base_url() -> str:
     return serve(path)
 
 
-def check(result: Run, people: int, max_turns: int) -> None:
-    """One conversation whose every part can be traced to an answered call."""
-    (conversation,) = result.conversations()
+DEMO = {"n": 2, "participants": 3, "max_turns": 3, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def demo(base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two conversations of three people, four calls in flight."""
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    return run(Experiment.load("demo", DEMO | {"concurrency": 4}), folder)
+
+
+def check(result: Run, conversation: Conversation, people: int, max_turns: int) -> None:
+    """Every part of a conversation can be traced to an answered call."""
     experience = next(e for e in result.experiences() if e.id == conversation.experience)
     names = [persona.name for persona in experience.personas]
     assert len(set(names)) == people
@@ -71,12 +81,12 @@ def check(result: Run, people: int, max_turns: int) -> None:
     assert not any((result.folder / "journal").iterdir())
 
 
-def test_embedded_model_invents_selects_and_speaks(base_url: str, tmp_path: Path) -> None:
-    experiment = Experiment.load("demo", {"n": 1, "participants": 3, "max_turns": 4, "seed": 1})
-    result = run(experiment, tmp_path / "run")
-    check(result, people=3, max_turns=4)
-    (conversation,) = result.conversations()
-    for turn in conversation.turns[1:]:
+def test_embedded_model_invents_selects_and_speaks(demo: Run) -> None:
+    conversations = list(demo.conversations())
+    assert len(conversations) == 2
+    for conversation in conversations:
+        check(demo, conversation, people=3, max_turns=3)
+    for turn in (turn for conversation in conversations for turn in conversation.turns[1:]):
         selection = turn.selection
         assert selection is not None
         assert len(selection.candidates) == 2  # all but the last speaker
@@ -84,7 +94,7 @@ def test_embedded_model_invents_selects_and_speaks(base_url: str, tmp_path: Path
         assert selection.repair is None  # a grammar holds the model to the candidates
         assert selection.reply
         assert turn.model == EMBEDDED
-    calls = list(result.ledger())
+    calls = list(demo.ledger())
     assert {call["role"] for call in calls} == {"generator", "selector", "agent"}
     assert {call["model"] for call in calls} == {EMBEDDED}
     assert {call["cached_tokens"] for call in calls} == {0}  # it depends on the calls before
@@ -115,7 +125,8 @@ def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_
     assert ended.status == 0, ended.err
     assert "1 of 1 conversation" in " ".join(ended.out.split())
     result = load_run(tmp_path / "run")
-    check(result, people=2, max_turns=2)
+    (conversation,) = result.conversations()
+    check(result, conversation, people=2, max_turns=2)
     assert {call["model"] for call in result.ledger()} == {"smollm2"}
     models = json.loads((tmp_path / "run" / "manifest.json").read_text())["models"]
     assert models["agent"] == {"name": "smollm2", "kind": "endpoint", "base_url": base_url}
@@ -191,17 +202,18 @@ class StoppedAfter:
         await self._model.close()
 
 
-def test_an_interrupted_run_is_resumed_to_the_same_bytes(base_url: str, tmp_path: Path) -> None:
-    """One call in flight or four, in one go or two."""
-    keys = {"n": 2, "participants": 2, "max_turns": 3, "seed": 2}
-    run(Experiment.load("demo", keys | {"concurrency": 4}), tmp_path / "whole")
-    parts = Experiment.load("demo", keys | {"concurrency": 1})
+def test_an_interrupted_run_is_resumed_to_the_same_bytes(demo: Run, tmp_path: Path) -> None:
+    """One call in flight or four, in one go or two; its first conversation is enough."""
+    parts = Experiment.load("demo", DEMO | {"concurrency": 1})
     with pytest.raises(EndpointDown, match="stopped"):
-        run(parts, tmp_path / "parts", open_model=lambda _: StoppedAfter(3))
-    run(parts, tmp_path / "parts")
+        run(parts, tmp_path, pilot=1, open_model=lambda _: StoppedAfter(3))
+    run(parts, tmp_path, pilot=1)
     for name in ("experiences", "conversations", "calls"):
-        whole, in_parts = (tmp_path / each / f"{name}.jsonl" for each in ("whole", "parts"))
-        assert whole.read_bytes() == in_parts.read_bytes() != b""
+        in_parts = (tmp_path / f"{name}.jsonl").read_bytes()
+        whole = (demo.folder / f"{name}.jsonl").read_bytes()
+        assert in_parts != b""
+        assert whole != in_parts
+        assert whole.startswith(in_parts)
 
 
 # What only so small a model needs
