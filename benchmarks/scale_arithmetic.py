@@ -197,11 +197,11 @@ def outlook(constants: dict[str, float], sizes: Iterable[int] = SIZES) -> Iterab
         "prompt tokens": (each["prompt_tokens"], COUNTS),
         "generated tokens": (each["generated_tokens"], COUNTS),
         "the run folder": (stored, BYTES),
-        "of it `conversations.jsonl`": (each["conversations_bytes"], BYTES),
-        "GPU time, as assumed": (gpu_s, SECONDS),
+        "of which `conversations.jsonl`": (each["conversations_bytes"], BYTES),
+        "GPU time (assumed)": (gpu_s, SECONDS),
         "processor time of the workers": (each["processor_s"], SECONDS),
         "processor time of the driver": (driver_s, SECONDS),
-        "of it commits": (each["commit_s"], SECONDS),
+        "of which commits": (each["commit_s"], SECONDS),
     }
     for name, (per, units) in rows.items():
         yield f"| {name} | {' | '.join(_in_units(n * per, units) for n in sizes)} |"
