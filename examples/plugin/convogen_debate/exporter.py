@@ -19,7 +19,7 @@ class Minutes(Exporter):
     with_context: ClassVar[bool] = False
     about_rows: ClassVar[str] = "one row per debate; each line of its minutes is a speech"
 
-    separator: str = Field(default=": ", min_length=1, description="text between speaker and speech")
+    separator: str = Field(default=": ", min_length=1, description="text between name and speech")
 
     def columns(self) -> dict[str, Column]:
         return {"id": "string", "motion": "string", "minutes": "string"}

@@ -23,7 +23,7 @@ class Persuasion(Judge):
         return tuple(SIDES)
 
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
-        """Ask for one digit; for any other reply, the score is None and the reason quotes the reply."""
+        """Ask for one digit; any other reply gives a score of None with the reply as reason."""
         conversation = judged.conversation
         score = Score(conversation=conversation.id, judge=self.name, aspect=aspect)
         speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))

@@ -29,7 +29,9 @@ class Debate(Method):
     prompt_names: ClassVar[tuple[str, ...]] = ("speech",)
 
     motions: tuple[str, ...] = Field(min_length=1, description="motions to debate, in this order")
-    turns: int = Field(default=6, ge=2, le=40, description="number of speeches; the proposer starts")
+    turns: int = Field(
+        default=6, ge=2, le=40, description="number of speeches; the proposer begins"
+    )
 
     def start(self, inputs: RunInputs) -> Play:
         return _DebatePlay(self, inputs)
