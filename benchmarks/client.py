@@ -1,6 +1,7 @@
-"""The client side of a traffic benchmark, alone in its process: `python -m benchmarks.client JSON`.
+"""The client of a traffic benchmark, in a separate process: `python -m benchmarks.client JSON`.
 
-The argument is an `Order`; the line printed says what it took. Imports are warmed up first.
+The argument is an `Order`. The client prints the resulting `Taken` as a line of JSON. A small
+warm-up precedes the measurement, so that it does not include imports.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ __all__ = ["Order", "Taken", "ordered", "started", "taken"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a client does: chats of `turns` replies after the starter, each with its selection.
+    """The work of a client: chats of `turns` replies after the starter, each with a selection.
 
     `what` is `run` (convogen on an endpoint), `bare run` (the same over aiohttp alone), `scripted`
-    (the same without HTTP), `autogen` or one of `benchmarks.peers.PEERS`. `core` is the one it may
-    use.
+    (the same without HTTP), `autogen` or one of `benchmarks.peers.PEERS`. `core` is the only core
+    that the client may use.
     """
 
     what: str
@@ -51,15 +52,15 @@ class Order:
     core: int | None = None
 
     def on(self, base_url: str) -> Order:
-        """The same on an endpoint."""
+        """Return the same order for an endpoint."""
         return replace(self, base_url=base_url)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Calls made, and the seconds they took: of the client's processor time, of the clock.
+    """The calls that a client made, and the seconds of processor time and wall time they took.
 
-    `waited_s` is how long the client could have run but other work had its core.
+    `waited_s` is the time in which the client was ready to run but other work used its core.
     """
 
     calls: int
@@ -70,13 +71,13 @@ class Taken:
 
     @property
     def cpu_ms(self) -> float:
-        """Milliseconds of processor time a call."""
+        """Return the processor time per call, in milliseconds."""
         return 1000 * self.cpu_s / self.calls
 
 
 @contextmanager
 def started(order: Order) -> Iterator[subprocess.Popen[str]]:
-    """The process of a client at work, with `Taken` as a line of JSON to come from it."""
+    """Start a client and yield its process, which prints `Taken` as a line of JSON."""
     command = [sys.executable, "-m", "benchmarks.client", json.dumps(asdict(order))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
@@ -86,7 +87,7 @@ def started(order: Order) -> Iterator[subprocess.Popen[str]]:
 
 
 def taken(process: subprocess.Popen[str]) -> Taken:
-    """What a client took, once it is through; raises where it failed."""
+    """Wait for a client and return its `Taken`; raise RuntimeError if the client failed."""
     said = process.communicate()[0]
     if process.returncode:
         raise RuntimeError(f"a client failed with exit status {process.returncode}")
@@ -94,13 +95,13 @@ def taken(process: subprocess.Popen[str]) -> Taken:
 
 
 def ordered(order: Order) -> Taken:
-    """Have a client do what is ordered."""
+    """Run a client with an order and return its `Taken`."""
     with started(order) as process:
         return taken(process)
 
 
 def experiment(order: Order, chats: int, model: Any) -> Experiment:
-    """As ordered, without a hub whose rounds wait for each other."""
+    """Return the experiment of an order, without a hub whose rounds wait for each other."""
     return Experiment(
         {
             "name": "traffic",
@@ -117,7 +118,7 @@ def experiment(order: Order, chats: int, model: Any) -> Experiment:
 async def whole_run(
     chosen: Experiment, opened: Callable[[ModelSpec], ChatModel] = open_model
 ) -> RunProgress:
-    """Generate into a folder that is thrown away; what was counted."""
+    """Generate a run in a temporary folder and return its counts."""
     tally = RunProgress()
     with tempfile.TemporaryDirectory() as folder:
         await run_async(chosen, f"{folder}/run", tally=tally, open_model=opened)
@@ -125,7 +126,7 @@ async def whole_run(
 
 
 async def bodies_of_chats(order: Order, calls: int) -> list[dict[str, Any]]:
-    """The bodies of the calls that a run makes, in order, over again until there are `calls`."""
+    """Return `calls` request bodies: those of a short run, in order and repeated."""
     asked: list[Request] = []
 
     def script(request: Request) -> str:
@@ -138,7 +139,7 @@ async def bodies_of_chats(order: Order, calls: int) -> list[dict[str, Any]]:
 
 
 async def prepared(order: Order) -> tuple[Coroutine[Any, Any, RunProgress | None], int]:
-    """The work that is ordered, ready to be measured, and the calls it makes without retries."""
+    """Return the work of an order, warmed up, and its number of calls without retries."""
     calls = order.chats * (2 * order.turns + 1)
     if order.what in ("run", "bare run", "scripted"):
         url = order.base_url
@@ -156,7 +157,7 @@ async def prepared(order: Order) -> tuple[Coroutine[Any, Any, RunProgress | None
 
 
 async def measured(order: Order) -> Taken:
-    """Do what is ordered."""
+    """Do the work of an order and return the measurements."""
     work, calls = await prepared(order)
     before = clocks()
     tally = await work
@@ -166,13 +167,13 @@ async def measured(order: Order) -> Taken:
 
 
 def clocks() -> tuple[float, float, float]:
-    """Seconds of processor time, of the clock, and of waiting for a core (proc(5), schedstat)."""
+    """Return seconds of processor time, wall time and waiting for a core (proc(5), schedstat)."""
     waited_ns = int(Path("/proc/self/schedstat").read_text("ascii").split()[1])
     return time.process_time(), time.perf_counter(), waited_ns / 1e9
 
 
 def main() -> None:
-    """Measure what the argument orders and print it as a line of JSON."""
+    """Measure the order in the argument and print the result as a line of JSON."""
     order = Order(**json.loads(sys.argv[1]))
     logging.disable(logging.WARNING)
     if order.core is not None:

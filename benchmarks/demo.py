@@ -1,9 +1,9 @@
-"""How good the demo's conversations are, over seeds: `python -m benchmarks.demo [SEED…]`.
+"""The quality of the demo's conversations over seeds: `python -m benchmarks.demo [SEED…]`.
 
-Runs `demo` on the embedded model once a seed and prints, with 95% bootstrap intervals over
-conversations: the share of turns of six words or more that repeat four words in a row of an earlier
-turn, the mean length of a turn beside `max_words`, and the share of first candidates in which the
-turn checks find a fault. With `--without-adapter` the base model is asked in the same way.
+The benchmark runs `demo` with the embedded model once per seed. It prints the share of turns of six
+words or more that repeat four consecutive words of an earlier turn, the mean length of a turn, and
+the share of first candidates in which the turn checks find a fault. Shares have 95% bootstrap
+intervals over conversations. With `--without-adapter`, the base model answers the same requests.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["main"]
 
 
 def repeating(conversation: Conversation) -> tuple[int, int]:
-    """Turns of six words or more that have four words in a row of an earlier turn, of how many."""
+    """Return how many turns of six words or more repeat an earlier turn, and how many there are."""
     turns = list(repeated_turns([turn.text for turn in conversation.turns]))
     return sum(repeats for _, repeats in turns), sum(long for long, _ in turns)
 
 
 def interval(pairs: Sequence[tuple[int, int]]) -> str:
-    """A share of sums, and its 95% interval over what was summed."""
+    """Return the ratio of two sums as text, with a 95% interval over the summed pairs."""
     found = ratio_interval(*zip(*pairs, strict=True)) if pairs else None
     if found is None:
         return "–"
@@ -38,7 +38,7 @@ def interval(pairs: Sequence[tuple[int, int]]) -> str:
 
 
 def measured(runs: Sequence[Run]) -> str:
-    """What the runs together have."""
+    """Return the measures over all runs as one line of text."""
     conversations = [one for made in runs for one in made.conversations()]
     turns = [turn for one in conversations for turn in one.turns[1:]]
     words = [(sum(len(t.text.split()) for t in one.turns), len(one.turns)) for one in conversations]
@@ -53,12 +53,12 @@ def measured(runs: Sequence[Run]) -> str:
     return (
         f"{len(conversations)} conversations, {len(turns)} turns after the first; "
         f"repeat four words: {interval([repeating(one) for one in conversations])}; "
-        f"{mean:.1f} words a turn; first candidates with a fault: {interval(first)}"
+        f"{mean:.1f} words per turn; first candidates with a fault: {interval(first)}"
     )
 
 
 def main() -> None:
-    """Run and print."""
+    """Run the demo with each seed and print the measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--without-adapter", action="store_true")

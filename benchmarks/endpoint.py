@@ -1,10 +1,10 @@
-"""A test endpoint in a process of its own: an OpenAI-compatible server that is no language model.
+"""A test endpoint in a separate process: an OpenAI-compatible server without a language model.
 
     python -m benchmarks.endpoint [--settings JSON] [--port N]
 
-It answers on 127.0.0.1 until its standard input ends. What it says follows from the request alone;
-how long it takes and which fault a request meets follow from the request, how often it came before
-and the seed. So a run meets the same faults whatever the order in which its calls arrive.
+The server answers on 127.0.0.1 until its standard input ends. The text of a reply depends only on
+the request. Latency and faults depend on the request, the number of its repetitions, and the seed.
+A run therefore meets the same faults in whatever order its calls arrive.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ __all__ = ["Endpoint", "Faults", "Settings", "reply_to"]
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Shares of requests that meet a fault, each 0 to 1, together at most 1.
+    """The share of requests that meet each fault, from 0 to 1; together at most 1.
 
-    `rate_limited` is status 429 and `server_error` 500; a `stall` lasts `Settings.stall_s`; after
-    a `reset` nothing came; `invalid_json` and `truncated` are broken bodies, the latter ends
-    before its length is reached; `empty` is a reply without words; a `trickle` comes byte by byte
-    and takes as long as a stall.
+    `rate_limited` is status 429 and `server_error` is status 500. A `stall` lasts
+    `Settings.stall_s`. A `reset` closes the connection without a response. `invalid_json` and
+    `truncated` are broken bodies; a truncated body ends before its declared length. `empty` is a
+    reply without words. A `trickle` arrives byte by byte and takes as long as a stall.
     """
 
     rate_limited: float = 0.0
@@ -53,7 +53,7 @@ class Faults:
     trickle: float = 0.0
 
     def drawn(self, point: float) -> str | None:
-        """The fault at a point between 0 and 1; None beyond all of them."""
+        """Return the fault at a point between 0 and 1; None if the point is beyond all shares."""
         for each in fields(self):
             point -= getattr(self, each.name)
             if point < 0:
@@ -63,12 +63,13 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How an endpoint behaves; None is no bound.
+    """The behaviour of an endpoint; a limit of None means no limit.
 
-    A reply takes `latency_s`, lognormal around it where `spread` (the standard deviation of its
-    logarithm) is not 0, and `token_s` more for each token. `slots` requests are worked on at
-    once; `queue` more wait, the next is refused with 503. The limits by the minute are held second
-    by second; `retry_after` says whether a 429 or 503 tells how long to wait.
+    A reply takes `latency_s`, and `token_s` more for each token. If `spread` is not 0, the latency
+    is lognormal around `latency_s`, and `spread` is the standard deviation of its logarithm. Up to
+    `slots` requests are processed at a time and up to `queue` more wait; any further request is
+    refused with status 503. Limits per minute are enforced second by second. If `retry_after` is
+    true, responses with status 429 or 503 state how long to wait.
     """
 
     latency_s: float = 0.0
@@ -85,16 +86,16 @@ class Settings:
 
 
 class Bucket:
-    """An allowance by the minute that fills evenly; it holds a second of it, at least one call."""
+    """A limit per minute that refills evenly, up to the amount for one second or one call."""
 
     def __init__(self, per_minute: float) -> None:
         self._rate = per_minute / 60
         self._level, self._at = max(self._rate, 1.0), time.monotonic()
 
     def take(self, amount: float) -> float:
-        """Take what a request needs; 0, or the seconds to wait where it is not there.
+        """Take the amount that a request needs; return 0, or the seconds to wait if it is missing.
 
-        A request larger than all the bucket holds is let in when it is full, and leaves a debt.
+        A request larger than the bucket is admitted when the bucket is full, and leaves a debt.
         """
         now, most = time.monotonic(), max(self._rate, 1.0)
         self._level = min(most, self._level + (now - self._at) * self._rate)
@@ -107,7 +108,7 @@ class Bucket:
 
 
 class Slots:
-    """Places to work at, given in the order of asking; knows how long they were held in all."""
+    """Slots that are assigned in the order of requests, and the total time they were occupied."""
 
     def __init__(self, number: int | None, queue: int | None) -> None:
         self._number = math.inf if number is None else number
@@ -118,14 +119,14 @@ class Slots:
 
     @property
     def held_s(self) -> float:
-        """Seconds that places were held, over all places: the integral of `held` over time."""
+        """Return the seconds that all slots were occupied: the integral of `held` over time."""
         now = time.monotonic()
         self._held_s += self.held * (now - self._at)
         self._at = now
         return self._held_s
 
     async def enter(self) -> bool:
-        """Hold a place, after waiting for one; False where the queue is full."""
+        """Wait for a slot and occupy it; return False if the queue is full."""
         if self.held < self._number:
             self._change(1)
             return True
@@ -142,7 +143,7 @@ class Slots:
         return True
 
     def leave(self) -> None:
-        """Hand the place on, or give it back."""
+        """Pass the slot to the next waiting request, or release it."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -157,10 +158,10 @@ class Slots:
 
 
 class Endpoint:
-    """The server's handler and what it counted.
+    """The server's request handler and its counts.
 
-    Every request ends in exactly one of: `answered`, `refused` (429 or 503 by a limit), one of the
-    faults, or `left` where the client went away before its answer.
+    Every request is counted exactly once: as `answered`, as `refused` (429 or 503 because of a
+    limit), as one of the faults, or as `left` if the client disconnected before the response.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -174,7 +175,7 @@ class Endpoint:
         self.counts: Counter[str] = Counter()
 
     def stats(self) -> dict[str, Any]:
-        """What was served so far; times in seconds."""
+        """Return the counts so far; times are in seconds."""
         return {
             "requests": 0,
             "answered": 0,
@@ -237,7 +238,7 @@ class Endpoint:
         return fault or "answered", web.Response(body=text, content_type="application/json")
 
     def _fate(self, raw: bytes) -> tuple[float, float]:
-        """Two numbers between 0 and 1 that decide the fault and the latency of a request."""
+        """Return two numbers between 0 and 1 that determine the fault and latency of a request."""
         request = hashlib.blake2b(raw, digest_size=12).digest()
         self._seen[request] += 1
         key = f"{self._settings.seed}/{self._seen[request]}/".encode() + request
@@ -265,14 +266,15 @@ class Endpoint:
 
 
 def _point(digest: bytes) -> float:
-    """Eight bytes as a number above 0 and below 1."""
+    """Return eight bytes as a number above 0 and below 1."""
     return ((int.from_bytes(digest) >> 12) + 0.5) / 2**52
 
 
 def reply_to(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """The chat completion that answers a request, and its tokens in all (four characters each).
+    """Return the chat completion for a request, and its total tokens (four characters each).
 
-    An experience where one is asked for, a name where names are offered, else a few words.
+    The reply is an experience if the request asks for one, a name if names are offered, and
+    otherwise a few words.
     """
     messages = tuple(Message(m["role"], m["content"]) for m in body["messages"])
     last = messages[-1].content
@@ -337,9 +339,10 @@ async def _trickle(request: web.BaseRequest, seconds: float) -> web.StreamRespon
 
 
 async def serve(endpoint: Endpoint, port: int) -> None:
-    """Answer until standard input ends; the first line printed says where, and what this is.
+    """Serve until standard input ends; the first line printed states the address and the server.
 
-    `port` is shared with replicas, 0 for a free one; the counts are also at a port of its own.
+    `port` may be shared with replicas; 0 means any free port. The counts of this process are also
+    served at a separate port.
     """
     runner = web.ServerRunner(
         web.Server(endpoint.handle, handler_cancellation=True, access_log=None), shutdown_timeout=0
@@ -357,10 +360,14 @@ async def serve(endpoint: Endpoint, port: int) -> None:
 
 
 def main() -> None:
-    """Serve as the command line says."""
+    """Serve with the settings from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", default="{}", help="a JSON object of Settings, with Faults")
-    parser.add_argument("--port", type=int, default=0, help="a port to share; default: a free one")
+    parser.add_argument(
+        "--settings", default="{}", help="JSON object with the fields of Settings and Faults"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="port, may be shared (default: a free one)"
+    )
     arguments = parser.parse_args()
     given = json.loads(arguments.settings)
     settings = Settings(**{**given, "faults": Faults(**given.get("faults", {}))})

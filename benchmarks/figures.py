@@ -1,4 +1,4 @@
-"""Figures, each beside its limit or a peer measured in the same run."""
+"""Figures, each with its limit or next to a peer measured in the same run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Figure", "middle", "table"]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its unit; `limit` is what it must not exceed, or fall below if `at_least`.
+    """A value with its unit; `limit` is its maximum, or its minimum if `at_least` is true.
 
-    `about` says how it was measured, or what the peer is.
+    `about` describes the method of measurement, or the peer.
     """
 
     name: str
@@ -25,19 +25,19 @@ class Figure:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the limit is kept; None without one."""
+        """Return whether the value is within its limit; None without a limit."""
         if self.limit is None:
             return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 def middle(values: Iterable[float]) -> float:
-    """The median."""
+    """Return the median."""
     return statistics.median(values)
 
 
 def table(figures: Sequence[Figure], *, heading: bool = True) -> str:
-    """The figures as a Markdown table."""
+    """Return the figures as a Markdown table."""
     head = ["| what | measured | limit | holds | how |", "| --- | ---: | ---: | --- | --- |"]
     lines = head if heading else []
     for figure in figures:

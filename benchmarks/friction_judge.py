@@ -1,8 +1,8 @@
-"""How far a model that judges friction, and the rules, agree with labels by hand.
+"""Agreement of the friction judge, and of the rules, with manual labels.
 
-`python -m benchmarks.friction_judge MODEL [--base-url URL]` has the judge label the conversations
-of `tests/data/interaction` that the rules were not tuned on, and prints Cohen's kappa by behaviour.
-Sarcasm and misinterpretation are not labelled there.
+`python -m benchmarks.friction_judge MODEL [--base-url URL]` lets the judge label the conversations
+in `tests/data/interaction` that were not used to tune the rules, and prints Cohen's kappa for each
+behaviour. The manual labels do not include sarcasm and misinterpretation.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ DATA = Path(__file__).parents[1] / "tests" / "data" / "interaction"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="as --model of convogen")
-    parser.add_argument("--base-url", help="of an endpoint that speaks OpenAI's protocol")
+    parser.add_argument("model", help="model name, as for convogen --model")
+    parser.add_argument("--base-url", help="base URL of an OpenAI-compatible endpoint")
     parser.add_argument("--labels", choices=["held_out", "tuning"], default="held_out")
     given = parser.parse_args()
     conversations: list[dict[str, Any]] = read_yaml(DATA / f"{given.labels}.yaml")
@@ -43,20 +43,20 @@ def main() -> None:
     rules = [turn for one in conversations for turn in _by_rules(one)]
     there = [at for at, turn in enumerate(judged) if turn is not None]
     print(f"{len(there)} of {len(labels)} turns labelled by {given.model}")
-    print(f"{'behaviour':<28}{'by hand':>8}{'rules':>8}{'judge':>8}   kappa of both with the hand")
+    print(f"{'behaviour':<28}{'manual':>8}{'rules':>8}{'judge':>8}   kappa with the manual labels")
     pooled: list[list[int]] = [[], [], []]
     for name in BEHAVIOURS:
         held = [[int(name in (of[at] or ())) for at in there] for of in (labels, rules, judged)]
         for whole, part in zip(pooled, held, strict=True):
             whole += part
         _print(behaviour_term(name), held)
-    _print("all of these", pooled)
+    _print("all behaviours", pooled)
 
 
 def _judged(
     conversations: Sequence[dict[str, Any]], folder: Path, spec: ModelSpec
 ) -> Iterator[Sequence[str] | None]:
-    """Yield the judge's labels of each turn; None for a turn that got none."""
+    """Yield the judge's labels of each turn; None for a turn without labels."""
     path = folder / "labelled.jsonl"
     rows = (
         {

@@ -1,13 +1,13 @@
-"""Thousands of chats in flight in one process: memory a chat, processor time a call, lag.
+"""Thousands of chats in flight in one process: memory per chat, processor time per call, lag.
 
     python -m benchmarks.in_flight [--chats 100 1000 10000] [--json FILE]
 
-Each chat waits most of the time for a model that takes about a minute to answer. The minutes pass
-on a clock that jumps (as in `tests/virtual_time.py`), so that what is measured is this process
-alone, whatever else the machine does: processor time, resident memory at the peak, and for how long
-at a time the event loop answered nobody (processor time between two looks at what is ready). The
-time that the run took on that clock stands beside the least that is possible: it shows how soon the
-search for the limit of calls in flight has found it. No HTTP is in it. Linux only.
+Each chat waits most of the time for a model that takes about a minute per call. This time passes on
+a virtual clock (as in `tests/virtual_time.py`), so the figures depend only on this process and not
+on other load. They are the processor time, the peak of the resident memory, and the longest lag,
+which is the processor time between two polls of the event loop. The duration of the run on the
+virtual clock is compared with the shortest possible duration, which shows how fast the search for
+the concurrency limit is. HTTP is not included. Linux only.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from convogen.models.progress import RunProgress
 
 LATENCY_S = 60.0
 SPREAD = 0.25
-"""How much sooner or later an answer may come, as a share; drawn by its request."""
+"""Largest relative deviation of the latency; the deviation is determined by the request."""
 
 TURNS = 4
 
 
 class Jumping(selectors.DefaultSelector):
-    """Never waits: the time it was asked to wait is added to the clock; knows how long it was not
-    asked."""
+    """A selector that never waits but advances a virtual clock; it records the time between
+    calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Jumping(selectors.DefaultSelector):
         self._left = time.thread_time()
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Return what is ready, or move the clock."""
+        """Return the ready events; if there are none, advance the clock by the timeout."""
         self.away_s.append(time.thread_time() - self._left)
         ready = super().select(0)
         if not ready and timeout:
@@ -62,19 +62,19 @@ class Jumping(selectors.DefaultSelector):
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop on such a clock."""
+    """An event loop that uses the virtual clock."""
 
     def __init__(self) -> None:
         self.jumping = Jumping()
         super().__init__(self.jumping)
 
     def time(self) -> float:
-        """Seconds on the clock that jumps."""
+        """Return the seconds on the virtual clock."""
         return self.jumping.now
 
 
 class Slow(ScriptedModel):
-    """Answers after a minute; knows how many wait, and the memory while the most do."""
+    """A model that answers after a minute; it records the peak of waiting calls and of memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Slow(ScriptedModel):
         self.most_mb = 0.0
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer late."""
+        """Return a reply after the latency."""
         self.waiting += 1
         if self.waiting > self.most:
             self.most = self.waiting
@@ -95,7 +95,7 @@ class Slow(ScriptedModel):
 
 
 def experiment(chats: int) -> Experiment:
-    """All chats at once; a model that is known as an endpoint, so that a limit is looked for."""
+    """Return a run of all chats at once on an endpoint, so that concurrency is adapted."""
     return Experiment(
         {
             "name": "many",
@@ -111,7 +111,7 @@ def experiment(chats: int) -> Experiment:
 
 
 def measure(chats: int) -> None:
-    """Play so many chats at once in this process; print what it took as a line of JSON."""
+    """Play this many chats at the same time in this process; print the figures as JSON."""
     logging.disable(logging.WARNING)
     gc.set_threshold(*COLLECTOR)
 
@@ -145,17 +145,17 @@ def measure(chats: int) -> None:
 
 
 def main() -> None:
-    """Measure each number of chats in a process of its own and print a table."""
+    """Measure each number of chats in a separate process and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chats", type=int, nargs="+", default=[100, 1000, 10_000])
-    parser.add_argument("--json", type=Path, help="write all figures to a file as well")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         measure(options.measure)
         return
     found: list[dict[str, float]] = []
-    print("| chats | most calls in flight | kB a chat | ms a call | longest lag, s | times ideal |")
+    print("| chats | most in flight | kB per chat | ms per call | longest lag, s | times ideal |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
     for chats in options.chats:
         argv = [sys.executable, "-m", "benchmarks.in_flight", "--measure", str(chats)]

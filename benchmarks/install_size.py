@@ -1,8 +1,8 @@
-"""What the base install takes on disk beyond the packages that every user has anyway.
+"""The disk space that convogen needs in addition to the packages on which it is built.
 
-`python -m benchmarks.install_size` makes two virtual environments with the versions of
-constraints.txt, one with the seven packages that convogen is built on and one with convogen, and
-prints the size of their files; it ends with 1 where the difference is above the limit.
+`python -m benchmarks.install_size` creates two virtual environments with the versions in
+constraints.txt, one with the seven packages on which convogen is built and one with convogen, and
+prints the size of their files. The exit status is 1 if the difference exceeds the limit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MB = 1_000_000
 
 
 def installed(folder: Path, *wanted: str) -> dict[str, int]:
-    """Bytes on disk by top-level file or folder of an environment with what is wanted."""
+    """Install packages into a new environment; return bytes by top-level file or folder."""
     venv.create(folder, with_pip=True)
     pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
     constraints = ROOT / "constraints.txt"
@@ -36,7 +36,7 @@ def installed(folder: Path, *wanted: str) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--limit", type=float, default=66, help="MB beyond the named packages")
+    parser.add_argument("--limit", type=float, default=66, help="maximum difference in MB")
     limit = parser.parse_args().limit
     with tempfile.TemporaryDirectory() as made:
         named = installed(Path(made) / "named", *NAMED)

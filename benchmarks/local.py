@@ -1,4 +1,4 @@
-"""The embedded model: what of a chat's prompts comes from its cache, and how fast a run uses it."""
+"""The embedded model: the cached share of a chat's prompt tokens, and its rate in a run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IN_FLIGHT = 8
 
 
 class Recorded:
-    """The embedded model, with the requests it answered, what they used, and when."""
+    """The embedded model, with the requests that it answered, their usage, and their times."""
 
     def __init__(self) -> None:
         self._model = EmbeddedModel(ModelSpec(name="embedded"))
@@ -54,11 +54,11 @@ class Recorded:
 
     @property
     def reused_tokens(self) -> int:
-        """Prompt tokens taken from the cache since this model was opened."""
+        """Return the number of prompt tokens taken from the cache since the model was opened."""
         return self._model.reused_tokens - self._reused_before
 
     def rate(self) -> float:
-        """Generated tokens a second while the first three quarters of them were generated."""
+        """Return the tokens per second over the first three quarters of the generated tokens."""
         wanted = 0.75 * sum(usage.completion_tokens for _, usage, _ in self.answered)
         generated = 0
         for _, usage, at_s in self.answered:
@@ -69,7 +69,7 @@ class Recorded:
 
 
 def cached_prefix(turns: int = 12) -> list[Figure]:
-    """The share of a chat's prompt tokens that come from the cache, the words being the model's."""
+    """Return the cached share of a chat's prompt tokens, with replies from the real model."""
     figures: list[Figure] = []
     for people in (2, 3):
         seed = next(seed for seed in load_experiences() if len(seed.personas) == people)
@@ -94,7 +94,7 @@ def cached_prefix(turns: int = 12) -> list[Figure]:
 
 
 async def chat(experience: Experience, model: ChatModel, turns: int) -> int:
-    """Play a chat; how many turns it had."""
+    """Play a chat and return the number of its turns."""
     experiment = Experiment({"name": "cache", "models": "embedded"})
     method: Any = experiment.method
     roles = {
@@ -120,7 +120,7 @@ async def chat(experience: Experience, model: ChatModel, turns: int) -> int:
 
 
 def embedded_rate(rounds: int, chats: int = 12, turns: int = 5) -> list[Figure]:
-    """Generated tokens a second of a run, over those of its own requests asked for directly."""
+    """Return the token rate of a run relative to that of the same requests sent directly."""
     shares, rates = list[float](), list[float]()
     for nth in range(rounds):
         requests, in_run = apart(rate_of_run, chats, turns, nth)
@@ -128,14 +128,14 @@ def embedded_rate(rounds: int, chats: int = 12, turns: int = 5) -> list[Figure]:
         shares.append(in_run / apart(rate_of_requests, requests))
     return [
         Figure(
-            "generated tokens a second, over raw requests",
+            "generated tokens per second, relative to raw requests",
             middle(shares),
             "of 1",
             RATE_SHARE,
             at_least=True,
             about=(
                 f"{middle(rates):.1f} tokens/s in runs of {chats} chats; raw: the same requests, "
-                f"{IN_FLIGHT} in flight; each in a process of its own, its cache empty; the first "
+                f"{IN_FLIGHT} in flight; each in a separate process with an empty cache; the first "
                 "three quarters of the tokens"
             ),
         )
@@ -143,27 +143,27 @@ def embedded_rate(rounds: int, chats: int = 12, turns: int = 5) -> list[Figure]:
 
 
 def apart(measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """A measurement in a new process, where a server's cache has nothing of the one before."""
+    """Measure in a new process, so that the server's cache is empty."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(measure, *args, **kwargs).result()
 
 
 def rate_of_run(chats: int, turns: int, seed: int) -> tuple[list[Request], float]:
-    """What a run asked for, and its rate."""
+    """Return the requests of a run, and its token rate."""
     model = Recorded()
     asyncio.run(played(experiment(chats, 2, turns, seed), model))
     return [request for request, _, _ in model.answered], model.rate()
 
 
 def rate_of_requests(requests: list[Request]) -> float:
-    """The rate at which the same requests are answered when they are asked directly."""
+    """Return the token rate of the same requests when they are sent directly."""
     model = Recorded()
     asyncio.run(asked_directly(requests, model))
     return model.rate()
 
 
 def experiment(chats: int, people: int, turns: int, seed: int = 0) -> Experiment:
-    """Chats on the embedded model that do not wait for a hub's rounds."""
+    """Return chats on the embedded model that do not wait for the rounds of a hub."""
     settings: dict[str, Any] = {
         "name": "local",
         "n": chats,
@@ -179,13 +179,13 @@ def experiment(chats: int, people: int, turns: int, seed: int = 0) -> Experiment
 
 
 async def played(chosen: Experiment, model: ChatModel) -> None:
-    """Run into a folder that is thrown away."""
+    """Play a run in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         await run_async(chosen, f"{folder}/run", open_model=lambda _: model)
 
 
 async def asked_directly(requests: list[Request], model: ChatModel) -> None:
-    """Ask for every request once, in their order, some at a time."""
+    """Send every request once, in order, with `IN_FLIGHT` of them in flight."""
     waiting = iter(requests)
 
     async def worker() -> None:

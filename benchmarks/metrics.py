@@ -2,8 +2,8 @@
 
     python benchmarks/metrics.py [--conversations 100000] [--workers N]
 
-Every figure is printed with what it is measured against. The corpus is made up here: ten turns of
-three speakers, twenty words each, drawn from a vocabulary by Zipf's law.
+Every figure is printed with its limit or reference. The corpus is synthetic: each conversation has
+ten turns by three speakers, of twenty words each, drawn from a vocabulary by Zipf's law.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROUGE_RATIO = 100
 
 
 def write_corpus(path: Path, conversations: int) -> None:
-    """Write made-up conversations, a JSON object with `turns` a line; the same every time."""
+    """Write synthetic conversations as JSON lines with `turns`, the same each time."""
     rng = random.Random(7)
     words = ["".join(rng.choices("abcdefghijklmnop", k=rng.randint(2, 9))) for _ in range(20_000)]
     weights = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
@@ -41,7 +41,7 @@ def write_corpus(path: Path, conversations: int) -> None:
 
 
 def measure_here(path: str, workers: int) -> None:
-    """Measure a corpus in this process and print seconds, of the whole and of the counting."""
+    """Measure a corpus in this process; print the seconds in total and for counting alone."""
     from convogen.corpora import open_corpus
     from convogen.metrics import statistics_of, tally_corpus
 
@@ -54,9 +54,10 @@ def measure_here(path: str, workers: int) -> None:
 
 
 def watch_tree(pid: int, cpu_s: dict[int, float]) -> tuple[float, float]:
-    """MB that a process and all below it take: shared pages counted once (PSS), or in each (RSS).
+    """Return the memory of a process and its descendants as PSS and as RSS, in MB.
 
-    The processor time of each so far goes into `cpu_s`.
+    PSS counts shared pages once; RSS counts them in each process. The processor time of each
+    process so far is written to `cpu_s`.
     """
     pss = rss = 0
     used: dict[int, float] = {}
@@ -86,7 +87,7 @@ def watch_tree(pid: int, cpu_s: dict[int, float]) -> tuple[float, float]:
 
 
 def measure_apart(path: Path, workers: int) -> dict[str, float]:
-    """Measure in a process of its own, its memory watched from here ten times a second."""
+    """Measure in a separate process, and sample its memory ten times per second."""
     argv = [sys.executable, __file__, "--measure", str(path), "--workers", str(workers)]
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     peak_pss = peak_rss = 0.0
@@ -129,7 +130,7 @@ def compare_rouge(path: Path) -> None:
     print(f"ROUGE-L, {len(theirs)} pairs of {len(texts)} texts, one thread:")
     print(f"  rouge-score {theirs_s:.3f} s, ours {ours_s * 1000:.2f} ms")
     print(
-        f"  ratio {theirs_s / ours_s:.0f} (wanted: {ROUGE_RATIO}), largest difference {apart:.1e}"
+        f"  ratio {theirs_s / ours_s:.0f} (target: {ROUGE_RATIO}), largest difference {apart:.1e}"
     )
 
 

@@ -1,10 +1,10 @@
-"""Mutation testing of a package: which small faults in the code do its tests notice?
+"""Mutation testing of a package: which small faults in the code do its tests detect?
 
 `python -m benchmarks.mutation reports --sample 40 --seed 1` draws mutants of `convogen/reports`,
-runs against each the tests that reach the changed function, and prints the share that failed.
-mutmut makes and runs them (the extra `mutation`), in a copy of the checkout, so that nothing in the
-checkout is written. It leaves out what stands outside a function, and functions with a decorator
-other than `staticmethod` and `classmethod`, so properties and pydantic's validators.
+runs the tests that reach the changed function of each, and prints the share of detected mutants.
+mutmut (the extra `mutation`) generates and runs the mutants in a copy of the checkout, which itself
+is never written to. It does not mutate code outside functions, nor functions with a decorator other
+than `staticmethod` and `classmethod`, such as properties and pydantic's validators.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TESTS = {
         "tests/cli/test_judges_compared.py",
     ],
 }
-"""The tests of each package; mutmut finds out which of them reach a function."""
+"""The tests of each package; mutmut determines which of them reach a function."""
 
 LEFT_OUT = (
     "tests/costs/test_forecast.py"
@@ -49,10 +49,10 @@ LEFT_OUT = (
     "tests/metrics/test_statistics.py::test_two_processes_give_the_result_of_one",
     "tests/papers/roleplay/test_study.py::test_what_telling_changes_is_tested_on_the_users_text",
 )
-"""Tests that take seconds: with them, each mutant that survives would take minutes."""
+"""Tests that take seconds; with them, each surviving mutant would take minutes."""
 
 QUICKEST = 0.25
-"""Share of the time of all tests of a package that those run against one mutant may take."""
+"""Maximum test time per mutant, as a share of the time of all tests of the package."""
 
 CAUGHT = ("killed", "timeout", "segfault")
 
@@ -81,16 +81,14 @@ timeout_constant = 4
 
 
 def main() -> None:
-    """Print for each package how many of its sampled mutants the tests catch."""
+    """Print how many of the sampled mutants of each package the tests detect."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("packages", nargs="+", choices=sorted(TESTS), metavar="package")
     parser.add_argument("--sample", type=int, default=40, help="mutants per package, 0 for all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1, help="mutants run at once")
-    parser.add_argument("--folder", type=Path, help="keeps the copies here, and what survived")
-    parser.add_argument(
-        "--again", type=Path, help="instead of a sample, what survived in this earlier folder"
-    )
+    parser.add_argument("--workers", type=int, default=1, help="mutants run in parallel")
+    parser.add_argument("--folder", type=Path, help="keep the copies and the survivors here")
+    parser.add_argument("--again", type=Path, help="run the survivors in this earlier folder again")
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
         made = args.folder or stack.enter_context(tempfile.TemporaryDirectory())
@@ -105,7 +103,7 @@ def main() -> None:
 
 
 def sampled(package: str, folder: Path, n: int, seed: int) -> list[str]:
-    """Return the names of `n` mutants of a package, drawn with a seed; of all if `n` is 0."""
+    """Return the names of `n` mutants of a package, drawn with a seed; all names if `n` is 0."""
     from mutmut.mutation.file_mutation import mutate_file_contents
     from mutmut.utils.format_utils import get_mutant_name
 
@@ -114,13 +112,13 @@ def sampled(package: str, folder: Path, n: int, seed: int) -> list[str]:
         for path in sorted(Path("convogen", package).rglob("*.py")):
             mutated = mutate_file_contents(str(path), path.read_text("utf-8"))
             names += [get_mutant_name(path, name) for name in mutated.mutant_names]
-    # By hash, so that a change to one function hardly changes what else is drawn.
+    # By hash, so that a change to one function hardly affects the other draws.
     names.sort(key=lambda name: blake2b(f"{seed}/{name}".encode()).digest())
     return names[: n or None]
 
 
 def survivors(path: Path) -> list[str]:
-    """Return the names in a file of what survived."""
+    """Return the names of the mutants in a file of survivors."""
     return re.findall(r"^# (\S+): ", path.read_text("utf-8"), re.MULTILINE)
 
 
@@ -146,7 +144,7 @@ def copy_checkout(package: str, folder: Path) -> None:
 
 
 def run(folder: Path, names: list[str], workers: int) -> dict[str, str]:
-    """Run mutants in their copy of the checkout; return how each ended."""
+    """Run mutants in their copy of the checkout; return the outcome of each."""
     print(f"{folder.name}: {len(names)} mutants", file=sys.stderr, flush=True)
     log = folder / "mutmut.log"
     log.write_bytes(_mutmut(folder, "run", "--max-children", str(workers), *names))
@@ -156,9 +154,9 @@ def run(folder: Path, names: list[str], workers: int) -> dict[str, str]:
 
 
 def _mutmut(folder: Path, *arguments: str) -> bytes:
-    """Return what mutmut prints; programs that a test starts take the mutated package as well."""
+    """Return the output of mutmut; programs that a test starts also use the mutated package."""
     fixed = {"PYTHONPATH": str(folder / "mutants"), "OPENBLAS_NUM_THREADS": "1"}
-    # With CI set, hypothesis tries the same examples each time and remembers none.
+    # With CI set, hypothesis tries the same examples each time and stores none.
     environment = {**os.environ, **fixed, "CI": "true"}
     command = [sys.executable, "-c", "from mutmut.__main__ import cli; cli()", *arguments]
     ended = subprocess.run(
@@ -180,17 +178,17 @@ def report(package: str, folder: Path, outcomes: dict[str, str]) -> None:
 
 
 def differences(folder: Path, outcomes: dict[str, str]) -> Iterator[str]:
-    """Yield what mutmut shows of each mutant that no test caught."""
+    """Yield the difference that mutmut shows for each mutant that no test detected."""
     for name, outcome in outcomes.items():
         if outcome not in CAUGHT:
             yield _mutmut(folder, "show", name).decode()
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Of the tests that reach a mutant leave the quickest, in that order, as mutmut timed them.
+    """Keep only the fastest tests that reach a mutant, in order of the times that mutmut measured.
 
-    Those beyond a quarter of the time of all tests are left out, or a mutant that survives would
-    take minutes: what is caught is a lower bound.
+    The tests together may take a quarter of the time of all tests; otherwise, a surviving mutant
+    would take minutes. The number of detected mutants is therefore a lower bound.
     """
     if os.environ.get("MUTANT_UNDER_TEST", "").startswith("convogen."):
         took = json.loads(Path("mutmut-stats.json").read_text("utf-8"))["duration_by_test"]

@@ -1,6 +1,7 @@
-"""What a call costs without convogen: the peers that its processor time is measured against.
+"""The cost of a call without convogen: peers with which its processor time is compared.
 
-Each asks an endpoint, or plays a chat, as often as said and nothing else; `concurrency` at once.
+Each peer only sends the given requests or plays the given chats. At most `concurrency` requests are
+in flight.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Body = Mapping[str, Any]
 
 
 async def aiohttp_alone(base_url: str, bodies: Sequence[Body], concurrency: int) -> None:
-    """Bare aiohttp: the body as JSON, the answer parsed."""
+    """Send JSON bodies with bare aiohttp and parse the responses."""
     import aiohttp
 
     connector = aiohttp.TCPConnector(limit=concurrency)
@@ -53,7 +54,7 @@ async def aiohttp_alone(base_url: str, bodies: Sequence[Body], concurrency: int)
 
 
 async def openai_post(base_url: str, bodies: Sequence[Body], concurrency: int) -> None:
-    """The `openai` client's `post` into a plain object, over its aiohttp transport."""
+    """Call `post` of the `openai` client over its aiohttp transport, without typed objects."""
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
     http = DefaultAioHttpClient()
@@ -66,7 +67,7 @@ async def openai_post(base_url: str, bodies: Sequence[Body], concurrency: int) -
 
 
 async def openai_create(base_url: str, bodies: Sequence[Body], concurrency: int) -> None:
-    """The `openai` client as its documentation has it: `chat.completions.create`."""
+    """Use the `openai` client as documented: `chat.completions.create`."""
     from openai import AsyncOpenAI
 
     async with AsyncOpenAI(base_url=base_url, api_key="none") as client:
@@ -76,7 +77,7 @@ async def openai_create(base_url: str, bodies: Sequence[Body], concurrency: int)
 async def each_of(
     bodies: Sequence[Body], ask: Callable[[Body], Awaitable[object]], concurrency: int
 ) -> None:
-    """Ask for every body once, `concurrency` at a time."""
+    """Call `ask` once for every body, `concurrency` at a time."""
     waiting = iter(bodies)
 
     async def worker() -> None:
@@ -94,9 +95,9 @@ PEERS: dict[str, Callable[[str, Sequence[Body], int], Awaitable[None]]] = {
 
 
 class BareEndpoint:
-    """An endpoint's model as convogen had it before the `openai` client: aiohttp and nothing else.
+    """The endpoint backend that convogen had before the `openai` client, with aiohttp alone.
 
-    Whole runs are measured with it, so that before and after are in one table.
+    Whole runs are measured with this backend, so that one table shows both versions.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -108,7 +109,7 @@ class BareEndpoint:
         self._faults = faults
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer one request; if the endpoint refuses a parameter, ask again without it."""
+        """Answer one request; if the endpoint refuses a parameter, retry without it."""
         while True:
             body, mode = self._dialect.body(request), self._dialect.json_mode
             status, headers, answer = await self._transport.post(body)
@@ -125,7 +126,7 @@ class BareEndpoint:
 
 
 async def autogen_alone(chats: int, people: int, turns: int) -> None:
-    """`SelectorGroupChat` with agents and a selector that answer from memory, without a prompt."""
+    """Play `SelectorGroupChat`s whose agents and selector give fixed replies without a prompt."""
 
     async def play() -> None:
         names = [f"Person_{place}" for place in range(people)]
@@ -141,7 +142,7 @@ async def autogen_alone(chats: int, people: int, turns: int) -> None:
 
 
 class Parrot(BaseChatAgent):
-    """Says the same whenever it is asked."""
+    """An agent that always gives the same reply."""
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -154,11 +155,11 @@ class Parrot(BaseChatAgent):
         return Response(chat_message=TextMessage(content=text, source=self.name))
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        """Nothing to forget."""
+        """Do nothing: the agent has no state."""
 
 
 class Rotation(ChatCompletionClient):
-    """Selects everyone in turn."""
+    """A selector model that names the agents in turn."""
 
     component_type = "model"
     component_config_schema = BaseModel
@@ -176,7 +177,7 @@ class Rotation(ChatCompletionClient):
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is no connection."""
 
     def actual_usage(self) -> RequestUsage:
         return RequestUsage(prompt_tokens=0, completion_tokens=0)

@@ -1,4 +1,4 @@
-"""Processor time a call, end to end, and where it goes; beside what others take for less."""
+"""Processor time per call, end to end and by part, next to that of peers that do less."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PEERS = ("aiohttp", "openai post", "openai create", "autogen", "scripted")
 
 
 def processor_time(rounds: int, cores: tuple[int, int], chats: int = 128) -> list[Figure]:
-    """The client on one core, the endpoint on another; medians of interleaved rounds."""
+    """Return medians of interleaved rounds; client and endpoint run on separate cores."""
     took: dict[str, list[Taken]] = {what: [] for what in (*PEERS, "bare run", "run")}
     with serving(Settings(latency_s=LATENCY_S), cores=cores[:1]) as endpoint:
         for _ in range(rounds):
@@ -36,7 +36,7 @@ def processor_time(rounds: int, cores: tuple[int, int], chats: int = 128) -> lis
     calls = took["run"][0].calls
     return [
         Figure(
-            "processor time a call",
+            "processor time per call",
             ms["run"],
             "ms",
             LIMIT_MS,
@@ -46,35 +46,35 @@ def processor_time(rounds: int, cores: tuple[int, int], chats: int = 128) -> lis
             "the same run over bare aiohttp",
             ms["bare run"],
             "ms",
-            about="as it was before the `openai` client",
+            about="as before the `openai` client",
         ),
         Figure(
-            "the run, over that over bare aiohttp",
+            "the run, relative to the run over bare aiohttp",
             over_bare,
             "times",
             LIMIT_OVER_BARE,
-            about="what the `openai` client costs, group chat to commit",
+            about="the cost of the `openai` client, from group chat to commit",
         ),
         Figure(
-            "the run, over AutoGen and `openai` post",
+            "the run, relative to the sum of AutoGen and `openai` post",
             ratio,
             "times",
-            about="what a chat costs where these two are put together and nothing is kept",
+            about="the sum is the cost of a chat without any records",
         ),
         Figure(
-            "of it: chat, prompts, checks, journal, commit",
+            "of which chat, prompts, checks, journal, commit",
             ms["scripted"],
             "ms",
             about="a run on the scripted model",
         ),
         Figure(
-            "of it: the endpoint's client",
+            "of which the endpoint's client",
             ms["run"] - ms["scripted"],
             "ms",
-            about="the run, less one on the scripted model",
+            about="the run minus a run on the scripted model",
         ),
-        Figure("peer: AutoGen", ms["autogen"], "ms", about="as it comes, agents that do nothing"),
-        Figure("peer: bare aiohttp", ms["aiohttp"], "ms", about="the same bodies, 64 at once"),
-        Figure("peer: `openai` post", ms["openai post"], "ms", about="into object, over aiohttp"),
+        Figure("peer: AutoGen", ms["autogen"], "ms", about="unmodified, with idle agents"),
+        Figure("peer: bare aiohttp", ms["aiohttp"], "ms", about="the same bodies, 64 in flight"),
+        Figure("peer: `openai` post", ms["openai post"], "ms", about="untyped, over aiohttp"),
         Figure("peer: `openai` create", ms["openai create"], "ms", about="as documented"),
     ]

@@ -1,12 +1,12 @@
-"""How often a model's replies in a group chat are faulty, by kind, before and after the checks.
+"""The share of a model's group-chat replies that are faulty, by kind, before and after checks.
 
     python -m benchmarks.quality --model gpt-4o-mini --out new.jsonl
     python -m benchmarks.quality --read old.jsonl new.jsonl
 
-The shipped experiences are played with a fixed order of speakers and fixed seeds, one file row per
-experience: every raw reply with its request, and the turns that were taken. `--read` counts such
-files again, so that replies collected with another version of the prompts are counted by the same
-checks; with two files it prints the difference between them.
+The shipped experiences are played with a fixed order of speakers and fixed seeds. The file has one
+row per experience, with every raw reply and its request, and the accepted turns. `--read` counts
+the faults in such files again, so that replies collected with another version of the prompts are
+counted with the same checks. With two files, it also prints the difference between them.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from convogen.text.utterances import word_runs
 REPLIES = 12
 IN_FLIGHT = 4
 REPEATED_WORDS, LEAST_WORDS = 4, 6
-"""Words in a row that count as repeated, in turns of at least so many words."""
+"""Number of consecutive words that count as repeated; minimum length of a turn in words."""
 
 
 class Recorded:
-    """A model with every reply of an agent that it gave."""
+    """A model that records every reply it gives as an agent."""
 
     def __init__(self, model: ChatModel) -> None:
         self._model = model
@@ -63,11 +63,11 @@ class Recorded:
         return reply
 
     async def close(self) -> None:
-        """The model is closed by who opened it."""
+        """Do nothing: the caller that opened the model closes it."""
 
 
 async def play(experiment: Experiment, folder: Path | None, replies: int) -> list[dict[str, Any]]:
-    """Play the experiences; one row each."""
+    """Play the experiences and return one row for each."""
     model = open_model(experiment.model("agent"))
     room = asyncio.Semaphore(IN_FLIGHT)
 
@@ -119,7 +119,7 @@ async def _played(
 
 @dataclass
 class Counts:
-    """Faults by kind of raw replies, of first attempts and of turns taken; conversations ended."""
+    """Faults by kind in raw replies and in accepted turns, and how the conversations ended."""
 
     replies: int = 0
     faulty: int = 0
@@ -133,7 +133,7 @@ class Counts:
 
 
 def count(rows: list[dict[str, Any]], experiences: dict[str, Experience]) -> Counts:
-    """Count the rows of a file with today's checks."""
+    """Count the faults in the rows of a file with the current checks."""
     counts = Counts()
     for row in rows:
         counts.ended[row["ended"]] += 1
@@ -159,7 +159,7 @@ def count(rows: list[dict[str, Any]], experiences: dict[str, Experience]) -> Cou
 def _read(
     reply: dict[str, Any], row: dict[str, Any], experience: Experience, texts: list[str]
 ) -> Utterance:
-    """Read a raw reply as the chat did when it was given."""
+    """Read a raw reply as the chat did when it received the reply."""
     names, at = row["participants"], reply["at"]
     first = names.index(row["turns"][0]["speaker"])
     persona = experience.personas[(first + at) % len(names)]
@@ -176,7 +176,7 @@ def _read(
 
 
 def repeated_turns(texts: list[str]) -> Iterator[tuple[bool, bool]]:
-    """Whether each turn after the first is long enough, and repeats words of an earlier one."""
+    """Yield, for each turn after the first, whether it is long and whether it repeats words."""
     said: set[tuple[str, ...]] = set()
     for at, text in enumerate(texts):
         words = re.findall(r"\w+", text.casefold())
@@ -213,17 +213,17 @@ def report(counted: dict[str, Counts], console: Console) -> None:
         table.add_column(name, justify="right")
     each = list(counted.values())
     table.add_row("raw replies", *(f"{one.replies}" for one in each))
-    for label, key in (("to be asked again", "faulty"), ("to be tidied", "tidied")):
+    for label, key in (("requested again", "faulty"), ("tidied", "tidied")):
         table.add_row(label, *(_share(getattr(one, key), one.replies) for one in each))
     kinds = sorted({kind for one in each for kind in one.by_kind})
     for kind in kinds:
         table.add_row(f"  {kind}", *(f"{one.by_kind[kind]}" for one in each))
     table.add_section()
-    table.add_row("turns taken", *(f"{one.turns}" for one in each))
+    table.add_row("accepted turns", *(f"{one.turns}" for one in each))
     table.add_row("faulty", *(_share(one.turn_faults.total(), one.turns) for one in each))
     for kind in sorted({kind for one in each for kind in one.turn_faults}):
         table.add_row(f"  {kind}", *(f"{one.turn_faults[kind]}" for one in each))
-    label = f"{REPEATED_WORDS} words in a row of an earlier turn"
+    label = f"{REPEATED_WORDS} consecutive words of an earlier turn"
     table.add_row(label, *(_share(one.repeating, one.long_turns) for one in each))
     table.add_section()
     for why in sorted({why for one in each for why in one.ended}):
@@ -232,7 +232,7 @@ def report(counted: dict[str, Counts], console: Console) -> None:
     if len(each) == 2:
         first, second = ((one.faulty, one.replies) for one in each)
         change, low, high = (f"{100 * value:+.1f}" for value in newcombe(second, first))
-        console.print(f"change in replies to be asked again: {change} points ({low} to {high})")
+        console.print(f"change in replies requested again: {change} points ({low} to {high})")
 
 
 def _share(part: int, whole: int) -> str:
@@ -243,11 +243,11 @@ def _share(part: int, whole: int) -> str:
 
 
 def main() -> None:
-    """Play and count, or count what was played before."""
+    """Play conversations and count their faults, or count faults in existing files."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--model", default="embedded", help="a model's name or a GGUF file")
-    parser.add_argument("--base-url", help="an OpenAI-compatible endpoint")
-    parser.add_argument("--experiences", type=Path, help="a folder; default: the shipped ones")
+    parser.add_argument("--model", default="embedded", help="name of a model, or a GGUF file")
+    parser.add_argument("--base-url", help="base URL of an OpenAI-compatible endpoint")
+    parser.add_argument("--experiences", type=Path, help="folder (default: shipped ones)")
     parser.add_argument("--replies", type=int, default=REPLIES, help="replies per experience")
     parser.add_argument("--out", type=Path, help="file for the raw replies and turns")
     parser.add_argument("--read", type=Path, nargs="+", help="count these files instead")

@@ -1,18 +1,22 @@
-"""Work on a Ray cluster of this machine with 0, 1, 2, 4 workers: how much a second, processor time.
+"""Rate and processor time of work on a Ray cluster on this machine with 0, 1, 2 or 4 workers.
 
     python -m benchmarks.ray_workers [play|judge|measure] [--n 128] [--latency 0.5]
         [--workers 0 1 2 4] [--json FILE]
     python -m benchmarks.ray_workers --each 16 --workers 1 2 4
 
-`play` is a run of n conversations, `judge` the judge `friction` on n conversations, a call each,
-`measure` the measures of n conversations (`convogen stats`), without a call.
-0 workers is the same in one process. The endpoint (`endpoint.py`) answers each call after the
-latency. With `--each`, every worker adds so many calls in flight, as a server of its own would: the
-rate grows with the workers while the latency limits it, and falls behind once processors do.
-Without it the calls in flight are the same for all. Figures are from a tenth to nine tenths of
-the calls; those of the driver and of the workers are processor time per call, which says how many
-workers one driver can feed whatever else the machine does. `measure` counts conversations in place
-of calls, from the first to the last, once the cluster and its processes have started. Linux only.
+`play` is a run of n conversations. `judge` applies the judge `friction` to n conversations, with
+one call each. `measure` computes the measures of n conversations (`convogen stats`) without calls.
+With 0 workers, one process does the same work. The endpoint (`endpoint.py`) answers each call after
+the latency.
+
+With `--each`, every worker adds that many calls in flight, as if it had its own server. The rate
+then grows with the number of workers as long as latency limits it, and grows more slowly once
+processors do. Without `--each`, the number of calls in flight does not depend on the workers.
+
+Figures cover the middle eight tenths of the calls. The figures for the driver and the workers are
+processor times per call, which show how many workers one driver can serve regardless of other load.
+`measure` counts conversations instead of calls, from the first to the last, once the cluster and
+its processes have started. Linux only.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def experiment(n: int, base_url: str, in_flight: int) -> Experiment:
-    """Chats of three people and ten turns after the starter, in lanes that hardly wait."""
+    """Return chats of three people and ten turns after the starter, in lanes that rarely wait."""
     return Experiment(
         {
             "name": "ray",
@@ -63,20 +67,20 @@ def experiment(n: int, base_url: str, in_flight: int) -> Experiment:
 
 
 class Pids(logging.Handler):
-    """The processes of the workers, as the driver logs them."""
+    """A log handler that collects the process ids of the workers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take the process of a worker that has started."""
+        """Store the process id of a worker that has started."""
         if record.getMessage() == "worker":
             self.found.append(record.__dict__["pid"])
 
 
 class Clocks(RunProgress):
-    """Reads the clocks when a tenth and when nine tenths of the calls are answered."""
+    """Progress that reads the clocks when a tenth and nine tenths of the calls are answered."""
 
     def __init__(self, calls: int, pids: Sequence[int]) -> None:
         super().__init__()
@@ -85,7 +89,7 @@ class Clocks(RunProgress):
         self.read: list[dict[str, float]] = []
 
     def add(self, what: str, n: int = 1) -> None:
-        """Count, and read the clocks where they are due."""
+        """Count, and read the clocks if they are due."""
         super().add(what, n)
         if what == "calls" and self._at and self.counts["calls"] >= self._at[0]:
             del self._at[0]
@@ -99,19 +103,19 @@ class Clocks(RunProgress):
             )
 
     def between(self) -> dict[str, float]:
-        """Return what passed between the two."""
+        """Return the differences between the two readings."""
         first, last = self.read
         return {key: last[key] - first[key] for key in first}
 
 
 def _cpu_s(pid: int) -> float:
-    """Seconds of processor time that another process has taken (proc(5), stat)."""
+    """Return the processor time that another process has used, in seconds (proc(5), stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def play(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) -> dict[str, float]:
-    """Do one run in this process; return what it took."""
+    """Play one run in this process and return its figures."""
     clocks = Clocks(n * (2 * TURNS + 1), worker_pids())
     workers = RayWorkers("local", n_workers) if n_workers else None
     run(experiment(n, base_url, in_flight), folder / "run", tally=clocks, workers=workers)
@@ -119,7 +123,7 @@ def play(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) ->
 
 
 def judge(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) -> dict[str, float]:
-    """Have a made-up run judged in this process; return what it took."""
+    """Judge a synthetic run in this process and return the figures."""
     write_corpus(folder / "made.jsonl", n)
     (folder / "manifest.json").write_text('{"fingerprint": "0"}')
     with (folder / "conversations.jsonl").open("wb") as file:
@@ -136,7 +140,7 @@ def judge(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) -
 def measure(
     n: int, base_url: str, n_workers: int, folder: Path, in_flight: int
 ) -> dict[str, float]:
-    """Measure a made-up corpus in this process; return what it took."""
+    """Measure a synthetic corpus in this process and return the figures."""
     del base_url, in_flight
     write_corpus(folder / "warm.jsonl", 2_000)
     write_corpus(folder / "made.jsonl", n)
@@ -153,7 +157,7 @@ WORK = {"play": play, "judge": judge, "measure": measure}
 
 
 def worker_pids() -> Sequence[int]:
-    """Return the processes of the workers, which are added as they start."""
+    """Return a list to which the process ids of workers are added as they start."""
     pids = Pids()
     log = logging.getLogger("convogen.cluster")
     log.addHandler(pids)
@@ -164,7 +168,7 @@ def worker_pids() -> Sequence[int]:
 def measure_apart(
     what: str, n: int, base_url: str, n_workers: int, each: int | None
 ) -> dict[str, Any]:
-    """Do the work in a process of its own, which prints what it took as a line of JSON."""
+    """Do the work in a separate process, which prints its figures as a line of JSON."""
     argv = [sys.executable, "-m", "benchmarks.ray_workers", what, "--n", str(n)]
     argv += ["--measure", base_url, "--workers", str(n_workers)]
     argv += ["--each", str(each)] if each else []
@@ -177,10 +181,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=list(WORK), default="play")
     parser.add_argument("--n", type=int, default=128, help="conversations")
-    parser.add_argument("--latency", type=float, default=0.5, help="seconds a call takes")
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds per call")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2, 4])
-    parser.add_argument("--each", type=int, help="calls in flight per worker; default: n in all")
-    parser.add_argument("--json", type=Path, help="write all figures to a file as well")
+    parser.add_argument("--each", type=int, help="calls in flight per worker (default: n in total)")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -195,7 +199,7 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     unit = "conversation" if options.what == "measure" else "call"
-    print(f"| workers | {unit}s/s | driver, ms a {unit} | workers, ms a {unit} |")
+    print(f"| workers | {unit}s/s | driver, ms per {unit} | workers, ms per {unit} |")
     print("| --- | ---: | ---: | ---: |")
     with serving(Settings(latency_s=options.latency)) as endpoint:
         for n_workers in options.workers:

@@ -1,8 +1,9 @@
 """How often the classifier two-sample test raises a false alarm on real dialogues.
 
-`python -m benchmarks.realism HUMAN` halves a corpus of people at random, 500 times, and asks each
-time whether the halves differ. At a level of 5% it should say so in 5% of the halves; it ends with
-1 unless every family is between 3% and 7%. It also times a comparison of a thousand conversations.
+`python -m benchmarks.realism HUMAN` splits a human corpus into random halves 500 times and tests
+each time whether the halves differ. At a level of 5%, the test should report a difference for 5% of
+the splits. The exit status is 1 unless the rate of every family is between 3% and 7%. The benchmark
+also times one comparison of the whole corpus.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from convogen.realism.two_sample import false_alarms
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("human", help="a corpus of people, such as DialogueForge's OASST1 seeds")
+    parser.add_argument("human", help="human corpus, such as DialogueForge's OASST1 seeds")
     parser.add_argument("--turns", choices=["all", "opener", "others"], default="opener")
     parser.add_argument("--skip", type=int, default=1)
     parser.add_argument("--first", type=int, default=6)
@@ -45,7 +46,7 @@ def main() -> None:
         seed=0,
     )
     for family, rate in rates.items():
-        print(f"{family:<12} {rate:.1%} of {given.halves} halves (wanted: 3% to 7%)")
+        print(f"{family:<12} {rate:.1%} of {given.halves} halves (target: 3% to 7%)")
     sys.exit(not all(0.03 <= rate <= 0.07 for rate in rates.values()))
 
 

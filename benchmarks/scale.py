@@ -1,13 +1,15 @@
-"""Memory and rate over a long run, and how long it takes to open it again.
+"""Memory and rate over a long run, and the time to open the run again.
 
     python benchmarks/scale.py [--n 100000] [--out FOLDER] [--json FILE]
 
-The scripted model, iterative sampling in four lanes, two people and two turns a conversation: what
-is measured is convogen and AutoGen, not a model. The curve has up to a hundred samples, each of a
-thousand conversations where n is 100,000. On a shared machine processor time depends on what the
-others do, so the rates at the start and at the end are not taken from the curve: when the run is
-through, the run made longer and a new run of the same length are timed in turn, each in a process
-of its own, without the conversations with which the window of tasks fills and empties. Linux only.
+The run uses the scripted model, iterative sampling in four lanes, two people, and two turns per
+conversation. It therefore measures convogen and AutoGen, not a model. The curve has up to a hundred
+samples; with n = 100,000, each sample covers a thousand conversations.
+
+On a shared machine, processor time depends on other load, so the rates at the start and at the end
+are not taken from the curve. After the run, an extension of the run and a new run of the same
+length are timed alternately, each in a separate process. The conversations during which the window
+of tasks fills and empties are excluded. Linux only.
 """
 
 from __future__ import annotations
@@ -45,18 +47,18 @@ SETTINGS = {
 
 
 def experiment(n: int) -> Experiment:
-    """The run that is measured."""
+    """Return the run that is measured."""
     return Experiment.load("GPIS-s", {**SETTINGS, "n": n})
 
 
 def rss_mb() -> float:
-    """Resident memory of this process now."""
+    """Return the current resident memory of this process, in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Curve(RunProgress):
-    """Takes a sample whenever so many more conversations are committed."""
+    """Progress that takes a sample after every fixed number of committed conversations."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -65,7 +67,7 @@ class Curve(RunProgress):
         self.samples: list[dict[str, float]] = []
 
     def add(self, what: str, n: int = 1) -> None:
-        """Count, and sample."""
+        """Count, and take a sample if one is due."""
         super().add(what, n)
         if what != "conversations" or not n:
             return
@@ -86,14 +88,14 @@ class Curve(RunProgress):
 
 
 def row(sample: dict[str, float]) -> str:
-    """A sample as a row of the table."""
+    """Return a sample as a row of the table."""
     rate = 1000 / sample["wall_ms"]
     times = f"{sample['wall_ms']:9.2f} {sample['cpu_ms']:9.2f} {rate:9.1f}"
     return f"{sample['conversations']:13.0f} {sample['rss_mb']:8.1f} {times}"
 
 
 def measure_open(folder: str, n: int) -> None:
-    """Bring the run in a folder to n conversations in this process; print what it took."""
+    """Extend the run in a folder to n conversations in this process; print time and memory."""
     wall, cpu = time.perf_counter(), time.process_time()
     run(experiment(n), folder)
     took = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
@@ -101,13 +103,13 @@ def measure_open(folder: str, n: int) -> None:
 
 
 def apart(what: str, folder: Path, n: int) -> dict[str, float]:
-    """`measure_open` or `measure_slice` in a process of its own."""
+    """Call `measure_open` or `measure_slice` in a separate process and return its figures."""
     argv = [sys.executable, __file__, "--n", str(n), f"--{what}", str(folder)]
     return json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
 class Slice(RunProgress):
-    """The clocks at every conversation."""
+    """Progress that reads the processor clock at every conversation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +123,7 @@ class Slice(RunProgress):
 
 
 def measure_slice(folder: str, n: int) -> None:
-    """Bring the run in a folder to n conversations; print the processor time of one."""
+    """Extend the run in a folder to n conversations; print the processor time per conversation."""
     tally = Slice()
     run(experiment(n), folder, tally=tally)
     edge = len(tally.cpu_s) // 10
@@ -130,7 +132,7 @@ def measure_slice(folder: str, n: int) -> None:
 
 
 def rates_in_turn(folder: Path, n: int) -> list[dict[str, float]]:
-    """Milliseconds of processor time a conversation, at the start of a run and after n, in turn."""
+    """Return processor ms per conversation, alternating between the start and the end of a run."""
     size = min(SLICE, n // 5)
     found: list[dict[str, float]] = []
     for nth in range(ROUNDS):
@@ -144,18 +146,18 @@ def rates_in_turn(folder: Path, n: int) -> list[dict[str, float]]:
 def verdicts(
     samples: list[dict[str, float]], rates: list[dict[str, float]]
 ) -> list[tuple[str, float, float, str]]:
-    """What is compared with a limit: name, value, limit, side."""
+    """Return the values that have a limit, as tuples of name, value, limit and side."""
     return [
         ("bytes per conversation, from the memory after the start to the largest afterwards",
          growth(samples), BYTES_LIMIT, "at most"),
-        ("rate at the end / at the start, median of rounds in turn",
+        ("rate at the end / at the start, median of alternating rounds",
          statistics.median(pair["start_ms"] / pair["end_ms"] for pair in rates),
          RATE_LIMIT, "at least"),
     ]  # fmt: skip
 
 
 def growth(samples: list[dict[str, float]]) -> float:
-    """Bytes per conversation; a member of the hub takes 80 of them."""
+    """Return the memory growth in bytes per conversation, of which the hub takes 80."""
     first = samples[START - 1]
     largest = max(sample["rss_mb"] for sample in samples[START:])
     conversations = samples[-1]["conversations"] - first["conversations"]
@@ -163,7 +165,7 @@ def growth(samples: list[dict[str, float]]) -> float:
 
 
 def slope(samples: list[dict[str, float]]) -> float:
-    """Bytes of memory a conversation, over all samples after the start."""
+    """Return the slope of memory in bytes per conversation, over all samples after the start."""
     after = samples[START:]
     x = [sample["conversations"] for sample in after]
     y = [sample["rss_mb"] * 2**20 for sample in after]
@@ -173,7 +175,7 @@ def slope(samples: list[dict[str, float]]) -> float:
 def measure(n: int, folder: Path) -> dict[str, Any]:
     """Run, print the curve and the ratios, and open the run again."""
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print("conversations   RSS MB   wall ms    cpu ms    rate/s   (a conversation)")
+    print("conversations   RSS MB   wall ms    cpu ms    rate/s   (per conversation)")
     curve = Curve(n)
     begin = time.perf_counter()
     run(experiment(n), folder, tally=curve)
@@ -183,7 +185,7 @@ def measure(n: int, folder: Path) -> dict[str, Any]:
     size = sum(path.stat().st_size for path in folder.rglob("*.jsonl")) / 2**20
     print(f"\n{n} conversations in {whole_s:.0f} s, {size:.0f} MB of rows")
     result["bytes_a_conversation"] = slope(samples)
-    print(f"growth after the start: {result['bytes_a_conversation']:.1f} bytes a conversation")
+    print(f"growth after the start: {result['bytes_a_conversation']:.1f} bytes per conversation")
     for name, wanted in (("finished", n), ("unfinished", n + 1)):
         took = result[name] = apart("open", folder, wanted)
         share = took["wall_s"] / OPEN_LIMIT_S
@@ -201,8 +203,8 @@ def measure(n: int, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=100_000, help="conversations, at least 1000")
-    parser.add_argument("--out", type=Path, help="run folder, kept; default: a temporary one")
-    parser.add_argument("--json", type=Path, help="write all figures to a file as well")
+    parser.add_argument("--out", type=Path, help="run folder to keep (default: a temporary one)")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--open", help=argparse.SUPPRESS)
     parser.add_argument("--slice", help=argparse.SUPPRESS)
     options = parser.parse_args()

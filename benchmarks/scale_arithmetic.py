@@ -1,17 +1,18 @@
-"""What a large run takes, worked out from a small one, and whether that holds.
+"""The resources for a large run, predicted from a small run, and a check of the prediction.
 
     python -m benchmarks.scale_arithmetic [--n 200] [--times 5] [--write FILE]
     python -m benchmarks.scale_arithmetic --table FILE
 
-A small run on the test endpoint (`endpoint.py`) gives what a conversation takes: calls, tokens,
-bytes in each file, processor time, the driver's commit. From these alone a run so many times longer
-is predicted; then it is made, and both stand side by side. The experiment is GPIS-s with its
-default settings, but in eight lanes, so that 64 conversations are played at once. The endpoint has
-as many slots as calls are allowed in flight and answers after the latency, so that it, not this
-machine, limits the rate. Its words are canned: bytes and generated tokens of a model differ.
+A small run on the test endpoint (`endpoint.py`) measures the resources per conversation: calls,
+tokens, bytes in each file, processor time, and the driver's commit. From these figures alone, a run
+that is `--times` as long is predicted. The longer run is then measured and compared with the
+prediction. The experiment is GPIS-s with default settings except for eight lanes, so 64
+conversations are played at a time. The endpoint has as many slots as calls may be in flight and
+answers after the latency, so the endpoint limits the rate and not this machine. Its words are
+canned: the bytes and generated tokens of a real model differ.
 
-`--write` keeps the constants; `--table` prints from them what a million and a hundred million
-conversations take on an endpoint of so many tokens a second, which is the reader's to measure.
+`--write` stores the constants. From them, `--table` prints the resources for a million and a
+hundred million conversations, with assumed token rates that readers should replace with their own.
 """
 
 from __future__ import annotations
@@ -42,18 +43,18 @@ SIZES = (10_000, 1_000_000, 100_000_000)
 
 GENERATED_PER_S = 2_500.0
 READ_PER_S = 20_000.0
-"""Assumptions of `--table` on one GPU: tokens generated, and prompt tokens read that are not in the
-cache. Neither was measured."""
+"""Assumptions of `--table` about one GPU: generated tokens and uncached prompt tokens per second.
+Neither was measured."""
 
 CACHED = 0.8
-"""Share of prompt tokens from the cache (README.md: traffic.py)."""
+"""Share of prompt tokens that come from the cache (README.md: traffic.py)."""
 
 COUNTS = {"billion": 1e9, "million": 1e6, "thousand": 1e3}
 BYTES = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
 SECONDS = {"days": 86_400.0, "hours": 3_600.0, "minutes": 60.0, "s": 1.0}
 
 DRIVER_MS = 1.0
-"""Processor time per call of a driver whose workers make the calls (README.md: ray_workers.py)."""
+"""Processor time of a driver per call made by its workers (README.md: ray_workers.py)."""
 
 
 def experiment(n: int, in_flight: int, base_url: str) -> Experiment:
@@ -65,7 +66,7 @@ def experiment(n: int, in_flight: int, base_url: str) -> Experiment:
 
 
 class Watch(RunProgress):
-    """Notes the time at every call, and the journal's size now and then."""
+    """Progress that records the time of every call, and periodically the size of the journal."""
 
     EVERY = 100
 
@@ -76,7 +77,7 @@ class Watch(RunProgress):
         self.journal_bytes = self.journals = 0
 
     def add(self, what: str, n: int = 1) -> None:
-        """Count, and look at the clock and the journal."""
+        """Count, and record the time and the journal's size."""
         super().add(what, n)
         if what != "calls":
             return
@@ -89,7 +90,7 @@ class Watch(RunProgress):
 
 @contextmanager
 def commits_timed() -> Generator[list[float]]:
-    """Yield the processor time of each commit of a run within the block."""
+    """Yield a list of the processor times of all commits within the block."""
     took: list[float] = []
     commit = RunStore.commit
 
@@ -106,7 +107,7 @@ def commits_timed() -> Generator[list[float]]:
 
 
 def measure(n: int, in_flight: int, base_url: str) -> None:
-    """Make one run in this process; print what it took as a line of JSON."""
+    """Play one run in this process and print its figures as a line of JSON."""
     with tempfile.TemporaryDirectory() as temporary, commits_timed() as commits:
         folder = Path(temporary) / "run"
         watch = Watch(folder)
@@ -139,7 +140,7 @@ def measure(n: int, in_flight: int, base_url: str) -> None:
 
 
 def measure_apart(n: int, in_flight: int, base_url: str) -> dict[str, float]:
-    """Do `measure` in a process of its own."""
+    """Call `measure` in a separate process and return its figures."""
     argv = [sys.executable, "-m", "benchmarks.scale_arithmetic", "--measure", base_url]
     argv += ["--n", str(n), "--in-flight", str(in_flight)]
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -147,11 +148,11 @@ def measure_apart(n: int, in_flight: int, base_url: str) -> dict[str, float]:
 
 
 def predicted(small: dict[str, float], n: int) -> dict[str, float]:
-    """Return what n conversations take, from a smaller run.
+    """Return the figures predicted for n conversations from those of a smaller run.
 
-    Rows and tokens grow with n. Time is that of the small run, its start and its end included, and
-    for each further call what it took in the middle. Memory and journal depend on what is in flight
-    and stay as they are.
+    Rows and tokens grow in proportion to n. The predicted time is the time of the small run,
+    including its start and end, plus the mean time per call in its middle part for each further
+    call. Memory and journal depend on the calls in flight and stay the same.
     """
     times = n / small["conversations"]
     fixed = ("calls_per_s", "processor_ms_a_call", "peak_mb", "journals", "journal_bytes")
@@ -163,11 +164,11 @@ def predicted(small: dict[str, float], n: int) -> dict[str, float]:
 
 
 def comparison(small: dict[str, float], large: dict[str, float]) -> Iterable[str]:
-    """Yield the rows of a Markdown table: what was predicted, and what came."""
+    """Yield the rows of a Markdown table of predicted and measured figures."""
     n = int(large["conversations"])
     said = predicted(small, n)
     first = f"{small['conversations']:,.0f}"
-    yield f"| what | measured, {first} | predicted, {n:,} | measured, {n:,} | ratio |"
+    yield f"| measure | measured, {first} | predicted, {n:,} | measured, {n:,} | ratio |"
     yield "| --- | ---: | ---: | ---: | ---: |"
     for key in large:
         if key == "conversations" or not said[key]:
@@ -178,12 +179,12 @@ def comparison(small: dict[str, float], large: dict[str, float]) -> Iterable[str
 
 
 def shown(value: float) -> str:
-    """Return a number as it stands in a table."""
+    """Return a number as text for a table."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def outlook(constants: dict[str, float], sizes: Iterable[int] = SIZES) -> Iterable[str]:
-    """Yield the rows of a Markdown table: what so many conversations take."""
+    """Yield the rows of a Markdown table of the resources for each number of conversations."""
     each = {key: value / constants["conversations"] for key, value in constants.items()}
     stored = sum(each[f"{name}_bytes"] for name in FILES)
     read = each["prompt_tokens"] * (1 - CACHED)
@@ -197,32 +198,32 @@ def outlook(constants: dict[str, float], sizes: Iterable[int] = SIZES) -> Iterab
         "prompt tokens": (each["prompt_tokens"], COUNTS),
         "generated tokens": (each["generated_tokens"], COUNTS),
         "the run folder": (stored, BYTES),
-        "of it `conversations.jsonl`": (each["conversations_bytes"], BYTES),
-        "GPU time, as assumed": (gpu_s, SECONDS),
+        "of which `conversations.jsonl`": (each["conversations_bytes"], BYTES),
+        "GPU time (assumed)": (gpu_s, SECONDS),
         "processor time of the workers": (each["processor_s"], SECONDS),
         "processor time of the driver": (driver_s, SECONDS),
-        "of it commits": (each["commit_s"], SECONDS),
+        "of which commits": (each["commit_s"], SECONDS),
     }
     for name, (per, units) in rows.items():
         yield f"| {name} | {' | '.join(_in_units(n * per, units) for n in sizes)} |"
 
 
 def _in_units(value: float, units: dict[str, float]) -> str:
-    """Return a value in the largest of some units that it is not less than one of."""
+    """Return a value in the largest unit in which it is at least 1."""
     unit = next((name for name, size in units.items() if value >= size), list(units)[-1])
     amount = value / units[unit]
     return f"{amount:,.0f} {unit}" if amount >= 10 else f"{amount:.1f} {unit}"
 
 
 def main() -> None:
-    """Measure, predict and measure again; or print a table from constants."""
+    """Measure, predict and measure again, or print a table from stored constants."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=200, help="conversations of the small run")
-    parser.add_argument("--times", type=int, default=5, help="how many times longer the other is")
-    parser.add_argument("--latency", type=float, default=0.5, help="seconds a call takes")
-    parser.add_argument("--in-flight", type=int, default=32, help="calls at once")
-    parser.add_argument("--write", type=Path, help="keep what a conversation takes, and where")
-    parser.add_argument("--table", type=Path, help="print the table from constants written before")
+    parser.add_argument("--n", type=int, default=200, help="conversations in the small run")
+    parser.add_argument("--times", type=int, default=5, help="ratio of the long to the small run")
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds per call")
+    parser.add_argument("--in-flight", type=int, default=32, help="calls in flight")
+    parser.add_argument("--write", type=Path, help="write the constants to this file")
+    parser.add_argument("--table", type=Path, help="print the table from stored constants")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.table:
@@ -240,7 +241,7 @@ def main() -> None:
     small, large = found
     print("\n".join(comparison(small, large)))
     ideal = options.in_flight / options.latency
-    print(f"of the endpoint's {ideal:.0f} calls/s: {large['calls_per_s'] / ideal:.2f}")
+    print(f"share of the endpoint's {ideal:.0f} calls/s: {large['calls_per_s'] / ideal:.2f}")
     print("\n".join(["", *outlook(large)]))
     if options.write:
         options.write.write_text(json.dumps({"small": small, "large": large}, indent=1) + "\n")

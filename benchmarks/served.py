@@ -1,4 +1,4 @@
-"""Test endpoints as processes of their own, started and ended with a block."""
+"""Test endpoints in separate processes, started and stopped by a context manager."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Served:
         self._urls = [each["stats"] for each in started]
 
     def stats(self) -> dict[str, float]:
-        """What was served so far, summed over the replicas; times in seconds."""
+        """Return the counts so far, summed over the replicas; times are in seconds."""
         found = [json.load(urllib.request.urlopen(url, timeout=30)) for url in self._urls]
         keys = {key for each in found for key in each} - {"at_s"}
         total = {key: sum(each.get(key) or 0 for each in found) for key in sorted(keys)}
@@ -39,10 +39,10 @@ class Served:
 def serving(
     settings: Settings, *, replicas: int = 1, cores: Collection[int] | None = None
 ) -> Iterator[Served]:
-    """A test endpoint while the block runs; `cores` are those it may run on.
+    """Run a test endpoint during the block, on `cores` only if they are given.
 
-    The slots, the queue and the limits by the minute are divided among the replicas; which of
-    them gets a connection is up to the kernel.
+    The slots, the queue and the limits per minute are divided among the replicas. The kernel
+    decides which replica receives a connection.
     """
     with ExitStack() as stack:
         started: list[dict[str, str]] = []

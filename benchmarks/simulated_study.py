@@ -1,4 +1,4 @@
-"""Answers of simulated studies, in which the effects are known."""
+"""Answers of simulated studies with known effects."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = [
 ]
 
 LOG_ODDS = {"Llama-2": 0.7, "Mixtral": 0.25, "Vicuna": 1.25, "GPT4": 0.6}
-"""Condition -> log odds of detection for people of no particular ability."""
+"""Condition -> log odds of detection for people of average ability."""
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One answer per row: who answers, about whom, and what."""
+    """The columns of a study with one answer per row: participant, source person, and answer."""
 
     participants: list[str]
     persons: list[str]
@@ -52,7 +52,7 @@ def simulated(
     of_participants: float = 0.6,
     of_persons: float = 0.4,
 ) -> Study:
-    """Return a study whose log odds have normal effects of participants and of source persons."""
+    """Return a study with normally distributed effects of participants and source persons."""
     draw = np.random.default_rng(seed)
     ability = draw.normal(0, of_participants, participants)
     ease = draw.normal(0, of_persons, persons)
@@ -98,9 +98,9 @@ def answers_of(study: Study, *, probability: float = 1.0) -> list[PairAnswer]:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Pairs that people could be shown, and what a judge predicts of them.
+    """Pairs that participants may see, and a judge's predictions for them.
 
-    `odds` are the log odds of not being detected by people of no particular ability, by pair.
+    `odds` are, for each pair, the log odds that people of average ability do not detect it.
     """
 
     candidates: list[Candidate]
@@ -112,7 +112,7 @@ class Pool:
 
 
 OF_PAIRS = 2.5
-"""Standard deviation of the pairs' own log odds: some are far easier than others."""
+"""Standard deviation of the log odds of pairs, because some are far easier than others."""
 
 
 def pool(
@@ -129,14 +129,14 @@ def pool(
     """Return pairs of every condition, person and goal.
 
     Args:
-        seed: What all is drawn with.
-        persons: How many natural people there are.
-        goals: How many goals each of them pursues.
+        seed: Seed of all random draws.
+        persons: Number of source persons.
+        goals: Number of goals per source person.
         log_odds: Condition -> log odds of detection.
-        of_persons: Standard deviation of the effect of source persons.
-        of_pairs: Standard deviation of the effect of pairs.
-        skill: How far the judge's log odds follow the pair's, 0 to 1.
-        off: What is added to the judge's log odds, so that it is wrong throughout.
+        of_persons: Standard deviation of the effects of source persons.
+        of_pairs: Standard deviation of the effects of pairs.
+        skill: Approximate correlation of the judge's log odds with the pair's, 0 to 1.
+        off: Constant bias that is added to the judge's log odds.
     """
     draw = np.random.default_rng(seed)
     cells = [(f"s{p:02}", f"g{g}") for p in range(persons) for g in range(goals)]
@@ -159,7 +159,7 @@ def pool(
 def answered(
     of: Pool, seed: int, assignment: Assignment, *, participants: int = 20, each: int = 20
 ) -> list[PairAnswer]:
-    """Return the answers of people of different ability to pairs drawn from a pool."""
+    """Return the answers of people with different abilities to pairs drawn from a pool."""
     draw = np.random.default_rng([seed, 1])
     codes = [f"p{at:02}" for at in range(participants)]
     ability = dict(zip(codes, draw.normal(0, 0.5, participants).tolist(), strict=True))

@@ -1,10 +1,11 @@
-"""Do the intervals of a human study hold what they promise? On simulated studies.
+"""The coverage of a human study's intervals, measured on simulated studies.
 
-`python -m benchmarks.study` simulates studies whose effects are known, 200 by default, and counts
-how often 95% intervals contain them: contrasts of the mixed models, then shares of undetected pairs
-and their differences, by answers alone and with a judge's verdicts, for pairs given out evenly and
-by the judge's uncertainty. It ends with 1 if a coverage is further from 95% than chance explains,
-if a useful judge makes intervals wider, or if adaptive assignment does not make them shorter.
+`python -m benchmarks.study` simulates 200 studies with known effects (`--studies` changes the
+number), and counts how often 95% intervals contain these effects. It covers the contrasts of the
+mixed models, and the shares of undetected pairs and their differences. Shares are estimated from
+answers alone and with a judge's verdicts, for pairs assigned evenly and by the judge's uncertainty.
+The exit status is 1 if a coverage is below 95% by more than chance explains, if a useful judge
+makes intervals wider, or if adaptive assignment does not make them shorter.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from convogen.study.undetected import Bounds, undetected
 LEVEL = 0.95
 
 JUDGES = {"useful": {}, "useless": {"skill": 0.0}, "overconfident": {"off": -2.0}}
-"""Settings of the judge: one that is often right, one that guesses, one that sees through all."""
+"""Settings of three judges: one that is often right, one that guesses, and one that is biased."""
 
 
 @dataclass(slots=True)
 class Coverage:
-    """Intervals of one kind beside the truth."""
+    """Intervals of one kind, compared with the true values."""
 
     held: list[bool] = field(default_factory=list[bool])
     errors: list[float] = field(default_factory=list[float])
@@ -67,13 +68,13 @@ class Coverage:
 
     @property
     def rms(self) -> float:
-        """The root of the mean squared error."""
+        """Return the root mean squared error."""
         return math.sqrt(fmean(error**2 for error in self.errors))
 
     def holds(self, studies: int, *, slack: float = 0.0) -> bool:
-        """Return whether the coverage is 95% up to chance: four binomial standard errors.
+        """Return whether the coverage is at least 95% minus four binomial standard errors.
 
-        Intervals of one study are not independent: only the studies count.
+        The intervals of one study are not independent, so the error depends on `studies` alone.
         """
         error = math.sqrt(LEVEL * (1 - LEVEL) / studies)
         return self.rate >= LEVEL - slack - 4 * error
@@ -103,7 +104,7 @@ def mixed_models(studies: int, **setting: int) -> dict[str, Coverage]:
             try:
                 compared = contrasts(fit())
             except SourceError:
-                continue  # separation: no interval, none to count
+                continue  # separation: there is no interval to count
             for one in compared:
                 truth = truths[kind][one.first] - truths[kind][one.second]
                 found[kind].add(one.difference, one.low, one.high, truth)
@@ -113,7 +114,7 @@ def mixed_models(studies: int, **setting: int) -> dict[str, Coverage]:
 def shares(
     studies: int, judge: str = "useful", *, participants: int = 20, each: int = 20
 ) -> dict[str, Coverage]:
-    """Return the coverage of shares and of their differences, by how they are found."""
+    """Return the coverage of shares and of their differences for each method of estimation."""
     truth = true_rates()
     found: dict[str, Coverage] = defaultdict(Coverage)
     assignments: tuple[Assignment, ...] = ("paper", "adaptive")
@@ -142,7 +143,7 @@ def _add(to: Coverage, bounds: Bounds, truth: float) -> None:
 
 
 def faults(found: dict[str, Coverage], studies: int) -> Iterator[str]:
-    """Yield what does not hold of coverages that `shares` found with a useful judge."""
+    """Yield the faults in the coverages that `shares` returned for a useful judge."""
     for what in ("share", "difference"):
         alone, judged = (f"{what}, paper, {how}" for how in ("answers alone", "with judge"))
         adaptive = f"{what}, adaptive, with judge"
@@ -153,10 +154,10 @@ def faults(found: dict[str, Coverage], studies: int) -> Iterator[str]:
 
 
 def not_held(found: dict[str, Coverage], studies: int) -> Iterator[str]:
-    """Yield which coverages are below 95% by more than chance."""
+    """Yield the coverages that are below 95% by more than chance explains."""
     for name, one in found.items():
         if not one.holds(studies):
-            yield f"{name}: {one.rate:.1%} of the intervals hold"
+            yield f"{name}: {one.rate:.1%} of the intervals contain the effect"
 
 
 def _shown(title: str, found: dict[str, Coverage], said: Iterable[str], begun: float) -> bool:

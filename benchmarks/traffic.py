@@ -1,9 +1,9 @@
-"""Model calls under load: processor time, waiting, the prompt cache, the embedded model.
+"""Model calls under load: processor time, waiting, the prompt cache, and the embedded model.
 
     python -m benchmarks.traffic [--only processor waiting busy cache embedded] [--json FILE]
 
-Every figure stands beside its limit or a peer measured in the same run. The client has one core,
-the test endpoint another.
+Every figure is printed next to its limit or a peer measured in the same run. The client and the
+test endpoint run on separate cores.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ SECTIONS: dict[str, tuple[Section, int]] = {
     "cache": (lambda _, __: cached_prefix(), 1),
     "embedded": (lambda rounds, _: embedded_rate(rounds), 1),
 }
-"""What is measured, and how often; medians are given."""
+"""The sections, with the number of rounds of each; the figures are medians."""
 
 
 def main() -> None:
-    """Measure, print the table, write JSON where asked."""
+    """Measure, print the table, and write JSON if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--rounds", type=int, help="how often each is measured")
-    parser.add_argument("--json", type=Path, help="write the figures to a file as well")
+    parser.add_argument("--rounds", type=int, help="number of rounds of each section")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     there = sorted(os.sched_getaffinity(0))
     cores = there[0], there[-1]

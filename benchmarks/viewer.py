@@ -1,10 +1,10 @@
-"""The viewer over a large run: how soon a page is shown, how long the index takes, how much memory.
+"""The viewer with a large run: time until a page is shown, time to build the index, and memory.
 
     python -m benchmarks.viewer [--n 100000] [--folder FOLDER] [--json FILE]
 
-The run is made up: two to four people, six to twelve turns of words drawn as Zipf's law has them,
-three scores each, one row of the ledger; some conversations are rejected, broken off or failed. The
-server is a process of its own, started as `convogen view` starts it. Linux only.
+The run is synthetic. Each task has three people, six to twelve turns of words drawn by Zipf's law,
+three scores and one row in the ledger. Some tasks are rejected, ended early or failed. The server
+is a separate process, started in the same way as by `convogen view`. Linux only.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ ROUNDS = 5
 COMMON = "the of and to a in is you that it he was for on are as with his they I".split()
 SEARCHES = {
     "the list": "/",
-    "its page 1,000": "/?page=1000",
+    "page 1,000 of the list": "/?page=1000",
     "a rare word": "/?q=w1999",
-    "a word that nearly all have": "/?q=the",
+    "a word in nearly all conversations": "/?q=the",
     "best score first": "/?sort=best",
-    "a speaker, asked again for an echo": "/?speaker=name7&check=asked_again%2Fecho",
+    "a speaker, and a reply requested again": "/?speaker=name7&check=asked_again%2Fecho",
 }
 
 
 def made_run(folder: Path, n: int) -> Path:
-    """Write a run of `n` tasks."""
+    """Write a synthetic run of `n` tasks and return its folder."""
     (folder / "scores" / "geval").mkdir(parents=True)
     (folder / "journal").mkdir()
     experiment = {"format": 3, "method": "convogen", "seed": 0}
@@ -128,7 +128,7 @@ def served(run: Path, cache: Path) -> Generator[tuple[str, int]]:
 
 
 def asked(url: str) -> float:
-    """Return how many seconds a page takes."""
+    """Return the seconds that a page takes to load."""
     began = time.perf_counter()
     with urllib.request.urlopen(url, timeout=120) as answer:
         answer.read()
@@ -136,19 +136,19 @@ def asked(url: str) -> float:
 
 
 def processor_s(process: int) -> float:
-    """Return the processor time that a process has used."""
+    """Return the processor time that a process has used, in seconds."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(process: int, what: str = "VmRSS") -> float:
-    """Return the memory of a process: `VmRSS` now, `VmHWM` at its most."""
+    """Return the memory of a process in MB: the current (`VmRSS`) or the peak (`VmHWM`)."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
 
 
 def measured(run: Path, n: int, cache: Path) -> list[Figure]:
-    """Return the figures of a run without an index, and then with it."""
+    """Return the figures for a run, first without and then with an index."""
     began = time.perf_counter()
     with served(run, cache) as (address, process):
         first = asked(address)
@@ -159,18 +159,18 @@ def measured(run: Path, n: int, cache: Path) -> list[Figure]:
         peak, work = memory_mb(process, "VmHWM"), processor_s(process)
     size = sum(path.stat().st_size for path in cache.rglob("*.sqlite*")) / 2**20
     rows = [
-        Figure("first page, from the start of the command, no index yet", shown, "s"),
+        Figure("first page, from the start of the command, without an index", shown, "s"),
         Figure("… processor time", started, "s"),
-        Figure("… of it the page itself", first, "s", LIST_LIMIT_S),
-        Figure("index built, while pages are served", built, "s", about=f"{n:,} tasks"),
+        Figure("… of which the page itself", first, "s", LIST_LIMIT_S),
+        Figure("building the index while serving pages", built, "s", about=f"{n:,} tasks"),
         Figure("… processor time", work, "s"),
         Figure("index on disk", size, "MB"),
-        Figure("most memory meanwhile", peak, "MB"),
+        Figure("peak memory meanwhile", peak, "MB"),
     ]
     began = time.perf_counter()
     with served(run, cache) as (address, process):
         asked(address)
-        rows.append(Figure("first page, with the index", time.perf_counter() - began, "s"))
+        rows.append(Figure("first page, with an index", time.perf_counter() - began, "s"))
         for name, path in SEARCHES.items():
             before = processor_s(process)
             times = [asked(address + path) for _ in range(ROUNDS)]
@@ -184,10 +184,10 @@ def measured(run: Path, n: int, cache: Path) -> list[Figure]:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure the viewer and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, help="keep the run here, or take the one that is")
+    parser.add_argument("--folder", type=Path, help="write the run here, or use an existing one")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,4 +1,4 @@
-"""How well a run fills the time that an endpoint takes to answer."""
+"""The share of an endpoint's capacity that a run uses while it waits for replies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE_S = 0.25
 def chats_in_time(
     rounds: int, cores: tuple[int, int], chats: int = 64, latency_s: float = 0.05
 ) -> list[Figure]:
-    """Chats at once against the larger of what latency and what processor time allow."""
+    """Return the time of concurrent chats relative to the larger of latency and processor time."""
     turns, times, found = 10, list[float](), list[Taken]()
     with serving(Settings(latency_s=latency_s), cores=cores[:1]) as endpoint:
         for _ in range(rounds):
@@ -41,9 +41,9 @@ def chats_in_time(
             about=(
                 f"{middle(t.wall_s - t.waited_s for t in found):.2f} s (and "
                 f"{middle(t.waited_s for t in found):.2f} s in which other work had the core) "
-                f"against the larger of "
-                f"{latency_s * (2 * turns + 1):.2f} s of latency, {2 * turns + 1} calls one after "
-                f"the other, and {middle(t.cpu_s for t in found):.2f} s of processor time"
+                f"relative to the larger of "
+                f"{latency_s * (2 * turns + 1):.2f} s of latency ({2 * turns + 1} consecutive "
+                f"calls) and {middle(t.cpu_s for t in found):.2f} s of processor time"
             ),
         )
     ]
@@ -56,9 +56,9 @@ def endpoint_kept_busy(
     latency_s: float = 1.0,
     spread: float = 0.3,
 ) -> list[Figure]:
-    """The share of an endpoint's slots in use while as many chats as it has slots are played.
+    """Return the share of an endpoint's slots in use while it serves as many chats as slots.
 
-    Three times as many are played in all: when one ends the next begins, until none is left.
+    Three times as many chats are played in total: when one ends, the next one starts.
     """
     shares, loads, waits = list[float](), list[float](), list[float]()
     for _ in range(rounds):
@@ -79,7 +79,7 @@ def endpoint_kept_busy(
             BUSY_SHARE,
             at_least=True,
             about=(
-                f"slots held over {chats} slots, from a tenth to nine tenths of the answers; "
+                f"occupied slots over {chats} slots, in the middle eight tenths of the replies; "
                 f"the client had its core for {middle(loads):.0%} of the time and other work had "
                 f"it for {middle(waits):.0%} when the client could have run"
             ),
@@ -88,7 +88,7 @@ def endpoint_kept_busy(
 
 
 def watched(endpoint: Served, process: subprocess.Popen[str]) -> list[dict[str, float]]:
-    """The endpoint's counts every so often until a client is through."""
+    """Return periodic samples of the endpoint's counts until a client has finished."""
     samples = [endpoint.stats()]
     while process.poll() is None:
         time.sleep(SAMPLE_S)
@@ -97,10 +97,10 @@ def watched(endpoint: Served, process: subprocess.Popen[str]) -> list[dict[str, 
 
 
 def busy_share(samples: Sequence[dict[str, float]], slots: int, calls: int) -> float:
-    """Slots held over slots there are, while the middle eight tenths of `calls` were answered.
+    """Return occupied slots over all slots, while the middle eight tenths of `calls` are answered.
 
-    The first tenth is the start of the chats, the last their end, when fewer than the slots are
-    left.
+    The first tenth is the start of the chats. The last tenth is their end, when fewer chats than
+    slots are left.
     """
     before = samples[-1]["answered"] - calls
     inside = [s for s in samples if 0.1 * calls <= s["answered"] - before <= 0.9 * calls]

@@ -1,10 +1,10 @@
-"""Write the pages of the site that are made from the code: `python docs/generate.py`.
+"""Write the pages of the site that are generated from the code: `python docs/generate.py`.
 
-`reference/cli.md` comes from the commands, `reference/experiment.md` from the JSON Schema of an
-experiment, `reference/catalogue.md` from `convogen list`, `reference/changelog.md` from
-CHANGELOG.md, `llms.txt` and `llms-full.txt` from the navigation. They are written next to the pages
-that are kept in version control, so that any builder of mkdocs.yml finds them. `make docs` runs
-this first.
+`reference/cli.md` is generated from the commands, `reference/experiment.md` from the JSON Schema of
+an experiment, `reference/catalogue.md` from `convogen list`, `reference/changelog.md` from
+CHANGELOG.md, and `llms.txt` and `llms-full.txt` from the navigation. The files are written next to
+the pages under version control, so that any build of mkdocs.yml finds them. `make docs` runs this
+script first.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = ["generated_pages", "llms_full_txt", "llms_txt"]
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 KINDS = ("experiments", "methods", "judges", "gates", "exporters", "readers", "languages")
-"""What `convogen list` prints that does not depend on the machine."""
+"""The kinds in the output of `convogen list` that do not depend on the machine."""
 
 ACRONYMS = {"Azure": "azure", "Http": "http", "ModelSpec": "models", "Price": "price"}
-"""Definitions of the schema -> the key that takes one."""
+"""Definition in the schema -> the key whose value it describes."""
 
 
 def generated_pages() -> dict[str, str]:
@@ -46,7 +46,7 @@ def generated_pages() -> dict[str, str]:
 
 
 def llms_txt(pages: Mapping[str, str]) -> str:
-    """Return the index for language models (llmstxt.org): each page with its first sentence."""
+    """Return the index for language models (llmstxt.org), with the first sentence of each page."""
     config = _config()
     lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
     for section in config["nav"]:
@@ -59,7 +59,7 @@ def llms_txt(pages: Mapping[str, str]) -> str:
 
 
 def llms_full_txt(pages: Mapping[str, str]) -> str:
-    """Return all pages as one text, in the order of the navigation; included files included."""
+    """Return all pages, with the files that they include, as one text in navigation order."""
     texts = [
         pages.get(path) or (DOCS / path).read_text("utf-8") for path in _paths(_config()["nav"])
     ]
@@ -76,7 +76,7 @@ def _config() -> Any:
 
 
 def _paths(entries: Any) -> Iterator[str]:
-    """Yield the pages of a part of the navigation, in order."""
+    """Yield the pages in a part of the navigation, in order."""
     if isinstance(entries, str):
         yield entries
         return
@@ -103,7 +103,7 @@ def _catalogue() -> str:
     lines = [
         "# Catalogue",
         "",
-        "Everything that an experiment or a command can name, as `convogen list` prints it.",
+        "This page lists all names that experiments and commands accept, like `convogen list`.",
         "",
         "Installed [plugins](../extending.md) add to these lists.",
     ]
@@ -117,7 +117,7 @@ def _catalogue() -> str:
 
 def _changelog() -> str:
     heading, rest = (ROOT / "CHANGELOG.md").read_text("utf-8").split("\n", maxsplit=1)
-    return f"{heading}\n\nWhat changed in each release, newest first.\n{rest}"
+    return f"{heading}\n\nThis page lists the changes in each release, newest first.\n{rest}"
 
 
 # --- the command line ------------------------------------------------------------------------
@@ -128,11 +128,11 @@ def _cli_page() -> str:
     lines = [
         "# Command line",
         "",
-        "All commands and their options, as `convogen COMMAND --help` prints them.",
+        "This page lists all commands and their options, like `convogen COMMAND --help`.",
         "",
         "`convogen --verbose` prints retries, faults and repairs; `--debug` prints tracebacks. Both"
-        " stand before or after the command. [Errors and exit statuses](errors.md) lists the"
-        " exit statuses.",
+        " options can be given before or after the command. [Errors and exit"
+        " statuses](errors.md) lists the exit statuses.",
     ]
     for heading, commands in GROUPS.items():
         lines += ["", f"## {heading}"]
@@ -144,7 +144,7 @@ def _cli_page() -> str:
 
 
 def _command(command: click.Command, above: click.Context, name: str) -> Iterator[str]:
-    """Yield the lines on a command and on its subcommands."""
+    """Yield the lines that describe a command and its subcommands."""
     context = click.Context(command, info_name=name, parent=above)
     level = "###" if above.parent is None else "####"
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
@@ -180,10 +180,11 @@ def _experiment_page(schema: Mapping[str, Any]) -> str:
     lines = [
         "# Experiment keys",
         "",
-        "Every key of an experiment file, from the JSON Schema that `convogen schema` prints.",
+        "This page lists every key of an experiment file. It is generated from the JSON Schema that"
+        " `convogen schema` prints.",
         "",
-        "An unknown key is an error that names the allowed ones."
-        " [Write an experiment](../how-to/experiment.md) shows them at work.",
+        "If a key is unknown, the error message names the allowed keys."
+        " [Write an experiment](../how-to/experiment.md) explains how to use them.",
         "",
         "## Keys of every experiment",
         "",
@@ -197,7 +198,7 @@ def _experiment_page(schema: Mapping[str, Any]) -> str:
         key = ACRONYMS.get(name, name.lower())
         lines += ["", f"### {key}", "", definition.get("description", "").split("\n\n")[0], ""]
         lines += _table(definition["properties"], set(definition.get("required", [])))
-    lines += ["", "## Gates", "", "An entry of `gates` is a name, or a mapping with these keys."]
+    lines += ["", "## Gates", "", "An entry of `gates` is a name or a mapping with these keys."]
     for gate in first["gates"]["items"]["anyOf"]:
         if "properties" in gate:
             own = {k: v for k, v in gate["properties"].items() if k != "gate"}
@@ -226,7 +227,7 @@ def _default(value: Mapping[str, Any]) -> str:
 
 
 def _type(value: Mapping[str, Any]) -> str:
-    """Return the values that a key takes, in words."""
+    """Return a description of the values that a key accepts."""
     if "anyOf" in value:
         kinds = [_type(v) for v in value["anyOf"] if v.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
@@ -255,7 +256,7 @@ def _bounded(value: Mapping[str, Any]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape what Markdown would read as markup in a help text, outside code."""
+    """Escape the characters of a help text, outside code, that Markdown would read as markup."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(p if p.startswith("`") else re.sub(r"([*_<\[\]])", r"\\\1", p) for p in parts)
 

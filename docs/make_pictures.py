@@ -1,7 +1,8 @@
-"""Make the pictures of the documentation from the product: `python docs/make_pictures.py [RUN]`.
+"""Take the screenshots for the documentation: `python docs/make_pictures.py [RUN]`.
 
-Without RUN the embedded model plays a few conversations first, which takes minutes. `convogen view`
-serves the run, and Chromium takes the pictures. Needs `convogen[web,dev]` and Chromium on PATH.
+Without RUN, the embedded model first plays a few conversations, which takes minutes. `convogen
+view` serves the run, and Chromium takes the screenshots. The script needs `convogen[web,dev]`, and
+Chromium on PATH.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def served(run: str) -> Iterator[str]:
 
 
 def save(page: Page, name: str) -> None:
-    """Write what a page shows as a PNG of 256 colours."""
+    """Write a screenshot of a page as a PNG with 256 colours."""
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = IMAGES / f"{name}.png"
     picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -46,7 +47,7 @@ def save(page: Page, name: str) -> None:
 
 
 def main() -> None:
-    """Take the pictures of a run."""
+    """Take the screenshots of a run."""
     with tempfile.TemporaryDirectory() as folder:
         run = sys.argv[1] if len(sys.argv) > 1 else f"{folder}/demo"
         if len(sys.argv) == 1:
@@ -62,7 +63,7 @@ def main() -> None:
             save(page, "viewer-list")
             page.locator("main a[href*='/conversation']").nth(1).click()
             page.wait_for_load_state("networkidle")
-            page.locator("summary", has_text="tokens").first.click()  # what is behind a turn
+            page.locator("summary", has_text="tokens").first.click()  # the details of a turn
             save(page, "viewer")
             chromium.close()
 

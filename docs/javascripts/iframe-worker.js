@@ -1,5 +1,5 @@
-/* Search runs in a web worker, and browsers start none for pages opened from the disk. For such
-   pages this class runs the worker's script in a hidden frame of the page instead. */
+/* Search runs in a web worker, but browsers do not start workers for pages opened from disk. For
+   such pages, this class runs the worker's script in a hidden frame of the page instead. */
 if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(url) {

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Starts one server per GPU of this machine, has a run use all of them, and ends them.
+# Starts one server per GPU of this machine, plays a run on all of them, and stops the servers.
 #
 #     ./one-machine.sh chats.yaml --n 1000
 #     GPUS="0 1" SERVER="llama-server -m model.gguf -c 65536 --parallel 16" ./one-machine.sh chats.yaml
 #
 # The arguments are those of `convogen run`. SERVER is the command of a server; --port is appended.
-# GPUS are the numbers of the GPUs, PORT is the first port, LOGS the folder of the servers' output.
+# GPUS lists the GPU numbers, PORT is the first port, and LOGS is the folder for server output.
 set -euo pipefail
 
 SERVER=${SERVER:-vllm serve Qwen/Qwen3-8B --served-model-name chat-model --max-model-len 16384}

@@ -168,7 +168,7 @@ def test_its_exporter_and_its_reader_undo_each_other(
     assert measured["metrics"]["question_rate"]["value"] is not None
     bad = measured["bad_rows"]
     assert bad["count"] == 1
-    assert "is no `SPEAKER: SPEECH`" in bad["first"][0]
+    assert "is not of the form `SPEAKER: SPEECH`" in bad["first"][0]
     assert json.loads(done(convogen_with(site, "stats", data, "--format", "minutes", "--json")).out)
 
 

@@ -195,7 +195,7 @@ def test_a_coverage_that_is_too_low_is_seen() -> None:
     low = Coverage()
     for at in range(40):
         low.add(0.0, -1.0, 1.0, 0.0 if at % 5 else 2.0)
-    assert list(not_held({"of": low}, 40)) == ["of: 80.0% of the intervals hold"]
+    assert list(not_held({"of": low}, 40)) == ["of: 80.0% of the intervals contain the effect"]
     assert not list(not_held({"of": low}, 4))
 
 

@@ -1,4 +1,4 @@
-"""Minutes: a debate a row, the motion and what was said as text."""
+"""Exporter of minutes: one row per debate, with the motion and the speeches as text."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from convogen.extend import Column, Container, Exporter, Item
 
 
 class Minutes(Exporter):
-    """A debate a row: its motion, and the speeches as one text."""
+    """Rows with the motion of a debate and all speeches as one text."""
 
     name: ClassVar[str] = "minutes"
     container: ClassVar[Container] = "jsonl"
     with_context: ClassVar[bool] = False
-    about_rows: ClassVar[str] = "a row is a debate; a line of its minutes is a speech"
+    about_rows: ClassVar[str] = "one row per debate; each line of its minutes is a speech"
 
-    separator: str = Field(default=": ", min_length=1, description="between speaker and speech")
+    separator: str = Field(default=": ", min_length=1, description="text between name and speech")
 
     def columns(self) -> dict[str, Column]:
         return {"id": "string", "motion": "string", "minutes": "string"}
 
     def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
-        """Yield one row; line breaks within a speech are not kept, and counted."""
+        """Yield one row; line breaks within a speech are counted and removed."""
         debate = item.conversation
         counts["line_breaks"] += sum("\n" in turn.text.strip() for turn in debate.turns)
         lines = (

@@ -1,4 +1,4 @@
-"""On the motion: a model says whether a conversation keeps to its topic."""
+"""Gate that asks a model whether a conversation keeps to its motion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OnMotion(Gate):
     prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
-        """Reject what the model calls off its topic, and what it gives no verdict on."""
+        """Reject a conversation if the model finds it off its motion or gives no verdict."""
         conversation = candidate.conversation
         motion = conversation.context.get("topic")
         if not motion:

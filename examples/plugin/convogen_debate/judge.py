@@ -1,4 +1,4 @@
-"""Persuasion: how persuasive each speaker of a conversation is, from 1 to 5."""
+"""Judge that scores how persuasive each speaker of a conversation is, from 1 to 5."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Persuasion(Judge):
     prompt_names: ClassVar[tuple[str, ...]] = ("score",)
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
-        """The first speaker and the second."""
+        """Return one aspect for the first speaker and one for the second."""
         del experience
         return tuple(SIDES)
 
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
-        """Ask for one digit; anything else is a score of None with the reply as the reason."""
+        """Ask for one digit; any other reply gives a score of None with the reply as reason."""
         conversation = judged.conversation
         score = Score(conversation=conversation.id, judge=self.name, aspect=aspect)
         speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))

@@ -1,4 +1,4 @@
-"""Debate: a proposer and an opponent speak in turn on a motion."""
+"""Method in which a proposer and an opponent take turns to debate a motion."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ class Debate(Method):
     roles: ClassVar[dict[str, Sampling]] = {"debater": Sampling(temperature=0.8, max_tokens=200)}
     prompt_names: ClassVar[tuple[str, ...]] = ("speech",)
 
-    motions: tuple[str, ...] = Field(min_length=1, description="what is debated, in this order")
-    turns: int = Field(default=6, ge=2, le=40, description="speeches, the proposer's first")
+    motions: tuple[str, ...] = Field(min_length=1, description="motions to debate, in this order")
+    turns: int = Field(
+        default=6, ge=2, le=40, description="number of speeches; the proposer begins"
+    )
 
     def start(self, inputs: RunInputs) -> Play:
         return _DebatePlay(self, inputs)

@@ -1,4 +1,4 @@
-"""Question rate: how often a turn asks something."""
+"""Metric for the share of turns that are questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Minutes, read back: a row with a motion, and a text of `SPEAKER: SPEECH` lines."""
+"""Reader of minutes: rows with a motion and a text of `SPEAKER: SPEECH` lines."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from convogen.extend import Conversation, Reader, Row, RowError, Turn
 
 
 class Minutes(Reader):
-    """Rows of the exporter of the same name."""
+    """Rows written by the exporter of the same name."""
 
     name: ClassVar[str] = "minutes"
-    about: ClassVar[str] = "minutes of debates: a motion, and a speech a line"
+    about: ClassVar[str] = "minutes of debates: a motion, and one speech per line"
 
     def fits(self, value: Any) -> bool:
         return (
@@ -21,15 +21,15 @@ class Minutes(Reader):
         )
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Read one row: `breaks` is the base's, so that no two rows are one debate."""
+        """Convert one row; the inherited `breaks` treats every row as a separate debate."""
         value = rows[0].value
         if not self.fits(value) or not isinstance(value["minutes"], str):
-            raise RowError("motion and minutes are expected, minutes as a text")
+            raise RowError("a motion and minutes are required, and minutes must be a string")
         turns = [
             _turn(number, line) for number, line in enumerate(value["minutes"].splitlines(), 1)
         ]
         if not turns:
-            raise RowError("minutes has no line")
+            raise RowError("the minutes contain no lines")
         return [
             Conversation(
                 id=str(value.get("id") or fallback),
@@ -43,5 +43,5 @@ class Minutes(Reader):
 def _turn(number: int, line: str) -> Turn:
     speaker, colon, text = line.partition(":")
     if not (colon and speaker.strip() and text.strip()):
-        raise RowError(f"line {number} of the minutes is no `SPEAKER: SPEECH`")
+        raise RowError(f"line {number} of the minutes is not of the form `SPEAKER: SPEECH`")
     return Turn(speaker=speaker.strip(), text=text.strip())
