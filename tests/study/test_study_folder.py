@@ -43,7 +43,7 @@ def test_any_text_survives(text: str) -> None:
         ("kind: pairs\npairs_each: 0", "pairs_each: must be at least 1"),
         ("kind: pairs\npair_each: 2", "unknown key 'pair_each'"),
         ("kind: ratings\nscales: [{id: a b, question: x, points: 5}]", "scales.0.id"),
-        ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must be 2, for"),
+        ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must have 2 en"),
         ("kind: ratings\nscales: [{id: page, question: x, points: 5}]", "'page' is the name of"),
         ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
         ("kind: collect\nfeatures: {age: [old]}", "features.age: must have at least 2"),

@@ -133,7 +133,7 @@ def test_the_same_people_can_be_simulated(tmp_path: Path) -> None:
         2,
     )
     assert ended.status == 0, ended.err
-    assert "2 pairs each, of 4." in ended.out
+    assert "2 pairs each, drawn from 4." in ended.out
     judge = re.search(r"r01  (\S+)", ended.out)
     assert judge
     with visiting(tmp_path / "pairs") as client:
