@@ -55,7 +55,7 @@ class PairAnswer(Pair):
         utterance: Number of the exchange that revealed the artificial dialogue, counted from 1;
             optional if the choice is `unsure`.
         seconds: Seconds from the page's delivery to the answer's arrival, measured on the server.
-        answered_at: The time of the answer, ISO 8601 in UTC.
+        answered_at: The time of the answer in UTC, in ISO 8601 format.
     """
 
     choice: Choice

@@ -148,7 +148,7 @@ def _by_uncertainty(
 def _by_flow(
     by_condition: Mapping[str, Sequence[Candidate]], n: int, most: int, draw: random.Random
 ) -> list[list[Candidate]]:
-    """Choose `n` pairs of each condition and at most `most` pairs of each cell, by maximum flow."""
+    """Choose `n` pairs per condition and at most `most` per cell, as a maximum-flow problem."""
     csgraph: Any = import_module("scipy.sparse.csgraph")
     sparse: Any = import_module("scipy.sparse")
     conditions = sorted(by_condition)

@@ -91,7 +91,7 @@ class Chatbot:
 
     @property
     def keeps_memory(self) -> bool:
-        """Whether the chatbot itself remembers the dialogue and must not get a message twice."""
+        """Whether the chatbot remembers the dialogue itself and must not get a message twice."""
         return self._design.model.kind == "http"
 
     def journal(self, task: int) -> Journal:
@@ -108,7 +108,7 @@ class Chatbot:
         return range(place * n, (place + 1) * n)
 
     def shortage(self, place: int, turns: Sequence[Turn]) -> str | None:
-        """Return why a participant's budget does not cover a reply to `turns`, or None."""
+        """Return why the participant's budget does not cover a reply, or None if it does."""
         if self._limits == Limits():
             return None
         budget = Budget(self._limits, self._prices)

@@ -192,7 +192,7 @@ def _manifest(design: CollectDesign, fingerprint: str, n: int) -> dict[str, Any]
 
 
 def _write_simulation(design: CollectDesign, store: Store, target: Path) -> str:
-    """Write the personas, the goals and an experiment with them; return the experiment's text."""
+    """Write the personas, the goals and an experiment that uses them; return its YAML text."""
     rows: list[dict[str, str]] = []
     for one in store.participants():
         answers = store.answers(one.id)

@@ -149,7 +149,7 @@ def letters(
     Args:
         best_first: All conditions, from the best mean to the worst.
         found: The contrast of every pair of conditions.
-        p: Returns the p-value of a contrast.
+        p: Function that returns the p-value of a contrast.
         alpha: Two conditions differ if the p-value of their contrast is below this level.
     """
     ranks = {name: rank for rank, name in enumerate(best_first)}

@@ -77,7 +77,7 @@ class Design:
         return found
 
     def members_by_condition(self) -> Numbers:
-        """Return the number of answers by member and condition (Z'X)."""
+        """Return the number of answers for each member and condition (Z'X)."""
         c, q = len(self.conditions), sum(self.sizes)
         pairs = [np.bincount(at * c + self.condition, minlength=q * c) for at in self.members]
         return np.sum(pairs, axis=0).reshape(q, c).astype(float)

@@ -36,7 +36,8 @@ class Simulated:
     def named(cls, text: str) -> Simulated:
         """Parse `[CONDITION=]SOURCE`.
 
-        By default, the condition is the inquirer's model, or the source's name if it is not a run.
+        By default, the condition is the model of the run's inquirer, or the name of the source if
+        the source is not a run.
         """
         name, sign, rest = text.partition("=")
         if sign and name and not Path(text).exists():
@@ -139,7 +140,7 @@ def _goal(conversation: Conversation) -> str:
 
 
 def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
-    """Return the name of each goal: the topic of its dialogues, or the goal if they have none."""
+    """Name each goal by the topic of its dialogues, or by the goal itself if they have no topic."""
     names: dict[str, str] = {}
     for one in conversations:
         goal, topic = _goal(one), one.context.get("topic")

@@ -115,8 +115,7 @@ def fit_linear(
 ) -> Fit:
     """Return the fit of a number by condition, with a random intercept per group member.
 
-    Apart from `values`, the number of each answer, arguments and errors are those of
-    `fit_binomial`.
+    The arguments and errors are those of `fit_binomial`, except that `values` are numbers.
     """
     design = Design.of(conditions, groups)
     y = np.asarray(values, float)
@@ -176,8 +175,8 @@ def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
 def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) -> Numbers:
     """Return the arguments that minimise a function.
 
-    The arguments include variances rather than standard deviations, since the derivative with
-    respect to a standard deviation is always 0 at 0.
+    The arguments include variances rather than standard deviations, since every derivative with
+    respect to a standard deviation vanishes at 0.
     """
     optimize: Any = import_module("scipy.optimize")
     found = optimize.minimize(

@@ -50,7 +50,8 @@ def draw_pairs(
         predicted: For `adaptive`: candidate id -> the judge's probability that people do not detect
             the simulated dialogue, 0 to 1.
         attention_checks: Number of extra pairs per participant that check whether dialogues are
-            read. No other pair of the participant has their combination of person and goal.
+            read. Their combinations of person and goal occur in none of the participant's other
+            pairs.
 
     Raises:
         SourceError: No draw meets these conditions.
@@ -102,7 +103,7 @@ def _check_sizes(
         if len(of) < n:
             raise SourceError(
                 f"{len(participants)} participants with {per_participant} pairs each need {n} "
-                f"pairs per condition, but {condition!r} has only {len(of)}; a pair is judged once"
+                f"pairs per condition, but {condition!r} has only {len(of)}; each is judged once"
             )
 
 
@@ -117,8 +118,7 @@ def _blocks(
 def _with_sides(
     own: Sequence[Candidate], participant: str, nth: int, draw: random.Random
 ) -> list[Pair]:
-    """Return a participant's pairs, half of each condition with the artificial dialogue on the
-    left.
+    """Return a participant's pairs; in half of each condition, the artificial dialogue is left.
 
     If a condition has an odd number of pairs, the side of the extra pair alternates across
     conditions and participants.
@@ -163,7 +163,7 @@ def _checks(
 
 
 def _spread(pairs: Sequence[Pair], checks: Sequence[Pair], draw: random.Random) -> list[Pair]:
-    """Insert the checks at random positions, one in each of several stretches of equal length."""
+    """Insert each check at a random position within its own equal share of the pairs."""
     cuts = [len(pairs) * nth // max(len(checks), 1) for nth in range(len(checks) + 1)]
     before: dict[int, list[Pair]] = defaultdict(list)
     for check, low, high in zip(checks, cuts, cuts[1:], strict=False):

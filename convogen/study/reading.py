@@ -1,4 +1,4 @@
-"""Reading of a study's exported answers."""
+"""The reader of a study's exported answers."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ class Store:
     def answer(self, participant: str, step: str, body: Mapping[str, Any]) -> bool:
         """Record an answer, and return whether it was recorded.
 
-        It is not recorded if the step already has an answer or the participant has withdrawn.
+        An answer is not recorded if the step already has one or the participant has withdrawn.
         """
         with self._writing() as db:
             done = db.execute(
@@ -228,7 +228,7 @@ class Store:
     def say(self, participant: str, item: int, nth: int, turn: Turn) -> bool:
         """Record message `nth` of a chat, counted from 0, and return whether it was recorded.
 
-        It is not recorded if it already exists or the participant has withdrawn.
+        A message is not recorded if it already exists or the participant has withdrawn.
         """
         with self._writing() as db:
             done = db.execute(

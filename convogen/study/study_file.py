@@ -64,7 +64,7 @@ class Budget(Keys):
 
 
 class Design(Keys):
-    """The common part of all kinds of studies."""
+    """The keys common to all kinds of studies."""
 
     PLANNED: ClassVar[tuple[str, ...]] = ("kind", "participants", "seed")
     """Keys that affect participants' items."""
@@ -107,7 +107,7 @@ class Design(Keys):
 
 
 class CollectDesign(Design):
-    """People chat with a chatbot to reach goals (LLM Roleplay, section 3.1)."""
+    """A study in which people chat with a chatbot to reach goals (LLM Roleplay, section 3.1)."""
 
     PLANNED = (*Design.PLANNED, "features", "goals")
 
@@ -188,7 +188,8 @@ class CollectDesign(Design):
 
 
 class PairsDesign(Design):
-    """People distinguish simulated dialogues from natural ones (LLM Roleplay, section 3.4)."""
+    """A study in which people distinguish simulated dialogues from natural ones (LLM Roleplay,
+    section 3.4)."""
 
     PLANNED = (*Design.PLANNED, "pairs_each", "assignment", "attention_checks")
 
@@ -205,8 +206,8 @@ class PairsDesign(Design):
     )
     assignment: Literal["paper", "adaptive"] = Field(
         default="paper",
-        description="how pairs are drawn before the study; paper: with equal probability; "
-        "adaptive: preferably those whose detection the judge's verdicts predict least well",
+        description="how pairs are drawn before the study; paper: all with the same probability; "
+        "adaptive: more often if the judge's verdict on a pair is uncertain",
     )
     attention_checks: int = Field(
         default=0,
@@ -218,14 +219,14 @@ class PairsDesign(Design):
 
 
 class RatingsDesign(Design):
-    """People rate single dialogues on scales."""
+    """A study in which people rate single dialogues on scales."""
 
     PLANNED = (*Design.PLANNED, "dialogues_each", "scales", "attention_checks")
 
     kind: Literal["ratings"] = "ratings"
     title: Line = "Rate dialogues"
     instruction: Text = Field(
-        default="You will read dialogues, one at a time. Please read each of them to its end "
+        default="You will read dialogues, one at a time. Please read each dialogue to the end "
         "before you rate it.",
         description="text on the page before the first dialogue",
     )
@@ -247,7 +248,7 @@ class RatingsDesign(Design):
                 labels=("not at all", "very well"),
             ),
         ),
-        description="questions, each with an id, the question, the number of points, and labels "
+        description="rating scales, each with an id, a question, a number of points, and labels "
         "of both ends or of every point",
     )
     comment: Line | None = Field(

@@ -1,4 +1,4 @@
-"""How often people fail to detect the simulated dialogue, per condition, with 95% intervals.
+"""The share of simulated dialogues that people fail to detect, by condition, with 95% intervals.
 
 Each answer is weighted by the inverse of its pair's sampling probability (Hájek, 1971). Standard
 errors are linearised. They are robust to correlation between the answers of one participant and
@@ -9,8 +9,8 @@ be missing at random.
 A judge's verdicts on all pairs can shorten the intervals through prediction-powered inference
 (Angelopoulos and others, 2023). The estimate is the judge's mean over all pairs, corrected by its
 mean error on the answered pairs. The judge's weight minimises the variance (PPI++: Angelopoulos,
-Duchi and Zrnic, 2024), and answers are weighted by inverse probabilities as in active statistical
-inference (Zrnic and Candès, 2024). A judge that does not predict people's answers gets weight 0.
+Duchi and Zrnic, 2024). As in active statistical inference (Zrnic and Candès, 2024), answers are
+weighted by inverse probabilities. A judge that does not predict people's answers gets weight 0.
 `convogen.reports.calibration` computes the same estimate for answers that are equally probable and
 independent. The reference implementation, ppi-python, does not support clusters and would install
 numba, scikit-learn, statsmodels and gdown.
@@ -43,7 +43,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A number with its 95% interval; `low` and `high` are None if it cannot be computed."""
+    """A number with its 95% interval; the ends are None if no interval can be computed."""
 
     value: float
     low: float | None

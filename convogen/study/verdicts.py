@@ -1,9 +1,10 @@
 """A judge's verdicts on the pairs of a study.
 
-Two formats are read. Files of the judge `gteval`, written by `convogen evaluate RUN --judge gteval
---real NATURAL`, name the simulated dialogue in `conversation` and cover one condition. Files in
-convogen's own format have one object per line: `pair`, `condition`, `undetected` (the judge's
-probability that the pair is not detected, 0 to 1), and `source_person` if it is known.
+Two file formats are supported. Files of the judge `gteval`, written by `convogen evaluate RUN
+--judge gteval --real NATURAL`, name the simulated dialogue in `conversation` and cover one
+condition. Files in convogen's own format have one object per line: `pair`, `condition`,
+`undetected` (the judge's probability that the pair is not detected, 0 to 1), and `source_person` if
+it is known.
 """
 
 from __future__ import annotations

@@ -114,7 +114,10 @@ def test_options_that_do_not_fit_are_refused(
 def test_a_study_that_cannot_be_planned_leaves_nothing(tmp_path: Path) -> None:
     (data,) = ratings_data(tmp_path)["dialogues"]
     new = ("--kind", "ratings", "--dialogues", data, "--each", 99)
-    assert "there are only" in convogen("study", "new", tmp_path / "study", *new).complaint
+    assert (
+        "must be at most the number of dialogues, 4"
+        in convogen("study", "new", tmp_path / "study", *new).complaint
+    )
     assert not (tmp_path / "study").exists()
     (tmp_path / "own").mkdir()
     assert convogen("study", "new", tmp_path / "own", *new).status == 2
