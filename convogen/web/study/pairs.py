@@ -22,7 +22,7 @@ _CONFIDENCES = {
     "very": "Very confident",
 }
 _CHECK = (
-    "This is not part of the dialogue. It is here to see whether the dialogues are read: please "
+    "This text is not part of the dialogue. It checks whether the dialogues are read. Please "
     "choose this dialogue as the artificial one, whatever you think of it."
 )
 """Text in the simulated dialogue of an attention check."""
@@ -78,5 +78,5 @@ def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
     if errors:
         return Refused(errors, form)
     answer = {"choice": choice, "confidence": confidence, "utterance": utterance}
-    PairAnswer.model_validate({**(visit.item or {}), **answer, "seconds": 0})  # as it is exported
+    PairAnswer.model_validate({**(visit.item or {}), **answer, "seconds": 0})  # as in the export
     return dict(answer)
