@@ -1,8 +1,8 @@
 """The log of a run: `log.jsonl` in the run folder and, with `--verbose`, lines on stderr.
 
 Modules log through children of the logger `convogen`. A record is a short message with its values
-in `extra`. The log is for users and their tools; convogen itself never reads it. The file has a
-bounded size. If it cannot be written, the run continues without it.
+in `extra`. The log is for users and their tools; convogen itself never reads it. The size of the
+file is bounded. If the file cannot be written, the run continues without it.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie, which is unique because all ports of a host share cookies."""
+        """The name of the cookie, unique to the token since all ports of a host share cookies."""
         return f"{COOKIE}-{blake2b((self.token or '').encode(), digest_size=4).hexdigest()}"
 
     def refusal(self, request: Request) -> Response | None:

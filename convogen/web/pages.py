@@ -18,7 +18,7 @@ STATIC = "static"
 
 
 def _shown(value: object) -> object:
-    """Make control characters in a string visible, unless it is markup of convogen's macros."""
+    """Make control characters in a string visible, unless it is markup from convogen's macros."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -54,10 +54,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def own_names(host: str, *, forwarded: bool = False) -> frozenset[str]:
-    """Return the host names to which a server that listens on `host` responds; empty for any name.
+    """Return the host names that a server on `host` accepts; an empty set accepts any name.
 
-    A server that only this machine can reach responds only to the names of this machine. A server
-    that other machines can reach, even through a proxy (`forwarded`), responds to any name.
+    A server that only this machine can reach accepts only the names of this machine. A server that
+    other machines can reach, even through a proxy (`forwarded`), accepts any name.
     """
     if forwarded or not is_loopback(host):
         return frozenset()
@@ -75,7 +75,7 @@ def base_address(listener: socket.socket) -> str:
 def behind_https(app: ASGIApp) -> ASGIApp:
     """Wrap an application that visitors reach over HTTPS through a proxy.
 
-    Browsers then send its cookies over HTTPS only.
+    Browsers then send the application's cookies over HTTPS only.
     """
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +98,7 @@ def serve(
     Args:
         app: The application.
         listener: The listening socket, from `bind`.
-        access: The access, whose token becomes part of the printed address.
+        access: Access to the pages; the token is part of the printed address.
         say: Function that prints a line.
         path: The page to open, without a leading slash.
         open_browser: Whether to open the page in the user's browser.

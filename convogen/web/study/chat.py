@@ -33,7 +33,7 @@ class _Chat:
     Attributes:
         said: The messages so far.
         waiting: Whether a reply is being written.
-        used_up: Whether the participant's budget covers no further message.
+        used_up: Whether the participant's budget does not cover another message.
         may_ask_again: Whether a reply may be requested again after a failed attempt.
     """
 
@@ -109,8 +109,8 @@ async def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
-    """Handle a form of the chat page; return why it was refused if the participant can act on the
-    reason."""
+    """Handle a form of the chat page; return why the form was refused if the participant can act on
+    the reason."""
     chat = await _chat(visit)
     if not visit.is_from_its_page(form, len(chat.said)):
         return _unsent(visit, chat, form)

@@ -28,7 +28,7 @@ _SHOWN = {"native": "Yes", "non-native": "No"}
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A question of a form; each option is a pair of its value and the text shown."""
+    """A question of a form; each option is a pair of a value and the displayed text."""
 
     name: str
     label: str
@@ -69,7 +69,7 @@ def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the answer to a step, or why it is refused."""
+    """Return the answer to a step, or a `Refused` with the errors."""
     design, step = visit.site.design, visit.step or ""
     if step == "start":
         return {"started": True}

@@ -1,9 +1,9 @@
 """Rate limit for wrong codes.
 
-A correct code is always accepted, so guessing locks nobody out, not even at the same address. The
-length of the codes keeps guessers out: at a thousand tries per second, it takes hundreds of
-thousands of years to guess any one of fifty codes. Addresses are hashed with a salt that is
-specific to this process, and are kept only in memory.
+A correct code is always accepted, so guessing locks nobody out, not even visitors at the same
+address. The length of the codes keeps guessers out: at a thousand tries per second, it takes
+hundreds of thousands of years to guess any one of fifty codes. Addresses are hashed with a salt
+that is specific to this process, and are kept only in memory.
 """
 
 from __future__ import annotations

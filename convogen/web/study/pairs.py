@@ -1,4 +1,4 @@
-"""The page of a pair: which of two dialogues is the artificial one (LLM Roleplay, figure 12)."""
+"""The page of a pair, which asks which dialogue is artificial (LLM Roleplay, figure 12)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the answer to a pair, or why it is refused."""
+    """Return the answer to a pair, or a `Refused` with the errors."""
     lengths = {side: len(exchanges(turns)) for side, turns in _sides(visit).items()}
     choice, confidence = form.get("choice", ""), form.get("confidence", "")
     errors: dict[str, str] = {}

@@ -1,8 +1,8 @@
 """A participant's pages: one address, at which the next step is shown and answered.
 
 Each form contains the token of its page. If that page has already been answered, for example after
-a double click or the back button, the form changes nothing. The browser is redirected to the next
-step.
+a double click or the back button, the form changes nothing and the browser is redirected to the
+next step.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ async def take(request: Request) -> Response:
 
 
 def _taken(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the answer in a form, or why the answer is refused."""
+    """Return the answer in a form, or a `Refused` with the errors."""
     if visit.item is None:
         return forms.take(visit, form)
     if isinstance(visit.site.design, RatingsDesign):

@@ -47,7 +47,7 @@ def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the ratings of a dialogue, or why they are refused."""
+    """Return the ratings of a dialogue, or a `Refused` with the errors."""
     scales = _scales(visit)
     errors = {
         scale.id: f"Please choose an answer to “{scale.question}”."

@@ -1,4 +1,4 @@
-"""Text in the form in which pages show it: paragraphs and blocks of code, never markup."""
+"""Rendering of text as paragraphs and blocks of code, never as markup."""
 
 from __future__ import annotations
 

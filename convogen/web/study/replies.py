@@ -17,7 +17,7 @@ __all__ = ["Replies"]
 LOG = logging.getLogger(__name__)
 
 _PATIENCE_S = 1.5
-"""Seconds by which a response is delayed in case the chatbot's reply arrives quickly."""
+"""Maximum delay of a response, in seconds, in case the chatbot's reply arrives quickly."""
 
 _MOST_REASON = 500
 """Maximum length of a reason in the log, in characters."""
@@ -57,7 +57,7 @@ class Replies:
             await asyncio.wait([writing], timeout=_PATIENCE_S)
 
     async def _write(self, participant: str, place: int, goal: int, said: list[Said]) -> None:
-        """Get a reply, and record the reply or why there is none."""
+        """Get a reply, and record the reply or the kind of error."""
         task = place * self._goals + goal
         fault = ""
         try:
@@ -84,7 +84,7 @@ class Replies:
         await run_in_threadpool(self.chatbot.forget, place)
 
     async def close(self) -> None:
-        """Wait for replies in progress, since they are paid for, and close the chatbot."""
+        """Wait for replies in progress, which are paid for already, and close the chatbot."""
         if writing := list(self._under_way.values()):
             await asyncio.wait(writing, timeout=_LAST_WORDS_S)
         await self._stop(list(self._under_way.values()))

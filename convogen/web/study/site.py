@@ -40,7 +40,7 @@ class Site:
 
     @property
     def cookie(self) -> str:
-        """The name of the study's cookie, unique because all ports of a host share cookies."""
+        """The name of the cookie, unique to the study since all ports of a host share cookies."""
         return f"{COOKIE}-{blake2b(self.secret, digest_size=4).hexdigest()}"
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:

@@ -1,4 +1,4 @@
-"""A participant's request, which concerns the next step."""
+"""A participant's request, and the step that it concerns."""
 
 from __future__ import annotations
 

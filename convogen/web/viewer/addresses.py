@@ -30,7 +30,7 @@ def page_of(request: Request, path: str, page: int) -> RedirectResponse:
 
 
 def tidied(request: Request, path: str) -> RedirectResponse | None:
-    """Redirect to the address without the empty parameters that forms submit, if it has any."""
+    """Redirect to the address without the empty parameters that forms submit, if there are any."""
     given = request.query_params.multi_items()
     kept = [(name, value) for name, value in given if value]
     return RedirectResponse(f"{path}?{urlencode(kept)}", 303) if kept != given else None

@@ -36,7 +36,7 @@ _COLOURS = (
 class Drawing:
     """The plots of some runs, as SVG by name.
 
-    `done` is whether drawing has ended; `fault` says why the plots cannot be drawn, if so.
+    `done` is whether drawing has ended. `fault` says why it failed, and is empty otherwise.
     """
 
     done: bool = False

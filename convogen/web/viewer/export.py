@@ -59,7 +59,7 @@ def chosen(
         raise UserError(f"--export: a page can contain at most {MOST} conversations; {_ROOM}")
     if not found:
         raise SourceError(
-            f"--export: no conversation to show{f' with {search!r}' if search else ''}"
+            f"--export: no conversation to show{f' for the search {search!r}' if search else ''}"
         )
     return [_page(number, *one) for number, one in enumerate(found[:wanted], 1)]
 

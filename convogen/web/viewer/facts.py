@@ -27,7 +27,7 @@ PREVIEW = 220
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The indexed values of a conversation, accepted or not, or of a task without one.
+    """The indexed values of a conversation, accepted or not, or of a failed task.
 
     Attributes:
         status: accepted, broken, rejected or failed.

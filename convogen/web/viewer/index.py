@@ -154,9 +154,9 @@ def cache_folder() -> Path:
 
 
 def index_folder() -> Path:
-    """Return the folder of indexes in the user's cache, after removing unused ones.
+    """Return the folder of indexes in the user's cache, after deleting unused indexes.
 
-    If the cache is not writable, a temporary folder for this process replaces it.
+    If the cache is not writable, return a temporary folder for this process.
     """
     folder = writable_cache(CACHE)
     oldest = time.time() - KEPT_DAYS * 86_400

@@ -24,7 +24,7 @@ LABEL = 21
 """Maximum length of a topic in its box, in characters."""
 
 GLYPHS = {"accepted": "✓", "broken": "≈", "rejected": "⊘", "failed": "✕"}
-"""Symbols for the outcomes of an experience's conversation, which is also given in words."""
+"""Symbols for the outcome of an experience's conversation; pages also give it in words."""
 
 
 @dataclass(frozen=True, slots=True)

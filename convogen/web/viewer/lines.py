@@ -13,7 +13,7 @@ from convogen.jsonl import as_row
 __all__ = ["Line", "added", "line_at", "mark_of", "size_of"]
 
 MARKED = 4096
-"""Number of bytes, at either end of the part already read, that show if a file has only grown."""
+"""Number of bytes at either end of the part already read that show whether a file only grew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class RunState:
 
 
 def state_of(opened: Opened, now: float | None = None) -> RunState:
-    """Return the progress of a run at a time in seconds (default: now)."""
+    """Return the progress of a run at the time `now`, in seconds since 1970 (default: now)."""
     now = time.time() if now is None else now
     manifest, folder = opened.manifest, opened.run.folder
     with reading([opened.index]) as connection:

@@ -149,8 +149,8 @@ def _same(one: ShownTurn | None, other: ShownTurn | None) -> bool:
 
 
 def other_judge(scale: str, scales: Sequence[str]) -> str:
-    """Return the best scale to compare with a scale (`judge/aspect`): if possible, that of another
-    judge, and among these, that of the same aspect."""
+    """Return the best scale to compare with a scale (`judge/aspect`): preferably one of another
+    judge, and among those, one of the same aspect."""
     judge, _, aspect = scale.rpartition("/")
 
     def nearness(other: str) -> tuple[bool, bool, bool]:

@@ -60,7 +60,7 @@ def people_of(
 
 
 def _initials(names: Iterable[str]) -> dict[str, str]:
-    """Return different initials for each name, or a number if all suitable ones are taken."""
+    """Return distinct initials for each name, or a number if all suitable initials are taken."""
     shown: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:

@@ -16,7 +16,7 @@ __all__ = ["PER_PAGE", "SORTS", "STATUSES", "Found", "Query", "count", "find", "
 PER_PAGE = 50
 STATUSES = ("accepted", "broken", "rejected", "failed")
 SORTS = {
-    "plan": "Order of the plan",
+    "plan": "Plan order",
     "last": "Latest first",
     "long": "Most turns first",
     "short": "Fewest turns first",
@@ -148,7 +148,7 @@ class Found:
 def find(
     connection: sqlite3.Connection, runs: Sequence[int], query: Query, most: int = PER_PAGE
 ) -> list[Found]:
-    """Return a page of the rows that a query finds; `runs` are the numbers in `r0`, `r1`, …"""
+    """Return a page of a query's rows; `runs` are the numbers of the indexes `r0`, `r1`, …"""
     selects, values = _selects(runs, query, f"{{run}} as run, {_COLUMNS}, s.value as value")
     order = _ORDERS[query.sort]
     if len(runs) > 1 and query.sort in ("plan", "last"):

@@ -41,7 +41,7 @@ _RECORDS: dict[str, type[Conversation | Rejected | Failure]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The bytes read of a run's files, and the number of damaged rows, which cannot be read."""
+    """The reading progress of a run's files, in bytes, and the number of damaged rows."""
 
     done: int
     total: int
