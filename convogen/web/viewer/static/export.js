@@ -1,4 +1,4 @@
-// The exported page: the search hides other conversations, and a link to a conversation unfolds it.
+// The exported page: the search hides other conversations, and a link to a conversation expands it.
 (() => {
   const ones = all("details.one");
   const filter = document.getElementById("q");
