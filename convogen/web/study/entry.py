@@ -16,7 +16,7 @@ _LONGEST_CODE = 100
 
 
 async def participant_of(request: Request) -> str | None:
-    """Return the name of the participant signed in from this browser, or None."""
+    """Return the name of the participant signed in from this browser, or None if nobody is."""
     site = site_of(request)
     token = request.cookies.get(site.cookie, "")
     return await run_in_threadpool(site.store.participant_of, token)

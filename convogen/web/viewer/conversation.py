@@ -275,7 +275,7 @@ def _spent(opened: Opened, task: int | None) -> list[Spent]:
 
 
 def _from_turn(opened: Opened) -> int | None:
-    """Return the number of the turn from which the run was replayed, or None."""
+    """Return the number of the turn from which the run was replayed, or None for other runs."""
     origin = opened.manifest.get("replay_of")
     found = cast("dict[str, Any]", origin) if isinstance(origin, dict) else {}
     turn = found.get("from_turn")
