@@ -1,7 +1,7 @@
-"""Human labels of conversations from labelling tools: the questions and the answers.
+"""Human labels of conversations, collected with labelling tools.
 
-`questions` defines the questions, `importing` reads the answers of a tool, and `human` is the
-resulting file, which `convogen agreement` reads.
+`questions` defines the questions, `importing` reads the answers exported from a tool, and `human`
+defines the resulting label file, which `convogen agreement` reads.
 """
 
 from __future__ import annotations

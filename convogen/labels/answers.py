@@ -10,14 +10,14 @@ __all__ = ["Answer", "as_mapping", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer; its value is a number, a string or a list of strings.
+    """An annotator's answer to one question about a conversation.
 
     Attributes:
-        place: Location in the export, for messages.
+        place: Location of the answer in the export, for error messages.
         conversation: The id of the conversation.
-        annotator: The tool's code for the person.
+        annotator: The labelling tool's code for the annotator.
         question: The name of the question.
-        value: The answer.
+        value: The answer: a number, a string or a list of strings if the export is valid.
     """
 
     place: str
@@ -28,12 +28,12 @@ class Answer:
 
 
 def as_mapping(value: object) -> dict[str, Any]:
-    """Return a JSON object; empty if it is anything else."""
+    """Return the value if it is a JSON object, otherwise an empty dict."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def plain(value: Any) -> Any:
-    """Return a value, unwrapped from lists with a single entry."""
+    """Return a value after unwrapping it from lists with a single entry."""
     if not isinstance(value, list):
         return value
     entries = cast("list[Any]", value)

@@ -1,7 +1,8 @@
 """Answers from Argilla 2.x: `Dataset.to_disk`, `records.to_json`, or `to_list(flatten=True)`.
 
-The first two nest the answers by question and do not tell which ones were discarded or are drafts.
-The third has parallel lists, `<question>.responses`, `.users` and `.status`.
+The first two nest the answers by question and do not show which ones are drafts or were discarded.
+The third has three parallel lists per question: `<question>.responses`,
+`<question>.responses.users` and `<question>.responses.status`.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from convogen.labels.answers import Answer, as_mapping
 __all__ = ["UNKNOWN_STATUS", "argilla_answers"]
 
 UNKNOWN_STATUS = "answers of unknown status"
-"""Counts accepted answers for which the export does not say whether they were submitted."""
+"""Counter key of accepted answers whose status (draft, discarded or submitted) is not exported."""
 
 _LISTS = (".responses", ".responses.users", ".responses.status")
 
 
 def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iterator[Answer]:
-    """Yield the submitted answers of an export; the others are counted in `left_out`.
+    """Yield the submitted answers of an export, and count the remaining answers in `left_out`.
 
-    Accepted answers of unknown status are counted as `UNKNOWN_STATUS`. Raises `SourceError` if the
-    data is not an Argilla export.
+    Answers of unknown status are yielded, and are also counted under `UNKNOWN_STATUS`.
+
+    Raises:
+        SourceError: The data is not an Argilla export.
     """
     for number, row in enumerate(data, 1):
         record, place = as_mapping(row), f"{where}: record {number}"
@@ -33,19 +36,18 @@ def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iter
         nested = isinstance(record.get("fields"), dict) and "responses" in record
         if not (flat or nested or "_server_id" in record):
             raise SourceError(
-                f"{place}: not an Argilla record; give the folder of `Dataset.to_disk`, or the "
-                f"file "
-                "of `Dataset.records.to_json`"
+                f"{place}: not an Argilla record; pass the folder written by `Dataset.to_disk` or "
+                "the file written by `Dataset.records.to_json`"
             )
         conversation = record.get("id")
         if not isinstance(conversation, str):
-            raise SourceError(f"{place}: has no `id`, which identifies its conversation")
+            raise SourceError(f"{place}: has no `id`, so its conversation is unknown")
         found = 0
         for question, value, user, status in _flat(record) if flat else _nested(record):
             if status not in (None, "submitted"):
                 left_out["answers discarded or not submitted"] += 1
             elif not isinstance(user, str) or not user:
-                raise SourceError(f"{place}: {question}: an answer without `user_id`")
+                raise SourceError(f"{place}: {question}: an answer has no `user_id`")
             elif value is not None:
                 found += 1
                 left_out[UNKNOWN_STATUS] += status is None

@@ -1,10 +1,10 @@
-"""Labels by people: JSON lines, one per conversation, annotator and question.
+"""Human labels as JSON lines: one line per conversation, annotator and question.
 
     {"conversation": "c-1", "annotator": "7", "aspect": "topic", "value": 4.0}
     {"conversation": "c-1", "annotator": "7", "aspect": "artificial", "protocol": "unieval",
      "choice": "Yes"}
 
-A file has the labels of all annotators; `annotator` is the labelling tool's code for a person.
+A file contains the labels of all annotators. `annotator` is the labelling tool's code for a person.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["HumanLabel", "is_label_file", "is_label_text", "labels_of", "read_la
 class HumanLabel(Record):
     """One annotator's answer to one question about a conversation.
 
-    Exactly one of `value`, `choice` and `comment` is set. `aspect` is the question's name;
-    `protocol` is the protocol of a judge with whose verdicts the choice can be compared.
+    Exactly one of `value`, `choice` and `comment` is set. `aspect` is the question's name. If
+    `protocol` is set, the choice can be compared with verdicts of judges under that protocol.
     """
 
     conversation: str = Field(min_length=1)
@@ -44,15 +44,15 @@ class HumanLabel(Record):
     def _one_answer(self) -> Self:
         given = (self.value, self.choice, self.comment)
         if sum(one is not None for one in given) != 1:
-            raise ValueError("must have one of value, choice and comment")
+            raise ValueError("must have exactly one of value, choice and comment")
         if self.protocol and self.choice not in PROTOCOLS[self.protocol]:
             allowed = ", ".join(PROTOCOLS[self.protocol])
-            raise ValueError(f"choice by the protocol {self.protocol} must be one of {allowed}")
+            raise ValueError(f"choice under the protocol {self.protocol} must be one of {allowed}")
         return self
 
 
 def is_label_text(text: str) -> bool:
-    """Return whether a text begins with a human label."""
+    """Return whether the first non-empty line of `text` is a human label."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     try:
         row: Any = json.loads(first)
@@ -62,7 +62,7 @@ def is_label_text(text: str) -> bool:
 
 
 def is_label_file(path: Path) -> bool:
-    """Return whether a file has human labels, judging by its first line."""
+    """Return whether a file contains human labels, judging by its first line."""
     try:
         with open_file(path) as file:
             return is_label_text(file.readline(1 << 20).decode("utf-8-sig", "replace"))
@@ -71,10 +71,10 @@ def is_label_file(path: Path) -> bool:
 
 
 def read_labels(path: Path) -> list[HumanLabel]:
-    """Return the labels of a file.
+    """Return the labels in a file.
 
     Raises:
-        SourceError: a line is not a label, or contradicts another of the same annotator.
+        SourceError: A line is not a label, or contradicts an earlier label by the same annotator.
     """
     found: dict[tuple[str, str, str], HumanLabel] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -83,16 +83,17 @@ def read_labels(path: Path) -> list[HumanLabel]:
         try:
             label = HumanLabel.model_validate_json(line)
         except ValidationError as error:
-            raise SourceError(f"{path} line {number}: no label: {first_fault(error)}") from error
+            said = first_fault(error)
+            raise SourceError(f"{path} line {number}: not a label: {said}") from error
         key = (label.conversation, label.annotator, label.aspect)
         if found.setdefault(key, label) != label:
             raise SourceError(
                 f"{path} line {number}: contradicts an earlier label of {label.conversation!r} by "
-                f"{label.annotator!r}; keep the right one"
+                f"{label.annotator!r}; delete the wrong one"
             )
     return list(found.values())
 
 
 def labels_of(labels: Iterable[HumanLabel], protocol: Protocol) -> list[HumanLabel]:
-    """Return the choices that can be compared with the verdicts of a protocol."""
+    """Return the labels whose choices can be compared with verdicts under a protocol."""
     return [one for one in labels if one.protocol == protocol and one.choice is not None]

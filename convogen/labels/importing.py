@@ -1,4 +1,4 @@
-"""Importing answers of a labelling tool as human labels."""
+"""Import of a labelling tool's answers as human labels."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = ["EXPORTED", "TOOLS", "Imported", "import_labels"]
 LARGEST_BYTES = 512 << 20
 
 EXPORTED = {"argilla": "records.json", "label-studio": "tasks.json"}
-"""The file of the conversations in the folder that `convogen export` writes, by tool."""
+"""Tool -> name of the file of conversations in the folder that `convogen export` writes."""
 
 TOOLS = tuple(EXPORTED)
 
 
 @dataclass
 class Imported:
-    """The labels of an export, in order, and the counts of left-out answers by kind.
+    """The labels of an export, in order, and the number of omitted entries by reason.
 
-    `unknown_status` counts the answers for which the export does not tell whether annotators
-    discarded them.
+    `unknown_status` counts accepted answers that may be drafts or discarded, since the export gives
+    no status.
     """
 
     labels: list[HumanLabel] = field(default_factory=list[HumanLabel])
@@ -41,7 +41,7 @@ class Imported:
 
     @property
     def annotators(self) -> int:
-        """The number of people who answered."""
+        """The number of annotators who answered."""
         return len({label.annotator for label in self.labels})
 
     @property
@@ -56,12 +56,13 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
     Args:
         path: The tool's export.
         tool: One of `TOOLS`.
-        exported: The folder that `convogen export` wrote for the tool; it defines the questions and
-            the conversations. If None, the default questions apply, to any conversations.
+        exported: The folder that `convogen export` wrote for the tool, which defines the questions
+            and the conversations. If None, the default questions apply and any conversation is
+            accepted.
 
     Raises:
-        SourceError: the file is not an export of this tool, or has answers that do not fit the
-            questions, contradict one another, or are about conversations that were not exported.
+        SourceError: The file is not an export of this tool, or an answer does not fit its question,
+            contradicts another answer, or is about a conversation that was not exported.
     """
     questions, known = Questions.default(), None
     if exported is not None:
@@ -73,8 +74,8 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
     for answer in _answers(_json_list(path), str(path), tool, questions, found.left_out):
         if known is not None and answer.conversation not in known:
             raise SourceError(
-                f"{answer.place}: conversation {answer.conversation!r:.80} is not among those "
-                f"exported to {exported}"
+                f"{answer.place}: conversation {answer.conversation!r:.80} was not exported to "
+                f"{exported}"
             )
         label = _label(answer, questions, exported)
         if label is None:
@@ -82,8 +83,8 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
         key = (label.conversation, label.annotator, label.aspect)
         if labels.setdefault(key, label) != label:
             raise SourceError(
-                f"{answer.place}: {label.aspect}: a second, different answer by annotator "
-                f"{label.annotator!r:.80}; delete one of them in the tool"
+                f"{answer.place}: {label.aspect}: annotator {label.annotator!r:.80} gave two "
+                "different answers; delete one of them in the tool"
             )
     found.labels = list(labels.values())
     found.unknown_status = found.left_out.pop(UNKNOWN_STATUS, 0)
@@ -101,13 +102,13 @@ def _answers(
 
 
 def _label(answer: Answer, questions: Questions, exported: Path | None) -> HumanLabel | None:
-    """Return an answer as a label; None if it is an empty comment."""
+    """Return an answer as a label, or None if the answer is an empty comment."""
     question = questions.get(answer.question)
     if question is None:
-        hint = "" if exported else "; --export FOLDER reads your own questions"
+        hint = "" if exported else "; use --export FOLDER to read your own questions"
         asked = ", ".join(one.name for one in questions.questions)
         raise SourceError(
-            f"{answer.place}: {answer.question!r:.80} was not asked; questions: {asked}{hint}"
+            f"{answer.place}: {answer.question!r:.80} is not a question; questions: {asked}{hint}"
         )
     given: dict[str, Any]
     if isinstance(question, Rating):
@@ -130,7 +131,7 @@ def _text(answer: Answer) -> str:
     value = answer.value
     lines = cast("list[Any]", value) if isinstance(value, list) else [value]
     if not all(isinstance(line, str) for line in lines):
-        raise SourceError(f"{answer.place}: {answer.question}: must be a text")
+        raise SourceError(f"{answer.place}: {answer.question}: must be text")
     return "\n".join(lines).strip()
 
 
@@ -143,7 +144,7 @@ def _rating(answer: Answer, question: Rating) -> int:
         low, high = question.scale
         raise SourceError(
             f"{answer.place}: {question.name}: {_quoted(answer.value)} by annotator "
-            f"{answer.annotator!r:.80} is off the scale from {low} to {high}"
+            f"{answer.annotator!r:.80} is not on the scale from {low} to {high}"
         )
     return int(value)
 
@@ -167,12 +168,12 @@ def _quoted(value: Any) -> str:
 
 
 def _asked(folder: Path, tool: str) -> tuple[Questions, Collection[object]]:
-    """Return the questions of an export, and the ids of its conversations."""
+    """Return the questions and the conversation ids of an export."""
     path, questions = folder / EXPORTED[tool], folder / "questions.yaml"
     if not path.is_file() or not questions.is_file():
         raise SourceError(
-            f"{folder}: is not a folder written by `convogen export --to {tool}`: it has no "
-            f"{path.name} or no questions.yaml"
+            f"{folder}: not a folder written by `convogen export --to {tool}`; {path.name} or "
+            "questions.yaml is missing"
         )
     rows = [as_mapping(row) for row in _json_list(path)]
     ids = {
@@ -183,18 +184,18 @@ def _asked(folder: Path, tool: str) -> tuple[Questions, Collection[object]]:
 
 
 def _json_list(path: Path) -> list[Any]:
-    """Return the list in a JSON file; raises `SourceError` if there is none or it is incomplete."""
+    """Return the list in a JSON file, or raise `SourceError` if the file does not contain one."""
     try:
         with open_file(path) as file:
             data = file.read(LARGEST_BYTES + 1)
         if len(data) > LARGEST_BYTES:
-            raise SourceError(f"{path}: cannot be read: larger than {LARGEST_BYTES >> 20} MB")
+            raise SourceError(f"{path}: is larger than {LARGEST_BYTES >> 20} MB")
         found: Any = json.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         said = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise SourceError(f"{path}: is not JSON, or incomplete: {said}") from error
+        raise SourceError(f"{path}: is not JSON or is incomplete: {said}") from error
     if not isinstance(found, list):
-        raise SourceError(f"{path}: must be a list of records or tasks, as the tool exports it")
+        raise SourceError(f"{path}: must contain a list of exported records or tasks")
     return cast("list[Any]", found)

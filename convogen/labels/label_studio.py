@@ -1,4 +1,4 @@
-"""Answers from Label Studio: the export formats JSON and JSON-MIN.
+"""Answers from Label Studio, exported as JSON or JSON-MIN.
 
 JSON lists the annotations of each task, including cancelled ones. JSON-MIN has one row per
 annotation, with the answers next to the task's data, and omits cancelled annotations.
@@ -24,10 +24,13 @@ _NOBODY = "unknown"
 def label_studio_answers(
     data: list[Any], where: str, left_out: Counter[str], asked: Sequence[str]
 ) -> Iterator[Answer]:
-    """Yield the answers of an export; what is left out is counted in `left_out`.
+    """Yield the answers of an export, and count omitted entries in `left_out` by reason.
 
-    `asked` names the questions, since JSON-MIN does not distinguish answers from the task's data.
-    Raises `SourceError` if the data is not a Label Studio export.
+    `asked` lists the names of the questions, since JSON-MIN does not separate answers from the
+    task's data.
+
+    Raises:
+        SourceError: The data is not a Label Studio export.
     """
     for number, row in enumerate(data, 1):
         task, place = as_mapping(row), f"{where}: task {number}"
@@ -57,7 +60,7 @@ def _annotations(task: dict[str, Any], place: str, left_out: Counter[str]) -> It
             result = as_mapping(each)
             question, key = result.get("from_name"), _VALUES.get(str(result.get("type")))
             if key is None or not isinstance(question, str):
-                left_out["regions and relations, which no question asks for"] += 1
+                left_out["regions and relations that answer no question"] += 1
                 continue
             value = plain(as_mapping(result.get("value")).get(key))
             yield Answer(place, conversation, annotator, question, value)
@@ -83,12 +86,12 @@ def _row(
 def _conversation(data: dict[str, Any], place: str) -> str:
     conversation = data.get("conversation")
     if not isinstance(conversation, str) or not conversation:
-        raise SourceError(f"{place}: its data has no `conversation`: convogen did not export it")
+        raise SourceError(f"{place}: has no `conversation`, so convogen did not export this task")
     return conversation
 
 
 def _annotator(value: Any) -> str:
-    """Return the code of a person: the id, or the e-mail address if there is none."""
+    """Return the annotator's id, or the e-mail address if there is no id."""
     known = as_mapping(value)
     code = known.get("id", known.get("email")) if known else value
     return str(code) if isinstance(code, int | str) and str(code) else _NOBODY

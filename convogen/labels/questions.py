@@ -1,4 +1,4 @@
-"""The questions that people are asked about a conversation, from a YAML file or the default set.
+"""The questions that annotators answer about a conversation: the default set or a YAML file.
 
     guidelines: Read all of the conversation first.
     questions:
@@ -10,9 +10,9 @@
         protocol: unieval
       - {name: comment, kind: text, title: Anything else?}
 
-A rating with the name of a judge's aspect can be compared with that judge's scores; a choice with a
-`protocol` can be compared with verdicts under it. The default set has the aspects, wording and
-scale of `geval`.
+A rating with the name of a judge's aspect can be compared with that judge's scores. A choice with a
+`protocol` can be compared with verdicts under that protocol. The ratings of the default set use the
+aspects, wording and scale of `geval`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _RESERVED = frozenset(
 
 _DEFAULT_ASPECTS = ("topic", "situation", "relations", "speech_style", "overall")
 _GUIDELINES = (
-    "Read the scene and the whole conversation first. Answer each question on its own; 1 is the "
-    "lowest rating. Everything you read was written for this task: its links lead nowhere."
+    "Read the scene and the whole conversation first. Answer each question independently; 1 is the "
+    "lowest rating. All text was written for this task, and its links lead nowhere."
 )
 
 Shown = Annotated[str, Field(min_length=1, max_length=200)]
@@ -49,12 +49,12 @@ Shown = Annotated[str, Field(min_length=1, max_length=200)]
 
 def _no_variable(text: str) -> str:
     if "$" in text:
-        raise ValueError("must not contain $: Label Studio takes it for a variable name")
+        raise ValueError("must not contain $, which Label Studio reads as a variable")
     return text
 
 
 class _Question(Keys):
-    """Base of all questions: its name in the answers, and its text for people."""
+    """Base class of all questions: the name used in the answers, and the text annotators see."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)
     title: str = Field(min_length=1, max_length=500)
@@ -63,7 +63,8 @@ class _Question(Keys):
     @classmethod
     def _free(cls, name: str) -> str:
         if name in _RESERVED:
-            raise ValueError(f"is reserved by the tools, as are {', '.join(sorted(_RESERVED))}")
+            names = ", ".join(sorted(_RESERVED))
+            raise ValueError(f"is reserved by the labelling tools; all reserved names: {names}")
         return name
 
     @field_validator("title")
@@ -95,7 +96,7 @@ class Rating(_Question):
 class Choice(_Question):
     """A choice of one option; `options` maps recorded values to displayed text.
 
-    With a judge's `protocol`, the recorded values are the choices of the protocol.
+    If `protocol` is set, the recorded values must be choices of that judge protocol.
     """
 
     kind: Literal["choice"] = "choice"
@@ -107,17 +108,17 @@ class Choice(_Question):
     def _distinct(self) -> Self:
         shown = list(self.options.values())
         if len(set(shown)) < len(shown):
-            raise ValueError("options: two have the same text")
+            raise ValueError("options: two options have the same text")
         for value, text in self.options.items():
             _no_variable(value)
             _no_variable(text)
             if text in self.options and text != value:
                 raise ValueError(
-                    f"options: {text!r} is the recorded value of one and the text of another"
+                    f"options: {text!r} is the recorded value of one option and the text of another"
                 )
         if self.protocol and not set(self.options) <= set(PROTOCOLS[self.protocol]):
             allowed = ", ".join(PROTOCOLS[self.protocol])
-            raise ValueError(f"options: those of the protocol {self.protocol} are: {allowed}")
+            raise ValueError(f"options: the protocol {self.protocol} allows only: {allowed}")
         return self
 
 
@@ -129,7 +130,10 @@ class Comment(_Question):
 
 
 def _kind(value: Any) -> str | None:
-    """Return the kind of a question; pydantic does not allow a discriminator with a validator."""
+    """Return the kind of a question.
+
+    A function is needed because pydantic does not allow validators on a discriminator field.
+    """
     if isinstance(value, _Question):
         return getattr(value, "kind", None)
     kind: Any = cast("Any", value).get("kind") if isinstance(value, dict) else None
@@ -166,7 +170,7 @@ class Questions(Keys):
         return questions
 
     def get(self, name: str) -> Question | None:
-        """Return the question with a name."""
+        """Return the question with this name, or None if there is none."""
         return next((one for one in self.questions if one.name == name), None)
 
     def to_yaml(self) -> str:
@@ -175,15 +179,15 @@ class Questions(Keys):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the questions of a YAML file; raises `SourceError` if it is not valid."""
+        """Return the questions in a YAML file, or raise `SourceError` if the file is invalid."""
         data: Any = read_mapping(path)
         return validated(cls, data, str(path), raising=SourceError)
 
     @staticmethod
     @lru_cache(maxsize=1)
     def default() -> Questions:
-        """Return the default questions: ratings of `geval`'s aspects, natural or artificial, and a
-        comment."""
+        """Return the default questions: ratings of aspects of `geval`, a choice between artificial
+        and natural, and a comment."""
         scale = GEval().scale
         asked: list[Question] = [
             Rating(
@@ -201,5 +205,5 @@ class Questions(Keys):
                 protocol="unieval",
             )
         )
-        asked.append(Comment(name="comment", title="What else should be said about it?"))
+        asked.append(Comment(name="comment", title="Do you have any other comments?"))
         return Questions(questions=asked)

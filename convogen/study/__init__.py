@@ -1,1 +1,1 @@
-"""Studies with people: the questions, the assignment of pairs, and the analysis of answers."""
+"""Studies with people: their design, the assignment of pairs, and the analysis of answers."""

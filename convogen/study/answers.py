@@ -16,20 +16,20 @@ Confidence = Literal["somewhat", "confident", "very"]
 class Pair(BaseModel):
     """A natural and a simulated dialogue as shown to one participant.
 
-    Both are of the same source person, goal and responder (LLM Roleplay, section 3.4).
+    Both dialogues have the same source person, goal and responder (LLM Roleplay, section 3.4).
 
     Attributes:
         pair: The id of the pair within the study.
-        participant: The code of the person who is shown it.
-        source_person: The code of the person whose natural dialogue is shown.
-        goal: The id of the goal that both dialogues pursue.
+        participant: The name of the participant who sees the pair, such as r01.
+        source_person: The id of the person whose natural dialogue is shown.
+        goal: The name of the goal that both dialogues pursue.
         condition: The simulator of the artificial dialogue, for example the inquirer's model.
         natural: The id of the natural dialogue.
         simulated: The id of the simulated dialogue.
-        artificial_side: Side of the simulated dialogue.
+        artificial_side: The side on which the simulated dialogue is shown.
         probability: The probability with which this pair was drawn, above 0 and at most 1.
-        attention_check: Whether the simulated dialogue asks the reader to choose it, to check that
-        dialogues are read; such answers are excluded from results.
+        attention_check: Whether the simulated dialogue tells the reader to choose it, to check that
+            dialogues are read. Answers to attention checks are excluded from results.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,15 +47,15 @@ class Pair(BaseModel):
 
 
 class PairAnswer(Pair):
-    """A participant's choice of the artificial dialogue of a pair.
+    """A participant's judgement of which dialogue in a pair is artificial.
 
     Attributes:
-        choice: The chosen dialogue.
-        confidence: The participant's confidence; also asked after `unsure`.
-        utterance: Number of the exchange that revealed the simulated dialogue, counted from 1; may
-            be missing after `unsure`.
-        seconds: From the page's delivery to the answer's arrival, measured on the server.
-        answered_at: The time of the answer, ISO 8601 in UTC.
+        choice: The side of the dialogue judged artificial, or `unsure`.
+        confidence: The participant's confidence, which is required even if the choice is `unsure`.
+        utterance: Number of the exchange that revealed the artificial dialogue, counted from 1;
+            optional if the choice is `unsure`.
+        seconds: Seconds from the page's delivery to the answer's arrival, measured on the server.
+        answered_at: The time of the answer in UTC, in ISO 8601 format.
     """
 
     choice: Choice
@@ -67,7 +67,7 @@ class PairAnswer(Pair):
     @model_validator(mode="after")
     def _an_utterance_is_named_unless_unsure(self) -> Self:
         if self.utterance is None and self.choice != "unsure":
-            raise ValueError("utterance: missing; it may be missing only after the choice unsure")
+            raise ValueError("utterance: is missing; it is optional only if the choice is unsure")
         return self
 
     @property

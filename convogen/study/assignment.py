@@ -1,14 +1,15 @@
 """The selection of pairs of dialogues, and their probabilities.
 
-`paper` draws pairs of a condition with equal probability. `adaptive` prefers pairs for which a
-judge cannot predict people's decisions: active statistical inference (Zrnic and Candès, 2024). The
-variance of the estimate is smallest if the probability is proportional to the expected error of the
-judge's prediction; for a binary answer predicted with probability p, that is the root of p(1 - p).
-Part of the probability is spread evenly, so that every pair may be drawn and an overconfident judge
-costs little.
+`paper` gives all pairs of a condition the same probability. `adaptive` prefers pairs for which a
+judge cannot predict people's answers, as in active statistical inference (Zrnic and Candès, 2024).
+The variance of the estimate is smallest if a pair's probability is proportional to the expected
+error of the judge's prediction. For a binary answer predicted with probability p, this error is the
+square root of p(1 - p). Part of the probability is spread evenly, so that every pair may be drawn
+and an overconfident judge does little harm.
 
-All pairs are drawn before the study begins. Each pair's probability is thus exact, whatever order
-answers come in; it is kept with its answer, and results weight by its inverse.
+All pairs are drawn before the study begins, so each pair's probability is exact, whatever the order
+of the answers. The probability is stored with the answer, and results weight each answer by the
+inverse probability.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ Assignment = Literal["paper", "adaptive"]
 EVEN_SHARE = 0.5
 """The share of the probability that is spread evenly over all pairs.
 
-In `benchmarks.study`, a guessing judge then costs 2% of the standard error, and a useful one gains
-4%; at a quarter, these are 7% and 6%.
+In `benchmarks.study`, a judge that guesses then increases the standard error by 2%, and a useful
+judge reduces it by 4%. With a share of 0.25, these numbers are 7% and 6%.
 """
 
 
@@ -58,11 +59,11 @@ def chosen_pairs(
         participants: Number of participants, which is also the maximum number of drawn pairs per
             person and goal.
         draw: The source of randomness.
-        predicted: For adaptive assignment: id of each candidate -> the judge's probability that
-            people do not detect it. If None, pairs are equally probable.
+        predicted: For adaptive assignment: candidate id -> the judge's probability that people do
+            not detect the simulated dialogue. If None, all pairs are equally probable.
 
     Raises:
-        SourceError: In one line, if no choice meets these limits.
+        SourceError: No selection meets these limits.
     """
     ordered = sorted(by_condition.items())
     if participants >= len(by_condition):
@@ -81,10 +82,11 @@ def chosen_pairs(
 
 
 def inclusion_probabilities(predicted: Sequence[float], n: int) -> list[float]:
-    """Return the probability with which each pair is drawn; they add up to n.
+    """Return the probability with which each pair is drawn; the probabilities add up to `n`.
 
     Args:
-        predicted: The judge's probability per pair that people do not detect it, 0 to 1.
+        predicted: For each pair, the judge's probability that people do not detect the simulated
+            dialogue, 0 to 1.
         n: Number of pairs to draw, at most the length of `predicted`.
     """
     unsure = [math.sqrt(max(0.0, p * (1 - p))) for p in predicted]
@@ -107,10 +109,11 @@ def inclusion_probabilities(predicted: Sequence[float], n: int) -> list[float]:
 def systematic_sample(probabilities: Sequence[float], draw: random.Random) -> list[int]:
     """Return the indices of a sample of fixed size with exactly these inclusion probabilities.
 
-    Systematic sampling in random order (Madow, 1949).
+    The method is systematic sampling in random order (Madow, 1949).
 
     Args:
-        probabilities: Each above 0 and at most 1; they add up to a whole number.
+        probabilities: Inclusion probabilities, each above 0 and at most 1, that add up to a whole
+            number.
         draw: The source of randomness.
     """
     certain = [at for at, p in enumerate(probabilities) if p >= 1]
@@ -132,8 +135,8 @@ def _by_uncertainty(
     missing = [one for one in of if one.id not in predicted]
     if missing:
         raise SourceError(
-            f"adaptive assignment needs a judge's probability for every pair; {len(missing)} of "
-            f"condition {of[0].condition!r} have none, for example {missing[0].id!r}"
+            f"adaptive assignment needs a judge's probability for every pair; it is missing for "
+            f"{len(missing)} of condition {of[0].condition!r}, for example {missing[0].id!r}"
         )
     probabilities = inclusion_probabilities([predicted[one.id] for one in of], n)
     return [
@@ -145,7 +148,7 @@ def _by_uncertainty(
 def _by_flow(
     by_condition: Mapping[str, Sequence[Candidate]], n: int, most: int, draw: random.Random
 ) -> list[list[Candidate]]:
-    """Choose n pairs of each condition, with a limit per cell, as a maximum flow."""
+    """Choose `n` pairs per condition and at most `most` per cell, as a maximum-flow problem."""
     csgraph: Any = import_module("scipy.sparse.csgraph")
     sparse: Any = import_module("scipy.sparse")
     conditions = sorted(by_condition)
@@ -165,8 +168,9 @@ def _by_flow(
     if int(flow.flow_value) < n * len(conditions):
         raise SourceError(
             f"{n * len(conditions)} pairs cannot be assigned to {most} participants without "
-            f"somebody seeing two of the same person and goal: {len(cells)} combinations of "
-            f"person and goal allow {int(flow.flow_value)}; use more participants or fewer pairs"
+            f"showing somebody two pairs of the same person and goal; the {len(cells)} "
+            f"combinations of person and goal allow {int(flow.flow_value)} pairs; use more "
+            "participants or fewer pairs"
         )
     found: list[list[Candidate]] = []
     for condition, of in sorted(by_condition.items()):

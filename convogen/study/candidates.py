@@ -18,11 +18,11 @@ class StudyDialogue:
     """A dialogue that a study may show.
 
     Attributes:
-        id: Its id within the study.
-        source_person: The code of the person who talks, or is simulated.
-        goal: The id of the goal that it pursues.
-        responder: The chatbot that answers.
-        condition: Its simulator; empty for natural dialogues.
+        id: The id of the dialogue within the study.
+        source_person: The id of the person who talks or is simulated.
+        goal: The name of the goal that the dialogue pursues.
+        responder: The chatbot that answers; empty if unknown.
+        condition: The simulator of the dialogue; empty for natural dialogues.
     """
 
     id: str
@@ -36,7 +36,7 @@ class StudyDialogue:
 class Candidate:
     """A pair that may be shown: the ids of its dialogues, and their common properties.
 
-    `probability` is the probability with which the pair was drawn; set when pairs are drawn.
+    `probability` is the probability of drawing the pair; it is set when pairs are drawn.
     """
 
     id: str
@@ -56,12 +56,12 @@ class Candidate:
 def candidate_pairs(
     natural: Iterable[StudyDialogue], simulated: Iterable[StudyDialogue], seed: int
 ) -> list[Candidate]:
-    """Return one pair per condition, person and goal, sorted by these.
+    """Return one pair per condition, person and goal, in sorted order.
 
     If several dialogues qualify, one is drawn at random. Pair ids do not reveal the condition.
 
     Raises:
-        SourceError: In one line, if no two dialogues make a pair.
+        SourceError: No two dialogues form a pair.
     """
     drawn = random.Random(f"candidates {seed}")
     natural_by: dict[tuple[str, str, str], list[str]] = defaultdict(list)
@@ -85,6 +85,6 @@ def candidate_pairs(
 
 
 def opaque_id(*parts: str) -> str:
-    """Return an id that reveals nothing about its origin."""
+    """Return an id that is derived from `parts` and does not reveal them."""
     text = "\x1f".join(parts)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

@@ -1,7 +1,8 @@
-"""The chatbot that participants talk to: a model called through convogen's own traffic.
+"""The chatbot that participants talk to: a model called through `convogen.models.traffic`.
 
-Answers are journalled immediately, one file per dialogue, so nothing is paid for twice: after a
-crash, a reply comes from the journal. A participant's costs are counted from the same files.
+Each reply is written to a journal immediately, in one file per dialogue. After a crash, the reply
+comes from the journal, so no call is paid for twice. Each participant's usage is computed from the
+same files.
 """
 
 from __future__ import annotations
@@ -37,30 +38,30 @@ __all__ = ["ROLE", "Chatbot", "check_model", "prompt_turn"]
 
 ROLE = "responder"
 _CONCURRENCY = 32
-"""Maximum number of calls in flight per endpoint; fewer if the endpoint is slow."""
+"""Maximum number of in-flight calls per endpoint; a slow endpoint gets fewer."""
 
 
 def prompt_turn(text: str) -> Turn:
-    """Return the turn of a participant's message."""
+    """Return a participant's message as a turn."""
     return Turn(speaker=SPEAKER, text=text, origin="human")
 
 
 async def check_model(spec: ModelSpec) -> None:
-    """Raise `ModelConfigError` if a model cannot be used as configured, such as without its key."""
+    """Raise `ModelConfigError` if a model cannot be used, for example without its API key."""
     await open_model(spec).close()
 
 
 class Chatbot:
-    """Answers participants. Tasks are numbered by participant and goal.
+    """Answers participants' messages; each combination of a participant and a goal is a task.
 
     Args:
         design: The study's design.
-        folder: Where the journals are kept.
-        study: The study's own random id, from which the seeds of calls follow.
-        open_model: Opens the model.
+        folder: The folder of the journals.
+        study: The study's random id, from which the seeds of calls are derived.
+        open_model: Function that opens the model.
 
     Raises:
-        ModelConfigError: The budget needs a price that is not known.
+        ModelConfigError: The budget requires a price that is unknown.
     """
 
     def __init__(
@@ -90,15 +91,15 @@ class Chatbot:
 
     @property
     def keeps_memory(self) -> bool:
-        """Whether the chatbot keeps its own memory, so that no message may reach it twice."""
+        """Whether the chatbot remembers the dialogue itself and must not get a message twice."""
         return self._design.model.kind == "http"
 
     def journal(self, task: int) -> Journal:
-        """Return the answered calls of a task."""
+        """Return the journal of a task's answered calls."""
         return Journal(journal_path(self._folder, task))
 
     def forget(self, place: int) -> None:
-        """Delete the journals of the participant at index `place`, from 0."""
+        """Delete the journals of the participant at index `place`, counted from 0."""
         for task in self._tasks(place):
             journal_path(self._folder, task).unlink(missing_ok=True)
 
@@ -107,7 +108,7 @@ class Chatbot:
         return range(place * n, (place + 1) * n)
 
     def shortage(self, place: int, turns: Sequence[Turn]) -> str | None:
-        """Return why a participant's budget does not cover a reply to `turns`; None if it does."""
+        """Return why the participant's budget does not cover a reply, or None if it does."""
         if self._limits == Limits():
             return None
         budget = Budget(self._limits, self._prices)
@@ -121,7 +122,7 @@ class Chatbot:
         return short and short[1]
 
     def _messages(self, turns: Sequence[Turn], left_out: int = 0) -> list[Message]:
-        """Return the request for a reply to `turns`, without the oldest `left_out` exchanges."""
+        """Return the messages that request a reply, without the oldest `left_out` exchanges."""
         system: list[Message] = []
         if not self.keeps_memory:
             own = self._design.system
@@ -139,14 +140,14 @@ class Chatbot:
     async def reply(self, task: int, turns: Sequence[Turn]) -> Turn:
         """Return the reply to a dialogue that ends with a participant's message.
 
-        A reply in the journal is not requested again, unless it is unusable: then the model is
-        called once more if it keeps no memory of its own.
+        A reply in the journal is reused. If that reply is unusable, the model is called once more,
+        unless it keeps its own memory.
 
         Raises:
             ModelFault: There is no usable reply.
             EndpointDown: The model cannot be reached.
             ModelConfigError: The model cannot be used as configured.
-            TimeoutError: It took longer than `reply_timeout_s`.
+            TimeoutError: The reply took longer than `reply_timeout_s`.
         """
         journal = self.journal(task)
         session = self._opened().session(
@@ -170,7 +171,7 @@ class Chatbot:
                     raise
 
     def _shown(self, fitted: Fitted) -> Turn:
-        """Return the turn of a reply; raises `ModelFault` if there is nothing to show."""
+        """Return a reply as a turn, or raise `ModelFault` if the reply cannot be shown."""
         answer = fitted.answer
         said = read_answer(answer.text)
         if said.fault:
@@ -199,7 +200,7 @@ class Chatbot:
         return self._traffic
 
     def _retire(self) -> None:
-        """Make the next call reopen the model, since an endpoint that failed is not retried."""
+        """Make the next call reopen the model, since `Traffic` does not retry a failed endpoint."""
         if self._traffic is not None:
             self._retired.append(self._traffic)
             self._traffic = None

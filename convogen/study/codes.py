@@ -1,4 +1,4 @@
-"""Participants' codes: 60 random bits each, written for people to type."""
+"""Participants' codes: 60 random bits each, in a form that is easy to type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["CODES_FILE", "digest", "new_codes", "write_codes"]
 CODES_FILE = "codes.csv"
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""32 symbols that cannot be confused with one another."""
+"""32 letters and digits, without the easily confused 0, 1, I and O."""
 
 _GROUPS, _SIZE = 3, 4
 
@@ -28,7 +28,7 @@ def new_codes(participants: int, letter: str = "p") -> dict[str, str]:
 
     Args:
         participants: Number of participants.
-        letter: Prefix of their names, as in p01, p02, …
+        letter: Prefix of the participants' names, as in p01, p02, …
     """
     width = max(2, len(f"{participants}"))
     codes: dict[str, str] = {}
@@ -46,15 +46,15 @@ def new_codes(participants: int, letter: str = "p") -> dict[str, str]:
 def digest(code: str) -> bytes:
     """Return the hash that identifies a code.
 
-    Only letters and digits matter, in any case and width, even if a word processor or messenger
-    replaced the hyphens by other dashes.
+    Only letters and digits count, regardless of case and width. The hyphens may be missing, or a
+    word processor may have replaced them with other dashes.
     """
     plain = "".join(one for one in unicodedata.normalize("NFKC", code) if one.isalnum()).upper()
     return hashlib.blake2b(plain.encode(errors="replace"), digest_size=16).digest()
 
 
 def write_codes(folder: Path, codes: Mapping[str, str]) -> Path:
-    """Write the codes to a new file that only its owner may read; returns its path."""
+    """Write the codes to a new file that only its owner can read, and return its path."""
     path, table = folder / CODES_FILE, io.StringIO(newline="")
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["participant", "code"])

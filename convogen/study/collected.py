@@ -1,5 +1,5 @@
-"""The natural dialogues of a study as a run folder, and an experiment that simulates the same
-people."""
+"""Export of a study's natural dialogues as a run folder, and of an experiment that simulates the
+same people."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from convogen.version import __version__
 __all__ = ["NATURAL", "write_natural"]
 
 NATURAL = "natural"
-"""Name of the run folder with the natural dialogues, within the folder of an export."""
+"""Name of the run folder of natural dialogues within the folder of an export."""
 
 _RELATIONS = "a person and a chatbot"
 _PROMPT = """\
@@ -56,13 +56,13 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
     """Write the natural dialogues of a study and an experiment that simulates them.
 
     Args:
-        design: The design.
-        store: The answers.
-        folder: The study's folder, with the journals of the chatbot's calls.
+        design: The study's design.
+        store: The study's answers.
+        folder: The study's folder, which contains the journals of the chatbot's calls.
         target: The folder of the export.
 
     Returns:
-        A line about each file.
+        One line of text about each output.
     """
     simulate = _write_simulation(design, store, target)
     outcomes = list(_outcomes(design, store))
@@ -85,9 +85,9 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
     kept = [one.conversation for one in outcomes if one.conversation is not None]
     _write_parquet(target, kept)
     return [
-        f"{target / NATURAL}: {counted(len(kept), 'dialogue')}, a run folder; "
+        f"{target / NATURAL}: run folder with {counted(len(kept), 'dialogue')}; "
         "also in data/conversations.parquet",
-        f"{target / 'simulate.yaml'}: to simulate the same personas and goals: "
+        f"{target / 'simulate.yaml'}: to simulate the same personas and goals, run "
         f"{suggested('run', target / 'simulate.yaml', '--model', 'inquirer=NAME')}",
     ]
 
@@ -117,10 +117,10 @@ def _outcome(
     task = participant.place * len(design.goals) + goal
     name = f"{participant.id}-{goal + 1}"
     turns = [one.turn for one in store.chat(participant.id, goal)]
-    del turns[len(turns) // 2 * 2 :]  # a last prompt without a reply
+    del turns[len(turns) // 2 * 2 :]  # drop a final prompt without a reply
     if not turns:
         kind = "withdrawn" if participant.withdrawn else "not_held"
-        said = "the participant has not talked to the chatbot about this goal"
+        said = "the dialogue about this goal has no complete exchange"
         return Outcome(
             failure=Failure(id=f"f-{name}", task=task, stage="chat", kind=kind, message=said)
         )
@@ -192,7 +192,7 @@ def _manifest(design: CollectDesign, fingerprint: str, n: int) -> dict[str, Any]
 
 
 def _write_simulation(design: CollectDesign, store: Store, target: Path) -> str:
-    """Write personas, goals and the experiment that simulates them; returns its text."""
+    """Write the personas, the goals and an experiment that uses them; return its YAML text."""
     rows: list[dict[str, str]] = []
     for one in store.participants():
         answers = store.answers(one.id)
@@ -217,7 +217,7 @@ def _write_simulation(design: CollectDesign, store: Store, target: Path) -> str:
     write_whole(target / "personas.yaml", dump_yaml({"personas": rows}))
     write_whole(target / "goals.yaml", dump_yaml({"goals": goals}, blocks=True))
     text = (
-        "# Simulate the personas and goals of a study with people. Name the inquirer, for "
+        "# Simulates the personas and goals of a study with people. Choose the inquirer, for "
         "example:\n# convogen run simulate.yaml --model inquirer=gpt-4o\n" + dump_yaml(experiment)
     )
     write_whole(target / "simulate.yaml", text)

@@ -1,4 +1,4 @@
-"""Edge colouring of bipartite graphs, by Kempe chains."""
+"""Edge colouring of bipartite graphs with Kempe chains."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ Node = tuple[int, Hashable]
 def coloured(
     edges: Sequence[tuple[Hashable, Hashable]], colours: int, draw: random.Random
 ) -> list[int]:
-    """Return a colour (0, 1, …) for each edge; no two edges of a node have the same colour.
+    """Return a colour (0, 1, …) for each edge; no two edges at a node have the same colour.
 
-    If the two ends of an edge have no free colour in common, one is freed by swapping two colours
-    along a path; in a bipartite graph this path never returns to the edge's other end (König,
-    1916).
+    If the two ends of an edge have no free colour in common, swapping two colours along a path
+    frees one. In a bipartite graph, this path never reaches the edge's other end (König, 1916).
 
     Args:
-        edges: Pairs of a node of one side and a node of the other.
-        colours: Number of colours, at least the number of edges of every node.
+        edges: Each edge as a pair of nodes, one from either side of the graph.
+        colours: Number of colours, at least the maximum number of edges at a node.
         draw: The source of randomness.
     """
     ends: list[tuple[Node, Node]] = [((0, one), (1, other)) for one, other in edges]
@@ -52,7 +51,7 @@ def _swap(
     colour: int,
     other: int,
 ) -> None:
-    """Swap two colours along the path that starts at a node with an edge of the first colour."""
+    """Swap two colours along the path that leaves node `start` by its edge of colour `colour`."""
     path: list[tuple[int, int]] = []
     node, leaving, entering = start, colour, other
     while (edge := at_node[node].get(leaving)) is not None:

@@ -1,4 +1,4 @@
-"""Which conditions differ: Wald tests of a fit, pairwise contrasts, compact letter displays."""
+"""Comparisons of conditions: Wald tests, pairwise contrasts and compact letter displays."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ALPHA = 1 - LEVEL
 
 @dataclass(frozen=True, slots=True)
 class WaldTest:
-    """The test that all conditions have the same mean.
+    """A Wald test of the hypothesis that all conditions have the same mean.
 
     Attributes:
-        kind: Chi-square for asymptotic fits, otherwise F.
+        kind: `chi-square` for asymptotic fits, otherwise `F`.
         statistic: Value of the test statistic.
         df: Degrees of freedom, one less than the number of conditions.
         denominator: Denominator degrees of freedom of F; None for chi-square.
@@ -55,8 +55,8 @@ class Contrast:
     """The first condition's mean minus the second's, on the scale of the link.
 
     Attributes:
-        difference: The contrast, `low` and `high` its unadjusted 95% interval.
-        error: Its standard error.
+        difference: The contrast; `low` and `high` are the ends of its unadjusted 95% interval.
+        error: Standard error of the contrast.
         p: Two-sided p-value of the Wald test.
         p_holm: The p-value adjusted for all contrasts of the fit (Holm, 1979).
     """
@@ -88,7 +88,7 @@ def wald_test(fit: Fit) -> WaldTest:
 
 
 def means(fit: Fit) -> list[Mean]:
-    """Return each condition's mean with its interval."""
+    """Return each condition's mean with its 95% interval."""
     quantile = _quantile(fit)
     return [
         Mean(name, value, value - quantile * error, value + quantile * error)
@@ -143,13 +143,13 @@ def letters(
 ) -> dict[str, str]:
     """Return the compact letter display: conditions sharing a letter do not differ significantly.
 
-    Computed by insertion and absorption (Piepho, 2004). Letters are ordered by the best condition
-    that has them, so the best condition has the letter A.
+    The algorithm is insertion and absorption (Piepho, 2004). Letters are ordered by the best
+    condition that has them, so the best condition has the letter A.
 
     Args:
         best_first: All conditions, from the best mean to the worst.
         found: The contrast of every pair of conditions.
-        p: Returns the p-value of a contrast.
+        p: Function that returns the p-value of a contrast.
         alpha: Two conditions differ if the p-value of their contrast is below this level.
     """
     ranks = {name: rank for rank, name in enumerate(best_first)}

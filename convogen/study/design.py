@@ -1,4 +1,4 @@
-"""The design of a mixed model: conditions, and crossed groups whose members differ at random."""
+"""The design of a mixed model: conditions, and crossed groups with random intercepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.errors import SourceError
-from convogen.text.counting import counted
 
 __all__ = ["MOST_CONDITIONS", "Design"]
 
@@ -38,7 +37,7 @@ class Design:
         names = list(dict.fromkeys(conditions))
         if not 2 <= len(names) <= MOST_CONDITIONS:
             raise SourceError(
-                f"{counted(len(names), 'condition')}; a comparison needs 2 to {MOST_CONDITIONS}"
+                f"a comparison needs 2 to {MOST_CONDITIONS} conditions (found {len(names)})"
             )
         members: list[Indices] = []
         sizes: list[int] = []
@@ -48,8 +47,8 @@ class Design:
                 raise SourceError(f"only 1 {group}; a random intercept needs 2 or more")
             if len(found) == len(labels):
                 raise SourceError(
-                    f"every answer is of another {group}; a random intercept needs several "
-                    "answers of one"
+                    f"every answer has a different {group}; a random intercept needs several "
+                    f"answers per {group}"
                 )
             members.append(_indices(labels, found) + sum(sizes))
             sizes.append(len(found))
@@ -59,17 +58,17 @@ class Design:
         return self.by_condition(y) / self.by_condition(np.ones_like(y))
 
     def by_condition(self, values: Numbers) -> Numbers:
-        """Return sums of an array over the conditions (X'v)."""
+        """Return the sum of an array's values for each condition (X'v)."""
         return np.bincount(self.condition, values, len(self.conditions)).astype(np.float64)
 
     def by_member(self, values: Numbers) -> Numbers:
-        """Return sums of an array over the members (Z'v)."""
+        """Return the sum of an array's values for each member (Z'v)."""
         q = sum(self.sizes)
         sums = [np.bincount(at, values, q).astype(np.float64) for at in self.members]
         return np.sum(sums, axis=0)
 
     def crossed(self, weights: Numbers) -> Numbers:
-        """Return the weighted crossproduct of the members' indicators (Z'WZ)."""
+        """Return the weighted cross product of the members' indicators (Z'WZ)."""
         q = sum(self.sizes)
         found = np.diag(self.by_member(weights))
         for one, other in combinations(self.members, 2):
@@ -78,13 +77,13 @@ class Design:
         return found
 
     def members_by_condition(self) -> Numbers:
-        """Return the number of answers by member and condition (Z'X)."""
+        """Return the number of answers for each member and condition (Z'X)."""
         c, q = len(self.conditions), sum(self.sizes)
         pairs = [np.bincount(at * c + self.condition, minlength=q * c) for at in self.members]
         return np.sum(pairs, axis=0).reshape(q, c).astype(float)
 
     def spread(self, effects: Numbers) -> Numbers:
-        """Return the sum of its members' effects for each answer (Zb)."""
+        """Return, for each answer, the sum of its members' effects (Zb)."""
         return np.sum([effects[at] for at in self.members], axis=0)
 
     def scaled(self, theta: Numbers) -> Numbers:

@@ -1,4 +1,4 @@
-"""The dialogues of a study: their exchanges, and which speaker is the chatbot."""
+"""The dialogues of a study: their sources, exchanges and pairs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ class Simulated:
 
     @classmethod
     def named(cls, text: str) -> Simulated:
-        """Parse `[CONDITION=]SOURCE`; the condition defaults to the model of the run's inquirer."""
+        """Parse `[CONDITION=]SOURCE`.
+
+        By default, the condition is the model of the run's inquirer, or the name of the source if
+        the source is not a run.
+        """
         name, sign, rest = text.partition("=")
         if sign and name and not Path(text).exists():
             return cls(rest, name)
@@ -44,8 +48,8 @@ class Simulated:
 def exchanges(turns: Sequence[Turn]) -> list[Exchange]:
     """Return the exchanges of a dialogue, each beginning with a prompt.
 
-    Speakers with names such as `assistant` or `chatbot` are the chatbot; without such a name,
-    everybody but the first speaker is.
+    Speakers with names such as `assistant` or `chatbot` count as the chatbot. If no speaker has
+    such a name, everybody except the first speaker counts as the chatbot.
     """
     named = any(turn.speaker.casefold() in CHATBOTS for turn in turns)
     found: list[tuple[list[Turn], list[Turn]]] = []
@@ -58,16 +62,16 @@ def exchanges(turns: Sequence[Turn]) -> list[Exchange]:
 
 
 def responder_of(conversation: Conversation) -> str:
-    """Return the name of the model that answers in a dialogue; empty if it is not known."""
+    """Return the name of the model that answers in a dialogue, or "" if it is unknown."""
     replies = (turn for one in exchanges(conversation.turns) for turn in one.replies)
     return next((turn.model for turn in replies if turn.model), "")
 
 
 def read_dialogues(sources: Iterable[str]) -> list[Conversation]:
-    """Return the dialogues of several sources, none of them empty.
+    """Return the dialogues of several sources, except for empty ones.
 
     Raises:
-        SourceError: two have the same id, or a source cannot be read.
+        SourceError: Two dialogues have the same id, or a source cannot be read.
     """
     found: dict[str, Conversation] = {}
     for source in sources:
@@ -82,14 +86,14 @@ def read_dialogues(sources: Iterable[str]) -> list[Conversation]:
 def read_pairs(
     natural: Iterable[str], simulated: Iterable[Simulated], seed: int
 ) -> tuple[list[Conversation], list[dict[str, Any]]]:
-    """Return the dialogues of all pairs that could be shown, and the pairs.
+    """Return the dialogues of all pairs that may be shown, and the pairs.
 
-    Both dialogues of a pair are of the same person (`persona_id` or `persona` of the context), goal
-    (`goal`, or the situation of a role play) and responder. If any natural dialogue does not name
-    its responder, all dialogues are assumed to have the same one.
+    Both dialogues of a pair have the same person (`persona_id` or `persona` in the context), goal
+    (`goal` or `situation` in the context) and responder. If any natural dialogue does not name its
+    responder, all dialogues are assumed to have the same responder.
 
     Raises:
-        SourceError: there is no pair, or a source cannot be read.
+        SourceError: There is no pair, or a source cannot be read.
     """
     people = {one.id: one for one in read_dialogues(natural)}
     models: dict[str, tuple[str, Conversation]] = {}
@@ -129,14 +133,14 @@ def _person(conversation: Conversation) -> str:
 
 
 def _goal(conversation: Conversation) -> str:
-    """Return a dialogue's goal in lower case with single spaces; empty if it has none."""
+    """Return a dialogue's goal in lower case with single spaces, or "" if it has no goal."""
     context = conversation.context
     goal = context.get("goal", context.get("situation", ""))
     return " ".join(goal.casefold().split()) if isinstance(goal, str) else ""
 
 
 def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
-    """Return the name of each goal: the topic of its dialogues, or else the goal itself."""
+    """Name each goal by the topic of its dialogues, or by the goal itself if they have no topic."""
     names: dict[str, str] = {}
     for one in conversations:
         goal, topic = _goal(one), one.context.get("topic")
@@ -147,7 +151,7 @@ def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
 
 
 def _inquirer_of(source: str) -> str | None:
-    """Return the model that simulates people in a run; None if the source is not a run."""
+    """Return the model that simulates people in a run, or None if the source is not a run."""
     if not (Path(source) / "manifest.json").is_file():
         return None
     models: dict[str, dict[str, Any]] = Run(Path(source)).manifest.get("models") or {}

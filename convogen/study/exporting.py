@@ -1,4 +1,4 @@
-"""The exports of a study: answers and conversations as files for convogen's other commands."""
+"""Export of a study: answers and conversations as files for convogen's other commands."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ _RATINGS: dict[str, Column] = {
 
 
 def export_study(folder: Path, target: Path) -> list[str]:
-    """Write participants' answers to a new folder; return a line about each file.
+    """Write participants' answers to a new folder, and return a line about each file.
 
     Args:
         folder: The study's folder.
-        target: The new folder.
+        target: The folder to write, which must be new or empty.
 
     Raises:
         RunFolderError: The target is not empty, or cannot be written.
-        SourceError: The folder holds no study.
+        SourceError: The folder does not contain a study.
     """
     design = load_design(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise RunFolderError(f"{target}: already exists; name a new or an empty folder with --to")
+        raise RunFolderError(f"{target}: already exists; choose a new or empty folder with --to")
     store = Store(folder / STORE_FILE)
     try:
         make_folder(target)
@@ -109,7 +109,7 @@ def _pairs(target: Path, store: Store) -> list[str]:
 
 
 def _ratings(target: Path, store: Store) -> list[str]:
-    """Write the ratings: one file per participant without attention checks, and one with all."""
+    """Write one file of ratings per participant, without attention checks, and one with all."""
     rows: list[dict[str, Any]] = []
     make_folder(target / "ratings")
     people = 0
@@ -136,7 +136,7 @@ def _ratings(target: Path, store: Store) -> list[str]:
     _write_parquet(target, "ratings", _RATINGS, rows)
     return [
         f"{target / 'ratings'}: the ratings of {counted(people, 'participant')}, one file each; "
-        f"to measure their agreement: convogen agreement --protocol scores FILE FILE …",
+        f"to measure agreement, run convogen agreement --protocol scores FILE FILE …",
         f"{target / 'ratings.jsonl'}: {counted(len(rows), 'rating')}; also in data/ratings.parquet",
     ]
 

@@ -22,18 +22,17 @@ Numbers = NDArray[np.float64]
 
 
 class Laplace:
-    """-2 log likelihood of a binomial model by the Laplace approximation, up to a constant."""
+    """The Laplace approximation of -2 log likelihood of a binomial model, up to a constant."""
 
     def __init__(self, design: Design, y: Numbers) -> None:
         self._design, self._y = design, y
         self._modes: Numbers = np.zeros(sum(design.sizes), np.float64)
 
     def __call__(self, theta: Numbers, means: Numbers) -> float:
-        """Return its value at standard deviations `theta` of the groups and `means` of the
-        conditions.
+        """Return the value for group standard deviations `theta` and condition means `means`.
 
-        The modes of the random effects are found by Newton's method with halved steps, starting
-        from those of the previous call.
+        Newton's method with step halving finds the modes of the random effects. It starts from the
+        modes of the previous call.
         """
         design, y, scaled = self._design, self._y, self._design.scaled(theta)
         fixed, u = means[design.condition], self._modes
@@ -74,9 +73,9 @@ def _information(design: Design, scaled: Numbers, fitted: Numbers) -> Numbers:
 
 
 def reml(design: Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, Numbers, float]:
-    """Return the REML criterion, the means, their covariance and the residual deviation.
+    """Return the REML criterion, the means, their covariance and the residual standard deviation.
 
-    `theta` are the groups' standard deviations relative to that of the residuals.
+    `theta` contains the groups' standard deviations, divided by that of the residuals.
     """
     linalg: Any = import_module("scipy.linalg")
     ones, scaled = np.ones(len(y)), design.scaled(theta)

@@ -1,4 +1,4 @@
-"""Creating the folder of a study."""
+"""Creation of a study's folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Made", "new_study"]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A created study: the codes by participant, their file, and a line about it."""
+    """A created study: each participant's code, the file of codes, and a one-line summary."""
 
     codes: Mapping[str, str]
     codes_file: Path
@@ -45,12 +45,13 @@ def new_study(
 ) -> Made:
     """Create the folder of a study, which must be new or empty.
 
-    Everything is read and planned before anything is written.
+    All sources are read before the folder is created. If the study cannot be planned, no files
+    remain.
 
     Args:
-        folder: The folder.
-        design: Its design.
-        natural: For pairs: sources of dialogues with people.
+        folder: The study's folder.
+        design: The study's design.
+        natural: For pairs: sources of natural dialogues.
         simulated: For pairs: sources of simulated dialogues, in the format of `Simulated.named`.
         dialogues: For ratings: sources of the dialogues to rate.
         verdicts: For pairs: files with a judge's verdicts, for adaptive assignment.
@@ -58,10 +59,10 @@ def new_study(
     Raises:
         RunFolderError: The folder is not empty, or cannot be written.
         SourceError: A source cannot be read, or there are too few dialogues.
-        ModelConfigError: A budget needs the price of the chatbot, which is not known.
+        ModelConfigError: The budget requires the chatbot's price, which is unknown.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunFolderError(f"{folder}: already exists; name a new or an empty folder")
+        raise RunFolderError(f"{folder}: already exists; choose a new or empty folder")
     shown: list[Conversation] = []
     candidates: list[dict[str, Any]] = []
     if isinstance(design, PairsDesign):
@@ -74,8 +75,8 @@ def new_study(
         pairs = [Candidate(**one) for one in candidates]
         known = predicted(read_pair_verdicts(verdicts, pairs), pairs)
     if isinstance(design, CollectDesign):
-        role_prices({ROLE: design.model}, design.budget.limits)  # a price may be missing
-    # Participants who judge are not the people whose dialogues they see.
+        role_prices({ROLE: design.model}, design.budget.limits)  # raises if a price is missing
+    # The prefix distinguishes raters from the people whose dialogues they see.
     letter = "p" if isinstance(design, CollectDesign) else "r"
     codes = new_codes(design.participants, letter)
     had_folder = folder.exists()
@@ -109,6 +110,6 @@ def _summary(design: Design, dialogues: int, candidates: int) -> str:
         total = counted(design.participants * n, "dialogue")
         return f"{people}, {counted(n, 'goal')} each: {total}"
     if isinstance(design, PairsDesign):
-        return f"{people}, {counted(design.pairs_each, 'pair')} each, of {candidates}"
+        return f"{people}, {counted(design.pairs_each, 'pair')} each, drawn from {candidates}"
     assert isinstance(design, RatingsDesign), "there are three kinds"
-    return f"{people}, {counted(design.dialogues_each, 'dialogue')} each, of {dialogues}"
+    return f"{people}, {counted(design.dialogues_each, 'dialogue')} each, drawn from {dialogues}"

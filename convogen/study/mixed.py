@@ -1,16 +1,16 @@
-"""Mixed models of answers: a mean per condition, crossed random intercepts.
+"""Mixed models of answers, with a mean per condition and crossed random intercepts.
 
 The methods are those of lme4 (Bates, Mächler, Bolker and Walker, 2015). Linear models minimise the
-profiled REML criterion. Binomial models (logit link) minimise the Laplace approximation over
-variances and means jointly; the covariance of the means comes from the full Hessian. Tests of
+profiled REML criterion. Binomial models (logit link) minimise the Laplace-approximated deviance
+jointly over variances and means; the covariance of the means comes from the full Hessian. Tests of
 linear models use the containment method for effects that vary within every group: the denominator
 degrees of freedom are the number of answers minus the joint rank of fixed and random effects.
 
 convogen has its own code because no library fits both kinds well. With 800 simulated answers,
-gpboost's standard errors were up to 46% off, and it imports optuna. statsmodels has only Bayesian
-binomial mixed models, and its linear mixed models did not converge when a variance was 0. The ports
-of lme4 on PyPI (lme-python, interlace-lme) compute standard errors from a Hessian with the
-variances held fixed.
+gpboost's standard errors were off by up to 46%; gpboost also imports optuna. statsmodels has only
+Bayesian binomial mixed models, and its linear mixed models did not converge when a variance was 0.
+The ports of lme4 on PyPI (lme-python, interlace-lme) compute standard errors from a Hessian with
+the variances held fixed.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _ZERO_VARIANCE = 1e-7
 _NO_REMAINDER = 1e-6
 _LARGEST_RATIO = 1e4
 _LARGEST_DEVIATION = 10.0
-"""Largest standard deviation of random intercepts, in log odds; most outcomes are near certain at
-this value."""
+"""Upper bound on the standard deviation of random intercepts, in log odds. At this value, most
+outcomes are nearly certain."""
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The means of conditions with all random effects at 0, on the scale of the link.
+    """A fitted model: the conditions' means with all random effects at 0, on the scale of the link.
 
     Attributes:
         conditions: The names of the conditions.
         means: One mean per condition; log odds if binomial.
         covariance: The covariance matrix of the means.
-        deviations: Standard deviation of the random intercepts by group; linear fits also have
-            that of the residuals, as `residual`.
+        deviations: Group -> standard deviation of its random intercepts; linear fits also have the
+            standard deviation of the residuals, as `residual`.
         df: Denominator degrees of freedom; None if tests are asymptotic.
         n: Number of answers.
     """
@@ -70,12 +70,12 @@ def fit_binomial(
     """Return the fit of a binary outcome by condition, with a random intercept per group member.
 
     Args:
-        outcomes: One per answer.
+        outcomes: The outcome of each answer.
         conditions: The condition of each answer.
         groups: Name of a group -> the member of each answer.
 
     Raises:
-        SourceError: In one line, if there is no finite estimate.
+        SourceError: There is no finite estimate.
     """
     design = Design.of(conditions, groups)
     y = np.asarray(outcomes, float)
@@ -84,8 +84,8 @@ def fit_binomial(
         if mean in (0.0, 1.0):
             always = "all" if mean else "none"
             raise SourceError(
-                f"{always} of the answers of condition {name!r} are positive, so that its log odds "
-                "are infinite (separation); a logit model needs both outcomes in every condition"
+                f"{always} of the answers in condition {name!r} are positive, so its log odds are "
+                "infinite (separation); a logit model needs both outcomes in every condition"
             )
     k = len(design.sizes)
     laplace = Laplace(design, y)
@@ -97,13 +97,15 @@ def fit_binomial(
     for name, deviation in zip(groups, best[:k], strict=True):
         if deviation > 0.99 * _LARGEST_DEVIATION:
             raise SourceError(
-                f"answers of each {name} are nearly all alike, so that the variance of its random "
+                f"nearly all answers for each {name} are the same, so the variance of the random "
                 "intercepts has no finite estimate; more answers are needed"
             )
     hessian = _hessian(lambda at: laplace(at[:k], at[k:]), best)
     covariance = cast("Numbers", 2 * np.linalg.pinv(hessian)[k:, k:])
     if np.any(np.linalg.eigvalsh(hessian) <= 0) or np.any(np.diag(covariance) <= 0):
-        raise SourceError("the model did not converge: too few answers per condition and person")
+        raise SourceError(
+            "the model did not converge; there are too few answers per condition and person"
+        )
     deviations = dict(zip(groups, best[:k].tolist(), strict=True))
     return Fit(design.conditions, best[k:], covariance, deviations, None, len(y))
 
@@ -113,12 +115,12 @@ def fit_linear(
 ) -> Fit:
     """Return the fit of a number by condition, with a random intercept per group member.
 
-    Arguments and errors are those of `fit_binomial`.
+    The arguments and errors are those of `fit_binomial`, except that `values` are numbers.
     """
     design = Design.of(conditions, groups)
     y = np.asarray(values, float)
     if np.ptp(y) == 0:
-        raise SourceError("all values are the same; nothing varies that a model could explain")
+        raise SourceError("all values are the same, so there is no variation to explain")
     rank, left = design.left_by_all_effects(y - y.mean())
     df = len(y) - rank
     if df < 1:
@@ -147,7 +149,8 @@ def fit_shares(counts: Mapping[str, tuple[int, int]]) -> Fit:
     """Return the binomial fit without random effects.
 
     Args:
-        counts: Condition -> positive answers, all answers; each condition has both outcomes.
+        counts: Condition -> number of positive answers, number of all answers. Each condition must
+            have both outcomes.
     """
     positive, n = (np.array(column, float) for column in zip(*counts.values(), strict=True))
     means = np.log(positive / (n - positive))
@@ -159,7 +162,7 @@ def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
     """Return the linear fit without random effects.
 
     Args:
-        spreads: Condition -> number of answers, their mean and sample standard deviation.
+        spreads: Condition -> number of answers, their mean, and their sample standard deviation.
     """
     n, means, stds = (np.array(column, float) for column in zip(*spreads.values(), strict=True))
     df = int(n.sum()) - len(n)
@@ -172,8 +175,8 @@ def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
 def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) -> Numbers:
     """Return the arguments that minimise a function.
 
-    Its arguments include variances rather than standard deviations, since every derivative is 0 at
-    a standard deviation of 0.
+    The arguments include variances rather than standard deviations, since every derivative with
+    respect to a standard deviation vanishes at 0.
     """
     optimize: Any = import_module("scipy.optimize")
     found = optimize.minimize(
@@ -188,7 +191,7 @@ def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) 
 
 
 def _hessian(function: Callable[[Numbers], float], at: Numbers) -> Numbers:
-    """Return second derivatives by central differences."""
+    """Return the matrix of second derivatives, computed by central differences."""
     steps = np.eye(len(at)) * _STEP
     middle, hessian = function(at), np.empty((len(at), len(at)))
     for i, one in enumerate(steps):

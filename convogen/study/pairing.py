@@ -1,15 +1,15 @@
-"""The pairs of a natural and a simulated dialogue shown to each participant.
+"""Assignment of pairs (a natural and a simulated dialogue) to participants.
 
-LLM Roleplay, section 3.4: both dialogues of a pair have the same person, goal and responder; a pair
-is judged once; nobody sees two pairs of the same person and goal. In addition, each participant
-sees the same number of pairs of each condition, with the artificial dialogue equally often on each
-side.
+The rules are those of LLM Roleplay, section 3.4: both dialogues of a pair have the same person,
+goal and responder; a pair is judged once; nobody sees two pairs of the same person and goal. In
+addition, each participant sees the same number of pairs of each condition, with the artificial
+dialogue equally often on each side.
 
 The assignment is an edge colouring of a bipartite graph. Its colours are the participants and its
 edges are the pairs. The nodes on one side are cells (a person and a goal). The nodes on the other
 side are blocks of pairs of one condition; a block has one pair per participant. No node has more
-edges than there are colours, so each participant gets one pair from every block, and all from
-different cells.
+edges than there are colours. Each participant therefore gets one pair from every block, and no two
+from the same cell.
 """
 
 from __future__ import annotations
@@ -39,21 +39,22 @@ def draw_pairs(
     predicted: Mapping[str, float] | None = None,
     attention_checks: int = 0,
 ) -> list[Pair]:
-    """Return the pairs of all participants, in the order in which each sees them.
+    """Return the pairs of all participants, in the order in which each participant sees them.
 
     Args:
         candidates: Candidate pairs; see `candidate_pairs`.
-        participants: The codes of the participants.
+        participants: The names of the participants.
         per_participant: Number of pairs per participant, a multiple of the number of conditions.
-        seed: Equal arguments with equal seeds give equal pairs.
-        assignment: How the pairs are chosen if there are more than are needed.
-        predicted: For `adaptive`: id of each candidate -> the judge's probability that people do
-            not detect it, 0 to 1.
+        seed: Random seed; the same arguments give the same pairs.
+        assignment: How pairs are chosen if there are more candidates than needed.
+        predicted: For `adaptive`: candidate id -> the judge's probability that people do not detect
+            the simulated dialogue, 0 to 1.
         attention_checks: Number of extra pairs per participant that check whether dialogues are
-            read; the participant sees their person and goal in no other pair.
+            read. Their combinations of person and goal occur in none of the participant's other
+            pairs.
 
     Raises:
-        SourceError: In one line, if no draw meets these conditions.
+        SourceError: No draw meets these conditions.
     """
     draw = random.Random(f"pairs {seed}")
     by_condition: dict[str, list[Candidate]] = defaultdict(list)
@@ -87,22 +88,22 @@ def _check_sizes(
     per_participant: int,
 ) -> None:
     if not participants or per_participant < 1:
-        raise SourceError("a study needs at least 1 participant and 1 pair for each")
+        raise SourceError("a study needs at least 1 participant and 1 pair per participant")
     if len(set(participants)) < len(participants):
-        raise SourceError("two participants have the same code; each needs a different one")
+        raise SourceError("two participants have the same name; names must be unique")
     conditions = len(by_condition)
     if per_participant % conditions:
         allowed = per_participant - per_participant % conditions or conditions
         raise SourceError(
             f"{per_participant} pairs per participant cannot be split evenly over {conditions} "
-            f"conditions; use a multiple, such as {allowed}"
+            f"conditions; use a multiple of {conditions}, such as {allowed}"
         )
     n = len(participants) * per_participant // conditions
     for condition, of in sorted(by_condition.items()):
         if len(of) < n:
             raise SourceError(
                 f"{len(participants)} participants with {per_participant} pairs each need {n} "
-                f"pairs of every condition, but {condition!r} has {len(of)}, each judged once"
+                f"pairs per condition, but {condition!r} has only {len(of)}; each is judged once"
             )
 
 
@@ -117,11 +118,10 @@ def _blocks(
 def _with_sides(
     own: Sequence[Candidate], participant: str, nth: int, draw: random.Random
 ) -> list[Pair]:
-    """Return a participant's pairs; in half of each condition's pairs, the artificial dialogue is
-    on the left.
+    """Return a participant's pairs; in half of each condition, the artificial dialogue is left.
 
-    If the number of pairs is odd, the side with one more alternates over conditions and
-    participants.
+    If a condition has an odd number of pairs, the side of the extra pair alternates across
+    conditions and participants.
     """
     by_condition: dict[str, list[Candidate]] = defaultdict(list)
     for one in own:
@@ -150,8 +150,8 @@ def _checks(
             free[one.cell].append(one)
     if len(free) < n:
         raise SourceError(
-            f"{n} attention checks per participant need {n} person–goal combinations that the "
-            f"participant does not otherwise see, but only {len(free)} are left"
+            f"attention_checks: must be at most {len(free)}, the number of person–goal "
+            f"combinations that a participant sees in no other pair (found {n})"
         )
     found: list[Pair] = []
     for cell in draw.sample(sorted(free), n):
@@ -163,7 +163,7 @@ def _checks(
 
 
 def _spread(pairs: Sequence[Pair], checks: Sequence[Pair], draw: random.Random) -> list[Pair]:
-    """Return the pairs with the checks inserted at random places, one check per equal stretch."""
+    """Insert each check at a random position within its own equal share of the pairs."""
     cuts = [len(pairs) * nth // max(len(checks), 1) for nth in range(len(checks) + 1)]
     before: dict[int, list[Pair]] = defaultdict(list)
     for check, low, high in zip(checks, cuts, cuts[1:], strict=False):

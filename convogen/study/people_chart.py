@@ -1,4 +1,4 @@
-"""Who took part: a bar chart per feature (LLM Roleplay, figures 3 to 7)."""
+"""Bar charts of participants' features (LLM Roleplay, figures 3 to 7)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convogen.study.study_yaml import load_design
 __all__ = ["UNSAID", "draw_people", "feature_counts"]
 
 UNSAID = "Prefer not to say"
-"""An option of every feature; the persona of a participant who chose it lacks the feature."""
+"""An option of every feature, which leaves the feature out of the participant's persona."""
 
 _MADE_BY = "convogen study export"
 _COLOUR = "#0072b2"
@@ -26,7 +26,7 @@ _WIDEST_LABEL = 40
 
 
 def feature_counts(design: CollectDesign, store: Store) -> dict[str, dict[str, int]]:
-    """Return how many participants chose each option of each feature, in the design's order."""
+    """Count the participants who chose each option of each feature, in the design's order."""
     said = [
         answers["persona"].body
         for one in store.participants()
@@ -44,7 +44,7 @@ def draw_people(folder: Path, path: Path) -> None:
 
     Args:
         folder: The folder of a study of the kind `collect`.
-        path: The chart's file, .png, .svg or .pdf.
+        path: The chart's file: .png, .svg or .pdf.
 
     Raises:
         SourceError: The study is of another kind, or nobody has filled in the form.
@@ -53,9 +53,7 @@ def draw_people(folder: Path, path: Path) -> None:
     check_kind(path)
     design = load_design(folder)
     if not isinstance(design, CollectDesign) or not design.features:
-        raise SourceError(
-            f"{folder}: its participants fill in no form, so there is nothing to draw"
-        )
+        raise SourceError(f"{folder}: the study has no persona form, so there is nothing to draw")
     store = Store(folder / STORE_FILE)
     try:
         counts = feature_counts(design, store)
@@ -76,7 +74,7 @@ def draw_people(folder: Path, path: Path) -> None:
 
 
 def _bars(axes: Any, title: str, counts: Mapping[str, int]) -> None:
-    """Draw a bar per option; `UNSAID` gets one only if somebody chose it."""
+    """Draw one bar per option; `UNSAID` gets a bar only if somebody chose it."""
     shown = {name: count for name, count in counts.items() if count or name != UNSAID}
     places = range(len(shown))
     axes.barh(places, list(shown.values()), 0.7, color=_COLOUR)

@@ -1,5 +1,5 @@
-"""The plan of participants' questions, made from the design before the study begins, and kept in
-the store."""
+"""The plan of participants' items, which is made from the design before the study begins and is
+kept in the store."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def plan_study(design: Design, store: Store, where: object) -> None:
 
     Args:
         design: The design.
-        store: The study's store; its dialogues and participants are there already.
-        where: The file of the design, for messages.
+        store: The study's store, which already contains the dialogues and participants.
+        where: The file of the design, for error messages.
 
     Raises:
-        SourceError: the plan would change and somebody has answered, or no plan is possible.
+        SourceError: The plan would change after the first answer, or no plan is possible.
     """
     planned = design.planned()
     before = store.meta("planned")
@@ -35,13 +35,13 @@ def plan_study(design: Design, store: Store, where: object) -> None:
         changed = next(key for key in planned if before.get(key) != planned[key])
         raise SourceError(
             f"{where}: {changed}: cannot be changed, since somebody has already answered; "
-            f"restore {_short(before.get(changed))}, or create a new study"
+            f"restore {_short(before.get(changed))} or create a new study"
         )
     names = [one.id for one in store.participants()]
     if len(names) != design.participants:
         raise SourceError(
             f"{where}: participants: must be {len(names)}, the number of codes (found "
-            f"{design.participants}); for another number, use `convogen study new --participants`"
+            f"{design.participants}); to change it, use `convogen study new --participants`"
         )
     store.plan(planned, _items(design, store, names))
 
@@ -93,23 +93,23 @@ def draw_ratings(
     seed: int,
     attention_checks: int = 0,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the dialogues that each participant rates; all are rated about equally often.
+    """Return the dialogues for each participant; all dialogues are rated about equally often.
 
     Args:
         dialogues: The ids of the dialogues.
         participants: The names of the participants.
-        each: How many dialogues each participant rates; nobody gets one twice.
-        seed: Equal arguments with equal seeds give equal draws.
+        each: Number of different dialogues that each participant rates.
+        seed: Random seed; the same arguments give the same draws.
         attention_checks: Number of additional dialogues per participant that state how to rate
-            them; their key `expected` holds the point to choose on every scale.
+            them. Their key `expected` gives the point to choose on every scale.
 
     Raises:
-        SourceError: there are too few dialogues.
+        SourceError: There are too few dialogues.
     """
     if each + attention_checks > len(dialogues):
         raise SourceError(
-            f"dialogues_each and attention_checks: {each} + {attention_checks} for each "
-            f"participant, but there are only {len(dialogues)} dialogues"
+            f"dialogues_each and attention_checks: their sum ({each} + {attention_checks}) must be "
+            f"at most the number of dialogues, {len(dialogues)}"
         )
     draw = random.Random(f"ratings {seed}")
     times = dict.fromkeys(dialogues, 0)
@@ -130,12 +130,12 @@ def draw_ratings(
 
 
 def next_step(design: Design, items: int, answered: Container[str]) -> str | None:
-    """Return the first step that is not answered; None if all are."""
+    """Return the first unanswered step, or None if all steps are answered."""
     return next((step for step in steps(design, items) if step not in answered), None)
 
 
 def steps(design: Design, items: int) -> list[str]:
-    """Return the names of a participant's steps in order; those of the items are item:0, …"""
+    """Return the names of a participant's steps in order; the items are named item:0, item:1, …"""
     before = ["consent"]
     if isinstance(design, CollectDesign) and design.features:
         before.append("persona")

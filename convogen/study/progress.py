@@ -1,4 +1,4 @@
-"""Participants' progress, their speed, and whether they read what they judge."""
+"""Participants' progress, speed and attention checks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Progress:
     """One participant's progress.
 
     Attributes:
-        step: The next step; None if all are done.
-        items: Items answered.
+        step: The next step; None if all steps are done.
+        items: Number of answered items.
         of: Total number of items.
-        seconds: Median time per answered item; None before the first answer.
-        checks: Attention checks answered.
-        passed: Attention checks passed.
-        last: When the latest answer arrived, in seconds since 1970; None before the first.
+        seconds: Median seconds per answered item; None before the first answer to an item.
+        checks: Number of answered attention checks.
+        passed: Number of passed attention checks.
+        last: Time of the latest answer, in seconds since 1970; None before the first answer.
     """
 
     participant: Participant
@@ -42,7 +42,7 @@ class Progress:
 
 
 def pair_answer(item: Mapping[str, Any], answer: Answer) -> PairAnswer:
-    """Return the record of a pair's answer."""
+    """Return the answer to a pair as a record."""
     at = datetime.fromtimestamp(answer.at, UTC).isoformat(timespec="seconds")
     return PairAnswer(
         **item, **answer.body, seconds=round(answer.seconds, 3), answered_at=f"{at[:-6]}Z"
@@ -50,7 +50,7 @@ def pair_answer(item: Mapping[str, Any], answer: Answer) -> PairAnswer:
 
 
 def check_passed(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool | None:
-    """Return whether an attention check was passed; None if the item is not one."""
+    """Return whether an attention check was passed, or None if the item is not a check."""
     if item.get("attention_check"):
         return body["choice"] == item["artificial_side"]
     if "expected" in item:

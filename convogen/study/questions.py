@@ -1,4 +1,4 @@
-"""Questions that participants answer by choosing: options, and points of a scale."""
+"""Questions that participants answer by choosing an option or a point on a scale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Option = Annotated[str, Field(min_length=1, max_length=120)]
 
 
 class Question(Keys):
-    """A question with options, of which one is chosen."""
+    """A question that is answered by choosing one of its options."""
 
     question: Line
     options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=20)]
@@ -30,20 +30,20 @@ class Scale(Keys):
     question: Line
     points: int = Field(ge=2, le=11)
     labels: tuple[Option, ...] = Field(
-        default=(), description="labels of both ends or of every point; none: numbers only"
+        default=(), description="labels of both ends or of every point; empty: only numbers"
     )
 
     @model_validator(mode="after")
     def _ends_or_all(self) -> Self:
         if len(self.labels) not in {0, 2, self.points}:
             raise ValueError(
-                f"labels: must be 2, for the ends, or {self.points}, for every point "
+                f"labels: must have 2 entries, one per end, or {self.points}, one per point "
                 f"(found {len(self.labels)})"
             )
         return self
 
     def label(self, point: int) -> str:
-        """Return the label of a point; empty if it has none."""
+        """Return the label of a point, or "" if the point has no label."""
         if len(self.labels) == self.points:
             return self.labels[point - 1]
         ends = dict(zip((1, self.points), self.labels, strict=False))

@@ -1,4 +1,4 @@
-"""Reading the answers of a study, with their participants and pairs."""
+"""The reader of a study's exported answers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from convogen.study.answers import PairAnswer
 __all__ = ["ANSWERS_FILE", "read_answers"]
 
 ANSWERS_FILE = "answers.jsonl"
-"""Name of the file with exported answers in a study's folder."""
+"""Name of the file of answers in the folder of an export."""
 
 
 def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
-    """Return the answers in JSONL files or study folders, sorted by participant and pair.
+    """Return the answers in JSONL files or export folders, sorted by participant and pair.
 
     Raises:
-        SourceError: In one line, if a line is not an answer, a participant answered a pair twice,
-            or there are no answers.
+        SourceError: A line is not an answer, a participant answered a pair twice, or there are no
+            answers.
     """
     found: dict[tuple[str, str], PairAnswer] = {}
     files: list[Path] = []
@@ -37,15 +37,15 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
             where = f"{file} line {number}"
             row = as_row(line.encode("utf-8", "surrogatepass"))
             if row is None:
-                raise SourceError(f"{where}: is not a JSON object; each line is one answer")
+                raise SourceError(f"{where}: is not a JSON object; each line must be one answer")
             answer: PairAnswer = validated(PairAnswer, row, where, raising=SourceError)
             key = answer.participant, answer.pair
             if key in found:
                 raise SourceError(
                     f"{where}: participant {answer.participant!r:.60} answered pair "
-                    f"{answer.pair!r:.60} twice; remove one"
+                    f"{answer.pair!r:.60} twice; remove one of the answers"
                 )
             found[key] = answer
     if not found:
-        raise SourceError(f"{', '.join(map(str, files))}: contains no answers")
+        raise SourceError(f"no answers in {', '.join(map(str, files))}")
     return [found[key] for key in sorted(found)]

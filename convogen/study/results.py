@@ -1,4 +1,4 @@
-"""The results of a study: shares, models, contrasts, and judges compared with people."""
+"""The results of a study: shares, models, contrasts, and a comparison of a judge with people."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ Outcome = Literal["detection", "utterance", "seconds", "log seconds"]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A mixed model of one outcome by condition, or why there is none.
+    """A mixed model of one outcome by condition, or the reason why it could not be fitted.
 
     Attributes:
-        outcome: The outcome: whether a pair is detected, the utterance that revealed it, the
-        seconds that the answer took, or their logarithm.
+        outcome: The modelled outcome: detection of a pair, the utterance that revealed it, the
+            seconds taken to answer, or their logarithm.
         n: Number of answers in the model.
-        refused: Why the model could not be fitted, in one line; all attributes below are then
-            empty. None if it was fitted.
+        refused: Why the model could not be fitted, in one line. All attributes below are then
+            empty. None if the model was fitted.
         test: Test of whether the conditions differ at all.
-        deviations: Standard deviation of the random intercepts by group; linear models also have
-            that of the residuals.
-        means: By condition, on the scale of the link: log odds of detection.
-        contrasts: Every pair of conditions, on the same scale.
-        letters: Compact letter display of the unadjusted contrasts, by condition; the best
-            condition has the letter A.
-        letters_holm: Compact letter display of the contrasts with Holm's adjustment.
+        deviations: Group -> standard deviation of its random intercepts; linear models also have
+            the standard deviation of the residuals.
+        means: Mean of each condition, on the scale of the link (log odds for detection).
+        contrasts: Contrast of every pair of conditions, on the same scale.
+        letters: Condition -> its letters in the compact letter display of the unadjusted
+            contrasts. The best condition has the letter A.
+        letters_holm: Condition -> its letters with Holm's adjustment.
     """
 
     outcome: Outcome
@@ -67,12 +67,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class JudgeAgainstPeople:
-    """A judge and people on the same pairs.
+    """A comparison of a judge with people on the same pairs.
 
     Attributes:
         n: Number of pairs that both judged.
         judge_detects: Share of pairs in which the judge identifies the simulated dialogue.
-        people_detect: Share of pairs in which people do.
+        people_detect: Share of pairs in which people identify the simulated dialogue.
         agreement: Share of pairs with the same outcome, 0 to 1, with a 95% bootstrap interval.
         cohen_kappa: Agreement beyond chance, -1 to 1; None if undefined.
     """
@@ -95,10 +95,10 @@ class Attention:
 
 @dataclass(frozen=True, slots=True)
 class StudyResults:
-    """All results; `answers` excludes attention checks.
+    """All results of a study.
 
-    `evenly` says whether all pairs of a condition had the same probability; mixed models assume
-    that they did.
+    `answers` does not count attention checks. `evenly` is whether all pairs of a condition had the
+    same probability, as mixed models assume.
     """
 
     answers: int
@@ -117,19 +117,19 @@ class StudyResults:
 def study_results(
     answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
 ) -> StudyResults:
-    """Return the results of a study's answers, and of a judge's verdicts if given.
+    """Return the results of a study's answers and, if given, of a judge's verdicts.
 
     Raises:
-        SourceError: If there are only attention checks or too many conditions.
+        SourceError: There are only attention checks, or too many conditions.
     """
     counted = sorted(
         (one for one in answers if not one.attention_check), key=attrgetter("condition")
     )
     conditions = list(dict.fromkeys(one.condition for one in counted))
     if not counted:
-        raise SourceError("only attention checks were answered, which do not count in results")
+        raise SourceError("only attention checks were answered, and results exclude them")
     if len(conditions) > MOST_CONDITIONS:
-        raise SourceError(f"{len(conditions)} conditions; at most {MOST_CONDITIONS} are compared")
+        raise SourceError(f"{len(conditions)} conditions; at most {MOST_CONDITIONS} are allowed")
     rates, differences = undetected(counted, verdicts)
     checks = [one for one in answers if one.attention_check]
     return StudyResults(
@@ -148,7 +148,7 @@ def study_results(
 
 
 def modelled(outcome: Outcome, fit: Fit, best: Callable[[Mean], float]) -> Model:
-    """Return a fit with its tests; `best` is a sort key, smallest for the best mean."""
+    """Return a fit with its tests; the sort key `best` is smallest for the best mean."""
     of, found = means(fit), contrasts(fit)
     best_first = [one.condition for one in sorted(of, key=best)]
     return Model(
@@ -165,10 +165,10 @@ def modelled(outcome: Outcome, fit: Fit, best: Callable[[Mean], float]) -> Model
 
 
 def _models(answers: Sequence[PairAnswer]) -> list[Model]:
-    """Return the paper's three models, and convogen's model of the logarithm of the seconds.
+    """Return the paper's three models, and an additional model of the logarithm of the seconds.
 
-    The best condition is the hardest to detect: detected least often, at the latest utterance, or
-    after the longest time.
+    The best condition is the hardest to detect: people detect it least often, at the latest
+    utterance, or after the longest time.
     """
     located = [one for one in answers if one.detected and one.utterance is not None]
     numbers: dict[Outcome, tuple[Sequence[PairAnswer], list[float]]] = {

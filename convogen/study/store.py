@@ -1,9 +1,9 @@
-"""Participants' answers: one SQLite file, written before an answer is acknowledged.
+"""The store of participants' answers: an SQLite file, written before an answer is acknowledged.
 
-The file is in write-ahead mode and synchronised fully, so neither a crash of the process nor one
-of the machine loses an acknowledged answer. Each participant goes through steps in order; a step
-has at most one answer, the first. Only answers, messages and the hash of the code are kept about a
-participant.
+The file uses write-ahead logging with full synchronisation, so an acknowledged answer survives a
+crash of the process or the machine. Each participant goes through steps in order, and only the
+first answer to a step is kept. About a participant, the file contains only answers, messages,
+times, and hashes of the code and of session tokens.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ STORE_FILE = "study.db"
 _FORMAT = 1
 
 _PERSONAL = ("item", "session", "shown", "answer", "message")
-"""The tables whose rows are deleted with a participant."""
+"""Tables from which the rows of a withdrawn participant are deleted."""
 
 _KNOWN = "SELECT 1 FROM participant WHERE id = ? AND code IS NOT NULL"
-"""SQL condition that a participant has not withdrawn; part of every insert, so that no row outlives
-the withdrawal."""
+"""SQL query that finds a participant who has not withdrawn. It guards inserts, so that no row is
+added after a withdrawal."""
 
 _ANSWER = """
 INSERT OR IGNORE INTO answer
@@ -43,16 +43,16 @@ SELECT :who, :step, :body, max(0, :now - coalesce(
 )), :now
 WHERE EXISTS (SELECT 1 FROM participant WHERE id = :who AND code IS NOT NULL)
 """
-"""The seconds are those since the step was first shown."""
+"""SQL that inserts an answer with the seconds since the step was first shown."""
 
 
 class Store:
-    """The answers of a study. Its methods may be called from any thread; writes are serialised."""
+    """The answers of a study. Methods may be called from any thread, and writes are serialised."""
 
     def __init__(self, path: Path) -> None:
-        """Open a store; raises `SourceError` if there is none."""
+        """Open a store, or raise `SourceError` if it is missing or cannot be read."""
         if not path.is_file():
-            raise SourceError(f"{path}: is missing; `convogen study new` creates a study")
+            raise SourceError(f"{path}: is missing; create a study with `convogen study new`")
         self._lock = threading.RLock()
         try:
             self._db = sqlite3.connect(path, timeout=10, check_same_thread=False)
@@ -65,12 +65,12 @@ class Store:
             raise SourceError(f"{path}: cannot be read: {error}") from error
         if written != _FORMAT:
             raise SourceError(
-                f"{path}: has format {written!r:.20}, but this version reads {_FORMAT}"
+                f"{path}: has format {written!r:.20}, but this version reads only format {_FORMAT}"
             )
 
     @classmethod
     def create(cls, path: Path, codes: Mapping[str, str]) -> Store:
-        """Return a new store with these participants and their codes."""
+        """Create a store with these participants and their codes."""
         path.touch(0o600, exist_ok=False)
         db = sqlite3.connect(path)
         with db:
@@ -93,7 +93,7 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection]:
-        """Hold the connection for one transaction; its rows are on disk when the block ends."""
+        """Open a transaction for the block; its rows are on disk when the block ends."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
@@ -103,17 +103,17 @@ class Store:
             return self._db.execute(query, values).fetchall()
 
     def meta(self, key: str) -> Any:
-        """Return a value about the study; None if it is not set."""
+        """Return a property of the study, or None if it is not set."""
         rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
         return json.loads(rows[0][0]) if rows else None
 
     def set_meta(self, key: str, value: Any) -> None:
-        """Record a value about the study."""
+        """Record a property of the study."""
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, json.dumps(value)])
 
     def add_dialogues(self, dialogues: Iterable[Conversation]) -> None:
-        """Add dialogues to show; one with a known id replaces the earlier one."""
+        """Add dialogues to show, replacing any with the same id."""
         with self._writing() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO dialogue VALUES (?, ?)",
@@ -123,7 +123,7 @@ class Store:
     def plan(
         self, planned: Mapping[str, Any], items: Mapping[str, Sequence[Mapping[str, Any]]]
     ) -> None:
-        """Replace everybody's items, and record the design they were planned from."""
+        """Replace all participants' items, and record the design from which they were planned."""
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('planned', ?)", [json.dumps(planned)])
             db.execute("DELETE FROM item")
@@ -142,7 +142,7 @@ class Store:
         return [json.loads(body) for (body,) in self._rows(query, participant)]
 
     def dialogue(self, name: str) -> Conversation:
-        """Return the dialogue with an id; raises `KeyError` if there is none."""
+        """Return the dialogue with this id, or raise `KeyError` if it does not exist."""
         rows = self._rows("SELECT body FROM dialogue WHERE id = ?", name)
         if not rows:
             raise KeyError(name)
@@ -158,36 +158,36 @@ class Store:
         return [Participant(name, place, bool(gone)) for name, place, gone in rows]
 
     def participant(self, name: str) -> Participant:
-        """Return the participant with a name; raises `KeyError` if there is none."""
+        """Return the participant with this name, or raise `KeyError` if there is none."""
         rows = self._rows("SELECT id, place, code IS NULL FROM participant WHERE id = ?", name)
         if not rows:
             raise KeyError(name)
         return Participant(rows[0][0], rows[0][1], bool(rows[0][2]))
 
     def participant_with(self, code: str) -> str | None:
-        """Return the participant with a code; None if there is none."""
+        """Return the name of the participant with this code, or None if there is none."""
         rows = self._rows("SELECT id FROM participant WHERE code = ?", digest(code))
         return rows[0][0] if rows else None
 
     def open_session(self, participant: str) -> str:
-        """Return a new session token of a participant."""
+        """Open a session for a participant, and return its token."""
         token = secrets.token_hex(24)
         with self._writing() as db:
             db.execute("INSERT INTO session VALUES (?, ?)", (digest(token), participant))
         return token
 
     def participant_of(self, token: str) -> str | None:
-        """Return the participant of a session token; None if the token is not valid."""
+        """Return the name of the participant with this session token, or None if it is invalid."""
         rows = self._rows("SELECT participant FROM session WHERE token = ?", digest(token))
         return rows[0][0] if rows else None
 
     def close_session(self, token: str) -> None:
-        """Invalidate a token."""
+        """Invalidate a session token."""
         with self._writing() as db:
             db.execute("DELETE FROM session WHERE token = ?", [digest(token)])
 
     def show(self, participant: str, step: str) -> None:
-        """Record that a step's page is delivered now; only the first time counts."""
+        """Record the time at which a step's page is first delivered."""
         if self._rows("SELECT 1 FROM shown WHERE participant = ? AND step = ?", participant, step):
             return
         with self._writing() as db:
@@ -197,7 +197,10 @@ class Store:
             )
 
     def answer(self, participant: str, step: str, body: Mapping[str, Any]) -> bool:
-        """Record an answer; returns False, changing nothing, if the step has one already."""
+        """Record an answer, and return whether it was recorded.
+
+        An answer is not recorded if the step already has one or the participant has withdrawn.
+        """
         with self._writing() as db:
             done = db.execute(
                 _ANSWER,
@@ -223,7 +226,10 @@ class Store:
         return bool(self._rows("SELECT 1 FROM answer LIMIT 1"))
 
     def say(self, participant: str, item: int, nth: int, turn: Turn) -> bool:
-        """Record the nth message of a chat, from 0; returns False if it exists already."""
+        """Record message `nth` of a chat, counted from 0, and return whether it was recorded.
+
+        A message is not recorded if it already exists or the participant has withdrawn.
+        """
         with self._writing() as db:
             done = db.execute(
                 f"INSERT OR IGNORE INTO message SELECT ?, ?, ?, ?, ?, NULL WHERE EXISTS ({_KNOWN})",
@@ -232,7 +238,7 @@ class Store:
             return done.rowcount == 1
 
     def set_fault(self, participant: str, item: int, nth: int, fault: str | None) -> None:
-        """Record why a message has no reply; None allows a new request."""
+        """Record why a message has no reply; None allows the reply to be requested again."""
         with self._writing() as db:
             db.execute(
                 "UPDATE message SET fault = ? WHERE participant = ? AND item = ? AND nth = ?",
@@ -248,12 +254,12 @@ class Store:
         return [Said(Turn.model_validate_json(turn), at, fault) for turn, at, fault in rows]
 
     def messages_of(self, participant: str) -> int:
-        """Return how many messages a participant has written, over all chats."""
+        """Return the number of messages that a participant has written in all chats."""
         query = "SELECT count(*) FROM message WHERE participant = ? AND nth % 2 = 0"
         return self._rows(query, participant)[0][0]
 
     def forget(self, participant: str) -> None:
-        """Delete all data of a participant, whose code then no longer works.
+        """Delete all data of a participant, and disable the participant's code.
 
         The deleted rows are overwritten in the file, so that they cannot be recovered from it.
         """

@@ -1,7 +1,7 @@
 """The keys of `study.yaml`: one model per kind of study.
 
-Wording may be changed at any time. Keys that affect participants' items (`PLANNED`) may not change
-once somebody has answered.
+Texts may be changed at any time. Keys that affect participants' items (`PLANNED`) must not change
+after the first answer.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Text = Annotated[str, Field(min_length=1, max_length=20_000)]
 _CONSENT = """\
 You are invited to take part in a study of conversations with chatbots.
 
-What you do here is recorded under the number of your code. No name, e-mail address or network \
+What you do here is recorded under a participant number. No name, e-mail address or network \
 address is kept. Taking part is voluntary: you can stop at any time by closing the page, continue \
-later with the same code, or ask the researchers to delete everything that was recorded under it.
+later with the same code, or ask the researchers to delete everything recorded about you.
 
-The answers may be published as research data. Please write nothing that identifies you or \
+The answers may be published as research data. Please do not write anything that identifies you or \
 somebody else."""
 
 
@@ -47,13 +47,15 @@ _OTHER_FIELDS = {"page", "comment"}
 
 
 class Budget(Keys):
-    """One participant's limits on chatbot usage, over all goals."""
+    """Limits on one participant's chatbot usage, over all goals."""
 
     messages: int | None = Field(
         default=200, ge=1, description="maximum number of the participant's messages"
     )
-    tokens: int | None = Field(default=None, ge=1, description="prompt and completion tokens")
-    usd: float | None = Field(default=None, gt=0, description="US dollars")
+    tokens: int | None = Field(
+        default=None, ge=1, description="maximum number of prompt and completion tokens"
+    )
+    usd: float | None = Field(default=None, gt=0, description="maximum cost in US dollars")
 
     @property
     def limits(self) -> Limits:
@@ -62,14 +64,15 @@ class Budget(Keys):
 
 
 class Design(Keys):
-    """The common part of all kinds of studies."""
+    """The keys common to all kinds of studies."""
 
     PLANNED: ClassVar[tuple[str, ...]] = ("kind", "participants", "seed")
     """Keys that affect participants' items."""
 
     title: Line
     consent: Text = Field(
-        default=_CONSENT, description="what participants agree to before anything is asked"
+        default=_CONSENT,
+        description="text that participants agree to before they are asked anything",
     )
     agreement: Line = Field(
         default="I have read this, I am of age, and I take part of my own free will.",
@@ -87,11 +90,11 @@ class Design(Keys):
                 "I work on or research them",
             ),
         ),
-        description="asked before the first task; null: not asked",
+        description="question asked before the first task; null: no question",
     )
     thanks: Text = Field(
-        default="Thank you. Everything you did has been recorded; you can close this page.",
-        description="the last page",
+        default="Thank you. Your answers have been recorded, and you can close this page.",
+        description="text on the last page",
     )
     participants: int = Field(
         default=20, ge=1, le=10_000, description="number of participants; each has a code"
@@ -99,12 +102,12 @@ class Design(Keys):
     seed: int = Field(default=0, ge=0, description="random seed for all sampling")
 
     def planned(self) -> dict[str, Any]:
-        """Return the keys that must not change once somebody has answered."""
+        """Return the values that must not change after the first answer."""
         return self.model_dump(mode="json", include=set(type(self).PLANNED))
 
 
 class CollectDesign(Design):
-    """People chat with a chatbot to reach goals (LLM Roleplay, section 3.1)."""
+    """A study in which people chat with a chatbot to reach goals (LLM Roleplay, section 3.1)."""
 
     PLANNED = (*Design.PLANNED, "features", "goals")
 
@@ -119,19 +122,19 @@ class CollectDesign(Design):
     features: dict[Feature, Annotated[tuple[Option, ...], Field(min_length=2, max_length=40)]] = (
         Field(
             default_factory=lambda: {name: options_of(name) for name in FEATURES},
-            description="the persona form: features and their options, as the method roleplay has "
-            "them; everybody may also prefer not to say",
+            description="the persona form: features and their options, by default those of the "
+            "method roleplay; the option “Prefer not to say” is added to every feature",
         )
     )
     goals: Annotated[tuple[Goal, ...], Field(min_length=1, max_length=100)] = Field(
         default_factory=lambda: tuple(goals_of(None)),
-        description="goals of every participant, one dialogue per goal, in this order; "
+        description="goals of every participant, in this order, with one dialogue per goal; "
         "enclose code in lines of ```",
     )
     model: ModelSpec = Field(
         default_factory=lambda: ModelSpec(name="embedded"),
-        description="the chatbot; name, base_url, api_key_env and the other keys of a model in an "
-        "experiment",
+        description="the chatbot; the keys are those of a model in an experiment, such as name, "
+        "base_url and api_key_env",
     )
     sampling: Sampling | None = Field(
         default=None,
@@ -142,16 +145,18 @@ class CollectDesign(Design):
         default=None,
         max_length=20_000,
         description="the chatbot's system message; default: that of the responder in the "
-        "method roleplay; empty: none",
+        "method roleplay; empty: no system message",
     )
     responder_family: Family = Field(
-        default="gpt", description="whether the chatbot accepts a system message"
+        default="gpt",
+        description="the chatbot's model family, which determines whether it accepts a system "
+        "message",
     )
     budget: Budget = Field(
         default=Budget(), description="total chatbot usage allowed per participant"
     )
     reply_timeout_s: float = Field(
-        default=120, gt=0, le=3600, description="time-out of a reply, in seconds"
+        default=120, gt=0, le=3600, description="time limit for a reply, in seconds"
     )
     most_chars: int = Field(
         default=8_000,
@@ -161,8 +166,8 @@ class CollectDesign(Design):
     )
     guard: Literal["words", "none"] = Field(
         default="words",
-        description="words: hide a reply that contains an entry of the gate safety's word "
-        "list; the participant can request another; none: show every reply",
+        description="words: withhold replies that contain an entry of the safety gate's word "
+        "list, and let the participant request another; none: show every reply",
     )
 
     @field_validator("features")
@@ -183,7 +188,8 @@ class CollectDesign(Design):
 
 
 class PairsDesign(Design):
-    """People distinguish simulated dialogues from natural ones (LLM Roleplay, section 3.4)."""
+    """A study in which people distinguish simulated dialogues from natural ones (LLM Roleplay,
+    section 3.4)."""
 
     PLANNED = (*Design.PLANNED, "pairs_each", "assignment", "attention_checks")
 
@@ -196,36 +202,36 @@ class PairsDesign(Design):
         description="text on the page before the first pair",
     )
     pairs_each: int = Field(
-        default=40, ge=1, le=1000, description="pairs that each participant judges"
+        default=40, ge=1, le=1000, description="number of pairs that each participant judges"
     )
     assignment: Literal["paper", "adaptive"] = Field(
         default="paper",
-        description="paper: draw the pairs before the study, balanced over conditions and "
-        "sides; adaptive: choose the next pair based on the answers so far",
+        description="how pairs are drawn before the study; paper: all with the same probability; "
+        "adaptive: more often if the judge's verdict on a pair is uncertain",
     )
     attention_checks: int = Field(
         default=0,
         ge=0,
         le=20,
-        description="attention checks: extra pairs per participant that state which answer "
-        "to give; excluded from results",
+        description="number of attention checks per participant: extra pairs that state which "
+        "answer to give and are excluded from results",
     )
 
 
 class RatingsDesign(Design):
-    """People rate single dialogues on scales."""
+    """A study in which people rate single dialogues on scales."""
 
     PLANNED = (*Design.PLANNED, "dialogues_each", "scales", "attention_checks")
 
     kind: Literal["ratings"] = "ratings"
     title: Line = "Rate dialogues"
     instruction: Text = Field(
-        default="You will read dialogues, one at a time. Please read each of them to its end "
+        default="You will read dialogues, one at a time. Please read each dialogue to the end "
         "before you rate it.",
         description="text on the page before the first dialogue",
     )
     dialogues_each: int = Field(
-        default=20, ge=1, le=1000, description="dialogues that each participant rates"
+        default=20, ge=1, le=1000, description="number of dialogues that each participant rates"
     )
     scales: Annotated[tuple[Scale, ...], Field(min_length=1, max_length=20)] = Field(
         default=(
@@ -242,18 +248,19 @@ class RatingsDesign(Design):
                 labels=("not at all", "very well"),
             ),
         ),
-        description="questions: an id, the question, the number of points, and labels of the "
-        "ends or of every point",
+        description="rating scales, each with an id, a question, a number of points, and labels "
+        "of both ends or of every point",
     )
     comment: Line | None = Field(
         default="Is there anything you would like to add? (optional)",
-        description="question above a free-text field; null: no such field",
+        description="label of a free-text field; null: no field",
     )
     attention_checks: int = Field(
         default=0,
         ge=0,
         le=20,
-        description="attention checks: extra dialogues per participant that state how to rate them",
+        description="number of attention checks per participant: extra dialogues that state how "
+        "to rate them",
     )
 
     @field_validator("scales")

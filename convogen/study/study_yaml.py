@@ -21,14 +21,14 @@ def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
     """Return the design of a study folder.
 
     Raises:
-        SourceError: the file is missing, or a key in it is wrong; names the key and what is
-            allowed.
+        SourceError: The file is missing, or a key is invalid; the message names the key and the
+            allowed values.
     """
     path = folder / DESIGN_FILE
     if not path.is_file():
         raise SourceError(
-            f"{folder}: not a study: it has no {DESIGN_FILE}; `{suggested('study', 'new', folder)} "
-            f"--kind …` creates one"
+            f"{folder}: not a study, since it has no {DESIGN_FILE}; create one with "
+            f"`{suggested('study', 'new', folder)} --kind …`"
         )
     data = read_mapping(path)
     kind = data.get("kind")
@@ -44,7 +44,7 @@ def commented(design: Design) -> str:
         data["model"] = design.model.model_dump(mode="json", exclude_defaults=True)
     fields = type(design).model_fields
     order = ["kind", "title", *(name for name in fields if name not in {"kind", "title"})]
-    parts = ["# A study with people. `convogen study serve` shows it.\n"]
+    parts = ["# A study with people. Start it with `convogen study serve`.\n"]
     for name in order:
         said = fields[name].description
         comment = textwrap.fill(_sentence(said), 96, initial_indent="# ", subsequent_indent="# ")

@@ -1,4 +1,4 @@
-"""The tables of a study's answers, and the records read from them."""
+"""The database tables of a study, and the records read from them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CREATE TABLE message (
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A participant: `place` counts from 0; `withdrawn` if all their data was deleted."""
+    """A participant; `place` is an index from 0, and a `withdrawn` participant has no data left."""
 
     id: str
     place: int
@@ -52,7 +52,7 @@ class Answer:
 
     Attributes:
         body: The answer, in the step's format.
-        seconds: From the page's first delivery to the answer's arrival.
+        seconds: Seconds from the page's first delivery to the answer's arrival.
         at: Time of arrival, in seconds since 1970.
     """
 
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message of a chat; `fault` says why there is no reply to it yet, if one was given up."""
+    """A message in a chat; `fault` says why an attempt to get a reply failed, if one did."""
 
     turn: Turn
     at: float

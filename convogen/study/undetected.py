@@ -1,18 +1,19 @@
-"""How often people fail to detect the simulated dialogue, per condition, with 95% intervals.
+"""The share of simulated dialogues that people fail to detect, by condition, with 95% intervals.
 
 Each answer is weighted by the inverse of its pair's sampling probability (Hájek, 1971). Standard
-errors are linearised and robust to correlation between answers of one participant, and answers
-about one source person (two-way clusters: Cameron, Gelbach and Miller, 2011), with quantiles of t.
-Pairs that
-were drawn but not answered are assumed to be missing at random.
+errors are linearised. They are robust to correlation between the answers of one participant and
+between the answers about one source person (two-way clustering: Cameron, Gelbach and Miller, 2011).
+Intervals use quantiles of the t distribution. Pairs that were drawn but not answered are assumed to
+be missing at random.
 
-A judge's verdicts on all pairs shorten the intervals by prediction-powered inference (Angelopoulos
-and others, 2023): its mean over all pairs, corrected by its mean error on the answered ones, with
-the judge weighted so that the variance is smallest (PPI++: Angelopoulos, Duchi and Zrnic, 2024),
-with inverse probabilities as in active statistical inference (Zrnic and Candès, 2024). A judge that
-does not predict people's answers gets the weight 0. `convogen.reports.calibration` computes the
-same for answers that are equally probable and independent. The reference implementation,
-ppi-python, does not support clusters and would install numba, scikit-learn, statsmodels and gdown.
+A judge's verdicts on all pairs can shorten the intervals through prediction-powered inference
+(Angelopoulos and others, 2023). The estimate is the judge's mean over all pairs, corrected by its
+mean error on the answered pairs. The judge's weight minimises the variance (PPI++: Angelopoulos,
+Duchi and Zrnic, 2024). As in active statistical inference (Zrnic and Candès, 2024), answers are
+weighted by inverse probabilities. A judge that does not predict people's answers gets weight 0.
+`convogen.reports.calibration` computes the same estimate for answers that are equally probable and
+independent. The reference implementation, ppi-python, does not support clusters and would install
+numba, scikit-learn, statsmodels and gdown.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A number with its 95% interval; the ends are None if all answers are the same."""
+    """A number with its 95% interval; the ends are None if no interval can be computed."""
 
     value: float
     low: float | None
@@ -83,11 +84,11 @@ class RateDifference:
 def undetected(
     answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
 ) -> tuple[list[Rate], list[RateDifference]]:
-    """Return the share of each condition and the difference of every pair of conditions.
+    """Return the share of each condition, and the difference between every two conditions.
 
     Args:
         answers: One or more answers, without attention checks.
-        verdicts: A judge's verdicts on these and further pairs; None without a judge.
+        verdicts: A judge's verdicts on these and other pairs; None without a judge.
     """
     by_condition: dict[str, list[PairAnswer]] = defaultdict(list)
     for one in answers:
@@ -128,10 +129,10 @@ def undetected(
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """The pairs of a condition, the answered ones first.
+    """The pairs of a condition, with the answered pairs first.
 
-    `labels` (1 if undetected) and `weights` (which add up to 1) have one entry per answered pair;
-    `predicted` and both `clusters` (participants; source persons) have one entry per pair.
+    `labels` (1 if undetected) and `weights` (which add up to 1) have one entry per answered pair.
+    `predicted` and both `clusters` (participants and source persons) have one entry per pair.
     """
 
     labels: Numbers
@@ -142,7 +143,7 @@ class _Pool:
 
 @dataclass(frozen=True, slots=True)
 class _Estimate:
-    """A share, and the influence of each pair on it; `answered` marks pairs with an answer."""
+    """A share and the influence of each pair on it; `answered` marks the pairs with an answer."""
 
     value: float
     influence: Numbers
@@ -177,7 +178,8 @@ def _predicted(verdict: PairVerdict | None) -> float:
 
 
 def _directions(pool: _Pool) -> tuple[Numbers, Numbers]:
-    """Return each pair's influence from answers alone, and what a judge of weight 1 adds to it."""
+    """Return each pair's influence from answers alone, and the influence added by a judge of
+    weight 1."""
     n, size = len(pool.labels), len(pool.predicted)
     by_answers, by_judge = np.zeros(size), (pool.predicted - pool.predicted.mean()) / size
     by_answers[:n] = pool.weights * (pool.labels - pool.weights @ pool.labels)

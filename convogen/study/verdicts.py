@@ -1,9 +1,10 @@
 """A judge's verdicts on the pairs of a study.
 
-Two formats are read. Files of the judge `gteval`, written by `convogen evaluate RUN --judge gteval
---real NATURAL`, name the simulated dialogue in `conversation` and cover one condition. Files in
-convogen's own format have one object per line: `pair`, `condition`, `undetected` (the judge's
-probability that the pair is not detected, 0 to 1), and `source_person` if it is known.
+Two file formats are supported. Files of the judge `gteval`, written by `convogen evaluate RUN
+--judge gteval --real NATURAL`, name the simulated dialogue in `conversation` and cover one
+condition. Files in convogen's own format have one object per line: `pair`, `condition`,
+`undetected` (the judge's probability that the pair is not detected, 0 to 1), and `source_person` if
+it is known.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class PairVerdict:
 
     Attributes:
         condition: The condition of the pair.
-        undetected: The probability that it is not detected, 0 to 1; None if the judge gave no
-            verdict.
+        undetected: The judge's probability that the pair is not detected, 0 to 1; None if the judge
+            gave no verdict.
         pair: The id of the pair; None if the file gives only the simulated dialogue.
         simulated: The id of the simulated dialogue; None if the file gives only the pair.
         source_person: The person whose natural dialogue is shown; None if unknown.
@@ -64,14 +65,14 @@ class _Row(BaseModel):
 def read_pair_verdicts(
     paths: Iterable[Path], known: Iterable[PairAnswer] | Iterable[Candidate]
 ) -> list[PairVerdict]:
-    """Return the verdicts of files, or of run folders that `gteval` has judged.
+    """Return the verdicts in files, or in run folders judged by `gteval`.
 
     Args:
         paths: The files and folders.
-        known: Answers or candidates, which give the condition of a dialogue.
+        known: Answers or candidates, which give the condition of each simulated dialogue.
 
     Raises:
-        SourceError: In one line, if a file is of another kind, or has two verdicts on one pair.
+        SourceError: A file is of another kind, or contains two verdicts on the same pair.
     """
     of_dialogue = {one.simulated: one for one in known}
     found: dict[tuple[str, str], PairVerdict] = {}
@@ -81,7 +82,7 @@ def read_pair_verdicts(
         for verdict in _of_gteval(file, of_dialogue) if own is None else own:
             for key in verdict.ids():
                 if key in found:
-                    raise SourceError(f"{file}: two verdicts on {' '.join(key)!r:.100}")
+                    raise SourceError(f"{file}: two verdicts on {' '.join(key)!r:.100}; remove one")
                 found[key] = verdict
     return [*found.values()]
 
@@ -89,7 +90,7 @@ def read_pair_verdicts(
 def verdicts_on(
     verdicts: Iterable[PairVerdict], pairs: Iterable[PairAnswer]
 ) -> list[PairVerdict | None]:
-    """Return the verdict on the pair of each answer; None if there is none."""
+    """Return the verdict on the pair of each answer, or None for a pair without a verdict."""
     by_id = {key: one for one in verdicts for key in one.ids()}
     return [
         by_id.get(("pair", one.pair)) or by_id.get(("simulated", one.simulated)) for one in pairs
@@ -97,7 +98,7 @@ def verdicts_on(
 
 
 def predicted(verdicts: Iterable[PairVerdict], candidates: Iterable[Candidate]) -> dict[str, float]:
-    """Return the judge's probability for each candidate it has a verdict on, by the pair's id."""
+    """Return the judge's probability by candidate id, for the candidates with a verdict."""
     by_key = {key: one for one in verdicts for key in one.ids()}
     found: dict[str, float] = {}
     for one in candidates:
@@ -108,7 +109,7 @@ def predicted(verdicts: Iterable[PairVerdict], candidates: Iterable[Candidate]) 
 
 
 def _ours(file: Path) -> list[PairVerdict] | None:
-    """Return the verdicts of a file in convogen's format; None if its first line names no pair."""
+    """Return the verdicts of a file in convogen's own format, or None for another format."""
     found: list[PairVerdict] = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
         if not line.strip():
@@ -129,16 +130,16 @@ def _ours(file: Path) -> list[PairVerdict] | None:
 
 
 def _of_gteval(file: Path, of_dialogue: Mapping[str, PairAnswer | Candidate]) -> list[PairVerdict]:
-    """Return the verdicts of a `gteval` file, all with the one condition of its dialogues."""
+    """Return the verdicts in a `gteval` file, whose dialogues must all have the same condition."""
     rows = load_verdicts(file, "gteval")
     pairs = [of_dialogue.get(one.conversation or "") for one in rows]
     matched = [one for one in pairs if one is not None]
     conditions = sorted({one.condition for one in matched})
     if len(conditions) != 1:
-        of = f"of {len(conditions)} conditions" if conditions else "of none of the study's pairs"
+        of = f"{len(conditions)} conditions" if conditions else "none of the study's pairs"
         raise SourceError(
-            f"{file}: verdicts {of}; a gteval file must cover the simulated dialogues of one "
-            f"condition, otherwise each line needs `pair` and `condition`"
+            f"{file}: has verdicts on {of}; a gteval file must cover the simulated dialogues of "
+            f"exactly one condition, unless each line has `pair` and `condition`"
         )
     return [
         PairVerdict(

@@ -1,4 +1,4 @@
-"""Deleting a participant's data."""
+"""Deletion of a participant's data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convogen.study.study_yaml import load_design
 __all__ = ["JOURNALS", "forget"]
 
 JOURNALS = "journal"
-"""Name of the folder with journals of the chatbot's calls, within a study's folder."""
+"""Name of the folder of journals of the chatbot's calls, within a study's folder."""
 
 
 def forget(folder: Path, code: str) -> str:

@@ -1,1 +1,1 @@
-"""Information about a run in progress."""
+"""Logging of runs in progress."""

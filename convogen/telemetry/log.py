@@ -1,8 +1,8 @@
-"""The log of a run: `log.jsonl` in its folder, and --verbose.
+"""The log of a run: `log.jsonl` in the run folder and, with `--verbose`, lines on stderr.
 
-Modules use `logging`, below the logger `convogen`: a short message, with values in `extra`. The log
-is for people and their tools; convogen itself never reads it. Its size is bounded, and if it cannot
-be written, the run continues without it.
+Modules log through children of the logger `convogen`. A record is a short message with its values
+in `extra`. The log is for users and their tools; convogen itself never reads it. The size of the
+file is bounded. If the file cannot be written, the run continues without it.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from convogen.visible import visible
 __all__ = ["facts_of", "run_log", "verbose", "warnings_on_screen"]
 
 ROOT = logging.getLogger("convogen")
-ROOT.addHandler(logging.NullHandler())  # otherwise Python prints unhandled warnings
+ROOT.addHandler(logging.NullHandler())  # without a handler, Python prints warnings to stderr
 MAX_BYTES = 8 << 20
-"""Size at which `log.jsonl` becomes `log.jsonl.1`, replacing the previous one."""
+"""Size in bytes at which `log.jsonl` is renamed to `log.jsonl.1`, replacing any older file."""
 
 LONGEST = 2000
 """Maximum length of a string in the log, in characters."""
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""Standard attributes of records; all others are values to log."""
+"""Standard attributes of log records; all other attributes are values to log."""
 
 _current: ContextVar[Path | None] = ContextVar("convogen_log", default=None)
 
@@ -45,7 +45,7 @@ _current: ContextVar[Path | None] = ContextVar("convogen_log", default=None)
 def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
     """Write the log records of the block, and of tasks started in it, to `path`.
 
-    Records are written from INFO up, or from DEBUG up if the logger `convogen` is set to that.
+    If the logger `convogen` has no level, it is set to INFO for the block.
     """
     handler = _RunLog(path, max_bytes)
     before = _current.set(path)
@@ -65,7 +65,12 @@ def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
 
 @contextlib.contextmanager
 def verbose(times: int) -> Generator[None]:
-    """Print the block's log records to stderr: from INFO up, or from DEBUG up if `times` is 2."""
+    """Print the log records of the block to stderr.
+
+    Args:
+        times: Number of `--verbose` options: 0 prints nothing, 1 prints records of level INFO or
+            higher, and 2 or more also print DEBUG records.
+    """
     if not times:
         yield
         return
@@ -81,7 +86,7 @@ def verbose(times: int) -> Generator[None]:
 
 @contextlib.contextmanager
 def warnings_on_screen() -> Generator[None]:
-    """Print warnings that are logged inside the block to stderr, as servers do."""
+    """Print warnings and errors logged in the block to stderr, unless `verbose` already does."""
     if any(isinstance(handler, _Screen) for handler in ROOT.handlers):
         yield
         return
@@ -95,10 +100,10 @@ def warnings_on_screen() -> Generator[None]:
 
 
 class JsonLine(logging.Formatter):
-    """Formats a record as one JSON object: at, level, logger, event, then its values."""
+    """Formats a record as a JSON object: `at`, `level`, `logger`, `event`, then its values."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, bounded, without secrets."""
+        """Return one line in which secrets are masked and long strings are cut."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         row = {
             "at": f"{at}.{int(record.msecs):03d}Z",
@@ -111,10 +116,10 @@ class JsonLine(logging.Formatter):
 
 
 class PlainLine(logging.Formatter):
-    """Formats a record as a line for people."""
+    """Formats a record as one human-readable line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, bounded, without secrets and control characters."""
+        """Return one line without control characters, in which secrets are masked."""
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
         facts = [
             f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
@@ -127,7 +132,10 @@ class PlainLine(logging.Formatter):
 
 
 def facts_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
-    """Return the event of a record and its values as JSON data, bounded, without secrets."""
+    """Return the message of a record, and its values as JSON data.
+
+    Secrets are masked and long strings are cut.
+    """
     return _text(record.getMessage()), _plain(_facts(record))
 
 
@@ -144,7 +152,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any, depth: int = 4) -> Any:
-    """Return a value as JSON data: strings masked and bounded, values of other types as strings."""
+    """Convert a value to JSON data: mask and cut strings, and turn other types into strings."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -162,7 +170,7 @@ def _text(value: Any) -> str:
 
 
 class _RunLog(logging.handlers.RotatingFileHandler):
-    """The log file of one run: receives records of that run's tasks, and never raises."""
+    """The log file of one run. It records only that run's tasks, and it never raises an error."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         super().__init__(path, maxBytes=max_bytes, backupCount=1, encoding="utf-8", delay=True)
@@ -173,7 +181,7 @@ class _RunLog(logging.handlers.RotatingFileHandler):
             mend_last_line(path)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Close a file that cannot be written, dropping pending output."""
+        """Close a file that cannot be written, and drop its pending output."""
         stream, self.stream = self.stream, cast("Any", None)
         if stream is not None:
             with contextlib.suppress(OSError):
@@ -193,7 +201,7 @@ class _Screen(logging.Handler):
         self.setFormatter(PlainLine())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a line; a closed stderr is ignored."""
+        """Print a record as one line; do nothing if stderr is closed."""
         if sys.stderr is None:
             return
         with contextlib.suppress(OSError, ValueError):

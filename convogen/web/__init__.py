@@ -1,1 +1,1 @@
-"""The web pages: the viewer of runs and the study with people."""
+"""The web pages: the viewer of runs, and studies with people."""

@@ -1,8 +1,8 @@
-"""Access to the researcher's pages.
+"""Access control for the researcher's pages.
 
-Everybody on this machine has access if the server listens only there; otherwise, every visitor
-needs the token that the command line printed. It arrives once in the address and is kept in a
-cookie, so that it appears in no bookmark and no `Referer`.
+If the server listens only on this machine, everybody on this machine has access. Otherwise, every
+visitor needs the token that the command line printed. The token is part of the first address and is
+then kept in a cookie, so that it appears in no bookmark and no `Referer` header.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COOKIE = "convogen-token"
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a server that listens at `host`."""
+    """Return whether only this machine can reach a server that listens on `host`."""
     if host == "localhost":
         return True
     try:
@@ -37,17 +37,17 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Access:
-    """The token of the researcher's pages; None if none is needed."""
+    """Access to the researcher's pages; `token` is None if no token is needed."""
 
     token: str | None = field(default=None, repr=False)
 
     @classmethod
     def listening_at(cls, host: str, *, forwarded: bool = False) -> Access:
-        """Return access with a new token, or without one if only this machine reaches `host`.
+        """Return access with a new token, or without one if only this machine can reach `host`.
 
         Args:
             host: The address that the server listens on.
-            forwarded: Whether a proxy forwards requests from others to it.
+            forwarded: Whether a proxy forwards requests from other machines to the server.
         """
         alone = is_loopback(host) and not forwarded
         return cls(None if alone else secrets.token_urlsafe(24))
@@ -58,11 +58,11 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie; browsers share cookies between all ports of a host."""
+        """The name of the cookie, unique to the token since all ports of a host share cookies."""
         return f"{COOKIE}-{blake2b((self.token or '').encode(), digest_size=4).hexdigest()}"
 
     def refusal(self, request: Request) -> Response | None:
-        """Return the response that denies access to a researcher's page; None to allow it."""
+        """Return a response that replaces the page, or None if the request has access."""
         from starlette.responses import PlainTextResponse, RedirectResponse
 
         if self.token is None or self._matches(request.cookies.get(self.cookie, "")):
@@ -74,7 +74,7 @@ class Access:
                 self.cookie, self.token, httponly=True, samesite="strict", secure=secure
             )
             return answer
-        said = "This page needs the token: open the address that the command line printed."
+        said = "This page needs a token. Open the address that the command line printed."
         return PlainTextResponse(said, 403)
 
     def _matches(self, given: str) -> bool:

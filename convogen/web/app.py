@@ -1,4 +1,4 @@
-"""The common application of viewer and study: protection, styles, errors."""
+"""The application shared by the viewer and studies: protection, styles and error pages."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ async def _error(_: Request, error: Exception) -> Response:
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    """Respond to an error of the database, for example because the disk is full."""
+    """Respond to a database error, for example because the disk is full."""
     LOG.error("database error: %s", error)
     detail = (
-        "This cannot be saved or read right now. Please go back in your browser and try again in "
-        "a moment. Everything saved so far is kept."
+        "Data cannot be read or saved right now. Please go back in your browser and try again in "
+        "a moment. Everything saved so far is safe."
     )
     return page("convogen.web", "error.html", 503, status_code=503, detail=detail)
 
@@ -46,14 +46,14 @@ def application(
     hosts: frozenset[str] = frozenset(),
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Protection:
-    """Return an application with protection and the files of `static`.
+    """Return a protected application that also serves the `static` files.
 
     Args:
         package: The application's package, whose `static` folder is served under `/static` along
-        with that of `convogen.web`.
+            with that of `convogen.web`.
         routes: The application's own routes.
-        hosts: The host names that it answers to; empty allows every name.
-        lifespan: Context of the served application; it may set the application's state.
+        hosts: The allowed host names; empty allows every name.
+        lifespan: Context in which the application runs; it may set the application's state.
     """
     files = StaticFiles(packages=[(package, STATIC), ("convogen.web", STATIC)])
     handlers = {HTTPException: _error, sqlite3.OperationalError: _unavailable, 500: _error}

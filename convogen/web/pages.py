@@ -1,4 +1,4 @@
-"""Jinja pages: every value is escaped and made visible (`convogen.visible`)."""
+"""Jinja pages, in which every value is escaped and control characters are made visible."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STATIC = "static"
 
 
 def _shown(value: object) -> object:
-    """Return a value for output, with strings made visible; only convogen's macros are markup."""
+    """Make control characters in a string visible, unless it is markup from convogen's macros."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
 def _environment(package: str) -> jinja2.Environment:
-    """Return the templates of one application; shared ones are in `convogen/web`."""
+    """Return the templates of one application; shared templates are in `convogen/web`."""
     return jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader(package), jinja2.PackageLoader("convogen.web")]
@@ -45,6 +45,6 @@ def page(package: str, name: str, status: int = 200, **values: Any) -> HTMLRespo
             `convogen.web.viewer`.
         name: The template's file name.
         status: The HTTP status.
-        values: Variables of the template; a missing one is an error.
+        values: Variables of the template; a missing variable is an error.
     """
     return HTMLResponse(_environment(package).get_template(name).render(**values), status)

@@ -1,10 +1,10 @@
-"""Protection of all requests and responses of the web pages.
+"""Protection of the web pages against hostile text and requests.
 
-All text of models, personas and participants is hostile. Templates escape it, backed by a content
-security policy that allows no inline script. Forms are accepted only from convogen's own pages: the
-browser says where a request comes from (`Sec-Fetch-Site`, else `Origin`), which no other page can
-change. Bodies are limited in size. Other names of this host are refused, which prevents DNS
-rebinding.
+All text from models, personas and participants is treated as hostile. Templates escape it, and a
+content security policy forbids inline scripts. Forms are accepted only from convogen's own pages:
+the browser reports where a request comes from (`Sec-Fetch-Site` or `Origin`), and other pages
+cannot change these headers. Request bodies have a maximum size. Requests under unknown host names
+are refused, which prevents DNS rebinding.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Protection:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > MOST_BODY:
-                raise HTTPException(413, "Too large.")
+                raise HTTPException(413, "The request is too large.")
             return message
 
         async def with_headers(message: Message) -> None:
@@ -76,24 +76,25 @@ class Protection:
         await self._app(scope, limited, with_headers)
 
     def _refusal(self, headers: Headers, method: str) -> tuple[int, str] | None:
-        """Return the status and reason of a refusal; None if the request is allowed."""
+        """Return the status and reason of a refusal, or None if the request is allowed."""
         host = headers.get("host", "")
         if self._hosts and _name_in(host) not in self._hosts:
-            return 421, "This server does not answer to that name."
+            return 421, "This server does not respond to that host name."
         if method not in _SAFE_METHODS and not _is_from_our_pages(headers, host):
             return 403, "This request comes from another site."
         try:
             if int(headers.get("content-length", "0")) > MOST_BODY:
-                return 413, "Too large."
+                return 413, "The request is too large."
         except ValueError:
-            return 400, "The Content-Length is not a number."
+            return 400, "The Content-Length header is not a number."
         return None
 
 
 def _is_from_our_pages(headers: Headers, host: str) -> bool:
     """Return whether a modifying request was sent by one of convogen's pages.
 
-    Clients other than browsers send neither header; they have no cookies that a page could abuse.
+    Clients other than browsers send neither header. They are accepted, since they have no cookies
+    that another page could abuse.
     """
     if (site := headers.get("sec-fetch-site")) is not None:
         return site in {"same-origin", "none"}
@@ -102,12 +103,12 @@ def _is_from_our_pages(headers: Headers, host: str) -> bool:
 
 
 def _name_in(host: str) -> str:
-    """Return the name in a `Host` header; empty if it holds none."""
+    """Return the name in a `Host` header, or "" if it contains none."""
     return _parts(f"//{host}").hostname or ""
 
 
 def _parts(address: str) -> SplitResult:
-    """Return the parts of an address that a client sent; all empty if it is invalid."""
+    """Split an address that a client sent; all parts are empty if the address is invalid."""
     try:
         return urlsplit(address)
     except ValueError:

@@ -30,11 +30,11 @@ def _web(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UserError("the web pages require: pip install 'convogen[web]'") from error
+        raise UserError("the web pages need: pip install 'convogen[web]'") from error
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket; `port` 0 selects a free one.
+    """Return a listening socket; `port` 0 selects a free port.
 
     Raises:
         UserError: The server cannot listen on the address, for example because the port is taken.
@@ -48,16 +48,16 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         why = error.strerror if isinstance(error, OSError) else str(error)
-        other = "" if isinstance(error, socket.gaierror) else "; use --port 0 for a free one"
+        other = "" if isinstance(error, socket.gaierror) else "; use --port 0 for a free port"
         raise UserError(f"--host {host} --port {port}: {why}{other}") from error
     return listener
 
 
 def own_names(host: str, *, forwarded: bool = False) -> frozenset[str]:
-    """Return the host names under which a server that listens at `host` answers.
+    """Return the host names that a server on `host` accepts; an empty set accepts any name.
 
-    A server that only this machine reaches answers only to the names of this machine; one that
-    others reach, even through a proxy (`forwarded`), may have any name.
+    A server that only this machine can reach accepts only the names of this machine. A server that
+    other machines can reach, even through a proxy (`forwarded`), accepts any name.
     """
     if forwarded or not is_loopback(host):
         return frozenset()
@@ -65,7 +65,7 @@ def own_names(host: str, *, forwarded: bool = False) -> frozenset[str]:
 
 
 def base_address(listener: socket.socket) -> str:
-    """Return the address of a listener's pages, as people write it into a browser."""
+    """Return the address of a listener's pages, as entered in a browser."""
     host, port = listener.getsockname()[:2]
     everywhere = not is_loopback(host) and ipaddress.ip_address(host).is_unspecified
     shown: str = socket.gethostname() if everywhere else host
@@ -73,9 +73,9 @@ def base_address(listener: socket.socket) -> str:
 
 
 def behind_https(app: ASGIApp) -> ASGIApp:
-    """Return an application whose visitors connect by HTTPS, through a proxy in front of it.
+    """Wrap an application that visitors reach over HTTPS through a proxy.
 
-    Its cookies are then sent over HTTPS only.
+    Browsers then send the application's cookies over HTTPS only.
     """
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,15 +93,15 @@ def serve(
     path: str = "",
     open_browser: bool = False,
 ) -> None:
-    """Serve an application until it is interrupted; visitors' addresses are not stored.
+    """Serve an application until it is interrupted; visitors' network addresses are not stored.
 
     Args:
         app: The application.
-        listener: From `bind`.
-        access: The token, which is part of the printed address.
-        say: Prints a line.
+        listener: The listening socket, from `bind`.
+        access: Access to the pages; the token is part of the printed address.
+        say: Function that prints a line.
         path: The page to open, without a leading slash.
-        open_browser: Whether the pages are opened in the user's browser.
+        open_browser: Whether to open the page in the user's browser.
     """
     uvicorn = _web("uvicorn")
     address = access.address(base_address(listener) + path)

@@ -117,21 +117,21 @@ def test_scales_of_ones_own_are_read_from_the_export(tmp_path: Path) -> None:
     found = import_labels(written(tmp_path / "a.json", answers), "label-studio", folder)
     assert [one.value for one in found.labels] == [0.0]
     ended = imported(tmp_path, "label-studio", answers)
-    assert "'warmth' was not asked" in ended.complaint
+    assert "'warmth' is not a question" in ended.complaint
     assert "--export FOLDER" in ended.complaint
 
 
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ({("c-9", "7"): {"topic": 5}}, "task 1: conversation 'c-9' is not among those exported"),
-        ({("c-0", "7"): {"topic": 6}}, "task 1: topic: 6 by annotator '7' is off the scale"),
-        ({("c-0", "7"): {"topic": 0}}, "is off the scale from 1 to 5"),
-        ({("c-0", "7"): {"topic": "5.5"}}, "'5.5' by annotator '7' is off the scale"),
+        ({("c-9", "7"): {"topic": 5}}, "task 1: conversation 'c-9' was not exported"),
+        ({("c-0", "7"): {"topic": 6}}, "task 1: topic: 6 by annotator '7' is not on the scale"),
+        ({("c-0", "7"): {"topic": 0}}, "is not on the scale from 1 to 5"),
+        ({("c-0", "7"): {"topic": "5.5"}}, "'5.5' by annotator '7' is not on the scale"),
         ({("c-0", "7"): {"artificial": "Maybe"}}, "is not an option; allowed: artificial, natural"),
         ({("c-0", "7"): {"artificial": 3}}, "artificial: 3 by annotator '7' is not an option"),
-        ({("c-0", "7"): {"comment": 3}}, "comment: must be a text"),
-        ({("c-0", "7"): {"colour": 3}}, "'colour' was not asked; questions: topic, situation"),
+        ({("c-0", "7"): {"comment": 3}}, "comment: must be text"),
+        ({("c-0", "7"): {"colour": 3}}, "'colour' is not a question; questions: topic, situation"),
     ],
 )
 def test_answers_that_are_none_are_told_in_one_line(
@@ -147,7 +147,7 @@ def test_answers_that_are_none_are_told_in_one_line(
 def test_a_second_different_answer_of_one_person_is_refused(tmp_path: Path) -> None:
     one = label_studio({("c-0", "7"): {"topic": 5}})
     other = label_studio({("c-0", "7"): {"topic": 4}})
-    assert "a second, different answer" in imported(tmp_path, "label-studio", one + other).complaint
+    assert "gave two different answers" in imported(tmp_path, "label-studio", one + other).complaint
     assert imported(tmp_path, "label-studio", one + one).status == 0
 
 
@@ -157,7 +157,7 @@ def test_a_second_different_answer_of_one_person_is_refused(tmp_path: Path) -> N
         ("argilla", label_studio(ANSWERS), "record 1: not an Argilla record"),
         ("label-studio", argilla_nested(ANSWERS), "task 1: not an annotated Label Studio task"),
         ("label-studio", argilla_flat(ANSWERS), "task 1: not an annotated Label Studio task"),
-        ("label-studio", {"tasks": []}, "must be a list"),
+        ("label-studio", {"tasks": []}, "must contain a list"),
         ("argilla", [], "holds no answers"),
         ("argilla", [1, "a", None], "record 1: not an Argilla record"),
         ("label-studio", [{"data": {}, "annotations": []}], "has no `conversation`"),
@@ -165,7 +165,7 @@ def test_a_second_different_answer_of_one_person_is_refused(tmp_path: Path) -> N
         (
             "argilla",
             [{"id": "c", "fields": {}, "responses": {"topic": [{"value": 3}]}}],
-            "an answer without `user_id`",
+            "an answer has no `user_id`",
         ),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_broken_file_is_told_in_one_line(content: bytes, tmp_path: Path) -> No
     out = tmp_path / "labels.jsonl"
     ended = convogen("labels", "import", path, "--from", "label-studio", "--out", out)
     assert ended.status == 2
-    assert "is not JSON, or incomplete" in ended.complaint
+    assert "is not JSON or is incomplete" in ended.complaint
 
 
 def test_a_folder_of_another_tool_is_no_export_of_this_one(tmp_path: Path) -> None:

@@ -184,12 +184,12 @@ def small(**columns: Any) -> Study:
 @pytest.mark.parametrize(
     ("study", "said"),
     [
-        (small(conditions=["A"] * 4), "1 condition; a comparison needs 2 to 26"),
+        (small(conditions=["A"] * 4), "needs 2 to 26 conditions .found 1."),
         (small(participants=["p"] * 4), "only 1 participant"),
         (small(persons=["s"] * 4), "only 1 source person"),
-        (small(persons=list("stuv")), "every answer is of another source person"),
-        (small(detected=[True, True, False, True]), "all of the answers of condition 'A' are pos"),
-        (small(detected=[False, True, False, False]), "none of the answers of condition 'A' are"),
+        (small(persons=list("stuv")), "every answer has a different source person"),
+        (small(detected=[True, True, False, True]), "all of the answers in condition 'A' are pos"),
+        (small(detected=[False, True, False, False]), "none of the answers in condition 'A' are"),
     ],
 )
 def test_what_has_no_estimate_is_refused_in_one_line(study: Study, said: str) -> None:
@@ -204,7 +204,7 @@ def test_numbers_that_do_not_vary_or_are_too_few_are_refused() -> None:
         fit_linear([2.0] * 4, study.conditions, study.groups())
     with pytest.raises(SourceError, match="4 answers are too few for 2 conditions and 4 random"):
         fit_linear(study.utterances, study.conditions, study.groups())
-    with pytest.raises(SourceError, match="0 conditions"):
+    with pytest.raises(SourceError, match="found 0"):
         fit_linear([], [], {"participant": []})
 
 
@@ -214,7 +214,7 @@ def test_answers_that_the_effects_explain_whole_are_refused() -> None:
     with pytest.raises(SourceError, match="the condition, the participant and the"):
         fit_linear(numbers, study.conditions, study.groups())
     always = [number > 2 for number in numbers]
-    with pytest.raises(SourceError, match="of each participant are nearly all alike"):
+    with pytest.raises(SourceError, match="nearly all answers for each participant are the same"):
         fit_binomial(always, study.conditions, study.groups())
 
 

@@ -150,19 +150,21 @@ def test_one_person_or_condition_has_shares_and_a_reason_for_no_model(tmp_path: 
     assert "detection, log odds: no model: only 1 participant" in flat(ended.out)
     same = answers_of(simulated(1, participants=6, each=12, log_odds={"M": 0.0}))
     ended = convogen("study", "results", written(tmp_path / "same.jsonl", same))
-    assert "no model: 1 condition; a comparison needs 2 to 26" in flat(ended.out)
+    assert "no model: a comparison needs 2 to 26 conditions (found 1)" in flat(ended.out)
     assert "Contrasts" not in ended.out
     never = [one.model_copy(update={"choice": "unsure"}) for one in alone]
     ended = convogen("study", "results", written(tmp_path / "never.jsonl", never))
     assert ended.status == 0, ended.err
-    assert "utterance number: no model: 0 conditions" in flat(ended.out)
+    assert "utterance number: no model: a comparison needs 2 to 26 conditions (found 0)" in flat(
+        ended.out
+    )
 
 
 def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[PairAnswer]) -> None:
     row = answers[0].model_dump()
     file = tmp_path / "answers.jsonl"
     for lines, said in (
-        ([], "contains no answers"),
+        ([], "no answers in "),
         (["[1]"], "line 1: is not a JSON object"),
         ([json.dumps({**row, "choice": "both"})], "line 1: choice: "),
         ([json.dumps({**row, "seconds": -1})], "line 1: seconds: "),
@@ -181,7 +183,7 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
     assert "has no answers.jsonl; export the study's answers first" in ended.complaint
     many = [one.model_copy(update={"condition": f"c{at}"}) for at, one in enumerate(answers)]
     refused = convogen("study", "results", written(file, many))
-    assert "192 conditions; at most 26 are compared" in refused.complaint
+    assert "192 conditions; at most 26 are allowed" in refused.complaint
 
 
 def test_hostile_names_are_shown_as_text(tmp_path: Path, answers: list[PairAnswer]) -> None:

@@ -43,7 +43,7 @@ def test_any_text_survives(text: str) -> None:
         ("kind: pairs\npairs_each: 0", "pairs_each: must be at least 1"),
         ("kind: pairs\npair_each: 2", "unknown key 'pair_each'"),
         ("kind: ratings\nscales: [{id: a b, question: x, points: 5}]", "scales.0.id"),
-        ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must be 2, for"),
+        ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must have 2 en"),
         ("kind: ratings\nscales: [{id: page, question: x, points: 5}]", "'page' is the name of"),
         ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
         ("kind: collect\nfeatures: {age: [old]}", "features.age: must have at least 2"),
@@ -114,7 +114,10 @@ def test_options_that_do_not_fit_are_refused(
 def test_a_study_that_cannot_be_planned_leaves_nothing(tmp_path: Path) -> None:
     (data,) = ratings_data(tmp_path)["dialogues"]
     new = ("--kind", "ratings", "--dialogues", data, "--each", 99)
-    assert "there are only" in convogen("study", "new", tmp_path / "study", *new).complaint
+    assert (
+        "must be at most the number of dialogues, 4"
+        in convogen("study", "new", tmp_path / "study", *new).complaint
+    )
     assert not (tmp_path / "study").exists()
     (tmp_path / "own").mkdir()
     assert convogen("study", "new", tmp_path / "own", *new).status == 2

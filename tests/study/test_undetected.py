@@ -158,8 +158,8 @@ def test_verdicts_of_nothing_or_of_two_conditions_are_refused_in_one_line(tmp_pa
     answers = [answer(0, True), answer(1, True).model_copy(update={"condition": "V"})]
     row: dict[str, object] = {"judge": "gteval", "conversation": "m0", "choice": "Both"}
     for rows, said in (
-        ([{**row, "conversation": "x"}], "verdicts of none of the study's pairs"),
-        ([row, {**row, "conversation": "m1"}], "verdicts of 2 conditions"),
+        ([{**row, "conversation": "x"}], "verdicts on none of the study's pairs"),
+        ([row, {**row, "conversation": "m1"}], "verdicts on 2 conditions"),
         ([{"pair": "a", "condition": "M", "undetected": 2}], "line 1: undetected: "),
         ([{"pair": "a", "condition": "M"}] * 2, "two verdicts on 'pair a'"),
         ([{"choice": "Perhaps"}], "allowed: Conversation 1"),

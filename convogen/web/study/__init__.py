@@ -1,1 +1,1 @@
-"""The pages of a study: participants', and the researcher's progress page."""
+"""The pages of a study: participants' pages, and the researcher's progress page."""

@@ -1,10 +1,10 @@
-"""The application of a study.
+"""The web application of a study.
 
-/               where a participant enters a code
-/study          this participant's next step, and the form that answers it
-/study/waiting  whether a reply of the chatbot is still being written
+/               asks a participant for the code
+/study          shows the participant's next step, and takes the answer
+/study/waiting  says whether the chatbot's reply is still being written
 /leave          signs this browser out
-/progress       the researcher's page, with the token if others reach this machine
+/progress       is the researcher's page; it needs the token if other machines can reach the server
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ def study_app(
     """Return the application of the study in a folder.
 
     Args:
-        folder: Made by `convogen study new`.
+        folder: The study's folder, created by `convogen study new`.
         access: Access to the researcher's page.
-        hosts: The host names that it answers to; empty allows every name.
-        open_model: Opens the chatbot's model.
+        hosts: The allowed host names; empty allows every name.
+        open_model: Function that opens the chatbot's model.
 
     Raises:
-        SourceError: The folder holds no study, or a key of its design is wrong.
-        ModelConfigError: The chatbot's budget needs a price that is not known.
+        SourceError: The folder contains no study, or a key of the design is invalid.
+        ModelConfigError: The chatbot's budget requires a price that is unknown.
     """
     design, store = load_design(folder), Store(folder / STORE_FILE)
     plan_study(design, store, folder / DESIGN_FILE)

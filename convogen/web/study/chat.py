@@ -21,7 +21,7 @@ __all__ = ["is_waiting", "page", "take"]
 _FAULTS = {
     "unavailable": "The chatbot cannot be reached at the moment.",
     "slow": "The chatbot took too long to answer.",
-    "withheld": "The chatbot's answer was withheld, because it may be offensive.",
+    "withheld": "The chatbot's answer was withheld because it may be offensive.",
 }
 _ANY_FAULT = "The chatbot gave no usable answer."
 
@@ -33,8 +33,8 @@ class _Chat:
     Attributes:
         said: The messages so far.
         waiting: Whether a reply is being written.
-        used_up: Whether the participant's budget covers no further message.
-        may_ask_again: Whether a reply that was given up may be requested again.
+        used_up: Whether the participant's budget does not cover another message.
+        may_ask_again: Whether a reply may be requested again after a failed attempt.
     """
 
     said: list[Said]
@@ -44,13 +44,13 @@ class _Chat:
 
     @property
     def fault(self) -> str:
-        """Why the last message has no reply; empty if it has one, or one is being written."""
+        """Why the last message has no reply; empty if it has a reply or one is being written."""
         return (self.said[-1].fault or "") if len(self.said) % 2 else ""
 
     @property
     def may_finish(self) -> bool:
-        """Whether the participant may continue to the next goal: after at least one exchange, or if
-        none is possible."""
+        """Whether the participant may continue with the next goal: after at least one exchange, or
+        if no exchange is possible."""
         stuck = self.used_up or (bool(self.fault) and not self.may_ask_again)
         return not self.waiting and (len(self.said) > 1 or stuck)
 
@@ -109,7 +109,7 @@ async def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
-    """Handle a form of the chat page; return why nothing was done, if the participant can act on
+    """Handle a form of the chat page; return why the form was refused if the participant can act on
     the reason."""
     chat = await _chat(visit)
     if not visit.is_from_its_page(form, len(chat.said)):
@@ -137,7 +137,7 @@ async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | 
     if not text:
         return Refused({"message": "Please write a message first."}, form)
     if len(text) > design.most_chars:
-        said = f"A message may have {design.most_chars:,} characters, this one has {len(text):,}."
+        said = f"The limit is {design.most_chars:,} characters. Your message has {len(text):,}."
         return Refused({"message": said}, form)
     if len(chat.said) % 2:
         return Refused({"message": "The chatbot has not answered your last message yet."}, form)
@@ -147,8 +147,8 @@ async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | 
     turns = [*(one.turn for one in chat.said), turn]
     if await run_in_threadpool(replies.chatbot.shortage, participant.place, turns) is not None:
         said = (
-            "This message is longer than what is left of your allowance in this study; a "
-            "shorter one may fit."
+            "This message exceeds your remaining allowance in this study. A shorter message may "
+            "fit."
         )
         return Refused({"message": said}, form)
     await run_in_threadpool(visit.site.store.say, participant.id, goal, len(chat.said), turn)
@@ -172,5 +172,5 @@ async def _finish(visit: Visit, chat: _Chat) -> Refused | None:
     if chat.may_finish:
         await run_in_threadpool(visit.answer, {"exchanges": len(chat.said) // 2})
         return None
-    said = "Please talk to the chatbot about this goal before you continue with the next."
+    said = "Please talk to the chatbot about this goal before you continue with the next goal."
     return Refused({"message": said}, {})

@@ -1,4 +1,4 @@
-"""Entering with a code, and leaving."""
+"""Signing in with a code, and signing out."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LONGEST_CODE = 100
 
 
 async def participant_of(request: Request) -> str | None:
-    """Return the participant that a browser belongs to; None if it belongs to nobody."""
+    """Return the name of the participant signed in from this browser, or None if nobody is."""
     site = site_of(request)
     token = request.cookies.get(site.cookie, "")
     return await run_in_threadpool(site.store.participant_of, token)
 
 
 async def ask_code(request: Request) -> Response:
-    """Show the page for the code; the printed address leads the researcher to the progress page."""
+    """Ask for a code; redirect the researcher, who has a token, to the progress page."""
     if token := request.query_params.get("token"):
         return redirect(f"/progress?{urlencode({'token': token})}")
     if await participant_of(request) is not None:
@@ -32,7 +32,7 @@ async def ask_code(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """Admit a participant whose code is valid."""
+    """Sign in a participant whose code is valid."""
     site = site_of(request)
     async with request.form(max_files=0, max_fields=10) as form:
         code = f"{form.get('code', '')}"[:_LONGEST_CODE].strip()

@@ -1,4 +1,4 @@
-"""The steps before the tasks: consent, the persona form, experience with chatbots, the start."""
+"""The steps before the tasks: consent, persona form, experience with chatbots, and start page."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LABELS: dict[Feature, str] = {
     "native_english": "Is English your native language?",
 }
 _SHOWN = {"native": "Yes", "non-native": "No"}
-"""Wording of options in forms that differs from the data."""
+"""Data value -> its text in forms, if the two differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A question of a form, and its options as values and as they are shown."""
+    """A question of a form; each option is a pair of a value and the displayed text."""
 
     name: str
     label: str
@@ -69,7 +69,7 @@ def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the answer to a step, or why it is refused."""
+    """Return the answer to a step, or a `Refused` with the errors."""
     design, step = visit.site.design, visit.step or ""
     if step == "start":
         return {"started": True}

@@ -1,9 +1,9 @@
 """Rate limit for wrong codes.
 
-A correct code is always accepted: guessing, even from the same address, locks nobody out. The
-length of the codes keeps guessers out: at a thousand tries per second, it takes hundreds of
-thousands of years to guess any one of fifty codes. Addresses are hashed with a salt of this process
-and are kept only in memory.
+A correct code is always accepted, so guessing locks nobody out, not even visitors at the same
+address. The length of the codes keeps guessers out: at a thousand tries per second, it takes
+hundreds of thousands of years to guess any one of fifty codes. Addresses are hashed with a salt
+that is specific to this process, and are kept only in memory.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Limiter:
     """Counts wrong codes per address, with a token bucket.
 
     Args:
-        tries: Number of wrong codes allowed at once.
+        tries: Number of wrong codes allowed in quick succession.
         every_s: Seconds after which one more wrong code is allowed.
         most: Maximum number of remembered addresses; the oldest is dropped first.
-        clock: Monotonic, in seconds.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Limiter:
         self._full_at: OrderedDict[bytes, float] = OrderedDict()
 
     def refuses(self, address: str) -> bool:
-        """Count a wrong code; return whether there were too many from this address."""
+        """Count a wrong code, and return whether there were too many from this address."""
         now, key = self._clock(), self._key(address)
         full_at = max(self._full_at.pop(key, now), now) + self._every_s
         refused = full_at > now + self._tries * self._every_s
@@ -52,7 +52,7 @@ class Limiter:
     def _key(self, address: str) -> bytes:
         try:
             ip = ipaddress.ip_address(address)
-            if ip.version == 6:  # one household has a whole network of them
+            if ip.version == 6:  # one household has a whole /64 network
                 address = f"{ipaddress.ip_network((ip, 64), strict=False)}"
         except ValueError:
             pass

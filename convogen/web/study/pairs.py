@@ -1,4 +1,4 @@
-"""The page of a pair: which of two dialogues is the artificial one (LLM Roleplay, figure 12)."""
+"""The page of a pair, which asks which dialogue is artificial (LLM Roleplay, figure 12)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONFIDENCES = {
     "very": "Very confident",
 }
 _CHECK = (
-    "This is not part of the dialogue. It is here to see whether the dialogues are read: please "
+    "This text is not part of the dialogue. It checks whether the dialogues are read. Please "
     "choose this dialogue as the artificial one, whatever you think of it."
 )
 """Text in the simulated dialogue of an attention check."""
@@ -59,7 +59,7 @@ def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the answer to a pair, or why it is refused."""
+    """Return the answer to a pair, or a `Refused` with the errors."""
     lengths = {side: len(exchanges(turns)) for side, turns in _sides(visit).items()}
     choice, confidence = form.get("choice", ""), form.get("confidence", "")
     errors: dict[str, str] = {}
@@ -78,5 +78,5 @@ def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
     if errors:
         return Refused(errors, form)
     answer = {"choice": choice, "confidence": confidence, "utterance": utterance}
-    PairAnswer.model_validate({**(visit.item or {}), **answer, "seconds": 0})  # as it is exported
+    PairAnswer.model_validate({**(visit.item or {}), **answer, "seconds": 0})  # as in the export
     return dict(answer)

@@ -1,7 +1,8 @@
 """A participant's pages: one address, at which the next step is shown and answered.
 
-A form carries the token of its page. A form of a page that was already answered (after a double
-click or the back button) changes nothing; the browser is redirected to the next step.
+Each form contains the token of its page. If that page has already been answered, for example after
+a double click or the back button, the form changes nothing and the browser is redirected to the
+next step.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _MOST_FIELDS = 60
 
 
 async def _visit(request: Request) -> Visit | None:
-    """Return the participant and the next step; None if this browser belongs to nobody."""
+    """Return the participant's visit, or None if nobody is signed in from this browser."""
     site, name = site_of(request), await participant_of(request)
     if name is None:
         return None
@@ -50,7 +51,7 @@ async def show(request: Request) -> Response:
 
 
 async def _page(visit: Visit, refused: Refused | None = None) -> Response:
-    """Return the page of a step; if an answer was refused, it shows the given values."""
+    """Return the page of a step, filled with the given values if an answer was refused."""
     if visit.item is None:
         return forms.page(visit, refused)
     if isinstance(visit.site.design, CollectDesign):
@@ -81,7 +82,7 @@ async def take(request: Request) -> Response:
 
 
 def _taken(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the answer in a form, or why it is refused."""
+    """Return the answer in a form, or a `Refused` with the errors."""
     if visit.item is None:
         return forms.take(visit, form)
     if isinstance(visit.site.design, RatingsDesign):
@@ -90,7 +91,7 @@ def _taken(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused
 
 
 async def waiting(request: Request) -> Response:
-    """Report whether a reply is still being written; the page's script polls this."""
+    """Report whether a reply is still being written; the page's script polls this address."""
     visit = await _visit(request)
     writes = visit is not None and visit.item is not None and await chat.is_waiting(visit)
     return JSONResponse({"waiting": writes})

@@ -22,14 +22,14 @@ def _scales(visit: Visit) -> tuple[Scale, ...]:
 
 
 def _shown(visit: Visit) -> list[Bubble]:
-    """Return the dialogue; in an attention check, with the rating to give."""
+    """Return the utterances to show; in an attention check, one of them states what to answer."""
     item = visit.item or {}
     bubbles = shown_dialogue(visit.site.store.dialogue(item["dialogue"]).turns)
     if (point := item.get("expected")) is None:
         return bubbles
     said = (
-        "This is not part of the dialogue. It is here to see whether the dialogues are read: "
-        f"please choose {point} on every scale below, whatever you think of the dialogue."
+        "This text is not part of the dialogue. It checks whether the dialogues are read. Please "
+        f"choose {point} on every scale below, whatever you think of the dialogue."
     )
     number = bubbles[-1].number
     check = Bubble(bubbles[-1].machine, number, opens=False, blocks=[Block(said, code=False)])
@@ -47,7 +47,7 @@ def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the ratings of a dialogue, or why they are refused."""
+    """Return the ratings of a dialogue, or a `Refused` with the errors."""
     scales = _scales(visit)
     errors = {
         scale.id: f"Please choose an answer to “{scale.question}”."

@@ -1,4 +1,4 @@
-"""Text as the pages show it: paragraphs and blocks of code, never markup."""
+"""Rendering of text as paragraphs and blocks of code, never as markup."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FENCE = re.compile(r"```(?:[ \t]*[\w+#.-]{0,20}[ \t]*\n)?(.*?)(?:```|\Z)", re.D
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of a text: prose, or code between fences."""
+    """A part of a text: prose, or code enclosed in fences."""
 
     text: str
     code: bool
@@ -24,9 +24,13 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Bubble:
-    """An utterance: whether it is the chatbot's, and the number of its exchange, from 1.
+    """An utterance for display.
 
-    `opens` says whether it is the first utterance of its exchange.
+    Attributes:
+        machine: Whether the chatbot wrote the utterance.
+        number: The number of the exchange, counted from 1.
+        opens: Whether the utterance is the first of its exchange.
+        blocks: The text.
     """
 
     machine: bool
@@ -36,7 +40,7 @@ class Bubble:
 
 
 def blocks(text: str) -> list[Block]:
-    """Split text into prose and code; code is what is between ``` fences."""
+    """Split text into prose and code; code is enclosed in ``` fences."""
     found: list[Block] = []
     end = 0
     for fence in _FENCE.finditer(text):

@@ -1,4 +1,4 @@
-"""Replies in progress: they continue whether or not a browser is waiting."""
+"""Replies in progress, which continue whether or not a browser is waiting."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["Replies"]
 LOG = logging.getLogger(__name__)
 
 _PATIENCE_S = 1.5
-"""How long a response is delayed in case the reply arrives quickly."""
+"""Maximum delay of a response, in seconds, in case the chatbot's reply arrives quickly."""
 
 _MOST_REASON = 500
 """Maximum length of a reason in the log, in characters."""
 
 _LAST_WORDS_S = 30
-"""How long the server waits for replies in progress when it stops."""
+"""Seconds for which a stopping server waits for replies in progress."""
 
 
 class Replies:
@@ -32,7 +32,7 @@ class Replies:
     def __init__(self, chatbot: Chatbot, store: Store, goals: int) -> None:
         self.chatbot = chatbot
         self.trouble = ""
-        """The chatbot's last fault, for the researcher; empty after a reply."""
+        """The chatbot's last error, for the researcher; empty after a reply."""
 
         self._store = store
         self._goals = goals
@@ -41,7 +41,7 @@ class Replies:
     async def chat(self, participant: str, place: int, goal: int) -> tuple[list[Said], bool]:
         """Return the messages of a dialogue, and whether a reply is being written.
 
-        If the last message lacks a reply, one is requested unless an attempt failed.
+        If the last message has no reply, one is requested, unless an attempt has failed.
         """
         task = place * self._goals + goal
         said = await run_in_threadpool(self._store.chat, participant, goal)
@@ -57,7 +57,7 @@ class Replies:
             await asyncio.wait([writing], timeout=_PATIENCE_S)
 
     async def _write(self, participant: str, place: int, goal: int, said: list[Said]) -> None:
-        """Get a reply and record it, or the reason for its absence."""
+        """Get a reply, and record the reply or the kind of error."""
         task = place * self._goals + goal
         fault = ""
         try:
@@ -78,13 +78,13 @@ class Replies:
         return self._store.participant(participant).withdrawn
 
     async def forget(self, place: int) -> None:
-        """Cancel the replies in progress for a participant, and delete the answers."""
+        """Cancel a participant's replies in progress, and delete the participant's journals."""
         tasks = range(place * self._goals, (place + 1) * self._goals)
         await self._stop([self._under_way[task] for task in tasks if task in self._under_way])
         await run_in_threadpool(self.chatbot.forget, place)
 
     async def close(self) -> None:
-        """Wait for replies in progress, since they are paid for, and close the chatbot."""
+        """Wait for replies in progress, which are paid for already, and close the chatbot."""
         if writing := list(self._under_way.values()):
             await asyncio.wait(writing, timeout=_LAST_WORDS_S)
         await self._stop(list(self._under_way.values()))
@@ -97,7 +97,7 @@ class Replies:
 
 
 def _kind(error: Exception) -> str:
-    """Return why there is no reply, as a kind that the page can show."""
+    """Return the kind of an error, for which the page has a text."""
     if isinstance(error, ModelFault):
         return error.kind
     return "slow" if isinstance(error, TimeoutError) else "unavailable"

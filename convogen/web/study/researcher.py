@@ -1,4 +1,4 @@
-"""The researcher's page: everybody's progress, and deletion on request."""
+"""The researcher's page: all participants' progress, and deletion of their data on request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Row:
 
 
 async def progress(request: Request) -> Response:
-    """Show everybody's progress."""
+    """Show all participants' progress."""
     site = site_of(request)
     if refusal := site.access.refusal(request):
         return refusal
@@ -41,7 +41,7 @@ async def progress(request: Request) -> Response:
         "progress.html",
         rows=rows,
         finished=sum(row.state == "finished" for row in rows),
-        begun=sum(row.state != "not begun" for row in rows),
+        begun=sum(row.state != "not started" for row in rows),
         answered=sum(row.items for row in rows),
         of=sum(row.of for row in rows),
         has_checks=any(row.checks for row in rows),
@@ -57,9 +57,9 @@ def _row(one: Progress) -> _Row:
     if one.participant.withdrawn:
         state = "withdrawn"
     elif one.last is None:
-        state = "not begun"
+        state = "not started"
     else:
-        state = "finished" if one.step is None else "under way"
+        state = "finished" if one.step is None else "in progress"
     return _Row(
         name=one.participant.id,
         state=state,

@@ -1,4 +1,4 @@
-"""Shared state of a study's page handlers: the study, and the requesting participant."""
+"""The state shared by a study's page handlers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COOKIE = "convogen-study"
 """Prefix of the cookie names."""
 
 STUDY = "/study"
-"""The address of all pages of a participant: the answers determine which one is shown."""
+"""The address of all pages of a participant; the answers so far determine which page is shown."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Site:
 
     @property
     def cookie(self) -> str:
-        """The name of the study's cookie; browsers share cookies between all ports of a host."""
+        """The name of the cookie, unique to the study since all ports of a host share cookies."""
         return f"{COOKIE}-{blake2b(self.secret, digest_size=4).hexdigest()}"
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -48,7 +48,7 @@ class Site:
         return page(PACKAGE, name, status, design=self.design, **values)
 
     def token(self, participant: str, step: str) -> str:
-        """Return the token of a page: a form without it belongs to another page."""
+        """Return the token of a page, which identifies the forms of that page."""
         text = f"{participant}\x1f{step}".encode()
         return blake2b(text, key=self.secret, digest_size=12).hexdigest()
 
@@ -59,7 +59,7 @@ class Site:
 
 
 def site_of(request: Request) -> Site:
-    """Return the study that a request is for."""
+    """Return the study to which a request belongs."""
     return request.app.state.site
 
 

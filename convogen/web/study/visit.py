@@ -1,4 +1,4 @@
-"""A participant's request at the next step."""
+"""A participant's request, and the step that it concerns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Refused", "Visit"]
 
 @dataclass(frozen=True)
 class Refused:
-    """Why an answer was refused, by field, and the given values."""
+    """A refused answer: the errors by field, and the given values."""
 
     errors: Mapping[str, str]
     given: Mapping[str, str]
@@ -35,20 +35,19 @@ class Visit:
 
     @cached_property
     def position(self) -> int | None:
-        """The index of this step's item, from 0; None if it has none."""
+        """The index of this step's item, counted from 0; None if the step has no item."""
         name, sign, number = (self.step or "").partition(":")
         return int(number) if sign and name == "item" else None
 
     @property
     def item(self) -> dict[str, Any] | None:
-        """The item of this step; None if it has none."""
+        """The item of this step; None if the step has no item."""
         return None if self.position is None else self.items[self.position]
 
     def page(
         self, name: str, refused: Refused | None, part: object = "", **values: Any
     ) -> HTMLResponse:
-        """Return this step's page; if an answer was refused, with the reason and the given
-        values."""
+        """Return this step's page; after a refused answer, with the errors and the given values."""
         empty: Mapping[str, str] = {}
         return self.site.page(
             name,
@@ -70,5 +69,5 @@ class Visit:
         return self.site.is_token(form.get("page", ""), self.participant.id, f"{self.step}/{part}")
 
     def answer(self, body: Mapping[str, Any]) -> None:
-        """Record the answer to this step; a second one changes nothing."""
+        """Record the answer to this step; a second answer changes nothing."""
         self.site.store.answer(self.participant.id, self.step or "", body)

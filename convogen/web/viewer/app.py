@@ -1,7 +1,7 @@
 """The viewer's addresses and their responses.
 
-A run is named by its key, a conversation by its id: both are looked up, and neither is part of a
-path. Only drawing plots is a POST; pages use GET and change nothing.
+A key identifies a run, and an id identifies a conversation. Both are looked up and never become
+part of a file path. Pages use GET and change nothing; only drawing plots is a POST request.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def viewer(
     """Return the application that shows runs.
 
     Args:
-        runs: The runs shown; `watch.watching` keeps their indexes up to date.
-        access: Access to the pages; default: everybody.
-        hosts: The names that the server answers to.
+        runs: The runs to show; `watch.watching` keeps their indexes up to date.
+        access: Access to the pages; None allows everybody.
+        hosts: The allowed host names; empty allows every name.
     """
     pages = Pages(runs)
     guard = access or Access()
@@ -128,7 +128,7 @@ class Pages:
         return JSONResponse(state_of(self._run(request)).as_dict())
 
     def compare(self, request: Request) -> Response:
-        """Respond with the pairs of two runs."""
+        """Respond with the pairs of conversations of two runs."""
         first, second = self._two(request)
         pairs = pairs_of(first, second, number := page_number(request))
         if number > (last := last_page(pairs.total)):
@@ -195,7 +195,7 @@ class Pages:
         )
 
     def plots(self, request: Request) -> Response:
-        """Respond with the plots of a run, or of all runs, if they are drawn."""
+        """Respond with the plots of a run or of all runs, if they have been drawn."""
         chosen, one = self._chosen(request)
         states = [state_of(opened) for opened in chosen]
         total = sum(s.counts["accepted"] + s.counts["broken"] for s in states)
@@ -211,7 +211,7 @@ class Pages:
         )
 
     def draw(self, request: Request) -> Response:
-        """Begin to draw plots."""
+        """Start drawing plots."""
         chosen, one = self._chosen(request)
         self._drawings.begin(chosen)
         return RedirectResponse(address("/plots", run=one.key if one else None), 303)
@@ -226,14 +226,14 @@ class Pages:
         return Response(svg, media_type="image/svg+xml", headers=headers)
 
     def _chosen(self, request: Request) -> tuple[Sequence[Opened], Opened | None]:
-        """Return the requested runs, and the single one if there is only one."""
+        """Return the requested runs, and the run itself if there is only one."""
         if request.query_params.get("run") or len(self._runs) == 1:
             opened = self._run(request)
             return [opened], opened
         return [*self._runs.values()], None
 
     def _two(self, request: Request) -> tuple[Opened, Opened]:
-        """Return two runs, different ones if possible."""
+        """Return the two requested runs; by default, two different runs if possible."""
         named = request.query_params.get("run")
         first = self._run(request) if named else next(iter(self._runs.values()))
         if request.query_params.get("with"):
@@ -246,7 +246,7 @@ class Pages:
         others = [other for other in self._runs.values() if other is not opened]
         links = [
             (
-                f"Beside {key}",
+                f"Compare with {key}",
                 address("/pair", run=opened.key, id=shown.id, **{"with": key}, other=name),
             )
             for key, name in counterparts(opened, shown.id, others)
@@ -258,21 +258,21 @@ class Pages:
         return links
 
     def _run(self, request: Request, name: str = "run") -> Opened:
-        """Return the run that a parameter names; the first run if it names none."""
+        """Return the run that a parameter names, or the first run if the parameter is missing."""
         key = request.query_params.get(name) or next(iter(self._runs))
         if key not in self._runs:
             raise HTTPException(404, "No such run is open.")
         return self._runs[key]
 
     def _shown(self, opened: Opened, name: str, prefix: str = "") -> ConversationPage:
-        """Return the page data of the conversation with an id."""
+        """Return the page data of the conversation with this id."""
         try:
             if (outcome := opened.outcome(name)) is not None:
                 return conversation_page(opened, name, outcome, prefix)
         except RunFolderError as error:
             raise HTTPException(409, f"{error}. Try again in a moment.") from error
         read = opened.scanner.progress()
-        later = f" (so far {read.percent}% of it has been read)" if read.percent < 100 else ""
+        later = f" ({read.percent}% of the run has been indexed)" if read.percent < 100 else ""
         raise HTTPException(404, f"The run has no conversation with that id{later}.")
 
     def _page(self, template: str, request: Request, **values: Any) -> Response:

@@ -1,4 +1,4 @@
-"""The model calls behind a conversation: which turn each belongs to, and what it cost."""
+"""The model calls of a conversation: the turn that each call was made for, and its cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """The cost of a role's calls to a model; `usd` is None if the price is not known."""
+    """The cost of a role's calls to a model; `usd` is None if the price is unknown."""
 
     role: str
     model: str
@@ -43,15 +43,15 @@ class Spent:
 def calls_of(run: Run, task: int, prices: Prices) -> list[Call]:
     """Return the answered calls of a committed task, in the order in which they were made.
 
-    Raises `RunFolderError` if they cannot be read.
+    Raises `RunFolderError` if the calls cannot be read.
     """
     return [_call(row, prices) for row in run.calls(task)]
 
 
 def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Call]]:
-    """Return the calls made for each turn, the accepted call last.
+    """Return the calls made for each turn, with the accepted call last.
 
-    A turn's calls are those since the previous turn's, by the same role or the selector; calls by
+    A turn's calls are the calls since the previous turn by the same role or the selector. Calls by
     other roles are left out.
     """
     found: list[list[Call]] = []

@@ -18,7 +18,7 @@ from convogen.web.viewer.people import Person, people_of
 __all__ = ["ConversationPage", "Passage", "ShownTurn", "conversation_page", "passages"]
 
 LONG_TEXT = 1_600
-"""Length in characters from which a turn is collapsed."""
+"""Length in characters above which a turn is collapsed."""
 
 BEGINNING = 700
 MOST_REPLIES = 12
@@ -27,7 +27,7 @@ MOST_REPLIES = 12
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage of a turn: prose, or code between fences."""
+    """A passage of a turn: prose, or code enclosed in fences."""
 
     text: str
     is_code: bool
@@ -45,8 +45,8 @@ class Attempt:
 class ShownTurn:
     """A turn with its calls and provenance; `number` counts from 1.
 
-    `beginning` is None unless the text is long. `usage` and `usd` are those of all calls for the
-    turn; None if they are not known.
+    `beginning` is None unless the text is long. `usage` and `usd` cover all calls for the turn, and
+    are None if unknown.
     """
 
     number: int
@@ -60,23 +60,23 @@ class ShownTurn:
 
     @property
     def notes(self) -> list[str]:
-        """Unusual properties, in a few words each."""
+        """Unusual properties of the turn, each in a few words."""
         turn = self.turn
-        notes = [f"taken with {_words(turn.lapse)}"] if turn.lapse else []
+        notes = [f"accepted despite {_words(turn.lapse)}"] if turn.lapse else []
         if turn.reasks:
-            notes.append(f"asked again {len(turn.reasks)}×")
+            notes.append(f"requested again {len(turn.reasks)}×")
         if turn.tidied:
             notes.append("tidied")
         if turn.selection is not None and turn.selection.repair:
             notes.append("selector repaired")
         if turn.capped_at is not None or turn.left_out:
-            notes.append("shortened for the context")
+            notes.append("shortened to fit the context window")
         return notes
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    """A conversation, accepted or not, or a failure, with all available data."""
+    """A conversation of any status, or a failure, with all available data."""
 
     run: str
     id: str
@@ -104,7 +104,7 @@ class ConversationPage:
 
     @property
     def usage(self) -> Usage:
-        """The tokens of the task."""
+        """The token usage of the task."""
         return sum((row.usage for row in self.spent), Usage())
 
     @property
@@ -119,10 +119,10 @@ def conversation_page(
     """Return the page data of a conversation or a failure.
 
     Args:
-        opened: Its run.
-        name: Its id.
-        outcome: Its record in the run.
-        prefix: Prefix of element ids, if a page has several conversations.
+        opened: The run.
+        name: The id of the conversation or failure.
+        outcome: The record of the conversation or failure.
+        prefix: Prefix of element ids, for pages that show several conversations.
     """
     conversation = _conversation_in(outcome)
     facts = facts_of(outcome, 0)
@@ -165,7 +165,7 @@ def _turns(
 ) -> list[ShownTurn]:
     calls: list[list[Call]] = [[] for _ in turns]
     if task is not None and (opened.run.folder / "calls.jsonl").exists():
-        with suppress(RunFolderError):  # in that case, refused replies are not shown
+        with suppress(RunFolderError):  # refused replies are then not shown
             calls = calls_by_turn(turns, calls_of(opened.run, task, opened.prices))
     return [
         _turn(number, turn, people[turn.speaker], own)
@@ -191,7 +191,7 @@ def _turn(number: int, turn: Turn, person: Person, calls: Sequence[Call]) -> Sho
 
 
 def _attempts(turn: Turn, calls: Sequence[Call]) -> list[Attempt]:
-    """Return the faults of refused replies, each with its text if the calls identify it."""
+    """Return the faults of refused replies, with the replies' texts if the calls identify them."""
     asked = [call for call in calls[:-1] if call.role == calls[-1].role]
     texts = [call.text or call.fault for call in asked] if len(asked) == len(turn.reasks) else []
     pairs = enumerate(turn.reasks[:MOST_REPLIES])
@@ -204,7 +204,7 @@ def _beginning(text: str) -> str:
 
 
 def passages(text: str) -> list[Passage]:
-    """Split text into prose and code, which is between lines of three backticks."""
+    """Split text into prose and code, which is enclosed in lines of three backticks."""
     found: list[Passage] = []
     is_code = False
     lines: list[str] = []
@@ -224,7 +224,7 @@ def passages(text: str) -> list[Passage]:
 def _scene(
     conversation: Conversation | None, experience: Experience | None
 ) -> list[tuple[str, str]]:
-    """Return the grounding of a conversation: labels and texts."""
+    """Return the grounding of a conversation, as pairs of a label and a text."""
     context = dict(conversation.context) if conversation else {}
     if experience is not None:
         known = {name: getattr(experience, name) for name in ("topic", "situation", "relations")}
@@ -275,7 +275,7 @@ def _spent(opened: Opened, task: int | None) -> list[Spent]:
 
 
 def _from_turn(opened: Opened) -> int | None:
-    """Return the first replayed turn; None if the run is not such a replay."""
+    """Return the number of the turn from which the run was replayed, or None for other runs."""
     origin = opened.manifest.get("replay_of")
     found = cast("dict[str, Any]", origin) if isinstance(origin, dict) else {}
     turn = found.get("from_turn")

@@ -13,7 +13,7 @@ __all__ = ["CAPTIONS", "POLICY", "Drawing", "Drawings"]
 
 CAPTIONS = {
     "mtld": "Lexical diversity: MTLD of the conversations.",
-    "words": "Length of turns: the share of turns with so many words or fewer.",
+    "words": "Length of turns: the share of turns with at most this number of words.",
     "judge": "Scores by aspect: mean and 95% interval.",
     "course_nearest": "How similar an experience is to the most similar earlier one.",
     "course_near_copies": "Share of experiences that are near-copies of an earlier one.",
@@ -24,7 +24,7 @@ CAPTIONS = {
 """Names of plots in display order, with captions."""
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""Content security policy of an image, which contains its colours and loads nothing."""
+"""Content security policy of an image, which contains its own colours and loads nothing."""
 
 _COLOURS = (
     "<style>svg{--ink:#1d1f24;--rule:#dcd9d1;--soft:#9aa1ad}@media (prefers-color-scheme:dark)"
@@ -34,7 +34,10 @@ _COLOURS = (
 
 @dataclass(slots=True)
 class Drawing:
-    """The plots of some runs: SVG by name once they are `done`; `fault` if they cannot be drawn."""
+    """The plots of some runs, as SVG by name.
+
+    `done` is whether drawing has ended. `fault` says why it failed, and is empty otherwise.
+    """
 
     done: bool = False
     fault: str = ""
@@ -42,18 +45,18 @@ class Drawing:
 
 
 class Drawings:
-    """Draws sets of plots one after the other, in threads."""
+    """Draws sets of plots in threads, one set at a time."""
 
     def __init__(self) -> None:
         self._drawings: dict[tuple[str, ...], Drawing] = {}
         self._one = Lock()
 
     def of(self, runs: Sequence[Opened]) -> Drawing | None:
-        """Return the drawing of some runs; None if it was not requested."""
+        """Return the drawing of some runs, or None if it was not requested."""
         return self._drawings.get(_key(runs))
 
     def begin(self, runs: Sequence[Opened]) -> None:
-        """Start drawing, unless it is in progress; completed drawings are redrawn."""
+        """Start drawing, unless the same drawing is in progress; redraw a completed drawing."""
         known = self.of(runs)
         if known is None or known.done:
             self._drawings[_key(runs)] = Drawing()
@@ -68,7 +71,7 @@ class Drawings:
             except ConvogenError as error:
                 drawing.fault = str(error)
             except Exception:
-                drawing.fault = "The plots of this run cannot be drawn: `convogen report` says why."
+                drawing.fault = "The plots cannot be drawn. Run `convogen report` to see why."
                 raise
             finally:
                 drawing.done = True

@@ -1,4 +1,4 @@
-"""Conversations on one self-contained page: styles and script inside, no network access."""
+"""Export of conversations as one self-contained page, which needs no network access."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ MOST = 500
 """Maximum number of conversations on a page."""
 
 _MARK = '<meta name="generator" content="convogen view">'
-"""Marks pages by convogen, which a new export may replace."""
+"""Marks pages written by convogen, which a new export may replace."""
 
 _STYLES = (("convogen.web", "base.css"), ("convogen.web.viewer", "viewer.css"))
 _SCRIPTS = (("convogen.web.viewer", "viewer.js"), ("convogen.web.viewer", "export.js"))
-_ROOM = "choose with --search TEXT, --conversation ID (any number of times) or --n N"
+_ROOM = "select some with --search TEXT, --conversation ID (repeatable) or --n N"
 
 
 def chosen(
     runs: Sequence[Opened], search: str = "", names: Sequence[str] = (), n: int | None = None
 ) -> list[ConversationPage]:
-    """Return the content of a page: conversations that were not rejected, or the named ones.
+    """Return the conversations for a page: the named ones, or all that were not rejected.
 
     Args:
         runs: The runs, which are read only as far as needed.
         search: A search, as in the list.
-        names: Ids, which may include those of rejected conversations and failures.
-        n: Maximum number of conversations, from the beginning.
+        names: Ids of conversations, rejected conversations or failures.
+        n: Maximum number of conversations, taken from the beginning.
 
     Raises:
-        SourceError: No conversation has one of the names, or there is nothing to show.
+        SourceError: An id does not exist, or there is nothing to show.
         UserError: There are more than `MOST` conversations.
     """
     wanted = MOST + 1 if n is None else n
@@ -56,10 +56,10 @@ def chosen(
             opened.scanner.recover(error)
         found = _named(runs, names) if names else _found(runs, search, wanted)
     if len(found) > MOST:
-        raise UserError(f"--export: more than the {MOST} conversations a page can hold; {_ROOM}")
+        raise UserError(f"--export: a page can contain at most {MOST} conversations; {_ROOM}")
     if not found:
         raise SourceError(
-            f"--export: no conversation to show{f' with {search!r}' if search else ''}"
+            f"--export: no conversation to show{f' for the search {search!r}' if search else ''}"
         )
     return [_page(number, *one) for number, one in enumerate(found[:wanted], 1)]
 
@@ -102,7 +102,7 @@ def _rows(runs: Sequence[Opened], query: Query, most: int) -> list[tuple[Opened,
 
 
 def render(pages: Sequence[ConversationPage]) -> str:
-    """Return the page; its content security policy allows only its own style and script."""
+    """Return the page, whose content security policy allows only its own style and script."""
     style, script = _text(_STYLES), _text(_SCRIPTS)
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
@@ -123,7 +123,7 @@ def render(pages: Sequence[ConversationPage]) -> str:
 
 
 def export_page(path: Path, pages: Sequence[ConversationPage]) -> None:
-    """Write the page; raises `RunFolderError` if the file is not writable or not convogen's."""
+    """Write the page, or raise `RunFolderError` if the file is not writable or not convogen's."""
     make_folder(path.parent)
     refuse_foreign(path, lambda text: _MARK in text)
     write_whole(path, render(pages))

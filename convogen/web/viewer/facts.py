@@ -14,27 +14,27 @@ from convogen.text.segmentation import count_words
 __all__ = ["CHECKS", "Facts", "facts_of", "said_checks"]
 
 CHECKS = {
-    "asked_again": "asked again",
+    "asked_again": "requested again",
     "tidied": "tidied",
-    "taken_with": "taken with",
+    "taken_with": "accepted despite",
     "selector": "selector",
 }
 """Events of a turn, and their names on the pages."""
 
 PREVIEW = 220
-"""Length of a conversation's beginning shown in the list, in characters."""
+"""Length of the excerpts and topics shown in the list, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The indexed values of a conversation, accepted or not, or of a task without one.
+    """The indexed values of a conversation, accepted or not, or of a failed task.
 
     Attributes:
         status: accepted, broken, rejected or failed.
-        why: The fault that ended it early, the gate that rejected it, or the stage and kind of a
-            failure.
+        why: The fault that ended the conversation early, the gate that rejected it, or the stage
+            and kind of a failure.
         scene, said: Text that is searched in addition to the people.
-        checks: Events of its turns (a key of `CHECKS`) and the fault.
+        checks: Pairs of an event of a turn (a key of `CHECKS`) and its fault.
     """
 
     status: str
@@ -55,7 +55,7 @@ class Facts:
 
 
 def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
-    """Return the indexed values of a record; `place` is its position in the file."""
+    """Return the indexed values of a record; `place` is the record's index in its file."""
     if isinstance(record, Failure):
         return _failure(record)
     if isinstance(record, Rejected):

@@ -10,7 +10,7 @@ __all__ = ["FILTERS", "duration_text", "number_text", "score_text", "usd_text"]
 
 
 def usd_text(usd: float | None) -> str:
-    """Return an amount of money, small ones to two significant digits; None means unknown."""
+    """Return an amount with 2 decimals, or with 4 if it is below $1; None means unknown."""
     if usd is None:
         return "unknown"
     if usd == 0 or usd >= 1:
@@ -35,7 +35,7 @@ def number_text(number: float | None) -> str:
 
 
 def score_text(value: float | None) -> str:
-    """Return a score, in few characters however large it is; a dash for None."""
+    """Return a score in a few characters, whatever its size; a dash for None."""
     if value is not None and abs(value) >= 1e6:
         return f"{value:.3g}"
     return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,9 +1,9 @@
-"""The index of a run, an SQLite file for searching, filtering and sorting.
+"""The index of a run: an SQLite file for searching, filtering and sorting.
 
-It is in the user's cache, never in the run folder, which may belong to somebody else, be read-only,
-or be on a network drive (where SQLite's locks are unreliable), and whose files are checked against
-each other. The text itself is not copied: rows of the index give a record's position in the run's
-files. The index can be deleted at any time. It is deleted after a month without use.
+The index is in the user's cache, never in the run folder. A run folder may belong to somebody else,
+be read-only, or be on a network drive, where SQLite's locks are unreliable. The full text is not
+copied: the index stores the position of each record in the run's files. The index can be deleted at
+any time, and is deleted after a month without use.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ create table pace(slot integer primary key, tasks integer not null);
 create virtual table words using fts5(scene, people, said, content='', columnsize=0,
   tokenize="unicode61 remove_diacritics 2");
 """
-# `status` is accepted, broken, rejected or failed, and `why` the fault, gate or stage and kind.
+# `status` is accepted, broken, rejected or failed; `why` is the fault, the gate, or stage and kind.
 
 
 class Index:
-    """The index of one run; each use opens a connection of its own.
+    """The index of one run; each use opens its own connection.
 
     Args:
-        path: The SQLite file; recreated if it is missing, damaged or of another version.
+        path: The SQLite file, which is recreated if it is missing, damaged or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +98,7 @@ class Index:
             self._make()
 
     def renew(self) -> None:
-        """Recreate the file, empty, after SQLite has found it damaged."""
+        """Replace the file with an empty index after SQLite has found it damaged."""
         with self._making:
             self._make()
 
@@ -124,7 +124,7 @@ class Index:
             yield connection
 
     def clear(self, connection: sqlite3.Connection) -> None:
-        """Delete everything, in the connection's transaction."""
+        """Delete all rows within the connection's transaction."""
         tables = ("file", "damaged", "item", "turn_check", "experience", "shot", "scale", "score")
         for table in (*tables, "spent", "pace"):
             connection.execute(f"delete from {table}")
@@ -154,9 +154,9 @@ def cache_folder() -> Path:
 
 
 def index_folder() -> Path:
-    """Return the folder of indexes in the user's cache, after removing unused ones.
+    """Return the folder of indexes in the user's cache, after deleting unused indexes.
 
-    If the cache cannot be written to, it is a temporary folder for this process.
+    If the cache is not writable, return a temporary folder for this process.
     """
     folder = writable_cache(CACHE)
     oldest = time.time() - KEPT_DAYS * 86_400

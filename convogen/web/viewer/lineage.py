@@ -1,7 +1,7 @@
-"""The lineage of experiences and their shots, as a picture of part of the plan or around one
+"""Pictures of the lineage of experiences and their shots, for a part of the plan or for one
 experience.
 
-An experience stands to the right of its shots. Large runs are never drawn as a whole.
+Each experience is to the right of its shots. Large runs are never drawn as a whole.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LABEL = 21
 """Maximum length of a topic in its box, in characters."""
 
 GLYPHS = {"accepted": "✓", "broken": "≈", "rejected": "⊘", "failed": "✕"}
-"""The outcome of the conversation played from an experience; also given in words."""
+"""Symbols for the outcome of an experience's conversation; pages also give it in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line from a shot to an experience made with it."""
+    """A line from a shot to an experience that was generated from it."""
 
     x1: int
     y1: int
@@ -58,7 +58,7 @@ class Edge:
 
     @property
     def path(self) -> str:
-        """Its SVG path."""
+        """The SVG path of the line."""
         middle = (self.x1 + self.x2) // 2
         return f"M{self.x1} {self.y1}C{middle} {self.y1} {middle} {self.y2} {self.x2} {self.y2}"
 
@@ -165,9 +165,10 @@ def _known(connection: sqlite3.Connection, names: Sequence[str]) -> _Known:
 
 
 def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the column of each experience and of its shots; `names` are in the plan's order.
+    """Return the column of each experience and its shots; `names` are in the order of the plan.
 
-    A shot that comes later in the plan, as in a run edited by hand, is treated as an earlier one.
+    A shot that comes later in the plan, as in a run edited by hand, is treated as if it came
+    earlier.
     """
     depths: dict[str, int] = {}
     for name in names:
@@ -184,7 +185,7 @@ def places_of(
 
     Args:
         names: Experiences in the order of the plan.
-        parents: The shots of each.
+        parents: Experience -> its shots.
     """
     depths = _depths(names, parents)
     places: dict[str, tuple[int, int]] = {}

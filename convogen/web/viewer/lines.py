@@ -1,4 +1,4 @@
-"""Growing files of JSON lines: positions of rows, and additions."""
+"""Growing files of JSON lines: the positions of rows, and newly added rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convogen.jsonl import as_row
 __all__ = ["Line", "added", "line_at", "mark_of", "size_of"]
 
 MARKED = 4096
-"""Number of bytes, at the beginning and before the end, that identify a file that only grew."""
+"""Number of bytes at either end of the part already read that show whether a file only grew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def size_of(path: Path) -> int:
 
 
 def added(path: Path, offset: int) -> Iterator[Line]:
-    """Yield the complete lines from an offset on, without one that is still being written.
+    """Yield the complete lines from an offset on, but not a line that is still being written.
 
     A last line that lacks only its newline counts as complete.
     """

@@ -45,18 +45,18 @@ class Choices:
 
     @property
     def scale(self) -> str:
-        """The scale shown by default: one for overall quality if there is one, else the first."""
+        """The scale shown by default: a scale of overall quality, if any, otherwise the first."""
         overall = (scale for scale in self.scales if scale.endswith("/overall"))
         return next(overall, self.scales[0] if self.scales else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The page with the list.
+    """The data of the list page.
 
     Attributes:
-        counts: Rows by status, for the search and all filters except the status.
-        total: Rows found; `pages` is the number of pages.
+        counts: Number of rows by status, with all filters applied except the status.
+        total: Number of rows found; `pages` is the number of pages.
         nothing_searched: Whether the search contains no words.
     """
 
@@ -82,7 +82,7 @@ class Listing:
 
     @property
     def every(self) -> int:
-        """The number of rows of any status."""
+        """The number of rows of all statuses."""
         return sum(self.counts.values())
 
 
@@ -114,14 +114,14 @@ def listing(runs: Sequence[Opened], query: Query) -> Listing:
 
 
 def scales_of(opened: Opened) -> list[str]:
-    """Return the scales of a run, as judge and aspect."""
+    """Return the scales of a run, in the form `judge/aspect`."""
     with reading([opened.index]) as connection:
         rows = connection.execute("select judge, aspect from r0.scale order by judge, number")
         return [f"{row['judge']}/{row['aspect']}" for row in rows]
 
 
 def _with_scale(query: Query, choices: Choices) -> Query:
-    """Return the query with an existing scale; the first one if none is requested."""
+    """Return the query with the default scale, unless it requests an existing scale."""
     if query.scale in choices.scales:
         return query
     return replace(query, scale=choices.scale)
@@ -154,7 +154,7 @@ def _listed(opened: Opened, found: Found, terms: Sequence[str]) -> Listed:
 
 
 def _parts(opened: Opened, found: Found, terms: Sequence[str]) -> list[Part]:
-    """Return the search hits of a record, which is read again, since the index has no text."""
+    """Return the search hits in a record's text, which is read from the run's files."""
     try:
         outcome = opened.at(found.file, found.offset, found.length)
     except RunFolderError:

@@ -1,4 +1,4 @@
-"""The progress of a run, from its files, during and after it."""
+"""The progress of a run, as read from its files during or after the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from convogen.web.viewer.scanner import SLOT_S, Progress
 __all__ = ["RunState", "state_of"]
 
 WINDOW_S = 600
-"""Length in seconds of the window, ending at the last call, over which the rate is measured."""
+"""Length in seconds of the window over which the rate is measured. It ends at the last call."""
 
 QUIET_S = 180
 """Seconds without a new row after which a run counts as stopped."""
@@ -28,20 +28,21 @@ QUIET_S = 180
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Counts of a run now.
+    """The current state of a run.
 
     Attributes:
         state: `complete`, `running`, `stopped` if nothing was written for a while, or `deleted`.
         wanted: Number of requested conversations; None if unknown.
-        done: Number of conversations that count towards it.
-        counts: Rows by status.
-        waiting: Finished tasks that wait for an earlier unfinished one; `in_flight`: tasks in
-            progress.
-        rate: Recent tasks per minute; None if not known.
-        left_s: Seconds left at that rate.
-        usd: Cost of the run's own committed calls; None if a price is not known.
-        quiet_s: Seconds since anything was written; None if the run folder is gone.
-        read: Progress of the viewer's reading.
+        done: Number of conversations that count towards `wanted`.
+        counts: Number of rows by status.
+        waiting: Number of finished tasks that wait for an earlier, unfinished task.
+        in_flight: Number of tasks in progress.
+        rate: Recent tasks per minute; None if unknown.
+        left_s: Estimated seconds left at this rate; None if unknown.
+        usd: Cost of the run's committed calls, without judges; None if a price is unknown.
+        tokens: Number of tokens of the same calls.
+        quiet_s: Seconds since anything was written; None if the run folder was deleted.
+        read: How much of the run's files the viewer has read.
     """
 
     state: str
@@ -59,17 +60,17 @@ class RunState:
 
     @property
     def percent(self) -> int | None:
-        """Percentage of the run that is done; None if its size is not known."""
+        """Percentage of the run that is done; None if its size is unknown."""
         return min(100, 100 * self.done // self.wanted) if self.wanted else None
 
     @property
     def rows(self) -> int:
-        """The number of rows of any status."""
+        """The number of rows of all statuses."""
         return sum(self.counts.values())
 
     @property
     def texts(self) -> dict[str, str]:
-        """The displayed figures, by the name of their element."""
+        """The displayed figures, by name of the page element."""
         return {
             "state": self.state,
             "done": f"{self.done:,}" + (f" of {self.wanted:,}" if self.wanted else ""),
@@ -96,7 +97,7 @@ class RunState:
 
 
 def state_of(opened: Opened, now: float | None = None) -> RunState:
-    """Return the progress of a run at a time in seconds (default: now)."""
+    """Return the progress of a run at the time `now`, in seconds since 1970 (default: now)."""
     now = time.time() if now is None else now
     manifest, folder = opened.manifest, opened.run.folder
     with reading([opened.index]) as connection:
@@ -144,7 +145,7 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
 
 
 def _rate(pace: list[Any]) -> float | None:
-    """Return the tasks per minute, given the number of tasks per slot; None without slots."""
+    """Return tasks per minute, given the number of tasks per slot; None if there are no slots."""
     if not pace:
         return None
     slots = [row["slot"] for row in pace]
@@ -155,8 +156,8 @@ def _rate(pace: list[Any]) -> float | None:
 def _counts_failed(manifest: Mapping[str, Any]) -> bool:
     """Return whether failed and rejected tasks count towards the requested number.
 
-    The method, looked up by its name in the manifest, decides. The run's experiment.yaml is not
-    opened, since somebody else's file may name a module to import.
+    This depends on the method, which is looked up by its name in the manifest. experiment.yaml is
+    not opened, since a file from somebody else may name a module to import.
     """
     experiment: Any = manifest.get("experiment")
     name = experiment.get("method") if isinstance(experiment, dict) else None  # pyright: ignore
@@ -167,7 +168,7 @@ def _counts_failed(manifest: Mapping[str, Any]) -> bool:
 
 
 def _last_written(folder: Path) -> float | None:
-    """Return when anything in a run folder was last written, in seconds; None if it is gone."""
+    """Return the time of the last write to a run folder, or None if the folder was deleted."""
     names = ("manifest.json", "ledger.jsonl", "conversations.jsonl", "log.jsonl", "journal")
     times: list[float] = []
     for path in (*(folder / name for name in names), *journals(folder / "journal")):

@@ -22,7 +22,7 @@ from convogen.web.viewer.scanner import Scanner
 __all__ = ["MOST_RUNS", "Opened", "Outcome", "open_runs"]
 
 MOST_RUNS = 10
-"""Maximum number of indexes that SQLite reads at once."""
+"""Maximum number of indexes that SQLite can read in one connection."""
 
 Outcome = Conversation | Rejected | Failure
 _RECORDS: dict[str, type[Outcome]] = {
@@ -35,12 +35,12 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Opened:
-    """A run folder that is viewed.
+    """A run folder that is open in the viewer.
 
     Attributes:
-        key: Its name in addresses: never a path.
-        run: Its records.
-        index: The positions of its records.
+        key: The run's name in addresses, which is never a path.
+        run: The run's records.
+        index: The index of the run.
     """
 
     key: str
@@ -62,20 +62,20 @@ class Opened:
 
     @property
     def name(self) -> str:
-        """The name of the experiment, with the folder's if it differs."""
+        """The run's key, followed by the name of the experiment if the two differ."""
         name = str(self.manifest.get("name") or self.key)
         return name if name == self.key else f"{self.key} ({name})"
 
     @cached_property
     def prices(self) -> Prices:
-        """The prices of its calls."""
+        """The prices of the run's calls."""
         return Prices(self.run)
 
     def outcome(self, name: str) -> Outcome | None:
-        """Return the conversation, rejected conversation or failure with an id; None if there is
-        none, or it is not in the index yet.
+        """Return the conversation, rejected conversation or failure with this id, or None if the
+        index does not contain it.
 
-        Raises `RunFolderError` if its row was changed since it was read.
+        Raises `RunFolderError` if the row has changed since it was indexed.
         """
         with reading([self.index]) as connection:
             row = connection.execute(
@@ -87,7 +87,7 @@ class Opened:
         return self._record(row["file"], row["offset"], row["length"], _RECORDS[row["file"]])
 
     def experience(self, name: str | None) -> Experience | None:
-        """Return the experience with an id; None if there is none."""
+        """Return the experience with this id, or None if there is none."""
         with reading([self.index]) as connection:
             row = connection.execute(
                 "select offset, length from r0.experience where id = ?", (name,)
@@ -97,7 +97,7 @@ class Opened:
         return self._record("experiences.jsonl", row["offset"], row["length"], Experience)
 
     def scores(self, conversation: str) -> list[Score]:
-        """Return all judges' scores of a conversation, by judge; `judge` is the file's name."""
+        """Return all judges' scores of a conversation, with `judge` set to the name of the file."""
         with reading([self.index]) as connection:
             rows = connection.execute(
                 "select c.judge, s.offset, s.length from r0.score s "
@@ -122,18 +122,18 @@ class Opened:
             return record.model_validate_json(line_at(path, offset, length))
         except (OSError, ValidationError) as error:
             raise RunFolderError(
-                f"{path.name}: has changed since it was read; it is being read again"
+                f"{path.name}: has changed since it was indexed, and is being indexed again"
             ) from error
 
 
 def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
     """Open run folders, with their indexes in the folder `indexes`.
 
-    Raises `UserError` if a folder is not a run, or there are too many.
+    Raises `UserError` if a folder is not a run, or there are too many runs.
     """
     distinct = list({folder.resolve(): folder for folder in folders}.values())
     if len(distinct) > MOST_RUNS:
-        raise UserError(f"view: {len(distinct)} runs; at most {MOST_RUNS} can be shown at once")
+        raise UserError(f"view: {len(distinct)} runs; at most {MOST_RUNS} can be shown together")
     runs = [load_unchecked(folder) for folder in distinct]
     keys = _keys(run.folder.resolve().name for run in runs)
     return [
@@ -143,7 +143,7 @@ def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
 
 
 def _keys(names: Iterable[str]) -> list[str]:
-    """Return a short, unique name for each."""
+    """Return a short, unique key for each name."""
     keys: list[str] = []
     for name in names:
         short = re.sub(r"[^\w.-]+", "-", name)[:60].strip("-.") or "run"

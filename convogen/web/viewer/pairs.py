@@ -93,7 +93,7 @@ _BY = {
 
 
 def pairs_of(first: Opened, second: Opened, page: int) -> Pairs:
-    """Return a page (from 1) of the pairs of conversations on the same experience."""
+    """Return a page (counted from 1) of the pairs of conversations on the same experience."""
     with reading([first.index, second.index]) as connection:
         for by, same in _BY.items():
             joined = f"from r0.item a join r1.item b on {same}"
@@ -114,7 +114,7 @@ def _pairs(connection: sqlite3.Connection, joined: str, page: int) -> list[Pair]
 
 
 def counterparts(opened: Opened, name: str, others: list[Opened]) -> list[tuple[str, str]]:
-    """Return run and id of other runs' conversations on the same experience.
+    """Return the run and id of each other run's conversation on the same experience.
 
     Experiences are the same if they have the same id, the same seed, or the same person and goal.
     """
@@ -132,7 +132,7 @@ def counterparts(opened: Opened, name: str, others: list[Opened]) -> list[tuple[
 
 
 def turns_beside(first: ConversationPage, second: ConversationPage) -> list[TurnPair]:
-    """Return the turns of two conversations, position by position."""
+    """Return the turns of two conversations, paired by position."""
     return [TurnPair(one, other, _same(one, other)) for one, other in _zipped(first, second)]
 
 
@@ -149,8 +149,8 @@ def _same(one: ShownTurn | None, other: ShownTurn | None) -> bool:
 
 
 def other_judge(scale: str, scales: Sequence[str]) -> str:
-    """Return the best scale to compare with a scale (`judge/aspect`): preferably another judge's,
-    then one of the same aspect."""
+    """Return the best scale to compare with a scale (`judge/aspect`): preferably one of another
+    judge, and among those, one of the same aspect."""
     judge, _, aspect = scale.rpartition("/")
 
     def nearness(other: str) -> tuple[bool, bool, bool]:
@@ -163,10 +163,8 @@ def other_judge(scale: str, scales: Sequence[str]) -> str:
 def judges_beside(
     opened: Opened, first: str, second: str, page: int
 ) -> tuple[int, list[JudgePair]]:
-    """Return how many conversations two scales (`judge/aspect`) have scored, and a page of them.
-
-    The largest differences come first.
-    """
+    """Return the number of conversations with scores on two scales (`judge/aspect`), and a page of
+    them with the largest differences first."""
     joined = (
         "from r0.score a join r0.score b on a.conversation = b.conversation "
         "join r0.item i on i.id = a.conversation "

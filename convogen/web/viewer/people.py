@@ -1,4 +1,4 @@
-"""Distinguishing the people of a conversation: a colour and initials for each."""
+"""Colours and initials that distinguish the people in a conversation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLOSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person in a conversation; `key` is unique within a page, `tone` is from 1."""
+    """A person in a conversation; `key` is unique within a page, and `tone` counts from 1."""
 
     key: str
     name: str
@@ -37,10 +37,10 @@ def people_of(
     """Return the participants and speakers of a conversation, by name.
 
     Args:
-        names: The participants, in their order.
-        personas: Their personas.
-        speakers: Speaker of each turn.
-        prefix: Prefix of their keys.
+        names: The names of the participants, in order.
+        personas: The participants' personas.
+        speakers: The speaker of each turn.
+        prefix: Prefix of the people's keys.
     """
     known = {persona.name: persona for persona in personas}
     spoke = set(speakers := list(speakers))
@@ -60,7 +60,7 @@ def people_of(
 
 
 def _initials(names: Iterable[str]) -> dict[str, str]:
-    """Return one or two letters for each name, no two alike among the first hundred or so."""
+    """Return distinct initials for each name, or a number if all suitable initials are taken."""
     shown: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:

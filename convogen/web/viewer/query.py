@@ -16,8 +16,8 @@ __all__ = ["PER_PAGE", "SORTS", "STATUSES", "Found", "Query", "count", "find", "
 PER_PAGE = 50
 STATUSES = ("accepted", "broken", "rejected", "failed")
 SORTS = {
-    "plan": "Order of the plan",
-    "last": "Last first",
+    "plan": "Plan order",
+    "last": "Latest first",
     "long": "Most turns first",
     "short": "Fewest turns first",
     "words": "Most words first",
@@ -47,14 +47,14 @@ class Query:
 
     Attributes:
         text: Words and quoted phrases, all of which must occur in the scene, people or turns.
-        topic, speaker: A part of the topic or of a speaker's name, ignoring case.
+        topic, speaker: Part of the topic, or of a speaker's name; case is ignored.
         status: One of `STATUSES`, or `kept` for conversations that no gate rejected; `why` narrows
             it to a fault, gate, or stage and kind.
-        check: Event of a turn and its fault, for example `asked_again/echo`.
+        check: Event of a turn, and its fault, for example `asked_again/echo`.
         scale: Judge and aspect whose scores are shown, for example `geval/overall`; `low` and
             `high` limit the scores.
-        least, most: Limits of the number of turns.
-        page: Number of the page, from 1.
+        least, most: Limits on the number of turns.
+        page: Number of the page, counted from 1.
     """
 
     text: str = ""
@@ -81,7 +81,7 @@ class Query:
 
         sort, status, why = text("sort"), text("status"), text("why")
         chosen, colon, rest = why.partition(":")
-        if colon and chosen in STATUSES:  # as the filter has it
+        if colon and chosen in STATUSES:  # the format of the filter
             status, why = chosen, rest
         return cls(
             text=text("q"),
@@ -148,7 +148,7 @@ class Found:
 def find(
     connection: sqlite3.Connection, runs: Sequence[int], query: Query, most: int = PER_PAGE
 ) -> list[Found]:
-    """Return a page of the rows that a query finds; `runs` are the numbers of indexes `r0`, …"""
+    """Return a page of a query's rows; `runs` are the numbers of the indexes `r0`, `r1`, …"""
     selects, values = _selects(runs, query, f"{{run}} as run, {_COLUMNS}, s.value as value")
     order = _ORDERS[query.sort]
     if len(runs) > 1 and query.sort in ("plan", "last"):
@@ -170,7 +170,7 @@ def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> 
 
 
 def last_page(total: int) -> int:
-    """Return the number of the last page of a list of `total` rows, from 1."""
+    """Return the number of the last page of a list of `total` rows, at least 1."""
     return max(1, -(-total // PER_PAGE))
 
 

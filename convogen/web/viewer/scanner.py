@@ -1,4 +1,4 @@
-"""Reads the files of a run into its index, as far as they exist, in batches."""
+"""Reads the existing files of a run into the run's index, in batches."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from convogen.web.viewer.text import searchable
 __all__ = ["SLOT_S", "Progress", "Scanner"]
 
 BATCH, FIRST = 400, 100
-"""Numbers of rows per batch, and before the first page is shown."""
+"""Number of rows per batch, and per file before the first page is shown."""
 
 SLOT_S = 10
-"""Seconds in a slot of `pace`."""
+"""Length of a slot of the table `pace`, in seconds."""
 
 _RECORDS: dict[str, type[Conversation | Rejected | Failure]] = {
     "conversations.jsonl": Conversation,
@@ -41,7 +41,7 @@ _RECORDS: dict[str, type[Conversation | Rejected | Failure]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The reading progress of a run's files, in bytes; `damaged` rows could not be read."""
+    """The reading progress of a run's files, in bytes, and the number of damaged rows."""
 
     done: int
     total: int
@@ -49,12 +49,12 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """Percentage read; 100 only if everything is."""
+        """Percentage of bytes read; 100 only if everything has been read."""
         return 100 if self.done >= self.total else 100 * self.done // self.total
 
 
 class Scanner:
-    """Updates the index of a run; several processes may do so at once."""
+    """Updates the index of a run; several processes may do so at the same time."""
 
     def __init__(self, run: Run, index: Index) -> None:
         self.run = run
@@ -88,7 +88,7 @@ class Scanner:
             self.recover(error)
 
     def step(self) -> bool:
-        """Read a batch of the first file that has more; return whether there was one."""
+        """Read a batch from the first file with unread rows; return whether there was one."""
         try:
             self._refuse_changed()
             return any(self._read(name, BATCH) for name in self.files())
@@ -97,8 +97,8 @@ class Scanner:
             return True
 
     def recover(self, error: sqlite3.DatabaseError) -> None:
-        """Start over with an empty index if an error says that it is damaged; otherwise raise
-        it."""
+        """Start over with an empty index if the error means that the index is damaged; otherwise
+        raise the error."""
         if isinstance(error, sqlite3.OperationalError):  # busy, full, not writable: not damaged
             raise error
         self.index.renew()
@@ -110,7 +110,7 @@ class Scanner:
             pass
 
     def _refuse_changed(self) -> None:
-        """Remove the indexed rows of files that changed other than by growing."""
+        """Clear the index if a file has changed other than by growing."""
         self.index.ensure()
         with self.index.writing() as connection:
             known = connection.execute("select name, offset, mark from file").fetchall()
@@ -145,7 +145,7 @@ class Scanner:
     def _take(
         self, connection: sqlite3.Connection, name: str, lines: Sequence[Line], rows: int
     ) -> None:
-        """Store the records of lines; unreadable ones are noted with their number, from 1."""
+        """Store the records in lines, and note the numbers of unreadable lines, counted from 1."""
         parse, store = self._kind(name)
         for number, line in enumerate(lines, rows + 1):
             try:
@@ -182,7 +182,7 @@ class Scanner:
             self._store_pace(connection, call)
 
     def _store_pace(self, connection: sqlite3.Connection, call: Mapping[str, Any]) -> None:
-        """Count a task when the calls of the next one begin."""
+        """Count a task when the calls of the next task begin."""
         at = call.get("at")
         if not isinstance(at, int | float) or not 0 <= at < 1e12:
             return
@@ -196,7 +196,7 @@ class Scanner:
         self._latest = (call["task"], max(latest, at))
 
     def _pricer(self, role: str, model: str) -> Pricer | None:
-        """Return the cost of a call; None if it is not known."""
+        """Return the function that computes a call's cost, or None if the price is unknown."""
         try:
             self._prices = self._prices or Prices(self.run)
         except ConvogenError:
@@ -206,7 +206,7 @@ class Scanner:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a file, with its index from 0."""
+    """A row of a file; `place` is its index, counted from 0."""
 
     file: str
     place: int

@@ -1,4 +1,4 @@
-"""Text for the search: splitting it into words, and locating hits."""
+"""Full-text search: splitting text into words, and locating hits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORD = regex.compile(r"[\p{L}\p{N}]")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a text that is or is not a hit."""
+    """A part of a text; `found` is whether it is a hit."""
 
     text: str
     found: bool
@@ -52,9 +52,9 @@ def match_expression(terms: Iterable[str]) -> str:
 
 
 def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
-    """Return an excerpt around the first hit in the first text that has one, in parts.
+    """Return the parts of an excerpt around the first hit in the first text that contains one.
 
-    The list is empty if no text has one, for example if text and term differ in accents.
+    The list is empty if no text contains a hit, for example if text and term differ in accents.
     """
     if not terms:
         return []
@@ -72,8 +72,8 @@ def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
 
 
 def _beginning(term: str) -> str:
-    """Return a pattern of a term as the search finds it: at the beginning of a word, or anywhere in
-    scripts without spaces."""
+    """Return a pattern that matches a term as the search does: at the beginning of a word, or
+    anywhere in scripts without spaces."""
     pattern = re.escape(term)
     return pattern if _UNSPACED.match(term) else rf"(?<!\w){pattern}"
 

@@ -44,9 +44,9 @@ def _watch(runs: Sequence[Opened], stop: Event) -> None:
 
 
 def _step(opened: Opened) -> bool:
-    """Read a batch; a run that cannot be read now is tried again later."""
+    """Read a batch; a run that cannot be read now is retried later."""
     try:
         return opened.scanner.step()
     except (OSError, sqlite3.Error, ConvogenError) as error:
-        LOG.warning("not read", extra={"run": opened.key, "detail": str(error)})
+        LOG.warning("the run cannot be read", extra={"run": opened.key, "detail": str(error)})
         return False

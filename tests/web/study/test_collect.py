@@ -133,7 +133,7 @@ def test_the_same_people_can_be_simulated(tmp_path: Path) -> None:
         2,
     )
     assert ended.status == 0, ended.err
-    assert "2 pairs each, of 4." in ended.out
+    assert "2 pairs each, drawn from 4." in ended.out
     judge = re.search(r"r01  (\S+)", ended.out)
     assert judge
     with visiting(tmp_path / "pairs") as client:
@@ -200,7 +200,7 @@ def test_a_failure_keeps_the_message(
     codes = made(folder, "collect")
     with visiting(folder, lambda _: model) as client:
         visitor = Visitor(client).enter(codes["p01"]).begin().send(message="Why?").until(said)
-        assert "Your message is kept" in visitor.text
+        assert "Your message has been saved" in visitor.text
         assert "fool" not in visitor.text
         assert len(model.asked) == 1
         assert "last call failed" in client.get("/progress").text
@@ -287,7 +287,7 @@ def test_a_message_is_not_sent_if_the_budget_does_not_cover_it(tmp_path: Path) -
     with visiting(folder, lambda _: model) as client:
         visitor = Visitor(client).enter(codes["p01"]).begin().send(message="long " * 1_000)
         assert visitor.status == 422
-        assert "longer than what is left of your allowance" in visitor.text
+        assert "exceeds your remaining allowance" in visitor.text
         visitor.send(message="Why?").until("Purring")
     assert len(model.asked) == 1
 

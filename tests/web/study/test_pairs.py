@@ -131,7 +131,7 @@ def test_a_check_says_what_to_answer(
     visitor = Visitor(client).enter(codes["r01"]).begin()
     items = Store(tmp_path / "study" / "study.db").items("r01")
     for item in items:
-        assert ("to see whether the dialogues are read" in visitor.text) == item["attention_check"]
+        assert ("It checks whether the dialogues" in visitor.text) == item["attention_check"]
         first = visitor.text.index("1st dialogue</h2>")
         second = visitor.text.index("2nd dialogue</h2>")
         if item["attention_check"]:

@@ -86,7 +86,7 @@ def test_an_answer_that_cannot_be_saved_is_said_and_may_come_again(tmp_path: Pat
         other.execute("alter table answer rename to gone")  # fails as writing to a full disk does
         visitor.send(fluent="7", kind="2")
         assert visitor.status == 503
-        assert "cannot be saved" in visitor.text
+        assert "cannot be read or saved" in visitor.text
         other.execute("alter table gone rename to answer")
         visitor.get().send(fluent="7", kind="2")
         assert "Thank you" in visitor.text

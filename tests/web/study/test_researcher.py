@@ -30,7 +30,7 @@ def test_progress_shows_everybody(tmp_path: Path) -> None:
         Visitor(client).enter(codes["r02"]).begin()
         text = client.get("/progress").text
     assert "1 of 3" in text
-    for state in ("finished", "under way", "not begun"):
+    for state in ("finished", "in progress", "not started"):
         assert state in text
     assert "2/2" in text
     assert not any(code in text for code in codes.values())

@@ -44,7 +44,7 @@ def replay(folder: Path, **manifest: object) -> Path:
 
 def test_a_replay_stands_beside_its_original(tmp_path: Path) -> None:
     client = client_of(varied_run(tmp_path / "first"), replay(tmp_path / "again"))
-    assert "1 pairs, on the same experience" in text(client, "/compare")
+    assert "1 pair on the same experience" in text(client, "/compare")
     asked = {"run": "first", "id": "c-0", "with": "again", "other": "c-again"}
     link = f"/pair?{urlencode(asked)}".replace("&", "&amp;")
     assert link in text(client, "/compare", run="first", **{"with": "again"})
@@ -85,7 +85,7 @@ def test_a_judge_stands_beside_another(tmp_path: Path) -> None:
     client = client_of(varied_run(tmp_path / "varied"))
     shown = text(client, "/judges")
     assert "<option selected>other/overall</option>" in shown
-    assert "1 conversations have both scores" in shown
+    assert "1 conversation has both scores" in shown
     assert re.search(r"<td[^>]*>4\.5</td> ?<td>1\.5</td> ?<td>-3\.00</td>", shown)
     assert "not have two sets of scores" in text(
         client_of(write_run(tmp_path / "one", [])), "/judges"

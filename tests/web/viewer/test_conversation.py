@@ -35,8 +35,8 @@ def page(client: TestClient, name: str) -> str:
 
 def test_a_turn_tells_how_it_came_about(client: TestClient) -> None:
     shown = page(client, "c-0")
-    assert "asked again 1×" in shown
-    assert "taken with echo" in shown
+    assert "requested again 1×" in shown
+    assert "accepted despite echo" in shown
     assert '<b>assistant offer</b><blockquote dir="auto">How may I help you?' in shown
     assert '<q dir="auto">Nobody</q>' in shown
     assert "Arne Bo, Zoë Ångström" in shown  # whom the selector chose from

@@ -94,7 +94,7 @@ def test_more_than_a_page_holds_is_refused_with_what_chooses(run: Path, tmp_path
     page = tmp_path / "page.html"
     ended = convogen("view", run, "--export", page)
     assert ended.status == 2
-    assert "more than the 500" in ended.complaint
+    assert "at most 500 conversations" in ended.complaint
     assert "--search TEXT" in ended.complaint
     assert not page.exists()
     assert convogen("view", run, "--export", page, "--n", "3").status == 0
@@ -142,7 +142,7 @@ def test_a_wrong_host_is_not_mistaken_for_a_port_in_use(run: Path) -> None:
     assert "use --port 0" not in convogen("view", run, "--host", "999.1.1.1").complaint
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = convogen("view", run, "--port", taken.getsockname()[1])
-        assert "use --port 0 for a free one" in ended.complaint
+        assert "use --port 0 for a free port" in ended.complaint
 
 
 def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-// Conveniences; the pages also work without this script.
+// Conveniences: the pages also work without this script.
 "use strict";
 
-// A second click sends nothing; the server would ignore it as well.
+// Ignore a second click, as the server would, too.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) {
@@ -10,7 +10,7 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "yes";
 });
-// After the back button, the form of a page may be sent again.
+// After the back button, allow a form to be sent again.
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });

@@ -1,4 +1,4 @@
-// One page of conversations: what the search leaves, and the one that a link leads to is unfolded.
+// The exported page: the search hides other conversations, and a link to a conversation expands it.
 (() => {
   const ones = all("details.one");
   const filter = document.getElementById("q");

@@ -1,5 +1,5 @@
-// Keyboard, persona cards beside what opens them, the list that a conversation was opened from,
-// and the state of runs that go on. Every page works without it.
+// Keyboard shortcuts, persona cards, navigation in the list from which a conversation was opened,
+// and the live state of runs in progress. Every page also works without this script.
 "use strict";
 
 const LIST = "convogen-list";
@@ -10,7 +10,7 @@ const all = (selector, within = document) => [...within.querySelectorAll(selecto
 const stored = (area, name) => { try { return area.getItem(name); } catch { return null; } };
 const store = (area, name, value) => { try { area.setItem(name, value); } catch { /* private window */ } };
 
-// --- the list, and the way through it -----------------------------------------------------------
+// --- navigation in the list ---------------------------------------------------------------------
 
 const links = all("[data-list] .title");
 if (document.querySelector("[data-list]")) {
@@ -117,7 +117,7 @@ for (const button of all("[popovertarget]")) {
   const hide = () => { if (byHover && card.matches(":popover-open")) card.hidePopover(); byHover = false; };
   const soon = (what, ms) => { clearTimeout(waiting); waiting = setTimeout(what, ms); };
   card.addEventListener("toggle", (event) => { if (event.newState === "open" && document.activeElement === button) place(card, button); });
-  button.addEventListener("click", (event) => { // a card that is shown already stays
+  button.addEventListener("click", (event) => { // a card that is already shown stays open
     clearTimeout(waiting);
     if (byHover && card.matches(":popover-open")) event.preventDefault();
     byHover = false;
@@ -131,7 +131,7 @@ for (const button of all("[popovertarget]")) {
   button.addEventListener("blur", hide);
 }
 
-// --- runs that go on ----------------------------------------------------------------------------
+// --- runs in progress ---------------------------------------------------------------------------
 
 function follow(section) {
   const before = Number(section.dataset.rows);
@@ -152,7 +152,7 @@ function follow(section) {
           news.hidden = false;
         }
         if (now.state === "complete" && now.read === 100) return;
-      } catch { /* the server has ended, or is busy: try again */ }
+      } catch { /* the server has stopped or is busy: retry */ }
     }
     setTimeout(look, POLL_MS);
   }
