@@ -19,10 +19,11 @@ CHECKS = {
     "addressing": "calls by name",
     "topic": "topic deviation",
 }
-"""The language-dependent checks, and what each finds; all others work in any language."""
+"""The language-dependent checks, with what each of them finds. All other checks work in any
+language."""
 
 _TELLING_WORDS = 60
-"""Number of words from which any text contains frequent words of its language."""
+"""Number of words from which any text contains some of its language's frequent words."""
 
 
 def checked_languages() -> list[str]:
@@ -36,12 +37,12 @@ def checked_as(language: str | None, texts: Iterable[str]) -> str:
     """Return the language whose patterns are used to check texts.
 
     Args:
-        language: The primary subtag of their language; None if it is unknown.
+        language: The primary subtag of the texts' language, or None if it is unknown.
         texts: The turns of a conversation.
 
     Returns:
-        English if the language is unknown because there are few words; `und`, in which nothing is
-        checked, if it is unknown despite many words.
+        `language` if it is known. Otherwise, `en` if the texts have too few words to identify
+        their language, and `und`, for which no language-dependent check runs, if they have more.
     """
     if language is not None:
         return language
@@ -54,6 +55,6 @@ def checked_as(language: str | None, texts: Iterable[str]) -> str:
 
 
 def unchecked(language: str) -> list[str]:
-    """Return the `CHECKS` that a language does not support, in order."""
+    """Return the names of the `CHECKS` that a language does not support, in their order there."""
     done = load_language(language).checks
     return [name for name in CHECKS if name not in done]
