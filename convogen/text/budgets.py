@@ -86,7 +86,7 @@ def about_words(text: str, language: str | None = None) -> int:
 
 
 def tokens_of(words: int, language: str | None = None) -> int:
-    """Return an upper estimate of the number of tokens in a number of words.
+    """Return an upper estimate of the number of tokens that a text of `words` words needs.
 
     If `language` is None, English is assumed.
     """

@@ -25,16 +25,16 @@ LEAST_CHARS = 40
 
 MANY_WORDS, LEAST_HINT = 80, 0.03
 """In every language that lingua knows, a text of `MANY_WORDS` or more words in Latin letters has at
-least the share `LEAST_HINT` of frequent words. Texts with fewer are codes or random letters. They
-are not passed to lingua, which is slowest on such texts."""
+least the share `LEAST_HINT` of frequent words. A text with a smaller share consists of codes or
+random letters. It is not passed to lingua, which is slowest on such texts."""
 
 LEAST_KANA = 0.05
 """Minimum share of kana among the Han and kana characters of a Japanese text."""
 
 LEAST_WEIGHT, LEAST_SHARE, LEAST_LEAD = 1.5, 0.1, 1.5
-"""Minimum weights of the function words of a language that is chosen: in total, per word of the
-text, and as a multiple of the next language's weight. A function word of n languages has weight
-1/n."""
+"""Thresholds for choosing a language by its function words: their total weight, their weight per
+word of the text, and the ratio to the next language's weight. A function word that n languages
+share has weight 1/n."""
 
 _SCRIPTS = {
     "Hangul": "ko",
@@ -119,9 +119,9 @@ class _Conversation(Protocol):
 def language_of(conversation: _Conversation) -> str | None:
     """Return the primary subtag of a conversation's language, or None if the language is unknown.
 
-    The stated language is returned unless words in the script of the turns are segmented in another
-    way (by spaces, by a segmenter, or not at all). In that case, the language is identified from
-    the turns. Text without kana may still be Japanese.
+    The stated language is returned unless the script of the turns requires a different kind of word
+    segmentation (by spaces, by a segmenter, or none). In that case, the language is identified from
+    the turns. If the stated language is Japanese, text without kana is accepted as Japanese.
     """
     if conversation.language is None:
         return identify(turn.text for turn in conversation.turns)
@@ -134,7 +134,7 @@ def language_of(conversation: _Conversation) -> str | None:
 
 
 def _rule(language: str | None) -> str:
-    """Return how text in a language is segmented into words: `spaces`, a segmenter, or `none`."""
+    """Return how words are segmented: `spaces`, the code of the segmenter, or `none`."""
     code = unspaced_language(language)
     return "spaces" if code is None else code if code in EXTRAS else "none"
 
@@ -181,7 +181,7 @@ class _Frequent(NamedTuple):
         return weights
 
     def most(self) -> int:
-        """Return the largest number of words that are frequent in one and the same language."""
+        """Return the largest number of words that are frequent in a single language."""
         known = function_words()
         numbers: dict[str, int] = {}
         for word, count in self.counts.items():
@@ -208,7 +208,7 @@ def _by_words(found: _Frequent) -> str | None:
 
 
 def _may_be_language(found: _Frequent) -> bool:
-    """Return whether a text is short, or has the frequent words that any real language has."""
+    """Return whether a text is short or has enough frequent words to be in a real language."""
     return found.total < MANY_WORDS or found.most() >= LEAST_HINT * found.total
 
 

@@ -125,8 +125,8 @@ def is_addressed(direction: str, cast: Cast, language: str) -> bool:
 def calls_oneself(text: str, cast: Cast, language: str) -> bool:
     """Return whether a text begins by addressing its own speaker, as in Ana's `Thanks, Ana, …`.
 
-    The result is always False in a language without words of address. A name that is also a word
-    does not count if it is written like the word. A repeated name does not count either:
+    The result is always False in a language without words of address. A name that is also an
+    ordinary word does not count if it is in lower case. A repeated name does not count either:
     `Ana, Ana, it is always Ana who is late.`
     """
     lang = load_language(language)

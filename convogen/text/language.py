@@ -64,7 +64,10 @@ class _Group(BaseModel):
 
 
 class _Rule(_Group):
-    """Patterns that are tried only on texts with one of `words`, or on all texts if it is empty."""
+    """Patterns with their trigger words.
+
+    The patterns are tried only on texts with one of `words`, or on all texts if `words` is empty.
+    """
 
     words: _Words = frozenset()
     patterns: _Patterns

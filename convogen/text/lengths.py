@@ -46,7 +46,7 @@ _SENTENCE_END = regex.compile(
     r"|(?<=[\p{Thai}\p{Lao}])(?=\s)",
     regex.VERSION1,
 )
-"""Matches the end marks of sentences in all scripts. In Thai and Lao, a space ends a sentence."""
+"""Pattern for the ends of sentences in all scripts. In Thai and Lao, a space ends a sentence."""
 
 _A_WORD_ALONE = regex.compile(rf"[{_UNSPACED}\p{{Hangul}}]")
 _OPEN = "LMN"
@@ -106,7 +106,7 @@ class Words:
     def field(
         self, about: str = "", *, shortest: int = 3, longest: int = 2000, **schema: Any
     ) -> Any:
-        """Return a pydantic field with this length in its description and its bound in its schema.
+        """Return a pydantic field that states this length and bounds it in the JSON Schema.
 
         Args:
             about: Description of the text, to which the length is appended.
@@ -175,9 +175,9 @@ def cut_texts(
 ) -> list[BoundedText]:
     """Return the strings of a reply that were cut off.
 
-    A string that does not end like a sentence or phrase was cut off if it stops at its schema's
-    `maxLength`, or if it is the last string of a reply that reached its token limit. Any other
-    string may have such an ending without being cut off.
+    A string that does not end like a sentence or phrase counts as cut off if it stops at its
+    schema's `maxLength`, or if it is the last string of a reply that reached its token limit. Other
+    strings may have such an ending without being cut off.
     """
     texts = list(bounded_texts(data, schema))
     cut = [one for one in texts if one.max_chars and is_cut(one.text, one.max_chars)]

@@ -105,7 +105,7 @@ def _forms(name: str, lang: Language) -> frozenset[str]:
 
 
 def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
-    """Return all beginnings and endings of a name, except particles such as `van` alone."""
+    """Return all beginnings and endings of a name, except those with only particles (`van`)."""
     parts = [words[:end] for end in range(1, len(words) + 1)]
     parts += [words[begin:] for begin in range(1, len(words))]
     return [

@@ -1,6 +1,7 @@
 """MinHash over character 4-grams (Broder, 1997), which proposes near-copies among many texts.
 
-The keys of `band_keys` reveal pairs among many texts. `NearCopyIndex` finds copies of one text.
+Equal keys from `band_keys` reveal similar pairs among many texts. `NearCopyIndex` proposes
+near-copies of a single text.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Segmentation of texts into words and sentences, depending on the language.
 
 Text in scripts with spaces is split at Unicode word boundaries (UAX #29), and English text at white
-space, as in the papers. Chinese, Japanese and Thai need a segmenter, which a separate extra
-installs for each language and which is imported on first use. There are no rules for Lao, Khmer,
-Burmese and Tibetan, so the lengths of texts in these languages are counted in characters.
+space, as in the papers. Chinese, Japanese and Thai each need a segmenter, which an extra for the
+language installs. Segmenters are imported on first use. There are no rules for Lao, Khmer, Burmese
+and Tibetan, so the lengths of texts in these languages are counted in characters.
 """
 
 from __future__ import annotations

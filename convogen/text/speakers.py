@@ -24,7 +24,7 @@ __all__ = [
 
 
 def agent_keys(names: Sequence[str]) -> dict[str, str]:
-    """Return a mapping from ASCII identifiers, which AutoGen requires, to names, in their order."""
+    """Map ASCII identifiers, which AutoGen requires, to names, in the order of the names."""
     keys: dict[str, str] = {}
     for place, name in enumerate(names, 1):
         key = re.sub(r"\W+", "_", anyascii(name)).strip("_")
@@ -116,7 +116,7 @@ def _values(text: str) -> list[str]:
 
 
 def _alone(text: str, names: Sequence[str]) -> str | None:
-    """Return the name that makes up a text, apart from titles and punctuation, or None."""
+    """Return the name that a text consists of, apart from titles and punctuation, or None."""
     text = tidy_name(text)
     if exact := [name for name in names if tidy_name(name) == text]:
         return exact[0] if len(exact) == 1 else None

@@ -93,7 +93,7 @@ def _is_direction(
 ) -> bool:
     """Return whether the text between marks is an action rather than speech.
 
-    `alone` states that the rest of the turn contains no words.
+    `alone` is True if the rest of the turn contains no words.
     """
     patterns = _patterns(language)
     content = next(group for group in span.group(*"abcdefghi") if group).strip()

@@ -47,7 +47,7 @@ _EMPHASIS = re.compile(r"\A(\*{1,3}|_{1,3})(?=\S)([^*_\n]+)(?<=\S)\1\Z")
 
 
 class Spoken(NamedTuple):
-    """The spoken words of a reply, and the kinds of text (of `TIDIED`) that were removed.
+    """The spoken words of a reply, and the kinds of text that were removed (see `TIDIED`).
 
     If a reply consists only of stage directions, `text` contains them and `silent` is True.
     """

@@ -1,8 +1,8 @@
 """Topic and overlap checks for simulated users who type to a chatbot.
 
 They detect failures that the DialogueForge paper describes in section 5.1: copying the chatbot, and
-leaving the task. The rates below are for the later utterances of that paper's 413 OASST1 and 1,002
-Chatbot Arena seeds.
+leaving the task. The rates below were measured on the later utterances of that paper's 413 OASST1
+and 1,002 Chatbot Arena seeds.
 """
 
 from __future__ import annotations

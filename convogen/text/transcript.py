@@ -19,5 +19,5 @@ class Said(Protocol):
 
 
 def transcript(turns: Iterable[Said]) -> str:
-    """Return one line per turn, with the speaker's name and the text in single-spaced form."""
+    """Return one line per turn: the speaker's name, and the text with white space collapsed."""
     return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in turns)

@@ -81,7 +81,8 @@ MOST_CHARS = 20_000
 """Maximum number of characters of a reply that are read."""
 
 OPENING_TURNS = 2
-"""Number of turns at the beginning of a scene in which people may offer help or say their names."""
+"""Number of turns at the beginning of a scene in which people may offer help or say their own
+names."""
 
 ECHO_WORDS = 5
 """Minimum number of words in a turn that can count as an echo of an earlier turn."""
@@ -149,7 +150,7 @@ def read_typed(
     """Extract a person's message to a chatbot from a reply, and check it.
 
     The message may contain lists, data and actions. `scene.earlier` contains the chatbot's answers;
-    a message that copies one of them is an `echo`. The arguments and the result are as for
+    a message that copies one of them is an `echo`. The arguments and the result are the same as for
     `read_utterance`.
     """
     lang = load_language(language)

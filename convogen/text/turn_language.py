@@ -1,7 +1,7 @@
 """Detection of turns that are not in the expected language, by their script and with `lingua`.
 
-If a single language uses the script, the script decides alone. The languages of texts in Latin,
-Cyrillic, Arabic or Devanagari letters are identified by lingua (trigrams, 75 languages), which the
+If only one language uses a script, the script decides alone. The language of text in Latin,
+Cyrillic, Arabic or Devanagari letters is identified by lingua (trigrams, 75 languages), which the
 extra `lingua` installs. Given only a few words, lingua confuses closely related languages, so all
 turns together decide between these.
 """
@@ -48,11 +48,11 @@ _SHARED = frozenset(("Arab", "Aran", "Cyrl", "Deva", "Latn"))
 """Scripts that many languages share."""
 
 _TWINS = (frozenset(("bs", "hr", "sr")), frozenset(("id", "ms")))
-"""Groups of languages that even a page of text cannot tell apart. Each is accepted for the rest of
-its group."""
+"""Groups of languages that are indistinguishable even in a page of text. Text in any of them is
+accepted as text in the others."""
 
 _RELATIVES = (*_TWINS, frozenset(("da", "nb", "nn")), frozenset(("hi", "mr")))
-"""Groups of languages that a single sentence cannot tell apart."""
+"""Groups of languages that are indistinguishable in a single sentence."""
 
 _NAMES_OF_LINGUA = {"no": "nb", "fil": "tl", "cmn": "zh"}
 
@@ -129,7 +129,10 @@ def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
 
 
 def _accepted(texts: list[str], tag: str) -> list[bool]:
-    """Return for each turn whether it is in a language, given turns in the language's script."""
+    """Return for each turn whether it is in a language.
+
+    All turns must be in the script of the language.
+    """
     script = script_of(tag)
     if script in ("Jpan", "Hans", "Hant"):
         together = "\n".join(texts)
@@ -161,10 +164,10 @@ def _is_as_spelt(text: str, tag: str) -> bool:
 
 
 def _is_of(text: str, languages: frozenset[str]) -> bool:
-    """Return whether no other language is clearly more likely for a turn than `languages`.
+    """Return whether a turn is in one of `languages`.
 
-    If trigrams favour another language, lingua's full models decide between `languages` and the
-    likeliest others.
+    The result is True unless another language is clearly more likely. If trigrams favour another
+    language, lingua's full models decide between `languages` and the likeliest other languages.
     """
     found: Any = _detector().compute_language_confidence_values(text)
     if found[0].value - _likelihood(found, languages) < LEAST_LEAD:

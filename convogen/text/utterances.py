@@ -99,7 +99,7 @@ def whole_sentences(text: str) -> str:
 
 
 def nearest_sentences(text: str, words: int, language: str | None = None) -> str:
-    """Return as many leading sentences of a text as come nearest to a number of words."""
+    """Return the leading sentences of a text whose total length is closest to `words` words."""
     ends = [*sentence_ends(text), len(text)]
     return min(
         (text[:end] for end in ends), key=lambda part: abs(about_words(part, language) - words)
@@ -118,7 +118,7 @@ def length_fault(text: str, words: int, language: str | None = None) -> str | No
 
 
 def is_cut_off(text: str) -> bool:
-    """Return whether the last sentence of a text is not finished."""
+    """Return whether the last sentence of a text is unfinished."""
     return _ENDED.search(text) is None
 
 
