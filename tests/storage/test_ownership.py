@@ -318,7 +318,7 @@ def test_training_leaves_a_folder_that_is_none_of_its_own(copied: Path) -> None:
     before = tree()
     train = ("train", "a.jsonl", "--held-out", "b.jsonl", "--base", "gone/nowhere", "--out")
     refused(convogen(*train, "mine"), "mine: holds 'log.jsonl'")
-    refused(convogen(*train, copied, "--fresh"), "is not of a training run")
+    refused(convogen(*train, copied, "--fresh"), "does not describe a training run")
     assert tree() == before
 
 
