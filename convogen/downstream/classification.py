@@ -105,7 +105,7 @@ def classification(
             where = task.in_domain if arm == "in_domain" else task.run
             raise SourceError(
                 f"{where}: fewer than two values of {task.label} in {len(examples)} dialogues; "
-                "name another column with --label, or generate more"
+                "name another column with --label, or use more dialogues"
             )
     unknown = {arm: _unknown(examples, held_out) for arm, examples in arms.items()}
     for arm, share in unknown.items():
@@ -144,7 +144,7 @@ def _few(examples: Sequence[Example]) -> str:
 def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
     """Return the share of held-out dialogues whose label cannot be predicted.
 
-    These are the labels that no example has.
+    Such a label does not occur in the examples.
     """
     known = {one.target for one in examples}
     return sum(one.target not in known for one in held_out) / len(held_out)

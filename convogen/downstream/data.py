@@ -69,7 +69,7 @@ def names_of(sources: str | Sequence[str]) -> str:
 
 
 def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:
-    """Return generated conversations with their targets, except those without a target."""
+    """Return generated conversations with their targets; those without a target are left out."""
     pairs = zip(conversations, targets, strict=True)
     return [Example(script(in_roles(one)), target) for one, target in pairs if target]
 
@@ -89,7 +89,7 @@ def said(dialogue: str) -> str:
 def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
     """Return `n` random examples, or all of them if there are fewer.
 
-    The number `n` is that of the synthetic examples, because the arms should not differ in size
-    (DiaSynth, section 5.2).
+    `n` is the number of synthetic examples, because the arms should not differ in size (DiaSynth,
+    section 5.2).
     """
     return random.Random(seed).sample(list(examples), min(n, len(examples)))

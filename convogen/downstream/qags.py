@@ -63,7 +63,7 @@ def _exact(n: int) -> Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Questions about a dialogue that the dialogue answers, with these answers."""
+    """Questions that a dialogue answers, with the dialogue's answers."""
 
     questions: list[str]
     answers: list[str]
@@ -100,7 +100,7 @@ def qags(
 ) -> list[float | None]:
     """Return the score (0 to 1) of each summary, or None without questions or a readable reply.
 
-    Answers are compared by `alike`, or by `answers_f1` if it is None.
+    Answers are compared by `alike`, or by `answers_f1` if `alike` is None.
     """
     prompt = load_prompt("downstream/answers")
 

@@ -42,9 +42,9 @@ def check_encoder(model: str) -> None:
 
 
 class BertScore:
-    """BERTScore with one encoder, given by name or folder and, after an @, the layer.
+    """BERTScore with one encoder, given as NAME or NAME@LAYER, such as `roberta-large@17`.
 
-    An example is `roberta-large@17`. torchmetrics is not used, because it sorts summaries and
+    NAME may also be a folder. The library torchmetrics is not used, because it sorts summaries and
     references by length separately and therefore scores summaries against the wrong references
     (issue 2728 of torchmetrics). Raises `ModelConfigError` if the encoder cannot be loaded.
     """
@@ -111,6 +111,6 @@ def _named(model: str) -> tuple[str, int | None]:
 def _unusable(model: str, error: Exception) -> ModelConfigError:
     fault = " ".join(str(error).split())[:200]
     return ModelConfigError(
-        f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers "
-        "loads, such as roberta-large@17, or leave BERTScore out"
+        f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers can "
+        "load, such as roberta-large@17, or leave BERTScore out"
     )

@@ -32,7 +32,7 @@ class Training(BaseModel):
 
     checkpoint: str = Field(min_length=1, description="name or folder of a seq2seq checkpoint")
     epochs: float = Field(default=2, gt=0, allow_inf_nan=False)
-    steps: int | None = Field(default=None, ge=1, description="training steps, instead of epochs")
+    steps: int | None = Field(default=None, ge=1, description="training steps; overrides epochs")
     batch: int = Field(default=8, ge=1, description="batch size, in dialogues")
     accumulation: int = Field(default=2, ge=1, description="batches per optimizer step")
     learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
@@ -94,7 +94,7 @@ def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
     said = " ".join(str(error).split())[:200]
     return ModelConfigError(
         f"--checkpoint {checkpoint}: not a seq2seq checkpoint with safetensors that transformers "
-        f"can load ({said}); use one such as sshleifer/distilbart-cnn-12-6, or the folder of one"
+        f"can load ({said}); name one such as sshleifer/distilbart-cnn-12-6, or the folder of one"
     )
 
 

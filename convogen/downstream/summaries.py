@@ -114,7 +114,7 @@ def _written(
 
 
 def _shown(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the in-domain examples in the prompt, which are random but equal for all dialogues."""
+    """Return the in-domain examples for the prompt: a random draw, the same for all dialogues."""
     fit = [pair for pair in pairs if len(pair[0]) <= LONGEST_SHOWN]
     return random.Random(SEED).sample(fit, min(SHOWN, len(fit)))
 

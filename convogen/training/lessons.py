@@ -1,4 +1,4 @@
-"""The training examples of a source: its dialogues, as the chats that a model receives in a role.
+"""Training examples: the dialogues of a source, as the chats that a model in a role receives.
 
 In each chat, the learner is the assistant, and only its messages are targets. Two roles can be
 learned. The `inquirer` of DialogueForge (section 3.3) is learned from dialogues between people and
@@ -95,7 +95,7 @@ class _TurnChats:
 
 
 def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
-    """Return the training dialogues whose id and first utterance do not occur in `held_out`.
+    """Return the training dialogues that share no id or first utterance with `held_out`.
 
     White space and case are ignored. Raises `SourceError` if no dialogue is left.
     """

@@ -111,7 +111,7 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
 
 
 def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """Return the model with the adapter that is saved in a folder."""
+    """Return the model with an adapter that is loaded from a folder."""
     with _known_warnings():
         adapted = library("peft").PeftModel.from_pretrained(model, folder, is_trainable=trainable)
     adapted.peft_config["default"].base_model_name_or_path = None  # else PEFT queries the hub
@@ -119,7 +119,7 @@ def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 
 
 def check_adapter(folder: Path, settings: Settings) -> None:
-    """Raise `ModelConfigError` if a folder has no adapter, or one that the settings do not fit."""
+    """Raise `ModelConfigError` if a folder's adapter is missing or does not fit the settings."""
     try:
         found = json.loads((folder / "adapter_config.json").read_text("utf-8"))
         shape = {"rank": found["r"], "alpha": found["lora_alpha"]}
@@ -130,7 +130,7 @@ def check_adapter(folder: Path, settings: Settings) -> None:
     for key, value in shape.items():
         if value != (asked := getattr(settings, key)):
             raise ModelConfigError(
-                f"{folder}: its {key} is {value}, but the settings have {asked}; to train it "
+                f"{folder}: its {key} is {value}, but the settings specify {asked}; to train it "
                 f"further, use --set {key}={value}"
             )
 

@@ -74,9 +74,9 @@ def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A0
 
     A row of a file of scenes has the keys of an experience, with `personas` as mappings or as names
     from the hub `everyday`, and `turns` as pairs of speaker and text. The first turn is the
-    starter. In a corpus with personas, the speakers of a conversation get names from that hub and a
-    chance meeting, both determined by the conversation's id. Greetings and farewells in a corpus
-    are left out. Raises `SourceError` if the source cannot be read.
+    starter. In a corpus with personas, the speakers of a conversation get names from that hub and
+    meet by chance; the conversation's id determines the names and the meeting. Greetings and
+    farewells in a corpus are left out. Raises `SourceError` if the source cannot be read.
     """
     if (Path(source) / "manifest.json").is_file():
         yield from _of_run(Path(source))

@@ -239,7 +239,7 @@ class _Tuning:
         )
 
     def _inquirer(self) -> dict[str, Any]:
-        """Return what determines an inquirer's lessons besides the sources; empty for scenes."""
+        """Return the inputs, besides the sources, of an inquirer's lessons; none for scenes."""
         if self._plan.scenes is not None:
             return {}
         tasks = {"tasks": fingerprint_of(dict(self._plan.tasks))}

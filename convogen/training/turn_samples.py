@@ -20,7 +20,7 @@ __all__ = ["encode_turns"]
 
 
 def encode_turns(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenData:
-    """Return a sample of at most `block` tokens for each chat, with the last message as target."""
+    """Return a sample of at most `block` tokens per chat, with the last message as the target."""
     cut = partial(_fitting, tokenizer, block)
     return encode_lessons(tokenizer, lessons, block, cut, last_only=True)
 
