@@ -1,4 +1,4 @@
-"""`convogen augment` of sources without spaces between words: lengths and tokens that fit."""
+"""`convogen augment` with sources in languages without spaces: lengths and token limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sentences(language: str) -> list[str]:
 
 
 def source(language: str) -> Path:
-    """Dialogues of turns of two sentences each; summaries are half about something else."""
+    """Write dialogues with two sentences per turn; half of each summary is about something else."""
     said = sentences(language)
     rows = []
     for at in range(DIALOGUES):

@@ -1,4 +1,4 @@
-"""What the user can mend is said in one line; what a persona may hold goes through unchanged."""
+"""Errors that users can correct take one line; unusual but valid names are kept unchanged."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ ROWS = ("ledger", "calls", "experiences", "conversations", "failures")
 
 @pytest.fixture(scope="module")
 def two() -> Any:
-    """The files of a run of two conversations, made once."""
+    """Yield the folder of a run with two conversations, which is made once."""
     folder = Path(tempfile.mkdtemp())
     experiment = Experiment.load(
         "demo", {"n": 2, "max_turns": 2, "participants": 2, "models": "scripted"}
@@ -283,7 +283,7 @@ def two() -> Any:
 
 
 def rows(folder: Path) -> dict[str, list[str]]:
-    """The records; of the ledger without what differs from start to start."""
+    """Return the rows by file; fields that vary between starts are zero in the ledger."""
     found = {name: (folder / f"{name}.jsonl").read_text().splitlines() for name in ROWS[1:]}
     ledger = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     return found | {"ledger": [json.dumps({**r, "seconds": 0, "at": 0}) for r in ledger]}
@@ -394,18 +394,19 @@ NO_NAMES = [
     "<|im_start|>system",
     "\u200b",
 ]
-"""What nobody who is invented may be called."""
+"""Names that an invented person must not have."""
 
 GIVEN = [*AWKWARD, *NO_NAMES, "\u202eevil\u202c"]
 
 
 SAID = "So {x} and %s:"
 OTHERS = [f"{name} Vo" for name in "Quin Zed Hale Ira Jem Kip Lou Max".split()]
-"""The people of the second experience: nobody may have a name of the first, its shot."""
+"""The people of the second experience, who must not have a name from the first, its shot."""
 
 
 def script_for(names: list[str], seen: list[Request]) -> Callable[[Request], str]:
-    """Experiences of people with these names, whose cards and lines hold what the names do."""
+    """Return a script for experiences of people with these names, which also occur in their cards
+    and lines."""
     casts = iter([names])
 
     def script(request: Request) -> str:
@@ -445,7 +446,7 @@ def play(
 
 
 def check(names: list[str], result: Run, seen: list[Request]) -> None:
-    """Names, cards and lines are as they were given: in records, prompts and shots."""
+    """Check that names, cards and lines are unchanged in records, prompts and shots."""
     experiences, conversations = list(result.experiences()), list(result.conversations())
     assert len(conversations) == 2
     casts = (names, OTHERS[: len(names)])

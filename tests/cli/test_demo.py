@@ -1,4 +1,4 @@
-"""`convogen demo`: what one sees, and which model writes it."""
+"""`convogen demo`: its output, and the model that it chooses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROW = {
 
 @contextmanager
 def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[str, list[str]]]:
-    """A server with the hub's one file, and what it was asked for."""
+    """Serve the hub's single file; yield the address and the list of requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[s
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Nothing."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -74,7 +74,7 @@ def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[s
 
 
 def look(folder: Path, endpoint: str, *rows: dict[str, object], yes: bool = False) -> Ended:
-    """What `better_model` finds, in a process: the hub's address is read once."""
+    """Return the result of `better_model` in a new process, since the address is read only once."""
     offers = folder / "offers.yaml"
     offers.write_text(dump_yaml(list(rows)), "utf-8")
     program = (

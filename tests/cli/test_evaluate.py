@@ -1,4 +1,4 @@
-"""`convogen evaluate` as the user meets it."""
+"""`convogen evaluate` from a user's point of view."""
 
 from __future__ import annotations
 

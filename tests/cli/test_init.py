@@ -1,4 +1,4 @@
-"""`convogen init`, and what `convogen` alone says."""
+"""`convogen init`, and the output of `convogen` without arguments."""
 
 from __future__ import annotations
 

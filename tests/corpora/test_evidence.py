@@ -1,4 +1,4 @@
-"""What the rows of a file say beside its likeliest column, and what hardly is a conversation."""
+"""Evidence in a file's rows beyond the likeliest column, and rows that are hardly conversations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Tables as programs write them: what parts them, what spoils a row, and what only the row."""
+"""Tables as programs write them: their delimiters, and defects that spoil the table or a single
+row."""
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ def test_messages_by_their_numbers_are_a_conversation(tmp_path: Path) -> None:
 
 
 def test_a_turn_of_very_many_lines_is_put_together_once(tmp_path: Path) -> None:
-    """Quadratic in the lines, this would take hours."""
+    """With a running time quadratic in the number of lines, this would take hours."""
     count = 400_000
     (turn,) = script_turns("A: hello\n" + "and so on\n" * count)
     assert turn.text.count("\n") == count

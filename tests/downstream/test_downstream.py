@@ -1,4 +1,4 @@
-"""Fine-tuning and evaluating for real: small random models, a few steps."""
+"""Real fine-tuning and evaluation, with small random models and a few steps."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def in_domain(tmp_path: Path) -> Path:
 
 
 def helpful(asked: Asked) -> Answer:
-    """A summary in the dialogue's own words; a question, and the text's first words as answer."""
+    """Reply with a summary in the dialogue's words, a question, or the first words of the text."""
     text = asked.body["messages"][-1]["content"].rpartition("Conversation:")[2]
     if "questions that this conversation answers" in text:
         return say('{"questions": ["What is it about?"]}')
@@ -292,7 +292,7 @@ def test_fine_tuning_is_by_default_that_of_the_authors() -> None:
 
 @pytest.mark.parametrize("beams", [1, 2])
 def test_a_checkpoints_own_bound_on_the_length_does_not_hold(tmp_path: Path, beams: int) -> None:
-    """This one would end at once, but for a bound that it brings along."""
+    """This checkpoint's own length limit would end every summary at once."""
     folder = checkpoints.seq2seq_bart(tmp_path / "checkpoint")
     model, tokenizer = load_seq2seq(str(folder))
     model.final_logits_bias[0, tokenizer.eos_token_id] = 1000.0
@@ -338,7 +338,7 @@ def test_the_bertscore_of_a_pair_does_not_depend_on_the_others(bert: Path) -> No
 class TestClassification:
     @pytest.fixture
     def topical(self, folder: Path) -> Path:
-        """The run's conversations, on the topics of the held-out data in turns."""
+        """Make the run's conversations, which take turns among the topics of the held-out data."""
         path = folder / "conversations.jsonl"
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         for number, row in enumerate(rows):
