@@ -1,8 +1,8 @@
-"""Python in processes of its own that are forked from a server, which has imported what is heavy.
+"""Python processes that are forked from a server in which large packages are already imported.
 
-Such a process is like any other, but starts in a tenth of the time: what a command does takes less
-than the imports. Where the interpreter itself is the subject (its options, its variables, its hash
-seed, what it imports), `command_line.python_process` starts one.
+These processes behave like any others, but start in a tenth of the time, because most commands take
+less time than the imports. If a test concerns the interpreter itself (its options, variables, hash
+seed or imports), use `command_line.python_process` instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Conversations written by rules with habits that can be turned up: no model, no people."""
+"""Conversations written by rules with adjustable habits, without models or people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configurations that cannot work, against an endpoint that behaves so, its calls counted."""
+"""Configurations that cannot work, against an endpoint that fails accordingly and counts calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def at(endpoint: EndpointServer) -> list[str]:
 
 
 def thinking(asked: Asked) -> Answer:
-    """All the room goes into thoughts."""
+    """Use all tokens for thinking."""
     room = asked.body.get("max_tokens", 1000)
     read = len(f"{asked.body['messages']}") // 4
     usage = {"prompt_tokens": read, "completion_tokens": room}
@@ -113,7 +113,7 @@ def test_failures_of_several_kinds_are_for_the_limit(
 
 
 def of_selector(answer: Answer) -> Callable[[Asked], Answer]:
-    """Converses, and gives the manager this answer."""
+    """Return a script that converses, and gives this answer to the manager."""
 
     def script(asked: Asked) -> Answer:
         managing = "You direct a conversation" in asked.body["messages"][0]["content"]
@@ -188,7 +188,8 @@ def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
 
 
 class Poisoned(ScriptedModel):
-    """Takes a second; fails for ever at what `fails` says, and counts its calls."""
+    """A model that takes a second, always fails for the requests in `fails`, and counts its
+    calls."""
 
     def __init__(self, fails: Callable[[Request], bool]) -> None:
         super().__init__()
@@ -245,7 +246,7 @@ def test_a_poisoned_prompt_ends_within_a_minute_and_holds_nothing(tmp_path: Path
 
 
 def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: Path) -> None:
-    """All others are answered from their journals: nothing but the poisoned one is asked."""
+    """All other tasks are answered from their journals, so only the poisoned task makes calls."""
     wanted = Experiment.load("GPFS-s", {**SMALL, "n": 6})
     named: list[str] = []
 
@@ -331,7 +332,7 @@ def test_few_scores_none_of_them_given_end_non_zero_too(
 def test_scores_that_the_endpoint_fails_at_are_missing_or_end_it(
     poisoned: int, given: int, tmp_path: Path
 ) -> None:
-    """Of the 108 scores of twelve conversations."""
+    """Twelve conversations have 108 scores."""
     generated(tmp_path, 12)
     asked: list[str] = []
 

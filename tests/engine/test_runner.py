@@ -147,7 +147,7 @@ def test_the_tally_counts_what_is_done(tmp_path: Path) -> None:
 def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
     tmp_path: Path, signal_number: signal.Signals, in_background: bool
 ) -> None:
-    """The command is interrupted while an endpoint keeps it waiting, then run to its end."""
+    """The command is interrupted while it waits for an endpoint, and is then run to its end."""
     program = Path(__file__).parents[1] / "programs" / "interrupted_run.py"
     process = subprocess.Popen(
         [sys.executable, program, tmp_path / "run"],

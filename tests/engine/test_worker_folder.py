@@ -1,4 +1,4 @@
-"""Folders of workers: those of living ones stay, those of killed ones are removed."""
+"""Workers' folders: those of live workers are kept, and those of killed workers are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chat exports as trainers meet them: roles that alternate, names, masks, and what is counted."""
+"""Chat exports from a trainer's point of view: alternating roles, names, masks and counts."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def tokenizer() -> Any:
 
 
 def llama_factory_takes(row: dict[str, Any]) -> bool:
-    """Whether LLaMA-Factory would keep a row of its `sharegpt` format (its data/README.md).
+    """Return whether LLaMA-Factory would accept a row in its `sharegpt` format (its
+    data/README.md).
 
-    After a `system` message, people and observations are in odd places, the model and its calls in
-    even ones, and there are as many of the one as of the other.
+    After a `system` message, people and observations are in odd positions, and the model and its
+    calls are in even positions. The numbers of odd and even messages must be equal.
     """
     chat = row["conversations"]
     if chat and chat[0]["from"] == "system":
@@ -50,7 +51,7 @@ def rows_of(
 
 
 def spoken_of(rows: Sequence[dict[str, Any]], key: str, role: str) -> Iterator[dict[str, Any]]:
-    """The messages of rows that are not the system's."""
+    """Return the messages of rows, except system messages."""
     return (one for row in rows for one in row[key] if one[role] != "system")
 
 

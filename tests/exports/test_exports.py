@@ -1,4 +1,5 @@
-"""Exports as a user meets them: equal content, splits, perspectives, cards, whole or not at all."""
+"""Exports from a user's point of view: equal content, splits, perspectives, cards, and
+atomicity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of an export: what is not ours is never touched, whatever it is called."""
+"""The folder of an export: other files are never touched, whatever their names are."""
 
 from __future__ import annotations
 

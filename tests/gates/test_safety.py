@@ -1,4 +1,4 @@
-"""What a word list reads in a text, and how it tells where it found it."""
+"""Matches of a word list in a text, and the reported positions."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ OVERRIDDEN = {
 
 @pytest.mark.parametrize("member", OVERRIDDEN)
 def test_autogens_runtime_has_the_private_members_that_are_overridden(member: str) -> None:
-    """AutoGen may change them in any release; its tracing would then be back, unnoticed."""
+    """AutoGen may rename them in any release, and its tracing would then silently return."""
     advice = f"AutoGen has another {member}: adapt convogen/groupchat/runtime.py to it"
     found: object = (
         SingleThreadedAgentRuntime if "." not in member else SingleThreadedAgentRuntime()
@@ -89,7 +89,8 @@ def test_autogens_runtime_has_the_private_members_that_are_overridden(member: st
 
 
 def says(*replies: str) -> Callable[[Request], str]:
-    """Agents say these one after the other, then improvise; the selector improvises."""
+    """Return a script in which agents say these texts in turn and then improvise, like the
+    selector."""
     left = list(replies)
     return lambda request: left.pop(0) if request.role == "agent" and left else improvise(request)
 
@@ -258,7 +259,8 @@ def test_what_is_said_is_checked_in_the_language_of_the_experience() -> None:
 
 
 def test_a_speaker_who_goes_on_is_asked_by_the_user() -> None:
-    """With repeats allowed a speaker may come twice; the last message is still the user's."""
+    """If repeats are allowed, a speaker may speak twice in a row; the last message is still the
+    user's."""
     asked: list[list[Message]] = []
 
     def stubborn(request: Request) -> str:
@@ -273,7 +275,7 @@ def test_a_speaker_who_goes_on_is_asked_by_the_user() -> None:
 
 
 def fails(role: str, after: int) -> Callable[[Request], str]:
-    """A role's calls fail after so many."""
+    """Return a script in which the calls of a role fail after a given number."""
     left = [after]
 
     def script(request: Request) -> str:
@@ -328,7 +330,7 @@ def test_a_reply_without_fault_is_taken_before_one_that_was_cut_off() -> None:
 
 
 def test_an_agents_request_begins_with_all_of_its_last_one() -> None:
-    """So the prompt cache of an endpoint holds for each agent."""
+    """The prompt cache of an endpoint can then be used for each agent."""
     asked: dict[str, list[str]] = {}
 
     def script(request: Request) -> str:
@@ -344,7 +346,7 @@ def test_an_agents_request_begins_with_all_of_its_last_one() -> None:
 
 
 def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
-    """Nothing of a chat waits for the garbage collector, which halts all other chats."""
+    """No part of a chat waits for the garbage collector, which would halt all other chats."""
     from convogen import Experiment, run
     from convogen.groupchat.agent import PersonaAgent
 
@@ -362,7 +364,8 @@ def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_pa
 
 
 def offers(*replies: tuple[str, float]) -> Callable[[Request], str | ModelReply]:
-    """Agents are asked for several replies at once; these come first, so likely a token."""
+    """Return a script for several replies per call; these come first, with the given probability
+    per token."""
     left = list(replies)
 
     def script(request: Request) -> str | ModelReply:

@@ -1,4 +1,4 @@
-"""What is named as a file and is none: a pipe, a device, a folder. Nothing is waited for."""
+"""Paths that should be files but are not: pipes, devices and folders. Reading never blocks."""
 
 from __future__ import annotations
 

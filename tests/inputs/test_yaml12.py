@@ -1,4 +1,5 @@
-"""YAML is read in one way, whatever the file: bounded, without surprises, and said by line."""
+"""All YAML files are read in the same way: with limits, without surprises, and with line
+numbers."""
 
 from __future__ import annotations
 

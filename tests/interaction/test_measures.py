@@ -1,4 +1,4 @@
-"""The graph, coherence and friction, worked out by hand."""
+"""The graph, coherence and friction, calculated by hand."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def test_an_unstated_language_is_identified() -> None:
 
 
 def test_a_line_of_patterns_has_a_word_that_lets_it_be_tried() -> None:
-    """What a gated pattern matches must have one of the words: tried on the labelled turns."""
+    """A text that a gated pattern matches must contain one of the words; checked on labelled
+    turns."""
     from interaction.labelled import conversations
 
     patterns = load_patterns("en")
