@@ -1,4 +1,5 @@
-"""What judging may cost: held over the runs of a command and over starts, and resumed for more."""
+"""The budget for judging: it holds across the runs of a command and across starts, and can be
+raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of labelling tools read back: every shape they export, and what is wrong with some."""
+"""Import of answers from labelling tools: every export format, and errors in some of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ANSWERS: Answers = {
 
 
 def exported(tmp_path: Path, tool: str, *options: object) -> Path:
-    """The folder that an export of three conversations wrote."""
+    """Export three conversations, and return the folder."""
     run = tmp_path / "run"
     if not run.exists():
         write_run(run, [played(task, spoken("Ahi", "Bho")) for task in range(3)])

@@ -1,4 +1,4 @@
-"""DiaSynth: the plan, its shared lists, the reasoned dialogue, and what no crash changes."""
+"""DiaSynth: the plan, its shared lists, and the reasoned dialogue, which no crash changes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def data_set(folder: Path) -> list[bytes]:
 
 
 def flawed(request: Request) -> str:
-    """Every list short of something, every fifth reply no object."""
+    """Reply with incomplete lists, and with no object in every fifth reply."""
     rng = random.Random(request.hash)
     if request.schema is None or rng.random() < 0.2:
         return "no object here"
@@ -221,7 +221,7 @@ def test_near_copies_go_are_counted_and_the_list_is_filled_up(tmp_path: Path) ->
 
 
 def test_near_copies_may_be_found_by_a_sentence_encoder(tmp_path: Path) -> None:
-    """Its weights are random: what has much the same tokens is much the same to it."""
+    """The encoder's weights are random, so sentences with nearly the same tokens are similar."""
     pytest.importorskip("transformers", reason="the extra `train` is not installed")
     with pytest.raises(ModelConfigError, match="not an encoder that transformers can load"):
         sentence_similarity(str(tmp_path))
@@ -571,7 +571,7 @@ def test_addressees_are_of_the_group_chat(tmp_path: Path) -> None:
 
 
 def test_one_more_is_asked_for_in_the_singular() -> None:
-    """Lists that are one entry short are filled up, so that one is often asked for."""
+    """Incomplete lists are filled up, so a single entry is often requested."""
     known = [Persona(name="Ada", text="A nurse of 40.")]
     for n, told in (1, "one such person"), (3, "3 such people"):
         asked = load_prompt("diasynth/personas").render(

@@ -1,4 +1,4 @@
-"""DiaSynth: what is reasoned about and settled before a dialogue, and what the examples show."""
+"""DiaSynth: the reasoning and the decisions before a dialogue, and the content of examples."""
 
 from __future__ import annotations
 
@@ -303,7 +303,8 @@ def test_what_an_example_of_ones_own_settles_is_shown(tmp_path: Path) -> None:
 
 
 def test_conversations_show_what_was_settled_where_they_have_it(tmp_path: Path) -> None:
-    """Those of a run of this method do; of others it is said that it is not known."""
+    """Conversations from a run of this method show them. For others, the prompt states that they
+    are unknown."""
     made = played(small(tmp_path), tmp_path / "made")
     asked, _ = one_asked(tmp_path, examples=str(made.folder / "conversations.jsonl"))
     text = asked.messages[-1].content

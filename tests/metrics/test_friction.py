@@ -1,4 +1,4 @@
-"""Shares of turns with a behaviour, worked out by hand, and what holds for any turns."""
+"""Shares of turns with a behaviour, calculated by hand, and properties that hold for any turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many connections there may be: what the system allows, not what it starts with."""
+"""The number of connections: the limit that the system allows, not its initial limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ print(most_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def allowed(soft: int, hard: int) -> tuple[int, int]:
-    """What a process with these limits of files may have: connections, files."""
+    """Return the connections and the files that a process with these file limits may have."""
     ended = python_process("-W", "error", "-c", PROGRAM, soft, hard)
     assert ended.status == 0, ended.err
     connections, files = map(int, ended.out.split())

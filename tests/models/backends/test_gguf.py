@@ -1,6 +1,6 @@
 """The real embedded model, in this process and behind an ordinary endpoint.
 
-It writes poor prose, so what is checked holds whatever it says.
+It writes poor prose, so the checks hold whatever it writes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.embedded
 
 @pytest.fixture(scope="module")
 def base_url() -> str:
-    """The llama.cpp server of this process; it goes with the process."""
+    """Return the address of this process's llama.cpp server, which ends with the process."""
     try:
         path = find_gguf(EMBEDDED)
     except ModelConfigError as error:
@@ -41,7 +41,7 @@ def base_url() -> str:
 
 
 def check(result: Run, people: int, max_turns: int) -> None:
-    """One conversation whose every part can be traced to an answered call."""
+    """Check a single conversation, every part of which must come from an answered call."""
     (conversation,) = result.conversations()
     experience = next(e for e in result.experiences() if e.id == conversation.experience)
     names = [persona.name for persona in experience.personas]
@@ -91,8 +91,10 @@ def test_embedded_model_invents_selects_and_speaks(base_url: str, tmp_path: Path
 
 
 def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_path: Path) -> None:
-    """A process of its own that knows nothing but a URL, a model's name and llama.cpp's settings
-    against loops: without them so small a model fills every text up to its bound, which is refused.
+    """The run knows only a URL, a model name and llama.cpp's settings against loops.
+
+    Without these settings, such a small model fills every text up to its bound, and the text is
+    refused.
     """
     loops = "dry_multiplier: 1.2, dry_allowed_length: 2"
     settings = {
@@ -138,7 +140,8 @@ ALSO_ASKED = ("Who lives there?", "What is for dinner?")
 
 
 def asked(*texts: str, adapter: bool = False) -> Request:
-    """A chat of these texts; log-probabilities show differences that the words may hide."""
+    """Return a chat with these texts, with log-probabilities to show differences that words may
+    hide."""
     said = [Message("assistant" if index % 2 else "user", text) for index, text in enumerate(texts)]
     extra = {"adapter": EMBEDDED_ADAPTER} if adapter else None
     sampling = Sampling(temperature=0.8, max_tokens=12, seed=5, extra=extra)
@@ -147,7 +150,8 @@ def asked(*texts: str, adapter: bool = False) -> Request:
 
 
 def test_a_reply_depends_on_nothing_but_its_request(base_url: str) -> None:
-    """Neither on requests before it, beside it or cut off, nor on what they left in the cache."""
+    """It must not depend on earlier, concurrent or cancelled requests, or on what they left in
+    the cache."""
 
     async def replies() -> list[ModelReply]:
         model = EmbeddedModel(ModelSpec(name=EMBEDDED))
@@ -175,7 +179,7 @@ def test_a_reply_depends_on_nothing_but_its_request(base_url: str) -> None:
 
 
 class StoppedAfter:
-    """The embedded model, until it has answered some calls: the next one stops the run."""
+    """The embedded model for a number of calls, after which the next call stops the run."""
 
     def __init__(self, calls: int) -> None:
         self._model = EmbeddedModel(ModelSpec(name=EMBEDDED))
@@ -192,7 +196,7 @@ class StoppedAfter:
 
 
 def test_an_interrupted_run_is_resumed_to_the_same_bytes(base_url: str, tmp_path: Path) -> None:
-    """One call in flight or four, in one go or two."""
+    """The result is the same with one call in flight or four, and with one start or two."""
     keys = {"n": 2, "participants": 2, "max_turns": 3, "seed": 2}
     run(Experiment.load("demo", keys | {"concurrency": 4}), tmp_path / "whole")
     parts = Experiment.load("demo", keys | {"concurrency": 1})

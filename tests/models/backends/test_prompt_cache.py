@@ -1,4 +1,4 @@
-"""Whose turn it is at a server that answers one request at a time."""
+"""The order of requests to a server that answers one request at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a model is reached: addresses as people paste them, headers of one's own, what is advised."""
+"""Reaching a model: addresses as people paste them, custom headers, and the advice in errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from convogen.models.spec import Azure, ModelSpec
 KEY, VERSION = "marked-azure-key", "2024-10-21"
 
 INVENTED = ("--set", "personas=generated")
-"""The test endpoint knows how to be asked for whole experiences."""
+"""The test endpoint can answer requests for whole experiences."""
 
 
 def ask(**spec: Any) -> ModelReply:

@@ -1,4 +1,4 @@
-"""When a failing endpoint is left alone: counts, pauses in seconds and whose turn it is."""
+"""The circuit breaker of a failing endpoint: counts, pauses in seconds, and the next probe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What endpoints refuse, by role and value, and who they say has answered: kept, and told once."""
+"""Values that endpoints refuse, by role, and the models that they report: recorded, and printed
+once."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from convogen.models.traffic.provenance import moved
 
 
 def run_at(endpoint: EndpointServer, folder: Path, n: int = 2) -> list[str]:
-    """Run there, and return what is told on standard error."""
+    """Run with the endpoint, and return the lines on standard error."""
     ended = convogen(
         "run", "GPFS-s", "--model", "m", "--base-url", endpoint.base_url, "--n", n,
         "--set", "max_turns=3", "--out", folder,
@@ -28,7 +29,7 @@ def run_at(endpoint: EndpointServer, folder: Path, n: int = 2) -> list[str]:
 
 
 def no_zero(asked: Asked) -> Answer:
-    """A reasoning model: any temperature but 0."""
+    """Answer like a reasoning model that accepts any temperature but 0."""
     if asked.body.get("temperature") == 0:
         said = "Unsupported value: 'temperature' does not support 0 with this model."
         return refuse(400, said, "unsupported_value")

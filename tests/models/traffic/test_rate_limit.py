@@ -1,4 +1,4 @@
-"""Requests a minute: when the next one may start, in seconds, by hand."""
+"""Requests per minute: the delay of the next request in seconds, calculated by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convogen.models.traffic.rate_limit import PerMinute
 
 
 def test_six_seconds_of_the_minute_at_once_then_one_after_the_other() -> None:
-    """60 a minute: 6 at once, then one a second."""
+    """With 60 per minute, 6 may start together and then one per second."""
     bound = PerMinute(60)
     starts: list[float] = []
     now = 0.0

@@ -1,4 +1,4 @@
-"""Traffic against simulated endpoints, in an event loop whose clock jumps ahead."""
+"""Traffic with simulated endpoints, in an event loop whose clock jumps ahead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ Fault = Callable[[Request, float], Exception | None]
 
 
 class Simulated:
-    """An endpoint of so many slots, each call taking so many seconds in one; others queue."""
+    """An endpoint with a number of slots, in which each call takes a fixed time; other calls
+    queue."""
 
     def __init__(
         self, *, slots: int = 10_000, seconds: float = 1.0, fault: Fault = lambda *_: None
@@ -65,7 +66,7 @@ class Simulated:
             self.in_flight -= 1
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 def throttled(after_s: float | None = None, kind: FaultKind = "throttled") -> Transient:
@@ -81,7 +82,7 @@ def request(text: str = "hello") -> Request:
 
 
 class Setup:
-    """Traffic over simulated endpoints, each found by its URL."""
+    """Traffic with simulated endpoints, which are identified by their URLs."""
 
     def __init__(self, of: ModelSpec, ceiling: int, models: dict[str | None, Simulated]) -> None:
         self.tally = RunProgress()
@@ -96,7 +97,7 @@ class Setup:
         return endpoint.limit.now
 
     async def ask(self, n: int, workers: int = 500) -> list[RoutedReply | BaseException]:
-        """So many calls, by so many workers that each go on when answered."""
+        """Make `n` calls with a number of workers, each of which continues after an answer."""
         left = iter(range(n))
         results: list[RoutedReply | BaseException] = []
 
@@ -131,7 +132,8 @@ def test_the_limit_grows_to_what_the_endpoint_can_do_and_not_far_beyond(slots: i
 
 
 def test_the_search_for_the_limit_costs_a_long_run_little() -> None:
-    """512 chats of 16 calls each on 512 slots, from a fifth to four fifths of the answers."""
+    """512 chats of 16 calls each use 512 slots, measured from a fifth to four fifths of the
+    answers."""
 
     async def main() -> None:
         rng = random.Random(1)
@@ -434,7 +436,7 @@ def test_a_replica_that_is_down_is_done_without() -> None:
 
 
 def test_a_replica_that_starts_late_is_used_once_it_is_there() -> None:
-    """Before, it was given up at the first call that it was not there for."""
+    """The replica was given up earlier, at the first call for which it was not available."""
 
     async def main() -> None:
         urls = ["http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"]
