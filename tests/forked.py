@@ -49,13 +49,15 @@ PROCESSES.set_forkserver_preload(
 def run_forked(
     program: str, args: list[str], environment: dict[str, str], timeout_s: float = 240
 ) -> tuple[int, str, str]:
-    """Return the exit status (of a killed process, the signal below zero), stdout and stderr.
+    """Run a program, and return its exit status, stdout and stderr.
+
+    The exit status of a killed process is the negative signal number.
 
     Args:
-        program: As for `python -W error -c`.
-        args: Its arguments.
-        environment: All of its variables.
-        timeout_s: Seconds after which it is killed, and the test fails.
+        program: Program text, as for `python -W error -c`.
+        args: Command-line arguments.
+        environment: All environment variables of the process.
+        timeout_s: Time in seconds after which the process is killed and the test fails.
     """
     (out, child_out), (err, child_err) = PROCESSES.Pipe(duplex=False), PROCESSES.Pipe(duplex=False)
     process = PROCESSES.Process(

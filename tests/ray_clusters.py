@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, and the runs that play on it."""
+"""A Ray cluster of two nodes on this machine, and the runs that use it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["KEY", "Cluster", "logged", "running_cluster", "worker_pids"]
 _PROGRAM = Path(__file__).parent / "programs" / "ray_cluster.py"
 
 KEY = "sk-a-key-that-nobody-may-see"
-"""What workers find in their environment as `WORKERS_KEY`."""
+"""The value of `WORKERS_KEY` in the environment of workers."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster: its address, and the environment of those who may use it."""
+    """The address of a running cluster, and the environment of its users."""
 
     address: str
     environment: dict[str, str]
@@ -31,7 +31,7 @@ class Cluster:
 
 @contextmanager
 def running_cluster(cpus: int) -> Iterator[Cluster]:
-    """Start two nodes with as many processors each as told; they end with the block."""
+    """Start two nodes with this number of processors each, which end with the block."""
     environment = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -58,5 +58,5 @@ def logged(folder: Path) -> list[dict[str, Any]]:
 
 
 def worker_pids(folder: Path) -> list[int]:
-    """Return the processes of the workers that have started, as the run's log has them."""
+    """Return the process ids of the workers that have started, according to the run's log."""
     return [row["pid"] for row in logged(folder) if row["event"] == "worker"]

@@ -1,4 +1,4 @@
-"""The test endpoint that the benchmarks and the fault storm are run against, and their harness."""
+"""The test endpoint and the harness that the benchmarks and the fault storm use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = ("answered", "refused", "left", *Faults.__dataclass_fields__)
 
 
 def ask(served: Served, text: str) -> dict[str, Any] | int:
-    """The answer of an endpoint, or the status with which it refused."""
+    """Return an endpoint's answer, or the status code of its refusal."""
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
     url = f"{served.base_url}/chat/completions"
     try:

@@ -1,6 +1,7 @@
-"""A Ray cluster of two nodes on this machine; ends when its input does.
+"""A Ray cluster of two nodes on this machine, which ends at the end of the program's input.
 
-Usage: ray_cluster.py CPUS, those of each node. Prints the address. Nothing of it is left behind.
+Usage: ray_cluster.py CPUS, the number of processors per node. The program prints the address, and
+leaves no files behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files around the code: for contributors, for citations, for the host of the repository."""
+"""Files for contributors, for citations, and for the host of the repository."""
 
 from __future__ import annotations
 

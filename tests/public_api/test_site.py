@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning and needs no other host."""
+"""The documentation site builds without warnings and needs no other hosts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOADED = re.compile(r"<(?:script|img|iframe)[^>]* src=\"([^\"]+)|<link[^>]* href
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` builds it."""
+    """Build the site as `make docs` does."""
     folder = tmp_path_factory.mktemp("site")
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     for command in (

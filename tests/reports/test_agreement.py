@@ -1,4 +1,4 @@
-"""Whose verdicts a file holds, and of which dialogues."""
+"""The judge and the dialogues to which the verdicts in a file refer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def verdicts(path: Path, choices: str = "+-", **row: Any) -> Path:
 
 
 def scored(folder: Path, **manifest: Any) -> Path:
-    """A folder of scores: `scores/unieval.jsonl`, with the manifest beside it."""
+    """Write a folder of scores: `scores/unieval.jsonl` and the manifest next to it."""
     path = folder / "scores" / "unieval.jsonl"
     verdicts(path)
     (folder / "scores" / "unieval").mkdir()

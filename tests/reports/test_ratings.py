@@ -1,4 +1,4 @@
-"""Bradley-Terry strengths, against published values."""
+"""Bradley-Terry strengths, compared with published values."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def test_games_are_counted_and_points_shared_by_hand() -> None:
 
 
 def test_ten_times_the_odds_are_400_points() -> None:
-    """20 wins and 2 losses: odds of 10; three whose odds multiply are 400 apart each."""
+    """20 wins and 2 losses give odds of 10; in a chain of such odds, neighbours are 400 points
+    apart."""
     found = bradley_terry(np.array([[0.0, 20.0], [2.0, 0.0]]))
     assert found == pytest.approx([10**0.5, 10**-0.5])
     chain = np.array([[0.0, 10.0, 100.0], [1.0, 0.0, 10.0], [1.0, 1.0, 0.0]])

@@ -1,4 +1,4 @@
-"""What is the user's own is never replaced, emptied, moved or removed, whatever its name."""
+"""The user's own files are never replaced, emptied, moved or removed, whatever their names are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Run folders on an S3 server: killed, read on another machine, scored; and no key in anything."""
+"""Run folders on an S3 server: killed, read on another machine, and scored, without leaking
+keys."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def dataset(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
-    """The data set of a local run, and how many lines its calls wrote."""
+    """Return the data set of a local run, and the number of lines that its calls wrote."""
     folder = tmp_path_factory.mktemp("local")
     assert run_program(LOCAL, folder / "run", N, 8, folder / "asked") == 0
     return dataset(folder / "run"), len((folder / "asked").read_text().splitlines())

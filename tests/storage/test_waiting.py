@@ -1,4 +1,4 @@
-"""What is finished behind a task that is not: read by `show` and `export --partial`."""
+"""Finished tasks behind an unfinished task can be read with `show` and `export --partial`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 
 
 class HeldUp(ScriptedModel):
-    """Answers the other tasks first; when these are through, it is gone."""
+    """A model that answers all other tasks first, and then becomes unreachable."""
 
     def __init__(self, through: Callable[[], bool]) -> None:
         super().__init__()

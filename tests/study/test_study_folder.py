@@ -1,4 +1,4 @@
-"""The folder of a study: its file, its plan, and how it is made."""
+"""The folder of a study: its file, its plan and its creation."""
 
 from __future__ import annotations
 

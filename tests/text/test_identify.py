@@ -1,4 +1,4 @@
-"""The language that a conversation is written in."""
+"""Identification of the language in which a conversation is written."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_only_the_beginning_is_read() -> None:
 
 
 def made_up(n: int, seed: int = 1) -> str:
-    """Return words of letters drawn at random."""
+    """Return words of random letters."""
     rng = random.Random(seed)
     return " ".join("".join(rng.choices("bcdfghjklmnpqrstvwxz", k=6)) for _ in range(n))
 

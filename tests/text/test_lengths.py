@@ -1,4 +1,4 @@
-"""Lengths are stated in words; what a bound in characters cuts off is found, and nothing else."""
+"""Lengths are stated in words; only strings that a bound in characters cut off are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the agents of a group chat learn from: scenes, each from the side of each of its people."""
+"""Training data for the agents of a group chat: scenes from each person's point of view."""
 
 from __future__ import annotations
 

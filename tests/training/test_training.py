@@ -1,4 +1,4 @@
-"""Fine-tuning for real, on a tiny model of random weights."""
+"""Real fine-tuning of a tiny model with random weights."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def targets_of(tokenizer: Any, data: TokenData) -> list[str]:
 def test_each_turn_of_the_person_is_a_sample_with_the_system_part_and_what_fits(
     tokenizer: Any,
 ) -> None:
-    """The later the turn, the more of the dialogue's beginning is left out; none is lost."""
+    """Later turns lose more of the dialogue's beginning, but none is lost itself."""
     lessons = chatty(CHATTER).lessons
     whole = encode_turns(tokenizer, lessons, 10**6)
     expected = [f"{text}<|im_end|>" for text in CHATTER[::2]]
@@ -276,9 +276,10 @@ SEEDS = Path(__file__).parents[3] / "shared/data/dialogueforge/seeds"
 def test_of_the_papers_dialogues_hardly_a_target_is_lost(
     tokenizer: Any, name: str, tmp_path: Path
 ) -> None:
-    """Whole dialogues that are cut lose many, their turns only what is itself longer.
+    """Truncated dialogues lose many targets; samples of single turns lose only what is too long
+    itself.
 
-    The tokens are bytes: 4,096 of them are about the paper's 1,024.
+    The tokens are bytes, and 4,096 of them correspond to about 1,024 tokens in the paper.
     """
     rows = (SEEDS / f"{name}.jsonl").read_text("utf-8").splitlines()[:25]
     file = tmp_path / "seeds.jsonl"
@@ -349,7 +350,7 @@ def test_a_mistake_leaves_the_folder_free(
 
 
 def untold(folder: Path) -> tuple[str, str]:
-    """Files like those of the plan, one dialogue of each without its task."""
+    """Write files like those of the plan, in which one dialogue each has no task."""
     names: list[str] = []
     for name, rows in (("train", TRAIN), ("held", HELD_OUT)):
         first = {key: value for key, value in rows[0].items() if key != "task_summary"}
@@ -622,7 +623,7 @@ def test_llama_cpp_takes_the_adapter_alone(base: Path, trained: Path) -> None:
 
 
 def first_token(url: str, prompt: str, n: int) -> dict[int, float]:
-    """The log-probability of each token as the first of a reply."""
+    """Return the log-probability of each token as the first token of a reply."""
     body = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": n}
     asked = urllib.request.Request(
         f"{url.removesuffix('/v1')}/completion",

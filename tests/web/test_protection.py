@@ -1,4 +1,4 @@
-"""What requests and responses of the web pages are held to."""
+"""Security requirements for the requests and responses of the web pages."""
 
 from __future__ import annotations
 

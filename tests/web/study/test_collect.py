@@ -1,4 +1,4 @@
-"""Collecting dialogues between people and a chatbot."""
+"""Collection of dialogues between people and a chatbot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from convogen.study.store import Store
 
 
 class Model:
-    """A model that answers from a list and counts what it was asked; a fault in it is raised."""
+    """A model that answers from a list and counts its requests; exceptions in the list are
+    raised."""
 
     def __init__(self, *answers: Any, then: str = "Purring calms them.") -> None:
         self.answers = list(answers)
@@ -225,7 +226,7 @@ def test_a_chatbot_with_a_memory_gets_no_message_twice(tmp_path: Path) -> None:
 
 
 def test_nothing_is_paid_for_twice(tmp_path: Path) -> None:
-    """A process that ended after an answer, before it was shown, has it in its journal."""
+    """If a process ends between an answer and its display, the answer is in the journal."""
     folder, model = tmp_path / "study", Model()
     codes = made(folder, "collect")
     with visiting(folder, lambda _: model) as client:

@@ -1,4 +1,4 @@
-"""Codes, cookies, and who sees what."""
+"""Codes, cookies and access rights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from convogen.web.study.site import COOKIE
 
 @pytest.fixture
 def codes(tmp_path: Path) -> dict[str, str]:
-    """The codes of a study of ratings in `tmp_path / "study"`."""
+    """Return the codes of a study with ratings in `tmp_path / "study"`."""
     return made(tmp_path / "study", "ratings", {"dialogues_each": 2}, **ratings_data(tmp_path))
 
 
@@ -81,7 +81,7 @@ def test_nobody_enters_without_a_code(tmp_path: Path, codes: dict[str, str]) -> 
 
 
 def cookie_name(folder: Path, code: str) -> str:
-    """The name of the cookie that a study sets."""
+    """Return the name of the cookie that a study sets."""
     with visiting(folder) as client:
         client.post("/enter", data={"code": code})
         (name,) = client.cookies
@@ -159,7 +159,7 @@ def test_the_researchers_pages_need_the_token(
 def test_who_comes_through_another_server_needs_the_token_for_progress(
     tmp_path: Path, codes: dict[str, str], https: bool
 ) -> None:
-    """Such a server passes on the name that it was asked for, and listens to everybody."""
+    """Such a server passes on the requested host name, and accepts connections from everybody."""
     program = "from convogen.cli.main import main; main()"
     command = [sys.executable, "-c", program, "study", "serve", str(tmp_path / "study")]
     options = ["--port", "0", *(["--https"] if https else [])]

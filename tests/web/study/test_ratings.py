@@ -1,4 +1,4 @@
-"""Rating single dialogues on scales of one's own."""
+"""Ratings of single dialogues on custom scales."""
 
 from __future__ import annotations
 

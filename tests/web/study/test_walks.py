@@ -1,4 +1,4 @@
-"""Each kind of study as a participant goes through it: on a phone, in the dark, by keyboard."""
+"""Each kind of study from a participant's point of view: on a phone, in dark mode, by keyboard."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["browser"]
 
 
 class Participant:
-    """A participant's page; each that is looked at is held to what all pages must be."""
+    """A participant's page, with checks that every visited page must pass."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
@@ -35,7 +35,7 @@ class Participant:
         group.get_by_label(answer, exact=True).check()
 
     def look(self) -> None:
-        """Fail if a page is wider than the phone, hard to read, or runs what it should show."""
+        """Fail if the page is wider than the phone or hard to read."""
         self.page.wait_for_load_state()
         width = self.page.evaluate("document.documentElement.scrollWidth")
         assert width <= PHONE["width"], self.page.url

@@ -1,4 +1,4 @@
-"""The page of a conversation: what it shows, and that it shows any text as text."""
+"""The page of a conversation: its content, and the display of any text as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`convogen view`: the page to send, what the command refuses, the server that it starts."""
+"""`convogen view`: the page for sharing, the refusals of the command, and the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of the viewer: what it finds, filters and sorts, and what it does with any search."""
+"""The list of the viewer: its content, filters and sorting, and its handling of any search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def ids(client: TestClient, **asked: object) -> list[str]:
-    """The ids on the list that parameters ask for."""
+    """Return the ids on the list for these parameters."""
     answer = client.get(f"/?{urlencode(asked)}")
     assert answer.status_code == 200
     return ID.findall(answer.text)
