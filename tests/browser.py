@@ -29,7 +29,7 @@ PHONE = {"width": 360, "height": 740}
 def browser() -> Iterator[Browser]:
     """Yield a headless Chromium.
 
-    Only one can be open at a time, because Playwright runs an event loop in the meantime.
+    Only one can be open at a time, because Playwright runs an event loop while it is open.
     """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:

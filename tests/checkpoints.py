@@ -133,7 +133,7 @@ def seq2seq_bart(folder: Path) -> Path:
 
 
 def seq2seq_led(folder: Path) -> Path:
-    """Write a LED with one layer, in which tokens see 16 others and the first token sees all."""
+    """Write an LED with one layer, in which tokens see 16 others and the first token sees all."""
     from transformers import LEDConfig
 
     positions = {"max_encoder_position_embeddings": 256, "max_decoder_position_embeddings": 64}

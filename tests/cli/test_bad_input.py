@@ -272,7 +272,7 @@ ROWS = ("ledger", "calls", "experiences", "conversations", "failures")
 
 @pytest.fixture(scope="module")
 def two() -> Any:
-    """Yield the folder of a run with two conversations, which is made once."""
+    """Yield the folder of a run with two conversations, which is made once per module."""
     folder = Path(tempfile.mkdtemp())
     experiment = Experiment.load(
         "demo", {"n": 2, "max_turns": 2, "participants": 2, "models": "scripted"}
@@ -401,7 +401,8 @@ GIVEN = [*AWKWARD, *NO_NAMES, "\u202eevil\u202c"]
 
 SAID = "So {x} and %s:"
 OTHERS = [f"{name} Vo" for name in "Quin Zed Hale Ira Jem Kip Lou Max".split()]
-"""The people of the second experience, who must not have a name from the first, its shot."""
+"""The people of the second experience, who must not share a name with those of the first, its
+shot."""
 
 
 def script_for(names: list[str], seen: list[Request]) -> Callable[[Request], str]:

@@ -1,4 +1,4 @@
-"""The command line from a user's point of view: help, listings, a shown run, models, the schema."""
+"""The command line from a user's point of view: help, listings, `show`, models and the schema."""
 
 from __future__ import annotations
 

@@ -135,7 +135,8 @@ def test_two_judges_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_favours_its_own(tmp_path: Path) -> None:
-    """A lenient judge or a good model alone is no preference; only their interaction is."""
+    """A lenient judge and a good model do not count as a preference; only the excess over both
+    does."""
     marks = {
         ("biased", "own"): "+" * 20,
         ("biased", "other"): "+" * 10 + "-" * 10,

@@ -49,7 +49,7 @@ TEXTS = st.text(max_size=60) | st.sampled_from(
 
 @pytest.fixture(autouse=True)
 def _detector(request: pytest.FixtureRequest) -> None:
-    """Skip the gate `language` without lingua, which distinguishes English from other languages."""
+    """Skip the gate `language` if lingua, which identifies English, is not installed."""
     if "language" in request.node.name:
         pytest.importorskip("lingua", reason="needs the extra lingua")
 

@@ -29,7 +29,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def beside(generated: Path) -> ReferenceDialogues:
-    """Return each conversation without its last utterance as reference dialogues."""
+    """Return reference dialogues: each conversation without its last utterance."""
     shorter = {one.task: one.turns[:-1] for one in load_run(generated).conversations()}
     return ReferenceDialogues("shorter", shorter)  # type: ignore[arg-type]
 

@@ -52,7 +52,7 @@ def test_it_is_deterministic_at_any_concurrency(method: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_workers_make_the_same_data(method: str, tmp_path: Path) -> None:
-    """Tasks that share data are in one lineage. Lineages are played apart, and one worker dies."""
+    """Tasks that share data are in one lineage, which one worker plays; one of the workers dies."""
     run(minimal(method, n=5), tmp_path / "one")
     workers = InProcessWorkers(2, open_model, {9}.__contains__)
     run(minimal(method, n=5), tmp_path / "two", workers=workers)

@@ -1,4 +1,4 @@
-"""Every format, written in the way of its authors, is read as conversations."""
+"""Every format, written as its authors write it, is read as conversations."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def test_fine_tuning_is_by_default_that_of_the_authors() -> None:
 
 @pytest.mark.parametrize("beams", [1, 2])
 def test_a_checkpoints_own_bound_on_the_length_does_not_hold(tmp_path: Path, beams: int) -> None:
-    """This checkpoint's own length limit would end every summary at once."""
+    """Without its own minimum length, this checkpoint would end each summary immediately."""
     folder = checkpoints.seq2seq_bart(tmp_path / "checkpoint")
     model, tokenizer = load_seq2seq(str(folder))
     model.final_logits_bias[0, tokenizer.eos_token_id] = 1000.0

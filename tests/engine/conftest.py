@@ -10,7 +10,7 @@ from ray_clusters import Cluster, running_cluster
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """Yield a Ray cluster of two nodes with two processors each, since one node fits two
-    workers."""
+    """Yield a Ray cluster of two nodes with two processors each, since two workers fit on one
+    node."""
     with running_cluster(2) as running:
         yield running

@@ -96,7 +96,7 @@ def test_killed_in_the_middle_of_a_write_nothing_is_lost(whole: Path, tmp_path: 
 
 
 def bound_by_permissions() -> list[str]:
-    """Return a prefix for commands, which makes file permissions effective even for root."""
+    """Return a command prefix that makes file permissions effective even for root."""
     if os.geteuid() != 0:
         return []
     start = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]

@@ -1,4 +1,4 @@
-"""Configurations that cannot work, against an endpoint that fails accordingly and counts calls."""
+"""Configurations that cannot work, with an endpoint that behaves accordingly and counts calls."""
 
 from __future__ import annotations
 
@@ -188,8 +188,7 @@ def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
 
 
 class Poisoned(ScriptedModel):
-    """A model that takes a second, always fails for the requests in `fails`, and counts its
-    calls."""
+    """A slow model that always fails for the requests in `fails`, and counts its calls."""
 
     def __init__(self, fails: Callable[[Request], bool]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Runs with a budget or deadline: limits are kept, counted over all starts, and runs resumed."""
+"""Runs with a budget or deadline: limits are kept over all starts, and runs can be resumed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Elsewhere:
-    """Processes each item like a task on a cluster, with pickled data only."""
+    """A stand-in for a cluster, which processes each item with pickled data only."""
 
     def __init__(self) -> None:
         self.items = 0

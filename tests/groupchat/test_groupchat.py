@@ -364,8 +364,7 @@ def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_pa
 
 
 def offers(*replies: tuple[str, float]) -> Callable[[Request], str | ModelReply]:
-    """Return a script for several replies per call; these come first, with the given probability
-    per token."""
+    """Return a script whose first replies are these, with the given log-probability per token."""
     left = list(replies)
 
     def script(request: Request) -> str | ModelReply:

@@ -1,4 +1,4 @@
-"""Agreement of the rules with manual labels, which `pytest -s` prints and the tests bound.
+"""Agreement of the rules with manual labels, with lower bounds; `pytest -s` prints the values.
 
 A single annotator labelled all conversations before any rule was written, and then wrote the rules.
 Even the held-out conversations therefore flatter the rules; agreement on other people's

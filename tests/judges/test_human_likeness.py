@@ -142,7 +142,7 @@ LONG = "It reads like a list. " + "and then it goes on and on " * 60
 
 
 class Cut(ScriptedModel):
-    """A model whose replies always end because of their length."""
+    """A model whose replies are always cut off by the token limit."""
 
     async def complete(self, request: Request) -> ModelReply:
         return replace(await super().complete(request), finish_reason="length")

@@ -1,4 +1,5 @@
-"""The distinction of generated from human conversations: findings, absent findings and refusals."""
+"""Separation of generated from human conversations: detected and undetected differences, and
+errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Pass rates that are corrected with labels: unbiased estimates, and intervals with coverage."""
+"""Pass rates that are corrected with labels: unbiased estimates, and intervals with their
+coverage."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Mixed models, compared with lme4, known effects and the paper's letters; and cases without
-estimates."""
+"""Mixed models, checked against lme4, known effects and the paper's letters; missing estimates."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def test_independent_answers_have_the_interval_of_a_mean() -> None:
 
 
 def test_participants_that_always_answer_alike_count_as_one_answer_each() -> None:
-    """Ten people give five answers each, and four detect nothing: the quantile of t(9) × √(0.24
-    / 9)."""
+    """Ten people give five answers each, and four detect nothing: the half-width is t(9) ×
+    √(0.24 / 9)."""
     answers = [answer(at, at % 10 > 3, who=f"p{at % 10}") for at in range(50)]
     (rate,), _ = undetected(answers)
     half = 2.2621572 * math.sqrt(0.24 / 9)

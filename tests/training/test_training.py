@@ -220,7 +220,7 @@ def targets_of(tokenizer: Any, data: TokenData) -> list[str]:
 def test_each_turn_of_the_person_is_a_sample_with_the_system_part_and_what_fits(
     tokenizer: Any,
 ) -> None:
-    """Later turns lose more of the dialogue's beginning, but none is lost itself."""
+    """Later turns lose more of the dialogue's beginning, but no turn is lost."""
     lessons = chatty(CHATTER).lessons
     whole = encode_turns(tokenizer, lessons, 10**6)
     expected = [f"{text}<|im_end|>" for text in CHATTER[::2]]

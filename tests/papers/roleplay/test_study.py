@@ -32,8 +32,8 @@ def play(folder: Path, script: Callable[[Request], str] | None = None, **keys: o
 
 
 def every(nth: int) -> Callable[[Request], str]:
-    """Return a script whose inquirer omits the quotes in every nth output, and else asks two
-    prompts."""
+    """Return a script whose inquirer omits the quotes in every nth output, and writes two
+    prompts in others."""
     outputs: list[str] = []
 
     def script(request: Request) -> str:
