@@ -41,7 +41,7 @@ def _save(folder: Path, model_class: str, config: Any) -> Path:
 
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(7)
-    torch.set_num_threads(1)  # so small a model gains nothing by more
+    torch.set_num_threads(1)  # such a small model gains nothing from more
     model = getattr(transformers, model_class)(config)
     model.save_pretrained(folder)
     return folder

@@ -8,14 +8,14 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-# The matrices are small, and several processes share the cores: a second thread only waits.
+# The matrices are small and several processes share the cores, so a second thread only waits.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from endpoint_server import EndpointServer, serving
 from hypothesis import settings
 
-# Machines are shared: how long an example takes says nothing.
+# Machines are shared, so the running time of an example means nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 

@@ -36,7 +36,7 @@ def running_cluster(cpus: int) -> Iterator[Cluster]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_prestart_worker_first_driver": "0",  # four processes for each driver, unused
+        "RAY_prestart_worker_first_driver": "0",  # four unused processes per driver
         "WORKERS_KEY": KEY,
     }
     process = subprocess.Popen(
@@ -47,7 +47,7 @@ def running_cluster(cpus: int) -> Iterator[Cluster]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    with process:  # which ends as its input does
+    with process:  # the process ends at the end of its input
         assert process.stdout is not None
         yield Cluster(process.stdout.readline().strip(), environment)
 

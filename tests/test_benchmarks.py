@@ -38,7 +38,7 @@ def test_every_request_of_a_run_is_accounted_for() -> None:
         stats = served.stats()
     assert stats["requests"] == sum(stats.get(kind, 0) for kind in KINDS)
     assert stats["answered"] < stats["requests"]
-    assert took.calls + took.retries < stats["requests"]  # the rest was the warm-up
+    assert took.calls + took.retries < stats["requests"]  # the rest belongs to the warm-up
     assert 0 < stats["most_in_flight"] <= 4
     assert stats["in_flight"] == 0
 

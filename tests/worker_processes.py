@@ -98,7 +98,9 @@ class _Process:
         batch = await self._living().collect()
         self._living()
         if not self._owner.collected(batch):
-            await self._living().deliver([Stop()])  # nobody will hear of it: a chat must be ended
+            await self._living().deliver(
+                [Stop()]
+            )  # nobody receives the result, but a chat must be ended
             self._worker = None
         self._living()
         return _sent(batch)

@@ -90,7 +90,7 @@ def test_lengths_and_tokens_fit_the_turns_of_the_source(
     for words, room in asked_of_agents:
         assert words in lengths
         longest = max(len(text.encode()) / (count_words(text, language) or 1) for text in said)
-        assert room > words * longest / 3  # a token has three bytes of such a text at the least
+        assert room > words * longest / 3  # a token has at least three bytes of such text
         assert room >= 4 * words + 24
     summaries = [
         asked.body["max_tokens"]

@@ -308,7 +308,7 @@ def test_a_last_line_torn_in_its_middle_is_made_again(two: Path, name: str) -> N
     path.write_bytes(path.read_bytes()[:-10])
     assert convogen(*small("run", "--n", "2")).status == 0
     found, expected = rows(Path("run")), rows(two)
-    if name == "calls":  # the answer that is torn is asked for again, and was paid for twice
+    if name == "calls":  # the torn answer is requested again, so it was paid for twice
         assert "lost_prompt_tokens" in found["ledger"].pop()
     assert found == expected
 

@@ -50,7 +50,7 @@ def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[s
             self.answer(content)
 
         def answer(self, body: bytes) -> None:
-            if "/resolve/" not in self.path:  # what the client asks besides
+            if "/resolve/" not in self.path:  # the client's other requests
                 self.send_error(404)
                 return
             asked.append(f"{self.command} {self.path}")
@@ -191,7 +191,7 @@ def test_conversations_are_printed_as_they_are_finished_and_the_next_steps_after
     assert "\x1b" not in ended.out
     again = convogen(*given)
     assert again.out == ended.out
-    more = convogen(*given[:4], 4, *given[5:])  # the new one is printed as soon as it is finished
+    more = convogen(*given[:4], 4, *given[5:])  # the new one is printed when it is finished
     assert sorted(re.findall("^. of 4$", more.out, re.MULTILINE)) == [
         f"{n} of 4" for n in range(1, 5)
     ]

@@ -150,5 +150,5 @@ class TestExporter:
         ours = json.loads(convogen("stats", generated, "--json").out)
         back = json.loads(convogen("stats", path, "--json").out)
         assert back["bad_rows"]["count"] == 0
-        if name not in ("messages", "sharegpt"):  # a row per speaker, turns merged
+        if name not in ("messages", "sharegpt"):  # one row per speaker, with merged turns
             assert {back[k] for k in ("turns", "mtld_mean")} == {ours["turns"], ours["mtld_mean"]}

@@ -55,7 +55,7 @@ def test_no_files_import_one_another_in_a_circle() -> None:
 
 
 def test_imports_point_down_only() -> None:
-    # In a process of its own: import-linter switches other loggers off.
+    # In a separate process, because import-linter disables other loggers.
     program = "import sys, importlinter.cli as lint; sys.exit(lint.lint_imports(no_cache=True))"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -100,7 +100,7 @@ def test_what_hardly_is_a_conversation_is_told(
     try:
         corpus = opened(tmp_path, name, text)
     except SourceError:
-        return  # refused is as good
+        return  # a refusal is just as good
     list(corpus)
     assert warning in "\n".join(corpus.warnings())
 

@@ -179,7 +179,7 @@ def test_marks_see_the_turns_before() -> None:
     ]
     [shape] = list(Shapes.from_corpus([conversation], names))
     assert shape.marks == marks
-    # By itself, no turn disagrees with anything.
+    # Without instructions, no turn disagrees with anything.
     alone = [
         turn_marks(talk((turn.speaker, turn.text)), features_named(names))
         for turn in conversation.turns

@@ -25,7 +25,7 @@ def test_a_row_that_is_not_utf8_costs_itself_alone(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     good = "".join(f"{at},1,A,{'x ' * 150}\n{at},2,B,yes\n" for at in range(900))
     rows = HEADER.encode() + good.encode() + b"900,1,A,caf\xe9\n" + b"901,1,A,hi\n901,2,B,yo\n"
-    assert len(rows) > 2**18  # beyond what tells the encoding
+    assert len(rows) > 2**18  # beyond the part that determines the encoding
     path.write_bytes(rows)
     corpus = open_corpus(path)
     assert [one.id for one in corpus] == [*map(str, range(900)), "901"]

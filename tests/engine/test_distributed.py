@@ -138,7 +138,7 @@ def test_workers_that_die_anywhere_change_nothing(
         assert len(workers.lost) > spare
         run(experiment(), folder, workers=InProcessWorkers(2, opens(asked)))
     assert dataset(folder) == expected[0]
-    # Each dead worker had at most one call in flight or untold for each task in its hands.
+    # For each of its tasks, a dead worker had at most one call in flight or unreported.
     again = asked.total() - expected[1]
     assert again <= sum(12 for _ in workers.lost)
     if not workers.lost:
@@ -247,7 +247,7 @@ def test_rates_and_concurrency_hold_over_four_workers(tmp_path: Path) -> None:
     run_virtually(run_async(of, tmp_path / "run", workers=workers))
     assert len(starts) > 90
     assert most == 6
-    for first, start in enumerate(starts):  # 60 a minute, a tenth of them at once
+    for first, start in enumerate(starts):  # 60 per minute, a tenth of them together
         within = sum(start <= other < start + 30 for other in starts[first:])
         assert within <= 30 + 6 + 1
 

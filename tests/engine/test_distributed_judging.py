@@ -201,7 +201,7 @@ def test_rates_and_concurrency_hold_over_three_workers(folder: Path) -> None:
     run_virtually(judge_run_async(folder, JUDGE, spec, concurrency=5, workers=workers))
     assert len(starts) > 60
     assert most == 5
-    for first, start in enumerate(starts):  # 60 a minute, a tenth of them at once
+    for first, start in enumerate(starts):  # 60 per minute, a tenth of them together
         within = sum(start <= other < start + 30 for other in starts[first:])
         assert within <= 30 + 6 + 1
 

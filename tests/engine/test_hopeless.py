@@ -254,7 +254,7 @@ def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: 
             named.append(request.dialogue)
             if request.dialogue != named[0]:
                 return await super().complete(request)
-            await asyncio.sleep(3600)  # of its own clock: the others are through by then
+            await asyncio.sleep(3600)  # in virtual time; the others have finished by then
             raise EndpointDown("gone")
 
     with pytest.raises(EndpointDown):

@@ -155,7 +155,7 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CONVOGEN_TEST_SIGNAL": str(int(signal_number))},
-        # What a shell does to commands that it starts with &.
+        # A shell does this to commands that it starts with &.
         preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
         if in_background
         else None,

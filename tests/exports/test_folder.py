@@ -49,7 +49,7 @@ def test_an_export_is_replaced_if_it_is_as_it_was_written(
     assert convogen(*args).status == 0
     assert convogen(*args, "--overwrite").status == 0
     description = json.loads((out / "export.json").read_text())
-    del description["files"]  # as versions before this one wrote it
+    del description["files"]  # as earlier versions wrote it
     (out / "export.json").write_text(json.dumps(description))
     assert convogen(*args, "--overwrite").status == 0
 

@@ -180,7 +180,7 @@ def test_the_same_words_are_a_near_copy_at_any_threshold_and_no_words_at_none(
 
 
 def test_only_the_first_8000_characters_are_compared(tmp_path: Path) -> None:
-    words = [f"w{number:06}" for number in range(1000)]  # 1,000 × 8 characters with the blanks
+    words = [f"w{number:06}" for number in range(1000)]  # 1,000 × 8 characters, including spaces
     (tmp_path / "conversations.jsonl").write_bytes(talk([" ".join(words), "one end"]).to_line())
     gate = NearDuplicate(threshold=1)
     assert rejection(tmp_path, gate, [" ".join(words), "another"]) is not None

@@ -111,7 +111,7 @@ def test_a_round_waits_for_the_round_before_it_in_its_lane_and_no_other() -> Non
         h = hub()
         waiting = asyncio.ensure_future(h.shots(6))
         done: list[bool] = []
-        for task in range(3):  # lane 0, round 0; lane 1 gives nothing
+        for task in range(3):  # lane 0, round 0; lane 1 produces nothing
             await asyncio.sleep(0)
             done.append(waiting.done())
             await h.admit(task, new(task), [])
@@ -254,7 +254,7 @@ def test_a_similarity_of_exactly_the_limit_is_a_near_copy(near_copy: float, admi
 def test_the_similarity_is_kept_to_four_digits_and_that_of_nothing_is_0() -> None:
     """2 × 2 / (3 + 3) = 0.66667."""
     assert finished(hub().admit(0, told("aac"), [told("aab")])).similarity == 0.6667
-    assert similarity(told("ab cd"), told("ce AB")) == 0.8  # 2 × 4 / (5 + 5), the blank counts
+    assert similarity(told("ab cd"), told("ce AB")) == 0.8  # 2 × 4 / (5 + 5), including the space
     alone = finished(hub().admit(0, told("qqqq"), []))
     assert (alone.admitted, alone.similarity) == (True, 0)
 

@@ -120,7 +120,7 @@ def test_lengths_and_shares_at_the_limit_are_right() -> None:
     [
         ("kettles boiled", "the kettle boiler", 1.0),  # the same first five letters
         ("boil", "boils", 0.0),
-        ("tea was with them", "", 1.0),  # no word of four letters that is no function word
+        ("tea was with them", "", 1.0),  # no content word of four or more letters
         ("kettle, KETTLE, window, lamp2", "Kettle!", 0.5),
     ],
 )

@@ -153,7 +153,7 @@ def played(form: str, tmp_path: Path, script: Replies, **more: Any) -> Run:
     return run(experiment, tmp_path / "run", open_model=lambda _: ScriptedModel(script))
 
 
-# What a draft is
+# The content of a draft
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_title_is_no_first_name() -> None:
     assert [first_name(name) for name in ("Dr. Ana Lee", "ANA", "Mrs")] == ["ana", "ana", "mrs"]
 
 
-# How it is asked for again
+# Retries
 
 
 def asked_for(

@@ -356,7 +356,7 @@ def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_pa
     gc.disable()
     try:
         run(Experiment.load("GPFS-s", wanted), tmp_path / "run")
-        # By type: isinstance would ask objects of other libraries for their class, which may warn.
+        # Compares types, because isinstance queries objects of other libraries, which may warn.
         assert not [one for one in gc.get_objects() if type(one) is PersonaAgent]
     finally:
         gc.enable()
@@ -481,7 +481,9 @@ def test_agents_say_whom_they_address_if_asked() -> None:
     first = next(iter(asked[0].schema["properties"]["to"]["enum"]))  # type: ignore[index]
     assert [turn.addressee for turn in turns] == [None, first, "all", None, None]
     assert turns[1].text == "We should leave before noon."
-    assert turns[4].text == "Then I will walk there alone."  # a reply without the object counts
+    assert (
+        turns[4].text == "Then I will walk there alone."
+    )  # a reply without the object is accepted
     assert '"to" is whom' in asked[0].messages[-1].content
     assert first != turns[1].speaker
 

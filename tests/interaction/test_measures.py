@@ -59,7 +59,7 @@ def test_coherence_by_hand() -> None:
     found = coherence(["a", "a", "b", "b"], words, replies)
     assert found.local == pytest.approx((1 + 0 + 1) / 3)
     assert found.consistency == pytest.approx(1.0)
-    # each turn: one equal and two unlike ones, whose sum has the squared length 1 + 4
+    # each turn has one equal and two different turns, whose sum has the squared length 1 + 4
     assert found.overall == pytest.approx(1 / sqrt(5))
     assert coherence(["a"], [["x"]], [_to()]).consistency is None
 

@@ -259,7 +259,7 @@ def test_stats_and_report_take_the_judges_labels_and_say_so(tmp_path: Path) -> N
     by_judge = json.loads(convogen(*asked, path, "--json").out)
     assert by_judge["differences_told_by"] == "scripted"
     assert "sarcasm" in by_judge["friction_differences"]
-    # What a judge told of one only is not set against what rules told: rules are, of both.
+    # If a judge labelled only one of the two corpora, the rules label both for the comparison.
     by_rules = json.loads(convogen(*asked, other, "--json").out)
     assert by_rules["differences_told_by"] == "rules"
     assert by_rules["friction_differences"]["evasion"]["value"] == 0

@@ -290,7 +290,7 @@ def test_no_group_chat_is_lost_to_a_short_context(
         assert said[:3] == [0, 0, 0]
         assert said[-1] > 0
         selections = [turn.selection for turn in one.turns if turn.selection]
-        if len(one.participants) > 2:  # of two, nobody has to be selected
+        if len(one.participants) > 2:  # with two people, no selection is needed
             assert any(selection.left_out for selection in selections)
         assert not any(selection.repair for selection in selections)
 

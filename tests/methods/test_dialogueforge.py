@@ -349,7 +349,7 @@ def test_a_grid_over_inquirers_is_one_command_and_gives_the_papers_table(tmp_pat
     words += ["--set", f"seeds={SEEDS}", "--model", "responder=scripted"]
     vary = "models.inquirer=scripted,{name: scripted, timeout_s: 9}"
     ended = convogen(*words, "--vary", "utterances=6,12", "--vary", vary)
-    assert "are the same" in ended.complaint  # a time-out makes no other data
+    assert "are the same" in ended.complaint  # a time-out does not change the data
     ended = convogen(*words, "--vary", "models.inquirer=scripted", "--vary", "utterances=6,12")
     assert ended.status == 0, ended.err
     cells = json.loads(ended.out)["cells"]

@@ -129,7 +129,7 @@ def test_a_run_ends_with_the_plan_though_dialogues_failed(tmp_path: Path) -> Non
     assert data_set(made.folder) == before
 
 
-# What tasks share
+# Data that tasks share
 
 
 def test_lists_are_asked_for_once_and_shared(tmp_path: Path) -> None:
@@ -476,7 +476,7 @@ def test_a_scripted_dialogue_cannot(tmp_path: Path) -> None:
         replay_conversation(made.folder, next(made.conversations()).id, 2)
 
 
-# What a user may get wrong
+# Errors by users
 
 
 @pytest.mark.parametrize(

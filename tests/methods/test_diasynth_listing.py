@@ -118,7 +118,7 @@ def test_what_is_known_is_shown_unless_a_reply_only_copied_it(tmp_path: Path) ->
         ("token_sort", 0.9, True),
         ("token_sort", 0.8, False),
         ("token_sort", 0.5, False),
-        ("rouge_l", 0.5, False),  # of the topic itself at 0.8 all the same
+        ("rouge_l", 0.5, False),  # the limit for the topic itself is still 0.8
         ("rouge_l", 0.9, True),
     ],
 )
@@ -168,8 +168,8 @@ def test_personas_have_a_name_of_up_to_four_words_and_four_words_about_them(
                 person("Cem", "rows boats home"),
                 person("R2D2", "beeps at all the others"),
                 person("Dora", "  keeps   bees in town,"),
-                person("ana", "flies kites on the beach"),  # a first name that is taken
-                person("Eve", "bakes bread all night"),  # what another is
+                person("ana", "flies kites on the beach"),  # a first name that another persona has
+                person("Eve", "bakes bread all night"),  # a text that another persona has
                 person("Finn", "paints doors and window frames"),
             ]
         ],

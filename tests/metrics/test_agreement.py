@@ -60,7 +60,7 @@ def test_the_level_decides_what_a_near_miss_counts() -> None:
         assert krippendorff_alpha(first, near, level=level) > 0.6
         assert krippendorff_alpha(first, far, level=level) < -0.5
     assert krippendorff_alpha(first, near) < 0
-    # Only the order counts on an ordinal scale; on an interval scale the distances do.
+    # Only the order counts on an ordinal scale, but the distances count on an interval scale.
     stretched = [np.array([0, 1, 2, 3, 4, 50])[ratings] for ratings in (first, near)]
     ordinal = krippendorff_alpha(first, near, level="ordinal")
     assert krippendorff_alpha(*stretched, level="ordinal") == pytest.approx(ordinal)

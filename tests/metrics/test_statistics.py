@@ -120,7 +120,7 @@ def test_openings_are_what_a_conversation_began_with() -> None:
     assert (found["topics"].texts, found["topics"].copies) == (3, 3)
     assert found["names"].most == {"Ana": 2}
     assert (found["names"].texts, found["starters"].copies) == (3, 2)
-    assert found["experiences"].texts == 2  # without a situation there is none
+    assert found["experiences"].texts == 2  # without a situation there is no experience
 
 
 def test_a_sample_is_of_the_smallest_hashes_of_its_keys() -> None:

@@ -18,8 +18,7 @@ STARTS = ("The bridge is closed again", "Somebody fed the neighbour's parrot chi
 
 
 def script(request: Request) -> str:
-    """Return a reply that is sometimes unsafe, a missing verdict, or a copy of another
-    conversation."""
+    """Return a reply; some replies are unsafe, lack a verdict, or copy another conversation."""
     rng = random.Random(request.hash)
     if request.role == "guard":
         return rng.choice(["safe"] * 18 + ["unsafe\nS1", "hm"])

@@ -16,7 +16,7 @@ STORE_BYTES = 80 << 20
 
 
 def main() -> None:
-    # A path of sockets has at most 107 characters.
+    # The path of a socket may have at most 107 characters.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     common = {
         "num_cpus": int(sys.argv[1]),

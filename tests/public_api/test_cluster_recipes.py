@@ -135,7 +135,7 @@ def test_a_run_on_one_machine_survives_a_server(endpoint: EndpointServer, tmp_pa
     assert min(answered[0], answered[2]) > answered[1]
     calls = len(list(load_run(one).ledger()))
     assert sum(answered) == calls
-    with socket.socket() as port:  # its servers have ended
+    with socket.socket() as port:  # the servers have ended
         assert port.connect_ex(("127.0.0.1", first)) != 0
 
 

@@ -133,7 +133,7 @@ def _check_command(words: list[str]) -> None:
 
 
 def _parse(words: list[str]) -> click.Context:
-    words = [re.sub("^(s3|gs)://", "", word) for word in words]  # it would be read at once
+    words = [re.sub("^(s3|gs)://", "", word) for word in words]  # the URL would be read immediately
     command: click.Command = cli
     above = click.Context(cli, **cli.context_settings)
     while words and isinstance(command, click.Group):
@@ -193,7 +193,7 @@ def _check_experiment(text: str) -> None:
     """Validate an experiment, or some keys of an experiment with the method that has them."""
     data = yaml.safe_load(text)
     if "starter" in data:
-        return  # an experience: read by the run that uses it
+        return  # an experience, which the run that uses it reads
     required = {"dialogueforge": {"seeds": "seeds.jsonl"}, "augment": {"source": "labelled.jsonl"}}
     methods = [data["method"]] if "method" in data else ["convogen", *registry.names("methods")]
     faults: list[ExperimentError] = []

@@ -66,7 +66,7 @@ def test_the_index_for_language_models_names_pages_that_exist(site: Path) -> Non
     assert len(listed) == len(pages()) - 1
     assert all((site / path).is_file() for path in listed)
     whole = (site / "llms-full.txt").read_text("utf-8")
-    assert "class Persuasion(Judge)" in whole  # of a file that a page includes
+    assert "class Persuasion(Judge)" in whole  # from a file that a page includes
     assert all(page.text.split("\n")[0] in whole for page in pages().values())
 
 

@@ -14,7 +14,7 @@ def flags(*runs: tuple[bool, int]) -> np.ndarray:
 
 
 def test_rogan_gladen_by_hand() -> None:
-    """The judge is right about 9 in 10 passes and 8 in 10 failures; a 48% pass rate means 40% in
+    """The judge is correct for 9 in 10 passes and 8 in 10 failures, so 48% passes mean 40% in
     truth."""
     truth = flags((True, 10), (False, 10))
     labelled = flags((True, 9), (False, 1), (True, 2), (False, 8))
@@ -46,7 +46,7 @@ def near(*values: float) -> Corrected:
 
 
 def test_the_interval_of_lang_and_reiczigel_by_hand() -> None:
-    """480 of 1,000 are judged to pass; the judge is right about 90 of 100 passes and 80 of 100
+    """480 of 1,000 are judged to pass. The judge is correct for 90 of 100 passes and 80 of 100
     failures.
 
     AP' = (480 + z²/2)/(1000 + z²) = 0.4800765, Se' = 91/102 and Sp' = 81/102. The middle is

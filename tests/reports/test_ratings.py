@@ -46,7 +46,7 @@ def test_who_never_loses_is_rated_by_the_prior(n: int) -> None:
     games: dict[str, list[Game]] = {f"s{at}": [(0, 1, 1.0)] for at in range(n)}
     first, second = ratings(["a", "b"], games)
     assert first.elo - second.elo == pytest.approx(400 * np.log10((n + 0.25) / 0.25))
-    # Every resample is the same, and one seed alone has no interval.
+    # All resamples are equal, and a single seed has no interval.
     ends = (first.low, first.high)
     assert ends == ((None, None) if n == 1 else pytest.approx((first.elo,) * 2))
 

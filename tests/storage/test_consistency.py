@@ -168,7 +168,9 @@ def test_changed_rows_are_refused_or_the_repair_of_one_task(
     assert set(asked) <= own
     assert len(asked) <= (1 if change is torn and name == "calls" else 0)
     reordered = sorted(lines_of(path)) == sorted(lines) and name in ("calls", "ledger")
-    assert reordered or data_set(folder) == data_set(finished)  # within a task no place is wrong
+    assert reordered or data_set(folder) == data_set(
+        finished
+    )  # within a task, the order does not matter
     assert tokens(folder) >= paid
     assert not list((folder / "journal").iterdir())
 

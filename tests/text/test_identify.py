@@ -102,7 +102,7 @@ def test_lingua_tells_a_text_of_too_few_words_to_judge_it_by_the_frequent_ones()
 
 @pytest.mark.parametrize("language", sorted(KNOWN))
 def test_a_text_of_a_language_s_frequent_words_is_in_no_unrelated_language(language: str) -> None:
-    relatives = {"bs": "hr", "hr": "bs"}  # one list for both: lingua decides, or nobody
+    relatives = {"bs": "hr", "hr": "bs"}  # the two share a list, so only lingua can decide
     text = " ".join(KNOWN[language].split() * 2)
     assert identify([text]) in (language, relatives.get(language), None)
 

@@ -39,7 +39,7 @@ LEAST_CAUGHT = 0.95
 FINE_FLAGGED = {"tuning": 0, "held_out": 1, "fresh": 1}
 """Maximum shares of good turns that are flagged. The checks were tuned on the first file alone.
 The second file was only run, but more than once (92.3% were caught the first time). Another
-author wrote the third file afterwards. 96.2% of it were caught before its score also decided
+author wrote the third file afterwards. 96.2% of it was caught before its score also decided
 which patterns stay, so no file is unbiased now."""
 
 MOST_FLAGGED, MOST_FLAGGED_BY_ALL = 0.005, 0.01
@@ -349,7 +349,7 @@ def test_nobody_calls_himself_by_name(
         (
             "Owen, nice to meet you.",
             Scene("Owen Hale", ("Tom",), ("Hello.",)),
-        ),  # introduces himself
+        ),  # the speaker introduces himself
         ("Sam, wait for me.", Scene("Sam Hale", ("Sam Doyle",), LATER)),  # another Sam
         ("Well, hope, that is all I have.", Scene("Hope Doyle", ("Tom",), LATER)),
         ("Tom and Owen, that was the name of the boat.", Scene("Owen Hale", ("Tom",), LATER)),

@@ -450,7 +450,7 @@ def test_the_summarizer_keeps_to_a_budget_and_goes_on_with_a_larger_one(
     assert len(asked) == 1
     with pytest.raises(
         BudgetReached, match="1,020 of 1,500 tokens spent"
-    ):  # that of the first start
+    ):  # the tokens of the first start
         tasks_of(Limits(tokens=1_500))
     assert len(asked) == 1
     assert set(tasks_of(Limits(tokens=9_000))) == {"t0", "h0"}
@@ -595,7 +595,7 @@ def test_the_served_file_says_what_the_trained_model_says(base: Path, trained: P
     served = torch.tensor([math.exp(found.get(at, -math.inf)) for at in range(len(expected))])
     off, moved = (float((one - expected).abs().sum()) / 2 for one in (served, untrained))
     assert moved > 0.2
-    assert off < 0.06  # 8 bits cost so much on random weights; in 32 bits it is 0.0006
+    assert off < 0.06  # the cost of 8 bits on random weights; with 32 bits, it is 0.0006
 
 
 def test_llama_cpp_takes_the_adapter_alone(base: Path, trained: Path) -> None:

@@ -81,13 +81,13 @@ def test_embedded_model_invents_selects_and_speaks(base_url: str, tmp_path: Path
         assert selection is not None
         assert len(selection.candidates) == 2  # all but the last speaker
         assert turn.speaker in selection.candidates
-        assert selection.repair is None  # a grammar holds the model to the candidates
+        assert selection.repair is None  # a grammar restricts the model to the candidates
         assert selection.reply
         assert turn.model == EMBEDDED
     calls = list(result.ledger())
     assert {call["role"] for call in calls} == {"generator", "selector", "agent"}
     assert {call["model"] for call in calls} == {EMBEDDED}
-    assert {call["cached_tokens"] for call in calls} == {0}  # it depends on the calls before
+    assert {call["cached_tokens"] for call in calls} == {0}  # the number depends on earlier calls
 
 
 def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(base_url: str, tmp_path
         assert whole.read_bytes() == in_parts.read_bytes() != b""
 
 
-# What only so small a model needs
+# Features that only such a small model needs
 
 
 SCHEMA = {

@@ -404,7 +404,7 @@ def test_surrogates_and_control_characters_do_not_break_a_run(
     (conversation,) = result.conversations()
     assert len(conversation.turns) == 3
     for line in (tmp_path / "calls.jsonl").read_bytes().splitlines():
-        assert not UNPRINTABLE.search(json.loads(line)["text"])  # an escape in JSON is text here
+        assert not UNPRINTABLE.search(json.loads(line)["text"])  # a JSON escape is text here
     for path in {*tmp_path.glob("*.jsonl")} - {tmp_path / "calls.jsonl"}:
         for line in path.read_bytes().splitlines():
             for control in (r"\u001b", r"\u0000", r"\u0007", r"\ud800", r"\u001c"):

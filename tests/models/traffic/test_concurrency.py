@@ -84,16 +84,16 @@ def test_refusals_that_do_not_become_fewer_with_fewer_calls_are_borne() -> None:
     limit = ConcurrencyLimit(100, adaptive=True)
     assert window(limit, refused=8) == 11
     assert window(limit, refused=8) == 16
-    assert window(limit, refused=8) >= 16  # now it is the endpoint's own
+    assert window(limit, refused=8) >= 16  # the refusals are now attributed to the endpoint
     fewer = ConcurrencyLimit(100, adaptive=True)
     assert window(fewer, refused=8) == 11
-    assert window(fewer, refused=5) == 7  # 5/8 of before: they do become fewer
+    assert window(fewer, refused=5) == 7  # 5/8 of the previous number, so they decrease
 
 
 def test_calls_that_keep_taking_longer_lower_it_by_a_tenth_but_not_below_eight() -> None:
     limit = ConcurrencyLimit(100, adaptive=True)
     window(limit, in_flight=10)
-    assert window(limit, 2.0, in_flight=10) == 16  # once may be chance
+    assert window(limit, 2.0, in_flight=10) == 16  # a single window may be chance
     assert window(limit, 2.0, in_flight=10) == 14
     for ceiling, last in ((9, 8), (6, 6)):
         limit = ConcurrencyLimit(ceiling, adaptive=True)

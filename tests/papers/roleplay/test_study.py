@@ -230,7 +230,7 @@ def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None
     assert set(normalized(nothing)["b"].values()) == {None}
 
     run_folder, chart = play(tmp_path / "run", every(4)), tmp_path / "figure.svg"
-    for _ in range(2):  # the second takes the place of the first
+    for _ in range(2):  # the second replaces the first
         ended = convogen("study", "tables", run_folder, "--chart", chart)
         assert ended.status == 0, ended.err
     drawn = chart.read_text("utf-8")

@@ -78,7 +78,10 @@ def test_the_export_is_a_run_that_other_commands_read(tmp_path: Path) -> None:
     assert ended.status == 0, ended.err
     run = load_run(out / "natural")
     conversations = list(run.conversations())
-    assert [one.task for one in conversations] == [2, 3]  # participant times goals plus goal
+    assert [one.task for one in conversations] == [
+        2,
+        3,
+    ]  # the participant's number times the goals, plus the goal
     assert [failure.kind for failure in run.failures()] == ["not_held", "not_held"]
     first = conversations[0]
     assert [turn.origin for turn in first.turns] == ["human", "agent"]
@@ -151,7 +154,7 @@ def test_a_reply_goes_on_without_its_browser(tmp_path: Path) -> None:
         assert "Why do cats purr?" in visitor.text
         assert client.get("/study/waiting").json() == {"waiting": True}
         old = visitor.token
-        for action in ("next", "retry", "say"):  # nothing of this is possible meanwhile
+        for action in ("next", "retry", "say"):  # none of these actions is possible in the meantime
             client.post("/study", data={"page": old, "action": action, "message": "Again"})
         ready.set()
         visitor.until("Purring calms them.")
@@ -278,7 +281,7 @@ def test_the_budget_is_the_participants(tmp_path: Path, budget: dict[str, Any]) 
             assert len(model.asked) == asked
             assert "Tasks complete 1/2" in visitor.send(action="next").text
             if "messages" in budget:
-                visitor.send(action="next")  # no exchange is possible any more
+                visitor.send(action="next")  # no more exchanges are possible
                 assert "Thank you" in visitor.text
 
 
@@ -363,7 +366,7 @@ def test_what_is_written_while_the_chatbot_writes_is_not_lost(tmp_path: Path) ->
             other.send(message="And dogs?")
             assert other.status == 422
             assert ">And dogs?</textarea>" in other.text
-            assert "data-waiting" not in other.text  # nor does the page come again by itself
+            assert "data-waiting" not in other.text  # the page does not reload by itself either
         written.set()
         one.until("Purring calms them.")
         other.send(message="And dogs?")

@@ -91,7 +91,7 @@ def cookie_name(folder: Path, code: str) -> str:
 def test_one_browser_is_in_two_studies_of_a_host(tmp_path: Path, codes: dict[str, str]) -> None:
     others = made(tmp_path / "other", "ratings", {"dialogues_each": 1}, **ratings_data(tmp_path))
     with visiting(tmp_path / "study") as one, visiting(tmp_path / "other") as other:
-        other.cookies = one.cookies  # which do not tell ports apart
+        other.cookies = one.cookies  # cookies do not distinguish ports
         Visitor(one).enter(codes["r01"])
         Visitor(other).enter(others["r02"])
         assert "Before you take part" in one.get("/study").text
@@ -111,7 +111,7 @@ def test_wrong_codes_are_limited_and_lock_nobody_out(tmp_path: Path, codes: dict
         assert Visitor(client).enter(codes["r02"]).status == 200
         assert "Before you take part" in client.get("/study").text
     kept = b"".join(path.read_bytes() for path in (tmp_path / "study").iterdir())
-    assert b"testclient" not in kept  # the address that the test client comes from
+    assert b"testclient" not in kept  # the address of the test client
 
 
 def test_tries_come_back_and_addresses_are_apart() -> None:

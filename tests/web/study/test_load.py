@@ -68,7 +68,7 @@ def test_fifty_participants_at_once(tmp_path: Path) -> None:
             page = await begun(client, code)
             for _ in range(2):
                 form = {"page": token_of(page), **ANSWER}
-                # a double click: two at once, of which one is an answer
+                # a double click sends two concurrent requests, one of which is accepted
                 both = await asyncio.gather(*(client.post("/study", data=form) for _ in "12"))
                 assert {one.status_code for one in both} == {303}
                 page = (await client.get("/study")).text
@@ -110,7 +110,7 @@ def test_a_killed_server_loses_no_acknowledged_answer(tmp_path: Path) -> None:
             *(participant(address, name) for name in codes), return_exceptions=True
         )
         await enough.wait()
-        process.kill()  # SIGKILL, in the middle of what the others send
+        process.kill()  # SIGKILL, while the others are sending
         await everybody
 
     with server(folder) as (address, process):

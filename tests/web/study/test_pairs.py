@@ -75,7 +75,7 @@ def test_an_answer_has_all_parts(
 
 
 def test_the_utterance_is_one_of_the_chosen_dialogue(tmp_path: Path) -> None:
-    data = pairs_data(tmp_path, people=2, goals=1)  # natural ones of 1 and 2 exchanges
+    data = pairs_data(tmp_path, people=2, goals=1)  # natural dialogues with 1 and 2 exchanges
     codes = made(tmp_path / "study", "pairs", {"pairs_each": 2, "participants": 1}, **data)
     store = Store(tmp_path / "study" / "study.db")
     with visiting(tmp_path / "study") as client:

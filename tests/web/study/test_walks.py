@@ -120,7 +120,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
         # stacked on a phone
         assert above["y"] + above["height"] <= below["y"]
         walk.choose("Which dialogue is artificial?", "1st")
-        walk.press("Next Dialogue")  # the browser itself asks for what is missing
+        walk.press("Next Dialogue")  # the browser itself asks for missing answers
         assert page.get_by_text("Dialogue complete 0/2").is_visible()
         walk.choose("How confident", "Confident")
         walk.choose("Which utterance", "1")
@@ -128,7 +128,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
         page.get_by_text("Dialogue complete 1/2").wait_for()
         page.go_back()
         page.get_by_text("Dialogue complete 1/2").wait_for()
-        assert page.locator("input:checked").count() == 0  # no choice comes back with the page
+        assert page.locator("input:checked").count() == 0  # the restored page has no choices
         page.reload()
         walk.choose("Which dialogue is artificial?", "Not sure")
         walk.choose("How confident", "Somewhat confident")
@@ -173,7 +173,7 @@ def test_ratings_without_javascript(browser: Browser, tmp_path: Path) -> None:
             context.close()
     store = Store(folder / "study.db")
     assert store.answers("r01")["item:1"].body["ratings"] == {"a": 2, "b": 1, "c": 11}
-    with walking(browser, folder, "dark") as walk:  # and what the scales look like
+    with walking(browser, folder, "dark") as walk:  # and check the display of the scales
         walk.page.goto(f"{walk.address}/progress")
         walk.look()
 

@@ -39,8 +39,8 @@ def test_a_turn_tells_how_it_came_about(client: TestClient) -> None:
     assert "taken with echo" in shown
     assert '<b>assistant offer</b><blockquote dir="auto">How may I help you?' in shown
     assert '<q dir="auto">Nobody</q>' in shown
-    assert "Arne Bo, Zoë Ångström" in shown  # whom the selector chose from
-    assert "900 in, 60 out" in shown  # of the selector's call and both replies
+    assert "Arne Bo, Zoë Ångström" in shown  # the selector's candidates
+    assert "900 in, 60 out" in shown  # for the selector's call and both replies
     assert '<pre tabindex="0"><code>print(&#39;bread&#39;)</code></pre>' in shown
 
 
