@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
     """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        pytest.skip("no Chromium on PATH")
+        pytest.skip("Chromium is not on PATH")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium

@@ -78,7 +78,7 @@ def test_mistakes(folder: Path, arguments: tuple[str, ...], said: str) -> None:
     assert not (folder / "GPFS-s" / "scores").exists()
 
 
-@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are not here")
+@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are missing")
 def test_two_judges_of_the_real_dialogues(tmp_path: Path) -> None:
     """The expected values were computed with scikit-learn."""
     human = tmp_path / "human.jsonl"

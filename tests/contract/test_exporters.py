@@ -144,7 +144,7 @@ class TestExporter:
         if name == "hf":
             pytest.skip("`datasets` reads it: a folder of Arrow files is no corpus")
         if name == "dpo":
-            pytest.skip("a pair of replies is no conversation")
+            pytest.skip("a pair of replies is not a conversation")
         export_run(load_run(generated), tmp_path / "out", ExportPlan(open_exporter(name, {})))
         (path,) = (tmp_path / "out" / "data").iterdir()
         ours = json.loads(convogen("stats", generated, "--json").out)

@@ -141,7 +141,7 @@ def test_every_row_is_a_seed_or_counted(rows: list[Any], tmp_path: Path) -> None
 def test_the_published_seeds_all_pass(name: str, n: int) -> None:
     path = SHARED / f"{name}.jsonl"
     if not path.exists():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(f"{path} is missing")
     seeds = open_seeds(str(path), None, 6)
     assert (len(seeds.seeds), seeds.dropped) == (n, {})
     assert all(seed.task and seed.task.startswith("You ") for seed in seeds.seeds)

@@ -116,8 +116,8 @@ class TestSummarization:
         assert len(written) == 4
         texts = {path.name.split("-")[0]: path.read_text("utf-8") for path in predictions}
         learned = {text for arm, text in texts.items() if arm != "base"}
-        assert texts["base"] not in learned, "what it learned shows in what it writes"
-        assert len(learned) > 1, "and what it learned from"
+        assert texts["base"] not in learned, "fine-tuning must change the summaries"
+        assert len(learned) > 1, "the training data must change the summaries"
         assert json.loads(summarise(folder, held_out, t5, endpoint, *options).out) == found
         assert len(endpoint.asked) == n_asked
         assert [path.stat().st_mtime_ns for path in predictions] == written
@@ -139,7 +139,7 @@ class TestSummarization:
         theirs = summarise(folder, held_out, t5, endpoint, *options, *by)
         assert "QAGS: BERTScore of the answers to 1 question per dialogue" in _line(theirs.out)
         assert "DiaSynth's: BERTScore, 3 questions" in _line(theirs.out)
-        assert len(endpoint.asked) == n_asked, "the answers are the same, and paid for"
+        assert len(endpoint.asked) == n_asked, "the stored answers must be reused"
         f1, bertscore = (one.out.splitlines()[4].split("│")[2] for one in (plain, theirs))
         assert f1 != bertscore
 
@@ -220,7 +220,7 @@ class TestSummarization:
         assert "12 held-out dialogues of split.jsonl" in ended.out
         assert "coverage of in-domain data" in " ".join(ended.out.split())
 
-    @pytest.mark.skipif(not DIALOGSUM.exists(), reason="shared data is not beside the checkout")
+    @pytest.mark.skipif(not DIALOGSUM.exists(), reason="the folder shared/data is missing")
     def test_on_the_development_split_of_dialogsum(
         self, folder: Path, t5: Path, endpoint: EndpointServer
     ) -> None:

@@ -179,7 +179,7 @@ def test_a_stopped_judge_is_gone_on_with_in_workers_or_without(
         assert turn > 2
         break
     assert judge_files(folder)["geval.jsonl"] == expected[0]["geval.jsonl"]
-    assert set(answered.values()) == {1}, "nothing is paid for twice"
+    assert set(answered.values()) == {1}, "no call may be paid for twice"
 
 
 def test_rates_and_concurrency_hold_over_three_workers(folder: Path) -> None:

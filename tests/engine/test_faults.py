@@ -101,7 +101,7 @@ def bound_by_permissions() -> list[str]:
         return []
     start = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     if not shutil.which("setpriv") or subprocess.run([*start, "true"], check=False).returncode:
-        pytest.skip("root may write everywhere, and there is no setpriv to take that away")
+        pytest.skip("root may write everywhere, and setpriv is not available")
     return start
 
 

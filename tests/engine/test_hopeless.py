@@ -81,7 +81,7 @@ def test_a_hopeless_run_stops_early_and_names_what_to_change(
     assert len(endpoint.asked) <= MOST_CALLS
     first = len(endpoint.asked)
     again = convogen("run", "GPFS-s", *at(endpoint), "--n", "100", "--out", tmp_path / "run")
-    assert again.status == 1, "it is tried again, and stops again"
+    assert again.status == 1, "the repeated command must try again and stop again"
     assert first < len(endpoint.asked) <= 2 * MOST_CALLS
 
 
@@ -154,7 +154,7 @@ def test_a_selector_that_never_chooses_is_noticed_beside_chats_that_need_none(
         Hopeless, match=r"10 tasks failed for the selector, which has answered none"
     ):
         run(Experiment.load("GPFS-s", settings), tmp_path)
-    assert list(load_run(tmp_path).conversations()), "those of two people"
+    assert list(load_run(tmp_path).conversations()), "conversations of two people must succeed"
     assert len(endpoint.asked) <= MOST_CALLS
 
 
@@ -178,12 +178,12 @@ def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
     ended = convogen(*started)
     assert ended.status == 1
     assert "the last 50 tasks all failed in one way, " in ended.complaint
-    assert len(list(load_run(tmp_path).conversations())) > 5, "what was good is kept"
+    assert len(list(load_run(tmp_path).conversations())) > 5, "good conversations must be kept"
     assert len(endpoint.asked) <= 150 + MOST_CALLS
     endpoint.script = converse
     more = ("--n", "60", "--set", "max_failures=200")
     done = convogen(*started[:-4], *more, "--out", tmp_path)
-    assert done.status == 0, "and it goes on"
+    assert done.status == 0, "the run must be resumed"
     assert len(list(load_run(tmp_path).conversations())) == 60
 
 
@@ -265,7 +265,7 @@ def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: 
         await run_async(wanted, tmp_path, open_model=lambda _: model)
         return asyncio.get_running_loop().time()
 
-    assert run_virtually(again()) < 60 + 20, "and a task more is played in its place"
+    assert run_virtually(again()) < 60 + 20, "another task must be played instead"
     assert [failure.task for failure in load_run(tmp_path).failures()] == [0]
     assert len(list(load_run(tmp_path).conversations())) == 6
 

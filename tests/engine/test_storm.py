@@ -95,9 +95,9 @@ def test_a_storm_of_faults_loses_nothing(endpoint: EndpointServer, tmp_path: Pat
     assert set(raised) == set(STORM)
     ids = [conversation.id for conversation in stormy.conversations()]
     assert len(ids) == len(set(ids)) == 200
-    assert dataset(tmp_path / "stormy") == dataset(tmp_path / "calm"), "not a byte is different"
+    assert dataset(tmp_path / "stormy") == dataset(tmp_path / "calm"), "the files must be identical"
     tries = attempts(stormy)
-    assert tries.total() == attempts(quiet).total(), "each call was answered once"
+    assert tries.total() == attempts(quiet).total(), "each call must be answered exactly once"
     assert sum(n * count for n, count in tries.items()) == len(endpoint.asked)
     assert max(tries) <= ATTEMPTS
 
@@ -117,7 +117,7 @@ def test_a_key_revoked_on_the_way_stops_the_run_and_nothing_is_lost(
     assert "401" in line
     assert "set OPENAI_API_KEY to a valid key and run again" in line
     answered = n_calls // 2
-    assert attempts(load_run(tmp_path / "run")).total() == answered, "all are kept that were paid"
+    assert attempts(load_run(tmp_path / "run")).total() == answered, "all paid calls must be kept"
 
     endpoint.script = converse
     endpoint.asked.clear()

@@ -143,7 +143,7 @@ def test_every_turn_is_in_the_rows_or_counted(turns: list[Turn], system: bool) -
     moved = counts["turns_moved_to_system"]
     assert held + counts["turns_merged"] + counts["turns_dropped"] + moved == len(rows) * len(turns)
     if people > 1:
-        assert rows, "whoever speaks second answers somebody"
+        assert rows, "the second speaker answers somebody"
     for row in rows:
         said = [one["content"] for one in row["messages"] if one["role"] == "assistant"]
         own = [turn.text for turn in turns if turn.speaker == row["perspective"]]

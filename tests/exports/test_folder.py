@@ -118,7 +118,7 @@ def test_an_export_killed_while_it_was_put_in_place_is_undone(run: Path, tmp_pat
     assert not out.exists()
     ended = convogen("export", run, "--to", "csv", "--out", tmp_path / "another")
     assert ended.status == 0
-    assert not out.exists(), "the leftovers of an export to another folder are left alone"
+    assert not out.exists(), "the remains of an export to another folder must be kept"
     ended = convogen("export", run, "--to", "csv", "--out", out)
     assert "--overwrite" in ended.complaint
     assert contents(out) == before

@@ -175,7 +175,7 @@ def test_pairs_differ_answer_one_prompt_and_keep_the_margin(
         (str(row["prompt"]), row["perspective"], str({str(row["chosen"]), str(row["rejected"])}))
         for row in rows
     )
-    assert all(n == 1 for n in replies.values()), "no pair twice, and none both ways"
+    assert all(n == 1 for n in replies.values()), "no pair may occur twice or in both orders"
 
 
 def test_replays_beside_a_run_are_found_and_said_in_the_card(run: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_what_rules_tell_well_they_tell_on_conversations_they_were_not_tuned_on(
 MELD = Path(__file__).parents[3] / "shared" / "data" / "meld" / "dev_sent_emo.csv"
 
 
-@pytest.mark.skipif(not MELD.exists(), reason="MELD's development split is not here")
+@pytest.mark.skipif(not MELD.exists(), reason="MELD's development split is missing")
 @pytest.mark.parametrize("scenes", ["seen", "unseen"])
 def test_television_dialogue_is_harder(scenes: str) -> None:
     """Scenes begin in the middle, and silent people on the stage are addressed, too."""

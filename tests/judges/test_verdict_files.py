@@ -18,7 +18,7 @@ REAL = "oasst1_en_min_6_turns_summary"
 THREE_B, TUNED = "oasst1_en_llama_3B_GPT4oMini_6", "oasst1_en_llama_3b_v2_GPT4oMini_6"
 
 
-@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are not here")
+@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are missing")
 @pytest.mark.parametrize(
     ("protocol", "name", "rate"),
     [

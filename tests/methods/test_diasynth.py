@@ -539,7 +539,7 @@ def test_conversations_of_ones_own_are_examples(tmp_path: Path) -> None:
     assert '{"speaker": "Ann", "text": "who took my rook?"}' in shown
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder shared/data is not beside the checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder shared/data is missing")
 def test_dialogsum_itself_gives_examples(tmp_path: Path) -> None:
     source = SHARED / "dialogsum" / "dialogsum.dev.jsonl"
     experiment = small(tmp_path, examples=str(source), n=1)

@@ -43,7 +43,7 @@ def test_free_reasoning_of_80_to_150_words_comes_before_what_is_settled(tmp_path
     assert asked.schema is not None
     assert list(asked.schema["properties"]) == ["reasoning", "characteristics", "turns"]
     reasoning = asked.schema["properties"]["reasoning"]
-    assert reasoning["maxLength"] > 150 * 6.5 * 2, "no words are cut off that were asked for"
+    assert reasoning["maxLength"] > 150 * 6.5 * 2, "requested words must not be cut off"
     text = asked.messages[-1].content
     assert '`"reasoning"`: think first, in 80 to 150 words' in text
     assert text.index('`"reasoning"`') < text.index('`"characteristics"`') < text.index('`"turns"`')
@@ -222,7 +222,9 @@ def test_people_speak_as_person_1_and_2_where_asked(tmp_path: Path) -> None:
     assert text.count("Example. The people:\n- #Person1#: ") == 4
     assert text.count('"speaker": "#Person1#"') > 8
     assert '"speaker": "Rosa"' not in text
-    assert re.search(r"Now the people:\n- #Person1#: \w+\. ", text), "who they are stays known"
+    assert re.search(r"Now the people:\n- #Person1#: \w+\. ", text), (
+        "the prompt must still describe the people"
+    )
 
 
 def test_roles_understood_however_they_are_written(tmp_path: Path) -> None:

@@ -281,7 +281,7 @@ def test_people_are_read_from_a_configuration_in_the_authors_form(tmp_path: Path
     assert "education" not in features[2]
 
 
-@pytest.mark.skipif(not AUTHORS.exists(), reason="shared/data is not beside the checkout")
+@pytest.mark.skipif(not AUTHORS.exists(), reason="the folder shared/data is missing")
 def test_the_twenty_of_the_paper_are_read_from_the_authors_file() -> None:
     plan = method(personas_file=str(AUTHORS))
     assert (len(plan.people), plan.task_count()) == (20, 200)

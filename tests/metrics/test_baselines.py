@@ -15,7 +15,7 @@ from convogen.published import published
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PERSONACHAT = SHARED / "personachat" / "valid_original.json"
 needs_data = pytest.mark.skipif(
-    not PERSONACHAT.is_file(), reason="the folder shared/data is not beside the checkout"
+    not PERSONACHAT.is_file(), reason="the folder shared/data is missing"
 )
 
 VALIDATION = {

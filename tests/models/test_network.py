@@ -27,7 +27,7 @@ def allowed(soft: int, hard: int) -> tuple[int, int]:
 def test_the_usual_limit_is_raised_as_far_as_it_goes() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 4096:
-        pytest.skip("this system allows few files")
+        pytest.skip("this system allows too few open files")
     connections, files = allowed(256, 4096)
     assert files == 4096
     assert 3000 < connections < 4096  # the rest is for journals and rows

@@ -94,7 +94,7 @@ def chat_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def there(path: Path) -> Path:
     if not path.is_file():
-        pytest.skip("the folder shared/data is not beside the checkout")
+        pytest.skip("the folder shared/data is missing")
     return path
 
 

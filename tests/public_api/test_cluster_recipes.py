@@ -93,7 +93,7 @@ def free_ports(n: int) -> int:
     raise AssertionError("no ports are free")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script for bash")
+@pytest.mark.skipif(sys.platform == "win32", reason="the recipe is a bash script")
 def test_a_run_on_one_machine_survives_a_server(endpoint: EndpointServer, tmp_path: Path) -> None:
     """Three test endpoints represent servers of a model, and one dies at its twentieth call."""
     settings = {"n": 12, "lanes": 2, "max_turns": 4}
@@ -139,7 +139,7 @@ def test_a_run_on_one_machine_survives_a_server(endpoint: EndpointServer, tmp_pa
         assert port.connect_ex(("127.0.0.1", first)) != 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script for bash")
+@pytest.mark.skipif(sys.platform == "win32", reason="the recipe is a bash script")
 def test_a_server_that_does_not_start_ends_the_script(tmp_path: Path) -> None:
     environment = {**os.environ, "SERVER": "false", "GPUS": "0", "PORT": str(free_ports(1))}
     done = subprocess.run(

@@ -97,7 +97,7 @@ def test_groups_are_the_connected_components(keys: list[set[int]]) -> None:
         for at, of in enumerate(keys)
     ]
     groups = grouped(dialogues)
-    # an independent method: spread each number to all dialogues with a common key until it is stable
+    # an independent method: spread each number to dialogues with a common key until it is stable
     lowest = list(range(len(keys)))
     for _ in keys:
         for one in range(len(keys)):

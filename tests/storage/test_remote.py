@@ -174,7 +174,7 @@ def test_a_write_whose_answer_is_lost_is_not_another_writers(
     with mirrored(URL, "run", 0, said.append) as folder:
         assert play(folder) == local[1]
     assert FragileStore.writes > 4
-    assert len(said) <= 2, "an outage is told once, and its end"
+    assert len(said) <= 2, "an outage and its end must each be reported once"
     assert "TimeoutError: no answer; trying again" in said[0]
     assert said[1:] in ([], [f"{URL}: can be written to again"])
     machines.another()

@@ -111,7 +111,7 @@ def test_a_run_is_made_measured_scored_and_exported(
     ]
     assert shown[-1].out.startswith(f"{url}: identical")
     again = objects("bucket/runs/first")
-    assert again == stored, "reading writes nothing"
+    assert again == stored, "reading must not write"
     everything = [ended.out + ended.err for ended in shown]
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) > 20

@@ -91,4 +91,4 @@ def test_a_file_that_was_changed_is_named(stopped: Path, text: str) -> None:
     ended = convogen("show", stopped)
     assert ended.status == 2
     path.write_text("half a li")
-    assert len(list(waiting(stopped))) == N - 2, "it is being written"
+    assert len(list(waiting(stopped))) == N - 2, "half-written rows must be ignored"

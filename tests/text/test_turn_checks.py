@@ -95,7 +95,7 @@ def people(path: Path) -> Iterator[tuple[str, Scene]]:
 def test_people_are_left_alone(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = SHARED / name
     if not path.is_file():
-        pytest.skip("the folder shared/data is not beside the checkout")
+        pytest.skip("the folder shared/data is missing")
     counts, n, flagged = Counter[str](), 0, 0
     for text, scene in people(path):
         said = read_utterance(text, scene)

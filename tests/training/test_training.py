@@ -271,7 +271,7 @@ def test_no_block_makes_a_sample_that_is_longer_or_another_target(
 SEEDS = Path(__file__).parents[3] / "shared/data/dialogueforge/seeds"
 
 
-@pytest.mark.skipif(not SEEDS.exists(), reason="the DialogueForge seeds are not here")
+@pytest.mark.skipif(not SEEDS.exists(), reason="the DialogueForge seeds are missing")
 @pytest.mark.parametrize("name", ["oasst1_en_min_6_turns_summary", "arena_model_a_summaries"])
 def test_of_the_papers_dialogues_hardly_a_target_is_lost(
     tokenizer: Any, name: str, tmp_path: Path

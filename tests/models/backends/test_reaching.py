@@ -235,7 +235,7 @@ def test_models_that_vary_keep_the_base_url(
     endpoint: EndpointServer, tmp_path: Path, vary: tuple[str, str], named: tuple[str, ...]
 ) -> None:
     if vary[1].startswith("models=") and named:
-        pytest.skip("one names what the other names")
+        pytest.skip("both settings name the same model")
     where = ("--base-url", endpoint.base_url, "--out", tmp_path, "--json")
     ended = convogen("ablate", "demo", *SMALL, *named, *vary, *where)
     assert ended.status == 0, ended.err

@@ -107,11 +107,11 @@ def test_who_answered_is_kept_and_another_is_told(endpoint: EndpointServer, tmp_
     assert run_at(endpoint, tmp_path) == []
     assert {row["served"] for row in load_run(tmp_path).ledger()} == {"m-2024-08-06"}
     before = (tmp_path / "calls.jsonl").read_bytes()
-    assert b"2024-08-06" not in before, "the calls are the same bytes whoever answered"
+    assert b"2024-08-06" not in before, "the calls must not depend on who answered"
     endpoint.script = served_as("m-2025-01-01")  # type: ignore[assignment]
     told = run_at(endpoint, tmp_path, 4)
     assert told == ["model m: previously answered as m-2024-08-06, now as m-2025-01-01"]
-    assert run_at(endpoint, tmp_path, 5) == [], "it is told once"
+    assert run_at(endpoint, tmp_path, 5) == [], "the change must be reported only once"
 
 
 def test_another_base_url_is_told(endpoint: EndpointServer, tmp_path: Path) -> None:

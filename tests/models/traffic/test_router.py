@@ -125,7 +125,7 @@ def test_the_limit_grows_to_what_the_endpoint_can_do_and_not_far_beyond(slots: i
         started = asyncio.get_running_loop().time()
         await setup.ask(n)
         took_s = asyncio.get_running_loop().time() - started
-        assert n / took_s >= 0.9 * slots, "it is kept busy"
+        assert n / took_s >= 0.9 * slots, "the endpoint must be kept busy"
         assert slots <= setup.limit <= max(2 * slots, 16)
 
     run_virtually(main())
@@ -184,7 +184,7 @@ def test_the_limit_gives_way_where_more_calls_are_refused() -> None:
         await setup.ask(4000)
         assert model.answered == 4000
         assert 8 <= setup.limit <= 40
-        assert len(model.started) <= 1.4 * 4000, "few are refused"
+        assert len(model.started) <= 1.4 * 4000, "only few calls may be refused"
 
     run_virtually(main())
 
@@ -196,7 +196,7 @@ def test_refusals_that_have_nothing_to_do_with_the_load_are_borne() -> None:
         setup = Setup(spec(), 256, of(spec().base_url, model))
         await setup.ask(8000)
         assert model.answered == 8000
-        assert setup.limit >= 64, "it was not starved"
+        assert setup.limit >= 64, "the endpoint must not be starved"
 
     run_virtually(main())
 
@@ -223,7 +223,7 @@ def test_where_the_same_calls_take_longer_fewer_are_made_for_a_while() -> None:
         model.fault = lambda *_: limits.append(setup.limit)
         await setup.ask(1500)
         assert min(limits) < 128
-        assert setup.limit == 128, "it was the calls that became longer: fewer did not help"
+        assert setup.limit == 128, "the calls became longer, so a lower limit did not help"
 
     run_virtually(main())
 
@@ -240,10 +240,12 @@ def test_a_run_waits_for_an_endpoint_that_is_down_and_goes_on(down_s: float) -> 
         results = await setup.ask(2000)
         assert all(isinstance(each, RoutedReply) for each in results)
         tried_while_down = [at for at in model.started if 12 <= at < 10 + down_s]
-        assert len(tried_while_down) <= 64 + down_s / 2, "left alone, tried now and then"
+        assert len(tried_while_down) <= 64 + down_s / 2, (
+            "the endpoint is left alone, with occasional probes"
+        )
         assert max(at for at in model.started if at >= 10 + down_s) > 10 + down_s
         resumed = min(at for at in model.started if at >= 10 + down_s)
-        assert resumed - (10 + down_s) <= 31, "found again soon"
+        assert resumed - (10 + down_s) <= 31, "the recovered endpoint must be found soon"
         assert setup.notices[0].startswith("paused: cannot be reached; trying again in ")
         assert setup.notices[-1] == setup.tally.notice == ""
 
@@ -282,7 +284,9 @@ def test_retry_after_holds_all_calls_and_is_told() -> None:
         setup = Setup(spec(), 8, of(spec().base_url, model))
         results = await setup.ask(60, workers=8)
         assert all(isinstance(each, RoutedReply) for each in results)
-        assert not [at for at in model.started if 1.02 < at < 48], "all of the endpoint's calls"
+        assert not [at for at in model.started if 1.02 < at < 48], (
+            "all of the endpoint's calls must wait"
+        )
         assert setup.notices[0] == "paused: answered 429: slow down; trying again in 47 s"
         assert setup.notices[-1] == ""
 
@@ -350,7 +354,7 @@ def test_all_calls_wait_where_every_call_is_told_to() -> None:
         setup = Setup(spec(), 64, of(spec().base_url, model))
         await setup.ask(500)
         assert len([at for at in model.started if at < 25]) <= 80
-        assert model.answered == 500 + 1, "and the probe that found it again"
+        assert model.answered == 500 + 1, "the calls and the probe that found the endpoint"
 
     run_virtually(main())
 
@@ -364,7 +368,9 @@ def test_limits_a_minute_are_kept_and_used(bound: dict[str, int]) -> None:
         for second in range(int(model.started[-1]) - 60):
             minute = [at for at in model.started if second <= at < second + 60]
             assert len(minute) <= 600 * 1.1 + 64
-        assert model.started[-1] <= 300 * 1.1, "600 calls, or 60,000 tokens of 100 each, a minute"
+        assert model.started[-1] <= 300 * 1.1, (
+            "600 calls of 100 tokens, or 60,000 tokens, per minute"
+        )
 
     run_virtually(main())
 

@@ -69,9 +69,11 @@ def test_a_call_that_fails_alone_is_given_up_within_a_minute(kind: FaultKind) ->
         assert given.kind == "endpoint_fault"
         assert "500: boom" in str(given)
         assert asyncio.get_running_loop().time() < MINUTE_S
-        assert PROBE in model.asked, "nobody else asks: a probe tells that it is the call"
+        assert PROBE in model.asked, (
+            "without other calls, a probe must show that the call is at fault"
+        )
         told = [(usage, attempts) for usage, attempts, _ in called.lost]
-        assert (Usage(prompt_tokens=6, completion_tokens=1), 0) in told, "it is counted"
+        assert (Usage(prompt_tokens=6, completion_tokens=1), 0) in told, "the probe must be counted"
         assert isinstance(await called.ask("harmless"), RoutedReply)
 
     run_virtually(main())

@@ -45,7 +45,7 @@ def run_folder(path: Path, passed: str, model: object, utterances: int) -> Path:
     return path
 
 
-@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are not here")
+@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are missing")
 def test_the_published_rates_and_the_gain_come_out(tmp_path: Path) -> None:
     chart = tmp_path / "chart.png"
     ended = convogen(

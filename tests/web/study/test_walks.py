@@ -25,7 +25,7 @@ class Participant:
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         self.address = address
-        page.on("dialog", lambda dialog: pytest.fail(f"a script said {dialog.message}"))
+        page.on("dialog", lambda dialog: pytest.fail(f"a script opened a dialog: {dialog.message}"))
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
