@@ -186,7 +186,7 @@ def _compared(
 
 
 def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
-    """Return the result of a formula for cells, which is also computed for each resample."""
+    """Apply a formula to the values of cells, and to their values in each resample."""
 
     def statistic(counts: Numbers) -> Numbers:
         return formula(*(cell.statistic(counts) for cell in cells))

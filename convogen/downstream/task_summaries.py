@@ -86,7 +86,7 @@ def write_tasks(
 def _role(spec: ModelSpec) -> Role:
     """Return the role of the summarizer, with the method's sampling.
 
-    The sampling is adapted if the model is the embedded one.
+    For the embedded model, the sampling is adapted.
     """
     sampling = DialogueForge.roles[ROLE]
     if spec.is_shipped:

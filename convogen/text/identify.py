@@ -78,8 +78,8 @@ def identify(texts: Iterable[str]) -> str | None:
     """Return the primary BCP 47 subtag of the language that texts are written in, such as `de`.
 
     Only the first 1,000 characters are read. A script that only one language uses identifies that
-    language. For other scripts, frequent words decide or, if these are inconclusive, `lingua`,
-    provided that it is installed.
+    language. For other scripts, the frequent words decide. If they are inconclusive, `lingua`
+    decides, provided that it is installed.
 
     Args:
         texts: The turns of a conversation; an iterator is consumed only as far as needed.

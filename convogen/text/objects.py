@@ -51,8 +51,8 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
 
     Args:
         text: A reply.
-        keys: Keys that the object should have. If the object has a single key that is not among
-            them and contains an object with any of them, the inner object is returned.
+        keys: Keys that the object should have. If the object has only one key, which is not among
+            `keys`, and contains an object with any of `keys`, the inner object is returned.
 
     Raises:
         NoObject: The text contains no object, or the object is malformed or cut off.

@@ -56,6 +56,6 @@ def perplexity(
             done(nth)
     model.train(was_training)
     if not targets:
-        raise SourceError("perplexity: the dialogues contain no targets")
+        raise SourceError("perplexity: the dialogues contain no target tokens")
     mean = total / targets
     return Perplexity(math.exp(min(mean, 700)), mean, targets)

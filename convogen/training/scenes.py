@@ -59,9 +59,9 @@ class Scene:
 class SceneForm:
     """The form in which scenes are learned.
 
-    `agent` is a prompt file for the agents that replaces the shipped one. `max_words` is the
-    maximum number of words per turn, or None for no limit. With a prompt file `encounter`, the
-    model also learns to invent scenes, as the generator does.
+    `agent` is the agents' prompt file, which replaces the shipped file. `max_words` is the maximum
+    number of words per turn, or None for no limit. With a prompt file `encounter`, the model also
+    learns to invent scenes, as the generator does.
     """
 
     agent: Path | None = None
@@ -114,9 +114,9 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
         lessons.append(Lesson(scene.id, said, chats))
     if not lessons:
         raise SourceError(
-            f"{source}: contains no scenes, which are conversations of at least {MIN_TURNS} turns "
-            f"with personas for their speakers; use a run folder, a file of scenes, or a corpus "
-            f"with personas"
+            f"{source}: contains no scenes (conversations of at least {MIN_TURNS} turns with "
+            f"personas for their speakers); use a run folder, a file of scenes, or a corpus with "
+            f"personas"
         )
     hashes = {step: prompt.hash for step, prompt in prompts.items()}
     name = source if source.startswith("hf:") else Path(source).name
