@@ -1,6 +1,6 @@
-"""A browser for tests of the web pages: Debian's Chromium, driven by Playwright.
+"""Headless Chromium for tests of the web pages, driven by Playwright.
 
-Tests that take the fixture `browser` are skipped, with the reason, where none is installed.
+If Chromium is not installed, tests that use the fixture `browser` are skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ PHONE = {"width": 360, "height": 740}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium: one at a time, as Playwright runs an event loop while it is open."""
+    """Yield a headless Chromium.
+
+    Only one can be open at a time, because Playwright runs an event loop while it is open.
+    """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        pytest.skip("no Chromium on PATH")
+        pytest.skip("Chromium is not on PATH")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium
@@ -39,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
-    """Serve an application at a free port of this machine, and give its address."""
+    """Serve an application on a free port of this machine, and yield its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -52,7 +55,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
 
 
 def serious_faults(page: Page) -> list[str]:
-    """Return what axe-core finds serious or critical on a page."""
+    """Return the problems on a page that axe-core rates as serious or critical."""
     found = Axe().run(page).response["violations"]
     return [
         f"{one['id']}: {one['nodes'][0]['html']}"

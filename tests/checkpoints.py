@@ -1,4 +1,4 @@
-"""Small checkpoints of random weights, with a tokenizer trained on a few sentences."""
+"""Small checkpoints with random weights and a tokenizer trained on a few sentences."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def _save(folder: Path, model_class: str, config: Any) -> Path:
 
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(7)
-    torch.set_num_threads(1)  # so small a model gains nothing by more
+    torch.set_num_threads(1)  # such a small model gains nothing from more
     model = getattr(transformers, model_class)(config)
     model.save_pretrained(folder)
     return folder
 
 
 def causal(folder: Path) -> Path:
-    """A LLaMA of two layers."""
+    """Write a LLaMA with two layers."""
     from transformers import LlamaConfig
 
     tokenizer = _tokenizer(folder)
@@ -68,7 +68,7 @@ def causal(folder: Path) -> Path:
 
 
 def seq2seq(folder: Path) -> Path:
-    """A T5 of one layer."""
+    """Write a T5 with one layer."""
     from transformers import T5Config
 
     tokenizer = _tokenizer(folder)
@@ -87,7 +87,7 @@ def seq2seq(folder: Path) -> Path:
 
 
 def causal_absolute(folder: Path) -> Path:
-    """A GPT-2 of two layers: a vector for each of 64 positions, and none beyond."""
+    """Write a GPT-2 with two layers and embeddings for 64 positions only."""
     from transformers import GPT2Config
 
     tokenizer = _tokenizer(folder)
@@ -104,7 +104,7 @@ def causal_absolute(folder: Path) -> Path:
 
 
 def _bart_like(folder: Path, family: str, config_class: Any, **more: Any) -> Path:
-    """An encoder-decoder of one layer each, its positions learned."""
+    """Write an encoder-decoder with one layer each and learned positions."""
     tokenizer = _tokenizer(folder)
     config = config_class(
         vocab_size=len(tokenizer),
@@ -126,14 +126,14 @@ def _bart_like(folder: Path, family: str, config_class: Any, **more: Any) -> Pat
 
 
 def seq2seq_bart(folder: Path) -> Path:
-    """A BART of one layer."""
+    """Write a BART with one layer."""
     from transformers import BartConfig
 
     return _bart_like(folder, "Bart", BartConfig, max_position_embeddings=128)
 
 
 def seq2seq_led(folder: Path) -> Path:
-    """A LED of one layer, whose tokens see 16 others and its first all."""
+    """Write an LED with one layer, in which tokens see 16 others and the first token sees all."""
     from transformers import LEDConfig
 
     positions = {"max_encoder_position_embeddings": 256, "max_decoder_position_embeddings": 64}
@@ -141,7 +141,7 @@ def seq2seq_led(folder: Path) -> Path:
 
 
 def encoder(folder: Path) -> Path:
-    """A BERT of two layers."""
+    """Write a BERT with two layers."""
     from transformers import BertConfig
 
     tokenizer = _tokenizer(folder)

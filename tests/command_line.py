@@ -1,4 +1,4 @@
-"""The command line as a user calls it: in this process, or in one of its own."""
+"""The command line as a user calls it, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 PROGRAM = "from convogen.cli.main import main; main()"
-"""The command line, as `python -c` takes it."""
+"""The command line as a program for `python -c`."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended and what it printed."""
+    """The exit status of a command and its output."""
 
     status: int
     out: str
@@ -36,7 +36,7 @@ class Ended:
 
     @property
     def complaint(self) -> str:
-        """The one line that says what is wrong; the test fails where it is not one line."""
+        """Return the error message, which must be a single line."""
         lines = [line for line in self.err.splitlines() if not line.startswith("scripted model:")]
         assert len(lines) == 1, self.err
         assert lines[0].startswith("convogen: ")
@@ -44,7 +44,7 @@ class Ended:
 
 
 def convogen(*args: object) -> Ended:
-    """`convogen ARGS` in this process."""
+    """Run `convogen ARGS` in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -56,17 +56,17 @@ def convogen(*args: object) -> Ended:
 
 
 def convogen_process(*args: object, **environment: str) -> Ended:
-    """`convogen ARGS` in a process of its own; warnings are errors there as well."""
+    """Run `convogen ARGS` in a separate process, in which warnings are errors as well."""
     return forked_process(PROGRAM, *args, **environment)
 
 
 def forked_process(program: str, *args: object, **environment: str) -> Ended:
-    """`python -W error -c PROGRAM ARGS` in a process that finds convogen imported already."""
+    """Run `python -W error -c PROGRAM ARGS` in a process that has already imported convogen."""
     return Ended(*run_forked(program, [str(arg) for arg in args], {**os.environ, **environment}))
 
 
 def python_process(*args: object, **environment: str) -> Ended:
-    """`python ARGS` in an interpreter of its own."""
+    """Run `python ARGS` in a new interpreter."""
     done = subprocess.run(
         [sys.executable, *(str(arg) for arg in args)],
         capture_output=True,

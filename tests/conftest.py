@@ -8,21 +8,21 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-# The matrices are small, and several processes share the cores: a second thread only waits.
+# The matrices are small and several processes share the cores, so a second thread only waits.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from endpoint_server import EndpointServer, serving
 from hypothesis import settings
 
-# Machines are shared: how long an example takes says nothing.
+# Machines are shared, so the running time of an example means nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Import everything without looking for garbage: what is imported stays."""
+    """Disable garbage collection during imports, since imported modules stay in memory."""
     gc.disable()
     try:
         return (yield)
@@ -32,7 +32,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, so that no worker is left with one at the end."""
+    """Start with the slowest files, so that no worker is left with one of them at the end."""
     long = {
         item.path
         for item in items
@@ -43,13 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def endpoint() -> Iterator[EndpointServer]:
-    """A test endpoint of its own for each test; set its `script` to say what it answers."""
+    """Yield a new test endpoint for each test; its `script` determines the replies."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
 def _no_key_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test depends on, or gives away, what the environment holds."""
+    """Remove keys from the environment, so that no test depends on them or reveals them."""
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "AZURE_OPENAI_"))]:
         monkeypatch.delenv(name)

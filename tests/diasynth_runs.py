@@ -1,4 +1,4 @@
-"""Small runs of DiaSynth, and what a sensible model answers in them."""
+"""Small DiaSynth runs, and the replies of a sensible model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ Answers = Callable[[Request], str]
 
 
 def small(tmp_path: Path, **keys: Any) -> Experiment:
-    """Two topics, two subtopics each, three personas for each: twelve dialogues."""
+    """Return an experiment with two topics, two subtopics each and three personas each: twelve
+    dialogues."""
     topics = tmp_path / "topics.txt"
     topics.write_text("# what people talk about\nChess\n\nTea\n", "utf-8")
     sizes = {"n_subtopics": 2, "n_personas": 3, "turns": [2, 4], "topics": str(topics)}
@@ -40,13 +41,13 @@ def small(tmp_path: Path, **keys: Any) -> Experiment:
 
 
 def step(request: Request) -> str:
-    """What a request asks for: subtopics, personas, turns or a starter."""
+    """Return the step that a request belongs to: subtopics, personas, turns or a starter."""
     assert request.schema is not None
     return list(request.schema["properties"])[-1]
 
 
 def sensible(request: Request) -> str:
-    """What the scripted model says; personas have names of their own, and everybody speaks."""
+    """Return the scripted model's reply, with distinct persona names and every person speaking."""
     reply = improvise(request)
     data: Any = json.loads(reply) if request.schema is not None else {}
     for nth, persona in enumerate(data.get("personas", [])):
@@ -57,13 +58,13 @@ def sensible(request: Request) -> str:
 
 
 def speakers(request: Request) -> list[str]:
-    """The names of those who may speak in the dialogue that is asked for."""
+    """Return the names of the people who may speak in the requested dialogue."""
     assert request.schema is not None
     return request.schema["$defs"]["DraftTurn"]["properties"]["speaker"]["enum"]
 
 
 class Counting(ScriptedModel):
-    """The scripted model; it counts what it answered, and is down after so many answers."""
+    """The scripted model, which counts its answers and fails after a given number of them."""
 
     def __init__(self, answers: Answers = sensible, down_after: int | None = None) -> None:
         super().__init__(answers)
@@ -82,14 +83,14 @@ def played(experiment: Experiment, folder: Path, answers: Answers = sensible) ->
 
 
 def dialogue(request: Request, turns: list[tuple[int, str]]) -> str:
-    """A reply of these turns; a number is a person's place among those who may speak."""
+    """Return a reply with these turns; numbers are positions among the people who may speak."""
     names = speakers(request)
     said = [{"speaker": names[who] if who >= 0 else "Nobody", "text": text} for who, text in turns]
     return json.dumps({"reasoning": REASONED, "characteristics": settled(names), "turns": said})
 
 
 def settled(names: list[str]) -> dict[str, Any]:
-    """What a reply settles for people of these names."""
+    """Return what a reply settles before the dialogue, for people with these names."""
     told: dict[str, Any] = {name: f"the {name}" for name in CHARACTERISTICS}
     return told | {FEELINGS: {name: f"{name} is in mood {at}" for at, name in enumerate(names)}}
 

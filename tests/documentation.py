@@ -1,7 +1,7 @@
-"""What README.md and docs/ hold: their blocks of code, their links and their headings.
+"""Code blocks, links and headings in README.md and docs/.
 
-A block is run by `public_api/test_documentation.py`, unless a comment on the line before it says
-what it needs: `<!-- needs: network -->`. Then it is parsed only.
+`public_api/test_documentation.py` runs every block, unless a comment on the line before states what
+the block needs, such as `<!-- needs: network -->`. Such a block is only parsed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LINK = re.compile(r"(?<!\\)\]\(([^()\s]+(?:\([^()]*\))?[^()\s]*)\)")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of code, and where it stands."""
+    """A fenced code block and its position."""
 
     place: str
     language: str
@@ -39,7 +39,7 @@ class Block:
 
     @property
     def commands(self) -> Iterator[list[str]]:
-        """Yield the words of each command line of a shell block."""
+        """Yield the words of each command line in a shell block."""
         for line in self.text.replace("\\\n", " ").splitlines():
             if words := shlex.split(line, comments=True):
                 yield words
@@ -47,14 +47,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Page:
-    """A page by its path below the repository."""
+    """A page, identified by its path in the repository."""
 
     path: str
     text: str
 
     @property
     def blocks(self) -> list[Block]:
-        """Return its fenced blocks, in order."""
+        """Return the fenced blocks of the page, in order."""
         return [
             Block(
                 f"{self.path}:{self.text.count(chr(10), 0, found.start('language')) + 1}",
@@ -67,32 +67,32 @@ class Page:
 
     @property
     def prose(self) -> str:
-        """Return its text without fenced blocks."""
+        """Return the page's text without fenced blocks."""
         return _FENCE.sub("", self.text)
 
     @property
     def code(self) -> list[str]:
-        """Return its inline code."""
+        """Return the inline code of the page."""
         return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", self.prose)]
 
     @property
     def links(self) -> list[str]:
-        """Return the targets of its links and pictures."""
+        """Return the targets of links and pictures on the page."""
         return _LINK.findall(re.sub(r"`[^`\n]*`", "", self.prose))
 
     @property
     def anchors(self) -> set[str]:
-        """Return the anchors of its headings."""
+        """Return the anchors of the page's headings."""
         return {_slug(h) for h in re.findall(r"^#{1,6} +(.+?) *#*$", self.prose, re.MULTILINE)}
 
 
 def _included(text: str) -> str:
-    """Return a block's text with the files that it includes."""
+    """Return a block's text with the contents of the files that it includes."""
     return _SNIPPET.sub(lambda found: (ROOT / found[1]).read_text("utf-8"), text)
 
 
 def _slug(heading: str) -> str:
-    """Return the anchor that Python-Markdown, like GitHub, gives a heading."""
+    """Return the anchor that Python-Markdown, like GitHub, generates for a heading."""
     own = re.search(r"\{ *#([\w-]+) *\}$", heading)
     plain = re.sub(r"[^\w\s-]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading))
     return own[1] if own else re.sub(r"[-\s]+", "-", plain.strip().lower())
@@ -111,7 +111,7 @@ def generator() -> Any:
 
 @cache
 def pages() -> dict[str, Page]:
-    """Return every page, written and generated: path below the repository -> page."""
+    """Return every page, written or generated, by its path in the repository."""
     made = {f"docs/{path}": text for path, text in generator().generated_pages().items()}
     written = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     texts = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in written}

@@ -1,4 +1,4 @@
-"""Small made-up data and runs that the commands in README.md and docs/ name."""
+"""Small artificial data and runs for the commands in README.md and docs/."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOPICS = ["gardening", "travel", "cooking"]
 
 
 def write(folder: Path) -> None:
-    """Write the data files, and the runs below runs/, on the scripted model."""
+    """Write the data files, and the runs in runs/, with the scripted model."""
     _lines(folder / "people.jsonl", (_chat(i) for i in range(40)))
     _lines(folder / "labelled.jsonl", (_labelled(i) for i in range(12)))
     _lines(folder / "held-out.jsonl", (_labelled(i) for i in range(20, 26)))

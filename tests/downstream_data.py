@@ -1,4 +1,5 @@
-"""Dialogues with summaries and topics, in the columns of DialogSum: enough to train on a little."""
+"""Dialogues with summaries and topics in the columns of DialogSum, just enough for a little
+training."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ TALKS = {
 
 
 def write(path: Path, n: int, first: int = 0) -> Path:
-    """Write `n` dialogues, each another; the topics take turns."""
+    """Write `n` different dialogues with alternating topics."""
     rows: list[str] = []
     for number in range(first, first + n):
         topic = list(TALKS)[number % 2]

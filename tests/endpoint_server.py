@@ -1,7 +1,7 @@
 """A test endpoint: an OpenAI-compatible server on 127.0.0.1 that answers from a script.
 
-It is no language model. A script gets each request as it arrived and says what is answered: a
-reply, any other bytes, silence, a broken connection. Every request is recorded with its headers.
+It is not a language model. A script receives each request and returns the answer: a reply,
+arbitrary bytes, silence or a broken connection. Every request is recorded with its headers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it arrived; `nth` counts from 1, names of headers have no case."""
+    """A received request; `nth` counts from 1, and header names are case-insensitive."""
 
     nth: int
     body: dict[str, Any]
@@ -50,7 +50,8 @@ class Asked:
 
     @property
     def json_mode(self) -> str:
-        """How JSON is asked for: text, object, schema, or portable for one without bounds."""
+        """Return how JSON is requested: `text`, `object`, `schema`, or `portable` for a schema
+        without bounds."""
         wanted = self.body.get("response_format")
         if wanted is None:
             return "text"
@@ -61,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Bytes:
-    """An answer of any bytes; `cut_at` closes the connection after that many of them."""
+    """An answer of arbitrary bytes; the connection is closed after `cut_at` bytes."""
 
     content: bytes
     status: int = 200
@@ -74,7 +75,7 @@ class Silence:
 
 
 class Reset:
-    """The connection is reset in place of an answer."""
+    """A connection reset instead of an answer."""
 
 
 class Drip:
@@ -86,7 +87,7 @@ Script = Callable[[Asked], Answer]
 
 
 def say(text: str | None, **more: Any) -> Bytes:
-    """A chat completion; `more` goes over the choice, `usage` over the whole body."""
+    """Return a chat completion; `more` extends the choice, and `usage` replaces the usage."""
     usage = more.pop("usage", {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8})
     message = {"role": "assistant", "content": text, **more.pop("message", {})}
     choice = {"index": 0, "finish_reason": "stop", **more, "message": message}
@@ -95,14 +96,14 @@ def say(text: str | None, **more: Any) -> Bytes:
 
 
 def refuse(status: int, message: str, code: str | None = None, **headers: str) -> Bytes:
-    """An error in the form of the OpenAI API."""
+    """Return an error in the form of the OpenAI API."""
     error = {"message": message, "type": "error", "param": None, "code": code}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Bytes(json.dumps({"error": error}).encode(), status, named)
 
 
 def converse(asked: Asked) -> Bytes:
-    """What keeps a run going: an experience where one is asked for, else a few words."""
+    """Return a reply that keeps a run going: an experience if requested, else a few words."""
     messages = tuple(Message(m["role"], m["content"]) for m in asked.body["messages"])
     people = re.search(r"Invent one experience with exactly (\d+) people", messages[-1].content)
     schema = draft_schema(int(people[1])) if people else None
@@ -111,7 +112,7 @@ def converse(asked: Asked) -> Bytes:
 
 
 class EndpointServer:
-    """The running server; `script` may be replaced at any time."""
+    """The running server, whose `script` may be replaced at any time."""
 
     def __init__(self, script: Script = converse) -> None:
         self.script = script
@@ -187,7 +188,7 @@ class EndpointServer:
 
 @contextmanager
 def serving(script: Script = converse) -> Iterator[EndpointServer]:
-    """A test endpoint in a thread of its own."""
+    """Run a test endpoint in a separate thread."""
     server, ready = EndpointServer(script), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(server.serve_until_closed(ready)))
     thread.start()

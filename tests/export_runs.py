@@ -1,4 +1,4 @@
-"""Run folders made of given conversations, for tests of exports."""
+"""Run folders with given conversations, for tests of exports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = (
     "a.b",
     "a b",
 )
-"""Names that formats and trainers stumble over; some are alike as identifiers."""
+"""Names that cause problems in formats and trainers; some give equal identifiers."""
 
 RISKY = (
     "=1+1",
@@ -66,7 +66,7 @@ STRICT = """
   {%- endif -%}
 {%- endfor -%}
 """
-"""As strict as Mistral's: raises unless roles alternate and the user is first."""
+"""A template as strict as Mistral's, which raises unless roles alternate and the user is first."""
 
 texts = st.one_of(
     st.sampled_from(RISKY),
@@ -76,7 +76,7 @@ texts = st.one_of(
 
 @st.composite
 def dialogues(draw: st.DrawFn, least: int = 1) -> list[Turn]:
-    """Turns of one to four people with such names, who may speak twice in a row."""
+    """Draw turns of one to four people with such names, who may speak twice in a row."""
     people = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
     said = st.builds(
         Turn,
@@ -88,7 +88,7 @@ def dialogues(draw: st.DrawFn, least: int = 1) -> list[Turn]:
 
 
 def played(task: int, turns: Sequence[Turn], **context: Any) -> tuple[Conversation, Experience]:
-    """A conversation and the experience that it was played from."""
+    """Return a conversation and the experience from which it was played."""
     people = list(dict.fromkeys(turn.speaker for turn in turns))
     context = {"topic": "bread", "situation": f"place {task}", **context}
     conversation = Conversation(
@@ -113,7 +113,7 @@ def played(task: int, turns: Sequence[Turn], **context: Any) -> tuple[Conversati
 
 
 def spoken(*said: str) -> list[Turn]:
-    """Turns of people with names of one letter: `Ahello` is `hello`, said by A."""
+    """Return turns of people with single-letter names: `Ahello` means that A says `hello`."""
     return [Turn(speaker=text[0], text=text[1:]) for text in said]
 
 
@@ -124,7 +124,7 @@ def write_run(
     judge: str = "geval",
     **manifest: Any,
 ) -> Path:
-    """A finished run of these conversations, in the order of their tasks."""
+    """Write a finished run of these conversations, in the order of their tasks."""
     records, scores = list(records), list(scores)
     folder.mkdir(parents=True)
     known = {"name": "made", "fingerprint": "0123456789abcdef", "complete": True, "models": {}}
@@ -145,7 +145,7 @@ def write_run(
 
 
 def strict_tokenizer() -> Any:
-    """A tokenizer whose chat template refuses what Mistral's refuses; nothing is downloaded."""
+    """Return a tokenizer with a chat template as strict as Mistral's, without a download."""
     tokenizers: Any = pytest.importorskip("tokenizers")
     transformers: Any = pytest.importorskip("transformers")
     made = transformers.PreTrainedTokenizerFast(

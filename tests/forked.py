@@ -1,8 +1,8 @@
-"""Python in processes of its own that are forked from a server, which has imported what is heavy.
+"""Python processes that are forked from a server in which large packages are already imported.
 
-Such a process is like any other, but starts in a tenth of the time: what a command does takes less
-than the imports. Where the interpreter itself is the subject (its options, its variables, its hash
-seed, what it imports), `command_line.python_process` starts one.
+These processes behave like any others, but start in a tenth of the time, because most commands take
+less time than the imports. If a test concerns the interpreter itself (its options, variables, hash
+seed or imports), use `command_line.python_process` instead.
 """
 
 from __future__ import annotations
@@ -49,13 +49,15 @@ PROCESSES.set_forkserver_preload(
 def run_forked(
     program: str, args: list[str], environment: dict[str, str], timeout_s: float = 240
 ) -> tuple[int, str, str]:
-    """Return the exit status (of a killed process, the signal below zero), stdout and stderr.
+    """Run a program, and return its exit status, stdout and stderr.
+
+    The exit status of a killed process is the negative signal number.
 
     Args:
-        program: As for `python -W error -c`.
-        args: Its arguments.
-        environment: All of its variables.
-        timeout_s: Seconds after which it is killed, and the test fails.
+        program: Program text, as for `python -W error -c`.
+        args: Command-line arguments.
+        environment: All environment variables of the process.
+        timeout_s: Time in seconds after which the process is killed and the test fails.
     """
     (out, child_out), (err, child_err) = PROCESSES.Pipe(duplex=False), PROCESSES.Pipe(duplex=False)
     process = PROCESSES.Process(

@@ -1,4 +1,4 @@
-"""A llama of random weights and a tokenizer of bytes, small enough to be trained in a test."""
+"""A LLaMA with random weights and a byte tokenizer, small enough to train in a test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MERGES = ["e r", "Ġ t", "o u", "Ġt h", "i n"]
 
 
 def write_tiny_gguf(path: Path) -> Path:
-    """Write it; the same bytes each time."""
+    """Write the model; its bytes are always the same."""
     import gguf
     import numpy as np
     from tokenizers.pre_tokenizers import ByteLevel

@@ -1,4 +1,4 @@
-"""Conversations written by rules with habits that can be turned up: no model, no people."""
+"""Conversations written by rules with adjustable habits, without models or people."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def converse(
     opening: str = "{index} days ago we met {place} and talked",
     turns: int = 6,
 ) -> Iterator[Conversation]:
-    """Yield conversations of two people.
+    """Yield conversations between two people.
 
     Args:
-        n: How many.
-        seed: Of all draws.
+        n: Number of conversations.
+        seed: Seed of all draws.
         questions: Share of turns that end with a question mark.
         exclaims: Share of turns that end with an exclamation mark.
-        word: Said at the beginning of every third turn.
+        word: Word at the beginning of every third turn.
         opening: The first turn.
-        turns: Per conversation.
+        turns: Number of turns per conversation.
     """
     draw = random.Random(seed)
     for index in range(n):

@@ -1,6 +1,6 @@
-"""Programs of `tests/programs` in processes of their own, which a test kills.
+"""Programs of `tests/programs` in separate processes that a test can kill.
 
-Each is forked from a server that has imported convogen already (`forked`), since the imports take
+Each is forked from a server that has already imported convogen (`forked`), because the imports take
 several times as long as the runs.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["run_program"]
 
 
 def run_program(program: Path, *args: object, timeout_s: float = 240) -> int:
-    """Return the exit status of a program; of one that was killed, the signal below zero."""
+    """Return the exit status of a program, which is the negative signal number if it was killed."""
     process = PROCESSES.Process(target=_main, args=(str(program), [str(arg) for arg in args]))
     process.start()
     process.join(timeout_s)

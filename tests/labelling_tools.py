@@ -1,6 +1,6 @@
-"""What labelling tools export, made from answers by conversation and annotator.
+"""Exports of labelling tools, built from answers by conversation and annotator.
 
-The shapes are those of Label Studio's JSON and JSON-MIN and of Argilla's `records.to_json` and
+The formats are Label Studio's JSON and JSON-MIN, and those of Argilla's `records.to_json` and
 `to_list(flatten=True)`.
 """
 
@@ -16,7 +16,7 @@ Answers = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def label_studio(answers: Answers, cancelled: str | None = None) -> list[dict[str, Any]]:
-    """Tasks with annotations; `cancelled` is an annotator who skipped each of them."""
+    """Return tasks with annotations; the annotator `cancelled` skipped every task."""
     tasks: dict[str, dict[str, Any]] = {}
     for (conversation, annotator), given in answers.items():
         task = tasks.setdefault(
@@ -64,7 +64,7 @@ def _typed(value: Any) -> tuple[str, str, Any]:
 
 
 def label_studio_min(answers: Answers) -> list[dict[str, Any]]:
-    """A row per annotation, the answers beside the task's data."""
+    """Return one row per annotation, with the answers next to the task's data."""
     rows: list[dict[str, Any]] = []
     for number, ((conversation, annotator), given) in enumerate(answers.items(), 1):
         row: dict[str, Any] = {"conversation": conversation, "dialogue": [], "id": number}
@@ -81,7 +81,7 @@ def label_studio_min(answers: Answers) -> list[dict[str, Any]]:
 
 
 def argilla_nested(answers: Answers) -> list[dict[str, Any]]:
-    """Records with the responses by question, without their status."""
+    """Return records with responses by question, without their status."""
     records: dict[str, dict[str, Any]] = {}
     for (conversation, annotator), given in answers.items():
         record = records.setdefault(
@@ -105,7 +105,8 @@ def argilla_nested(answers: Answers) -> list[dict[str, Any]]:
 
 
 def argilla_flat(answers: Answers, discarded: str | None = None) -> list[dict[str, Any]]:
-    """Records with parallel lists per question; `discarded` is an annotator who discarded all."""
+    """Return records with parallel lists per question; the annotator `discarded` discarded
+    everything."""
     rows: list[dict[str, Any]] = []
     for record in argilla_nested(answers):
         row = {key: record[key] for key in ("id", "status", "_server_id")}

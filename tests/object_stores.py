@@ -1,4 +1,5 @@
-"""Object stores for tests: one in memory that dies or fails at a write, and moto's S3 server."""
+"""Object stores for tests: an in-memory store that dies or fails at a write, and moto's S3
+server."""
 
 from __future__ import annotations
 
@@ -18,15 +19,15 @@ PRIVATE = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"
 
 
 class Died(BaseException):
-    """The process is dead: whatever it asks of the store from then on never arrives."""
+    """The process is dead; none of its later requests reach the store."""
 
 
 class FragileStore(MemoryFileSystem):
     """An object store in memory (`fragile://`) that counts writes.
 
-    The process dies at the write `dies_at`, before it takes effect. The write `loses` takes effect,
-    but its answer is an error, and so is that of the `away` writes after it,
-    which do nothing. `unconditional` replaces objects that should only be created.
+    The process dies at the write `dies_at`, before the write takes effect. The write `loses` takes
+    effect, but its answer is an error. The `away` writes after it also fail, without effect.
+    `unconditional` replaces objects that should only be created.
     """
 
     protocol = "fragile"
@@ -43,20 +44,20 @@ class FragileStore(MemoryFileSystem):
     def reset(
         cls, dies_at: int = -1, *, loses: int = -1, away: int = 0, unconditional: bool = False
     ) -> None:
-        """Count anew; the objects stay."""
+        """Restart the count, and keep the objects."""
         cls.writes, cls.dies_at, cls.loses = 0, dies_at, loses
         cls.away, cls.unconditional = away, unconditional
 
     @classmethod
     def clear(cls) -> None:
-        """Delete all objects, and count anew."""
+        """Delete all objects, and restart the count."""
         cls.store.clear()
         cls.pseudo_dirs[:] = [""]
         cls.reset()
 
     @classmethod
     def objects(cls) -> dict[str, bytes]:
-        """What each object holds, by its path."""
+        """Return the content of each object by its path."""
         return {name: file.getvalue() for name, file in cls.store.items()}
 
     @classmethod
@@ -97,7 +98,7 @@ fsspec.register_implementation("fragile", FragileStore, clobber=True)
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """The URL of an S3 server on this machine, with a bucket named `bucket`."""
+    """Return the URL of an S3 server on this machine, with a bucket named `bucket`."""
     server = pytest.importorskip("moto.server", reason="needs moto")
     s3fs = pytest.importorskip("s3fs", reason="needs s3fs")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, and the runs that play on it."""
+"""A Ray cluster of two nodes on this machine, and the runs that use it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["KEY", "Cluster", "logged", "running_cluster", "worker_pids"]
 _PROGRAM = Path(__file__).parent / "programs" / "ray_cluster.py"
 
 KEY = "sk-a-key-that-nobody-may-see"
-"""What workers find in their environment as `WORKERS_KEY`."""
+"""The value of `WORKERS_KEY` in the environment of workers."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster: its address, and the environment of those who may use it."""
+    """The address of a running cluster, and the environment of its users."""
 
     address: str
     environment: dict[str, str]
@@ -31,12 +31,12 @@ class Cluster:
 
 @contextmanager
 def running_cluster(cpus: int) -> Iterator[Cluster]:
-    """Start two nodes with as many processors each as told; they end with the block."""
+    """Start two nodes with this number of processors each, which end with the block."""
     environment = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_prestart_worker_first_driver": "0",  # four processes for each driver, unused
+        "RAY_prestart_worker_first_driver": "0",  # four unused processes per driver
         "WORKERS_KEY": KEY,
     }
     process = subprocess.Popen(
@@ -47,7 +47,7 @@ def running_cluster(cpus: int) -> Iterator[Cluster]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    with process:  # which ends as its input does
+    with process:  # the process ends at the end of its input
         assert process.stdout is not None
         yield Cluster(process.stdout.readline().strip(), environment)
 
@@ -58,5 +58,5 @@ def logged(folder: Path) -> list[dict[str, Any]]:
 
 
 def worker_pids(folder: Path) -> list[int]:
-    """Return the processes of the workers that have started, as the run's log has them."""
+    """Return the process ids of the workers that have started, according to the run's log."""
     return [row["pid"] for row in logged(folder) if row["event"] == "worker"]

@@ -1,4 +1,4 @@
-"""A run made shorter, as it was when fewer of its tasks were committed."""
+"""A run with fewer tasks, as it was before its last tasks were committed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = ("experiences", "conversations", "failures", "rejected", "ledger", "calls
 
 
 def first_tasks(folder: Path, n: int) -> Path:
-    """Leave the rows of the first `n` tasks in a run's folder, and their scores; returns it."""
+    """Keep only the rows of a run's first `n` tasks, and their scores; return the folder."""
     for name in ROWS:
         _keep(folder / f"{name}.jsonl", lambda row: row["task"] < n)
     left = {row["id"] for row in _rows(folder / "conversations.jsonl")}

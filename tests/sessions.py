@@ -1,4 +1,4 @@
-"""A session in which models say what a test gives them, for what asks a model by itself."""
+"""A session with scripted models, for tests of components that call a model by themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["scripted_session"]
 def scripted_session(
     folder: Path, roles: Mapping[str, Sampling], script: Callable[[Request], Any]
 ) -> Session:
-    """A session of these roles, all asked of one scripted model; needs a running event loop."""
+    """Return a session with these roles and one scripted model; an event loop must be running."""
     model = ScriptedModel(script)
     asked = {role: Role(ModelSpec(name="scripted"), drawn) for role, drawn in roles.items()}
     traffic = Traffic(asked, 4, RunProgress(), lambda _: model)

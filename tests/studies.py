@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> ${7*7} {{ 7*7 }} \x1b[31m\u202e"
-"""A text that does something wherever it is not shown as it is."""
+"""A text that has an effect wherever it is not displayed literally."""
 
 GOALS = (
     {"name": "cats", "goal": "Find out why cats purr."},
@@ -41,7 +41,7 @@ GOALS = (
 def dialogue(
     name: str, exchanges: int, *, person: str = "", goal: str = "", text: str = "Why?"
 ) -> Conversation:
-    """A dialogue of a person, or who plays one, and a chatbot."""
+    """Return a dialogue between a chatbot and a person, or somebody who plays a person."""
     turns = [
         Turn(
             speaker=speaker,
@@ -67,7 +67,8 @@ def _write(path: Path, dialogues: list[Conversation]) -> str:
 def pairs_data(
     folder: Path, *, people: int = 3, goals: int = 2, text: str = "Why?"
 ) -> dict[str, Any]:
-    """Natural dialogues and simulated ones of two conditions, as `new_study` takes them."""
+    """Write natural dialogues, and simulated dialogues of two conditions, as `new_study` expects
+    them."""
     cells = [(f"p{person:02}", f"goal {goal}") for person in range(people) for goal in range(goals)]
     natural = [
         dialogue(f"n-{at}", 1 + at % 3, person=person, goal=goal, text=text)
@@ -85,7 +86,7 @@ def pairs_data(
 
 
 def ratings_data(folder: Path, n: int = 4, text: str = "Why?") -> dict[str, Any]:
-    """Dialogues to rate, as `new_study` takes them."""
+    """Write dialogues for ratings, as `new_study` expects them."""
     dialogues = [dialogue(f"d-{at}", 2, text=text) for at in range(n)]
     return {"dialogues": [_write(folder / "dialogues.jsonl", dialogues)]}
 
@@ -103,13 +104,13 @@ def made(
 
 
 def scripted(script: Callable[[Request], Any]) -> Callable[[ModelSpec], ChatModel]:
-    """What opens a model that answers from a script."""
+    """Return a function that opens a model with scripted answers."""
     model = ScriptedModel(script)
     return lambda _: model
 
 
 class Visitor:
-    """A participant's browser, as far as forms go."""
+    """A participant's browser, reduced to forms."""
 
     def __init__(self, client: TestClient) -> None:
         self.client = client
@@ -124,12 +125,12 @@ class Visitor:
         return self
 
     def send(self, **fields: str) -> Visitor:
-        """Send the form of the page that was read last."""
+        """Send the form on the last page that was read."""
         self.took(self.client.post("/study", data={"page": self.token, **fields}))
         return self
 
     def begin(self, **persona: str) -> Visitor:
-        """Go through what stands before the first task."""
+        """Complete the pages before the first task."""
         self.send(agree="yes")
         if "Your persona" in self.text:
             self.send(
@@ -148,7 +149,7 @@ class Visitor:
         return self
 
     def until(self, said: str) -> Visitor:
-        """Look at the page again until it has a text; a reply may take a moment."""
+        """Reload the page until it contains a text, because a reply may take a moment."""
         for _ in range(200):
             if said in self.get().text:
                 return self
@@ -161,7 +162,7 @@ class Visitor:
         return found[1]
 
     def took(self, response: Any) -> None:
-        """Read a response as the page that is looked at."""
+        """Read a response as the current page."""
         self.status: int = response.status_code
         self.text = response.text
 
@@ -171,6 +172,7 @@ def visiting(
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
     access: Access | None = None,
 ) -> TestClient:
-    """A client of a study's application; it must be entered, and further ones share it."""
+    """Return a client of a study's application, which must be entered; clients share the
+    application."""
     options: dict[str, Any] = {"open_model": open_model} if open_model else {}
     return TestClient(study_app(folder, access or Access(), **options), "http://localhost")

@@ -1,4 +1,4 @@
-"""The test endpoint that the benchmarks and the fault storm are run against, and their harness."""
+"""The test endpoint and the harness that the benchmarks and the fault storm use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = ("answered", "refused", "left", *Faults.__dataclass_fields__)
 
 
 def ask(served: Served, text: str) -> dict[str, Any] | int:
-    """The answer of an endpoint, or the status with which it refused."""
+    """Return an endpoint's answer, or the status code of its refusal."""
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
     url = f"{served.base_url}/chat/completions"
     try:
@@ -38,7 +38,7 @@ def test_every_request_of_a_run_is_accounted_for() -> None:
         stats = served.stats()
     assert stats["requests"] == sum(stats.get(kind, 0) for kind in KINDS)
     assert stats["answered"] < stats["requests"]
-    assert took.calls + took.retries < stats["requests"]  # the rest was the warm-up
+    assert took.calls + took.retries < stats["requests"]  # the rest belongs to the warm-up
     assert 0 < stats["most_in_flight"] <= 4
     assert stats["in_flight"] == 0
 

@@ -1,4 +1,4 @@
-"""No key and no password in any file, on any screen, whatever the endpoint says of them."""
+"""No key or password appears in any file or on any screen, whatever an endpoint says about it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def address(endpoint: EndpointServer, whole: bool) -> str:
 
 
 def telltale(echo: str) -> Callable[[Asked], Bytes]:
-    """An endpoint that quotes what it was sent: in errors now and then, in every reply."""
+    """Return a script that quotes a text in every reply and in some errors."""
     tokens = [{"token": part, "logprob": -0.5} for part in (echo[:13], echo[13:])]
 
     def script(asked: Asked) -> Bytes:
@@ -54,7 +54,7 @@ def telltale(echo: str) -> Callable[[Asked], Bytes]:
 
 
 def spilt(folder: Path, *ended: Ended) -> list[str]:
-    """Secrets found in a folder's files and in what commands printed."""
+    """Return the secrets that occur in a folder's files or in the output of commands."""
     texts = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     texts += [(each.out + each.err).encode() for each in ended]
     written = b"\n".join(texts)
@@ -94,7 +94,7 @@ def test_commands_that_go_well(endpoint: EndpointServer, tmp_path: Path, whole: 
 
 
 def decoded(folder: Path) -> str:
-    """All that a folder's records say, once their JSON is read."""
+    """Return all text in a folder's records, with the JSON decoded."""
     lines = [line for path in folder.rglob("*.jsonl") for line in path.read_text().splitlines()]
     rows = [json.loads(line) for line in lines]
     return json.dumps(rows, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What others wrote reaches a screen or a page as text: no control character, tag or emoji."""
+"""Text from others reaches screens and pages as text, without control characters, tags or emoji."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = (
     "a\x1b[31mred\x1b]0;title\x07 \x9b2J \x85 \u202egnp\u202c [/x] [bold]b[/] :heart: \t\r\0\x7f"
 )
-"""What moves a cursor, names a window, erases a screen, turns a line round, and rich's own tags."""
+"""Sequences that move the cursor, set a title, erase the screen or reverse a line, and rich's
+tags."""
 
 ANY = st.text(st.characters(), max_size=40)
 
@@ -63,7 +64,7 @@ def test_no_control_character_is_printed(text: str) -> None:
 
 
 def _without_isolates(printed: str) -> str:
-    """What is printed without the isolates that are ours: in pairs, one text in each."""
+    """Return printed text without our own isolates, which come in pairs around a single text."""
     return re.sub("\u2068([^\u2066-\u2069]*)\u2069", r"\1", printed)
 
 
@@ -84,7 +85,7 @@ def test_no_control_character_is_in_a_line_of_markdown(text: str) -> None:
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A run whose people, texts, endings, failure and models' names are hostile."""
+    """Make a run whose names, texts, endings, failure and model names are hostile."""
     asked: list[Request] = []
 
     def script(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Run folders for tests of the viewer: a varied one, with all that a page has to show."""
+"""Run folders for tests of the viewer, including one with everything that a page can show."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ USAGE = Usage(prompt_tokens=300, completion_tokens=20)
 
 
 def varied_run(folder: Path, **manifest: Any) -> Path:
-    """A run of five conversations, one rejected and one failure; tasks 0 to 6."""
+    """Write a run of five conversations, a rejected one and a failure, with the tasks 0 to 6."""
     bakers, hostile, pair = _bakers(), _hostile(), _pair()
     cut, _ = played(3, spoken("AI can not go on", "BWhy not?"), topic="a refusal")
     cut = cut.model_copy(update={"ended": "refusal", "refused": ["refusal", "refusal"]})
@@ -71,7 +71,7 @@ def varied_run(folder: Path, **manifest: Any) -> Path:
 
 
 def opened_at(*folders: Path) -> list[Opened]:
-    """Runs whose indexes are up to date, in a folder beside the first."""
+    """Open runs with up-to-date indexes, which are in a folder next to the first run."""
     runs = open_runs(folders, folders[0].parent / "cache")
     for one in runs:
         one.scanner.catch_up()
@@ -79,13 +79,13 @@ def opened_at(*folders: Path) -> list[Opened]:
 
 
 def append(run: Path, name: str, records: Iterable[Any]) -> None:
-    """Add rows to a file of a run, as a run that goes on does."""
+    """Append rows to a file of a run, as an unfinished run does."""
     with (run / f"{name}.jsonl").open("ab") as file:
         file.writelines(record.to_line() for record in records)
 
 
 def many_rows(first: int, n: int) -> list[Conversation]:
-    """Short conversations, from task `first` on."""
+    """Return short conversations, starting with the task `first`."""
     made = (
         played(task, spoken("Ahello", f"Bnumber {task}"))[0] for task in range(first, first + n)
     )
@@ -156,7 +156,7 @@ def _pair() -> tuple[Conversation, Experience]:
 
 
 def _write_calls(run: Path) -> None:
-    """The calls of task 0: the selector, a reply that was not taken, the one that was."""
+    """Write the calls of task 0: the selector, a rejected reply and the accepted reply."""
     made: dict[str, Any] = {"task": 0, "model": "made", "finish_reason": "stop"}
     made["usage"] = USAGE.model_dump()
     calls = [

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class _NoWait(selectors.SelectSelector):
-    """Never waits; the time it was asked to wait is added to the clock."""
+    """A selector that never waits, but adds the requested time to the clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +36,6 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtually(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; hours of its waiting pass in no time."""
+    """Run a coroutine to its end, without waiting for its timers in real time."""
     with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
         return runner.run(work)

@@ -1,6 +1,6 @@
-"""Workers within this process, which die when a test says so: all but Ray itself.
+"""Workers in this process that die when a test demands it: everything except Ray itself.
 
-What they are told and what they say goes through pickle, as it would between machines.
+All data to and from the workers is pickled, as it would be between machines.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class InProcessWorkers:
     """Workers for `run(workers=…)` and `judge_run(workers=…)`.
 
     Args:
-        n_workers: How many there are.
-        open_model: Creates the models that they call.
-        dies: Called with each batch of a worker, by the number of batches of all workers so far;
-            whether the worker dies just before the driver has it.
-        room: How many workers may be started in all, the replaced ones included.
+        n_workers: Number of workers.
+        open_model: Function that creates the models that the workers call.
+        dies: Function that receives the number of batches from all workers so far. It returns
+            whether the worker dies just before the driver receives this batch.
+        room: Maximum number of workers that may be started, including replacements.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class InProcessWorkers:
         self.setups: list[Setup] = []
 
     def check(self, specs: Iterable[ModelSpec]) -> None:
-        """Take any model."""
+        """Accept any model."""
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
         self._n_models += 1
@@ -73,7 +73,7 @@ class InProcessWorkers:
         return _Process(self, Worker(self._open_model))
 
     def collected(self, batch: Batch) -> bool:
-        """Whether the worker of a batch lives on."""
+        """Return whether the worker of a batch survives."""
         self.batches += 1
         if self._dies(self.batches):
             self.lost.append(batch)
@@ -98,7 +98,9 @@ class _Process:
         batch = await self._living().collect()
         self._living()
         if not self._owner.collected(batch):
-            await self._living().deliver([Stop()])  # nobody will hear of it: a chat must be ended
+            await self._living().deliver(
+                [Stop()]
+            )  # nobody receives the result, but a chat must be ended
             self._worker = None
         self._living()
         return _sent(batch)

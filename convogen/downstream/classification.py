@@ -1,8 +1,8 @@
 """Topic or intent classification: a linear classifier on TF-IDF, trained on generated dialogues.
 
-ConvoGen (section I) names intent classification among the uses of generated conversations. Word
-uni- and bigrams, logistic regression (scikit-learn), no tuning: only the data differs between the
-arms.
+ConvoGen (section I) names intent classification among the uses of generated conversations. The
+classifier is an untuned logistic regression on word uni- and bigrams (scikit-learn), so only the
+data differs between the arms.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ MAX_ITERATIONS = 1_000
 
 @dataclass(frozen=True)
 class Classification:
-    """The comparison: a run, held-out dialogues, in-domain dialogues; `label` names the column.
+    """A comparison of training data: a run, held-out dialogues, and in-domain dialogues.
 
-    For a run, the label is the labeller's, otherwise the one in the conversation's context.
+    `label` names the column that is classified. For a run, the labeller's label is used, or the
+    label in the conversation's context if there is none.
     """
 
     run: Path
@@ -53,7 +54,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class LabelledHeldOut:
-    """The held-out dialogues: their files, and the numbers of dialogues and labels."""
+    """The files of the held-out dialogues, and the numbers of dialogues and distinct labels."""
 
     source: str
     dialogues: int
@@ -62,13 +63,13 @@ class LabelledHeldOut:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationResult:
-    """Accuracy and macro-F1 (0 to 1) by training data; see `Compared`.
+    """Accuracy and macro-F1 (0 to 1) for each kind of training data; see `Compared`.
 
     Attributes:
         label: The column that is classified.
-        trained_on: Number of dialogues, by arm.
-        unknown: Share of held-out dialogues with a label that the arm's training data lacks, 0 to
-            1.
+        trained_on: Number of training dialogues by arm.
+        unknown: Share (0 to 1), by arm, of held-out dialogues whose label does not occur in the
+            arm's training data.
     """
 
     task: Literal["classification"]
@@ -85,9 +86,10 @@ class ClassificationResult:
 def classification(
     task: Classification, say: Callable[[str], None] = lambda line: None
 ) -> ClassificationResult:
-    """Train and evaluate a classifier on each arm; `say` receives notes on left-out dialogues.
+    """Train and evaluate a classifier for each arm.
 
-    Raises `SourceError` if data is missing, `ModelConfigError` without scikit-learn.
+    `say` receives notes about held-out dialogues that are left out. Raises `SourceError` if data is
+    missing, and `ModelConfigError` if scikit-learn is not installed.
     """
     run = load_run(task.run)
     held_out = not_shown(run, read_held_out(task.held_out, task.label, task.n_held_out), say)
@@ -103,7 +105,7 @@ def classification(
             where = task.in_domain if arm == "in_domain" else task.run
             raise SourceError(
                 f"{where}: fewer than two values of {task.label} in {len(examples)} dialogues; "
-                "name another column with --label, or generate more"
+                "name another column with --label, or use more dialogues"
             )
     unknown = {arm: _unknown(examples, held_out) for arm, examples in arms.items()}
     for arm, share in unknown.items():
@@ -140,8 +142,10 @@ def _few(examples: Sequence[Example]) -> str:
 
 
 def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
-    """Return the share of held-out dialogues whose label no example has, so that it cannot be
-    predicted."""
+    """Return the share of held-out dialogues whose label cannot be predicted.
+
+    Such a label does not occur in the examples.
+    """
     known = {one.target for one in examples}
     return sum(one.target not in known for one in held_out) / len(held_out)
 
@@ -155,7 +159,9 @@ def _evaluated(
         linear: Any = import_module("sklearn.linear_model")
         pipeline: Any = import_module("sklearn.pipeline")
     except ImportError as error:
-        raise ModelConfigError("classification needs: pip install 'convogen[train]'") from error
+        raise ModelConfigError(
+            "classification needs scikit-learn: pip install 'convogen[train]'"
+        ) from error
     classifier = pipeline.make_pipeline(
         text.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_WORDS),
         linear.LogisticRegression(max_iter=MAX_ITERATIONS, random_state=seed),

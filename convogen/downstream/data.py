@@ -1,4 +1,4 @@
-"""Dialogues with their targets: a summary or a label."""
+"""Dialogues with their targets, which are summaries or labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A dialogue as a script, one turn per line, and its target: a summary or a label."""
+    """A dialogue as a script with one turn per line, and its target, a summary or a label."""
 
     dialogue: str
     target: str
@@ -35,7 +35,7 @@ class Example:
 def read_examples(source: str, column: str, n: int | None = None) -> list[Example]:
     """Return the first `n` dialogues of a file or data set that have text in a column.
 
-    Raises `SourceError` if there is none.
+    Raises `SourceError` if there are no such dialogues.
     """
     found, columns = list[Example](), dict[str, None]()
     for one in open_corpus(source):
@@ -47,46 +47,49 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
             break
     if not found:
         there = ", ".join(columns) or "none"
-        raise SourceError(f"{source}: no dialogue has a {column}; its columns are: {there}")
+        raise SourceError(
+            f"{source}: no dialogue has text in the column {column}; its columns are: {there}"
+        )
     return found
 
 
 def read_held_out(sources: str | Sequence[str], column: str, n: int | None = None) -> list[Example]:
-    """Return the first `n` dialogues of each file that have text in a column, in one list.
+    """Return a list of the first `n` dialogues of each file that have text in a column.
 
-    Raises `SourceError` if a file has none.
+    Raises `SourceError` if a file has no such dialogues.
     """
     each = [sources] if isinstance(sources, str) else sources
     return [one for source in each for one in read_examples(source, column, n)]
 
 
 def names_of(sources: str | Sequence[str]) -> str:
-    """Return the files' names without their folders, as one string."""
+    """Return the names of the files, without folders and separated by commas."""
     each = [sources] if isinstance(sources, str) else sources
     return ", ".join(Path(source).name for source in each)
 
 
 def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:
-    """Return generated conversations with their targets, except those without a target."""
+    """Return generated conversations with their targets; those without a target are left out."""
     pairs = zip(conversations, targets, strict=True)
     return [Example(script(in_roles(one)), target) for one, target in pairs if target]
 
 
 def unseen(examples: Sequence[Example], held_out: Sequence[Example]) -> list[Example]:
-    """Return the examples whose dialogue is not held out; speaker names are ignored."""
+    """Return the examples whose dialogues are not held out; speaker names are ignored."""
     known = {said(one.dialogue) for one in held_out}
     return [one for one in examples if said(one.dialogue) not in known]
 
 
 def said(dialogue: str) -> str:
-    """Return the text of a script without speaker names, white space and case."""
+    """Return the text of a script in lower case, without speaker names and extra white space."""
     turns = (line.partition(": ")[2] for line in dialogue.splitlines())
     return " ".join(" ".join(turns).casefold().split())
 
 
 def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
-    """Return `n` random examples (all if there are fewer), to match the number of synthetic ones.
+    """Return `n` random examples, or all of them if there are fewer.
 
-    DiaSynth, section 5.2: the arms must not differ in size.
+    `n` is the number of synthetic examples, because the arms should not differ in size (DiaSynth,
+    section 5.2).
     """
     return random.Random(seed).sample(list(examples), min(n, len(examples)))

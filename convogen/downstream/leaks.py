@@ -1,7 +1,8 @@
-"""Held-out dialogues that a run was shown, which would bias the evaluation.
+"""Removal of held-out dialogues that a run has seen, which would bias the evaluation.
 
-A method may be shown real dialogues: few-shot examples (`examples`), first utterances (`seeds`), a
-data set to augment (`source`). If they are also held out, they are left out of the evaluation.
+A method may see real dialogues: few-shot examples (`examples`), first utterances (`seeds`), or a
+data set to augment (`source`). If such dialogues are also held out, they are excluded from the
+evaluation.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.methods.diasynth.examples import open_examples
 from convogen.storage.run_folder import Run
+from convogen.text.counting import counted
 
 __all__ = ["not_shown"]
 
 
 def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
-    """Return the held-out dialogues that the run was not shown; `say` receives notes on the rest.
+    """Return the held-out dialogues that the run has not seen.
 
-    Raises `SourceError` if none is left.
+    `say` receives notes about the other dialogues. Raises `SourceError` if no dialogue is left.
     """
     left = list(held_out)
     for key, source, dialogues in _shown(run):
@@ -31,26 +33,26 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
             shown = {said(dialogue) for dialogue in dialogues}
         except SourceError:
             say(
-                f"{key} {source}: can no longer be read, so it was not checked against the "
-                f"held-out dialogues"
+                f"{key} {source}: can no longer be read, so its dialogues were not compared with "
+                f"the held-out dialogues"
             )
             continue
         known, left = len(left), [one for one in left if said(one.dialogue) not in shown]
         if not left:
             raise SourceError(
-                f"{run.folder}: its {key} {source} contains all held-out dialogues; give others "
-                f"with --held-out"
+                f"{run.folder}: its {key} {source} contains all held-out dialogues; name other "
+                f"dialogues with --held-out"
             )
         if len(left) < known:
             say(
-                f"{known - len(left)} held-out dialogues are left out, since {key} {source} "
-                f"contains them too"
+                f"excluded {counted(known - len(left), 'held-out dialogue')} that {key} {source} "
+                f"also contains"
             )
     return left
 
 
 def _shown(run: Run) -> Iterator[tuple[str, str, Iterator[str]]]:
-    """Return the sources of dialogues that an experiment names: key, source and scripts."""
+    """Yield the sources of dialogues that an experiment names: key, source and scripts."""
     keys = read_mapping(run.folder / "experiment.yaml")
     if isinstance(source := keys.get("examples"), str):
         yield "examples", source, _examples(source)

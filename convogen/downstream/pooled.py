@@ -1,7 +1,7 @@
 """Results of several runs, checkpoints and held-out sets, pooled over their cells.
 
-The DiaSynth paper summarises its tables 6 and 7 this way (section 5.2): a cell is one run,
-checkpoint, held-out set and measure, and improvement and coverage are means over the cells.
+The DiaSynth paper summarises its tables 6 and 7 in this way (section 5.2). A cell is the score for
+one run, checkpoint, held-out set and measure. Improvement and coverage are means over the cells.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Pooled", "Result", "pool", "read_results"]
 
 QAGS, BERTSCORE = "QAGS", "BERTScore"
 BERTSCORE_AS_PUBLISHED = "bert-base-uncased@9"
-"""The encoder that DiaSynth's authors use for BERTScore; the layer is their library's default."""
+"""The encoder that DiaSynth's authors use for BERTScore, with their library's default layer."""
 
 Scores = dict[str, float | None]
 """Scores by measure."""
@@ -29,7 +29,7 @@ Scores = dict[str, float | None]
 class Result:
     """The results of one run of `downstream summarization`: means by arm and measure.
 
-    `differs` names the measures that differ from the paper's.
+    `differs` names the measures that are computed in a different way from the paper's.
     """
 
     folder: str
@@ -42,10 +42,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """Means over the cells, in percent; None without cells.
+    """Means over the cells, in percent, or None if there are no cells.
 
-    `cells` is the number of cells with a score of the untuned model, and `covered` the number of
-    cells with a score of in-domain data.
+    `cells` is the number of cells in which the untuned model has a score, and `covered` is the
+    number of cells in which the model trained on in-domain data has one.
     """
 
     cells: int
@@ -57,10 +57,10 @@ class Pooled:
 
 
 def read_results(sources: Sequence[Path]) -> list[Result]:
-    """Read result files of `downstream summarization`, or all of those in run folders.
+    """Read result files of `downstream summarization`, or all such files in run folders.
 
-    A file given twice is read once. Raises `SourceError` if a file is not a result file, a folder
-    has no result files, or two files have results for the same cells.
+    A file that is named twice is read once. Raises `SourceError` if a file is not a result file, if
+    a folder has no result files, or if two files have results for the same cells.
     """
     files = {path.resolve(): path for source in sources for path in _files(source)}
     found: dict[tuple[str, str, str], Path] = {}
@@ -70,7 +70,8 @@ def read_results(sources: Sequence[Path]) -> list[Result]:
         cells = (result.folder, result.checkpoint, result.held_out)
         if other := found.get(cells):
             raise SourceError(
-                f"{path}: has the same run, checkpoint and held-out set as {other}; leave one out"
+                f"{path}: has the same run, checkpoint and held-out set as {other}; leave out one "
+                f"of the two"
             )
         found[cells] = path
         results.append(result)
@@ -114,7 +115,7 @@ def _result(path: Path) -> Result:
 
 
 def _differing(data: Mapping[str, Any], measures: set[str]) -> Iterator[str]:
-    """Yield the measures that differ from the paper's."""
+    """Yield the measures that are computed in a different way from the paper's."""
     if QAGS in measures and (data.get("qags_by"), data.get("questions")) != ("bertscore", 3):
         yield QAGS
     if BERTSCORE in measures and data.get("bertscore") != BERTSCORE_AS_PUBLISHED:
@@ -142,8 +143,10 @@ def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
 
 
 def _cells(results: Sequence[Result], arm: str, other: str) -> Iterator[tuple[str, float, float]]:
-    """Yield each measure with the arm's and the other arm's score, if both exist and the latter is
-    not 0."""
+    """Yield each measure with the scores of an arm and of another arm.
+
+    Both scores must exist, and the other arm's score must not be 0.
+    """
     for one in results:
         for measure, score in one.arms.get(arm, {}).items():
             against = one.arms.get(other, {}).get(measure)

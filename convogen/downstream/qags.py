@@ -1,11 +1,12 @@
 """QAGS: does a summary answer questions as its dialogue does? (Wang et al., 2020)
 
-As in DiaSynth (section 4.2), the questions come from the source dialogue, not from the summary, so
-that the summaries of different models are compared on the same questions. A question counts if the
-dialogue itself answers it; its score is the word F1 of the two answers (as in SQuAD, ignoring case,
-articles and punctuation), and a summary's score is the mean over its questions. The code of
-DiaSynth's authors asks three questions and uses the BERTScore of the two answers instead, even if
-one of them says that the text has no answer; the parameter `alike` of `qags` allows this.
+As in DiaSynth (section 4.2), the questions come from the source dialogue, not from the summary.
+Summaries of different models are therefore compared on the same questions. Only questions that the
+dialogue itself answers count. The score of a question is the word F1 of the two answers (as in
+SQuAD, ignoring case, articles and punctuation), and the score of a summary is the mean over its
+questions. The code of DiaSynth's authors asks three questions and uses the BERTScore of the two
+answers, even if one of them states that the text has no answer. The parameter `alike` of `qags`
+makes this possible.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ __all__ = [
 ]
 
 Alike = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
-"""Similarity of a summary's answers to the dialogue's, one by one, 0 to 1."""
+"""Function that returns the similarity (0 to 1) of each answer from a summary to the corresponding
+answer from the dialogue."""
 
 QUESTIONER, ANSWERER = "questioner", "answerer"
 UNSAID = "not said"
@@ -55,13 +57,13 @@ _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 
 
 def _exact(n: int) -> Sampling:
-    """Return sampling parameters with room for `n` questions or answers."""
+    """Return sampling parameters with enough tokens for `n` questions or answers."""
     return Sampling(temperature=0.0, max_tokens=60 + 40 * n)
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The questions on a dialogue that it answers itself, with its answers."""
+    """Questions that a dialogue answers, with the dialogue's answers."""
 
     questions: list[str]
     answers: list[str]
@@ -70,7 +72,7 @@ class Questions:
 def ask_questions(
     dialogues: Sequence[str], n: int, models: Mapping[str, ModelSpec], asking: Asking
 ) -> list[Questions]:
-    """Return up to `n` questions on each dialogue; none if the model gave no usable ones."""
+    """Return up to `n` questions about each dialogue, or none if the model wrote no usable ones."""
     question, answer = (load_prompt(f"downstream/{name}") for name in ("questions", "answers"))
     roles = {role: role_of(models[role], _exact(n)) for role in (QUESTIONER, ANSWERER)}
 
@@ -96,9 +98,9 @@ def qags(
     asking: Asking,
     alike: Alike | None = None,
 ) -> list[float | None]:
-    """Return the score of each summary, 0 to 1; None without questions or a readable answer.
+    """Return the score (0 to 1) of each summary, or None without questions or a readable reply.
 
-    Answers are compared by `alike`, by default `answers_f1`.
+    Answers are compared by `alike`, or by `answers_f1` if `alike` is None.
     """
     prompt = load_prompt("downstream/answers")
 
@@ -123,13 +125,13 @@ def qags(
 
 
 def answers_f1(given: Sequence[str], wanted: Sequence[str]) -> list[float]:
-    """Return `answer_f1` of each pair, 0 if the text has no answer."""
+    """Return the `answer_f1` of each pair of answers, or 0 if the given answer is `not said`."""
     pairs = zip(given, wanted, strict=True)
     return [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]
 
 
 def answer_f1(given: str, wanted: str) -> float:
-    """Return the word F1 of two answers, 0 to 1; 1 if both are empty.
+    """Return the word F1 (0 to 1) of two answers, which is 1 if both are empty.
 
     In scripts without spaces between words, characters are compared.
     """
@@ -143,12 +145,12 @@ def answer_f1(given: str, wanted: str) -> float:
 async def _answers(
     session: Session, prompt: Prompt, text: str, questions: Sequence[str]
 ) -> list[str]:
-    """Return an answer to each question, by one call; `not said` if there is none.
+    """Return an answer to each question, or `not said` if there is none, with a single call.
 
-    If an answer was cut off, its whole words count.
+    If an answer was cut off, its complete words are used.
 
     Raises:
-        ModelFault: If the reply cannot be read.
+        ModelFault: The reply cannot be parsed.
     """
     fields = [str(at) for at in range(1, len(questions) + 1)]
     asked = prompt.render(text=text, questions=questions, words=ANSWER)
@@ -164,7 +166,7 @@ async def _answers(
 
 
 def _answered(row: dict[str, Any]) -> Questions:
-    """Return the questions that the dialogue answers."""
+    """Return the questions that the dialogue answers, with the answers."""
     pairs = zip(row["questions"], row["answers"], strict=True)
     kept = [(question, answer) for question, answer in pairs if _said(answer)]
     return Questions([question for question, _ in kept], [answer for _, answer in kept])
@@ -189,7 +191,7 @@ def _words(text: str) -> Counter[str]:
 
 
 def _questions(said: SessionReply, n: int) -> list[str]:
-    """Return the questions in a reply, except those that were cut off or are far too long."""
+    """Return the questions in a reply, except those that are cut off or far too long."""
     data = find_json(said.text, ["questions"]) or {}
     cut = {text.text for text in cut_texts(data, _questions_schema(n), said.finish_reason)}
     found = data.get("questions")
@@ -200,7 +202,7 @@ def _questions(said: SessionReply, n: int) -> list[str]:
 
 
 def _line(said: Any) -> str:
-    """Return a string from a model as one line; empty if it is not a string."""
+    """Return a model's string on one line, or an empty string for any other value."""
     return " ".join(printable(said).split()) if isinstance(said, str) else ""
 
 

@@ -1,8 +1,8 @@
-"""The benefit of fine-tuning on synthetic data, also as a share of the benefit of in-domain data.
+"""The benefit of fine-tuning on synthetic data, compared with no tuning and with in-domain data.
 
-DiaSynth, section 5.2, equations 1 and 2. A cell is the mean of a model's metric over the held-out
-dialogues. Intervals are bootstraps over these dialogues, as in `reports.intervals`, with the same
-resamples in all cells.
+The formulas are equations 1 and 2 in section 5.2 of DiaSynth. A cell is the mean of a model's
+metric over the held-out dialogues. Intervals are bootstrapped over these dialogues, as in
+`reports.intervals`, with the same resamples in all cells.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ __all__ = [
 ]
 
 ARMS = ("base", "synthetic", "in_domain", "both")
-"""The training data of a model; `base` for none."""
+"""Kinds of training data; `base` stands for none."""
 
 Numbers = NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]
-"""A function of each held-out dialogue's frequency in a resample: shape (…, dialogues)."""
+"""Function of the frequencies of all held-out dialogues in resamples, shape (…, dialogues)."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A value over `n` of the `total` held-out dialogues, and the formula for resamples.
+    """A value over `n` of the `total` held-out dialogues, and its formula for resamples.
 
-    A mean also has the `scores` of all dialogues, with None for missing ones.
+    A mean also has the `scores` of all dialogues, with None for missing scores.
     """
 
     value: float
@@ -50,7 +50,7 @@ class Drawn:
     scores: tuple[float | None, ...] | None = None
 
     def interval(self) -> Interval:
-        """Return the value with its interval; none for fewer than two dialogues."""
+        """Return the value with its interval, which is missing for fewer than two dialogues."""
         return _intervals([self])[0]
 
 
@@ -59,18 +59,19 @@ Cells = Mapping[str, Mapping[str, Drawn | None]]
 
 
 Row = dict[str, Interval | None]
-"""Values with intervals by metric; None if there is no value."""
+"""Values with their intervals by metric, or None if there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Results by training data.
+    """Results for each kind of training data.
 
     Attributes:
         arms: The cells.
-        improvement: Improvement over the untuned model, in percent, with the `average` over the
-            metrics; None if that model was not evaluated.
-        coverage: Coverage of in-domain data, in percent, with the `average`; None likewise.
+        improvement: Improvement over the untuned model in percent, with the `average` over the
+            metrics, or None if that model was not evaluated.
+        coverage: Coverage of in-domain data in percent, with the `average` over the metrics, or
+            None if no model was trained on in-domain data.
     """
 
     arms: dict[str, Row]
@@ -79,7 +80,7 @@ class Compared:
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
-    """Return the mean over the dialogues that have a score; None if there are none."""
+    """Return the mean over the dialogues that have a score, or None if no dialogue has one."""
     numbers = np.array([np.nan if value is None else value for value in values], float)
     there = ~np.isnan(numbers)
     if not there.any():
@@ -94,7 +95,7 @@ def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
 
 
 def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
-    """Return the mean F1 over the labels that occur or are predicted, 0 to 1."""
+    """Return the mean F1 (0 to 1) over all labels that occur or are predicted."""
     known = sorted({*labels, *predicted})
     rows = np.array(known)
     true = np.asarray(np.array(labels)[:, None] == rows, float)
@@ -111,9 +112,9 @@ def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
 
 
 def results(cells: Cells) -> Compared:
-    """Return the cells, improvement over `base` and coverage of `in_domain`, by arm.
+    """Return the cells, the improvement over `base` and the coverage of `in_domain`, by arm.
 
-    A comparison is None if an arm is missing or its mean is 0.
+    A comparison is None if the arm to compare with is missing or has a mean of 0.
     """
     others = [arm for arm in cells if arm != "base"]
     ours = [arm for arm in others if arm != "in_domain"]
@@ -136,7 +137,7 @@ def results(cells: Cells) -> Compared:
 
 
 def _intervals(numbers: Sequence[Drawn]) -> list[Interval]:
-    """Return values over the same dialogues with their intervals, from one bootstrap."""
+    """Return values over the same dialogues with their intervals, using a single bootstrap."""
     total = numbers[0].total if numbers else 0
     ends = np.full((2, len(numbers)), np.nan)
     if numbers and total > 1:
@@ -156,7 +157,7 @@ def _intervals(numbers: Sequence[Drawn]) -> list[Interval]:
 
 
 def _counts(rows: NDArray[np.int64], total: int) -> Numbers:
-    """Return how often each of `total` dialogues is among the rows of the last axis."""
+    """Return how often each of `total` dialogues occurs along the last axis."""
     flat = rows.reshape(-1, rows.shape[-1])
     cells = flat + total * np.arange(len(flat))[:, None]
     counts = np.bincount(cells.ravel(), minlength=total * len(flat))
@@ -168,9 +169,9 @@ def _compared(
     base: Mapping[str, Drawn | None] | None,
     formula: Callable[[Any, Any], Any],
 ) -> dict[str, Drawn | None] | None:
-    """Return the formula applied to each metric and its base value, and the average over metrics.
+    """Return the result of a formula for each metric and its base value, and their average.
 
-    Only the dialogues with both scores are used.
+    Only dialogues that have both scores are used.
     """
     if base is None:
         return None
@@ -185,7 +186,7 @@ def _compared(
 
 
 def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
-    """Return the formula applied to cells; its value is also computed per resample."""
+    """Apply a formula to the values of cells, and to their values in each resample."""
 
     def statistic(counts: Numbers) -> Numbers:
         return formula(*(cell.statistic(counts) for cell in cells))
@@ -195,7 +196,7 @@ def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
 
 
 def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Drawn | None]:
-    """Return both means, restricted to the dialogues that have both scores."""
+    """Return two means over the dialogues that have both scores."""
     if one is None or other is None or one.scores is None or other.scores is None:
         return one, other
     lacking = [at for at, score in enumerate(one.scores) if score is None]
@@ -209,7 +210,7 @@ def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Dr
 
 
 def _average(cells: Sequence[Drawn | None]) -> Drawn | None:
-    """Return the mean over cells; None if one is missing."""
+    """Return the mean over cells, or None if a cell is missing."""
     known = [one for one in cells if one is not None]
     if not known or len(known) < len(cells):
         return None

@@ -1,7 +1,7 @@
 """Scores of summaries against their references: ROUGE-L and BERTScore, one value per summary.
 
-ROUGE-L (Lin, 2004): F1 without stemming, as in `rouge-score`. BERTScore (Zhang et al., 2020): F1
-without idf weights and rescaling, at the named layer or the model's last.
+ROUGE-L (Lin, 2004) is the F1 without stemming, as in `rouge-score`. BERTScore (Zhang et al., 2020)
+is the F1 without idf weights or rescaling, at the given layer or the model's last layer.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ __all__ = ["BertScore", "check_encoder", "rouge_l_scores"]
 
 BATCH = 32
 MOST_TOKENS = 510
-"""Texts are truncated to this length: 512 positions of an encoder minus two special tokens."""
+"""Maximum length of a text, in tokens: an encoder's 512 positions minus two special tokens. Longer
+texts are truncated."""
 
 
 def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[float]:
-    """Return the ROUGE-L F1 of each summary and its reference, 0 to 1."""
+    """Return the ROUGE-L F1 (0 to 1) of each summary against its reference."""
     return [rouge_l(*pair) for pair in zip(summaries, references, strict=True)]
 
 
 def check_encoder(model: str) -> None:
-    """Raise `ModelConfigError` if BERTScore's model is not an encoder, without loading it."""
+    """Raise `ModelConfigError` if a model is not an encoder for BERTScore, without loading it."""
     name, layer = _named(model)
     try:
         config = transformers_class("AutoConfig").from_pretrained(name)
@@ -35,17 +36,17 @@ def check_encoder(model: str) -> None:
             raise ValueError("it is an encoder-decoder")
         layers = getattr(config, "num_hidden_layers", None)
         if layer is not None and isinstance(layers, int) and layer > layers:
-            raise ValueError(f"it has {layers} layers")
+            raise ValueError(f"it has only {layers} layers")
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise _unusable(model, error) from error
 
 
 class BertScore:
-    """BERTScore with one encoder: its name or folder, and the layer after an @: `roberta-large@17`.
+    """BERTScore with one encoder, given as NAME or NAME@LAYER, such as `roberta-large@17`.
 
-    It is computed here rather than by torchmetrics, which sorts summaries and references by length
-    separately, and thus scores summaries against the wrong references (its issue 2728).
-    Raises `ModelConfigError` if the encoder cannot be loaded.
+    NAME may also be a folder. The library torchmetrics is not used, because it sorts summaries and
+    references by length separately and therefore scores summaries against the wrong references
+    (issue 2728 of torchmetrics). Raises `ModelConfigError` if the encoder cannot be loaded.
     """
 
     def __init__(self, model: str) -> None:
@@ -63,7 +64,7 @@ class BertScore:
         self._most = min(MOST_TOKENS, room - 2, self._tokenizer.model_max_length)
 
     def scores(self, summaries: Sequence[str], references: Sequence[str]) -> list[float]:
-        """Return the F1 of each summary and its reference; 0 if one of them is empty."""
+        """Return the F1 of each summary against its reference, or 0 if one of the two is empty."""
         found: list[float] = []
         for start in range(0, len(summaries), BATCH):
             ours = self._vectors(summaries[start : start + BATCH])
@@ -72,7 +73,7 @@ class BertScore:
         return found
 
     def _vectors(self, texts: Sequence[str]) -> list[Any]:
-        """Return the unit vectors of each text's tokens, without special tokens."""
+        """Return the unit vectors of the tokens in each text, without special tokens."""
         torch: Any = import_module("torch")
         read = self._tokenizer(
             [text.strip() or "." for text in texts],
@@ -93,7 +94,7 @@ class BertScore:
 
 
 def _f1(ours: Any, theirs: Any) -> float:
-    """Return the F1 of two texts, by each token's highest similarity to a token of the other."""
+    """Return the F1 of two texts, from each token's highest similarity to a token of the other."""
     if not (len(ours) and len(theirs)):
         return 0.0
     alike = ours @ theirs.T
@@ -110,6 +111,6 @@ def _named(model: str) -> tuple[str, int | None]:
 def _unusable(model: str, error: Exception) -> ModelConfigError:
     fault = " ".join(str(error).split())[:200]
     return ModelConfigError(
-        f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers "
-        "loads, such as roberta-large@17, or leave BERTScore out"
+        f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers can "
+        "load, such as roberta-large@17, or leave BERTScore out"
     )

@@ -1,7 +1,7 @@
-"""Fine-tuning a seq2seq checkpoint on summaries, and summarising with it (transformers).
+"""Fine-tuning of a seq2seq checkpoint on summaries, and summarization with it (transformers).
 
-Any encoder-decoder that transformers knows: BART and DistilBART, T5, LED. Its own generation
-settings apply, except the number of beams and the lengths.
+Any encoder-decoder that transformers supports can be used, such as BART, DistilBART, T5 or LED. The
+checkpoint's own generation settings apply, except for the number of beams and the lengths.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ __all__ = ["Training", "check_seq2seq", "load_seq2seq", "summarise_with"]
 
 
 class Training(BaseModel):
-    """How a checkpoint is fine-tuned and generates; all of it affects the summaries.
+    """Settings for fine-tuning a checkpoint and for generation, all of which affect the summaries.
 
-    The defaults are those of the code of DiaSynth's authors.
+    The defaults are taken from the code of DiaSynth's authors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
+    checkpoint: str = Field(min_length=1, description="name or folder of a seq2seq checkpoint")
     epochs: float = Field(default=2, gt=0, allow_inf_nan=False)
-    steps: int | None = Field(default=None, ge=1, description="training steps, instead of epochs")
+    steps: int | None = Field(default=None, ge=1, description="training steps; overrides epochs")
     batch: int = Field(default=8, ge=1, description="batch size, in dialogues")
     accumulation: int = Field(default=2, ge=1, description="batches per optimizer step")
     learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
     warmup_steps: int = Field(
-        default=50, ge=0, description="warm-up steps; at most half of all steps"
+        default=50, ge=0, description="number of warm-up steps, at most half of all steps"
     )
     weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     dialogue_tokens: int = Field(
         default=1024, ge=16, description="dialogue length in tokens; longer dialogues are truncated"
     )
     summary_tokens: int = Field(
-        default=128, ge=4, description="maximum number of tokens of a summary"
+        default=128, ge=4, description="maximum number of tokens in a summary"
     )
-    least_tokens: int = Field(default=30, ge=0, description="minimum number of tokens of a summary")
+    least_tokens: int = Field(default=30, ge=0, description="minimum number of tokens in a summary")
     length_penalty: float = Field(
         default=2.0,
         allow_inf_nan=False,
-        description="length penalty of beam search; above 0, longer outputs are preferred",
+        description="length penalty of beam search; values above 0 favour longer outputs",
     )
     beams: int = Field(default=4, ge=1)
 
@@ -66,7 +66,9 @@ def check_seq2seq(checkpoint: str) -> None:
     try:
         import_module("accelerate")
     except ImportError as error:
-        raise ModelConfigError("fine-tuning needs: pip install 'convogen[train]'") from error
+        raise ModelConfigError(
+            "fine-tuning needs accelerate: pip install 'convogen[train]'"
+        ) from error
     try:
         if not config_class.from_pretrained(checkpoint).is_encoder_decoder:
             raise ValueError("it is not an encoder-decoder")
@@ -77,7 +79,7 @@ def check_seq2seq(checkpoint: str) -> None:
 def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
     """Return an encoder-decoder model and its tokenizer.
 
-    Raises `ModelConfigError` if transformers cannot load one of them.
+    Raises `ModelConfigError` if transformers cannot load the model or the tokenizer.
     """
     model_class = transformers_class("AutoModelForSeq2SeqLM")
     tokenizer_class = transformers_class("AutoTokenizer")
@@ -92,16 +94,17 @@ def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
     said = " ".join(str(error).split())[:200]
     return ModelConfigError(
         f"--checkpoint {checkpoint}: not a seq2seq checkpoint with safetensors that transformers "
-        f"can load ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
+        f"can load ({said}); name one such as sshleifer/distilbart-cnn-12-6, or the folder of one"
     )
 
 
 def summarise_with(
     training: Training, examples: Sequence[Example], dialogues: Sequence[str], seed: int
 ) -> list[str]:
-    """Fine-tune on examples (none: the untuned checkpoint) and summarise the dialogues.
+    """Fine-tune a checkpoint on examples, and summarise dialogues with it.
 
-    The same seed on the same machine gives the same summaries.
+    Without examples, the untuned checkpoint is used. The same seed on the same machine gives the
+    same summaries.
     """
     transformers_class("set_seed")(seed)
     model, tokenizer = load_seq2seq(training.checkpoint)
@@ -164,7 +167,7 @@ def _rows(
 
 
 def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> Any:
-    """Return the dialogues' `input_ids` and `attention_mask`, truncated to what the model reads."""
+    """Return the `input_ids` and `attention_mask` of dialogues, truncated to the model's limit."""
     kind = model.config.model_type
     limit = getattr(model.config, "max_encoder_position_embeddings", None) or getattr(
         model.config, "max_position_embeddings", training.dialogue_tokens
@@ -176,8 +179,10 @@ def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[st
 
 
 def _seeing_all(model: Any, padded: Any) -> Any:
-    """Return a padded batch; for LED, add the global attention of the first token, which the
-    tokenizer cannot pad."""
+    """Return a padded batch, with global attention on the first token if the model is an LED.
+
+    The mask is added after padding because the tokenizer cannot pad it.
+    """
     if model.config.model_type == "led":
         mask = padded["input_ids"].new_zeros(padded["input_ids"].shape)
         mask[:, 0] = 1
@@ -186,7 +191,7 @@ def _seeing_all(model: Any, padded: Any) -> Any:
 
 
 def _lengths(training: Training) -> dict[str, Any]:
-    """Set the length of summaries, overriding the checkpoint's own limits."""
+    """Return the generation settings for lengths, which override those of the checkpoint."""
     most = training.summary_tokens
     of_beams = {"length_penalty": training.length_penalty, "early_stopping": True}
     return {

@@ -1,8 +1,8 @@
-"""Summaries of generated dialogues, by a model of the role `summarizer`.
+"""Summaries of generated dialogues, written by the model of the role `summarizer`.
 
-Summaries by the run's own labeller are used unchanged. Others are requested as in augmentation:
-bounded in length, with names and words checked against the dialogue, and requested again if they
-fail.
+Summaries that the run's own labeller wrote are used unchanged. All others are requested as in
+augmentation: their length is limited, their names and words are checked against the dialogue, and
+the model must retry if a check fails.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ __all__ = ["ROLE", "SummaryCounts", "summaries_of"]
 ROLE = "summarizer"
 REASKS = 2
 DEFAULT_RULES = SummaryRules(low=5, high=60, grounded=0.4)
-"""Length limits if there is too little in-domain data to learn them from."""
+"""The rules that apply if there is too little in-domain data to learn them."""
 
 SHOWN, LONGEST_SHOWN, SEED = 2, 3_000, 0
-"""Number of in-domain pairs shown, maximum length of their dialogues, and the seed of the draw."""
+"""Number of in-domain examples in the prompt, the maximum number of characters in their dialogues,
+and the seed for drawing them."""
 
 ENOUGH = 100
-"""Number of in-domain summaries from which the rules are learned."""
+"""Minimum number of in-domain summaries for learning the rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryCounts:
-    """The numbers of dialogues with and without a usable summary."""
+    """The numbers of dialogues with a usable summary and without one."""
 
     summaries: int
     refused: int
@@ -52,11 +53,12 @@ def summaries_of(
     asking: Asking,
     in_domain: Sequence[Example] = (),
 ) -> tuple[list[str], SummaryCounts]:
-    """Return a summary of each conversation, empty if none could be used, and the counts.
+    """Return a summary of each conversation, and the counts of usable and refused summaries.
 
-    The rules for summaries are learned from in-domain data if there is enough, and two in-domain
-    dialogues are shown with their summaries, as in the code of DiaSynth's authors. Raises
-    `RunFolderError` if the stored summaries are of other conversations.
+    A conversation without a usable summary has an empty string. The rules for summaries are learned
+    from in-domain data if there is enough. As in the code of DiaSynth's authors, the prompt shows
+    two in-domain dialogues with their summaries. Raises `RunFolderError` if the stored summaries
+    are of other conversations.
     """
     known = [_known(one) for one in conversations]
     missing = [at for at, summary in enumerate(known) if not summary]
@@ -94,7 +96,7 @@ def _written(
         "prompt": prompt.hash,
         "rules": asdict(rules),
         "reasks": REASKS,
-        # If a run was extended, its first dialogues and their rows stay the same.
+        # When a run is extended, its first dialogues and their rows stay the same.
         "first": fingerprint_of(scripts[0]),
     }
     if shown:
@@ -104,15 +106,15 @@ def _written(
     for conversation, row in zip(conversations, rows, strict=True):
         if row["conversation"] != conversation.id:
             raise RunFolderError(
-                f"{asking.folder}: its summaries are of other dialogues ({row['conversation']} "
-                f"instead of {conversation.id}); move its summaries-… files aside"
+                f"{asking.folder}: the stored summaries are of other dialogues "
+                f"({row['conversation']} instead of {conversation.id}); move the summaries-… files "
+                f"aside"
             )
     return [row["summary"] for row in rows]
 
 
 def _shown(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the in-domain pairs shown to the summariser: random, but the same for all
-    dialogues."""
+    """Return the in-domain examples for the prompt: a random draw, the same for all dialogues."""
     fit = [pair for pair in pairs if len(pair[0]) <= LONGEST_SHOWN]
     return random.Random(SEED).sample(fit, min(SHOWN, len(fit)))
 

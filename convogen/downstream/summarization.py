@@ -1,11 +1,12 @@
 """Dialogue summarization: a seq2seq model fine-tuned on generated dialogues (DiaSynth, 5.2).
 
-    RUN/downstream/summaries-…/    summaries of the run's dialogues, as they were asked for
-    RUN/downstream/questions-…/    QAGS: questions on the held-out dialogues
-    RUN/downstream/answers-…/      QAGS: answers of summaries
-    RUN/downstream/predictions-…/  summaries of the held-out dialogues, a file an arm and seed
+    RUN/downstream/summaries-…/    summaries of the run's dialogues, written by the summarizer
+    RUN/downstream/questions-…/    QAGS: questions about the held-out dialogues
+    RUN/downstream/answers-…/      QAGS: answers from the summaries
+    RUN/downstream/predictions-…/  summaries of the held-out dialogues, one file per arm and seed
 
-All of it is kept: running the same command again requests and trains only what is missing.
+All of these files are kept. If the same command is repeated, it requests and trains only what is
+missing.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ ROLES = (ROLE, QUESTIONER, ANSWERER)
 
 @dataclass(frozen=True)
 class Summarization:
-    """The comparison: a run, held-out dialogues, in-domain dialogues, a checkpoint.
+    """A comparison of training data: a run, held-out and in-domain dialogues, and a checkpoint.
 
-    QAGS asks `questions` per dialogue (0: no QAGS) and compares answers by `qags_by`; `bertscore`
-    names its encoder. `n` limits the generated dialogues and `n_held_out` those of each file of
-    `held_out`. Without `in_domain` there is no coverage.
+    `questions` is the number of questions per dialogue for QAGS (0 for no QAGS), and `qags_by` is
+    the measure by which QAGS compares answers. `bertscore` names the encoder for BERTScore. `n`
+    limits the number of generated dialogues, and `n_held_out` the number of dialogues from each
+    file in `held_out`. Without `in_domain`, coverage cannot be computed.
     """
 
     run: Path
@@ -74,7 +76,7 @@ class Summarization:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The held-out dialogues: their files and number."""
+    """The files and the number of the held-out dialogues."""
 
     source: str
     dialogues: int
@@ -82,16 +84,16 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class SummarizationResult:
-    """Mean scores (0 to 1) by training data; see `Compared`.
+    """Mean scores (0 to 1) for each kind of training data; see `Compared`.
 
     Attributes:
         training: The keys of `Training`.
-        seeds: Fine-tuning seeds; scores are means over them.
-        trained_on: Number of dialogues by arm, one entry per seed.
-        summaries: Numbers of generated dialogues with and without a summary.
-        bertscore: BERTScore's encoder; None if it is not measured.
-        questions: Questions per dialogue for QAGS; 0 if it is not measured.
-        qags_by: How QAGS compares answers; None if it is not measured.
+        seeds: Fine-tuning seeds, over which scores are averaged.
+        trained_on: Numbers of training dialogues by arm, with one entry per seed.
+        summaries: Numbers of generated dialogues with and without a usable summary.
+        bertscore: The encoder for BERTScore, or None if BERTScore is not measured.
+        questions: Number of questions per dialogue for QAGS, or 0 if QAGS is not measured.
+        qags_by: The measure by which QAGS compares answers, or None if QAGS is not measured.
     """
 
     task: Literal["summarization"]
@@ -112,10 +114,10 @@ class SummarizationResult:
 def summarization(
     task: Summarization, asking: Asking, say: Callable[[str], None] = lambda line: None
 ) -> SummarizationResult:
-    """Fine-tune and evaluate a model on each arm.
+    """Fine-tune and evaluate a model for each arm.
 
-    `say` receives a line per step. Raises `SourceError` if data is missing, `ModelConfigError` if a
-    model is missing, and `RunStopped` if the model calls ended early.
+    `say` receives a line of text for each step. Raises `SourceError` if data is missing,
+    `ModelConfigError` if a model is missing, and `RunStopped` if the model calls end early.
     """
     _check(task)
     run = load_run(task.run)
@@ -124,9 +126,11 @@ def summarization(
     if task.in_domain is not None:
         in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
         if not in_domain:
-            raise SourceError(f"{task.in_domain}: all its dialogues are also held out; give others")
+            raise SourceError(
+                f"{task.in_domain}: all its dialogues are also held out; use other dialogues"
+            )
     conversations = list(islice(run.conversations(), task.n))
-    say(f"{len(conversations)} generated dialogues, {len(held_out)} held out")
+    say(f"{counted(len(conversations), 'generated dialogue')}, {len(held_out)} held out")
     texts, counts = summaries_of(conversations, task.model(ROLE), asking, in_domain)
     synthetic = unseen(examples_of(conversations, texts), held_out)
     if not synthetic:
@@ -134,7 +138,7 @@ def summarization(
             f"{task.run}: no dialogue has a usable summary ({counts.refused} of "
             f"{len(conversations)} refused)"
         )
-    say(f"{counts.summaries} summaries of them, {counts.refused} refused")
+    say(f"summaries: {counts.summaries} usable, {counts.refused} refused")
     arms = _arms(synthetic, in_domain, task.seeds)
     written = _written(task, arms, held_out, asking.folder, say)
     found = results(_scores(task, written, held_out, asking, say))
@@ -156,7 +160,7 @@ def summarization(
 
 
 def _check(task: Summarization) -> None:
-    """Raise errors for what cannot be trained or scored, before any cost is incurred."""
+    """Raise an error for anything that cannot be trained or scored, before any cost is incurred."""
     if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
         missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
         raise ModelConfigError(f"--qags-by bertscore: requires {missing}")
@@ -168,8 +172,10 @@ def _check(task: Summarization) -> None:
 def _arms(
     synthetic: Sequence[Example], in_domain: Sequence[Example], seeds: Sequence[int]
 ) -> dict[str, list[list[Example]]]:
-    """Return the training data of each arm by seed, with equal amounts of in-domain and synthetic
-    data."""
+    """Return the training data of each arm by seed.
+
+    The arms `in_domain` and `synthetic` have equal amounts of data.
+    """
     arms: dict[str, list[list[Example]]] = {
         "base": [[] for _ in seeds],
         "synthetic": [list(synthetic) for _ in seeds],
@@ -188,8 +194,10 @@ def _written(
     folder: Path,
     say: Callable[[str], None],
 ) -> dict[str, list[list[str]]]:
-    """Return the summaries of held-out dialogues by arm and seed; `base` has the same for all
-    seeds."""
+    """Return the summaries of held-out dialogues by arm and seed.
+
+    The arm `base` has summaries for the first seed only, since they do not depend on the seed.
+    """
     dialogues = [one.dialogue for one in held_out]
     written: dict[str, list[list[str]]] = {}
     for arm, parts in arms.items():
@@ -219,7 +227,7 @@ def _kept(
     folder: Path,
     arm: str,
 ) -> list[str]:
-    """Return the summaries of a fine-tuned model, read from its file if they exist."""
+    """Return the summaries of a fine-tuned model, which are read from a file if it exists."""
     learned = [[one.dialogue, one.target] for one in examples]
     mark = fingerprint_of([training.model_dump(), learned, list(dialogues), seed])
     path = folder / f"predictions-{training.name}" / f"{arm}-{seed}-{mark}.jsonl"
@@ -242,12 +250,12 @@ def _scores(
     asking: Asking,
     say: Callable[[str], None],
 ) -> dict[str, dict[str, Drawn | None]]:
-    """Return scores by arm and metric; a held-out dialogue's score is its mean over the seeds."""
+    """Return scores by arm and metric; the score of a held-out dialogue is its mean over seeds."""
     references = [one.target for one in held_out]
     models = {role: task.model(role) for role in ROLES}
     asked: list[Questions] = []
     if task.questions:
-        say("QAGS: questions on the held-out dialogues")
+        say("QAGS: questions about the held-out dialogues")
         dialogues = [one.dialogue for one in held_out]
         asked = ask_questions(dialogues, task.questions, models, asking)
     encoder = BertScore(task.bertscore) if task.bertscore else None

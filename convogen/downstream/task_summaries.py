@@ -1,7 +1,7 @@
-"""Task summaries for real dialogues that have none, written before a model is trained.
+"""Task summaries for real dialogues that have none, which are written before a model is trained.
 
-The inquirer thus learns with the kind of task that it gets later (DialogueForge, section 3.1.1).
-Later trainings with the same model and prompt reuse the summaries.
+With these summaries, the inquirer learns from the kind of task that it receives later
+(DialogueForge, section 3.1.1). Later training runs with the same summarizer and prompt reuse them.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def write_tasks(
     opener: Callable[[ModelSpec], ChatModel] = open_model,
     limits: Limits = NO_LIMITS,
 ) -> dict[str, str]:
-    """Return the task of each dialogue, by id; dialogues without a usable summary are left out.
+    """Return the task of each dialogue by id, except for dialogues without a usable summary.
 
     Args:
         seeds: The dialogues.
         spec: The summarizer.
-        folder: Folder where answers are stored, so that none is paid for twice.
-        tally: Counts progress.
-        opener: Opens the model.
+        folder: Folder in which replies are stored, so that no reply is paid for twice.
+        tally: Counter of progress.
+        opener: Function that opens the model.
         limits: Limits on the cost of the missing summaries.
 
-    Raises `RunFolderError` if the folder cannot be written, `RunStopped` if the model calls ended
-    early; the same call then resumes.
+    Raises `RunFolderError` if the folder cannot be written. Raises `RunStopped` if the model calls
+    end early; the same call then resumes.
     """
     prompt = load_prompt("dialogueforge/task_summary")
     known = dict(_known(folder, prompt.hash, spec))
@@ -84,7 +84,10 @@ def write_tasks(
 
 
 def _role(spec: ModelSpec) -> Role:
-    """Return the summarizer as the method uses it, adapted to the embedded model."""
+    """Return the role of the summarizer, with the method's sampling.
+
+    For the embedded model, the sampling is adapted.
+    """
     sampling = DialogueForge.roles[ROLE]
     if spec.is_shipped:
         room = sampling.model_copy(update={"max_tokens": EMBEDDED_ROOM})
@@ -93,7 +96,7 @@ def _role(spec: ModelSpec) -> Role:
 
 
 def _known(folder: Path, prompt: str, spec: ModelSpec) -> Iterator[tuple[str, str | None]]:
-    """Yield the id and task of dialogues that earlier trainings summarised; None if unusable."""
+    """Yield the ids and tasks of dialogues from earlier runs; an unusable task is None."""
     for manifest in sorted(folder.glob("tasks-*/manifest.json")):
         try:
             told: Any = json.loads(manifest.read_text("utf-8"))
@@ -114,7 +117,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _digest(seed: Seed) -> str:
-    """Return 16 hexadecimal digits of what the person says, since dialogue ids are not unique."""
+    """Return a hash (16 hexadecimal digits) of the person's turns.
+
+    The hash identifies the dialogue, because dialogue ids are not unique.
+    """
     said = [turn.text for turn in seed.turns if turn.speaker == INQUIRER]
     text = json.dumps(said, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

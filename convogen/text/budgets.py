@@ -1,7 +1,8 @@
-"""Text lengths for planning and checks, and the tokens needed to write them.
+"""Estimates of text lengths in words, and of the tokens needed to write them.
 
-Lengths are planned in words in every language. If a text's words cannot be segmented, their number
-is estimated from its characters: accurate enough for requesting a length, not for reporting one.
+Lengths are planned in words in every language. If a text cannot be segmented into words, their
+number is estimated from the number of characters. The estimate is accurate enough to request a
+length, but not to report one.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ CHARACTERS_PER_WORD = {
     "km": 2.0,
     "my": 2.9,
 }
-"""Characters (grapheme clusters) per word: for Chinese, Japanese and Thai measured on the sentences
-in `tests/data/segmented`, for the others on a few sentences written for convogen."""
+"""Average number of characters (grapheme clusters) per word. The values for Chinese, Japanese and
+Thai were measured on the sentences in `tests/data/segmented`, and the others on a few sentences
+written for convogen."""
 
 _CHARACTERS = 2.5
 
@@ -61,19 +63,19 @@ TOKENS_PER_WORD = {
     "ka": 14,
     "am": 13,
 }
-"""Tokens per word with the tokenizer that needs most, of those of GPT-4, GPT-4o, Llama 2 and Llama
-3; the 2 for English is an older value that leaves some room."""
+"""Tokens per word with the tokenizer that needs the most among those of GPT-4, GPT-4o, Llama 2 and
+Llama 3. The value for English is older and leaves some room."""
 
 _TOKENS = 4
-"""For all other languages, mostly in Latin and Cyrillic letters."""
+"""Tokens per word in all other languages, most of which use Latin or Cyrillic letters."""
 
 
 def about_words(text: str, language: str | None = None) -> int:
-    """Return the number of words of a text, estimated if its language has no segmentation rule.
+    """Return the number of words in a text, estimated if the text cannot be segmented into words.
 
     Args:
         text: Any text.
-        language: A BCP 47 tag; None if it is unknown.
+        language: A BCP 47 tag, or None if the language is unknown.
     """
     counted = count_words(text, language)
     if counted is not None:
@@ -84,7 +86,10 @@ def about_words(text: str, language: str | None = None) -> int:
 
 
 def tokens_of(words: int, language: str | None = None) -> int:
-    """Return an upper estimate of the tokens for a number of words (language None: English)."""
+    """Return an upper estimate of the number of tokens that a text of `words` words needs.
+
+    If `language` is None, English is assumed.
+    """
     if language is None:
         return TOKENS_PER_WORD["en"] * words
     code = unspaced_language(language) or primary(language)

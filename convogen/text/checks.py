@@ -10,19 +10,20 @@ __all__ = ["CHECKS", "checked_as", "checked_languages", "unchecked"]
 
 CHECKS = {
     "refusal": "refusals",
-    "assistant_offer": "role breaks and offers of an assistant",
+    "assistant_offer": "role breaks and assistant-like offers",
     "note": "notes on the task",
     "stage_direction": "stage directions",
     "third_person": "narration",
     "farewell": "farewells",
     "courtesies": "thanks and courtesies",
-    "addressing": "calls by name",
+    "addressing": "addressing by name",
     "topic": "topic deviation",
 }
-"""The language-dependent checks, and what each finds; all others work in any language."""
+"""The language-dependent checks, with what each of them finds. All other checks work in any
+language."""
 
 _TELLING_WORDS = 60
-"""Number of words from which any text contains frequent words of its language."""
+"""Minimum length, in words, at which every text contains frequent words of its language."""
 
 
 def checked_languages() -> list[str]:
@@ -36,12 +37,12 @@ def checked_as(language: str | None, texts: Iterable[str]) -> str:
     """Return the language whose patterns are used to check texts.
 
     Args:
-        language: The primary subtag of their language; None if it is unknown.
+        language: The primary subtag of the texts' language, or None if it is unknown.
         texts: The turns of a conversation.
 
     Returns:
-        English if the language is unknown because there are few words; `und`, in which nothing is
-        checked, if it is unknown despite many words.
+        `language` if it is known. Otherwise, `en` if the texts are too short to identify their
+        language, or `und` if they are longer. No language-dependent check runs for `und`.
     """
     if language is not None:
         return language
@@ -54,6 +55,6 @@ def checked_as(language: str | None, texts: Iterable[str]) -> str:
 
 
 def unchecked(language: str) -> list[str]:
-    """Return the `CHECKS` that a language does not support, in order."""
+    """Return the names of the checks in `CHECKS` that a language does not support, in order."""
     done = load_language(language).checks
     return [name for name in CHECKS if name not in done]

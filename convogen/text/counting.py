@@ -1,4 +1,4 @@
-"""A number with its noun."""
+"""Formatting of a number with its noun."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["counted"]
 
 
 def counted(n: int, noun: str) -> str:
-    """Return a number and a regular noun, in the plural unless the number is 1.
+    """Return a number followed by a regular noun, which is plural unless the number is 1.
 
     >>> counted(1, "answer"), counted(1200, "answer")
     ('1 answer', '1,200 answers')

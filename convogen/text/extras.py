@@ -1,4 +1,4 @@
-"""Optional modules, imported only if they are installed and load."""
+"""Import of optional modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["optional_module"]
 
 @cache
 def optional_module(name: str) -> Any | None:
-    """Return a module; None if it is not installed, or fails to load on this machine."""
+    """Import a module; return None if it is not installed or cannot be loaded on this machine."""
     try:
         return import_module(name)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Forms that do not occur in speech: data, lists, headings, horizontal rules."""
+"""Detection of forms that do not occur in speech: data, lists, headings and horizontal rules."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _MARKS_LIST = re.compile(r"[\n1①]|\A[#|*]")
 
 
 def form_fault(text: str) -> str | None:
-    """Return the fault in the form of a text; None if it could have been spoken.
+    """Return the fault in the form of a text, or None if the text could have been spoken.
 
-    That is `json` for data and markup, `list` for lists, headings and tables, and `note` for code,
-    horizontal rules, and lines that introduce the speech or comment on it.
+    The fault is `json` for data and markup, `list` for lists, headings and tables, and `note` for
+    code, horizontal rules, and lines that introduce the speech or comment on it.
     """
     if _MARKS_DATA.search(text) and _DATA.search(text):
         return "json"

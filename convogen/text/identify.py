@@ -1,4 +1,4 @@
-"""Identification of a conversation's language: by its script, its frequent words, or lingua."""
+"""Identification of a conversation's language by its script, its frequent words, or `lingua`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from convogen.text.segmentation import EXTRAS, primary, unspaced_language
 __all__ = ["frequent_words", "function_words", "identify", "language_of"]
 
 MOST_CHARS, FEW_CHARS = 1_000, 400
-"""Maximum number of characters read; the first few usually decide."""
+"""Maximum number of characters that are read, and the number that usually suffices."""
 
 LEAST_CHARS = 40
-"""Minimum number of characters for lingua: its trigrams are useless for a word or two."""
+"""Minimum number of characters for lingua, whose trigrams are useless for a word or two."""
 
 MANY_WORDS, LEAST_HINT = 80, 0.03
-"""A Latin text of at least this many words has at least this share of frequent words, in any
-language that lingua knows. Texts below that are no language (codes, random letters), and the
-slowest for lingua."""
+"""In every language that lingua knows, a text of `MANY_WORDS` or more words in Latin letters has at
+least the share `LEAST_HINT` of frequent words. A text with a smaller share consists of codes or
+random letters. It is not passed to lingua, which is slowest on such texts."""
 
 LEAST_KANA = 0.05
-"""Minimum share of kana among Han and kana in Japanese text."""
+"""Minimum share of kana among the Han and kana characters of a Japanese text."""
 
 LEAST_WEIGHT, LEAST_SHARE, LEAST_LEAD = 1.5, 0.1, 1.5
-"""Weights that function words need to decide: in total, per word of the text, and relative to the
-next language. A word of n languages has weight 1/n."""
+"""Thresholds for choosing a language by its function words: their total weight, their weight per
+word of the text, and the ratio to the next language's weight. A function word that n languages
+share has weight 1/n."""
 
 _SCRIPTS = {
     "Hangul": "ko",
@@ -59,7 +60,7 @@ _SCRIPTS = {
     "Sinhala": "si",
     "Ethiopic": "am",
 }
-"""The language of a script, or the most frequent one if there are several."""
+"""The language of each script, or the most widespread language if several share the script."""
 
 _SHARED = frozenset({"Devanagari", "Arabic", "Cyrillic"})
 _LETTERS = {
@@ -76,14 +77,15 @@ _LATIN_WORD = re.compile(r"[a-z]+")
 def identify(texts: Iterable[str]) -> str | None:
     """Return the primary BCP 47 subtag of the language that texts are written in, such as `de`.
 
-    The first 1,000 characters decide: by their script if it belongs to one language, otherwise by
-    frequent words, and if these are inconclusive, by `lingua` if it is installed.
+    Only the first 1,000 characters are read. A script that only one language uses identifies that
+    language. For other scripts, the frequent words decide. If they are inconclusive, `lingua`
+    decides, provided that it is installed.
 
     Args:
         texts: The turns of a conversation; an iterator is consumed only as far as needed.
 
     Returns:
-        None if there are too few words to tell, or none.
+        The subtag, or None if there are no words or too few to identify the language.
     """
     sample = _beginning(texts)
     script = _script(sample)
@@ -115,10 +117,11 @@ class _Conversation(Protocol):
 
 
 def language_of(conversation: _Conversation) -> str | None:
-    """Return the primary subtag of the language of a conversation; None if it is unknown.
+    """Return the primary subtag of a conversation's language, or None if the language is unknown.
 
-    It is the stated language, unless the script of the turns needs another way of segmenting words
-    (spaces, a segmenter, or none); then it is identified. Japanese may lack kana.
+    The stated language is returned unless the script of the turns requires a different kind of word
+    segmentation (by spaces, by a segmenter, or none). In that case, the language is identified from
+    the turns. If the stated language is Japanese, text without kana is accepted as Japanese.
     """
     if conversation.language is None:
         return identify(turn.text for turn in conversation.turns)
@@ -131,7 +134,7 @@ def language_of(conversation: _Conversation) -> str | None:
 
 
 def _rule(language: str | None) -> str:
-    """Return how texts in a language are segmented into words."""
+    """Return how words are segmented: `spaces`, the code of the segmenter, or `none`."""
     code = unspaced_language(language)
     return "spaces" if code is None else code if code in EXTRAS else "none"
 
@@ -148,7 +151,10 @@ def _beginning(texts: Iterable[str]) -> str:
 
 
 def _script(text: str) -> str | None:
-    """Return the script of most letters, `zh` or `ja` for Han; None if there are no letters."""
+    """Return the script of most letters in a text, or None if the text has no letters.
+
+    For Han and kana characters, the language (`zh` or `ja`) is returned instead.
+    """
     if text.isascii() or _NOT_LATIN.search(text) is None:
         return "Latin" if _LETTERS["Latin"].search(text) else None
     counts = {script: len(letters.findall(text)) for script, letters in _LETTERS.items()}
@@ -159,13 +165,13 @@ def _script(text: str) -> str | None:
 
 
 class _Frequent(NamedTuple):
-    """The words of a text that are frequent in any language, and its total number of words."""
+    """The words of a text that are frequent in some language, and the text's number of words."""
 
     counts: Counter[str]
     total: int
 
     def weights(self) -> dict[str, float]:
-        """Return the weight of the words by language."""
+        """Return the total weight of the words for each language."""
         known = function_words()
         weights: dict[str, float] = {}
         for word, count in self.counts.items():
@@ -175,7 +181,7 @@ class _Frequent(NamedTuple):
         return weights
 
     def most(self) -> int:
-        """Return the number of words frequent in the language that has the most of them."""
+        """Return the largest number of words that are frequent in a single language."""
         known = function_words()
         numbers: dict[str, int] = {}
         for word, count in self.counts.items():
@@ -191,7 +197,7 @@ def _frequent(text: str) -> _Frequent:
 
 
 def _by_words(found: _Frequent) -> str | None:
-    """Return the language whose frequent words a text has; None if no language stands out."""
+    """Return the language that frequent words indicate, or None if no language stands out."""
     weights = found.weights()
     if not weights:
         return None
@@ -202,12 +208,12 @@ def _by_words(found: _Frequent) -> str | None:
 
 
 def _may_be_language(found: _Frequent) -> bool:
-    """Return whether a text is short, or has about as many frequent words as any language."""
+    """Return whether a text is short or has enough frequent words to be in a real language."""
     return found.total < MANY_WORDS or found.most() >= LEAST_HINT * found.total
 
 
 def _likeliest(found: _Frequent, script: str) -> str | None:
-    """Return the likeliest language of a script that several languages share; None for Latin."""
+    """Return the likeliest of the languages that share a script, or None for the Latin script."""
     default = _SCRIPTS.get(script)
     if default is None:
         return None
@@ -217,14 +223,14 @@ def _likeliest(found: _Frequent, script: str) -> str | None:
 
 @cache
 def frequent_words(language: str | None) -> frozenset[str]:
-    """Return the words that are frequent in a language, by its BCP 47 tag; none if unknown."""
+    """Return the frequent words of a language (a BCP 47 tag), or an empty set if it is unknown."""
     code = primary(language) if language else ""
     return frozenset(word for word, codes in function_words().items() if code in codes)
 
 
 @cache
 def function_words() -> Mapping[str, tuple[str, ...]]:
-    """Return the languages in which each frequent word is frequent."""
+    """Return a mapping from each frequent word to the languages in which it is frequent."""
     data = cast("dict[str, str]", read_yaml(Path(__file__).with_name("function_words.yaml")))
     found: dict[str, tuple[str, ...]] = {}
     for language, words in data.items():
@@ -234,7 +240,10 @@ def function_words() -> Mapping[str, tuple[str, ...]]:
 
 
 def _by_lingua(text: str, script: str) -> str | None:
-    """Return lingua's answer for a text; None if it is not installed or not sure."""
+    """Return the language that lingua identifies in a text.
+
+    Return None if the text is too short, lingua is not installed, or its result is uncertain.
+    """
     if len(text) < LEAST_CHARS:
         return None
     detector = _lingua(script)

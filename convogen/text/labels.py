@@ -1,4 +1,4 @@
-"""Names before lines, as in a script: the speaker's own, and those of others."""
+"""Labels before lines, as in a script: the speaker's own name, and the names of others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROLL_CALL = re.compile(r"(?:[A-Z][^:.,;!?\n]{0,40}: [a-z][^:.,;!?\n]{0,40}[.,;]
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Patterns of one language; the groups `name`, `a`, `b`, … must match a name in the scene."""
+    """Patterns of one language, whose groups `name`, `a`, `b`, … must match a name in the scene."""
 
     label: re.Pattern[str]
     opening: re.Pattern[str]
@@ -74,7 +74,7 @@ def _patterns(language: str) -> _Patterns:
 
 
 def without_own_labels(text: str, cast: Cast, language: str) -> str:
-    """Return a text without the speaker's name before its lines."""
+    """Return a text without the speaker's own name at the beginning of its lines."""
     lang, patterns = load_language(language), _patterns(language)
     if ":" in text or "：" in text:
         kept: list[str] = []
@@ -92,10 +92,10 @@ def without_own_labels(text: str, cast: Cast, language: str) -> str:
 
 
 def has_other_label(text: str, cast: Cast, language: str, *, roles: bool = True) -> bool:
-    """Return whether a line is given to somebody else or, with `roles`, to a user or narrator.
+    """Return whether a label gives a line to somebody else or, with `roles`, to a user or narrator.
 
-    A roll call on one line does not count: `Pat: drunk. Liam: broke.`, nor does a name before a
-    quotation: `What did Tom say? Tom: "No."`
+    A roll call on one line (`Pat: drunk. Liam: broke.`) does not count. Neither does a name before
+    a quotation (`What did Tom say? Tom: "No."`).
     """
     if _MARKS_LABEL.search(text) is None or ("\n" not in text and _ROLL_CALL.search(text)):
         return False
@@ -117,21 +117,22 @@ def _other_names(text: str, patterns: _Patterns) -> Iterator[str]:
 
 
 def is_addressed(direction: str, cast: Cast, language: str) -> bool:
-    """Return whether a stage direction says whom a line is for: `to Rosa`."""
+    """Return whether a stage direction, such as `to Rosa`, names the person who is addressed."""
     match = _patterns(language).addressed.match(direction)
     return match is not None and called(match["name"], load_language(language)) in cast.others
 
 
 def calls_oneself(text: str, cast: Cast, language: str) -> bool:
-    """Return whether a text opens by calling its own speaker: `Thanks, Ana, …` said by Ana.
+    """Return whether a text begins by addressing its own speaker, as in Ana's `Thanks, Ana, …`.
 
-    Always False in a language without calling words. A name that is also a word and is written as
-    one does not count, nor does a repeated name: `Ana, Ana, it is always Ana who is late.`
+    The result is always False in a language without words of address. A name that is also an
+    ordinary word does not count if it is in lower case. A repeated name does not count either:
+    `Ana, Ana, it is always Ana who is late.`
     """
     lang = load_language(language)
     if "addressing" not in lang.checks:
         return False
-    for _ in range(2):  # "Thanks, Ana, …": calling words precede the name
+    for _ in range(2):  # "Thanks, Ana, …": words of address precede the name
         if (opening := _CALL.match(text)) is None:
             return False
         words = opening["call"].split()

@@ -1,7 +1,7 @@
-"""The language data of the checks: one YAML file per language, compiled once.
+"""Language data for the turn checks: one YAML file per language, compiled once.
 
-A language may lack any group of patterns, or have no file at all: checks that need them are then
-skipped, and find nothing. `Language.checks` lists the supported ones.
+A language may lack any group of patterns, or have no file at all. Checks that need missing patterns
+are skipped. `Language.checks` lists the checks that a language supports.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _BUILT_IN = {
     "within": r"[^.?!…。！？؟।\n]",
     "roles": r"(?:user|human|assistant|ai|a\.i\.|ai assistant|system|narrator|chatbot|bot)",
 }
-"""Pieces for all languages: where a clause begins; where a sentence that is not a question ends,
-with a name before it; a character within a sentence; labels that are no person's name."""
+"""Pieces for all languages: the place where a clause begins; the end of a sentence that is not a
+question, with any name before it; a character within a sentence; labels that are not names."""
 
 LANGUAGES = Path(__file__).parent / "languages"
 
 
 def _joined(pattern: str) -> str:
-    """Join the lines of a pattern that a file spreads over several."""
+    """Join the lines of a pattern that is spread over several lines of a file."""
     return "".join(line.strip() for line in pattern.splitlines())
 
 
 def _alternatives(lines: str) -> str:
-    """Join patterns, one per line, into one that matches if any does."""
+    """Join patterns, one per line, into a pattern that matches if any of them does."""
     return "|".join(line.strip() for line in lines.splitlines())
 
 
@@ -64,7 +64,10 @@ class _Group(BaseModel):
 
 
 class _Rule(_Group):
-    """Patterns, tried only on texts with one of `words`; on all texts if there are none."""
+    """Patterns with their trigger words.
+
+    The patterns are tried only on texts with one of `words`, or on all texts if `words` is empty.
+    """
 
     words: _Words = frozenset()
     patterns: _Patterns
@@ -91,7 +94,7 @@ class _Directions(_Group):
 
 
 class _Courtesies(_Group):
-    """Beginnings of clauses that acknowledge, thank, say goodbye, continue from there, or conclude.
+    """Beginnings of clauses that acknowledge, thank, say goodbye, continue, or conclude.
 
     Text that matches `asks_on` is not a courtesy.
     """
@@ -105,10 +108,10 @@ class _Courtesies(_Group):
 
 
 class _Addressing(_Group):
-    """Words around a name in address.
+    """Words around a name when a person is addressed.
 
-    `calls` may precede a name that is followed by a pause, `vocatives` a name whatever follows it;
-    `joins` join names, and `suffixes` are honorifics after a name.
+    `calls` may precede a name that is followed by a pause, and `vocatives` any name. `joins` are
+    words between names, and `suffixes` are honorifics after a name.
     """
 
     calls: _Words = frozenset()
@@ -119,17 +122,17 @@ class _Addressing(_Group):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Patterns that mark one kind of fault, each with its trigger words."""
+    """Patterns that detect one kind of fault, each with its trigger words."""
 
     rules: tuple[tuple[frozenset[str], re.Pattern[str]], ...]
     triggers: frozenset[str]
 
     def match(self, plain: str, words: frozenset[str]) -> bool:
-        """Return whether any pattern is found.
+        """Return whether any pattern matches a text.
 
         Args:
-            plain: A text in lower case with straight apostrophes.
-            words: The words of that text.
+            plain: The text in lower case, with straight apostrophes.
+            words: The words of the text.
         """
         if self.triggers and self.triggers.isdisjoint(words):
             return False
@@ -141,7 +144,7 @@ class Rules:
 
 
 class Language(_Group):
-    """The patterns and wordings of one language, as its file has them."""
+    """The patterns and word lists of one language, as stored in its file."""
 
     language: str
     pieces: dict[str, _Pattern] = {}
@@ -165,12 +168,17 @@ class Language(_Group):
     def compile(
         self, pattern: str, flags: re.RegexFlag = re.IGNORECASE, *, own: bool = False
     ) -> re.Pattern[str]:
-        """Compile a pattern in which `@name@` is replaced by a piece.
+        """Compile a pattern after replacing each `@name@` with the piece of that name.
 
-        A piece that this language lacks matches nothing.
+        A piece that this language lacks matches nothing, unless `own` is set.
+
+        Args:
+            pattern: The pattern, with references to pieces.
+            flags: Flags of the compiled pattern.
+            own: Whether the pattern is from the language's own file, so that all pieces must exist.
 
         Raises:
-            KeyError: A pattern of the language's own file refers to a piece that does not exist.
+            KeyError: `own` is set, and the pattern refers to a piece that does not exist.
         """
         pieces = {
             **_BUILT_IN,
@@ -191,7 +199,7 @@ class Language(_Group):
 
     @cached_property
     def checks(self) -> frozenset[str]:
-        """Return which of `convogen.text.checks.CHECKS` can be done in this language."""
+        """Return the names of the `convogen.text.checks.CHECKS` that this language supports."""
         has: dict[str, object] = {
             "refusal": self.rules.refusal,
             "assistant_offer": self.rules.assistant_offer,
@@ -244,10 +252,10 @@ class Language(_Group):
 
 @lru_cache
 def load_language(language: str) -> Language:
-    """Return the data of a language; empty if it has no file.
+    """Return the data of a language; without a file, all groups are empty.
 
     Args:
-        language: A BCP 47 tag, such as `en` or `pt-BR`; its first subtag counts.
+        language: A BCP 47 tag, such as `en` or `pt-BR`; only the primary subtag is used.
 
     Raises:
         SourceError: The file is invalid.

@@ -1,4 +1,4 @@
-"""Language tags (BCP 47): parsed, checked, and named for people and models.
+"""Parsing, validation and naming of language tags (BCP 47).
 
 >>> language_tag("DE_ch"), language_label("pt-BR"), language_name("sr-Latn")
 ('de-CH', 'Brazilian Portuguese (português do Brasil)', 'Serbian in Latin script')
@@ -41,7 +41,7 @@ _USUAL = {
     "zh-Hans": ("Simplified Chinese", "简体中文"),
     "zh-Hant": ("Traditional Chinese", "繁體中文"),
 }
-"""Usual names, in place of "language, as used in region"."""
+"""Common names, used instead of "language, as used in region"."""
 
 _RIGHT_TO_LEFT = frozenset(("Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Syrc", "Thaa"))
 
@@ -52,7 +52,7 @@ def language_tag(given: str) -> str:
     """Return a tag in its standard form.
 
     Raises:
-        ValueError: It is not the tag of a known language; suggests the nearest tag.
+        ValueError: `given` is not the tag of a known language; the message suggests a tag.
     """
     import langcodes
 
@@ -74,7 +74,7 @@ def language_name(tag: str) -> str:
 
 
 def language_label(tag: str) -> str:
-    """Return a language's English and native names: `German (Deutsch)`."""
+    """Return a language's English and native names, such as `German (Deutsch)`."""
     name, own = _called(tag)
     return f"{name} ({own})" if own and own != name else name
 
@@ -85,7 +85,7 @@ def languages_text(tags: list[str] | tuple[str, ...]) -> str:
 
 
 def primary_subtag(tag: str) -> str:
-    """Return the language alone, without script and region: `de` of `de-CH`."""
+    """Return the language subtag of a tag, without script and region: `de` for `de-CH`."""
     return tag.partition("-")[0].casefold()
 
 
@@ -96,20 +96,20 @@ def script_of(tag: str) -> str:
 
     try:
         return langcodes.Language.get(tag).maximize().script or "Zyyy"
-    except ValueError:  # what a corpus states may not be a valid tag
+    except ValueError:  # the tag that a corpus states may be invalid
         return "Zyyy"
 
 
 def language_and_script(tag: str | None) -> str:
-    """Return a key for languages whose texts may replace one another; None counts as English.
+    """Return a key that is equal for tags whose texts are interchangeable; None counts as English.
 
-    It is the same for `de` and `de-CH`, and not for `zh-Hans` and `zh-Hant`.
+    The key is the same for `de` and `de-CH`, but not for `zh-Hans` and `zh-Hant`.
     """
     return f"{primary_subtag(tag)}-{script_of(tag)}" if tag else "en-Latn"
 
 
 def same_language(tag: str | None, other: str | None) -> bool:
-    """Return whether two tags are of one language in one script; None counts as English."""
+    """Return whether two tags have the same language and script; None counts as English."""
     return language_and_script(tag) == language_and_script(other)
 
 
@@ -120,7 +120,7 @@ def is_right_to_left(tag: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _called(tag: str) -> tuple[str, str]:
-    """Return the English and the native name of a standard tag; the latter is empty if unknown."""
+    """Return the English name and the native name ("" if unknown) for a standard tag."""
     import langcodes
 
     try:
@@ -129,7 +129,7 @@ def _called(tag: str) -> tuple[str, str]:
         return tag, ""
     language_only, script, region = language.language or "", language.script, language.territory
     if language_only == "zh" and (script or region):
-        script = script_of(tag)  # a region has a script of its own
+        script = script_of(tag)  # the region implies the script
     usual = f"{language_only}-{script or region}"
     name, *own = _USUAL.get(usual) or _named(language_only) or [tag]
     if usual in _USUAL:
@@ -148,7 +148,10 @@ def _names() -> dict[str, list[str]]:
 
 
 def _named(language: str) -> list[str]:
-    """Return a subtag's English name and its native name, if known; empty if both are unknown."""
+    """Return a language subtag's English name, followed by its native name if that is known.
+
+    Return an empty list if both names are unknown.
+    """
     if language in ("", "mis", "mul", "und", "zxx"):
         return []
     if known := _names().get(language):
@@ -159,7 +162,7 @@ def _named(language: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _subtag_name(kind: str, subtag: str) -> str:
-    """Return what the IANA registry calls a subtag; the subtag itself if it has none."""
+    """Return the name of a subtag in the IANA registry, or the subtag if it is not listed."""
     from langcodes.registry_parser import (
         parse_registry,  # pyright: ignore[reportUnknownVariableType]
     )
@@ -171,7 +174,7 @@ def _subtag_name(kind: str, subtag: str) -> str:
 
 
 def _no_tag(given: str) -> str:
-    """Return the error for an invalid tag, with the nearest tag by name or by letters."""
+    """Return the error message for an invalid tag, which suggests a tag with a similar name."""
     text = " ".join(given.split()).casefold()
     by_name = {name.casefold(): tag for tag, names in _names().items() for name in reversed(names)}
     by_name |= {names[0].casefold(): tag for tag, names in _USUAL.items()}

@@ -1,4 +1,4 @@
-"""scikit-learn, which an extra installs."""
+"""Import of scikit-learn, an optional dependency."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["learner"]
 
 
 def learner(module: str, wanted: str) -> Any:
-    """Return a module of scikit-learn, imported when it is first needed.
+    """Import and return a module of scikit-learn.
 
     Args:
-        module: Its name within `sklearn`.
-        wanted: What needs it, for the error.
+        module: The module's name within `sklearn`.
+        wanted: The feature that needs the module, named in the error message.
 
     Raises:
         UserError: scikit-learn is not installed.
@@ -23,4 +23,4 @@ def learner(module: str, wanted: str) -> Any:
     try:
         return import_module(f"sklearn.{module}")
     except ImportError as error:
-        raise UserError(f"{wanted}: pip install 'convogen[realism]' first") from error
+        raise UserError(f"{wanted} needs scikit-learn: pip install 'convogen[realism]'") from error

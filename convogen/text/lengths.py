@@ -1,8 +1,8 @@
-"""Length limits of texts: stated in words, with the schema's bound derived from them.
+"""Length limits of texts, stated in words, and the bounds for JSON Schemas derived from them.
 
-A prompt asks for a length in words. The `maxLength` of a JSON Schema is a safety net with 2.5 times
-that room: servers that enforce it (llama.cpp, vLLM, SGLang, Ollama) end the string in the middle of
-a word. `cut_texts` finds strings that were cut off in this way.
+A prompt asks for a length in words. The `maxLength` in the JSON Schema is a safety net that allows
+2.5 times that length. Servers that enforce it (llama.cpp, vLLM, SGLang, Ollama) may end a string in
+the middle of a word; `cut_texts` finds such strings.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 CHARS_PER_WORD = 6.5
-"""Characters of an English word and the space after it, generously."""
+"""Generous estimate of the number of characters in an English word and the space after it."""
 
 SLACK = 2.5
-"""Factor by which a schema's bound exceeds the requested words."""
+"""Ratio of a schema's bound to the requested length."""
 
 Path = tuple[str | int, ...]
 
@@ -46,12 +46,12 @@ _SENTENCE_END = regex.compile(
     r"|(?<=[\p{Thai}\p{Lao}])(?=\s)",
     regex.VERSION1,
 )
-"""The marks of all scripts that end a sentence; in Thai and Lao a space does."""
+"""Pattern for the ends of sentences in all scripts. In Thai and Lao, a space ends a sentence."""
 
 _A_WORD_ALONE = regex.compile(rf"[{_UNSPACED}\p{{Hangul}}]")
 _OPEN = "LMN"
-"""Unicode categories that end no phrase: letters, their marks, digits; and, of the punctuation,
-dashes, connectors and whatever opens."""
+"""Unicode categories of characters that do not end a phrase: letters, marks and numbers. The next
+two constants add dashes, connectors, opening punctuation and single characters."""
 
 _OPEN_PUNCTUATION = ("Pd", "Pc", "Ps", "Pi")
 _OPEN_MARKS = frozenset(",，、;；:：/&'’`")
@@ -59,7 +59,10 @@ _OPEN_MARKS = frozenset(",，、;；:：/&'’`")
 
 @dataclass(frozen=True, slots=True)
 class _AtLeast:
-    """Rejects shorter strings, except in scripts in which a single character may be a word."""
+    """Validator that rejects strings of fewer than `chars` characters.
+
+    Scripts in which a single character may be a word are exempt.
+    """
 
     chars: int
 
@@ -82,7 +85,7 @@ def without_shortest(schema: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A length in words; as a string it is what a prompt says: `20 to 45 words`."""
+    """A length limit in words, which `str` formats for a prompt: `20 to 45 words`."""
 
     most: int
     least: int = 0
@@ -92,24 +95,25 @@ class Words:
 
     @property
     def max_chars(self) -> int:
-        """The bound for a JSON Schema, a multiple of ten characters."""
+        """The bound for a JSON Schema, rounded up to a multiple of ten characters."""
         return 10 * ceil(self.most * CHARS_PER_WORD * SLACK / 10)
 
     @classmethod
     def within(cls, max_chars: int) -> Words:
-        """Return the length in words that a schema's `maxLength` was derived from."""
+        """Return the length in words from which a schema's `maxLength` was derived."""
         return cls(max(1, int(max_chars / (CHARS_PER_WORD * SLACK))))
 
     def field(
         self, about: str = "", *, shortest: int = 3, longest: int = 2000, **schema: Any
     ) -> Any:
-        """Return a pydantic field whose description states the words and whose schema bounds them.
+        """Return a pydantic field that states this length and bounds it in the JSON Schema.
 
         Args:
-            about: What the text is, for the description.
-            shortest: Minimum number of characters; one in a script without spaces.
-            longest: Maximum number of characters; more than the schema allows, because not every
-                server enforces that, and people write files by hand.
+            about: Description of the text, to which the length is appended.
+            shortest: Minimum number of characters; in scripts without spaces, one is enough.
+            longest: Maximum number of characters that validation accepts. It exceeds the schema's
+                bound because not every server enforces the bound, and because people also write
+                files by hand.
             schema: Further keywords of the field's JSON Schema.
         """
         extra: Any = {"maxLength": self.max_chars, "minLength": shortest, **schema}
@@ -124,14 +128,14 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class BoundedText:
-    """A text in a JSON object, with its path and the bound of its schema, if any."""
+    """A string in a JSON object, with its path and the maximum length in the schema, if any."""
 
     path: Path
     text: str
     max_chars: int | None
 
     def complaint(self) -> str:
-        """Return the complaint for a model whose text was cut off."""
+        """Return the message that tells a model that its text was cut off."""
         key = ".".join(str(part) for part in self.path)
         if self.max_chars is None:
             return f"{key}: it was cut off; say it in fewer words"
@@ -142,7 +146,7 @@ class BoundedText:
 
 
 def bounded_texts(data: object, schema: Mapping[str, Any]) -> Iterator[BoundedText]:
-    """Yield the strings of a JSON value that its schema describes, in order; no enumerations."""
+    """Yield the strings that a schema describes in a JSON value, in order, except enumerations."""
     yield from _texts(data, schema, schema, ())
 
 
@@ -171,8 +175,9 @@ def cut_texts(
 ) -> list[BoundedText]:
     """Return the strings of a reply that were cut off.
 
-    Those are strings that stop at their schema's `maxLength`, and the last string of a reply that
-    reached its token limit, if they lack an end. Other strings may lack one without being cut off.
+    A string that does not end like a sentence or phrase counts as cut off if it stops at its
+    schema's `maxLength`, or if it is the last string of a reply that reached its token limit. Other
+    strings may have such an ending without being cut off.
     """
     texts = list(bounded_texts(data, schema))
     cut = [one for one in texts if one.max_chars and is_cut(one.text, one.max_chars)]
@@ -182,14 +187,14 @@ def cut_texts(
 
 
 def is_cut(text: str, max_chars: int) -> bool:
-    """Return True if a text stops at a bound, or a character before it, without an end."""
+    """Return whether a text stops at a bound, or one character before it, and lacks an end."""
     return max_chars - 1 <= len(text) <= max_chars and lacks_end(text)
 
 
 def lacks_end(text: str) -> bool:
-    """Return True unless a text ends as sentences and phrases end: `.`, `!`, `…`, `)`, `”`, `。`.
+    """Return whether a text lacks the end of a sentence or phrase: `.`, `!`, `…`, `)`, `”`, `。`.
 
-    Letters, digits, commas, dashes and whatever opens a quotation or a bracket are no end.
+    Letters, digits, commas, dashes, and opening quotation marks and brackets do not end a phrase.
     """
     said = text.rstrip().rstrip("\N{VARIATION SELECTOR-16}")
     if not said:
@@ -204,15 +209,18 @@ def lacks_end(text: str) -> bool:
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Return the index after each sentence of a text; abbreviations such as `Dr.` end none."""
+    """Return the index after the end of each sentence in a text.
+
+    Abbreviations such as `Dr.` do not end a sentence.
+    """
     return [match.end() for match in _SENTENCE_END.finditer(text)]
 
 
 def trimmed(text: str, stop: str = ".") -> str:
-    """Return a cut-off text up to its last whole sentence.
+    """Return a cut-off text, trimmed to its complete sentences.
 
-    If it has none, it ends after its last whole word, with `stop` appended; if it has no whole word
-    either, it is empty.
+    A text without a complete sentence is trimmed to its complete words, and `stop` is appended. A
+    text without a complete word becomes empty.
     """
     if ends := sentence_ends(text):
         return text[: ends[-1]].strip()

@@ -1,4 +1,4 @@
-"""The names of the people in a scene, in all forms used to address somebody."""
+"""The names of the people in a scene, in all forms that are used to address them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _SPACES = re.compile(r"[\s_]+")
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The speaker and the others of a scene, by their possible names, as returned by `called`.
+    """The names of the speaker and of the others in a scene, in the form that `called` returns.
 
-    `others` excludes names that the speaker shares, and `only_own` those that anybody else shares.
-    `name` finds the speaker's name in a text; a text with none of `words`, in lower case, cannot
-    contain it. `spelt` is the source of `name`, compiled on first use: few utterances contain their
-    speaker's name, and a run may have thousands of people.
+    `others` excludes names that the speaker shares, and `only_own` excludes names that anybody else
+    shares. `name` matches the speaker's name in a text. A text that contains none of `words` in
+    lower case cannot contain the speaker's name. `spelt` is the source of the pattern `name`, which
+    is compiled on first use because few utterances contain their speaker's name, while a run may
+    have thousands of people.
     """
 
     own: frozenset[str]
@@ -46,7 +47,7 @@ def _compiled(spelt: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1 << 15)
 def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
-    """Return the cast of a scene with a speaker and others."""
+    """Return the cast of a scene, given the names of its speaker and of the others."""
     lang = load_language(language)
     titles, core = _split(speaker.replace("_", " ").split(), lang)
     parts = {tuple(part) for part in _parts(core, lang)}
@@ -67,7 +68,7 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
 
 
 def called(name: str, lang: Language) -> str:
-    """Return the form of a written name used for comparison: `Dr. Ngozi` becomes `ngozi`."""
+    """Return a name in the form used for comparison: `Dr. Ngozi` becomes `ngozi`."""
     words = _plain(without_suffix(name, lang)).split()
     titles, core = _split(words, lang)
     if len(core) == 1 and not titles and _bare(core[0]) in lang.titles:
@@ -80,7 +81,7 @@ def called(name: str, lang: Language) -> str:
 
 
 def without_suffix(name: str, lang: Language) -> str:
-    """Return a name without an honorific that is joined to it, such as `さん`."""
+    """Return a name without an attached honorific such as `さん`."""
     bare = _EDGES.sub("", name)
     for suffix in lang.addressing.suffixes:
         if bare.endswith(suffix) and len(bare) > len(suffix):
@@ -90,12 +91,12 @@ def without_suffix(name: str, lang: Language) -> str:
 
 @lru_cache(maxsize=4096)
 def name_forms(name: str, language: str = "en") -> frozenset[str]:
-    """Return all forms of a person's name, each in the form that `called` gives."""
+    """Return all forms of a person's name, normalized like the result of `called`."""
     return _forms(name, load_language(language))
 
 
 def _forms(name: str, lang: Language) -> frozenset[str]:
-    """Return all forms of a person's name: first names, last names, a title alone."""
+    """Return all forms of a person's name: first names, last names, and a title alone."""
     titles, core = _split(_plain(name).split(), lang)
     forms = {" ".join(part) for part in _parts(core, lang)}
     if titles and _bare(titles[-1]) not in lang.plain_titles:
@@ -104,7 +105,7 @@ def _forms(name: str, lang: Language) -> frozenset[str]:
 
 
 def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
-    """Return all beginnings and endings of a name, except particles alone, such as `van`."""
+    """Return all beginnings and endings of a name, except those with only particles (`van`)."""
     parts = [words[:end] for end in range(1, len(words) + 1)]
     parts += [words[begin:] for begin in range(1, len(words))]
     return [
@@ -115,7 +116,7 @@ def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
 
 
 def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:
-    """Return the titles that a name begins with, and its other words."""
+    """Split a name into the titles at its beginning and its other words."""
     n = 0
     while n < len(words) - 1 and _bare(words[n]) in lang.titles:
         n += 1
@@ -123,7 +124,7 @@ def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:
 
 
 def _plain(name: str) -> str:
-    """Return a name in lower-case ASCII, without surrounding marks."""
+    """Return a name in lower-case ASCII, without surrounding punctuation."""
     return _EDGES.sub("", _SPACES.sub(" ", anyascii(name).casefold()).strip())
 
 

@@ -1,4 +1,4 @@
-"""Narration: the speaker's own name as the subject of a sentence."""
+"""Detection of narration, in which the speaker's own name is the subject of a sentence."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _NEXT_CLAUSE = r"[,;:.!?…—–][\"”’)*]{0,2}\s+\w"
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Patterns before and after the speaker's name when it is the subject of narration.
+    """Patterns for the text before and after a speaker's name that is the subject of narration.
 
-    After `subject`, any `verb` makes the text narration; after `loose_subject`, only a narrator's
-    verb (`narrated`) does. An `auxiliary` counts only before a further clause and in a text without
-    a `personal` word, since people speak proudly of themselves by name. `quoted` follows a closing
-    quotation mark. `in_the_role` introduces somebody who plays the speaker.
+    After `subject`, any `verb` makes the text narration. After `loose_subject`, only a narrator's
+    verb (`narrated`) does. An `auxiliary` counts only before another clause and in a text without a
+    `personal` word, because proud people, too, speak of themselves by name. `quoted` matches after
+    a closing quotation mark. `in_the_role` matches phrases that announce a role, such as `as` or
+    `playing`.
     """
 
     subject: re.Pattern[str]
@@ -75,9 +76,9 @@ def _patterns(language: str) -> _Patterns:
 
 
 def is_about(text: str, cast: Cast, language: str) -> bool:
-    """Return whether a text tells about its speaker: `Owen sighs`, `as Owen, I`.
+    """Return whether a text narrates its own speaker, as in `Owen sighs` or `as Owen, I`.
 
-    A name that is also a word, such as Hope, needs a verb that only a narrator uses.
+    A name that is also a word, such as Hope, counts only with a verb that only a narrator uses.
     """
     lang, patterns = load_language(language), _patterns(language)
     named = not lang.naming.isdisjoint(re.findall(r"\w+", text.lower()))
@@ -106,7 +107,7 @@ def is_about(text: str, cast: Cast, language: str) -> bool:
 
 
 def _has_verb(text: str, end: int, patterns: _Patterns) -> bool:
-    """Return whether what follows a name makes it the subject of narration."""
+    """Return whether the text after a name makes the name the subject of narration."""
     return patterns.verb.match(text, end) is not None or (
         patterns.auxiliary.match(text, end) is not None and patterns.personal.search(text) is None
     )

@@ -1,6 +1,7 @@
-"""MinHash over character 4-grams (Broder, 1997): proposes near-copies among many texts.
+"""MinHash over character 4-grams (Broder, 1997), which proposes near-copies among many texts.
 
-`band_keys` finds pairs among many texts; `NearCopyIndex` finds near-copies of one text.
+Equal keys from `band_keys` reveal similar pairs among many texts. `NearCopyIndex` proposes
+near-copies of a single text.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _BLOCK = 2_048
 
 
 def sorted_words(text: str) -> str:
-    """Return a text's words sorted, ignoring case and punctuation."""
+    """Return the sorted words of a text, without case and punctuation."""
     return " ".join(sorted(_WORD.findall(text.casefold())))
 
 
@@ -37,9 +38,9 @@ def _factors() -> list[int]:
 
 
 def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """Return one key per band for each of the non-empty texts, shape (texts, bands).
+    """Return one key per band for each text, as an array of shape (texts, bands).
 
-    MinHash by multiply and shift.
+    The hashes are computed by multiply and shift. At least one text is required.
     """
     padded = [f"{text:<{_GRAM}}" for text in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "replace"), np.uint32)
@@ -63,30 +64,31 @@ def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 
 class NearCopyIndex:
-    """Numbered texts by their MinHash signatures, for finding near-copies of a new text.
+    """Index of numbered texts by MinHash signature, for finding near-copies of a new text.
 
     Near-copies are texts whose similarity (`rapidfuzz.fuzz.ratio` of their sorted words, 0 to 1) is
-    `threshold` or more. The index proposes candidates; the caller compares them. The share of equal
-    bytes in two signatures estimates the Jaccard index of the two sets of 4-grams; a text is a
-    candidate if that share is high enough for the threshold.
+    `threshold` or more. The index proposes candidates, and the caller compares them. The share of
+    equal bytes in two signatures estimates the Jaccard index of the two sets of 4-grams. A text is
+    a candidate if that share is high enough for the threshold.
 
-    Measured with 23,000 English texts of 150 words in the index; new texts were made from them by
+    The index was tested with 23,000 English texts of 150 words. New texts were made from them by
     replacing, dropping and adding words or sentences. At a threshold of 0.8, the first five
-    candidates included all 2,123 sources with a similarity of 0.8 or more, 905 of them above 0.9;
-    at a threshold of 0.9, all 935 above 0.9; and for texts of only 8 words, 99.8% of 600.
+    candidates included all 2,123 sources with a similarity of 0.8 or more, 905 of which were above
+    0.9. At a threshold of 0.9, they included all 935 sources above 0.9. For texts of only 8 words,
+    they included 99.8% of 600 sources.
 
-    A text takes 72 bytes, whatever its length.
+    Each text takes 72 bytes, whatever its length.
     """
 
     def __init__(self, threshold: float) -> None:
-        # A similarity of 0.8 comes with a Jaccard index of at least 0.53, 0.9 with 0.75; unrelated
-        # English texts have about 0.12. The margin left is four standard errors.
+        # A similarity of 0.8 comes with a Jaccard index of at least 0.53, and 0.9 with at least
+        # 0.75. Unrelated English texts have about 0.12. The margin is four standard errors.
         self._least = max(1, round(len(_POINTS) * (2 * threshold - 1.3)))
         self._numbers = array("q")
         self._blocks: list[NDArray[np.uint8]] = []
 
     def add(self, number: int, text: str) -> None:
-        """Add a text, with its words sorted, under a number."""
+        """Add a text, given as its sorted words, under a number."""
         at = len(self._numbers) % _BLOCK
         if at == 0:
             self._blocks.append(np.zeros((len(_POINTS), _BLOCK), np.uint8))
@@ -96,7 +98,7 @@ class NearCopyIndex:
     def candidates(self, text: str, most: int) -> list[int]:
         """Return the numbers of up to `most` texts that may be near-copies of a text.
 
-        The most similar come first; among equals, those added first.
+        The most similar texts come first; ties are in the order of addition.
         """
         if not self._numbers:
             return []
@@ -112,8 +114,8 @@ class NearCopyIndex:
 def _signature(text: str) -> NDArray[np.uint8]:
     """Return the last byte of the first hash at or after each point of the circle.
 
-    For each point, two texts' hashes are equal with a probability equal to their Jaccard index, as
-    if each point had its own permutation; but a text is hashed only once.
+    At each point, the hashes of two texts are equal with a probability equal to the texts' Jaccard
+    index, as if each point had its own permutation. Each text is hashed only once.
     """
     codes = np.frombuffer(f"{text:<{_GRAM}}".encode("utf-32-le", "replace"), np.uint32)
     grams = np.zeros(len(codes) - _GRAM + 1, np.uint32)

@@ -1,8 +1,8 @@
-"""JSON objects in models' replies: found and parsed leniently, but never completed.
+"""Lenient parsing of JSON objects in models' replies.
 
 Only unambiguous deviations are accepted: commas before a closing bracket, raw line breaks within
-strings, an object within one wrapping key. An object that is not closed was cut off, and no part of
-it is returned.
+strings, and an object that is wrapped in a single key. An unclosed object was cut off; it is
+rejected, never completed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from convogen.redaction import without_secrets
 __all__ = ["NoObject", "find_object", "is_blank_loop"]
 
 MOST_OBJECTS = 20
-"""Maximum number of braces at which parsing an object is tried."""
+"""Maximum number of opening braces at which parsing is attempted."""
 
 MOST_WRAPPERS = 3
-"""Maximum nesting of single-key objects that are unwrapped, the innermost included."""
+"""Maximum number of nested objects that are searched for the keys, including the innermost."""
 
 BLANK_LOOP = 200
-"""Number of white-space characters at the end of a reply from which it counts as a loop; within a
-JSON string, they are written as escapes."""
+"""Maximum number of white-space characters at the end of a reply. With more, the reply counts as a
+loop. Escape sequences count too, since white space in a JSON string is escaped."""
 
 _REVERSED_BLANK = re.compile(r"\\?(?:[nrt]\\|\s)*+")
 
@@ -34,9 +34,9 @@ _TRAILING_COMMA = re.compile(rf"({_TEXT})|,(?=\s*+[}}\]])", re.DOTALL)
 
 
 class NoObject(ValueError):
-    """Raised if a text holds no JSON object; the reason is worded for the model.
+    """Raised if a text contains no JSON object, with a reason that is worded for the model.
 
-    `unclosed` says whether an object begins but does not end.
+    `unclosed` is True if an object begins but does not end.
     """
 
     def __init__(self, why: str, *, unclosed: bool = False) -> None:
@@ -51,11 +51,11 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
 
     Args:
         text: A reply.
-        keys: Keys that the object should have. An object with any of them is unwrapped if it is
-            inside an object whose single key is none of them.
+        keys: Keys that the object should have. If the object has only one key, which is not among
+            `keys`, and contains an object with any of `keys`, the inner object is returned.
 
     Raises:
-        NoObject: If there is none, or it is broken or cut off.
+        NoObject: The text contains no object, or the object is malformed or cut off.
     """
     begin, why = text.find("{"), "it holds no JSON object"
     for _ in range(MOST_OBJECTS):
@@ -75,15 +75,15 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
 
 
 def is_blank_loop(text: str) -> bool:
-    """Return whether a reply ends in so much white space that its model was in a loop."""
+    """Return whether a reply ends in so much white space that the model must have been looping."""
     blank = _REVERSED_BLANK.match(text[::-1])
     return blank is not None and blank.end() > BLANK_LOOP
 
 
 def _end(text: str, begin: int) -> int | None:
-    """Return the index after the brace that closes the one at `begin`, ignoring braces in strings.
+    """Return the index after the brace that closes the brace at `begin`, or None.
 
-    None if it is not closed.
+    Braces in strings are ignored.
     """
     depth = 0
     for mark in _BRACE.finditer(text, begin):

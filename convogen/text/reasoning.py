@@ -1,4 +1,4 @@
-"""Text in a reply that is not part of the answer: thinking, channels, special tokens."""
+"""Removal of text that is not part of the answer: thinking, channels and special tokens."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ _ANYWHERE = re.compile(_MARKER, re.IGNORECASE)
 
 
 def without_thinking(text: str) -> tuple[str, bool]:
-    """Return a reply without the model's thinking, and whether there was any.
+    """Return a reply without the model's thinking, and whether it contained any.
 
-    Thinking is in tags of any common kind, or in channels other than the final one (harmony, with
-    or without its special tokens). If only the closing tag is present, everything before it is
-    thinking; an unclosed block extends to the end.
+    Thinking is the text in any common kind of tags, or in channels other than the final one
+    (harmony format, with or without its special tokens). If only the closing tag is present,
+    everything before the tag is thinking. An unclosed block extends to the end.
     """
     if "<" not in text and "[" not in text and "◁" not in text and "inal" not in text:
         return text, False
@@ -83,7 +83,7 @@ def without_thinking(text: str) -> tuple[str, bool]:
 
 
 def _final_channel(text: str) -> str:
-    """Return the text of the last final channel, otherwise the text after all channels."""
+    """Return the text of the last final channel or, without one, the text after all channels."""
     final = [channel for channel in _CHANNEL.finditer(text) if channel["name"].lower() == "final"]
     if not final:
         closed = _LAST_END.match(text)
@@ -95,11 +95,11 @@ def _final_channel(text: str) -> str:
 
 
 def without_template_tokens(text: str, *, roles: bool = True) -> tuple[str, bool]:
-    """Return a text without its chat template's tokens at either end, and whether it had any.
+    """Return a text without chat-template tokens at either end, and whether it had any.
 
     Args:
-        text: A reply without white space at its ends.
-        roles: Whether the name of the assistant's role before the reply counts as one.
+        text: A reply without white space at either end.
+        roles: Whether the name of the assistant's role before the reply counts as a token.
     """
     stripped = text
     if stripped[:1] in "<[#aAmf":
@@ -110,7 +110,10 @@ def without_template_tokens(text: str, *, roles: bool = True) -> tuple[str, bool
 
 
 def _strip_trailing(text: str) -> str:
-    """Remove tokens at the end; only the end is searched for each, to keep the time linear."""
+    """Remove tokens at the end of a text.
+
+    Each search covers only the last characters, which keeps the running time linear.
+    """
     end = len(text)
     while (tokens := _TRAILING.search(text, max(0, end - _LONGEST_TOKEN), end)) is not None:
         end = tokens.start()
@@ -120,5 +123,5 @@ def _strip_trailing(text: str) -> str:
 
 
 def has_template_tokens(text: str) -> bool:
-    """Return whether a text contains tokens of a chat template."""
+    """Return whether a text contains chat-template tokens."""
     return ("<" in text or "[" in text) and _ANYWHERE.search(text) is not None

@@ -1,7 +1,7 @@
-"""ROUGE-L of two texts (Lin, 2004), on the tokens of the `rouge-score` package.
+"""ROUGE-L of two texts (Lin, 2004), with the tokens of the `rouge-score` package.
 
-Those tokens are for English. In other languages, all letters and digits count; in scripts without
-spaces, each letter is a token, so that no segmenter is needed.
+Those tokens suit only English. In other languages, all letters and digits count. In scripts without
+spaces, each letter is a token, which makes a segmenter unnecessary.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ def tokens(text: str, language: str | None = None) -> list[str]:
 
     Args:
         text: Any text.
-        language: A BCP 47 tag. For English, and for texts in Latin letters of unknown language,
-            tokens are runs of ASCII letters and digits. If a text has none and is not known to be
-            English, its letters and digits are used instead, or else its symbols.
+        language: A BCP 47 tag, or None if the language is unknown. For English, and for text in
+            Latin letters whose language is unknown, tokens are runs of ASCII letters and digits. If
+            a text that is not known to be English has no such tokens, all of its letters and digits
+            are used. If it has no letters and digits either, its symbols are used.
     """
     lowered = text.lower()
     found = (_TOKEN if at_white_space(text, language) else _UNICODE_TOKEN).findall(lowered)
@@ -40,9 +41,10 @@ def tokens(text: str, language: str | None = None) -> list[str]:
 
 
 def rouge_l(text: str, reference: str, language: str | None = None) -> float:
-    """Return ROUGE-L F1, 0 to 1, without stemming; 0 if either text has no token.
+    """Return the ROUGE-L F1 of two texts (0 to 1), without stemming.
 
-    The tokens are those of `language`, a BCP 47 tag; if it is None, the language is identified.
+    The score is 0 if either text has no tokens. The BCP 47 tag `language` determines the tokens; if
+    it is None, the language is identified.
     """
     if language is None and not (text + reference).isascii():
         language = identify((reference, text))

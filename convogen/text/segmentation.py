@@ -1,9 +1,9 @@
-"""Words and sentences of a text, by its language.
+"""Segmentation of texts into words and sentences, depending on the language.
 
-Scripts with spaces are cut at the word boundaries of Unicode (UAX #29), English at white space as
-the papers count it. Chinese, Japanese and Thai need a segmenter, each in an extra of its own and
-imported when it is first needed. Lao, Khmer, Burmese and Tibetan have no rule: their texts have no
-words, and their lengths are counted in characters.
+Text in scripts with spaces is split at Unicode word boundaries (UAX #29), and English text at white
+space, as in the papers. Chinese, Japanese and Thai each need a segmenter, which an extra for the
+language installs. Segmenters are imported on first use. There are no rules for Lao, Khmer, Burmese
+and Tibetan, so the lengths of texts in these languages are counted in characters.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = [
 ]
 
 Unit = Literal["words", "characters"]
-"""Units of lengths."""
+"""Units in which lengths are counted."""
 
 EXTRAS = {"zh": ("rjieba",), "ja": ("fugashi", "unidic_lite"), "th": ("pythainlp.tokenize",)}
-"""Languages that need a segmenter, and the modules of the extra that has it."""
+"""Languages that need a segmenter, with the modules that the language's extra installs."""
 
 _CHINESE = frozenset({"yue", "wuu", "nan", "hak", "gan", "cmn", "lzh"})
 _NO_RULE = frozenset({"lo", "km", "my", "shn", "mnw", "bo", "dz"})
@@ -65,22 +65,22 @@ _BOUNDARY = regex.compile(r"(?w)\b")
 _VISIBLE = regex.compile(r"\X")
 
 LEAST_KANA = 0.05
-"""Minimum share of kana among Han and kana in Japanese text."""
+"""Minimum share of kana among the Han and kana characters of a Japanese text."""
 
 
 def words(text: str, language: str | None = None) -> list[str] | None:
-    """Return the words of a text, in their order and as they are written.
+    """Return the words of a text, in order and unchanged.
 
-    English words, and those of text in Latin letters of unknown language, are separated by white
-    space and keep their punctuation. All other words have a letter or a digit, and no punctuation
-    around them.
+    English text, and text in Latin letters whose language is unknown, is split at white space, and
+    its words keep their punctuation. All other words contain a letter or digit and have no
+    punctuation around them.
 
     Args:
         text: Any text.
-        language: A BCP 47 tag; None if it is unknown, and the script decides.
+        language: A BCP 47 tag, or None if the language is unknown; the script then decides.
 
     Returns:
-        None if there is no rule for the text, or its segmenter is not installed.
+        The words, or None if there is no rule for the text or its segmenter is not installed.
     """
     unspaced = unspaced_script(text) if language is None else unspaced_language(language)
     if unspaced is not None:
@@ -92,43 +92,43 @@ def words(text: str, language: str | None = None) -> list[str] | None:
 
 
 def count_words(text: str, language: str | None = None) -> int | None:
-    """Return the number of words of a text; None if `words` returns None."""
+    """Return the number of words in a text, or None if `words` returns None."""
     found = words(text, language)
     return None if found is None else len(found)
 
 
 def sentences(text: str, language: str | None = None) -> list[str]:
-    """Return the sentences of a text; text after the last end mark counts as one, too.
+    """Return the sentences of a text, including any unfinished one after the last end mark.
 
-    A Thai or Lao sentence ends at a space.
+    In Thai and Lao, a space ends a sentence.
     """
-    del language  # the marks of all scripts are known; none ends a sentence in one language only
+    del language  # no end mark depends on the language
     ends = sentence_ends(text)
     parts = (text[a:b].strip() for a, b in zip([0, *ends], [*ends, len(text)], strict=True))
     return [part for part in parts if part]
 
 
 def can_segment(language_or_text: str) -> bool:
-    """Return whether `words` has a rule for a BCP 47 tag, or else for a text in its script."""
+    """Return whether `words` can segment a language, given a BCP 47 tag or a text in its script."""
     tag = _TAG.fullmatch(language_or_text)
     code = unspaced_language(language_or_text) if tag else unspaced_script(language_or_text)
     return code is None or _segmenter(code) is not None
 
 
 def unit_of(language: str | None) -> Unit:
-    """Return the unit of text lengths in a language."""
+    """Return the unit in which text lengths are counted in a language."""
     return "words" if language is None or can_segment(language) else "characters"
 
 
 def length(text: str, language: str | None = None, unit: Unit = "words") -> int:
-    """Return the length of a text in words, or in characters if it has no words here.
+    """Return the length of a text in words, or in characters if it cannot be segmented into words.
 
-    Characters are those that a reader sees (grapheme clusters), without white space.
+    Characters are grapheme clusters, as a reader sees them. White space is not counted.
 
     Args:
         text: Any text.
-        language: A BCP 47 tag; None if it is unknown.
-        unit: `characters` counts characters even if there are words.
+        language: A BCP 47 tag, or None if the language is unknown.
+        unit: With `characters`, characters are counted even if the text can be segmented.
     """
     counted = count_words(text, language) if unit == "words" else None
     if counted is not None:
@@ -137,19 +137,22 @@ def length(text: str, language: str | None = None, unit: Unit = "words") -> int:
 
 
 def missing_extra(language: str | None) -> str | None:
-    """Return the missing extra for a language's segmenter, as `convogen[zh]`; None if none is."""
+    """Return the extra that would install a language's segmenter, such as `convogen[zh]`.
+
+    Return None if the language needs no segmenter or its segmenter is installed.
+    """
     code = unspaced_language(language)
     needed = code in EXTRAS and _segmenter(code) is None
     return f"convogen[{code}]" if needed else None
 
 
 def primary(language: str) -> str:
-    """Return the primary subtag of a BCP 47 tag in lower case: `pt` of `pt-BR`."""
+    """Return the primary subtag of a BCP 47 tag in lower case: `pt` for `pt-BR`."""
     return language.partition("-")[0].partition("_")[0].lower()
 
 
 def unspaced_language(language: str | None) -> str | None:
-    """Return the code of a language that is written without spaces; None for all others."""
+    """Return the code of a language if it is written without spaces, otherwise None."""
     code = primary(language) if language else ""
     if code in _CHINESE:
         return "zh"
@@ -157,7 +160,7 @@ def unspaced_language(language: str | None) -> str | None:
 
 
 def at_white_space(text: str, language: str | None) -> bool:
-    """Return whether a text's words are counted as the papers count English: at white space."""
+    """Return whether a text is split into words at white space, as the papers do for English."""
     if language is not None:
         return primary(language) == "en"
     other = 0 if text.isascii() else len(_OTHER_LETTERS.findall(text))
@@ -165,7 +168,7 @@ def at_white_space(text: str, language: str | None) -> bool:
 
 
 def unspaced_script(text: str) -> str | None:
-    """Return the language of most of a text's letters if its script has no spaces, else None."""
+    """Return the language of a text if most of its letters are in a script without spaces."""
     if text.isascii() or _UNSPACED.search(text) is None:
         return None
     counts = {code: len(chars.findall(text)) for code, chars in _OF_SCRIPT.items()}
@@ -181,15 +184,15 @@ def _is_word(word: str) -> bool:
 
 @cache
 def _segmenter(code: str) -> Callable[[str], list[str]] | None:
-    """Return the function that segments texts of a language; None if it is not installed."""
+    """Return the function that segments text in a language, or None if it is not installed."""
     modules: list[Any] = [optional_module(name) for name in EXTRAS.get(code, ())]
     if not modules or None in modules:
         return None
     if code == "zh":
         (rjieba,) = modules
-        return lambda text: rjieba.cut(text, False)  # its guesses at unknown words join known ones
+        return lambda text: rjieba.cut(text, False)  # guessing unknown words also joins known ones
     if code == "ja":
-        fugashi, dictionary = modules  # explicit, as fugashi prefers any other installed one
+        fugashi, dictionary = modules  # by default, fugashi prefers any other dictionary
         folder = Path(dictionary.DICDIR)
         tagger = fugashi.Tagger(f'-Owakati -r "{folder / "mecabrc"}" -d "{folder}"')
         return lambda text: tagger.parse(text).split()

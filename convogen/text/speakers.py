@@ -1,4 +1,4 @@
-"""Speakers of a group chat: identifiers for names, and resolving a selector's reply."""
+"""Speakers of a group chat: identifiers for their names, and resolution of a selector's reply."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def agent_keys(names: Sequence[str]) -> dict[str, str]:
-    """Return ASCII identifiers for names, as AutoGen requires: key -> name, in the same order."""
+    """Map ASCII identifiers, which AutoGen requires, to names, in the order of the names."""
     keys: dict[str, str] = {}
     for place, name in enumerate(names, 1):
         key = re.sub(r"\W+", "_", anyascii(name)).strip("_")
@@ -40,20 +40,21 @@ CONTROL = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]+\s*")
 
 
 def one_line(name: str) -> str:
-    """Return a name on one line, for a prompt: control characters become spaces."""
+    """Return a name on one line, for use in a prompt; control characters become spaces."""
     return CONTROL.sub(" ", name).strip() if CONTROL.search(name) else name
 
 
 def tidy_name(name: str) -> str:
-    """Return a name normalised for comparison: composed, without invisible characters,
-    single-spaced."""
+    """Return a name normalized for comparison.
+
+    The result is composed (NFC) and single-spaced, without invisible characters.
+    """
     name = unicodedata.normalize("NFC", name)
     return " ".join("".join(c for c in name if unicodedata.category(c) != "Cf").split())
 
 
 def without_titles(name: str) -> tuple[list[str], list[str]]:
-    """Return the titles that a name begins with, each in its standard spelling, and its other
-    words."""
+    """Split a name into its leading titles, each in the standard spelling, and its other words."""
     language = load_language("en")
     words = name.split()
     bare = [word.casefold().strip(".,") for word in words]
@@ -64,11 +65,12 @@ def without_titles(name: str) -> tuple[list[str], list[str]]:
 
 
 def person_named(name: str, names: Sequence[str]) -> str | None:
-    """Return which of these people a name means; None if none of them or several.
+    """Return the person to whom a name refers, or None if it fits none of the people or several.
 
-    It may be the full name, with or without titles, or a first or last name that only one person
-    has. Titles are not names: `Dr. Wills` is Ben Wills, whoever else is a doctor. If none of these
-    matches, the first word of the name decides, if it is the first name of only one person.
+    The name may be a full name, with or without titles, or a first or last name that only one
+    person has. Titles are not names: `Dr. Wills` means Ben Wills, even if somebody else is a
+    doctor. If none of these forms matches, the first word of the name decides, provided that it is
+    the first name of only one person.
     """
     if found := _alone(name, names):
         return found
@@ -77,12 +79,12 @@ def person_named(name: str, names: Sequence[str]) -> str | None:
 
 
 def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
-    """Return the key of the one candidate that a selector's reply names; None if none or several.
+    """Return the key of the only candidate that a selector's reply names, or None.
 
-    `candidates` maps keys to names. These decide, in order: the first line, if it is a name and
-    nothing else; a value whose key contains `next`, `speaker` or `name`; the last line that is only
-    a name; a name in double quotes; the first line, if it mentions exactly one candidate; the last
-    line that does.
+    `candidates` maps keys to names. The following parts of the reply are tried in order: the first
+    line, if it is only a name; a value whose key contains `next`, `speaker` or `name`; the last
+    line that is only a name; a name in double quotes; the first line, if it mentions exactly one
+    candidate; and the last line that mentions exactly one candidate.
     """
     names = list(candidates.values())
     text = _ESCAPE.sub(lambda code: chr(int(code[1], 16)), _read(reply))
@@ -100,21 +102,21 @@ def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
 
 
 def _read(reply: str) -> str:
-    """Return a reply, or the beginning and the end of a long one."""
+    """Return a reply, reduced to its beginning and end if it is long."""
     if len(reply) <= 2 * MOST_CHARS:
         return reply
     return f"{reply[:MOST_CHARS]}\n{reply[-MOST_CHARS:]}"
 
 
 def _values(text: str) -> list[str]:
-    """Return a reply's values for the next speaker: in JSON, a Python literal or `key: value`."""
+    """Return values that may name the next speaker, in JSON, a Python literal or `key: value`."""
     pairs = [(pair[1].casefold(), "".join(pair.groups("")[1:])) for pair in _PAIR.finditer(text)]
     said = [(key, value.replace("\\", "")) for key, value in pairs if not _PAST.search(key)]
     return [value for part in ("next", "speaker", "name") for key, value in said if part in key]
 
 
 def _alone(text: str, names: Sequence[str]) -> str | None:
-    """Return the name that a text consists of, apart from titles and punctuation."""
+    """Return the name that a text consists of, apart from titles and punctuation, or None."""
     text = tidy_name(text)
     if exact := [name for name in names if tidy_name(name) == text]:
         return exact[0] if len(exact) == 1 else None
@@ -128,10 +130,10 @@ def _alone(text: str, names: Sequence[str]) -> str | None:
 
 
 def _mentioned(line: str, names: Sequence[str]) -> str | None:
-    """Return the one person whom a line mentions; a name within a longer one does not count.
+    """Return the only person whom a line mentions, or None.
 
-    A last name may be that of somebody else and counts only after a title; a title alone counts
-    only if written as in the name.
+    A name within a longer name does not count. A last name may also be somebody else's, so it
+    counts only after a title. A title alone counts only if it is written as in the name.
     """
     for fold in _FOLDS:
         text, mentioned = fold(tidy_name(line)), set[str]()
@@ -139,7 +141,7 @@ def _mentioned(line: str, names: Sequence[str]) -> str | None:
         for form in sorted(called, key=lambda form: -len("".join(form))):
             name = called[form]
             if not name or not all(word in text or _is_title(word) for word in form):
-                continue  # most names are not in a line: nothing to compile for them
+                continue  # most names do not occur in a line and need no compiled pattern
             remainder, n = _pattern(form).subn("\n", text)
             if n:
                 mentioned.add(name)
@@ -155,8 +157,8 @@ def _called(
 ) -> dict[tuple[str, ...], str | None]:
     """Map each form of a name (a tuple of words) to its person, or to None if several share it.
 
-    The kinds of forms, in order of precedence: the full name; the name without titles; its first
-    word; the title, `""` for any, and the last name; the last name; the title.
+    The kinds of forms, in order of precedence, are the full name; the name without titles; its
+    first word; the title (`""` for any title) and the last name; the last name; and the title.
     """
     forms: list[list[tuple[str, tuple[str, ...]]]] = [[] for _ in range(6)]
     for name in names:
@@ -177,14 +179,17 @@ def _called(
 
 
 def _is_title(word: str) -> bool:
-    """Return whether a word of a form stands for a title in any spelling, `""` for any title."""
+    """Return whether a word of a form is a title in any spelling, or `""` for any title."""
     language = load_language("en")
     return word == "" or word in language.titles or word in language.title_spellings.values()
 
 
 @lru_cache(maxsize=4096)
 def _pattern(form: tuple[str, ...]) -> re.Pattern[str]:
-    """Return a pattern for a form; in scripts without spaces, other letters may surround it."""
+    """Return a pattern for a form of a name.
+
+    In scripts without spaces, other letters may surround the form.
+    """
     spelt = r"\.?\s+".join(_spelt(word) for word in form)
     if len("".join(form)) > 1 and _UNSPACED.search("".join(form)):
         return re.compile(spelt)
@@ -194,14 +199,14 @@ def _pattern(form: tuple[str, ...]) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1024)
 def _spelt(word: str) -> str:
-    """Return a pattern for a word, for a title in all its spellings, or (`""`) for any title."""
+    """Return a pattern for a word, for all spellings of a title, or, given `""`, for any title."""
     language = load_language("en")
     titles = [t for t in language.titles if word in ("", language.title_spellings.get(t, t))]
     return rf"(?i:{'|'.join(sorted(titles, key=len, reverse=True))})" if titles else re.escape(word)
 
 
 def _words(text: str) -> str:
-    """Return a text without quotation marks, emphasis or a list's number around it."""
+    """Return a text without surrounding quotation marks, emphasis or list number."""
     return _EDGES.sub("", text.replace("_", " "))
 
 
@@ -220,17 +225,17 @@ def _first(names: Iterable[str | None]) -> str | None:
 _Fold = Callable[[str], str]
 
 _FOLDS: tuple[_Fold, ...] = (str.strip, str.casefold, _plain)
-"""Comparisons of a reply and a name: exact, ignoring case, ignoring accents."""
+"""Ways to compare a reply with a name: exactly, ignoring case, and in lower-case ASCII."""
 
 _FIRST, _AMONG_WORDS, _EXACTLY = (2,), (0, 1, 2, 3), (0, 1, 2, 3, 5)
-"""Kinds of forms in `_called`: first names; forms recognised among other words; the same and titles
-alone, for exact comparison."""
+"""Kinds of forms in `_called`: first names; forms that are recognized among other words; and these
+forms and titles alone, for exact comparison."""
 
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
-"""Characters of scripts that put no space between words, or none before particles."""
+"""Characters of scripts without spaces between words or before particles."""
 
 _EDGES = re.compile(r"\A\W*(?:\d+[.)]\s+)?\W*|(?<!\W)\W+\Z")
-"""Marks around a name that stands alone: quotation marks, emphasis, a list's number."""
+"""Marks around a name that stands alone: quotation marks, emphasis or a list number."""
 
 _MARKS = re.compile(r"\A\W+|(?<!\W)\W+\Z")
 
@@ -241,24 +246,25 @@ _PAIR = re.compile(
     r"""(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|([^\n,{}\[\]"']*))""",
     re.MULTILINE,
 )
-"""A key and its value, in double quotes, single quotes or none."""
+"""A key and its value, which may be in double quotes, single quotes or no quotes."""
 
 _PAST = re.compile(r"last|prev|current|reason")
 """Words that occur in keys whose value is not the next speaker."""
 
 MOST_CHARS = 4_000
-"""Number of characters of a reply that are read at its beginning, and again at its end."""
+"""Number of characters that are read at the beginning of a long reply, and again at its end."""
 
 
 def silence(name: str, spoke: Sequence[str]) -> int | None:
-    """Return how many turns ago a name last spoke, 0 for the last turn; None if it never did."""
+    """Return how many turns ago a person last spoke (0 for the last turn), or None if never."""
     return next((ago for ago, other in enumerate(reversed(spoke)) if other == name), None)
 
 
 def longest_silent(candidates: Sequence[str], spoke: Sequence[str]) -> str:
-    """Return the candidate who spoke longest ago or never; the first of those who never did.
+    """Return the candidate who has been silent longest.
 
-    `spoke` lists the speakers so far, in order.
+    If several have never spoken, the first of them is returned. `spoke` lists the speakers so far,
+    in order.
     """
     last = {speaker: at for at, speaker in enumerate(spoke)}
     return min(candidates, key=lambda name: last.get(name, -1))

@@ -1,4 +1,4 @@
-"""Stage directions in a turn: `*sighs*`, `(laughing)`, `[leaves]`, or narration without marks."""
+"""Stage directions such as `*sighs*`, `(laughing)` or `[leaves]`, and narration without marks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _patterns(language: str) -> _Patterns:
 
 
 def without_stage_directions(text: str, cast: Cast, language: str) -> str:
-    """Return a text without its stage directions; no words remain if it has nothing else."""
+    """Return a text without stage directions; no words remain if it consists of nothing else."""
     lang = load_language(language)
     if _MARKS.search(text) is None or "stage_direction" not in lang.checks:
         return text
@@ -77,8 +77,9 @@ def without_stage_directions(text: str, cast: Cast, language: str) -> str:
 def _at_edge(text: str, begin: int, span: re.Match[str], spaced: bool) -> bool:
     """Return whether a span stands between sentences rather than within one.
 
-    A span that begins a sentence is not between sentences: `*Nothing* is going to change.` In
-    scripts without spaces, it is unclear whether a sentence continues, so this is not checked.
+    A span that begins a sentence is not between sentences: `*Nothing* is going to change.` Scripts
+    without spaces do not show whether a sentence continues, so the text after the span is not
+    checked.
     """
     after = text[span.end() : span.end() + 2]
     if spaced and (after[:1].isalnum() or after.strip(" ").islower()):
@@ -92,7 +93,7 @@ def _is_direction(
 ) -> bool:
     """Return whether the text between marks is an action rather than speech.
 
-    `alone` says that nothing else in the turn has words.
+    `alone` is True if the rest of the turn contains no words.
     """
     patterns = _patterns(language)
     content = next(group for group in span.group(*"abcdefghi") if group).strip()
@@ -132,12 +133,12 @@ def _joined(pieces: list[str]) -> str:
 
 
 def is_acted(plain: str, language: str) -> bool:
-    """Return whether a turn, in lower case, is a stage direction without marks."""
+    """Return whether a turn, given in lower case, is a stage direction without marks."""
     return _patterns(language).bare.match(plain) is not None
 
 
 def is_narrated(plain: str, language: str) -> bool:
-    """Return whether a turn, in lower case, is narrated rather than spoken: `"No," he says, …`."""
+    """Return whether a turn, given in lower case, is narrated, as in `"No," he says, …`."""
     patterns = _patterns(language)
     if patterns.narrated.match(plain) is None:
         return False

@@ -29,7 +29,7 @@ TIDIED = (
 """Kinds of text removed from a reply; `cut_off` is an unfinished sentence."""
 
 MOST_LAYERS = 100
-"""Maximum number of passes over a reply; ordinary ones take two."""
+"""Maximum number of passes over a reply; ordinary replies take two."""
 
 _FENCE = re.compile(r"\A(`{3,}|~{3,})(?:[ \t]*[\w+#.-]*[ \t]*\n)?")
 _CODE = re.compile(r"\A(`{1,2})([^`]+)\1\Z")
@@ -47,9 +47,9 @@ _EMPHASIS = re.compile(r"\A(\*{1,3}|_{1,3})(?=\S)([^*_\n]+)(?<=\S)\1\Z")
 
 
 class Spoken(NamedTuple):
-    """Spoken words and the kinds of `TIDIED` that were removed.
+    """The spoken words of a reply, and the kinds of text that were removed (see `TIDIED`).
 
-    If there are only stage directions, `text` has them and `silent` is True.
+    If a reply consists only of stage directions, `text` contains them and `silent` is True.
     """
 
     text: str
@@ -63,7 +63,7 @@ def spoken_part(reply: str, cast: Cast, language: str, *, directions: bool = Tru
     Args:
         reply: What the model wrote.
         cast: The names in the scene.
-        language: The code of the language it is in.
+        language: The BCP 47 tag of the reply's language.
         directions: Whether stage directions are removed as well.
     """
     text, roles = reply.strip(), "assistant" not in cast.others
@@ -107,7 +107,7 @@ def without_label(text: str, label: str) -> str:
 
 
 def _without_fence(text: str) -> str:
-    """Remove a code fence around the whole, or a single remaining half of one."""
+    """Remove a code fence around the whole text, or one half of a fence that lacks the other."""
     if (fence := _FENCE.match(text)) is not None:
         return text[fence.end() :].removesuffix(fence[1])
     if text.endswith("\n```") and text.count("```") == 1:
@@ -117,7 +117,7 @@ def _without_fence(text: str) -> str:
 
 
 def _without_quotes(text: str) -> str:
-    """Remove quotation marks around the whole, or a double one that is alone at either end."""
+    """Remove quotation marks around the whole text, or an unpaired double one at either end."""
     first, last = text[:1], text[-1:]
     if first in "\"'`\\" and (doubled := _DOUBLED.match(text)) is not None:
         return doubled[2]

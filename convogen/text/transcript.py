@@ -1,4 +1,4 @@
-"""A dialogue as a script that a person or a model reads."""
+"""Formatting of a dialogue as a transcript that a person or a model reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Said", "transcript"]
 
 
 class Said(Protocol):
-    """A turn: who says what."""
+    """A turn with its speaker and text."""
 
     @property
     def speaker(self) -> str: ...
@@ -19,5 +19,5 @@ class Said(Protocol):
 
 
 def transcript(turns: Iterable[Said]) -> str:
-    """Return one line per turn: the speaker's name, then the text with white space collapsed."""
+    """Return one line per turn: the speaker's name, and the text with white space collapsed."""
     return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in turns)

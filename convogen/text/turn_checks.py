@@ -1,7 +1,7 @@
-"""Checks a model's turn: extracts the spoken words and finds faults in them.
+"""Extraction of the spoken words from a model's reply, and detection of faults in them.
 
 Text that is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
-quotation marks, stage directions. The checks see only the rest; a fault means a retry.
+quotation marks and stage directions. Only the rest is checked. A fault leads to a retry.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ COMPLAINTS = {
     "too_long": "Keep it to about {target} words; the last attempt had {words}.",
     "too_short": "Say more, about {target} words; the last attempt had {words}.",
 }
-"""Faults for which a reply may be requested again, with the instruction to avoid them: in English,
-like all instructions. The last two are for callers that request a length."""
+"""Faults for which a model may have to retry, with an instruction to avoid each of them. The
+instructions are in English, like all others. The last two are for callers that request a length."""
 
 FAULTS = tuple(COMPLAINTS)
 
@@ -81,10 +81,11 @@ MOST_CHARS = 20_000
 """Maximum number of characters of a reply that are read."""
 
 OPENING_TURNS = 2
-"""Number of turns at the beginning of a scene in which somebody may offer help or give a name."""
+"""Number of turns at the beginning of a scene in which people may offer help or say their own
+names."""
 
 ECHO_WORDS = 5
-"""Minimum number of words of a turn that counts as an echo of an earlier one."""
+"""Minimum number of words in a turn that can count as an echo of an earlier turn."""
 
 _LETTERS = re.compile(r"[^\W_]+")
 _WORDLESS = re.compile(r"[\s_!-/:-@\[-`{-~¡-¿‐-‧‹›、。「」『』]*(?<![!?])\Z")
@@ -98,8 +99,8 @@ _SCRIPT = re.compile(
 class Scene:
     """The context in which a turn is checked.
 
-    `earlier` has the texts of all turns so far, by any speaker; `unsaid` the runs of words that
-    nobody should say, such as those of the instructions (see `word_runs`).
+    `earlier` contains the texts of all turns so far, by any speaker. `unsaid` contains runs of
+    words that nobody should say, such as those in the instructions (see `word_runs`).
     """
 
     speaker: str
@@ -110,7 +111,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """The spoken text of a reply, what was removed from the reply, and the fault of the text."""
+    """The spoken text of a reply, the kinds of text removed from it, and its fault, if any."""
 
     text: str
     tidied: tuple[str, ...] = ()
@@ -120,16 +121,17 @@ class Utterance:
 def read_utterance(
     reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
 ) -> Utterance:
-    """Parse an utterance of a person in a scene.
+    """Extract the utterance of a person in a scene from a reply, and check it.
 
     Args:
-        reply: What the model wrote; its first 20,000 characters are read.
+        reply: What the model wrote; only the first 20,000 characters are read.
         scene: The speaker, the others, and the earlier turns.
-        cut_off: Whether the reply ended because it was too long.
-        language: The BCP 47 tag of the language spoken; checks without patterns for it are skipped.
+        cut_off: Whether the model stopped because it reached its token limit.
+        language: The BCP 47 tag of the spoken language; checks that lack patterns for it are
+            skipped.
 
     Returns:
-        The spoken text, with one of `FAULTS` if it must be retried.
+        The utterance, with one of `FAULTS` if the model must retry.
     """
     cast = cast_of(scene.speaker, scene.others, language)
     spoken = spoken_part(reply[:MOST_CHARS], cast, language)
@@ -145,10 +147,11 @@ def read_utterance(
 def read_typed(
     reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
 ) -> Utterance:
-    """Parse a person's message to a chatbot; it may have lists, data and actions.
+    """Extract a person's message to a chatbot from a reply, and check it.
 
-    `scene.earlier` are the chatbot's answers; copying one is an `echo`. Arguments and result are
-    those of `read_utterance`.
+    The message may contain lists, data and actions. `scene.earlier` contains the chatbot's answers;
+    a message that copies one of them is an `echo`. The arguments and the result are the same as for
+    `read_utterance`.
     """
     lang = load_language(language)
     cast = cast_of(scene.speaker, scene.others, language)
@@ -174,7 +177,7 @@ def read_typed(
 
 
 def read_answer(reply: str) -> Utterance:
-    """Parse a chatbot's answer: without thinking and template tokens, otherwise unchanged."""
+    """Return a chatbot's answer without thinking and template tokens, otherwise unchanged."""
     text, thought = without_thinking(reply)
     text, marked = without_template_tokens(text.strip())
     tidied = [*(["thinking"] if thought else []), *(["template_tokens"] if marked else [])]
@@ -184,18 +187,18 @@ def read_answer(reply: str) -> Utterance:
 def complaint(fault: str, *, words: int = 0, target: int = 0) -> str:
     """Return one sentence that tells a model how to avoid a fault.
 
-    It stands on its own as an instruction: the refused reply need not be shown.
+    The sentence is a complete instruction, so the model need not see the rejected reply.
 
     Args:
         fault: One of `FAULTS`.
-        words: Words of the refused reply.
+        words: Number of words in the rejected reply.
         target: Requested number of words.
     """
     return COMPLAINTS[fault].format(words=words, target=target)
 
 
 def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) -> str | None:
-    """Return the first fault of a spoken text; None if there is none."""
+    """Return the first fault in a spoken text, or None if there is none."""
     plain = text.lower().replace("’", "'")
     letters = _LETTERS.findall(plain)
     if _speaks_for_others(text, cast, language):
@@ -224,7 +227,7 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
 def _said_fault(
     text: str, plain: str, *, words: frozenset[str], cast: Cast, opening: bool, language: str
 ) -> str | None:
-    """Return the fault of a text that an assistant or a narrator seems to speak."""
+    """Return the fault of a text that sounds like an assistant or a narrator, otherwise None."""
     lang = load_language(language)
     if lang.frame.match(plain, words) or lang.note.match(plain, words):
         return "note"
@@ -245,7 +248,7 @@ def _said_fault(
 
 
 def _note_in(text: str, language: str) -> str | None:
-    """Return `note` if what looks like a stage direction is about the task."""
+    """Return `note` if an apparent stage direction is about the task, otherwise None."""
     lang = load_language(language)
     plain = text.lower().replace("’", "'")
     words = frozenset(_LETTERS.findall(plain))

@@ -1,8 +1,9 @@
-"""Whether the turns of a conversation are in a language: by their script, and by `lingua`.
+"""Detection of turns that are not in the expected language, by their script and with `lingua`.
 
-A script used by a single language decides alone. Text in Latin, Cyrillic, Arabic or Devanagari
-letters is identified by lingua (trigrams, 75 languages), which the extra `lingua` installs. On a
-few words, it confuses close relatives: between these, all turns together decide.
+If only one language uses a script, the script decides alone. The language of text in Latin,
+Cyrillic, Arabic or Devanagari letters is identified by lingua (trigrams, 75 languages), which the
+extra `lingua` installs. Given only a few words, lingua confuses closely related languages, so all
+turns together decide between these.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from convogen.text.language_tags import language_name, primary_subtag, script_of
 __all__ = ["LEAST_WORDS", "can_tell", "turns_in_language"]
 
 LEAST_WORDS = 5
-"""Minimum number of words of a turn whose language can be identified; shorter ones are greetings
-and names."""
+"""Minimum number of words in a turn whose language can be identified. Shorter turns are mostly
+greetings and names."""
 
 LEAST_CHARS = 10
-"""The same in letters, in scripts without spaces."""
+"""Minimum number of letters in such a turn, for scripts without spaces."""
 
 LEAST_KANA = 0.05
-"""Minimum share of kana among Han and kana in Japanese text."""
+"""Minimum share of kana among the Han and kana characters of a Japanese text."""
 
 LEAST_LEAD = 0.2
-"""How much more confident (0 to 1) lingua must be of another language to decide for that."""
+"""Minimum lead in lingua's confidence (0 to 1) for which another language is chosen."""
 
 LIKELIEST = 4
-"""Number of languages, ranked by trigrams, among which the full models then decide."""
+"""Number of languages, ranked by trigrams, among which lingua's full models decide."""
 
 _SCRIPTS = {
     "Hans": r"\p{Script=Han}",
@@ -41,16 +42,17 @@ _SCRIPTS = {
     "Kore": r"\p{Script=Hangul}\p{Script=Han}",
     "Aran": r"\p{Script=Arabic}",
 }
-"""The letters of scripts with an ISO 15924 code that are no scripts in Unicode."""
+"""The letters of scripts that have an ISO 15924 code but are not scripts in Unicode."""
 
 _SHARED = frozenset(("Arab", "Aran", "Cyrl", "Deva", "Latn"))
-"""Scripts that many languages are written in."""
+"""Scripts that many languages share."""
 
 _TWINS = (frozenset(("bs", "hr", "sr")), frozenset(("id", "ms")))
-"""Languages that cannot be told apart even by a page of text: each is accepted for the others."""
+"""Groups of languages that are indistinguishable even in a page of text. Text in any of them is
+accepted as text in the others."""
 
 _RELATIVES = (*_TWINS, frozenset(("da", "nb", "nn")), frozenset(("hi", "mr")))
-"""Languages that cannot be told apart by one sentence."""
+"""Groups of languages that are indistinguishable in a single sentence."""
 
 _NAMES_OF_LINGUA = {"no": "nb", "fil": "tl", "cmn": "zh"}
 
@@ -81,9 +83,9 @@ _UNSPACED = regex.compile(
 
 @lru_cache(maxsize=64)
 def can_tell(tag: str) -> str | None:
-    """Return why texts in a language cannot be recognized here; None if they can."""
+    """Return the reason why text in a language cannot be recognized, or None if it can."""
     if not _has_letters(script_of(tag)):
-        return f"{tag[:60]!r} has no script whose letters Unicode lists"
+        return f"the script of {tag[:60]!r} is unknown or has no letters in Unicode"
     if script_of(tag) not in _SHARED:
         return None
     if optional_module("lingua") is None:
@@ -97,8 +99,8 @@ def can_tell(tag: str) -> str | None:
     if code in known and written_as_usual:
         return None
     return (
-        f"{language_name(tag)} cannot be recognized; recognized are {', '.join(sorted(known))}, "
-        f"and every language with its own script"
+        f"{language_name(tag)} cannot be recognized; the recognized languages are "
+        f"{', '.join(sorted(known))}, and every language with a script of its own"
     )
 
 
@@ -110,8 +112,8 @@ def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
         tag: A BCP 47 tag for which `can_tell` returns None.
 
     Returns:
-        None for a turn of fewer than `LEAST_WORDS` words, or `LEAST_CHARS` letters in a script
-        without spaces.
+        One value per turn. It is None if the turn has fewer than `LEAST_WORDS` words or, in a
+        script without spaces, fewer than `LEAST_CHARS` letters.
     """
     long_enough = [_tells(text) for text in texts]
     in_script = [
@@ -127,8 +129,10 @@ def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
 
 
 def _accepted(texts: list[str], tag: str) -> list[bool]:
-    """Return for each turn, all of which are in a language's script, whether it is in the
-    language."""
+    """Return for each turn whether it is in a language.
+
+    All turns must be in the script of the language.
+    """
     script = script_of(tag)
     if script in ("Jpan", "Hans", "Hant"):
         together = "\n".join(texts)
@@ -148,9 +152,9 @@ def _accepted(texts: list[str], tag: str) -> list[bool]:
 
 
 def _is_as_spelt(text: str, tag: str) -> bool:
-    """Return whether a Chinese turn is in the script, Simplified or Traditional, that a tag names.
+    """Return whether a Chinese turn is in the script that a tag names, Simplified or Traditional.
 
-    A tag without a script or a region, such as `zh`, names neither.
+    A tag without a script or region, such as `zh`, accepts both.
     """
     script = script_of(tag)
     if script not in _ONLY or tag.casefold() == primary_subtag(tag):
@@ -160,9 +164,10 @@ def _is_as_spelt(text: str, tag: str) -> bool:
 
 
 def _is_of(text: str, languages: frozenset[str]) -> bool:
-    """Return whether a turn is in one of some languages: no other is clearly more likely.
+    """Return whether a turn is in one of `languages`.
 
-    If trigrams favour another, lingua's full models of these and the likeliest languages decide.
+    The result is True unless another language is clearly more likely. If trigrams favour another
+    language, lingua's full models decide between `languages` and the likeliest other languages.
     """
     found: Any = _detector().compute_language_confidence_values(text)
     if found[0].value - _likelihood(found, languages) < LEAST_LEAD:
@@ -174,12 +179,12 @@ def _is_of(text: str, languages: frozenset[str]) -> bool:
 
 
 def _likelihood(found: Any, languages: Collection[str]) -> float:
-    """Return how likely (0 to 1) a text is in one of some languages."""
+    """Return lingua's confidence (0 to 1) that a text is in one of `languages`."""
     return sum(one.value for one in found if _code_of(one.language) in languages)
 
 
 def _codes(tag: str) -> frozenset[str]:
-    """Return lingua's name for the language of a tag; `no` is either of the two Norwegians."""
+    """Return lingua's codes for the language of a tag: two for `no` (Norwegian), else one."""
     return frozenset(("nb", "nn")) if primary_subtag(tag) == "no" else frozenset((_code(tag),))
 
 
@@ -190,12 +195,12 @@ def _tells(text: str) -> bool:
 
 
 def _share(text: str, script: str) -> float:
-    """Return the share of a text's letters that are of a script."""
+    """Return the share of a text's letters that are in a script."""
     return len(_letters(script).findall(text)) / max(1, len(_LETTER.findall(text)))
 
 
 def _has_letters(script: str) -> bool:
-    """Return whether Unicode knows which letters are of a script."""
+    """Return whether Unicode defines the letters of a script."""
     try:
         return script != "Zyyy" and _letters(script) is not None
     except regex.error:
@@ -227,9 +232,9 @@ def _known() -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _detector(of: frozenset[str] = frozenset()) -> Any:
-    """Return a detector of all languages that uses trigrams, or of some that uses full models."""
+    """Return a detector of some languages with full models, or of all languages with trigrams."""
     lingua: Any = optional_module("lingua")
-    if not of:  # full models of all languages take 900 MB, and long to load
+    if not of:  # full models of all languages take 900 MB and a long time to load
         return lingua.LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
     wanted = sorted((one for one in lingua.Language.all() if _code_of(one) in of), key=_code_of)
     return lingua.LanguageDetectorBuilder.from_languages(*wanted).build()

@@ -1,4 +1,4 @@
-"""Properties of utterances: farewells, lengths, sentences, repetition."""
+"""Properties of utterances: farewells, lengths, sentences and repetition."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 REPEAT_SIMILARITY = 0.9
-"""Token-sort similarity from which one utterance counts as a repetition of another."""
+"""Minimum token-sort similarity (0 to 1) of an utterance that counts as a repetition."""
 
 FAREWELL_TURNS = 3
 """Number of consecutive farewells after which a conversation counts as over."""
@@ -42,29 +42,32 @@ FAREWELL_WORDS = 40
 """Maximum number of words of an utterance that counts as a farewell."""
 
 LENGTH_TOLERANCE = 0.4
-"""Tolerated deviation from the requested number of words, as a share; at least 3 words."""
+"""Tolerated deviation from the requested number of words, as a share of this number. A deviation of
+3 words is always tolerated."""
 
 RUN_WORDS = 8
 """Number of consecutive words that count as recited from another text."""
 
 LOOP_WORDS = 10
-"""Number of repeated words that count as a loop: people, too, say `no` nine times."""
+"""Minimum number of repeated words in a loop; people, too, sometimes say `no` nine times."""
 
 LOOP_TIMES, SHORT_LOOP_TIMES, SHORT_LOOP = 2.5, 2.75, 8
-"""Number of repetitions that make a loop; more if its words are fewer than `SHORT_LOOP`, as in
-songs."""
+"""Number of repetitions that make a loop. Sequences of fewer than `SHORT_LOOP` words need
+`SHORT_LOOP_TIMES`, because they are also repeated in songs."""
 
 LOOP_PERIOD = 40
-"""Maximum length of a word sequence whose repetition is detected."""
+"""Maximum number of words in a sequence whose repetition is detected."""
 
 SALAD_WORDS, SALAD_SHARE = 16, 0.3
-"""Number of words from which a text counts as a loop if the share of distinct words is this low."""
+"""A text of at least `SALAD_WORDS` words counts as a loop if at most `SALAD_SHARE` of its words are
+distinct."""
 
 RESTATED, RESTATED_TIMES, MOST_SENTENCES = 80.0, 2, 60
-"""Similarity of sentences that say the same, and the number of them that makes a loop."""
+"""Minimum similarity (0 to 100) of restated sentences, the number of them that makes a loop, and
+the maximum number of sentences that are checked."""
 
 STUTTER_CHARS = 24
-"""Number of characters without a space in which repetition is detected."""
+"""Minimum length, in characters, of text without spaces in which repetition is detected."""
 
 _LETTERS = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*")
@@ -74,28 +77,29 @@ _SENTENCE_ENDS = regex.compile(r"[\p{Sentence_Terminal}…\n]+\s*")
 
 
 def is_farewell(text: str, language: str = "en") -> bool:
-    """Return whether an utterance says goodbye; longer speeches that mention one do not.
+    """Return whether an utterance says goodbye.
 
-    Always False in a language without a pattern of farewells.
+    A long utterance does not count, even if it contains a farewell. The result is always False in a
+    language without a pattern for farewells.
     """
     said = load_language(language).goodbye.search(text) is not None
     return said and about_words(text, language) <= FAREWELL_WORDS
 
 
 def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:
-    """Return whether the last turns are all farewells."""
+    """Return whether the last `FAREWELL_TURNS` turns are all farewells."""
     last = utterances[-FAREWELL_TURNS:]
     return len(last) == FAREWELL_TURNS and all(is_farewell(text, language) for text in last)
 
 
 def whole_sentences(text: str) -> str:
-    """Return a cut-off text up to its last whole sentence; all of it if it has none."""
+    """Return the complete sentences of a cut-off text, or the whole text if it has none."""
     ends = sentence_ends(text)
     return text[: ends[-1]] if ends else text
 
 
 def nearest_sentences(text: str, words: int, language: str | None = None) -> str:
-    """Return the leading sentences of a text whose length is nearest to a number of words."""
+    """Return the leading sentences of a text whose total length is closest to `words` words."""
     ends = [*sentence_ends(text), len(text)]
     return min(
         (text[:end] for end in ends), key=lambda part: abs(about_words(part, language) - words)
@@ -105,7 +109,7 @@ def nearest_sentences(text: str, words: int, language: str | None = None) -> str
 def length_fault(text: str, words: int, language: str | None = None) -> str | None:
     """Return `too_long` or `too_short` if a text is far from the requested number of words.
 
-    The language is a BCP 47 tag; if it is None, the text's script decides what its words are.
+    `language` is a BCP 47 tag. If it is None, the script of the text determines the segmentation.
     """
     off = about_words(text, language) - words
     if abs(off) <= max(3, LENGTH_TOLERANCE * words):
@@ -114,20 +118,21 @@ def length_fault(text: str, words: int, language: str | None = None) -> str | No
 
 
 def is_cut_off(text: str) -> bool:
-    """Return whether the last sentence of a text is not finished."""
+    """Return whether the last sentence of a text is unfinished."""
     return _ENDED.search(text) is None
 
 
 def repeats(text: str, earlier: Sequence[str], threshold: float = REPEAT_SIMILARITY) -> bool:
-    """Return whether an utterance says nearly the same as one of the earlier ones."""
+    """Return whether an utterance says nearly the same as an earlier one."""
     own, cutoff = _sorted_words(text), 100 * threshold
     return any(fuzz.ratio(own, _sorted_words(other), score_cutoff=cutoff) > 0 for other in earlier)
 
 
 def copies(words: Sequence[str], earlier: Sequence[str]) -> bool:
-    """Return whether half of an utterance's words stand word for word in one earlier utterance.
+    """Return whether at least half of an utterance is copied word for word from an earlier one.
 
-    Only runs of `RUN_WORDS` words or more count: people repeat phrases, but hardly sentences.
+    Only runs of `RUN_WORDS` or more words count, because people repeat phrases but rarely whole
+    sentences.
     """
     own = runs(words)
     for other in earlier if own else ():
@@ -139,7 +144,7 @@ def copies(words: Sequence[str], earlier: Sequence[str]) -> bool:
 
 
 def loops(words: Sequence[str]) -> bool:
-    """Return whether words loop: a sequence repeats, or there are few distinct words."""
+    """Return whether words form a loop: a sequence repeats, or few of the words are distinct."""
     if len(words) < LOOP_WORDS or len(set(pairwise(words))) == len(words) - 1:
         return False
     if len(words) >= SALAD_WORDS and len(set(words)) <= SALAD_SHARE * len(words):
@@ -156,7 +161,7 @@ def loops(words: Sequence[str]) -> bool:
 
 
 def restates(text: str) -> bool:
-    """Return whether a text repeats a sentence several times in nearly the same words."""
+    """Return whether a text restates its own sentences several times in nearly the same words."""
     sentences = [part for part in _SENTENCE_ENDS.split(text) if len(part.split()) >= 3]
     if len(sentences) <= RESTATED_TIMES:
         return False
@@ -168,7 +173,10 @@ def restates(text: str) -> bool:
 
 
 def stutters(text: str) -> bool:
-    """Return whether a few characters repeat many times; needed for scripts without spaces."""
+    """Return whether a short sequence of characters repeats many times.
+
+    This check is needed for scripts without spaces.
+    """
     longest = max(map(len, text.split()), default=0)
     return longest >= STUTTER_CHARS and _STUTTER.search(text) is not None
 
@@ -179,7 +187,7 @@ def words_of(text: str) -> list[str]:
 
 
 def word_runs(texts: Iterable[str], n: int = RUN_WORDS) -> frozenset[str]:
-    """Return all runs of `n` words in texts, whatever their case and punctuation."""
+    """Return all runs of `n` words in texts, in lower case and without punctuation."""
     return frozenset(run for text in texts for run in runs(words_of(text), n))
 
 

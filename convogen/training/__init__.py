@@ -1,5 +1,6 @@
-"""Fine-tuning a model to talk as people do with chatbots (DialogueForge, section 3.3).
+"""Fine-tuning of a model to write as people do to chatbots (DialogueForge, section 3.3).
 
-The model learns the inquirer's turns of real dialogues by LoRA on one corpus, and is evaluated on
-another. Everything needs `pip install 'convogen[train]'`, imported on first use.
+The model learns the inquirer's turns in one corpus of real dialogues by LoRA, and is evaluated on
+another corpus. Fine-tuning needs `pip install 'convogen[train]'`; the libraries are imported on
+first use.
 """

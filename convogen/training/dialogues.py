@@ -1,7 +1,7 @@
-"""Training and evaluation data: the learner's messages of chats, as tokens.
+"""Training and evaluation data: chats as tokens, with the learner's messages as targets.
 
-The learner is the assistant of the model's chat template, and only its messages are targets. If a
-template has no system message, or moves it, its text is put before the user's first message.
+The learner has the assistant's role in the model's chat template. If a template has no system
+message, or moves it, the text of the system message is put before the user's first message.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A chat as tokens, with the label of each: the token itself for targets, otherwise
-    `IGNORED`."""
+    """A chat as tokens, each with a label: the token itself for a target, otherwise `IGNORED`."""
 
     input_ids: list[int]
     labels: list[int]
@@ -48,11 +47,11 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """Chats as tokens, one row (a sample) each, and counts of what the block limit cut off.
+    """Chats as tokens, with one row (a sample) per chat, and counts of what was truncated.
 
     `dialogues` counts the dialogues with at least one row. The `truncated` chats lost `cut_tokens`
-    tokens, of which `cut_targets` were targets; the `without_target` chats had no target left and
-    are not in `rows`. `system_folded`: see `folds_system`.
+    tokens, of which `cut_targets` were targets. The `without_target` chats had no targets left, so
+    they are not in `rows`. `system_folded` is the result of `folds_system`.
     """
 
     rows: list[Encoded]
@@ -65,7 +64,7 @@ class TokenData:
     system_folded: bool
 
     def counts(self) -> TokenCounts:
-        """All counts, for the manifest."""
+        """Return all counts, for the manifest."""
         return {
             "dialogues": self.dialogues,
             "samples": len(self.rows),
@@ -79,11 +78,11 @@ class TokenData:
 
 
 def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = False) -> Encoded:
-    """Return a chat as tokens, by the tokenizer's chat template.
+    """Return a chat as tokens, formatted with the tokenizer's chat template.
 
-    Targets are the assistant's words and the token that ends its turn, as when generating; with
-    `last_only`, those of the last message only. Raises `ModelConfigError` if the template does not
-    show where they begin and end.
+    The targets are the assistant's words and the token that ends each of its turns, as in
+    generation. With `last_only`, only the last message has targets. Raises `ModelConfigError` if
+    the template does not show where the assistant's messages begin and end.
     """
     chat = [{"role": message.role, "content": message.content} for message in messages]
     text = rendered(tokenizer, chat)
@@ -95,7 +94,7 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = Fal
             if not (text.startswith(after) and after.startswith(before)):
                 raise ModelConfigError(
                     "the chat template of this tokenizer changes earlier turns; use a model "
-                    "whose template only appends"
+                    "whose template only appends new turns"
                 )
             spans.append((len(before), len(after.rstrip())))
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -108,10 +107,11 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = Fal
 
 
 def folds_system(tokenizer: Any) -> bool:
-    """Return whether the system message must be put in front of the user's first one.
+    """Return whether the system message must be merged into the user's first message.
 
-    This is necessary if the tokenizer's chat template rejects or drops it, or moves it to the
-    user's last message. Raises `ModelConfigError` if the template cannot be used that way either.
+    This is necessary if the tokenizer's chat template rejects the system message, drops it, or
+    moves it to the user's last message. Raises `ModelConfigError` if the template cannot be used
+    with the merged message either.
     """
     chat = [Message(role, f"{role} {at}") for at, role in enumerate(_PROBE)]
     try:
@@ -127,13 +127,12 @@ def folds_system(tokenizer: Any) -> bool:
 
 
 def folded(chat: Sequence[Message]) -> list[Message]:
-    """Return a chat with its first two messages, the system's and the user's, merged into one of
-    the user."""
+    """Return a chat in which the system message is merged into the user's first message."""
     return [Message("user", f"{chat[0].content}\n\n{chat[1].content}"), *chat[2:]]
 
 
 def encode_all(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenData:
-    """Return each chat as at most its first `block` tokens; all the learner's words are targets."""
+    """Return the first `block` tokens of each chat, with all of the learner's words as targets."""
 
     def first_tokens(chat: Sequence[Message], whole: Encoded) -> Encoded:
         del chat
@@ -150,14 +149,14 @@ def encode_lessons(
     *,
     last_only: bool = False,
 ) -> TokenData:
-    """Return the chats of dialogues as tokens, and count what was lost.
+    """Return the chats of dialogues as tokens, and count what was truncated.
 
     Args:
-        tokenizer: Tokenizer with the chat template.
+        tokenizer: The model's tokenizer, with a chat template.
         lessons: The dialogues.
         block: Maximum number of tokens per row.
-        cut: Shortens a longer chat.
-        last_only: See `encode`.
+        cut: Function that shortens a chat of more than `block` tokens.
+        last_only: Whether only the last message of a chat has targets.
     """
     rows: list[Encoded] = []
     dialogues = truncated = cut_tokens = cut_targets = without_target = 0
@@ -189,7 +188,10 @@ def encode_lessons(
 
 
 def rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:
-    """Return a chat as text in the tokenizer's chat template; raises `ModelConfigError`."""
+    """Return a chat as text, formatted with the tokenizer's chat template.
+
+    Raises `ModelConfigError` if the template is missing or cannot format the chat.
+    """
     from jinja2.exceptions import TemplateError
 
     try:

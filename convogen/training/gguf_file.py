@@ -1,8 +1,9 @@
-"""Trained models as GGUF files: the whole model, or only the adapter, for llama.cpp to apply.
+"""Export of trained models as GGUF files: the whole model, or only the adapter for llama.cpp.
 
-The whole model is its base with the changed weights replaced: metadata, tokenizer and all other
-tensors are the base's, byte for byte; changed weights are stored in 8 bits (Q8_0), or in 16 bits if
-their row length is not a multiple of the block size. An adapter's matrices are stored in 16 bits.
+A whole model is a copy of its base in which the changed weights are replaced. The metadata, the
+tokenizer and all other tensors are copied unchanged. Changed weights are stored in 8 bits (Q8_0),
+or in 16 bits if their row length is not a multiple of the block size. The matrices of an adapter
+are stored in 16 bits.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from convogen.training.loading import library
 __all__ = ["check_exportable", "write_adapter", "write_gguf"]
 
 ARCHITECTURE = "llama"
-"""llama.cpp's name for Llama, Mistral, SmolLM and similar architectures, which store weights
-alike."""
+"""llama.cpp's name for the architecture of Llama, Mistral, SmolLM and similar models, which store
+their weights in the same way."""
 
 
 def check_exportable(base: Path | None) -> None:
-    """Raise `ModelConfigError` if `write_gguf` could not write a model of this base."""
-    how = "use --merge, and llama.cpp's convert_hf_to_gguf.py on the folder it writes"
+    """Raise `ModelConfigError` if `write_gguf` cannot write a model with this base."""
+    how = "use --merge, and run llama.cpp's convert_hf_to_gguf.py on the folder merged/"
     if base is None:
         raise ModelConfigError(f"--gguf: the base is not a GGUF file; {how}")
     try:
         found = _text(library("gguf").GGUFReader(base), "general.architecture")
     except (ValueError, LookupError, OSError, ArithmeticError, MemoryError) as error:
-        raise ModelConfigError(f"--gguf: {base}: is damaged or cut off: {error}") from error
+        raise ModelConfigError(f"--gguf: {base} is damaged or truncated: {error}") from error
     if found != ARCHITECTURE:
         raise ModelConfigError(
             f"--gguf: {base.name} has the architecture {found!r}, but only {ARCHITECTURE!r} can be "
@@ -39,10 +40,10 @@ def check_exportable(base: Path | None) -> None:
 
 
 def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> None:
-    """Write `base` to `path` with other weights.
+    """Write a copy of `base` with changed weights to `path`.
 
-    `changed` yields names as in transformers, such as `model.layers.0.mlp.up_proj`, with weights as
-    arrays (out, in).
+    `changed` yields module names as in transformers, such as `model.layers.0.mlp.up_proj`, each
+    with its weights as an array of shape (out, in).
     """
     gguf: Any = library("gguf")
     reader = gguf.GGUFReader(base)
@@ -61,8 +62,8 @@ def write_adapter(
 ) -> None:
     """Write a LoRA adapter for `base` to `path`, in the format of llama.cpp (`--lora`).
 
-    `matrices` yields names as in transformers, with the matrices A (rank, in) and B (out, rank) as
-    arrays; the weights become W + alpha / rank * B A.
+    `matrices` yields module names as in transformers, each with the matrices A of shape (rank, in)
+    and B of shape (out, rank). The adapted weights are W + alpha / rank * B A.
     """
     gguf: Any = library("gguf")
     reader = gguf.GGUFReader(base)
@@ -111,7 +112,7 @@ def _as_stored(
 
 
 class _Stored:
-    """The base file's names of weights and order of rows."""
+    """The names of weights and the order of rows in the base file."""
 
     def __init__(self, gguf: Any, reader: Any) -> None:
         blocks = int(reader.fields["llama.block_count"].contents())
@@ -122,22 +123,27 @@ class _Stored:
         self._known = {tensor.name for tensor in reader.tensors}
 
     def name(self, module: str) -> str:
-        """Return the file's name of a transformers module, such as `model.layers.0.mlp.up_proj`."""
+        """Return the file's name for the weights of a module, such as `model.layers.0.mlp.up_proj`.
+
+        Raises `ModelConfigError` if the file has no such weights.
+        """
         weight = f"{self._names.get_name(module)}.weight"
         if weight not in self._known:
             raise ModelConfigError(f"--gguf: the base has no weights for {module}")
         return weight
 
     def ordered(self, weight: str, rows: Any) -> Any:
-        """Return rows (out, …) in the file's order."""
+        """Return rows of shape (out, …) in the file's order."""
         if weight.endswith("attn_q.weight"):
             return _interleaved(rows, self._heads)
         return _interleaved(rows, self._of_keys) if weight.endswith("attn_k.weight") else rows
 
 
 def _interleaved(weights: Any, heads: int) -> Any:
-    """Return query or key rows in llama.cpp's order, in which rows of the two rotary halves of each
-    head alternate."""
+    """Return query or key rows in llama.cpp's order.
+
+    In this order, rows from the two rotary halves of each head alternate.
+    """
     rows, width = weights.shape
     halves = weights.reshape(heads, 2, rows // heads // 2, width)
     return halves.swapaxes(1, 2).reshape(rows, width)

@@ -1,8 +1,9 @@
-"""The training examples of a source: whole dialogues, as the chats in which a role is called.
+"""Training examples: the dialogues of a source, as the chats that a model in a role receives.
 
-In each chat the learner is the assistant, and only its messages are targets. Two roles can be
-learned: the `inquirer` of DialogueForge (section 3.3), from dialogues of people with chatbots, one
-chat for each turn of the person; and the `agents` of group chats, from conversations of people.
+In each chat, the learner is the assistant, and only its messages are targets. Two roles can be
+learned. The `inquirer` of DialogueForge (section 3.3) is learned from dialogues between people and
+chatbots, with one chat for each turn of the person. The `agents` of group chats are learned from
+conversations between people.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ UNKNOWN_TASK = "You want what your messages ask for."
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A dialogue: its id, its first utterance for comparison, and the chats to learn from.
+    """A dialogue as training data: its id, its first utterance (for comparison), and its chats.
 
-    If no task is known, so that the dialogue is learned without one, `untold` is the dialogue
+    If the dialogue is learned without a task because none is known, `untold` is the dialogue
     itself.
     """
 
@@ -39,9 +40,10 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """The dialogues of a source in order; `dropped` counts the omitted ones by reason.
+    """The dialogues of a source, in order.
 
-    `hash` identifies the dialogues, `prompts` has the hashes of their prompts.
+    `dropped` counts the omitted dialogues by reason, `hash` identifies the dialogues, and `prompts`
+    contains the hashes of their prompts.
     """
 
     name: str
@@ -52,16 +54,16 @@ class Lessons:
 
 
 def inquirer_prompts() -> dict[str, Prompt]:
-    """Return the prompts of the method `dialogueforge` for its inquirer."""
+    """Return the prompts that the method `dialogueforge` uses for its inquirer."""
     return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
 
 
 def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Lessons:
-    """Return dialogues of people with chatbots as the inquirer's chats.
+    """Return dialogues between people and chatbots as chats of the inquirer.
 
     Args:
         seeds: The dialogues.
-        tasks: Tasks for dialogues that have none, by id.
+        tasks: Tasks, by dialogue id, for dialogues without a task.
     """
     prompts, tasks = inquirer_prompts(), tasks or {}
     lessons: list[Lesson] = []
@@ -75,9 +77,9 @@ def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Le
 
 @dataclass(frozen=True, slots=True)
 class _TurnChats:
-    """The chats that end with each of the person's turns, rendered on access.
+    """The chats of a dialogue, each up to one of the person's turns, rendered on access.
 
-    Most dialogues of a large corpus are never rendered, since `sample` or `unshared` leaves them
+    Most dialogues of a large corpus are never rendered, because `sample` or `unshared` leaves them
     out.
     """
 
@@ -93,23 +95,26 @@ class _TurnChats:
 
 
 def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
-    """Return the training dialogues that share neither id nor first utterance with a held-out one.
+    """Return the training dialogues that share no id or first utterance with `held_out`.
 
-    White space and case are ignored. Raises `SourceError` if none is left.
+    White space and case are ignored. Raises `SourceError` if no dialogue is left.
     """
     ids = {one.id for one in held_out.lessons}
     openings = {one.opening for one in held_out.lessons}
     left = [one for one in train.lessons if one.id not in ids and one.opening not in openings]
     if not left:
         raise SourceError(
-            f"{train.name}: all its dialogues are also in {held_out.name}; train on one corpus "
-            f"and hold out another"
+            f"{train.name}: all dialogues are also in {held_out.name}; train on one corpus and "
+            f"hold out another"
         )
     return left
 
 
 def sample(lessons: Sequence[Lesson], n: int | None, seed: int) -> list[Lesson]:
-    """Return a sample of `n` dialogues, in order; equal seeds give equal samples."""
+    """Return a random sample of `n` dialogues, in order, or all dialogues if `n` is None.
+
+    Equal seeds give equal samples.
+    """
     if n is None or n >= len(lessons):
         return list(lessons)
     return [lessons[at] for at in sorted(random.Random(seed).sample(range(len(lessons)), n))]

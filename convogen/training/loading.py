@@ -1,4 +1,4 @@
-"""Loading the model to fine-tune with transformers, and identifying it."""
+"""Loading and identification of the model that is fine-tuned."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from convogen.models.spec import EMBEDDED
 __all__ = ["check_installed", "gguf_of", "identity", "library", "load_trainable", "weights_hash"]
 
 
-NEEDED = "fine-tuning needs: pip install 'convogen[train]'"
+NEEDED = "fine-tuning needs more packages: pip install 'convogen[train]'"
 
 
 def check_installed(name: str) -> None:
-    """Raise `ModelConfigError` if a library of the extra is missing; it is not loaded."""
+    """Raise `ModelConfigError` if a library of the extra `train` is missing, without loading it."""
     if find_spec(name) is None:
         raise ModelConfigError(NEEDED)
 
 
 def library(name: str) -> Any:
-    """Return a library of the extra; raises `ModelConfigError` if it is not installed."""
+    """Import and return a library of the extra `train`.
+
+    Raises `ModelConfigError` if the library is not installed.
+    """
     try:
         return import_module(name)
     except ImportError as error:
@@ -35,14 +38,14 @@ def library(name: str) -> Any:
 
 
 def gguf_of(name: str) -> Path | None:
-    """Return the GGUF file of a model's name; None if the name is a checkpoint's."""
+    """Return the GGUF file that a model name refers to, or None if it refers to a checkpoint."""
     if name in (EMBEDDED, "embedded"):
         return find_gguf(EMBEDDED)
     return find_gguf(name) if name.endswith(".gguf") else None
 
 
 def load_trainable(name: str) -> tuple[Any, Any]:
-    """Return a model, loaded by `load_causal` and ready for training, and its tokenizer."""
+    """Return a model and its tokenizer, loaded by `load_causal` and ready for training."""
     model, tokenizer = load_causal(name)
     if (quantizer := getattr(model, "hf_quantizer", None)) is not None:
         quantizer.remove_quantization_config(model)  # a GGUF file's weights are already dequantised
@@ -50,9 +53,9 @@ def load_trainable(name: str) -> tuple[Any, Any]:
 
 
 def identity(name: str, model: Any) -> dict[str, str]:
-    """Return a model's name without its folder, and a hash of its weights.
+    """Return a model's name without its folder, and the SHA-256 of its weights.
 
-    For a checkpoint on the hub, the hash is the commit.
+    For a checkpoint on the Hugging Face Hub, the commit takes the place of the hash.
     """
     if path := gguf_of(name):
         return {"name": path.name, "sha256": _sha256([path])}
@@ -63,7 +66,7 @@ def identity(name: str, model: Any) -> dict[str, str]:
 
 
 def weights_hash(folder: Path) -> str:
-    """Return the SHA-256 of a folder's safetensors files, in the order of their names."""
+    """Return the SHA-256 of a folder's safetensors files, read in the order of their names."""
     return _sha256(sorted(folder.glob("*.safetensors")))
 
 

@@ -1,4 +1,4 @@
-"""The training loop: LoRA by PEFT under TRL's `SFTTrainer`, with checkpoints and a log."""
+"""The training loop: LoRA (PEFT) with TRL's `SFTTrainer`, checkpoints and a log."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ __all__ = [
 Progress = Callable[[int, int], None]
 
 _PREFIX = "base_model.model."
-"""PEFT's prefix of the base's module names."""
+"""The prefix that PEFT adds to the base model's module names."""
 
 
 def check_settings(model: Any, settings: Settings, folder: Path) -> None:
-    """Raise `ModelConfigError` or `ExperimentError` for errors that only a library can detect.
+    """Raise `ModelConfigError` or `ExperimentError` for settings that only a library can reject.
 
-    Such errors are modules that the model lacks (checked on its structure without weights), and an
-    optimizer or a precision that is not available. Nothing is written to `folder`.
+    Such settings are target modules that the model lacks (checked on its structure, without
+    weights), and an unavailable optimizer or precision. Nothing is written to `folder`.
     """
     torch, transformers = library("torch"), library("transformers")
     with torch.device("meta"):
@@ -51,7 +51,7 @@ def check_settings(model: Any, settings: Settings, folder: Path) -> None:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
             f"target_modules {settings.target_modules!r}: do not fit this model ({said}); use "
-            f"all-linear, or [q_proj, v_proj]"
+            f"all-linear or [q_proj, v_proj]"
         ) from error
     try:
         with _known_warnings():
@@ -61,7 +61,7 @@ def check_settings(model: Any, settings: Settings, folder: Path) -> None:
         said = " ".join(str(error).split())[:200]
         raise ExperimentError(
             f"optimizer {settings.optimizer}, precision {settings.precision}: cannot be used "
-            f"here ({said})"
+            f"({said})"
         ) from error
 
 
@@ -74,11 +74,11 @@ def train_adapter(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """Train the model's adapter, or a new one, on `rows`; return the model with the adapter.
+    """Train the model's adapter, or a new adapter, on `rows`, and return the adapted model.
 
-    Resumes from the last checkpoint in `folder`, and appends to `log.jsonl` there. `progress`
-    receives the number of completed steps and their total; an exception it raises ends the
-    training.
+    Training resumes from the last checkpoint in `folder`, and appends to `log.jsonl` there.
+    `progress` receives the number of completed steps and the total number of steps. An exception
+    raised by `progress` ends the training.
     """
     last = _last_checkpoint(folder / "checkpoints")
     _mend_log(folder / "log.jsonl", _step(last) if last else 0)
@@ -103,7 +103,7 @@ def train_adapter(
 
 
 def save_adapter(model: Any, base: str, folder: Path) -> None:
-    """Save an adapter under the name of its base, for PEFT to load."""
+    """Save an adapter for PEFT, with `base` as the name of its base model."""
     model.peft_config["default"].base_model_name_or_path = base
     with writing(folder):
         model.save_pretrained(folder, save_embedding_layers=False)
@@ -111,39 +111,41 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
 
 
 def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """Return the model with a saved adapter."""
+    """Return the model with an adapter that is loaded from a folder."""
     with _known_warnings():
         adapted = library("peft").PeftModel.from_pretrained(model, folder, is_trainable=trainable)
-    adapted.peft_config["default"].base_model_name_or_path = None  # or it is looked for on the hub
+    adapted.peft_config["default"].base_model_name_or_path = None  # else PEFT queries the hub
     return adapted
 
 
 def check_adapter(folder: Path, settings: Settings) -> None:
-    """Raise `ModelConfigError` if a folder has no adapter, or one of a different shape."""
+    """Raise `ModelConfigError` if a folder's adapter is missing or does not fit the settings."""
     try:
         found = json.loads((folder / "adapter_config.json").read_text("utf-8"))
         shape = {"rank": found["r"], "alpha": found["lora_alpha"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ModelConfigError(
-            f"{folder}: not a LoRA adapter; give the folder of a training run"
+            f"{folder}: not a LoRA adapter; name the folder of a training run"
         ) from error
     for key, value in shape.items():
         if value != (asked := getattr(settings, key)):
             raise ModelConfigError(
-                f"{folder}: its {key} is {value}, the settings have {asked}; to continue it: "
-                f"--set {key}={value}"
+                f"{folder}: its {key} is {value}, but the settings specify {asked}; to train it "
+                f"further, use --set {key}={value}"
             )
 
 
 def adapted_modules(model: Any) -> list[str]:
-    """Return the modules with an adapter, under the base model's names."""
+    """Return the names of the modules with an adapter, as in the base model."""
     names = (name for name, module in model.named_modules() if hasattr(module, "lora_A"))
     return [str(name).removeprefix(_PREFIX) for name in names]
 
 
 def adapter_matrices(model: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield name and matrices A (rank, in) and B (out, rank), in 32 bits, of the adapted
-    modules."""
+    """Yield the name and the 32-bit matrices of each adapted module.
+
+    The matrices are A, of shape (rank, in), and B, of shape (out, rank).
+    """
     modules: dict[str, Any] = dict(model.named_modules())
     for name in adapted_modules(model):
         module = modules[f"{_PREFIX}{name}"]
@@ -152,7 +154,7 @@ def adapter_matrices(model: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def changed_weights(merged: Any, adapted: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield name and weights, in 32 bits, of the modules changed by the adapter."""
+    """Yield the name and the 32-bit weights of each module that the adapter changed."""
     modules: dict[str, Any] = dict(merged.named_modules())
     for name in adapted:
         yield name, modules[name].weight.detach().float().cpu().numpy()
@@ -216,7 +218,7 @@ def _arguments(trl: Any, settings: Settings, folder: Path, n_rows: int) -> Any:
 
 
 def _log_to(path: Path, progress: Progress) -> Any:
-    """Return a callback that, for each step, writes a line of JSON and reports progress."""
+    """Return a callback that writes a line of JSON and reports progress at each step."""
     transformers = library("transformers")
 
     class Log(transformers.TrainerCallback):
@@ -236,7 +238,7 @@ def _log_to(path: Path, progress: Progress) -> Any:
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
-    """Return the last complete checkpoint; remove those that a crash left incomplete."""
+    """Return the last complete checkpoint, and remove checkpoints that a crash left incomplete."""
     whole: list[Path] = []
     for path in folder.glob("checkpoint-*"):
         if (path / "trainer_state.json").is_file():

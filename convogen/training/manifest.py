@@ -1,4 +1,4 @@
-"""The keys of a training's `manifest.json` that are read again."""
+"""The keys of a training run's `manifest.json` that convogen reads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = [
 
 
 class TokenCounts(TypedDict):
-    """Counts of a source's tokens.
+    """Counts of dialogues, samples and tokens in a source.
 
     `targets` counts the tokens to learn. The `truncated` samples lost `cut_tokens` tokens, of which
-    `cut_targets` were targets. The `without_target` samples are left out.
+    `cut_targets` were targets. The `without_target` samples have no targets and are left out.
     """
 
     dialogues: int
@@ -34,8 +34,8 @@ class TokenCounts(TypedDict):
 class SourceCounts(TokenCounts):
     """Counts of a source used for training or evaluation.
 
-    `dropped` counts the omitted dialogues by reason; `without_task` counts those learned without
-    the person's task (not recorded by early versions).
+    `dropped` counts the omitted dialogues by reason. `without_task` counts the dialogues that are
+    learned without the person's task; early versions did not record this number.
     """
 
     dropped: dict[str, int]
@@ -43,8 +43,11 @@ class SourceCounts(TokenCounts):
 
 
 class Data(TypedDict):
-    """The sources; `shared_left_out` counts the dialogues that both contain, which were not trained
-    on."""
+    """The training and evaluation sources.
+
+    `shared_left_out` counts the dialogues that both sources contain. They are excluded from
+    training.
+    """
 
     licence: str
     shared_left_out: int
@@ -53,7 +56,8 @@ class Data(TypedDict):
 
 
 class PerplexityReport(TypedDict):
-    """A perplexity, the mean negative log-likelihood in nats, and the number of targets."""
+    """A perplexity, the mean negative log-likelihood in nats, and the numbers of targets and
+    dialogues."""
 
     value: float
     nll: float
@@ -62,14 +66,14 @@ class PerplexityReport(TypedDict):
 
 
 class Perplexities(TypedDict):
-    """Perplexities of the held-out source, before and after training."""
+    """Perplexities on the held-out source, before and after training."""
 
     before: PerplexityReport
     after: PerplexityReport
 
 
 class TrainingManifest(TypedDict):
-    """The manifest of a completed training."""
+    """The manifest of a completed training run."""
 
     fingerprint: str
     complete: bool

@@ -16,26 +16,28 @@ __all__ = ["Perplexity", "perplexity"]
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
-    """A perplexity: exp(`nll`), where `nll` is the mean negative log-likelihood of the `targets`
-    targets, in nats."""
+    """A perplexity, which is exp(`nll`).
+
+    `nll` is the mean negative log-likelihood in nats, and `targets` is the number of targets.
+    """
 
     value: float
     nll: float
     targets: int
 
     def as_dict(self) -> dict[str, float]:
-        """Return plain values, rounded to 6 decimals."""
+        """Return the values as a dictionary, rounded to 6 decimals."""
         return {key: round(value, 6) for key, value in asdict(self).items()}
 
 
 def perplexity(
     model: Any, rows: Sequence[Encoded], done: Callable[[int], None] = lambda _: None
 ) -> Perplexity:
-    """Return the perplexity of the targets; all tokens have the same weight, regardless of their
-    row.
+    """Return the perplexity of a model on the targets of all rows.
 
-    Rows are read one at a time, without padding; `done` receives the number of rows read. Raises
-    `SourceError` if there are no targets.
+    All targets have the same weight, whatever the length of their row. Rows are processed one at a
+    time, without padding, and `done` receives the number of processed rows. Raises `SourceError` if
+    there are no targets.
     """
     torch: Any = import_module("torch")
     was_training = model.training
@@ -54,6 +56,6 @@ def perplexity(
             done(nth)
     model.train(was_training)
     if not targets:
-        raise SourceError("perplexity: the dialogues contain no targets")
+        raise SourceError("perplexity: the dialogues contain no target tokens")
     mean = total / targets
     return Perplexity(math.exp(min(mean, 700)), mean, targets)

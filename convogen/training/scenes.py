@@ -1,7 +1,7 @@
-"""Conversations from each speaker's view: the training data of group-chat agents.
+"""Conversations from each speaker's point of view, as training data for group-chat agents.
 
-A scene is an experience and its turns. It is learned once from the view of each person who speaks,
-in the chat that the group chat would have used for that person.
+A scene is an experience and its turns. The model learns each scene once per speaker, from the chat
+that the group chat would have sent to that speaker's agent.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ MAX_SCENES = 20_000
 
 _FORM = Path(__file__).parent / "embedded"
 _OPENING_WORDS = 4
-"""Turns before the first with more words than these are greetings, and are left out."""
+"""Maximum number of words in greetings. The turns before the first longer turn are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An experience and its turns, the starter first."""
+    """An experience and its turns, which begin with the starter."""
 
     id: str
     experience: Experience
@@ -57,9 +57,12 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class SceneForm:
-    """The agents' prompt file, instead of the shipped one, and the words per turn (None for no
-    limit). With a prompt file `encounter`, the model also learns to invent the scenes themselves,
-    as the generator is asked to."""
+    """The form in which scenes are learned.
+
+    `agent` is the agents' prompt file, which replaces the shipped file. `max_words` is the maximum
+    number of words per turn, or None for no limit. With a prompt file `encounter`, the model also
+    learns to invent scenes, as the generator does.
+    """
 
     agent: Path | None = None
     max_words: int | None = None
@@ -67,13 +70,13 @@ class SceneForm:
 
 
 def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A002
-    """Return the scenes of a run folder, of a file of scenes, or of conversations with personas.
+    """Yield the scenes of a run folder, a file of scenes, or a corpus with personas.
 
     A row of a file of scenes has the keys of an experience, with `personas` as mappings or as names
-    from the hub `everyday`, and `turns` as pairs of speaker and text; the first turn is the
-    starter. Conversations of a corpus with personas get names from that hub and a chance meeting,
-    both determined by their id; their greetings and farewells are left out. Raises `SourceError` if
-    the source cannot be read.
+    from the hub `everyday`, and `turns` as pairs of speaker and text. The first turn is the
+    starter. In a corpus with personas, the speakers of a conversation get names from that hub and
+    meet by chance; the conversation's id determines the names and the meeting. Greetings and
+    farewells in a corpus are left out. Raises `SourceError` if the source cannot be read.
     """
     if (Path(source) / "manifest.json").is_file():
         yield from _of_run(Path(source))
@@ -84,9 +87,9 @@ def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A0
 
 
 def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Lessons:
-    """Return scenes as the chats of each of their people.
+    """Return scenes as chats, with one chat for each speaker.
 
-    Raises `SourceError` if there are none.
+    Raises `SourceError` if there are no scenes.
     """
     prompts = {
         "agent": load_prompt("convogen/agent", form.agent),
@@ -111,10 +114,9 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
         lessons.append(Lesson(scene.id, said, chats))
     if not lessons:
         raise SourceError(
-            f"{source}: contains no scenes; a scene is a conversation of at least {MIN_TURNS} "
-            f"turns "
-            "with the personas of its speakers: a run folder, a file of scenes, or a corpus with "
-            "personas"
+            f"{source}: contains no scenes (conversations of at least {MIN_TURNS} turns with "
+            f"personas for their speakers); use a run folder, a file of scenes, or a corpus with "
+            f"personas"
         )
     hashes = {step: prompt.hash for step, prompt in prompts.items()}
     name = source if source.startswith("hf:") else Path(source).name
@@ -124,7 +126,7 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
 def _chats(
     scene: Scene, prompts: Mapping[str, Prompt], max_words: int | None
 ) -> Iterator[tuple[Message, ...]]:
-    """Yield the chat of each person who says more than the starter, up to their last turn."""
+    """Yield a chat for each person who says more than the starter, up to the person's last turn."""
     experience = scene.experience
     opening = (
         prompts["opening"]
@@ -144,8 +146,7 @@ def _chats(
 
 
 def _invention(scene: Scene, shot: Scene, prompt: Prompt) -> tuple[Message, ...]:
-    """Return the chat that invents the scene of given people, with the previous scene as the
-    shot."""
+    """Return the chat in which a scene is invented for its people, with `shot` as the example."""
     asked = encounter_messages(prompt, scene.experience.personas, [shot.experience])
     return (*asked, Message("assistant", encounter_text(scene.experience, named=True)))
 
@@ -182,14 +183,14 @@ def _scene(row: dict[str, Any], name: str) -> Scene:
 
 @cache
 def _everyday() -> dict[str, Persona]:
-    """Return the people of the shipped hub by name."""
+    """Return the people of the hub `everyday` by name."""
     hub = open_hub("everyday")
     people = (profile for at in range(len(hub)) for profile in hub[at])
     return {one.name: one.named(one.name) for one in people if one.name}
 
 
 def _of_conversation(conversation: Conversation) -> Scene | None:
-    """Return the scene of a conversation whose context has its speakers' personas; else None."""
+    """Return a conversation as a scene, or None if it lacks personas for its speakers."""
     speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))
     personas = _personas(conversation, speakers)
     if len(speakers) < 2 or any(name not in personas for name in speakers):
@@ -218,8 +219,10 @@ def _of_conversation(conversation: Conversation) -> Scene | None:
 
 
 def _personas(conversation: Conversation, speakers: Sequence[str]) -> dict[str, Any]:
-    """Return the personas by speaker: one mapping, or one column each as in
-    Synthetic-Persona-Chat."""
+    """Return the personas of a conversation by speaker.
+
+    They come from a mapping, or from one column per speaker, as in Synthetic-Persona-Chat.
+    """
     told = conversation.context.get("personas")
     if isinstance(told, dict):
         return cast("dict[str, Any]", told)

@@ -1,4 +1,4 @@
-"""Fine-tuning settings: a YAML file that overrides the shipped one, validated."""
+"""Fine-tuning settings: the shipped YAML file, and validated overrides from another file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).with_name("dialogueforge.yaml")
 
 
 class Settings(Keys):
-    """The keys of `dialogueforge.yaml`, which also has their defaults."""
+    """The keys of `dialogueforge.yaml`, which also contains their default values."""
 
     epochs: float = Field(gt=0)
     learning_rate: float = Field(gt=0, le=1)
@@ -44,9 +44,9 @@ class Settings(Keys):
 
     @classmethod
     def load(cls, path: Path | None, overrides: Mapping[str, Any]) -> Settings:
-        """Return the shipped settings, overridden by those of a file, then by `overrides`.
+        """Return the shipped settings, overridden by the settings in a file, then by `overrides`.
 
-        Raises `ExperimentError` for a file that cannot be read, an unknown key or a wrong value.
+        Raises `ExperimentError` for an unreadable file, an unknown key or an invalid value.
         """
         own = read_mapping(path, ExperimentError) if path else {}
         merged = {**read_mapping(SHIPPED), **own, **overrides}

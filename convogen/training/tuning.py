@@ -1,12 +1,12 @@
-"""Fine-tuning from start to end: data, perplexity before, training, perplexity after, exports.
+"""Fine-tuning from start to finish: data, perplexity before and after training, and exports.
 
 manifest.json       base model, data, settings, versions, counts, perplexities
 log.jsonl           one line per step: loss, learning rate, …
-checkpoints/        during training; the same call resumes from the last
+checkpoints/        only during training; the same call resumes from the last checkpoint
 adapter/            the LoRA adapter, for PEFT, vLLM, …
 merged/             the whole model with the adapter in its weights (safetensors)
-<folder>.gguf       the same for llama.cpp and `--model FILE`
-lora.gguf           the adapter alone for llama.cpp, to load with the base
+<folder>.gguf       the whole model, for llama.cpp and `--model FILE`
+lora.gguf           the adapter alone, which llama.cpp loads together with the base
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from convogen.version import __version__
 __all__ = ["TrainingPlan", "check_plan", "fine_tune", "without_task"]
 
 DATA_FORMAT = 1
-"""Incremented when the same plan gives a different model."""
+"""Incremented when a new version of the code trains a different model from the same plan."""
 
 ADAPTER = "lora.gguf"
 ADAPTER_FOLDER = "adapter"
@@ -59,13 +59,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What to train and measure on; sources are those of `open_corpus`.
+    """The base model, the data, the settings and the exports of a training run.
 
-    `licence` names the terms of the training data, for the manifest. `scenes` has the prompts of
-    group-chat agents; if it is None, the model learns the inquirer instead of an agent. `start` is
-    the folder of a training whose adapter is trained further; if None, a new adapter is trained.
-    `tasks` maps the ids of dialogues without a `task_summary` to what the person wants (see
-    `without_task`).
+    `train` and `held_out` are sources that `open_corpus` accepts. `licence` names the terms of the
+    training data, for the manifest. `scenes` contains the prompts of group-chat agents; if it is
+    None, the model learns the inquirer instead of the agents. `start` is the folder of an earlier
+    training run whose adapter is trained further; if it is None, a new adapter is trained. `tasks`
+    maps the ids of dialogues without a `task_summary` to the person's task (see `without_task`).
     """
 
     base: str
@@ -99,7 +99,7 @@ def fine_tune(
 ) -> TrainingManifest:
     """Train an adapter in `folder`, or resume its training, and return the manifest.
 
-    Neither training nor exports are repeated.
+    Completed training and existing exports are not repeated.
     """
     check_plan(plan, folder)
     data = _read(plan)
@@ -114,10 +114,11 @@ def fine_tune(
 
 
 def check_plan(plan: TrainingPlan, folder: Path) -> None:
-    """Check what can be checked before reading data, calling models and loading libraries.
+    """Check a plan as far as possible without reading data, calling models or loading libraries.
 
-    Nothing is written. Raises `ModelConfigError` if a library is missing, or the base or the
-    adapter to start from cannot be used; `RunFolderError` if `folder` holds anything else.
+    Nothing is written. Raises `ModelConfigError` if a library is missing, or if the base or the
+    adapter in `start` cannot be used. Raises `RunFolderError` if `folder` contains anything other
+    than a training run.
     """
     for name in PACKAGES:
         check_installed(name)
@@ -133,11 +134,14 @@ def check_plan(plan: TrainingPlan, folder: Path) -> None:
 
 
 def _trained(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a training's folder; raises `RunFolderError` if it is not one."""
+    """Return the manifest of a training run.
+
+    Raises `RunFolderError` if the folder contains anything other than a training run.
+    """
     manifest = Run(folder).manifest
     if not isinstance(manifest.get("training"), dict):
         raise RunFolderError(
-            f"{folder}: its manifest.json is not of a training run; name another folder"
+            f"{folder}: its manifest.json does not describe a training run; name another folder"
         )
     return manifest
 
@@ -159,9 +163,10 @@ def _read(plan: TrainingPlan) -> _Data:
 
 
 def without_task(plan: TrainingPlan) -> list[Seed]:
-    """Return the dialogues that an inquirer would learn without their task.
+    """Return the dialogues that an inquirer would learn without a task.
 
-    They include only dialogues that the plan trains on or measures. Raises `SourceError`.
+    Only dialogues that the plan uses for training or evaluation are included. Raises `SourceError`
+    if a source cannot be read, or if no training dialogues are left.
     """
     data = _read(plan)
     return [lesson.untold for lesson in (*data.chosen, *data.measured) if lesson.untold]
@@ -190,7 +195,8 @@ class _Tuning:
             if not data.rows:
                 raise SourceError(
                     f"{source.name}: block {block} ends before the learner's first word in all "
-                    f"dialogues; raise it (--set block={Settings.load(None, {}).block})"
+                    f"dialogues; raise it, for example with "
+                    f"--set block={Settings.load(None, {}).block}"
                 )
         lora.check_settings(model, self._plan.settings, self._folder / "checkpoints")
         self._begin(model, rows, measured)
@@ -203,7 +209,10 @@ class _Tuning:
         return cast("TrainingManifest", self._manifest)
 
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
-        """Claim the folder for this plan; raises `RunFolderError` if it belongs to another plan."""
+        """Record the plan in the folder's manifest.
+
+        Raises `RunFolderError` if the folder contains a training run of a different plan.
+        """
         essence = self._essence(model)
         fingerprint = fingerprint_of(essence)
         found: dict[str, Any] = {}
@@ -212,9 +221,9 @@ class _Tuning:
             if found["fingerprint"] != fingerprint:
                 changed = differences(found["training"], essence)
                 raise RunFolderError(
-                    f"{self._folder}: holds a different training run (fingerprint "
-                    f"{found['fingerprint']}, this one is {fingerprint}; {changed}); choose "
-                    "another --out, or --fresh to move it aside"
+                    f"{self._folder}: contains a different training run (its fingerprint is "
+                    f"{found['fingerprint']} instead of {fingerprint}; {changed}); choose another "
+                    "--out, or use --fresh to move it aside"
                 )
         self._manifest = {"fingerprint": fingerprint, "complete": False, **found}
         self._note(
@@ -230,14 +239,14 @@ class _Tuning:
         )
 
     def _inquirer(self) -> dict[str, Any]:
-        """Return the inputs of an inquirer's lessons besides the sources; none for scenes."""
+        """Return the inputs, besides the sources, of an inquirer's lessons; none for scenes."""
         if self._plan.scenes is not None:
             return {}
         tasks = {"tasks": fingerprint_of(dict(self._plan.tasks))}
         return {"samples": "a turn each", **(tasks if self._plan.tasks else {})}
 
     def _essence(self, model: Any) -> dict[str, Any]:
-        """Return the inputs of the weights and their evaluation."""
+        """Return everything that determines the weights and their evaluation."""
         settings, start = self._plan.settings.model_dump(exclude={"save_every"}), self._plan.start
         return {
             "format": DATA_FORMAT,

@@ -1,8 +1,8 @@
-"""One sample for each turn of the person: the training data of the inquirer.
+"""Training data for the inquirer, with one sample for each turn of the person.
 
-A sample is a chat up to one message of the learner, which is its only target. If a chat is longer
-than the block, the oldest part of the dialogue is dropped and the system part is kept, so that late
-turns are learned too.
+A sample is a chat up to one of the learner's messages, and only that message is a target. If a chat
+is longer than the block, the system part is kept and the oldest part of the dialogue is dropped, so
+that late turns are learned too.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ __all__ = ["encode_turns"]
 
 
 def encode_turns(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenData:
-    """Return a sample of at most `block` tokens for each chat; its last message is the target."""
+    """Return a sample of at most `block` tokens per chat, with the last message as the target."""
     cut = partial(_fitting, tokenizer, block)
     return encode_lessons(tokenizer, lessons, block, cut, last_only=True)
 
 
 def _fitting(tokenizer: Any, block: int, chat: Sequence[Message], whole: Encoded) -> Encoded:
-    """Return the system part and the last tokens; a target that is too long keeps its beginning.
+    """Return the system part and the last tokens of a chat.
 
-    The system part is everything before the learner's first message.
+    The system part is everything before the learner's first message. If the target is too long, its
+    beginning is kept.
     """
     first = next(at for at, message in enumerate(chat) if message.role == "assistant")
     head = _shared(tokenizer, chat[:first], whole)
@@ -45,7 +46,7 @@ def _fitting(tokenizer: Any, block: int, chat: Sequence[Message], whole: Encoded
 
 
 def _shared(tokenizer: Any, chat: Sequence[Message], whole: Encoded) -> int:
-    """Return how many tokens at the start of a sample belong to `chat`, the start of its chat."""
+    """Return the number of tokens at the start of a sample that belong to the messages `chat`."""
     text = rendered(tokenizer, [{"role": one.role, "content": one.content} for one in chat])
     ids: list[int] = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     pairs = zip(ids, whole.input_ids, strict=False)

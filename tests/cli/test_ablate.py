@@ -1,4 +1,4 @@
-"""`convogen ablate`: a grid of runs, resumed, compared with its first cell."""
+"""`convogen ablate`: a grid of runs that is resumed and compared with its first cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`convogen augment`: what comes out has the columns of what went in, and is read again."""
+"""`convogen augment`: the output has the columns of the source and can be read again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def dialogsum(n: int = 6) -> Path:
-    """A source of `n` dialogues with summaries, half of them on parties, half on trains."""
+    """Write a source of `n` dialogues with summaries, half about parties and half about trains."""
     rows = [
         {
             "fname": f"dev_{at}",
@@ -46,7 +46,7 @@ def dialogsum(n: int = 6) -> Path:
 
 
 def obliging(asked: Asked) -> Bytes:
-    """A model that keeps to schemas, agrees with the plan and sums up well."""
+    """Return a model that follows schemas, agrees with the plan and summarises well."""
     text = asked.body["messages"][-1]["content"]
     schema = (asked.body.get("response_format") or {}).get("json_schema", {}).get("schema")
     if text.endswith("Summary:"):
@@ -104,7 +104,7 @@ def test_the_labeller_is_not_told_the_plan(endpoint: EndpointServer) -> None:
 
 
 def test_a_balanced_label_is_the_planned_one_or_nothing(endpoint: EndpointServer) -> None:
-    """A model that finds `party` everywhere cannot give the other topic: those tasks fail."""
+    """A model that finds `party` everywhere cannot produce the other topic, so those tasks fail."""
     endpoint.script = obliging
     at = ["--model", "m", "--base-url", endpoint.base_url, "--label", "topic"]
     few = ["--set", "attempts=2", "--set", "max_failures=20"]
@@ -122,7 +122,7 @@ def test_a_balanced_label_is_the_planned_one_or_nothing(endpoint: EndpointServer
 
 
 def test_intents_are_balanced_by_the_number_of_the_task() -> None:
-    """Where the labeller always agrees, every value is as frequent as another, up to one."""
+    """If the labeller always agrees, the frequencies of any two values differ by at most one."""
     options = ["--label", "emotion", "--balance", "emotion", "--set", "attempts=20"]
     ended = convogen("augment", SOURCE, "--n", "8", *options, "--model", "scripted", "--out", "run")
     assert ended.status == 0, ended.err
@@ -215,7 +215,7 @@ def test_where_the_source_lies_does_not_change_the_data(tmp_path: Path) -> None:
 
 
 def in_german(n: int = 6, *, stated: bool = False) -> Path:
-    """A source of `n` dialogues in German, which it states or not."""
+    """Write a source of `n` German dialogues, which may state their language."""
     said = [
         "Hast du die Schlüssel schon wieder verlegt, oder liegen sie noch im Auto?",
         "Nein, ich habe sie gestern Abend auf den Tisch in der Küche gelegt.",

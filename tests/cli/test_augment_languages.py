@@ -1,4 +1,4 @@
-"""`convogen augment` of sources without spaces between words: lengths and tokens that fit."""
+"""`convogen augment` with sources in languages without spaces: lengths and token limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sentences(language: str) -> list[str]:
 
 
 def source(language: str) -> Path:
-    """Dialogues of turns of two sentences each; summaries are half about something else."""
+    """Write dialogues with two sentences per turn; half of each summary is about something else."""
     said = sentences(language)
     rows = []
     for at in range(DIALOGUES):
@@ -90,7 +90,7 @@ def test_lengths_and_tokens_fit_the_turns_of_the_source(
     for words, room in asked_of_agents:
         assert words in lengths
         longest = max(len(text.encode()) / (count_words(text, language) or 1) for text in said)
-        assert room > words * longest / 3  # a token has three bytes of such a text at the least
+        assert room > words * longest / 3  # a token has at least three bytes of such text
         assert room >= 4 * words + 24
     summaries = [
         asked.body["max_tokens"]

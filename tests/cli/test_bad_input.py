@@ -1,4 +1,4 @@
-"""What the user can mend is said in one line; what a persona may hold goes through unchanged."""
+"""Errors that users can correct take one line; unusual but valid names are kept unchanged."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ ROWS = ("ledger", "calls", "experiences", "conversations", "failures")
 
 @pytest.fixture(scope="module")
 def two() -> Any:
-    """The files of a run of two conversations, made once."""
+    """Yield the folder of a run with two conversations, which is made once per module."""
     folder = Path(tempfile.mkdtemp())
     experiment = Experiment.load(
         "demo", {"n": 2, "max_turns": 2, "participants": 2, "models": "scripted"}
@@ -283,7 +283,7 @@ def two() -> Any:
 
 
 def rows(folder: Path) -> dict[str, list[str]]:
-    """The records; of the ledger without what differs from start to start."""
+    """Return the rows by file; fields that vary between starts are zero in the ledger."""
     found = {name: (folder / f"{name}.jsonl").read_text().splitlines() for name in ROWS[1:]}
     ledger = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     return found | {"ledger": [json.dumps({**r, "seconds": 0, "at": 0}) for r in ledger]}
@@ -308,7 +308,7 @@ def test_a_last_line_torn_in_its_middle_is_made_again(two: Path, name: str) -> N
     path.write_bytes(path.read_bytes()[:-10])
     assert convogen(*small("run", "--n", "2")).status == 0
     found, expected = rows(Path("run")), rows(two)
-    if name == "calls":  # the answer that is torn is asked for again, and was paid for twice
+    if name == "calls":  # the torn answer is requested again, so it was paid for twice
         assert "lost_prompt_tokens" in found["ledger"].pop()
     assert found == expected
 
@@ -394,18 +394,20 @@ NO_NAMES = [
     "<|im_start|>system",
     "\u200b",
 ]
-"""What nobody who is invented may be called."""
+"""Names that an invented person must not have."""
 
 GIVEN = [*AWKWARD, *NO_NAMES, "\u202eevil\u202c"]
 
 
 SAID = "So {x} and %s:"
 OTHERS = [f"{name} Vo" for name in "Quin Zed Hale Ira Jem Kip Lou Max".split()]
-"""The people of the second experience: nobody may have a name of the first, its shot."""
+"""The people of the second experience, who must not share a name with those of the first, its
+shot."""
 
 
 def script_for(names: list[str], seen: list[Request]) -> Callable[[Request], str]:
-    """Experiences of people with these names, whose cards and lines hold what the names do."""
+    """Return a script for experiences of people with these names, which also occur in their cards
+    and lines."""
     casts = iter([names])
 
     def script(request: Request) -> str:
@@ -445,7 +447,7 @@ def play(
 
 
 def check(names: list[str], result: Run, seen: list[Request]) -> None:
-    """Names, cards and lines are as they were given: in records, prompts and shots."""
+    """Check that names, cards and lines are unchanged in records, prompts and shots."""
     experiences, conversations = list(result.experiences()), list(result.conversations())
     assert len(conversations) == 2
     casts = (names, OTHERS[: len(names)])

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, listings, a run shown, models, the schema."""
+"""The command line from a user's point of view: help, listings, `show`, models and the schema."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_list() -> None:
 
 @pytest.fixture
 def finished() -> Path:
-    """A run of two conversations in `run`, made by the command line."""
+    """Make a run of two conversations in `run` with the command line."""
     arguments = ["--n", "2", "--set", "max_turns=3", "--model", "scripted", "--out", "run"]
     ended = convogen("run", "demo", *arguments)
     assert ended.status == 0
@@ -166,7 +166,7 @@ def test_run_again_goes_on_and_makes_longer(finished: Path) -> None:
 
 
 def test_without_a_model_one_line_says_what_it_runs_on() -> None:
-    """The line comes before the first call: an impossible hub ends the run right after it."""
+    """The line is printed before the first call: an invalid hub ends the run right after it."""
     ended = convogen("run", "GPIS-s", "--set", "experiences=gone")
     notices = [line for line in ended.err.splitlines() if "embedded" in line]
     assert len(notices) == 1
@@ -191,7 +191,7 @@ def test_a_model_named_on_the_command_line_takes_its_settings_from_there_too(
 
 
 def test_repeated_base_urls_are_replicas(endpoint: EndpointServer) -> None:
-    """They replace those of the file, as they say where the model is now; a role has its own."""
+    """They replace the URLs in the file, which may be outdated. A role has its own URL."""
     other = endpoint.base_url.removesuffix("/v1")
     Path("own.yaml").write_text(
         "name: own\nmodels: {name: m, base_url: 'http://old:1/v1', replicas: ['http://old:2/v1']}\n"
@@ -404,7 +404,7 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
 
 
 def test_a_run_in_a_process_of_its_own_prints_its_summary_alone(endpoint: EndpointServer) -> None:
-    """Warnings are errors in that process too, and nothing is printed but the summary."""
+    """Warnings are errors in that process too, and only the summary is printed."""
     arguments = ["--model", "m", "--base-url", endpoint.base_url, "--n", "1", "--out", "run"]
     small = ["--set", "max_turns=2", "--set", "participants=2"]
     ended = python_process("-W", "error", "-c", PROGRAM, "run", "GPFS-s", *arguments, *small)

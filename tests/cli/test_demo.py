@@ -1,4 +1,4 @@
-"""`convogen demo`: what one sees, and which model writes it."""
+"""`convogen demo`: its output, and the model that it chooses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROW = {
 
 @contextmanager
 def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[str, list[str]]]:
-    """A server with the hub's one file, and what it was asked for."""
+    """Serve the hub's single file; yield the address and the list of requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[s
             self.answer(content)
 
         def answer(self, body: bytes) -> None:
-            if "/resolve/" not in self.path:  # what the client asks besides
+            if "/resolve/" not in self.path:  # the client's other requests
                 self.send_error(404)
                 return
             asked.append(f"{self.command} {self.path}")
@@ -62,7 +62,7 @@ def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[s
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Nothing."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -74,7 +74,7 @@ def hub(content: bytes = CONTENT, length: int | None = None) -> Iterator[tuple[s
 
 
 def look(folder: Path, endpoint: str, *rows: dict[str, object], yes: bool = False) -> Ended:
-    """What `better_model` finds, in a process: the hub's address is read once."""
+    """Return the result of `better_model` in a new process, since the address is read only once."""
     offers = folder / "offers.yaml"
     offers.write_text(dump_yaml(list(rows)), "utf-8")
     program = (
@@ -191,7 +191,7 @@ def test_conversations_are_printed_as_they_are_finished_and_the_next_steps_after
     assert "\x1b" not in ended.out
     again = convogen(*given)
     assert again.out == ended.out
-    more = convogen(*given[:4], 4, *given[5:])  # the new one is printed as soon as it is finished
+    more = convogen(*given[:4], 4, *given[5:])  # the new one is printed when it is finished
     assert sorted(re.findall("^. of 4$", more.out, re.MULTILINE)) == [
         f"{n} of 4" for n in range(1, 5)
     ]

@@ -1,4 +1,4 @@
-"""`convogen evaluate` as the user meets it."""
+"""`convogen evaluate` from a user's point of view."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_judged_with_tables_and_cost(folder: Path) -> None:
     assert "table VI" not in ended.out
     assert "speech_style" in ended.out
     table = ended.out[ended.out.index("(table IV)") :].splitlines()[1:]
-    assert any(line.split()[1:3] == ["GPIS-s", "*"] for line in table), "no name is folded"
+    assert any(line.split()[1:3] == ["GPIS-s", "*"] for line in table), "names must not be wrapped"
     assert "18 calls" in ended.out
     assert "PERSONA-CHAT, published" in ended.out
     rows = (folder / "scores" / "geval.jsonl").read_text().splitlines()

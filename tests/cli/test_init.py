@@ -1,4 +1,4 @@
-"""`convogen init`, and what `convogen` alone says."""
+"""`convogen init`, and the output of `convogen` without arguments."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_key_that_is_commented_out_is_one(tmp_path: Path) -> None:
             continue
         given = yaml.safe_load(value)
         if key == "match":
-            given = None  # the file of the example is the reader's
+            given = None  # the reader provides the example's file
         with_it = {"persona_source": {"personas": "sampled"}, "language": {"gates": []}}
         Experiment({**bare, **with_it.get(key, {}), key: given})
     gates = yaml.safe_load(

@@ -1,4 +1,4 @@
-"""`convogen evaluate --judge unieval`, `agreement` and `arena` as the user meets them."""
+"""`convogen evaluate --judge unieval`, `agreement` and `arena` from a user's point of view."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def folder(generated: Path, tmp_path: Path) -> Path:
 
 
 def verdicts(path: Path, marks: str) -> Path:
-    """A `+` passes; a blank was given no verdict."""
+    """Write verdicts: `+` is a pass, and a blank is a missing verdict."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for at, mark in enumerate(marks):
@@ -78,9 +78,9 @@ def test_mistakes(folder: Path, arguments: tuple[str, ...], said: str) -> None:
     assert not (folder / "GPFS-s" / "scores").exists()
 
 
-@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are not here")
+@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are missing")
 def test_two_judges_of_the_real_dialogues(tmp_path: Path) -> None:
-    """The expected values are scikit-learn's."""
+    """The expected values were computed with scikit-learn."""
     human = tmp_path / "human.jsonl"
     human.write_text("".join(f'{{"row": {at}, "choice": "No"}}\n' for at in range(5, 45)))
     ended = convogen(
@@ -105,11 +105,12 @@ def test_two_judges_of_the_real_dialogues(tmp_path: Path) -> None:
 
 
 def test_two_judges_by_hand(tmp_path: Path) -> None:
-    """40 dialogues: both pass 20, both accuse 10, each alone passes 5.
+    """Of 40 dialogues, 20 pass both judges, 10 fail both, and each judge alone passes 5 more.
 
-    They agree on 0.75; by chance on (25 × 25 + 15 × 15)/40² = 0.53125, so
-    kappa is (0.75 - 0.53125)/(1 - 0.53125) = 7/15. Alpha expects, of 80 verdicts, 50 of them
-    passes, (50 × 49 + 30 × 29)/(80 × 79), and so is 1 - 0.25/(1 - 3320/6320) = 0.47333.
+    The judges agree on 0.75. Chance agreement is (25 × 25 + 15 × 15)/40² = 0.53125, so kappa is
+    (0.75 - 0.53125)/(1 - 0.53125) = 7/15. Of the 80 verdicts, 50 are passes, so for alpha the
+    expected agreement is (50 × 49 + 30 × 29)/(80 × 79), and alpha is 1 - 0.25/(1 - 3320/6320) =
+    0.47333.
     """
     first = verdicts(tmp_path / "one" / "unieval" / "d.jsonl", "+" * 25 + "-" * 15)
     other = verdicts(
@@ -134,7 +135,8 @@ def test_two_judges_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_favours_its_own(tmp_path: Path) -> None:
-    """Mild judges and good models make no preference; what is beyond both does."""
+    """A lenient judge and a good model do not count as a preference; only the excess over both
+    does."""
     marks = {
         ("biased", "own"): "+" * 20,
         ("biased", "other"): "+" * 10 + "-" * 10,

@@ -1,4 +1,4 @@
-"""Conversations out, people's answers back, and compared with the judges: the whole way."""
+"""The round trip of labelling: export, import of people's labels, and comparison with judges."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ KRIPPENDORFF = (
     ". 3 3 3 2 3 4 2 2 5 1 .",
     "1 2 3 3 2 4 4 1 2 5 1 .",
 )
-"""Four observers, twelve units (Krippendorff, 2011): ordinal alpha 0.815."""
+"""Ratings of twelve units by four observers (Krippendorff, 2011); the ordinal alpha is 0.815."""
 
 JUDGED = "NNNNNNNNYYYY"
 NATURAL = "NNNNNNYYYYYN"
-"""Per conversation, whether the judge and whether people found a machine in it.
+"""Verdicts per conversation: whether the judge and whether people detected a machine.
 
-The judge passes 8 of 12. Of 7 that people pass it passes 6, of 5 that they do not it finds 3:
-Rogan and Gladen's rate is (8/12 + 3/5 - 1) / (6/7 + 3/5 - 1) = 7/12.
+The judge passes 8 of 12 conversations. It passes 6 of the 7 that people pass, and detects 3 of the
+5 that people do not pass. The rate of Rogan and Gladen is therefore (8/12 + 3/5 - 1) / (6/7 + 3/5 -
+1) = 7/12.
 """
 
 SHAPES: dict[str, tuple[str, Callable[[Answers], list[dict[str, Any]]]]] = {
@@ -41,7 +42,7 @@ SHAPES: dict[str, tuple[str, Callable[[Answers], list[dict[str, Any]]]]] = {
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of twelve conversations, with verdicts of a judge that are known."""
+    """Make a run of twelve conversations for which a judge's verdicts are known."""
     folder = tmp_path_factory.mktemp("labelled") / "run"
     settings = {"n": 12, "models": "scripted", "max_turns": 3}
     run(Experiment.load("GPFS-s", settings), folder)
@@ -68,9 +69,9 @@ def ids(folder: Path) -> list[str]:
 
 
 def answers(folder: Path) -> Answers:
-    """Four annotators rate as published; the first three say whether it is artificial.
+    """Return published ratings by four annotators, three of whom also judge artificiality.
 
-    The third contradicts the others each time, and is outvoted.
+    The third annotator always contradicts the other two and is outvoted.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for annotator, row in enumerate(KRIPPENDORFF, 1):
@@ -86,7 +87,7 @@ def answers(folder: Path) -> Answers:
 
 
 def round_trip(generated: Path, folder: Path, shape: str) -> Path:
-    """The labels that come back from a tool whose export has this shape."""
+    """Return the labels after a round trip through a tool with this export format."""
     tool, export = SHAPES[shape]
     out, labels = folder / "out", folder / "LABELS.jsonl"
     assert convogen("export", generated, "--to", tool, "--out", out).status == 0

@@ -1,4 +1,4 @@
-"""`--language`: what is sent, what the gate refuses, what the pages then say."""
+"""`--language`: requests, the gate's rejections, and the language of the pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_generator(asked: Asked) -> bool:
 
 
 def in_japanese(asked: Asked) -> Bytes:
-    """A model that does as it is told, but for one conversation that it begins in English."""
+    """Return a model that obeys, except for one conversation that it begins in English."""
     reply = json.loads(converse(asked).content)["choices"][0]["message"]["content"]
     if is_generator(asked):
         draft = json.loads(reply)
@@ -93,7 +93,7 @@ def test_a_model_that_never_writes_the_language_is_given_up_after_ten(
 
 
 def test_what_is_found_is_said_whatever_was_asked_for(endpoint: EndpointServer) -> None:
-    """A model that answers in German where Japanese is asked for, and no gate."""
+    """The model answers in German although Japanese was requested, and there is no gate."""
     german = ["Hast du die Schlüssel schon wieder verlegt?", "Nein, die liegen doch auf dem Tisch."]
     endpoint.script = lambda asked: (
         converse(asked) if is_generator(asked) else say(german[asked.nth % 2])
@@ -119,7 +119,7 @@ def test_what_is_no_language_costs_one_line(endpoint: EndpointServer) -> None:
 
 
 def test_without_the_extra_one_line_says_what_to_install() -> None:
-    """German is told from other languages by lingua; Japanese by its script."""
+    """German is identified by lingua, but Japanese by its script."""
     program = "import sys; sys.modules['lingua'] = None; from convogen.cli.main import main; main()"
     common = ("GPIS-s", "--model", "scripted", "--n", 1, "--out", "run", "--language")
     lacking = forked_process(program, "run", *common, "de")

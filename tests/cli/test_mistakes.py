@@ -1,4 +1,4 @@
-"""Mistakes on the command line: one clear line, the right exit status, nothing lost."""
+"""Mistakes on the command line: one clear line, the right exit status, and no loss of data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def a_run(*more: object) -> Ended:
 
 
 def a_rule(body: str, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A rule's name, of a module that is written here."""
+    """Write a module with a rule, and return the name of the rule."""
     Path(f"{name}.py").write_text(body)
     monkeypatch.syspath_prepend(str(Path.cwd()))
     return f"{name}:accept"

@@ -1,4 +1,4 @@
-"""Numbers as they are typed: what Python alone would take for a number, and what no file holds."""
+"""Typed numbers: forms that only Python accepts, and values that cannot be stored in files."""
 
 from __future__ import annotations
 

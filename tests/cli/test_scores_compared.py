@@ -1,4 +1,4 @@
-"""`agreement --protocol scores`: judges and people compared on a scale."""
+"""`agreement --protocol scores`: a comparison of judges and people on a scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ KRIPPENDORFF = (
     ". 3 3 3 2 3 4 2 2 5 1 .",
     "1 2 3 3 2 4 4 1 2 5 1 .",
 )
-"""Four observers, twelve units (Krippendorff, 2011): ordinal 0.815, interval 0.849."""
+"""Ratings of twelve units by four observers (Krippendorff, 2011); alpha is 0.815 (ordinal) or 0.849
+(interval)."""
 
 
 def scores(path: Path, values: Sequence[float | None], aspect: str | None = "overall") -> Path:
@@ -27,7 +28,7 @@ def scores(path: Path, values: Sequence[float | None], aspect: str | None = "ove
 
 
 def published(folder: Path, unit: float = 1.0) -> list[str]:
-    """A file per observer, all said to be of one set."""
+    """Write one file per observer, all for the same data set."""
     rows = [[None if cell == "." else int(cell) for cell in row.split()] for row in KRIPPENDORFF]
     return [
         f"{name},set={scores(folder / name, [v if v is None else v * unit for v in row])}"

@@ -1,4 +1,4 @@
-"""`convogen stats` as the user meets it."""
+"""`convogen stats` from a user's point of view."""
 
 from __future__ import annotations
 

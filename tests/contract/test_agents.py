@@ -1,4 +1,4 @@
-"""What every method must honour that plays a group chat: each agent is its persona."""
+"""The contract of every method that plays a group chat: each agent acts as its persona."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CHATS: dict[str, dict[str, Any]] = {
 def played(
     case: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any
 ) -> tuple[list[Request], list[Experience]]:
-    """The requests of a run, and its experiences."""
+    """Return the requests of a run and its experiences."""
     (folder / "hub.txt").write_text("a baker who sings at work\na pilot afraid of birds\n")
     (folder / "pairs.json").write_text(json.dumps(PAIRS))
     monkeypatch.chdir(folder)
@@ -67,7 +67,8 @@ def played(
 
 
 def is_its_persona(request: Request, experiences: Sequence[Experience]) -> bool:
-    """Whether an agent is asked as somebody: itself, all of it, and nobody else's secrets."""
+    """Return whether an agent is addressed as its persona, completely and without other people's
+    secrets."""
     system, first = request.messages[0], request.messages[1]
     assert (system.role, first.role) == ("system", "user")
     for experience in experiences:
@@ -125,7 +126,7 @@ def test_every_method_that_plays_a_group_chat_is_covered() -> None:
 def test_an_agent_that_is_not_addressed_as_its_persona_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The contract fails if 'You are' is taken out of the prompt."""
+    """The contract fails if 'You are' is removed from the prompt."""
     text = load_prompt("convogen/agent").path.read_text("utf-8")
     (tmp_path / "agent.md").write_text(text.replace("You are {{ name }}, a", "{{ name }} is a"))
     own = {"prompts": {"agent": str(tmp_path / "agent.md")}}

@@ -1,4 +1,4 @@
-"""What every registered exporter must honour, on a run of the scripted model."""
+"""The contract of every registered exporter, checked on a run of the scripted model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOR_TOOLS = [name for name in EXPORTERS if registry.load("exporters", name).for_
 DATA_SETS = [name for name in EXPORTERS if name not in FOR_TOOLS]
 SPLITS = {"train": 0.5, "test": 0.5}
 OPTIONS = {"dpo": {"judge": "geval", "margin": 0.01}}
-"""What an exporter cannot do without."""
+"""Options that an exporter requires."""
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def plan(name: str, generated: Path, joins: Sequence[str] = ()) -> ExportPlan:
-    """What is exported: into two splits; of what is compared, all replays of the run."""
+    """Return a plan with two splits, in which comparisons include all replays of the run."""
     exporter = open_exporter(name, OPTIONS.get(name, {}))
     compared = sorted(generated.parent.glob("run.*.turn-3.*")) if exporter.judged_by else ()
     return ExportPlan(exporter, splits=SPLITS, joins=joins, alternatives=compared)
 
 
 def load(folder: Path, cache: Path) -> dict[str, list[dict[str, Any]]]:
-    """The rows of an export by split, as `datasets` reads them."""
+    """Return the rows of an export by split, as `datasets` reads them."""
     hf = (folder / "dataset_dict.json").exists()
     found: Any = (
         datasets.load_from_disk(str(folder))
@@ -61,7 +61,7 @@ def load(folder: Path, cache: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The data of an export by name, without what `datasets` notes of it."""
+    """Return the data files of an export by name, without the metadata of `datasets`."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     kept = (path for path in paths if path.name not in ("state.json", "dataset_info.json"))
     return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
@@ -144,11 +144,11 @@ class TestExporter:
         if name == "hf":
             pytest.skip("`datasets` reads it: a folder of Arrow files is no corpus")
         if name == "dpo":
-            pytest.skip("a pair of replies is no conversation")
+            pytest.skip("a pair of replies is not a conversation")
         export_run(load_run(generated), tmp_path / "out", ExportPlan(open_exporter(name, {})))
         (path,) = (tmp_path / "out" / "data").iterdir()
         ours = json.loads(convogen("stats", generated, "--json").out)
         back = json.loads(convogen("stats", path, "--json").out)
         assert back["bad_rows"]["count"] == 0
-        if name not in ("messages", "sharegpt"):  # a row per speaker, turns merged
+        if name not in ("messages", "sharegpt"):  # one row per speaker, with merged turns
             assert {back[k] for k in ("turns", "mtld_mean")} == {ours["turns"], ours["mtld_mean"]}

@@ -1,4 +1,4 @@
-"""What every registered gate must honour, whatever the models and the conversations say."""
+"""The contract of every registered gate, whatever the models and the conversations contain."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ TEXTS = st.text(max_size=60) | st.sampled_from(
 
 @pytest.fixture(autouse=True)
 def _detector(request: pytest.FixtureRequest) -> None:
-    """The gate `language` cannot tell English from other languages without lingua."""
+    """Skip the gate `language` if lingua, which identifies English, is not installed."""
     if "language" in request.node.name:
         pytest.importorskip("lingua", reason="needs the extra lingua")
 
@@ -69,7 +69,7 @@ def talk(texts: list[str], number: int = 0) -> Outcome:
 
 
 async def passed(gate: Gate, folder: Path, outcome: Outcome, said: str) -> Outcome:
-    """The outcome after the gate, all models saying the same."""
+    """Return the outcome after the gate if all models give the same reply."""
     model = ScriptedModel(lambda _: said)
     roles = {role: Role(ModelSpec(name="scripted"), drawn) for role, drawn in gate.roles.items()}
     traffic = Traffic(roles, 4, RunProgress(), lambda _: model)

@@ -1,4 +1,4 @@
-"""The import graph: no circles, nothing imported upward, few modules outside of packages."""
+"""The import graph: no cycles, no upward imports, and few modules outside packages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def imports(graph: ImportGraph) -> set[tuple[str, str]]:
 
 
 def circle(edges: set[tuple[str, str]]) -> list[str]:
-    """Return the modules of a circle, an empty list if there is none."""
+    """Return the modules of a cycle, or an empty list if there is none."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for importer, imported in edges:
         sorter.add(importer, imported)
@@ -46,7 +46,7 @@ def test_a_circle_is_found() -> None:
 
 
 def test_no_files_import_one_another_in_a_circle() -> None:
-    """Types alone may be imported back, and only within a package."""
+    """Only imports for type annotations may be circular, and only within a package."""
     run_time = imports(graph_of(with_types=False))
     assert circle(run_time) == []
     types = imports(graph_of(with_types=True)) - run_time
@@ -55,7 +55,7 @@ def test_no_files_import_one_another_in_a_circle() -> None:
 
 
 def test_imports_point_down_only() -> None:
-    # In a process of its own: import-linter switches other loggers off.
+    # In a separate process, because import-linter disables other loggers.
     program = "import sys, importlinter.cli as lint; sys.exit(lint.lint_imports(no_cache=True))"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

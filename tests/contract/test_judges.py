@@ -1,4 +1,4 @@
-"""What every registered judge must honour, on the scripted model."""
+"""The contract of every registered judge, checked on the scripted model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def beside(generated: Path) -> ReferenceDialogues:
-    """Of each conversation all but the last utterance."""
+    """Return reference dialogues: each conversation without its last utterance."""
     shorter = {one.task: one.turns[:-1] for one in load_run(generated).conversations()}
     return ReferenceDialogues("shorter", shorter)  # type: ignore[arg-type]
 

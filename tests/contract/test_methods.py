@@ -1,4 +1,4 @@
-"""What every registered method must honour, on the scripted model."""
+"""The contract of every registered method, checked on the scripted model."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_it_is_deterministic_at_any_concurrency(method: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_workers_make_the_same_data(method: str, tmp_path: Path) -> None:
-    """Its lineages hold all that its tasks share: they are played apart, and one worker dies."""
+    """Tasks that share data are in one lineage, which one worker plays; one of the workers dies."""
     run(minimal(method, n=5), tmp_path / "one")
     workers = InProcessWorkers(2, open_model, {9}.__contains__)
     run(minimal(method, n=5), tmp_path / "two", workers=workers)
@@ -109,7 +109,7 @@ def test_the_ten_experiments_are_as_in_table_i() -> None:
 
 
 def test_paths_are_relative_to_the_file_and_do_not_change_the_data(tmp_path: Path) -> None:
-    """The same experiment with its files beside it in two places, and with the shipped seeds."""
+    """The files of the experiment are in two places, and the shipped seeds are used as well."""
     original = Experiment.load("GPIS-s", {"models": "scripted"})
     for place in ("here", "there"):
         shutil.copytree(SEEDS, tmp_path / place / "mine")

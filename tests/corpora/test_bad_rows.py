@@ -1,4 +1,5 @@
-"""Foreign text is hostile: a bad row is named and counted, and never ends or swells a reading."""
+"""Untrusted input: each bad row is reported and counted, and never aborts reading or exhausts
+memory."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ GOOD = '{"turns": [{"speaker": "a", "text": "b"}]}\n'
 
 
 def bad(path: Path, content: str | bytes) -> list[str]:
-    """The messages about a file's bad rows, good ones around the content."""
+    """Return the messages about the bad rows in a file, in which good rows surround the content."""
     content = content.encode() if isinstance(content, str) else content
     path.write_bytes(GOOD.encode() + content + b"\n" + GOOD.encode())
     corpus = open_corpus(path)

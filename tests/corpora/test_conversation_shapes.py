@@ -1,4 +1,4 @@
-"""The shapes of a corpus: learnt from it, drawn whole, identified by a hash."""
+"""The shapes of a corpus: learned from the corpus, drawn as a whole, and identified by a hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows of a file say beside its likeliest column, and what hardly is a conversation."""
+"""Evidence in a file's rows beyond the likeliest column, and rows that are hardly conversations."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_what_hardly_is_a_conversation_is_told(
     try:
         corpus = opened(tmp_path, name, text)
     except SourceError:
-        return  # refused is as good
+        return  # a refusal is just as good
     list(corpus)
     assert warning in "\n".join(corpus.warnings())
 

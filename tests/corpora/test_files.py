@@ -1,6 +1,6 @@
-"""Files as people have them: what is in each, or why it cannot be read.
+"""Files as users have them: their contents, or the reason why they cannot be read.
 
-The files in tests/data/files were written for these tests; the numbers were counted by eye.
+The files in tests/data/files were written for these tests, and the numbers were counted by hand.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ READ: dict[str, tuple[str, int, int, int, str]] = {
     "17b-meld-bom.csv": ("meld", 6, 12, 36, "Ida, Tom"),
     "17c-samsum.csv": ("samsum", 6, 18, 54, "Ida, Tom"),
 }
-"""File -> format, conversations, turns, words, speakers in the order they first speak."""
+"""File -> format, conversations, turns, words, and speakers in the order of their first turns."""
 
 REFUSED = {
     "05s-empty-array.json": "no rows",

@@ -1,4 +1,4 @@
-"""Every format, written as its authors write it, comes out as conversations."""
+"""Every format, written as its authors write it, is read as conversations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shape control: conversations take turn counts and turn lengths from a human corpus."""
+"""Shape control: conversations take their turn counts and turn lengths from a human corpus."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED = re.compile(r"about (\d+) word")
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Forty conversations of 3 to 8 short turns, of two or three people."""
+    """Write forty conversations of 3 to 8 short turns between two or three people."""
     rng = random.Random(1)
     rows = [
         {
@@ -43,13 +43,13 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def words(n: int, rng: random.Random) -> str:
-    """`n` words in sentences of seven."""
+    """Return `n` words in sentences of seven words."""
     said = rng.choices(WORDS, k=n)
     return ". ".join(" ".join(said[at : at + 7]) for at in range(0, n, 7)) + "."
 
 
 def talkative(request: Request) -> str:
-    """Thirty words and more, unless a number is asked for: then up to twice that."""
+    """Write thirty or more words, or up to twice the requested number."""
     if request.role != "agent":
         return improvise(request)
     rng = random.Random(request.hash)
@@ -127,7 +127,7 @@ def test_what_the_corpus_holds_is_in_the_fingerprint_and_where_it_lies_is_not(
 
 
 def agents(asked: list[Request], *replies: str) -> Callable[[Request], str]:
-    """Agents say these in turn, the last one ever after, each made another by a number."""
+    """Return a script in which agents say these replies in turn and then repeat the last one."""
 
     def script(request: Request) -> str:
         if request.role != "agent":
@@ -140,7 +140,7 @@ def agents(asked: list[Request], *replies: str) -> Callable[[Request], str]:
 
 @pytest.fixture
 def two_turns(tmp_path: Path) -> Path:
-    """A corpus of one conversation, its reply of ten words."""
+    """Write a corpus with one conversation, whose reply has ten words."""
     path = tmp_path / "two.jsonl"
     turns = [{"speaker": "A", "text": "Hi."}, {"speaker": "B", "text": " ".join(["word"] * 10)}]
     path.write_text(json.dumps({"turns": turns}) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""Openers, disfluency and friction are steered and gated as punctuation is."""
+"""Openers, disfluency and friction are steered and gated like punctuation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ FEATURES = (
     "topic_change",
 )
 OBEYS = 0.75
-"""How often the model does what it is told of a turn, each thing apart."""
+"""Probability that the model follows an instruction about a turn, independently for each feature.
+"""
 
 FILLING = (
     "the dog and the kettle were on the table by the window with a map of the town in the rain "
@@ -43,7 +44,7 @@ FILLING = (
 
 
 def said(rng: random.Random, words: int, *, does: frozenset[str]) -> str:
-    """Return a turn of so many words that has these features and no others."""
+    """Return a turn of a given length with exactly these features."""
     opener = ""
     if "first_person_starts" in does:
         opener = "I saw "
@@ -60,7 +61,7 @@ def said(rng: random.Random, words: int, *, does: frozenset[str]) -> str:
 
 
 def people(path: Path, n: int = 120) -> Path:
-    """Write conversations of people, each with habits of its own."""
+    """Write conversations between people, each with different habits."""
     rng = random.Random(5)
     rows: list[dict[str, object]] = []
     for nth in range(n):
@@ -83,7 +84,7 @@ def people(path: Path, n: int = 120) -> Path:
 
 
 HABITS = dict(zip(FEATURES, (0.05, 0.85, 0.0, 0.5, 0.0, 0.0), strict=True))
-"""Of the model: it praises, hedges and agrees."""
+"""The model's own habits: it praises, hedges and agrees."""
 
 
 def script(request: Request) -> str:
@@ -99,7 +100,7 @@ def script(request: Request) -> str:
 
 
 def told(rng: random.Random, asked: str) -> str:
-    """Return a turn, which is as `asked` in part."""
+    """Return a turn that partly follows the instructions in `asked`."""
     does = set[str]()
     for name in FEATURES:
         wanted, unwanted = STEERABLE[name]
@@ -178,7 +179,7 @@ def test_marks_see_the_turns_before() -> None:
     ]
     [shape] = list(Shapes.from_corpus([conversation], names))
     assert shape.marks == marks
-    # By itself, no turn disagrees with anything.
+    # Without instructions, no turn disagrees with anything.
     alone = [
         turn_marks(talk((turn.speaker, turn.text)), features_named(names))
         for turn in conversation.turns

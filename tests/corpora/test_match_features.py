@@ -1,4 +1,4 @@
-"""Turns are steered by people's own, and a gate keeps what is spread as theirs."""
+"""Features of turns are steered towards those of people, and a gate keeps their distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds: what is taken of a corpus, what is dropped, and that all of it is counted."""
+"""Seeds: the parts of a corpus that are used or dropped, and the counts of both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def message(name: str, parent: str | None, **more: Any) -> dict[str, Any]:
 
 
 def tree(names: list[str]) -> list[dict[str, Any]]:
-    """Messages as rows: a name's parent is the name without its last letter."""
+    """Return messages as rows, in which a parent's name is the child's name without the last
+    letter."""
     return [message(name, name[:-1] or None) for name in names]
 
 
@@ -70,7 +71,7 @@ def test_the_longest_thread_of_a_tree_is_its_seed(tmp_path: Path) -> None:
 
 
 def test_the_longest_english_thread_of_a_tree_of_several_languages(tmp_path: Path) -> None:
-    """The first messages are all that the tree's language tells of."""
+    """Only the first messages show the tree's language."""
     rows = tree(["a", "ab", "abc", "abcd", "abce", "abcef"])
     rows += [message(name, name[:-1], lang="de") for name in ("abcdf", "abcdfg")]
     seeds = open_seeds(written(tmp_path / "oasst.jsonl", rows), None, 2)
@@ -126,7 +127,7 @@ dialogues = st.lists(
 @given(rows=dialogues)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_row_is_a_seed_or_counted(rows: list[Any], tmp_path: Path) -> None:
-    """One good dialogue first, so that there is a seed in any case."""
+    """The first dialogue is always good, so that there is at least one seed."""
     source = written(tmp_path / "s.jsonl", [chat("good", "one"), *rows])
     seeds: Seeds = open_seeds(source, None, 2)
     assert len(seeds.seeds) + sum(seeds.dropped.values()) == 1 + len(rows)
@@ -140,7 +141,7 @@ def test_every_row_is_a_seed_or_counted(rows: list[Any], tmp_path: Path) -> None
 def test_the_published_seeds_all_pass(name: str, n: int) -> None:
     path = SHARED / f"{name}.jsonl"
     if not path.exists():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(f"{path} is missing")
     seeds = open_seeds(str(path), None, 6)
     assert (len(seeds.seeds), seeds.dropped) == (n, {})
     assert all(seed.task and seed.task.startswith("You ") for seed in seeds.seeds)
@@ -150,7 +151,8 @@ def test_the_published_seeds_all_pass(name: str, n: int) -> None:
 def test_rows_as_the_published_seeds_have_them_all_pass(
     own: dict[str, Any], tmp_path: Path
 ) -> None:
-    """One id, or one for each message; a person and a bot; the number of turns; a summary."""
+    """Rows have one id or one per message, a person and a bot, the number of turns and a
+    summary."""
     rows: list[dict[str, Any]] = []
     for number in range(3):
         ids = [f"m{number}.{at}" for at in range(6)]

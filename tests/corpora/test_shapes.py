@@ -1,4 +1,4 @@
-"""Any text, in any shape, container and encoding that people have, comes back as it was."""
+"""Any text is read back unchanged, in any common shape, container and encoding."""
 
 from __future__ import annotations
 

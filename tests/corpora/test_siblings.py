@@ -1,4 +1,5 @@
-"""Kinds of files beyond those in tests/data/files: read, warned of, or refused with the reason."""
+"""Further kinds of files that are not in tests/data/files: read, warned about or refused with a
+reason."""
 
 from __future__ import annotations
 

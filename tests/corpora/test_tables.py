@@ -1,4 +1,5 @@
-"""Tables as programs write them: what parts them, what spoils a row, and what only the row."""
+"""Tables as programs write them: their delimiters, and defects that spoil the table or a single
+row."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def test_a_row_that_is_not_utf8_costs_itself_alone(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     good = "".join(f"{at},1,A,{'x ' * 150}\n{at},2,B,yes\n" for at in range(900))
     rows = HEADER.encode() + good.encode() + b"900,1,A,caf\xe9\n" + b"901,1,A,hi\n901,2,B,yo\n"
-    assert len(rows) > 2**18  # beyond what tells the encoding
+    assert len(rows) > 2**18  # beyond the part that determines the encoding
     path.write_bytes(rows)
     corpus = open_corpus(path)
     assert [one.id for one in corpus] == [*map(str, range(900)), "901"]
@@ -66,7 +67,7 @@ def test_messages_by_their_numbers_are_a_conversation(tmp_path: Path) -> None:
 
 
 def test_a_turn_of_very_many_lines_is_put_together_once(tmp_path: Path) -> None:
-    """Quadratic in the lines, this would take hours."""
+    """With a running time quadratic in the number of lines, this would take hours."""
     count = 400_000
     (turn,) = script_turns("A: hello\n" + "and so on\n" * count)
     assert turn.text.count("\n") == count

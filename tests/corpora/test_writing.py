@@ -1,4 +1,4 @@
-"""What is written in a source's columns is read again by the source's own reader."""
+"""Files that are written in a source's columns can be read by the source's own reader."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ TURNS = st.lists(st.tuples(NAMES, WORDS), min_size=1, max_size=5)
 
 
 def source(folder: Path, name: str) -> Path:
-    """A source of two rows of a sample's shape."""
+    """Write a source of two rows with the shape of a sample."""
     path, row = folder / name, SAMPLES[name]
     if path.suffix == ".parquet":
         import pyarrow as pa

@@ -1,4 +1,4 @@
-"""A forecast against the finished run, and a pilot that is not paid for twice."""
+"""A forecast compared with the finished run, and a pilot that is not paid for twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def experiment(**overrides: object) -> Experiment:
 
 
 def script(request: Request) -> str:
-    """Replies of random lengths; an experience is now and then none."""
+    """Return replies of random lengths; some of the experiences are unusable."""
     rng = random.Random(request.hash)
     if request.role == "generator" and rng.random() < 0.2:
         return "no object " * rng.randrange(60)
@@ -45,7 +45,7 @@ Calls = list[tuple[int, str, int]]
 
 
 def written(folder: Path, accepted: list[int], calls: Calls) -> Run:
-    """A run of some tasks, the others failed and the last of them rejected, with its calls."""
+    """Write a run with these tasks and calls; other tasks failed, and the last was rejected."""
     others = [task for task in range(max(accepted, default=0) + 2) if task not in accepted]
     talks = {
         task: Conversation(id=f"c-{task}", task=task, turns=[Turn(speaker="A", text="So.")])
@@ -88,9 +88,11 @@ def approx(*values: float) -> Range:
 
 
 def test_a_prediction_interval_by_hand(tmp_path: Path) -> None:
-    """Of 10, 6 are missing: 6 × 25 more, ± 3.18245 × 5.77350 × √(6 + 36/4) = 71.162.
+    """With 6 of 10 missing, the forecast is 6 × 25 more, ± 3.18245 × 5.77350 × √(6 + 36/4) =
+    71.162.
 
-    Mean 25, s = √(4 × 5²/3); 3.18245 is Student's t of 3 degrees of freedom at 0.975.
+    The mean is 25 and s = √(4 × 5²/3). The quantile of Student's t with 3 degrees of freedom at
+    0.975 is 3.18245.
     """
     found = forecast(written(tmp_path, [0, 2, 3, 4], AGENT), 10)
     assert (found.n, found.seen) == (10, 4)
@@ -107,7 +109,8 @@ def test_a_prediction_interval_by_hand(tmp_path: Path) -> None:
 def test_what_one_role_has_more_of_where_another_has_less_is_certain_in_total(
     tmp_path: Path,
 ) -> None:
-    """Units of 20, 30, 20, 30 and 30, 20, 30, 20 tokens: each run of 4 has had 50 a unit."""
+    """The roles take 20, 30, 20, 30 and 30, 20, 30, 20 tokens per unit, so their sum is always
+    50."""
     selector: Calls = [(0, "selector", 30), (2, "selector", 20), (3, "selector", 30)]
     selector += [(4, "selector", 20)]
     found = forecast(written(tmp_path, [0, 2, 3, 4], [*AGENT, *selector]), 10)
@@ -129,7 +132,7 @@ def test_the_total_has_no_cost_where_one_role_has_no_price(tmp_path: Path) -> No
 def test_what_came_after_the_last_conversation_is_spent_or_part_of_the_next(
     tmp_path: Path,
 ) -> None:
-    """Task 5 was rejected: its 7 tokens come on top. Task 6 is under way: its 9 do not."""
+    """Task 5 was rejected, so its 7 tokens are added. Task 6 is in progress, so its 9 are not."""
     late: Calls = [(5, "agent", 7), (6, "agent", 9)]
     result = written(tmp_path, [0, 2, 3, 4], [*AGENT, *late])
     for found in (forecast(result, 10).total, forecast(result, 10).roles["agent", "m"]):
@@ -145,7 +148,8 @@ def test_what_came_after_the_last_conversation_is_spent_or_part_of_the_next(
 def test_of_fewer_than_two_there_is_an_expectation_alone(
     accepted: list[int], expected: float, tmp_path: Path
 ) -> None:
-    """Tokens: 8 of task 0, 3 of task 1, 2 under way; after one conversation 10 × 8 + 3."""
+    """Task 0 took 8 tokens, task 1 took 3, and 2 are in progress; with one conversation, 10 × 8 +
+    3."""
     calls: Calls = [(0, "agent", 8), (1, "agent", 3), (2, "agent", 2)]
     found = forecast(written(tmp_path, accepted, calls), 10).total["prompt_tokens"]
     assert found == Range(13, expected, None, None)
@@ -158,8 +162,10 @@ def within(found: Range, value: float) -> bool:
 
 
 def test_the_interval_holds_the_finished_run_about_as_often_as_it_says(tmp_path: Path) -> None:
-    """20 runs, each forecast from its first 6 conversations. Fewer than 15 of 20 would come
-    less than once in 1,000 times if each were held with 95%."""
+    """Each of 20 runs is forecast from its first 6 conversations.
+
+    If each interval held with 95%, fewer than 15 of 20 would hold with a probability below 0.001.
+    """
     held = dict.fromkeys(QUANTITIES, 0)
     widths: list[float] = []
     for seed in range(20):

@@ -1,4 +1,4 @@
-"""What a run has cost, from a ledger and a manifest that are written here."""
+"""The cost of a run, computed from a ledger and a manifest that the tests write."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ def call(role: str, model: str, prompt: int, reply: int, **more: Any) -> dict[st
 
 
 def test_calls_of_a_price_of_ones_own_by_hand(tmp_path: Path) -> None:
-    """1,000 tokens in, 400 of them cached, 100 out: 600 × 2 + 400 × 0.5 + 100 × 8 = 2,200.
+    """1,000 tokens in (400 of them cached) and 100 out: 600 × 2 + 400 × 0.5 + 100 × 8 = 2,200.
 
-    The second call: 500 × 2 + 10 × 8 = 1,080. Lost: 300 × 2 + 50 × 8 = 1,000. All in millionths.
+    The second call costs 500 × 2 + 10 × 8 = 1,080, and the lost call 300 × 2 + 50 × 8 = 1,000. All
+    prices are in millionths.
     """
     lost = {"lost_attempts": 2, "lost_prompt_tokens": 300, "lost_completion_tokens": 50}
     ledger = [

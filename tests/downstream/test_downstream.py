@@ -1,4 +1,4 @@
-"""Fine-tuning and evaluating for real: small random models, a few steps."""
+"""Real fine-tuning and evaluation, with small random models and a few steps."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def in_domain(tmp_path: Path) -> Path:
 
 
 def helpful(asked: Asked) -> Answer:
-    """A summary in the dialogue's own words; a question, and the text's first words as answer."""
+    """Reply with a summary in the dialogue's words, a question, or the first words of the text."""
     text = asked.body["messages"][-1]["content"].rpartition("Conversation:")[2]
     if "questions that this conversation answers" in text:
         return say('{"questions": ["What is it about?"]}')
@@ -116,8 +116,8 @@ class TestSummarization:
         assert len(written) == 4
         texts = {path.name.split("-")[0]: path.read_text("utf-8") for path in predictions}
         learned = {text for arm, text in texts.items() if arm != "base"}
-        assert texts["base"] not in learned, "what it learned shows in what it writes"
-        assert len(learned) > 1, "and what it learned from"
+        assert texts["base"] not in learned, "fine-tuning must change the summaries"
+        assert len(learned) > 1, "the training data must change the summaries"
         assert json.loads(summarise(folder, held_out, t5, endpoint, *options).out) == found
         assert len(endpoint.asked) == n_asked
         assert [path.stat().st_mtime_ns for path in predictions] == written
@@ -139,7 +139,7 @@ class TestSummarization:
         theirs = summarise(folder, held_out, t5, endpoint, *options, *by)
         assert "QAGS: BERTScore of the answers to 1 question per dialogue" in _line(theirs.out)
         assert "DiaSynth's: BERTScore, 3 questions" in _line(theirs.out)
-        assert len(endpoint.asked) == n_asked, "the answers are the same, and paid for"
+        assert len(endpoint.asked) == n_asked, "the stored answers must be reused"
         f1, bertscore = (one.out.splitlines()[4].split("│")[2] for one in (plain, theirs))
         assert f1 != bertscore
 
@@ -220,7 +220,7 @@ class TestSummarization:
         assert "12 held-out dialogues of split.jsonl" in ended.out
         assert "coverage of in-domain data" in " ".join(ended.out.split())
 
-    @pytest.mark.skipif(not DIALOGSUM.exists(), reason="shared data is not beside the checkout")
+    @pytest.mark.skipif(not DIALOGSUM.exists(), reason="the folder shared/data is missing")
     def test_on_the_development_split_of_dialogsum(
         self, folder: Path, t5: Path, endpoint: EndpointServer
     ) -> None:
@@ -292,7 +292,7 @@ def test_fine_tuning_is_by_default_that_of_the_authors() -> None:
 
 @pytest.mark.parametrize("beams", [1, 2])
 def test_a_checkpoints_own_bound_on_the_length_does_not_hold(tmp_path: Path, beams: int) -> None:
-    """This one would end at once, but for a bound that it brings along."""
+    """Without its own minimum length, this checkpoint would end each summary immediately."""
     folder = checkpoints.seq2seq_bart(tmp_path / "checkpoint")
     model, tokenizer = load_seq2seq(str(folder))
     model.final_logits_bias[0, tokenizer.eos_token_id] = 1000.0
@@ -338,7 +338,7 @@ def test_the_bertscore_of_a_pair_does_not_depend_on_the_others(bert: Path) -> No
 class TestClassification:
     @pytest.fixture
     def topical(self, folder: Path) -> Path:
-        """The run's conversations, on the topics of the held-out data in turns."""
+        """Make the run's conversations, which take turns among the topics of the held-out data."""
         path = folder / "conversations.jsonl"
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         for number, row in enumerate(rows):
@@ -372,7 +372,7 @@ class TestClassification:
         experiment.write_text(f"{plain}\n{key}: {shown}\n", "utf-8")
         ended = convogen(*command)
         assert json.loads(ended.out)["held_out"]["dialogues"] == 3
-        assert f"2 held-out dialogues are left out, since {key}" in ended.err
+        assert f"excluded 2 held-out dialogues that {key}" in ended.err
         experiment.write_text(f"{plain}\n{key}: {held_out}\n", "utf-8")
         assert "contains all held-out dialogues" in convogen(*command).complaint
         experiment.write_text(f"{plain}\n{key}: {tmp_path / 'gone.jsonl'}\n", "utf-8")

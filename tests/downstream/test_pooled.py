@@ -1,4 +1,4 @@
-"""Results of several runs pooled: the paper's own cells give the paper's own means."""
+"""Pooled results of several runs: the paper's own cells give the paper's means."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEASURES = {"qags": "QAGS", "bertscore": "BERTScore", "rouge_l": "ROUGE-L"}
 
 
 def write(path: Path, arms: dict[str, dict[str, float | None]], **more: Any) -> Path:
-    """A file as `downstream summarization` writes it."""
+    """Write a result file in the format of `downstream summarization`."""
     cells = {
         arm: {
             m: None if v is None else {"value": v, "low": None, "high": None}
@@ -42,7 +42,7 @@ def write(path: Path, arms: dict[str, dict[str, float | None]], **more: Any) -> 
 
 @pytest.fixture
 def published(tmp_path: Path) -> list[Path]:
-    """The paper's cells for LLaMA-3, a file a checkpoint and data set."""
+    """Write the paper's cells for LLaMA-3, one file per checkpoint and data set."""
     rows: dict[tuple[str, str], dict[str, dict[str, float | None]]] = {}
     for cell in published_cells("LLaMA-3"):
         arms = rows.setdefault((cell.model, cell.data), {})

@@ -1,4 +1,4 @@
-"""Equations 1 and 2, F1 and their intervals; QAGS by hand."""
+"""Equations 1 and 2, F1 and their intervals, and QAGS, all checked by hand."""
 
 from __future__ import annotations
 

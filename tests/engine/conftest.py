@@ -1,4 +1,4 @@
-"""The cluster that the tests of workers on Ray share: starting one takes seconds."""
+"""The cluster that all tests with Ray workers share, because starting a cluster takes seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ray_clusters import Cluster, running_cluster
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A Ray cluster of two nodes with two processors each, as two workers fit on one."""
+    """Yield a Ray cluster of two nodes with two processors each, since two workers fit on one
+    node."""
     with running_cluster(2) as running:
         yield running

@@ -1,6 +1,6 @@
-"""A run's tasks in several workers: the data set, limits and calls are those of one process.
+"""A run's tasks in several workers: the data set, limits and calls equal those of one process.
 
-The workers are in this process (`worker_processes`); `test_ray` has real ones.
+These workers run in this process (`worker_processes`); `test_ray` uses real workers.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def dataset(folder: Path) -> dict[str, bytes]:
 
 
 def spoiled(request: Request) -> bool:
-    """Whether the generator fails, which depends on the request alone."""
+    """Return whether the generator fails, which depends only on the request."""
     return request.role == "generator" and int(request.hash, 16) % 5 == 0
 
 
 class Model(ScriptedModel):
-    """Counts its calls, and takes a turn of the event loop for each."""
+    """A model that counts its calls and yields to the event loop at each of them."""
 
     def __init__(self, asked: Counter[str], script: Callable[[Request], str] | None = None) -> None:
         super().__init__(script or (lambda r: "no object" if spoiled(r) else improvise(r)))
@@ -78,7 +78,7 @@ def opens(asked: Counter[str]) -> Callable[[object], ChatModel]:
 
 
 def whole(folder: Path, *, of: Experiment) -> tuple[dict[str, bytes], int]:
-    """The data set of a run in one process, and its number of calls."""
+    """Return the data set of a run in one process, and the number of its calls."""
     asked: Counter[str] = Counter()
     run(of, folder, open_model=opens(asked))
     return dataset(folder), asked.total()
@@ -127,7 +127,8 @@ def test_workers_that_die_anywhere_change_nothing(
     n_workers: int,
     spare: int,
 ) -> None:
-    """Replaced while there is room, else their lanes go to the others; if none is left, resumed."""
+    """Dead workers are replaced while possible. Otherwise, others take over their lanes, or the
+    run is resumed if no workers are left."""
     folder = tmp_path_factory.mktemp("deaths") / "run"
     asked: Counter[str] = Counter()
     workers = InProcessWorkers(n_workers, opens(asked), deaths.__contains__, n_workers + spare)
@@ -137,7 +138,7 @@ def test_workers_that_die_anywhere_change_nothing(
         assert len(workers.lost) > spare
         run(experiment(), folder, workers=InProcessWorkers(2, opens(asked)))
     assert dataset(folder) == expected[0]
-    # Each dead worker had at most one call in flight or untold for each task in its hands.
+    # For each of its tasks, a dead worker had at most one call in flight or unreported.
     again = asked.total() - expected[1]
     assert again <= sum(12 for _ in workers.lost)
     if not workers.lost:
@@ -170,7 +171,8 @@ def test_workers_that_keep_dying_stop_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["diasynth", "roleplay"])
 def test_methods_without_lanes(tmp_path: Path, method: str) -> None:
-    """Tasks that share lists are together, those that share nothing are anywhere."""
+    """Tasks that share lists are played by the same worker; other tasks may be played by any
+    worker."""
     topics = tmp_path / "topics.txt"
     topics.write_text("a garden\na bridge\na choir\n")
     keys = {"topics": str(topics), "n_subtopics": 2} if method == "diasynth" else {}
@@ -206,7 +208,7 @@ def test_a_stopped_run_is_gone_on_with_in_workers_or_without(
 
 
 def test_a_budget_holds_over_four_workers_to_the_call(tmp_path: Path) -> None:
-    """No attempt starts that might not fit, whichever worker makes it."""
+    """No attempt starts that the budget may not cover, whichever worker makes it."""
     spent = 0
 
     def script(request: Request) -> str:
@@ -245,13 +247,14 @@ def test_rates_and_concurrency_hold_over_four_workers(tmp_path: Path) -> None:
     run_virtually(run_async(of, tmp_path / "run", workers=workers))
     assert len(starts) > 90
     assert most == 6
-    for first, start in enumerate(starts):  # 60 a minute, a tenth of them at once
+    for first, start in enumerate(starts):  # 60 per minute, a tenth of them together
         within = sum(start <= other < start + 30 for other in starts[first:])
         assert within <= 30 + 6 + 1
 
 
 def refusals(folder: Path, *, n_workers: int) -> int:
-    """How often an endpoint that takes three calls at once refuses those of a run."""
+    """Return how often an endpoint that accepts three concurrent calls refuses the calls of a
+    run."""
     in_flight = refused = 0
 
     class Busy(Model):
@@ -278,7 +281,7 @@ def refusals(folder: Path, *, n_workers: int) -> int:
 
 
 def test_the_limit_of_an_endpoint_is_found_for_all_workers_together(tmp_path: Path) -> None:
-    """Four limits of their own would be refused four times as often."""
+    """Four separate limits would cause four times as many refusals."""
     alone = refusals(tmp_path / "alone", n_workers=0)
     assert alone > 10
     assert refusals(tmp_path / "four", n_workers=4) < 2 * alone

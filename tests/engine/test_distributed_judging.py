@@ -1,6 +1,6 @@
-"""A judge's scores made in several workers: scores, limits and calls are those of one process.
+"""A judge's scores from several workers: the scores, limits and calls equal those of one process.
 
-The workers are in this process (`worker_processes`); `test_ray` has real ones.
+These workers run in this process (`worker_processes`); `test_ray` uses real workers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ IN_FLIGHT = 8
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of twelve conversations, two scores each."""
+    """Make a run of twelve conversations with two scores each."""
     folder = tmp_path_factory.mktemp("judged") / "run"
     run(Experiment.load("GPFS-s", {"n": 12, "models": "scripted", "max_turns": 4}), folder)
     return folder
@@ -52,9 +52,9 @@ def folder(generated: Path, tmp_path: Path) -> Path:
 
 
 class Model(ScriptedModel):
-    """Counts its calls, takes a turn of the event loop for each, and gives no log-probabilities.
+    """A model without log-probabilities that counts its calls and yields to the event loop at each.
 
-    Now and then a reply has no score.
+    Some of its replies contain no score.
     """
 
     def __init__(self, asked: Counter[str], script: Callable[[Request], str] | None = None) -> None:
@@ -79,7 +79,7 @@ def opens(asked: Counter[str]) -> Callable[[object], ChatModel]:
 
 
 def judge_files(folder: Path) -> dict[str, bytes]:
-    """What a judge left that must be equal to the byte, and its calls without their times."""
+    """Return the judge's files that must be identical, and its calls without their times."""
     judged = folder / "scores"
     rows = [json.loads(line) for line in (judged / "geval/ledger.jsonl").read_text().splitlines()]
     calls = [{k: v for k, v in row.items() if k not in ("seconds", "at")} for row in rows]
@@ -93,7 +93,7 @@ def judge_files(folder: Path) -> dict[str, bytes]:
 def expected(
     generated: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, bytes], int]:
-    """What one process leaves of the judge, and its number of calls."""
+    """Return the judge's files from one process, and the number of its calls."""
     folder = Path(shutil.copytree(generated, tmp_path_factory.mktemp("one") / "run"))
     asked: Counter[str] = Counter()
     judge_run(folder, JUDGE, SCRIPTED, concurrency=IN_FLIGHT, open_model=opens(asked))
@@ -133,7 +133,8 @@ def test_workers_that_die_anywhere_change_nothing(
     n_workers: int,
     spare: int,
 ) -> None:
-    """Replaced while there is room, else the others take over; if none is left, resumed."""
+    """Dead workers are replaced while possible. Otherwise, others take over, or judging is
+    resumed if no workers are left."""
     folder = Path(shutil.copytree(generated, tmp_path_factory.mktemp("deaths") / "run"))
     asked: Counter[str] = Counter()
     workers = InProcessWorkers(n_workers, opens(asked), deaths.__contains__, n_workers + spare)
@@ -178,7 +179,7 @@ def test_a_stopped_judge_is_gone_on_with_in_workers_or_without(
         assert turn > 2
         break
     assert judge_files(folder)["geval.jsonl"] == expected[0]["geval.jsonl"]
-    assert set(answered.values()) == {1}, "nothing is paid for twice"
+    assert set(answered.values()) == {1}, "no call may be paid for twice"
 
 
 def test_rates_and_concurrency_hold_over_three_workers(folder: Path) -> None:
@@ -200,7 +201,7 @@ def test_rates_and_concurrency_hold_over_three_workers(folder: Path) -> None:
     run_virtually(judge_run_async(folder, JUDGE, spec, concurrency=5, workers=workers))
     assert len(starts) > 60
     assert most == 5
-    for first, start in enumerate(starts):  # 60 a minute, a tenth of them at once
+    for first, start in enumerate(starts):  # 60 per minute, a tenth of them together
         within = sum(start <= other < start + 30 for other in starts[first:])
         assert within <= 30 + 6 + 1
 
@@ -230,7 +231,7 @@ def refusal(work: JudgeConversations) -> str:
 
 
 def test_a_worker_with_another_judge_is_refused() -> None:
-    """Such as one whose prompt files differ from the driver's."""
+    """For example, the worker's prompt files differ from the driver's."""
     inputs = {**JUDGE.fingerprint_inputs, "prompts": {"explain": "another file's hash"}}
     parameters = JUDGE.model_dump(mode="json", exclude_unset=True)
     work = JudgeConversations("geval", parameters, inputs, Role(SCRIPTED, Sampling()), "f")
@@ -239,7 +240,7 @@ def test_a_worker_with_another_judge_is_refused() -> None:
 
 def test_what_cannot_judge_on_a_cluster_is_told_before_anything_is_written(folder: Path) -> None:
     class Mine(GEval):
-        """A judge under the name of another."""
+        """A judge under the name of another judge."""
 
     workers = InProcessWorkers(1, opens(Counter()))
     with pytest.raises(UserError, match="serve it and name it with --base-url"):

@@ -1,4 +1,4 @@
-"""Faults of disk and machine: one line says what is wrong, and run again nothing is lost."""
+"""Disk and machine failures: one line reports the problem, and a repeated command loses nothing."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def calls(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing disturbs."""
+    """Make an undisturbed run."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     assert convogen(*RUN, folder).status == 0
     return folder
 
 
 def limited(limit: int, ending: str, folder: Path) -> Ended:
-    """`convogen run` where no file may become larger than `limit` bytes."""
+    """Run `convogen run` with a limit on the size of every file, in bytes."""
     return forked_process(LIMITED, limit, ending, *RUN, folder)
 
 
 def kind_of(path: Path) -> str:
-    """A file's name; that of a task's journal without the task."""
+    """Return the name of a file, or `journal` for the journal of any task."""
     return "journal" if path.parent.name == "journal" else path.name
 
 
@@ -81,7 +81,8 @@ def test_a_full_temporary_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_killed_in_the_middle_of_a_write_nothing_is_lost(whole: Path, tmp_path: Path) -> None:
-    """The kernel kills the process in the write that passes the limit, after its first part."""
+    """The kernel kills the process during the write that exceeds the limit, after its first
+    part."""
     folder = tmp_path / "run"
     torn: set[str] = set()
     for limit in (2500, 4000, 7000):
@@ -95,18 +96,18 @@ def test_killed_in_the_middle_of_a_write_nothing_is_lost(whole: Path, tmp_path: 
 
 
 def bound_by_permissions() -> list[str]:
-    """How to start a process that file permissions bind, also where root runs the tests."""
+    """Return a command prefix that makes file permissions effective even for root."""
     if os.geteuid() != 0:
         return []
     start = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     if not shutil.which("setpriv") or subprocess.run([*start, "true"], check=False).returncode:
-        pytest.skip("root may write everywhere, and there is no setpriv to take that away")
+        pytest.skip("root may write everywhere, and setpriv is not available")
     return start
 
 
 @pytest.mark.parametrize("where", [".", "ledger.jsonl", "journal"])
 def test_what_is_read_only_is_told_in_one_line(where: str, whole: Path, tmp_path: Path) -> None:
-    """The whole folder; or one file, or the folder of the journals, in a folder that is not."""
+    """The read-only item is the whole folder, a single file, or the folder of the journals."""
     start = bound_by_permissions()
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
@@ -131,7 +132,8 @@ def test_what_is_read_only_is_told_in_one_line(where: str, whole: Path, tmp_path
 def test_a_clock_that_jumps_back_changes_nothing(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every look at the wall clock finds it a day earlier; its name for a folder stays the same."""
+    """Each reading of the wall clock is a day earlier, while its name for a folder stays the
+    same."""
     days = iter(range(2_000_000_000, 0, -86_400))
     monkeypatch.setattr(time, "time", lambda: float(next(days)))
     monkeypatch.setattr(time, "strftime", lambda *_: "20200229T120000")

@@ -1,4 +1,4 @@
-"""A run against a test endpoint whose agents answer with faults again and again."""
+"""A run against a test endpoint whose agents give faulty replies again and again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convogen import Experiment, load_run, run
 
 SHARE = 0.3
 MARK = "flumox"
-"""Stands in every faulty reply, in the part that must not become a turn."""
+"""A word that occurs in every faulty reply, in the part that must not become a turn."""
 
 GOOD = (
     "I was going to say that about the {a} and the {b}.",
@@ -50,7 +50,8 @@ TIDIED: dict[str, str] = {
 
 
 class Faulty:
-    """Answers a share of the agents' requests with faults; which one, the request alone decides."""
+    """A script that answers a share of the agents' requests with faults, chosen by the request
+    alone."""
 
     def __init__(self) -> None:
         self.served: Counter[str] = Counter()
@@ -79,7 +80,7 @@ class Faulty:
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Counter[str]]:
-    """A run of 25 conversations, and how many faults of each kind it was answered with."""
+    """Make a run of 25 conversations; return the number of faulty replies of each kind."""
     folder = tmp_path_factory.mktemp("faulty") / "run"
     script = Faulty()
     with serving(script) as server:
@@ -119,6 +120,6 @@ def test_show_counts_what_was_asked_again_and_tidied_by_kind(
 def test_the_journal_of_a_run_is_played_again_to_the_same_bytes(
     faulty: tuple[Path, Counter[str]],
 ) -> None:
-    """What was asked again is asked again in the same way."""
+    """Replies that were retried are retried in the same way."""
     folder, _ = faulty
     assert "identical" in convogen("replay", str(folder)).out

@@ -1,4 +1,4 @@
-"""Configurations that cannot work, against an endpoint that behaves so, its calls counted."""
+"""Configurations that cannot work, with an endpoint that behaves accordingly and counts calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def at(endpoint: EndpointServer) -> list[str]:
 
 
 def thinking(asked: Asked) -> Answer:
-    """All the room goes into thoughts."""
+    """Use all tokens for thinking."""
     room = asked.body.get("max_tokens", 1000)
     read = len(f"{asked.body['messages']}") // 4
     usage = {"prompt_tokens": read, "completion_tokens": room}
@@ -81,7 +81,7 @@ def test_a_hopeless_run_stops_early_and_names_what_to_change(
     assert len(endpoint.asked) <= MOST_CALLS
     first = len(endpoint.asked)
     again = convogen("run", "GPFS-s", *at(endpoint), "--n", "100", "--out", tmp_path / "run")
-    assert again.status == 1, "it is tried again, and stops again"
+    assert again.status == 1, "the repeated command must try again and stop again"
     assert first < len(endpoint.asked) <= 2 * MOST_CALLS
 
 
@@ -113,7 +113,7 @@ def test_failures_of_several_kinds_are_for_the_limit(
 
 
 def of_selector(answer: Answer) -> Callable[[Asked], Answer]:
-    """Converses, and gives the manager this answer."""
+    """Return a script that converses, and gives this answer to the manager."""
 
     def script(asked: Asked) -> Answer:
         managing = "You direct a conversation" in asked.body["messages"][0]["content"]
@@ -154,7 +154,7 @@ def test_a_selector_that_never_chooses_is_noticed_beside_chats_that_need_none(
         Hopeless, match=r"10 tasks failed for the selector, which has answered none"
     ):
         run(Experiment.load("GPFS-s", settings), tmp_path)
-    assert list(load_run(tmp_path).conversations()), "those of two people"
+    assert list(load_run(tmp_path).conversations()), "conversations of two people must succeed"
     assert len(endpoint.asked) <= MOST_CALLS
 
 
@@ -178,17 +178,17 @@ def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
     ended = convogen(*started)
     assert ended.status == 1
     assert "the last 50 tasks all failed in one way, " in ended.complaint
-    assert len(list(load_run(tmp_path).conversations())) > 5, "what was good is kept"
+    assert len(list(load_run(tmp_path).conversations())) > 5, "good conversations must be kept"
     assert len(endpoint.asked) <= 150 + MOST_CALLS
     endpoint.script = converse
     more = ("--n", "60", "--set", "max_failures=200")
     done = convogen(*started[:-4], *more, "--out", tmp_path)
-    assert done.status == 0, "and it goes on"
+    assert done.status == 0, "the run must be resumed"
     assert len(list(load_run(tmp_path).conversations())) == 60
 
 
 class Poisoned(ScriptedModel):
-    """Takes a second; fails for ever at what `fails` says, and counts its calls."""
+    """A slow model that always fails for the requests in `fails`, and counts its calls."""
 
     def __init__(
         self, fails: Callable[[Request], bool], script: Callable[[Request], str] = improvise
@@ -247,7 +247,7 @@ def test_a_poisoned_prompt_ends_within_a_minute_and_holds_nothing(tmp_path: Path
 
 
 def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: Path) -> None:
-    """All others are answered from their journals: nothing but the poisoned one is asked."""
+    """All other tasks are answered from their journals, so only the poisoned task makes calls."""
     wanted = Experiment.load("GPFS-s", {**SMALL, "n": 6})
     named: list[str] = []
 
@@ -256,7 +256,7 @@ def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: 
             named.append(request.dialogue)
             if request.dialogue != named[0]:
                 return await super().complete(request)
-            await asyncio.sleep(3600)  # of its own clock: the others are through by then
+            await asyncio.sleep(3600)  # in virtual time; the others have finished by then
             raise EndpointDown("gone")
 
     with pytest.raises(EndpointDown):
@@ -267,7 +267,7 @@ def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: 
         await run_async(wanted, tmp_path, open_model=lambda _: model)
         return asyncio.get_running_loop().time()
 
-    assert run_virtually(again()) < 60 + 20, "and a task more is played in its place"
+    assert run_virtually(again()) < 60 + 20, "another task must be played instead"
     assert [failure.task for failure in load_run(tmp_path).failures()] == [0]
     assert len(list(load_run(tmp_path).conversations())) == 6
 
@@ -330,7 +330,7 @@ def test_few_scores_none_of_them_given_end_non_zero_too(
 def test_scores_that_the_endpoint_fails_at_are_missing_or_end_it(
     poisoned: int, given: int, tmp_path: Path
 ) -> None:
-    """Of the 108 scores of twelve conversations."""
+    """Twelve conversations have 108 scores."""
     generated(tmp_path, 12)
     asked: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Killed anywhere and run again, a run gives the same dataset and asks nothing twice."""
+"""A run that is killed anywhere and repeated gives the same data set and makes no call twice."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def answered(asked: Path) -> Counter[str]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
-    """The dataset of a run that nothing disturbs, and how many lines its calls wrote."""
+    """Return the data set of an undisturbed run, and the number of lines that its calls wrote."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     assert start(folder / "run", 16, folder / "asked") == 0
     return dataset(folder / "run"), len((folder / "asked").read_text().splitlines())
@@ -68,7 +68,8 @@ def test_same_dataset_at_any_concurrency(
 def test_killed_at_many_points(
     uninterrupted: tuple[dict[str, bytes], int], tmp_path: Path, part: int
 ) -> None:
-    """Eight kill points a part, 32 in all, spread over the run; each from its beginning."""
+    """There are 32 kill points, eight per part, spread over the run; each run starts from
+    scratch."""
     expected, lines = uninterrupted
     for point in range(8):
         kill_after = 1 + (lines - 2) * (part * 8 + point) // 31
@@ -85,7 +86,7 @@ def test_killed_at_many_points(
 def test_killed_again_and_again(
     uninterrupted: tuple[dict[str, bytes], int], tmp_path: Path
 ) -> None:
-    """One run killed every 60 lines until it is through."""
+    """A single run is killed every 60 lines until it is finished."""
     expected, _ = uninterrupted
     starts = 0
     while start(tmp_path / "run", 16, tmp_path / "asked", 60) != 0:
@@ -98,7 +99,8 @@ def test_killed_again_and_again(
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of a few tasks; the journals of the last ones are kept beside it."""
+    """Make a finished run of a few tasks, and keep the journals of the last tasks in another
+    folder."""
     folder = tmp_path_factory.mktemp("small") / "run"
     play(folder)
     tasks = [json.loads(line)["task"] for line in lines(folder / "conversations.jsonl")]
@@ -114,7 +116,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def play(folder: Path) -> int:
-    """Run to the end, or go on; how many requests a model was asked."""
+    """Start or resume a run, and return the number of requests to the model."""
     asked = 0
 
     def script(request: Request) -> str:
@@ -132,7 +134,7 @@ def lines(path: Path) -> list[bytes]:
 
 
 def before(path: Path, task: int) -> int:
-    """Where the rows of the tasks before one end, in bytes."""
+    """Return the number of bytes in the rows of all tasks before a given task."""
     return sum(len(line) for line in lines(path) if json.loads(line)["task"] < task)
 
 
@@ -144,7 +146,8 @@ WRITTEN = ("ledger.jsonl", "calls.jsonl", "experiences.jsonl", "conversations.js
 def test_every_byte_at_which_a_commit_can_end_is_gone_on_from(
     small: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Killed within the last commit: file by file in their order, the journal still there."""
+    """The process dies during the last commit: the files are written in order, and the journal
+    remains."""
     folder = Path(shutil.copytree(small, tmp_path_factory.mktemp("commit") / "run"))
     last = max((small.parent / "journals").iterdir())
     starts = [before(folder / name, int(last.stem)) for name in WRITTEN]
@@ -165,7 +168,7 @@ def test_every_byte_at_which_a_commit_can_end_is_gone_on_from(
 def test_what_a_power_cut_leaves_of_the_last_commits_is_gone_on_from(
     small: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Nothing since the last sync need be on disk: each file ends at any byte of several tasks."""
+    """Data since the last sync may be lost, so each file may end at any byte of several tasks."""
     folder = Path(shutil.copytree(small, tmp_path_factory.mktemp("power") / "run"))
     kept = sorted((small.parent / "journals").iterdir())
     for name in WRITTEN:

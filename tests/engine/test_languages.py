@@ -1,4 +1,4 @@
-"""A run in a language that was asked for: its requests, its shots, its gate, its resumption."""
+"""A run in a requested language: its requests, shots, gate and resumption."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS = ("experiences.jsonl", "conversations.jsonl", "rejected.jsonl", "calls.jso
 
 
 def japanese(request: Request) -> str:
-    """A model that says something in Japanese, something else each time."""
+    """Return a model that says something different in Japanese each time."""
     if request.schema is None:
         return JAPANESE.format(int(request.hash[:6], 16))
     draft = json.loads(improvise(request))
@@ -63,7 +63,7 @@ def test_each_prompt_that_writes_says_the_language_once(tmp_path: Path) -> None:
 
 
 def test_without_a_language_nothing_is_another_than_it_was(tmp_path: Path) -> None:
-    """No request, no record and no file says anything of a language."""
+    """No request, record or file mentions a language."""
     asked: list[Request] = []
     plain = experiment()
     run(plain, tmp_path, open_model=opened(improvise, asked))
@@ -196,7 +196,7 @@ def test_the_embedded_model_is_not_asked_for_another_language(tmp_path: Path) ->
 
 
 class Monologue(Method):
-    """A method as a package may bring it: it knows nothing of languages."""
+    """A method as a third-party package may provide it, which ignores languages."""
 
     name: ClassVar[str] = "monologue"
     prompt_names: ClassVar[tuple[str, ...]] = ()

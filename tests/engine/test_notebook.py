@@ -1,4 +1,4 @@
-"""Called where an event loop is running, as in a notebook."""
+"""Calls from inside a running event loop, as in a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to tasks under way when one of them ends a run."""
+"""The fate of unfinished tasks when one task ends the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Ray cluster of two nodes on this machine: commands with `--ray`, with processes killed."""
+"""A real Ray cluster of two nodes on this machine: commands with `--ray`, and killed processes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def server() -> Iterator[EndpointServer]:
 
 
 class Endpoint:
-    """The endpoint of one test: counts what it answers, and does something at one of the calls."""
+    """The endpoint of one test, which counts its answers and runs an action at one of the calls."""
 
     def __init__(self, server: EndpointServer, at: int, do: Callable[[], None]) -> None:
         self.answered: Counter[str] = Counter()
@@ -75,7 +75,7 @@ def settings(server: EndpointServer) -> dict[str, object]:
 
 
 def command(folder: Path, server: EndpointServer, n: int, *more: object) -> list[str]:
-    """The arguments of `python` for a run of n conversations with these settings."""
+    """Return the arguments of `python` for a run of n conversations with these settings."""
     path = folder.parent / "own.yaml"
     path.write_text(dump_yaml(settings(server)))
     args = ["run", path, "--n", n, "--out", folder, *more]
@@ -95,7 +95,7 @@ def judge_files(folder: Path) -> dict[str, bytes]:
 def expected(
     server: EndpointServer, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, bytes], set[str]]:
-    """The data set of the run in one process, and its requests."""
+    """Return the data set of the run in one process, and its requests."""
     endpoint = Endpoint(server, -1, lambda: None)
     folder = tmp_path_factory.mktemp("one") / "run"
     with pytest.MonkeyPatch.context() as patch:
@@ -112,7 +112,7 @@ def test_a_killed_worker_changes_nothing(
     expected: tuple[dict[str, bytes], set[str]],
     tmp_path: Path,
 ) -> None:
-    """What that worker had in flight is asked again: calls of its lane, each counted as lost."""
+    """Calls of the worker that were in flight are repeated, and each counts as lost."""
     folder = tmp_path / "run"
     endpoint = Endpoint(
         server, len(expected[1]) // 2, lambda: os.kill(worker_pids(folder)[1], signal.SIGKILL)
@@ -164,7 +164,7 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     expected: tuple[dict[str, bytes], set[str]],
     tmp_path: Path,
 ) -> None:
-    """The run is shorter: its data set is the beginning of the longer one's."""
+    """The run is shorter, so its data set is the beginning of the longer run's data set."""
     folder, started, n = tmp_path / "run", list[subprocess.Popen[bytes]](), N // 10
     endpoint = Endpoint(server, n, lambda: started[0].kill())
     args = command(folder, server, n, "--ray", cluster.address, "--workers", 1)
@@ -224,7 +224,7 @@ def test_a_batch_whose_process_is_killed_is_measured_again(
 
 
 def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_path: Path) -> None:
-    """Of more than a thousand conversations, since fewer are measured here."""
+    """The run has more than a thousand conversations, because smaller runs are measured locally."""
     texts = (spoken(f"AHello, number {n}!", f"BAnd {n * n} is {n} times {n}.") for n in range(1100))
     records = [played(n, turns) for n, turns in enumerate(texts)]
     folder = write_run(tmp_path / "run", records, n=1100)

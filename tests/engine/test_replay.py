@@ -1,4 +1,4 @@
-"""What was answered is kept, and plays the run again, or a conversation with other replies."""
+"""Recorded answers replay a run, or replay a conversation with different replies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 
 
 def clumsy(request: Request) -> str:
-    """Now and then no experience, no speaker, or nothing at all."""
+    """Return a reply that sometimes lacks an experience or a speaker, or is empty."""
     if int(request.hash, 16) % (2 if request.role == "generator" else 4) == 0:
         return "" if request.role == "agent" else "nobody"
     return improvise(request)
@@ -33,7 +33,7 @@ def clumsy(request: Request) -> str:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with repairs, replies asked for again and failures; a prompt of its own."""
+    """Make a run with its own prompt that includes repairs, retries and failures."""
     folder = tmp_path_factory.mktemp("recorded")
     shutil.copy(load_prompt("convogen/agent").path, folder / "agent.md")
     settings = {"n": 6, "models": "scripted", "max_turns": 6, "per_round": 2, "lanes": 2}
@@ -54,7 +54,7 @@ def rows(path: Path) -> list[dict]:
 
 
 def longest(run: Run) -> Conversation:
-    """The last of the conversations with the most turns."""
+    """Return the last of the longest conversations."""
     return max(reversed(list(run.conversations())), key=lambda each: len(each.turns))
 
 
@@ -174,7 +174,7 @@ def test_calls_that_are_missing_or_damaged_are_named(copied: Path, damage, words
 
 
 class Asking(ScriptedModel):
-    """Counts what it is asked; gives out after `most` calls."""
+    """A model that counts its calls and fails after `most` of them."""
 
     def __init__(self, most: int = 1000) -> None:
         super().__init__(lambda request: f"New words {request.hash[:6]}.")

@@ -1,4 +1,4 @@
-"""Runs under a budget or a deadline: kept, counted over all starts, and gone on from."""
+"""Runs with a budget or deadline: limits are kept over all starts, and runs can be resumed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def play(folder: Path, asked: list[Request] | None = None, limits: Limits | None
 
 
 def tokens(folder: Path) -> int:
-    """All that may have been billed."""
+    """Return all tokens that may have been billed."""
     rows = spending(load_run(folder))
     own = sum(row.prompt_tokens + row.completion_tokens for row in rows)
     return own + sum(row.lost_prompt_tokens + row.lost_completion_tokens for row in rows)
@@ -82,7 +82,7 @@ def test_a_budget_stops_the_run_and_a_larger_one_goes_on(tmp_path: Path) -> None
 
 
 class Slow(ScriptedModel):
-    """Takes a second a call, so that all that may be under way is."""
+    """A model that takes a second per call, so that as many calls as allowed are in flight."""
 
     async def complete(self, request: Request) -> ModelReply:
         await asyncio.sleep(1)

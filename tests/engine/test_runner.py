@@ -177,7 +177,7 @@ def test_the_tally_counts_what_is_done(tmp_path: Path) -> None:
 def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
     tmp_path: Path, signal_number: signal.Signals, in_background: bool
 ) -> None:
-    """The command is interrupted while an endpoint keeps it waiting, then run to its end."""
+    """The command is interrupted while it waits for an endpoint, and is then run to its end."""
     program = Path(__file__).parents[1] / "programs" / "interrupted_run.py"
     process = subprocess.Popen(
         [sys.executable, program, tmp_path / "run"],
@@ -185,7 +185,7 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CONVOGEN_TEST_SIGNAL": str(int(signal_number))},
-        # A shell has commands that it starts with & ignore SIGINT; these tests may be one of them.
+        # Commands that a shell starts with & ignore SIGINT; the tests themselves may be such a command.
         preexec_fn=lambda: signal.signal(
             signal.SIGINT, signal.SIG_IGN if in_background else signal.SIG_DFL
         ),

@@ -1,4 +1,4 @@
-"""Batches measured elsewhere than in this process, without Ray; `test_ray` has a real cluster."""
+"""Batches that are measured outside this process, without Ray; `test_ray` uses a real cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Elsewhere:
-    """Does each item as a task of a cluster does: with nothing but what can be pickled."""
+    """A stand-in for a cluster, which processes each item with pickled data only."""
 
     def __init__(self) -> None:
         self.items = 0
@@ -33,7 +33,7 @@ class Elsewhere:
 
 
 def corpus(path: Path, n: int) -> Path:
-    """Conversations, a row that is none, and one in a language without spaces."""
+    """Write conversations, one invalid row, and a conversation in a language without spaces."""
     rows = [[f"Hello, number {k}.", f"{k} is not {k + 1}, is it?"] for k in range(n - 1)]
     rows += [["今日はいい天気ですね。", "そうですね。"]]
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]

@@ -1,4 +1,5 @@
-"""Runs against an endpoint that fails in every way at once, goes away, or revokes the key."""
+"""Runs against an endpoint that fails in every way at the same time, disappears, or revokes the
+key."""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ def experiment(server_url: str, n: int, **more: object) -> Experiment:
 
 
 def share(asked: Asked) -> float:
-    """A number from 0 to 1 that belongs to the request, however often it is made."""
+    """Return a number from 0 to 1 that is always the same for the same request."""
     digest = hashlib.blake2b(json.dumps(asked.body).encode(), digest_size=4).digest()
     return int.from_bytes(digest) / 2**32
 
@@ -94,9 +95,9 @@ def test_a_storm_of_faults_loses_nothing(endpoint: EndpointServer, tmp_path: Pat
     assert set(raised) == set(STORM)
     ids = [conversation.id for conversation in stormy.conversations()]
     assert len(ids) == len(set(ids)) == 100
-    assert dataset(tmp_path / "stormy") == dataset(tmp_path / "calm"), "not a byte is different"
+    assert dataset(tmp_path / "stormy") == dataset(tmp_path / "calm"), "the files must be identical"
     tries = attempts(stormy)
-    assert tries.total() == attempts(quiet).total(), "each call was answered once"
+    assert tries.total() == attempts(quiet).total(), "each call must be answered exactly once"
     assert sum(n * count for n, count in tries.items()) == len(endpoint.asked)
     assert max(tries) <= ATTEMPTS
 
@@ -116,7 +117,7 @@ def test_a_key_revoked_on_the_way_stops_the_run_and_nothing_is_lost(
     assert "401" in line
     assert "set OPENAI_API_KEY to a valid key and run again" in line
     answered = n_calls // 2
-    assert attempts(load_run(tmp_path / "run")).total() == answered, "all are kept that were paid"
+    assert attempts(load_run(tmp_path / "run")).total() == answered, "all paid calls must be kept"
 
     endpoint.script = converse
     endpoint.asked.clear()
@@ -126,7 +127,7 @@ def test_a_key_revoked_on_the_way_stops_the_run_and_nothing_is_lost(
 
 
 class Outage(ScriptedModel):
-    """A scripted model that takes a second and cannot be reached between two moments."""
+    """A scripted model that takes a second per call and is unreachable during an interval."""
 
     def __init__(self, begin: float, end: float) -> None:
         super().__init__()

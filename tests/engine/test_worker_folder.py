@@ -1,4 +1,4 @@
-"""Folders of workers: those of living ones stay, those of killed ones are removed."""
+"""Workers' folders: those of live workers are kept, and those of killed workers are removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="nothing is removed there")
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not removed on Windows")
 def test_folders_of_killed_workers_are_removed_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What an experiment gives the embedded model in place of a method's own."""
+"""The settings that the embedded model uses instead of a method's own settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_what_it_was_trained_on_is_what_is_shipped() -> None:
 
 
 def adapted(experiment: Experiment) -> set[str]:
-    """The roles that have the adapter on."""
+    """Return the roles that use the adapter."""
     return {
         role
         for role in experiment.roles

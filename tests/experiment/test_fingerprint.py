@@ -1,4 +1,4 @@
-"""Fingerprints: of values, not of the order in which they are told."""
+"""Fingerprints depend on values, but not on the order of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chat exports as trainers meet them: roles that alternate, names, masks, and what is counted."""
+"""Chat exports from a trainer's point of view: alternating roles, names, masks and counts."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def tokenizer() -> Any:
 
 
 def llama_factory_takes(row: dict[str, Any]) -> bool:
-    """Whether LLaMA-Factory would keep a row of its `sharegpt` format (its data/README.md).
+    """Return whether LLaMA-Factory would accept a row in its `sharegpt` format (its
+    data/README.md).
 
-    After a `system` message, people and observations are in odd places, the model and its calls in
-    even ones, and there are as many of the one as of the other.
+    After a `system` message, people and observations are in odd positions, and the model and its
+    calls are in even positions. The numbers of odd and even messages must be equal.
     """
     chat = row["conversations"]
     if chat and chat[0]["from"] == "system":
@@ -50,7 +51,7 @@ def rows_of(
 
 
 def spoken_of(rows: Sequence[dict[str, Any]], key: str, role: str) -> Iterator[dict[str, Any]]:
-    """The messages of rows that are not the system's."""
+    """Return the messages of rows, except system messages."""
     return (one for row in rows for one in row[key] if one[role] != "system")
 
 
@@ -142,7 +143,7 @@ def test_every_turn_is_in_the_rows_or_counted(turns: list[Turn], system: bool) -
     moved = counts["turns_moved_to_system"]
     assert held + counts["turns_merged"] + counts["turns_dropped"] + moved == len(rows) * len(turns)
     if people > 1:
-        assert rows, "whoever speaks second answers somebody"
+        assert rows, "the second speaker answers somebody"
     for row in rows:
         said = [one["content"] for one in row["messages"] if one["role"] == "assistant"]
         own = [turn.text for turn in turns if turn.speaker == row["perspective"]]

@@ -1,4 +1,5 @@
-"""Exports as a user meets them: equal content, splits, perspectives, cards, whole or not at all."""
+"""Exports from a user's point of view: equal content, splits, perspectives, cards, and
+atomicity."""
 
 from __future__ import annotations
 
@@ -166,7 +167,7 @@ def test_labels_that_a_model_gave_are_columns(to: str, tmp_path: Path) -> None:
     loaded: Any = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     rows = list(loaded["train"])
     assert (rows[0]["topic"], rows[0]["label_topic"]) == (HOSTILE[5], "found")
-    assert not rows[-1]["label_topic"], "that one has none"
+    assert not rows[-1]["label_topic"], "the last conversation has no label"
     if to == "csv":
         assert [row["label_emotion"] for row in rows[: len(HOSTILE)]] == emotions
     else:

@@ -1,4 +1,4 @@
-"""The folder of an export: what is not ours is never touched, whatever it is called."""
+"""The folder of an export: other files are never touched, whatever their names are."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_export_is_replaced_if_it_is_as_it_was_written(
     assert convogen(*args).status == 0
     assert convogen(*args, "--overwrite").status == 0
     description = json.loads((out / "export.json").read_text())
-    del description["files"]  # as versions before this one wrote it
+    del description["files"]  # as earlier versions wrote it
     (out / "export.json").write_text(json.dumps(description))
     assert convogen(*args, "--overwrite").status == 0
 
@@ -118,7 +118,7 @@ def test_an_export_killed_while_it_was_put_in_place_is_undone(run: Path, tmp_pat
     assert not out.exists()
     ended = convogen("export", run, "--to", "csv", "--out", tmp_path / "another")
     assert ended.status == 0
-    assert not out.exists(), "the leftovers of an export to another folder are left alone"
+    assert not out.exists(), "the remains of an export to another folder must be kept"
     ended = convogen("export", run, "--to", "csv", "--out", out)
     assert "--overwrite" in ended.complaint
     assert contents(out) == before

@@ -1,4 +1,4 @@
-"""A run as an Inspect AI log: what is in it, that it is reproducible, and that Inspect reads it."""
+"""A run as an Inspect AI log: its content, its reproducibility, and its readability in Inspect."""
 
 from __future__ import annotations
 
@@ -236,9 +236,11 @@ def test_inspect_reads_it_back(tmp_path: Path) -> None:
 
 
 def _python_with_inspect() -> str:
-    """A Python that has inspect-ai: that of the `inspect` command beside this one or on the PATH.
+    """Return a Python that has inspect-ai, found by the `inspect` command next to this one or on
+    PATH.
 
-    inspect-ai needs older versions of what convogen is tested with, so it has a place of its own.
+    inspect-ai needs older versions of some of convogen's packages, so it has an environment of its
+    own.
     """
     if find_spec("inspect_ai"):
         return sys.executable

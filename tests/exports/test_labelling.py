@@ -1,4 +1,4 @@
-"""Conversations for Argilla and Label Studio: what people see, and questions of one's own."""
+"""Conversations for Argilla and Label Studio: what annotators see, and custom questions."""
 
 from __future__ import annotations
 

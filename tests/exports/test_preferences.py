@@ -1,4 +1,4 @@
-"""Preference pairs: which replies answer the same prompt, and which of them is chosen."""
+"""Preference pairs: which replies answer the same prompt, and which reply is chosen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scored(conversation: str, **aspects: float | None) -> list[Score]:
 
 
 def item(said: Sequence[str], name: str, **aspects: float | None) -> Item:
-    """A conversation of one experience, with the scores that it was given."""
+    """Return a conversation of one experience with these scores."""
     conversation, _ = played(0, spoken(*said))
     _, experience = played(0, spoken(*BEGUN))
     people = conversation.model_copy(update={"id": name, "participants": ["A", "B", "C"]})
@@ -46,7 +46,7 @@ def compared(
 
 
 def write_replay(run: Path, name: str, said: Sequence[str], scores: Mapping[str, float]) -> Path:
-    """A replay beside a run, as `convogen replay --conversation` leaves one, judged."""
+    """Write a judged replay next to a run, as `convogen replay --conversation` would."""
     conversation, experience = played(0, spoken(*said))
     conversation = conversation.model_copy(update={"id": f"c-{name}"})
     origin = {"run": str(run), "fingerprint": "0123456789abcdef", "conversation": "c-0"}
@@ -175,7 +175,7 @@ def test_pairs_differ_answer_one_prompt_and_keep_the_margin(
         (str(row["prompt"]), row["perspective"], str({str(row["chosen"]), str(row["rejected"])}))
         for row in rows
     )
-    assert all(n == 1 for n in replies.values()), "no pair twice, and none both ways"
+    assert all(n == 1 for n in replies.values()), "no pair may occur twice or in both orders"
 
 
 def test_replays_beside_a_run_are_found_and_said_in_the_card(run: Path, tmp_path: Path) -> None:

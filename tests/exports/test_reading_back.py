@@ -1,4 +1,5 @@
-"""What is exported reads back with the same numbers, and CSV is safe to open in a spreadsheet."""
+"""Exported data can be read with the same numbers, and CSV files are safe to open in a
+spreadsheet."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def test_the_numbers_are_those_of_the_run(to: str, tmp_path: Path) -> None:
 
 
 def spoken(turns: list[Turn]) -> list[Turn]:
-    """Those with text: readers leave out the empty ones at the end of a conversation."""
+    """Return the turns with text, since readers omit empty turns at the end of a conversation."""
     return [turn for turn in turns if turn.text.strip()]
 
 

@@ -1,4 +1,4 @@
-"""An experiment's entries for gates: JSON Schema, classes, and where their files lie."""
+"""Gates in an experiment: the JSON Schema, the classes, and the paths of their files."""
 
 from __future__ import annotations
 

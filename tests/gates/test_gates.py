@@ -1,4 +1,4 @@
-"""Rejected conversations are kept, make room for others, and never count."""
+"""Rejected conversations are kept and replaced by others, and they never count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Killed anywhere and run again, a run with gates has exactly n, the same bytes, nothing twice."""
+"""A run with gates that is killed and repeated has exactly n conversations and identical files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each gate says of one conversation, at its limits and on both sides of them."""
+"""The decisions of each gate about one conversation, at its limits and on either side of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def talk(texts: Sequence[str], task: int = 0) -> Conversation:
 
 
 def decided(folder: Path, gates: Sequence[Gate], texts: Sequence[str], said: Said = "") -> Outcome:
-    """The outcome of a conversation of these texts after the gates, `said` by all models."""
+    """Return the outcome of the gates for a conversation with these texts, if all models reply
+    `said`."""
     roles = {role: drawn for gate in gates for role, drawn in gate.roles.items()}
     script = (lambda _: said) if isinstance(said, str) else said
 
@@ -47,7 +48,7 @@ def decided(folder: Path, gates: Sequence[Gate], texts: Sequence[str], said: Sai
 def rejection(
     folder: Path, gate: Gate, texts: Sequence[str], said: Said = ""
 ) -> tuple[str, float | str | None] | None:
-    """The reason and the value, None if it passes; the conversation itself is kept whole."""
+    """Return the reason and the value, or None if the conversation passes; it must be unchanged."""
     outcome = decided(folder, [gate], texts, said)
     if outcome.rejected is None:
         assert outcome.conversation == talk(texts, 7)
@@ -119,7 +120,7 @@ ASPECTS = ["engagingness", "coherence"]
 def test_the_mean_of_the_aspects_is_held_against_the_lowest_score(
     least: float, found: tuple[str, float] | None, tmp_path: Path
 ) -> None:
-    """Engagingness 1 and coherence 2: 1.5 on average."""
+    """Engagingness is 1 and coherence is 2, so the mean is 1.5."""
 
     def script(request: Request) -> str:
         return "1" if "Engagingness" in request.messages[-1].content else "2"
@@ -159,7 +160,7 @@ WORDS = "aaaa bbbb cccc dddd eeee ffff gggg hhhh iiii jjjj".split()
 def test_a_similarity_of_exactly_the_threshold_is_a_near_copy(
     threshold: float, rejected: bool, tmp_path: Path
 ) -> None:
-    """One of ten words of four letters is another: 2 × 45 / (49 + 49) characters in order."""
+    """One of ten words of four letters differs: 2 × 45 / (49 + 49) characters are in order."""
     earlier = [talk([" ".join([*WORDS[:8], "yyyy", "zzzz"])], 2), talk([" ".join(WORDS)], 3)]
     (tmp_path / "conversations.jsonl").write_bytes(b"".join(one.to_line() for one in earlier))
     found = rejection(
@@ -179,7 +180,7 @@ def test_the_same_words_are_a_near_copy_at_any_threshold_and_no_words_at_none(
 
 
 def test_only_the_first_8000_characters_are_compared(tmp_path: Path) -> None:
-    words = [f"w{number:06}" for number in range(1000)]  # 1,000 × 8 characters with the blanks
+    words = [f"w{number:06}" for number in range(1000)]  # 1,000 × 8 characters, including spaces
     (tmp_path / "conversations.jsonl").write_bytes(talk([" ".join(words), "one end"]).to_line())
     gate = NearDuplicate(threshold=1)
     assert rejection(tmp_path, gate, [" ".join(words), "another"]) is not None

@@ -1,4 +1,5 @@
-"""The gate profile: what is accepted is spread as people's are, within the redraws allowed."""
+"""The gate `profile`: accepted conversations have people's distribution, within the allowed
+redraws."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def spread(conversations: list[Conversation]) -> np.ndarray:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Conversations, half of them with hardly a question."""
+    """Write conversations, half of which have hardly any questions."""
     path = tmp_path / "people.jsonl"
     rows = [*converse(150, seed=1, questions=0.05), *converse(150, seed=2, questions=0.5)]
     path.write_bytes(b"".join(row.to_line() for row in rows))
@@ -51,7 +52,8 @@ def decided(line: GateLine, candidates: list[Conversation]) -> list[Outcome]:
 
 
 def candidates(n: int = 200) -> list[Conversation]:
-    """Those of a model that asks much; one in three is as people are."""
+    """Return conversations of a model that asks too much, of which one in three is like
+    people's."""
     much = converse(n, seed=3, questions=0.7)
     usual = converse(n, seed=4, questions=0.05)
     rows = [

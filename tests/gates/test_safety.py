@@ -1,4 +1,4 @@
-"""What a word list reads in a text, and how it tells where it found it."""
+"""Matches of a word list in a text, and the reported positions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def own_list(folder: Path, *entries: str) -> WordList:
         ("01345678 o1", ["01345678", "oi"]),
         ("a0 a1 a3 a4 a5 a7 a8 a2", ["ao", "ai", "ae", "aa", "as", "at", "ab", "a2"]),
         ("m@d $o h!t s|t", ["mad", "so", "hit", "sit"]),
-        ("go! @ $ stop|", ["go", "stop"]),  # a sign at the end of a word is a sign
+        ("go! @ $ stop|", ["go", "stop"]),  # a sign at the end of a word counts as a sign
         ("Meet me @55, for $455 or 7!75", ["meet", "me", "55", "for", "455", "or", "7", "75"]),
     ],
 )
@@ -47,9 +47,9 @@ def test_letters_drawn_out_are_one_or_two_and_letters_apart_are_a_word(tmp_path:
     words = own_list(tmp_path, "boo", "fig", "on")
     for text in ("booo", "boooooo", "b o o", "f.i.g", "fiiig", "a f i g"[2:]):
         assert words.find(text) in ("boo", "fig"), text
-    assert words.find("o n") is None  # two letters apart are two words
-    assert words.find("fiig") is None  # two are a spelling of their own
-    assert words.find("o, f i g") is None  # a letter more beside them
+    assert words.find("o n") is None  # two separate letters are two words
+    assert words.find("fiig") is None  # a double letter is another spelling
+    assert words.find("o, f i g") is None  # with an additional letter
 
 
 def test_lists_of_nothing_are_refused(tmp_path: Path) -> None:

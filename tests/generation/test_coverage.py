@@ -1,4 +1,5 @@
-"""Shots by coverage: a generator's favourite theme is held back, to the byte the same each time."""
+"""Shots by coverage: a generator's favourite theme is held back, with identical results each
+time."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ HINT = re.compile(r"the topic is (?:near ([\w, ]+?))?(?: and )?(?:far from ([\w,
 
 
 def suggested(hint: re.Match[str], theme: str, draw: random.Random) -> str:
-    """Return a theme that is named, else one that is not to be kept away from."""
+    """Return a theme that the prompt names, or else a theme that it does not tell the model to
+    avoid."""
 
     def named(terms: str | None) -> list[str]:
         words = set((terms or "").split(", "))
@@ -53,7 +55,8 @@ def suggested(hint: re.Match[str], theme: str, draw: random.Random) -> str:
 
 
 def biased(request: Request) -> str:
-    """Write about the favourite theme four times of five, unless the prompt names another."""
+    """Write about the favourite theme four times out of five, unless the prompt names another
+    theme."""
     reply = improvise(request)
     if request.role != "generator":
         return reply
@@ -106,7 +109,7 @@ def test_the_same_bytes_at_any_concurrency(lanes: int, tmp_path: Path) -> None:
 
 
 def _partial(chosen: Experiment, folder: Path, calls: int) -> Iterator[None]:
-    """Play until the model breaks at a call."""
+    """Play until the model fails at a given call."""
     left = calls
 
     def breaking(request: Request) -> str:

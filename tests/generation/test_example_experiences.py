@@ -1,4 +1,4 @@
-"""Experiences in files: how they are read, what is wrong with them, and how a prompt shows them."""
+"""Experiences in files: how they are read, which errors are found, and how prompts show them."""
 
 from __future__ import annotations
 

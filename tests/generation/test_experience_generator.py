@@ -1,4 +1,4 @@
-"""The generator: what it asks for varies from task to task, and whose names it refuses."""
+"""The generator: its requests vary between tasks, and it rejects some names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def generated(
     ask: Callable[[ExperienceGenerator, Session], Awaitable[Experience]],
     *changes: dict[str, Any],
 ) -> tuple[Experience, list[Request]]:
-    """What comes of replies with these changes, one after the other, and what was asked."""
+    """Return the result of successive replies with these changes, and the requests."""
     asked: list[Request] = []
     tmp_path.mkdir(exist_ok=True)
 
@@ -71,7 +71,7 @@ def match(generator: ExperienceGenerator, session: Session) -> Awaitable[Experie
 
 
 def named(first: str, second: str) -> dict[str, Any]:
-    """Two personas of these names."""
+    """Return two personas with these names."""
     card = {
         "age": 40,
         "gender": "female",
@@ -255,7 +255,7 @@ def test_a_prompt_that_does_not_ask_for_it_leaves_it_open(tmp_path: Path) -> Non
 
 
 def test_an_experience_tells_who_wrote_it_and_what_that_took(tmp_path: Path) -> None:
-    """Of the reply that was taken alone: the one before had a name of a shot."""
+    """Only the accepted reply is described; the previous reply had a name from a shot."""
     taken = named(SHOTS[0].personas[0].name, "Zoltan Quist")
     twice, _ = generated(tmp_path / "twice", "experience", invent, taken)
     assert (twice.model, twice.reasks) == ("scripted", ["name_of_a_shot"])
@@ -293,7 +293,7 @@ def test_people_who_are_invented_together_are_acquainted(tmp_path: Path) -> None
 def test_a_starter_of_an_example_is_asked_for_again_but_is_no_turn_of_the_scene(
     tmp_path: Path,
 ) -> None:
-    """However many examples are shown, a starter opens its scene: a clerk may offer help."""
+    """However many examples are shown, a starter opens its scene, so a clerk may offer help."""
 
     def shown(generator: ExperienceGenerator, session: Session) -> Awaitable[Experience]:
         return generator.invent(session, 2, load_experiences()[:3])

@@ -23,7 +23,8 @@ SEEDS = in_languages(load_experiences(), ())
 N = 18
 
 Gives = list[int | None]
-"""What each task gives: None fails, its own number is new, an earlier one a near-copy of that."""
+"""The result of each task: None for a failure, its own number for a new experience, or the
+number of an earlier task for a near-copy."""
 
 
 def hub(seeds: Sequence[Experience] = SEEDS, **changes: object) -> FewShotHub:
@@ -41,7 +42,8 @@ def hub(seeds: Sequence[Experience] = SEEDS, **changes: object) -> FewShotHub:
 
 
 def new(task: int, like: int | None = None) -> Experience:
-    """An experience like no other, or nearly the words of that of an earlier task."""
+    """Return a unique experience, or one with nearly the same words as an earlier task's
+    experience."""
     rng = random.Random(task if like is None else like)
     words = ["".join(rng.choices(string.ascii_lowercase, k=rng.randint(3, 9))) for _ in range(60)]
     if like is not None:
@@ -58,17 +60,17 @@ def new(task: int, like: int | None = None) -> Experience:
 
 
 def finished(work: Coroutine[Any, Any, Any]) -> Any:
-    """The result, unless it waits for what never comes."""
+    """Return the result, or fail if it waits for something that never happens."""
     return asyncio.run(asyncio.wait_for(work, 20))
 
 
 async def admit_all(h: FewShotHub, experiences: Sequence[Experience]) -> list[Experience]:
-    """One task after the other, each from its shots."""
+    """Admit the tasks one after the other, each with its own shots."""
     return [await h.admit(at, one, await h.shots(at)) for at, one in enumerate(experiences)]
 
 
 async def play(h: FewShotHub, gives: Gives, order: list[int], first: int = 0) -> list[Any]:
-    """Play tasks from `first` on at once, the model's answers coming in an order."""
+    """Play tasks from `first` on concurrently, with the model's answers in a given order."""
     answered = [asyncio.Event() for _ in gives]
 
     async def task(number: int) -> Any:
@@ -90,7 +92,7 @@ async def play(h: FewShotHub, gives: Gives, order: list[int], first: int = 0) ->
 
 @st.composite
 def given_by_tasks(draw: st.DrawFn) -> Gives:
-    """Fresh experiences, failures, and near-copies of anything earlier."""
+    """Draw new experiences, failures and near-copies of earlier experiences."""
     options = [[None, task, task, *range(task)] for task in range(N)]
     return [draw(st.sampled_from(each)) for each in options]
 
@@ -109,7 +111,7 @@ def test_a_round_waits_for_the_round_before_it_in_its_lane_and_no_other() -> Non
         h = hub()
         waiting = asyncio.ensure_future(h.shots(6))
         done: list[bool] = []
-        for task in range(3):  # lane 0, round 0; lane 1 gives nothing
+        for task in range(3):  # lane 0, round 0; lane 1 produces nothing
             await asyncio.sleep(0)
             done.append(waiting.done())
             await h.admit(task, new(task), [])
@@ -227,7 +229,7 @@ def test_newest_takes_what_was_made_last() -> None:
 
 
 def told(relations: str, task: int = 0, **changes: Any) -> Experience:
-    """An experience whose words that count are these alone."""
+    """Return an experience in which only these words count."""
     return Experience(
         id=f"e{task}",
         task=task,
@@ -243,7 +245,7 @@ def told(relations: str, task: int = 0, **changes: Any) -> Experience:
     ("near_copy", "admitted"), [(0.79, False), (0.8, False), (0.8001, True), (1.0, True)]
 )
 def test_a_similarity_of_exactly_the_limit_is_a_near_copy(near_copy: float, admitted: bool) -> None:
-    """40 of 50 letters are those of the shot, in order: 2 × 40 / (50 + 50)."""
+    """40 of 50 letters are in the same order as in the shot: 2 × 40 / (50 + 50)."""
     shot, copy = told("a" * 40 + "b" * 10), told("a" * 40 + "c" * 10)
     found = finished(hub(near_copy=near_copy).admit(0, copy, [told("zz"), shot, told("yy")]))
     assert (found.admitted, found.similarity) == (admitted, 0.8)
@@ -252,7 +254,7 @@ def test_a_similarity_of_exactly_the_limit_is_a_near_copy(near_copy: float, admi
 def test_the_similarity_is_kept_to_four_digits_and_that_of_nothing_is_0() -> None:
     """2 × 2 / (3 + 3) = 0.66667."""
     assert finished(hub().admit(0, told("aac"), [told("aab")])).similarity == 0.6667
-    assert similarity(told("ab cd"), told("ce AB")) == 0.8  # 2 × 4 / (5 + 5), the blank counts
+    assert similarity(told("ab cd"), told("ce AB")) == 0.8  # 2 × 4 / (5 + 5), including the space
     alone = finished(hub().admit(0, told("qqqq"), []))
     assert (alone.admitted, alone.similarity) == (True, 0)
 
@@ -285,7 +287,8 @@ def test_names_and_free_text_make_no_experience_another_but_cards_and_openings_d
 
 @pytest.mark.parametrize("lane", [0, 1])
 def test_the_draws_of_a_seed_stay_what_they_are(lane: int) -> None:
-    """Named by seed, lane and round: the seeds shuffled first, then two of all, members last."""
+    """Draws are identified by seed, lane and round. The seeds are shuffled first, then two of
+    all members are drawn, and new members come last."""
 
     async def scenario() -> list[list[Experience]]:
         h = hub(shots=2)
@@ -349,7 +352,7 @@ def test_the_newest_of_seeds_and_members_in_their_order(
 
 
 def test_a_hub_is_restored_to_the_middle_of_a_round() -> None:
-    """Task 1 gave nothing and task 3 a near-copy; task 4 is the next of the only lane."""
+    """Task 1 failed and task 3 gave a near-copy; task 4 is the next task of the only lane."""
     rows = {task: new(task).model_copy(update={"admitted": True}) for task in (0, 2)}
 
     async def scenario() -> tuple[list[str], list[str], bool | None]:

@@ -1,4 +1,4 @@
-"""Labels are held against the conversation; what does not hold is asked for again, then refused."""
+"""Labels are checked against the conversation; after a failed check, the model must retry."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def labelled(
     ask: Callable[[Labeller, Session], Awaitable[Label]],
     finish_reason: str = "stop",
 ) -> tuple[Label, list[Request]]:
-    """What a labeller gives where the model says `replies` in turn, and what it was asked."""
+    """Return a labeller's result when the model gives `replies` in turn, and the requests."""
     asked: list[Request] = []
 
     def script(request: Request) -> str:
@@ -98,7 +98,8 @@ def test_of_the_lengths_a_hundredth_is_cut_off_at_either_end(n: int, low: int, h
 
 @pytest.mark.parametrize(("n", "grounded"), [(19, 0.0), (20, 0.5), (39, 0.5)])
 def test_nineteen_of_twenty_summaries_reach_the_share(n: int, grounded: float) -> None:
-    """One has nothing of its dialogue, the next half of it, all others everything."""
+    """One summary shares no words with its dialogue, the next shares half, and all others share
+    all."""
     pairs = [("", "kettle"), ("kettle", "kettle window")] + [("kettle", "kettle")] * (n - 2)
     assert SummaryRules.learn(pairs).grounded == grounded
 
@@ -119,7 +120,7 @@ def test_lengths_and_shares_at_the_limit_are_right() -> None:
     [
         ("kettles boiled", "the kettle boiler", 1.0),  # the same first five letters
         ("boil", "boils", 0.0),
-        ("tea was with them", "", 1.0),  # no word of four letters that is no function word
+        ("tea was with them", "", 1.0),  # no content word of four or more letters
         ("kettle, KETTLE, window, lamp2", "Kettle!", 0.5),
     ],
 )
@@ -239,7 +240,7 @@ def test_summaries_in_another_language_than_the_sources_are_measured_by_length_a
 def test_after_the_last_reask_it_is_a_fault_with_the_last_reply(
     ask: str, reply: str, finish_reason: str, kind: str, said: str, tmp_path: Path
 ) -> None:
-    """Two reasks are three replies; a fourth one is never asked for."""
+    """Two reasks allow three replies; a fourth is never requested."""
     asks: dict[str, Callable[[Labeller, Session], Awaitable[Label]]] = {
         "summary": lambda one, session: one.summarise(session, DIALOGUE, RULES, []),
         "choice": lambda one, session: one.choose(session, DIALOGUE, "act", "ask", ["ask", "tell"]),

@@ -1,4 +1,4 @@
-"""Drafts: lengths are asked for in words, and a text that a bound cut off never gets in."""
+"""Drafts: lengths are requested in words, and no text that was cut off by a bound is accepted."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def answer(text: str, finish_reason: str = "stop") -> SessionReply:
 
 
 def filled(request: Request) -> str:
-    """What a model writes that fills every text up to its bound, under constrained decoding."""
+    """Return a reply that fills every text up to its bound, as under constrained decoding."""
     assert request.schema is not None
     data: Any = json.loads(improvise(request))
     for nth, text in enumerate(list(bounded_texts(data, request.schema))):
@@ -75,7 +75,7 @@ def filled(request: Request) -> str:
 
 
 def at_first(script: Replies) -> Replies:
-    """Every structured request is answered by `script` once, and obligingly from then on."""
+    """Answer each structured request with `script` once, and with valid replies from then on."""
     seen: set[str] = set()
 
     def reply(request: Request) -> str:
@@ -95,7 +95,7 @@ def always(script: Replies) -> Replies:
 
 
 def obliging(request: Request) -> str:
-    """The scripted model, in whose dialogues everybody speaks."""
+    """Return the scripted model, in whose dialogues everybody speaks."""
     data = json.loads(improvise(request))
     schema = json.dumps(request.schema)
     names = re.search(r'"enum": (\[[^\]]*\])', schema)
@@ -106,7 +106,7 @@ def obliging(request: Request) -> str:
 
 
 def texts(folder: Path) -> list[str]:
-    """All texts of a data set, whatever record and key they are in."""
+    """Return all texts of a data set, in all records and keys."""
 
     def walk(value: Any) -> list[str]:
         if isinstance(value, dict):
@@ -128,7 +128,7 @@ def people(tmp_path: Path) -> Path:
 
 
 def settings(form: str, tmp_path: Path) -> dict[str, Any]:
-    """Three small experiments; each asks for structured text of its own."""
+    """Return three small experiments, each of which requests different structured texts."""
     common = {"name": form, "models": "scripted", "seed": 3}
     if form == "invent":
         return {**common, "method": "convogen", "n": 3, "participants": 2, "max_turns": 2}
@@ -153,7 +153,7 @@ def played(form: str, tmp_path: Path, script: Replies, **more: Any) -> Run:
     return run(experiment, tmp_path / "run", open_model=lambda _: ScriptedModel(script))
 
 
-# What a draft is
+# The content of a draft
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_a_title_is_no_first_name() -> None:
     assert [first_name(name) for name in ("Dr. Ana Lee", "ANA", "Mrs")] == ["ana", "ana", "mrs"]
 
 
-# How it is asked for again
+# Retries
 
 
 def asked_for(
     tmp_path: Path, replies: list[ModelReply], reasks: int = 2
 ) -> tuple[Any, list[Request]]:
-    """What comes of a scene that a model gives `replies` for, and what it was asked."""
+    """Return the result for a scene when the model gives `replies`, and the requests."""
     asked: list[Request] = []
 
     class Model(ScriptedModel):
@@ -366,7 +366,7 @@ def test_an_entry_that_is_cut_is_left_out_and_the_rest_of_its_list_is_kept(tmp_p
 
 
 def taken(folder: Path, texts: list[str], finish_reason: str, reasks: int = 3) -> tuple[Any, int]:
-    """What `ask_draft` makes of replies, and in how many calls."""
+    """Return the result of `ask_draft` for some replies, and the number of calls."""
     asked: list[Request] = []
 
     def script(request: Request) -> ModelReply:

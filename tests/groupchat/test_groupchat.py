@@ -75,7 +75,7 @@ OVERRIDDEN = {
 
 @pytest.mark.parametrize("member", OVERRIDDEN)
 def test_autogens_runtime_has_the_private_members_that_are_overridden(member: str) -> None:
-    """AutoGen may change them in any release; its tracing would then be back, unnoticed."""
+    """AutoGen may rename them in any release, and its tracing would then silently return."""
     advice = f"AutoGen has another {member}: adapt convogen/groupchat/runtime.py to it"
     found: object = (
         SingleThreadedAgentRuntime if "." not in member else SingleThreadedAgentRuntime()
@@ -89,7 +89,8 @@ def test_autogens_runtime_has_the_private_members_that_are_overridden(member: st
 
 
 def says(*replies: str) -> Callable[[Request], str]:
-    """Agents say these one after the other, then improvise; the selector improvises."""
+    """Return a script in which agents say these texts in turn and then improvise, like the
+    selector."""
     left = list(replies)
     return lambda request: left.pop(0) if request.role == "agent" and left else improvise(request)
 
@@ -258,7 +259,8 @@ def test_what_is_said_is_checked_in_the_language_of_the_experience() -> None:
 
 
 def test_a_speaker_who_goes_on_is_asked_by_the_user() -> None:
-    """With repeats allowed a speaker may come twice; the last message is still the user's."""
+    """If repeats are allowed, a speaker may speak twice in a row; the last message is still the
+    user's."""
     asked: list[list[Message]] = []
 
     def stubborn(request: Request) -> str:
@@ -273,7 +275,7 @@ def test_a_speaker_who_goes_on_is_asked_by_the_user() -> None:
 
 
 def fails(role: str, after: int) -> Callable[[Request], str]:
-    """A role's calls fail after so many."""
+    """Return a script in which the calls of a role fail after a given number."""
     left = [after]
 
     def script(request: Request) -> str:
@@ -328,7 +330,7 @@ def test_a_reply_without_fault_is_taken_before_one_that_was_cut_off() -> None:
 
 
 def test_an_agents_request_begins_with_all_of_its_last_one() -> None:
-    """So the prompt cache of an endpoint holds for each agent."""
+    """The prompt cache of an endpoint can then be used for each agent."""
     asked: dict[str, list[str]] = {}
 
     def script(request: Request) -> str:
@@ -344,7 +346,7 @@ def test_an_agents_request_begins_with_all_of_its_last_one() -> None:
 
 
 def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
-    """Nothing of a chat waits for the garbage collector, which halts all other chats."""
+    """No part of a chat waits for the garbage collector, which would halt all other chats."""
     from convogen import Experiment, run
     from convogen.groupchat.agent import PersonaAgent
 
@@ -354,7 +356,7 @@ def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_pa
     gc.disable()
     try:
         run(Experiment.load("GPFS-s", wanted), tmp_path / "run")
-        # By type: isinstance would ask objects of other libraries for their class, which may warn.
+        # Compares types, because isinstance queries objects of other libraries, which may warn.
         assert not [one for one in gc.get_objects() if type(one) is PersonaAgent]
     finally:
         gc.enable()
@@ -362,7 +364,7 @@ def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_pa
 
 
 def offers(*replies: tuple[str, float]) -> Callable[[Request], str | ModelReply]:
-    """Agents are asked for several replies at once; these come first, so likely a token."""
+    """Return a script whose first replies are these, with the given log-probability per token."""
     left = list(replies)
 
     def script(request: Request) -> str | ModelReply:
@@ -479,7 +481,9 @@ def test_agents_say_whom_they_address_if_asked() -> None:
     first = next(iter(asked[0].schema["properties"]["to"]["enum"]))  # type: ignore[index]
     assert [turn.addressee for turn in turns] == [None, first, "all", None, None]
     assert turns[1].text == "We should leave before noon."
-    assert turns[4].text == "Then I will walk there alone."  # a reply without the object counts
+    assert (
+        turns[4].text == "Then I will walk there alone."
+    )  # a reply without the object is accepted
     assert '"to" is whom' in asked[0].messages[-1].content
     assert first != turns[1].speaker
 

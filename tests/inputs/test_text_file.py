@@ -1,4 +1,4 @@
-"""What is named as a file and is none: a pipe, a device, a folder. Nothing is waited for."""
+"""Paths that should be files but are not: pipes, devices and folders. Reading never blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from convogen.errors import SourceError
 from convogen.inputs.text_file import LARGEST_BYTES, open_file, read_text
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="named pipes are of POSIX")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="named pipes exist only on POSIX systems"
+)
 
 SMALL = ("--n", "1", "--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")
 RUN = ("run", "demo", *SMALL, "--out", "new")

@@ -1,4 +1,5 @@
-"""YAML is read in one way, whatever the file: bounded, without surprises, and said by line."""
+"""All YAML files are read in the same way: with limits, without surprises, and with line
+numbers."""
 
 from __future__ import annotations
 
@@ -193,7 +194,7 @@ def test_a_bomb_is_refused_before_anything_is_made_of_it(tmp_path: Path) -> None
     ended = convogen("run", path, *SCRIPTED)
     assert ended.status == 2
     assert "aliases" in ended.complaint
-    assert time.process_time() - started < 20  # untamed it takes hours
+    assert time.process_time() - started < 20  # without the limit, it would take hours
 
 
 BOOLEANS: dict[str, tuple[tuple[str, ...], str]] = {

@@ -1,4 +1,4 @@
-"""Conversations labelled by hand, in `tests/data/interaction`, and what the rules say of them."""
+"""Manually labelled conversations in `tests/data/interaction`, and what the rules find in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATA = Path(__file__).parents[1] / "data" / "interaction"
 
 @dataclass(frozen=True)
 class Agreement:
-    """Shares of turns on which rules and labels agree, and Cohen's kappa by behaviour."""
+    """Shares of turns on which the rules and the labels agree, and Cohen's kappa by behaviour."""
 
     conversations: int
     turns: int
@@ -47,7 +47,7 @@ class Agreement:
 
 
 def conversations(name: str) -> Iterator[tuple[list[dict[str, Any]], Interaction]]:
-    """Yield the labelled turns of each conversation of a file, and what the rules say of it."""
+    """Yield the labelled turns of each conversation in a file, and what the rules find in it."""
     for one in read_yaml(DATA / f"{name}.yaml"):
         turns = one["turns"]
         addressed = [to for turn in turns for to in _names(turn["to"])]
@@ -57,7 +57,7 @@ def conversations(name: str) -> Iterator[tuple[list[dict[str, Any]], Interaction
 
 
 def agreement(name: str) -> Agreement:
-    """Return how far the rules agree with the labels of a file."""
+    """Return the agreement of the rules with the labels in a file."""
     addressee, previous, reply = list[bool](), list[bool](), list[bool]()
     labelled = {name: list[int]() for name in BEHAVIOURS}
     told = {name: list[int]() for name in BEHAVIOURS}

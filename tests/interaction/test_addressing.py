@@ -1,4 +1,4 @@
-"""Whom a turn is for, and which turn it replies to."""
+"""The addressee of a turn, and the turn to which it replies."""
 
 from __future__ import annotations
 

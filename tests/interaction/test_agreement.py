@@ -1,7 +1,8 @@
-"""Rules against labels by hand: printed with `pytest -s`, and held to what they reach.
+"""Agreement of the rules with manual labels, with lower bounds; `pytest -s` prints the values.
 
-One annotator labelled all conversations, before any rule was written, and then wrote the rules, so
-that even the held-out ones flatter them: conversations of others will agree less.
+A single annotator labelled all conversations before any rule was written, and then wrote the rules.
+Even the held-out conversations therefore flatter the rules; agreement on other people's
+conversations will be lower.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ def test_what_rules_tell_well_they_tell_on_conversations_they_were_not_tuned_on(
 MELD = Path(__file__).parents[3] / "shared" / "data" / "meld" / "dev_sent_emo.csv"
 
 
-@pytest.mark.skipif(not MELD.exists(), reason="MELD's development split is not here")
+@pytest.mark.skipif(not MELD.exists(), reason="MELD's development split is missing")
 @pytest.mark.parametrize("scenes", ["seen", "unseen"])
 def test_television_dialogue_is_harder(scenes: str) -> None:
-    """Scenes begin in the middle, and people on the stage who say nothing are addressed, too."""
+    """Scenes begin in the middle, and silent people on the stage are addressed, too."""
     labels = read_yaml(DATA / "meld.yaml")[scenes]
     right, previous = list[bool](), list[bool]()
     for conversation in open_corpus(MELD):

@@ -1,4 +1,4 @@
-"""The graph, coherence and friction, worked out by hand."""
+"""The graph, coherence and friction, calculated by hand."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_coherence_by_hand() -> None:
     found = coherence(["a", "a", "b", "b"], words, replies)
     assert found.local == pytest.approx((1 + 0 + 1) / 3)
     assert found.consistency == pytest.approx(1.0)
-    # each turn: one equal and two unlike ones, whose sum has the squared length 1 + 4
+    # each turn has one equal and two different turns, whose sum has the squared length 1 + 4
     assert found.overall == pytest.approx(1 / sqrt(5))
     assert coherence(["a"], [["x"]], [_to()]).consistency is None
 
@@ -121,7 +121,8 @@ def test_an_unstated_language_is_identified() -> None:
 
 
 def test_a_line_of_patterns_has_a_word_that_lets_it_be_tried() -> None:
-    """What a gated pattern matches must have one of the words: tried on the labelled turns."""
+    """A text that a gated pattern matches must contain one of the words; checked on labelled
+    turns."""
     from interaction.labelled import conversations
 
     patterns = load_patterns("en")

@@ -1,4 +1,5 @@
-"""What judging may cost: held over the runs of a command and over starts, and resumed for more."""
+"""The budget for judging: it holds across the runs of a command and across starts, and can be
+raised."""
 
 from __future__ import annotations
 
@@ -59,12 +60,12 @@ def test_a_budget_holds_over_all_runs_and_starts(
 
     again = convogen(*judging, "--budget-tokens", "20000")
     assert again.status == 1
-    assert len(endpoint.asked) == first  # what was spent before counts
+    assert len(endpoint.asked) == first  # earlier spending counts
 
     assert convogen(*judging, "--budget-tokens", "900000").status == 0
     scores = [len(list(load_run(one).scores("geval"))) for one in runs]
     assert scores[0] == scores[1] > 0
-    assert spent() == sum(map(tokens, endpoint.asked))  # nothing was asked twice
+    assert spent() == sum(map(tokens, endpoint.asked))  # no call was repeated
 
 
 def test_money_needs_a_price_and_a_judge(generated: Path, endpoint: EndpointServer) -> None:

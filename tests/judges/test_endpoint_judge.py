@@ -1,4 +1,4 @@
-"""The judge over HTTP: endpoints with log-probabilities, without, and unwilling ones."""
+"""The judge over HTTP, with endpoints that support, lack or refuse log-probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge that labels turns: what it asks, what it takes, and what hostile replies do to it."""
+"""The judge that labels turns: its requests, the replies it accepts, and hostile replies."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def judged(path: Path, script: Script, **keys: Any) -> list[Score]:
 
 
 def asked_for(request: Request) -> list[int]:
-    """Return the turns that a request is to label."""
+    """Return the turns that a request asks to label."""
     assert request.schema is not None
     return [int(number) for number in request.schema["required"]]
 
@@ -197,7 +197,7 @@ def test_labels_that_only_look_different_are_refused() -> None:
 
 
 def answers(path: Path) -> Script:
-    """Return a judge that says what the labels by hand say, found by what the turns say."""
+    """Return a judge that gives the manual labels, which it looks up by the texts of the turns."""
     does = {
         turn["text"]: turn.get("does", []) for turns, _ in labelled("held_out") for turn in turns
     }
@@ -222,7 +222,7 @@ def answers(path: Path) -> Script:
 def test_the_agreement_of_rules_with_labels_by_hand_is_that_of_the_other_test(
     tmp_path: Path,
 ) -> None:
-    """A judge that says what a person said: rules agree with it as they do with the person."""
+    """A judge that gives a person's labels agrees with the rules exactly as that person does."""
     from interaction.labelled import agreement
 
     path = tmp_path / "h.jsonl"
@@ -259,7 +259,7 @@ def test_stats_and_report_take_the_judges_labels_and_say_so(tmp_path: Path) -> N
     by_judge = json.loads(convogen(*asked, path, "--json").out)
     assert by_judge["differences_told_by"] == "scripted"
     assert "sarcasm" in by_judge["friction_differences"]
-    # What a judge told of one only is not set against what rules told: rules are, of both.
+    # If a judge labelled only one of the two corpora, the rules label both for the comparison.
     by_rules = json.loads(convogen(*asked, other, "--json").out)
     assert by_rules["differences_told_by"] == "rules"
     assert by_rules["friction_differences"]["evasion"]["value"] == 0

@@ -1,4 +1,4 @@
-"""UniEval and GTEval: what judges are shown, and what becomes of their replies."""
+"""UniEval and GTEval: what judges see, and how their replies are used."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ LONG = "It reads like a list. " + "and then it goes on and on " * 60
 
 
 class Cut(ScriptedModel):
-    """Ends its replies for their length."""
+    """A model whose replies are always cut off by the token limit."""
 
     async def complete(self, request: Request) -> ModelReply:
         return replace(await super().complete(request), finish_reason="length")
@@ -296,7 +296,8 @@ def errands(path: Path, *roles: tuple[object, str, str], method: str | None = No
 
 
 def test_role_plays_are_paired_by_person_and_goal(tmp_path: Path) -> None:
-    """The human ones are in another order, and none begins as the simulated one does."""
+    """The human dialogues are in another order, and none has the simulated dialogue's first
+    utterance."""
     real = errands(
         tmp_path / "r.jsonl",
         ("p2", "Plan a trip", "genuine: p2 trip"),
@@ -325,7 +326,7 @@ def test_role_plays_are_paired_by_person_and_goal(tmp_path: Path) -> None:
 
 
 def test_role_plays_without_a_persona_id_are_paired_only_on_the_same_goal(tmp_path: Path) -> None:
-    """Task 1 is of another goal where the runs have other numbers of goals."""
+    """The runs have different numbers of goals, so task 1 has a different goal in each."""
     first = errands(
         tmp_path / "a.jsonl", (None, "Bake", "x"), (None, "Fly", "y"), method="roleplay"
     )
@@ -403,7 +404,7 @@ def test_the_real_dialogue_is_that_of_the_seed(tmp_path: Path) -> None:
 
 
 def test_by_its_place_a_dialogue_is_found_only_where_it_begins_alike(tmp_path: Path) -> None:
-    """A row that cannot be read is left out, and those after it move up."""
+    """An unreadable row is left out, and later rows move up."""
     real = corpus(tmp_path / "r.jsonl", *((f"Question {at}", "A") for at in range(3)))
     source = corpus(tmp_path / "g.jsonl", *((f"question  {at}", "B") for at in range(3)))
     assert len(judged(tmp_path, GTEval(), says("Both"), source, real)) == 3
@@ -437,7 +438,7 @@ def test_without_real_dialogues_it_says_what_to_name(tmp_path: Path) -> None:
 
 
 class ShortContext(ScriptedModel):
-    """Refuses what is longer than 3,200 characters."""
+    """A model that refuses requests of more than 3,200 characters."""
 
     async def complete(self, request: Request) -> ModelReply:
         if sum(len(message.content) for message in request.messages) > 3_200:

@@ -1,4 +1,4 @@
-"""Judging a run: what the scores are, in which order, and what a crash or another judge does."""
+"""Judging a run: the scores, their order, and the effects of a crash or of another judge."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCRIPTED = ModelSpec(name="scripted")
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three conversations."""
+    """Make a run of three conversations."""
     folder = tmp_path_factory.mktemp("judged") / "run"
     run(Experiment.load("GPFS-s", {"n": 3, "models": "scripted", "max_turns": 4}), folder)
     return folder

@@ -1,4 +1,4 @@
-"""FED, GPTScore and G-Eval from 1 to 3: what their values are, of any dialogue."""
+"""FED, GPTScore and G-Eval on a scale from 1 to 3: their values for any dialogue."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TestFed:
         assert asked[1:] == ["".join(f"{turn.text}{separator}" for turn in one.turns)]
 
     def test_what_is_as_it_was_has_the_fingerprint_it_had(self) -> None:
-        """Else scores that were begun before could not be gone on with."""
+        """Otherwise, unfinished scores of earlier versions could not be resumed."""
         essence = Fed().suited(SCRIPTED).fingerprint_inputs
         assert set(essence) == {"judge", "prompts", "follow_ups", "over", "separator"}
         assert essence["separator"] == "\n"

@@ -1,4 +1,4 @@
-"""Scores out of replies, worked out by hand."""
+"""Scores read from replies, compared with values calculated by hand."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_score_a_token_stands_for(text: str, score: int | None) -> None:
 
 
 def test_weighted_by_the_probabilities_of_the_score_tokens() -> None:
-    """p(4) = 0.3 + 0.1, p(5) = 0.4, the rest is no score: (4·0.4 + 5·0.4) / 0.8 = 4.5."""
+    """p(4) = 0.3 + 0.1 and p(5) = 0.4; other tokens are not scores: (4·0.4 + 5·0.4) / 0.8 = 4.5."""
     said = reply(
         TokenLogprob(
             "4", log(0.3), (("5", log(0.4)), ("4", log(0.3)), (" 4", log(0.1)), ("The", log(0.2)))
@@ -81,7 +81,7 @@ def test_weighted_by_the_probabilities_of_the_score_tokens() -> None:
 
 
 def test_the_place_of_the_score_counts_not_the_first_token() -> None:
-    """`Score: 2` with p(2) = 0.75 and p(1) = 0.25 at the digit: 1.75."""
+    """`Score: 2`, with p(2) = 0.75 and p(1) = 0.25 for the digit, gives 1.75."""
     said = reply(
         TokenLogprob("Score", log(0.9), (("5", log(0.1)),)),
         TokenLogprob(":", 0.0, ((":", 0.0),)),
@@ -108,7 +108,8 @@ def test_thoughts_before_the_text_are_passed_over() -> None:
 
 
 def test_a_token_that_is_not_among_its_alternatives_counts_too() -> None:
-    """Alternatives 0.6 for 5; the token itself, a 1, has 0.2: (5·0.6 + 1·0.2) / 0.8 = 4."""
+    """The alternatives give 0.6 to 5, and the token itself, a 1, has 0.2: (5·0.6 + 1·0.2) / 0.8
+    = 4."""
     said = reply(TokenLogprob("1", log(0.2), (("5", log(0.6)),)))
     found = find_score(said.text, SCALE)
     assert found is not None

@@ -1,4 +1,4 @@
-"""Verdict files of judges, ours or foreign, counted."""
+"""Counts of verdicts in judges' files, our own and foreign."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REAL = "oasst1_en_min_6_turns_summary"
 THREE_B, TUNED = "oasst1_en_llama_3B_GPT4oMini_6", "oasst1_en_llama_3b_v2_GPT4oMini_6"
 
 
-@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are not here")
+@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are missing")
 @pytest.mark.parametrize(
     ("protocol", "name", "rate"),
     [
@@ -54,7 +54,8 @@ def test_the_published_rates_come_out(protocol: str, name: str, rate: float) -> 
 def test_the_published_rates_are_shares_of_413(
     protocol: str, choice: str, passed: int, rate: float, tmp_path: Path
 ) -> None:
-    """Rows as the authors' files have them: an index as text or number, `None` where none is."""
+    """Rows as in the authors' files: the index is text or a number, and missing values are
+    `None`."""
     against = [{"choice": choice, "index": at % 3 + 1, "reason": "It is too smooth."}
                for at in range(413 - passed)]  # fmt: skip
     against[0]["index"] = "3"

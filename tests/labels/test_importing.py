@@ -1,4 +1,4 @@
-"""Answers of labelling tools read back: every shape they export, and what is wrong with some."""
+"""Import of answers from labelling tools: every export format, and errors in some of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ANSWERS: Answers = {
 
 
 def exported(tmp_path: Path, tool: str, *options: object) -> Path:
-    """The folder that an export of three conversations wrote."""
+    """Export three conversations, and return the folder."""
     run = tmp_path / "run"
     if not run.exists():
         write_run(run, [played(task, spoken("Ahi", "Bho")) for task in range(3)])
@@ -113,7 +113,7 @@ def test_scales_of_ones_own_are_read_from_the_export(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("questions: [{name: warmth, kind: rating, title: T, scale: [0, 3]}]")
     folder = exported(tmp_path, "label-studio", "--questions", own)
-    answers = label_studio({("c-0", "7"): {"warmth": "0"}})  # a scale from 0 is a choice there
+    answers = label_studio({("c-0", "7"): {"warmth": "0"}})  # there, a scale from 0 is a choice
     found = import_labels(written(tmp_path / "a.json", answers), "label-studio", folder)
     assert [one.value for one in found.labels] == [0.0]
     ended = imported(tmp_path, "label-studio", answers)

@@ -1,4 +1,4 @@
-"""Dialogues against an endpoint whose context is short: none that had an exchange is lost."""
+"""Dialogues with an endpoint whose context is short: no dialogue with an exchange is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from convogen.models.overflow import read_overflow
 SEEDS = Path(__file__).parents[1] / "contract" / "seeds.jsonl"
 WINDOW = 4096
 Wording = Callable[[int, int, int], str]
-"""What a server says of a window, a prompt's tokens and a reply's cap."""
+"""A server's message for a context window, a prompt length and a reply limit, all in tokens."""
 
 OPENAI = (
     "This model's maximum context length is {0} tokens. However, you requested {3} tokens ({1} in "
@@ -112,7 +112,8 @@ def test_any_text_is_read(text: str, number: int) -> None:
 
 
 class Short:
-    """An endpoint with a window: prompts have a token every four characters and four a message."""
+    """An endpoint with a context window, in which four characters count as a token and each
+    message adds four tokens."""
 
     def __init__(
         self, wording: str | None, lines: Callable[[Asked], str], window: int = WINDOW
@@ -134,7 +135,8 @@ class Short:
 
 
 def roleplay_lines(asked: Asked) -> str:
-    """An inquirer that never stops, a responder of 600 tokens; no two utterances are the same."""
+    """Reply as an inquirer that never stops, or a responder with 600 tokens; all utterances
+    differ."""
     numbered = " ".join(f"word{asked.nth}x{at}" for at in range(1_000))
     is_inquirer = any("FINISH" in one["content"] for one in asked.body["messages"])
     return f'"Is it {numbered[:300]}?"' if is_inquirer else f"It is {numbered[:2400]}."
@@ -153,7 +155,7 @@ def play(
 def test_no_role_play_is_lost_to_a_short_context(
     name: str | None, endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """Llama-2's window, replies of 4,000 tokens asked for, twelve turns: as roleplay-llama-2."""
+    """As in roleplay-llama-2: Llama-2's window, replies of up to 4,000 tokens, and twelve turns."""
     short = Short(WORDINGS[name][0] if name else None, roleplay_lines)
     given = Experiment.load("roleplay-llama-2", {"personas": 2, "goals": 1})
     method = given.method.model_dump(exclude_unset=True)
@@ -201,7 +203,7 @@ def test_what_is_left_out_are_the_oldest_exchanges(
 def test_no_dialogueforge_is_lost_to_a_short_context(
     experiment: str, name: str | None, endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """The paper's experiments of 12 utterances, on seeds of our own."""
+    """The paper's experiments with 12 utterances, on our own seeds."""
 
     def lines(asked: Asked) -> str:
         said = " ".join(f"lettuce{asked.nth}y{at}" for at in range(400))
@@ -225,7 +227,7 @@ def test_no_dialogueforge_is_lost_to_a_short_context(
 def test_of_a_long_seed_the_summarizer_is_shown_its_first_and_its_last_messages(
     endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """30 messages of 250 tokens each do not fit; what was left out is in the record."""
+    """30 messages of 250 tokens each do not fit; the record states which were left out."""
     said = [f"question {at} about lettuce: {'why ' * 240}" for at in range(30)]
     pairs = [(text, "Because.") for text in said]
     roles = ("user", "assistant")
@@ -255,7 +257,7 @@ def test_of_a_long_seed_the_summarizer_is_shown_its_first_and_its_last_messages(
 
 
 def group_lines(asked: Asked) -> str:
-    """Turns of 900 tokens, no two of them the same; the last candidate is selected."""
+    """Reply with turns of 900 tokens that all differ; the selector chooses the last candidate."""
     last = asked.body["messages"][-1]["content"]
     if "Who may speak next:" in last:
         return re.findall(r"^- (.+) \(", last, re.MULTILINE)[-1]
@@ -271,7 +273,7 @@ def group_lines(asked: Asked) -> str:
 def test_no_group_chat_is_lost_to_a_short_context(
     experiment: str, name: str | None, endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """Agents and selector are shown the latest turns only; both record it."""
+    """The agents and the selector see only the latest turns, and both record this."""
     keys = {"mode": "groupchat", "turns": [10, 10]} if experiment.startswith("dia") else {}
     given = Experiment.load(experiment, {"n": 2, **keys})
     method = given.method.model_dump(exclude_unset=True) | {"method": given.method.name}
@@ -288,7 +290,7 @@ def test_no_group_chat_is_lost_to_a_short_context(
         assert said[:3] == [0, 0, 0]
         assert said[-1] > 0
         selections = [turn.selection for turn in one.turns if turn.selection]
-        if len(one.participants) > 2:  # of two, nobody has to be selected
+        if len(one.participants) > 2:  # with two people, no selection is needed
             assert any(selection.left_out for selection in selections)
         assert not any(selection.repair for selection in selections)
 
@@ -316,7 +318,7 @@ def test_what_is_left_out_of_a_group_chat_are_the_oldest_turns(
 def test_what_is_planned_and_invented_gets_less_room_in_a_short_window(
     keys: dict[str, Any], endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """By default 3,000 or 4,000 tokens are asked for, for all that comes before a conversation."""
+    """By default, each step before a conversation may use 3,000 or 4,000 tokens."""
     room = {role: {"max_tokens": 4000} for role in ("planner", "writer")}
     if keys["method"] == "diasynth":
         keys = {**keys, "sampling": room}
@@ -358,7 +360,7 @@ def test_where_nothing_fits_the_dialogue_stands_as_far_as_it_came(
 def test_a_run_that_was_cut_to_fit_is_replayed_to_the_byte(
     endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """The refusals are answers like any other."""
+    """The refusals are recorded like any other answers."""
     play(endpoint, tmp_path, Short(OPENAI, roleplay_lines), personas=1, goals=1)
     n_asked = len(endpoint.asked)
     assert replay_run(tmp_path).difference is None
@@ -388,7 +390,7 @@ def test_a_status_of_500_that_speaks_of_the_context_is_no_outage(
 
 
 def test_a_deadline_of_a_server_is_no_context(endpoint: EndpointServer, tmp_path: Path) -> None:
-    """Servers in Go call a time-out `context deadline exceeded`: it is asked again."""
+    """Servers written in Go call a time-out `context deadline exceeded`, which leads to a retry."""
 
     def script(asked: Asked) -> Answer:
         late = refuse(500, "Post http://127.0.0.1/completion: context deadline exceeded")

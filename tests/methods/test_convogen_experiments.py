@@ -1,4 +1,4 @@
-"""The shipped experiments of the ConvoGen paper: as many turns as its table III has."""
+"""The shipped experiments of the ConvoGen paper have as many turns as its table III."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ SHORT = ("GPFS-s", "GPIS-s", "SPFS-s", "SPIS-s", "PCFS-s", "PCIS-s")
 
 @pytest.mark.parametrize("name", [*CHATTY, *SHORT])
 def test_the_turn_cap_is_the_first_whole_number_above_the_papers_mean(name: str) -> None:
-    """Table III: 6.2 to 6.4 turns of chatty conversations, up to 9.85 of short ones."""
+    """Table III reports means from 6.2 to 6.4 turns for chatty conversations, and up to 9.85 for
+    short ones."""
     kind = CHATTY if name in CHATTY else SHORT
     means = [float(published("convogen")["III"].rows[row]["nT"] or 0) for row in kind]
     assert Experiment.load(name).method.most_turns() == int(max(means)) + 1

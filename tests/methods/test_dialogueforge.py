@@ -1,4 +1,4 @@
-"""Dialogues of a simulated person and a chatbot: what is asked, how they end, what is counted."""
+"""Dialogues between a simulated person and a chatbot: requests, endings and counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from convogen.models.base import ModelReply, Request
 SEEDS = Path(__file__).parents[1] / "contract" / "seeds.jsonl"
 ALL_SCRIPTED = ("--model", "scripted", "--model", "responder=scripted")
 ALL = 6
-"""Its seeds; a seventh dialogue is too short for one."""
+"""The number of seeds in the file; a seventh dialogue is too short to be a seed."""
 
 Script = Callable[[Request], str]
 
@@ -37,7 +37,7 @@ def play(folder: Path, script: Script | None = None, **keys: object) -> Run:
 
 
 def saying(*inquirer: str) -> Script:
-    """An inquirer that says these in turn, a responder that counts; summaries of slugs."""
+    """Return a script in which the inquirer says these texts in turn and the responder counts."""
 
     def script(request: Request) -> str:
         at = sum(message.role == "assistant" for message in request.messages)
@@ -109,7 +109,7 @@ def test_the_inquirer_concludes(last: str, turns: int, tmp_path: Path) -> None:
 
 
 class RunsOn(ScriptedModel):
-    """Its replies end at their cap."""
+    """A model whose replies always reach their length limit."""
 
     async def complete(self, request: Request) -> ModelReply:
         return replace(await super().complete(request), finish_reason="length")
@@ -148,7 +148,7 @@ FAULTS = {
 
 
 def stubborn(fault: str, until: int) -> Script:
-    """An inquirer with this fault up to a number of attempts at its first turn."""
+    """Return a script whose inquirer makes a fault in each attempt until a given number."""
     tried = 0
 
     def script(request: Request) -> str:
@@ -190,7 +190,7 @@ def test_a_refusal_later_on_ends_the_dialogue(tmp_path: Path) -> None:
 
 
 def test_as_many_come_out_as_seeds_go_in(tmp_path: Path) -> None:
-    """One in two inquirers refuses; none of their seeds is played again in another's place."""
+    """Some inquirers refuse, and no other dialogues are played in place of theirs."""
 
     def script(request: Request) -> str:
         refusing = "slugs" in str(request.messages) or "poems" in str(request.messages)
@@ -349,7 +349,7 @@ def test_a_grid_over_inquirers_is_one_command_and_gives_the_papers_table(tmp_pat
     words += ["--set", f"seeds={SEEDS}", "--model", "responder=scripted"]
     vary = "models.inquirer=scripted,{name: scripted, timeout_s: 9}"
     ended = convogen(*words, "--vary", "utterances=6,12", "--vary", vary)
-    assert "are the same" in ended.complaint  # a time-out makes no other data
+    assert "are the same" in ended.complaint  # a time-out does not change the data
     ended = convogen(*words, "--vary", "models.inquirer=scripted", "--vary", "utterances=6,12")
     assert ended.status == 0, ended.err
     cells = json.loads(ended.out)["cells"]
@@ -370,7 +370,8 @@ def scored_lines(folder: str) -> list[str]:
 
 
 def test_a_dry_run_counts_the_seeds_that_failed(tmp_path: Path) -> None:
-    """Task 4 fails, the scripted model's summary is none: five of six are to be expected."""
+    """Task 4 fails because the scripted model's summary is unusable, so five of six are
+    expected."""
     words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", *ALL_SCRIPTED]
     words += ["--out", str(tmp_path / "run"), "--dry-run", "--pilot", "6", "--json"]
     found = json.loads(convogen(*words).out)
@@ -423,7 +424,8 @@ def lengths_of(folder: Path, script: Script, **keys: object) -> list[list[int | 
 
 
 def obedient(request: Request) -> str:
-    """An inquirer that writes as many words as it is asked for, no two messages alike."""
+    """Reply as an inquirer that writes exactly the requested number of words; all messages
+    differ."""
     at = sum(message.role == "assistant" for message in request.messages)
     if request.role == "summarizer":
         return "You want your sourdough bread less flat."
@@ -436,7 +438,8 @@ def obedient(request: Request) -> str:
 
 
 def test_lengths_are_those_of_real_turns_of_other_seeds(tmp_path: Path) -> None:
-    """Those of one other dialogue in their order, then of another; never those of its own."""
+    """Lengths are taken from one other dialogue, in order, and then from the next, never from
+    its own."""
     seeds = open_seeds(str(SEEDS), None, 6).seeds
     runs = [
         [len(turn.text.split()) for turn in seed.turns if turn.speaker == "user"][1:]

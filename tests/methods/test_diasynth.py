@@ -1,4 +1,4 @@
-"""DiaSynth: the plan, its shared lists, the reasoned dialogue, and what no crash changes."""
+"""DiaSynth: the plan, its shared lists, and the reasoned dialogue, which no crash changes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def data_set(folder: Path) -> list[bytes]:
 
 
 def flawed(request: Request) -> str:
-    """Every list short of something, every fifth reply no object."""
+    """Reply with incomplete lists, and with no object in every fifth reply."""
     rng = random.Random(request.hash)
     if request.schema is None or rng.random() < 0.2:
         return "no object here"
@@ -129,7 +129,7 @@ def test_a_run_ends_with_the_plan_though_dialogues_failed(tmp_path: Path) -> Non
     assert data_set(made.folder) == before
 
 
-# What tasks share
+# Data that tasks share
 
 
 def test_lists_are_asked_for_once_and_shared(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_near_copies_go_are_counted_and_the_list_is_filled_up(tmp_path: Path) ->
 
 
 def test_near_copies_may_be_found_by_a_sentence_encoder(tmp_path: Path) -> None:
-    """Its weights are random: what has much the same tokens is much the same to it."""
+    """The encoder's weights are random, so sentences with nearly the same tokens are similar."""
     pytest.importorskip("transformers", reason="the extra `train` is not installed")
     with pytest.raises(ModelConfigError, match="not an encoder that transformers can load"):
         sentence_similarity(str(tmp_path))
@@ -476,7 +476,7 @@ def test_a_scripted_dialogue_cannot(tmp_path: Path) -> None:
         replay_conversation(made.folder, next(made.conversations()).id, 2)
 
 
-# What a user may get wrong
+# Errors by users
 
 
 @pytest.mark.parametrize(
@@ -539,7 +539,7 @@ def test_conversations_of_ones_own_are_examples(tmp_path: Path) -> None:
     assert '{"speaker": "Ann", "text": "who took my rook?"}' in shown
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder shared/data is not beside the checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder shared/data is missing")
 def test_dialogsum_itself_gives_examples(tmp_path: Path) -> None:
     source = SHARED / "dialogsum" / "dialogsum.dev.jsonl"
     experiment = small(tmp_path, examples=str(source), n=1)
@@ -571,7 +571,7 @@ def test_addressees_are_of_the_group_chat(tmp_path: Path) -> None:
 
 
 def test_one_more_is_asked_for_in_the_singular() -> None:
-    """Lists that are one entry short are filled up, so that one is often asked for."""
+    """Incomplete lists are filled up, so a single entry is often requested."""
     known = [Persona(name="Ada", text="A nurse of 40.")]
     for n, told in (1, "one such person"), (3, "3 such people"):
         asked = load_prompt("diasynth/personas").render(

@@ -1,4 +1,5 @@
-"""Lists that a model is asked for: what is read, what is left out, and when it is asked again."""
+"""Lists from a model: the entries that are read or left out, and the cases in which the model
+must retry."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from convogen.records import Persona
 
 
 class Asked:
-    """A list asked for with one reply after the other; `prompts` is what the model was shown."""
+    """The result of requesting a list with these replies in turn, with the model's prompts in
+    `prompts`."""
 
     def __init__(self, folder: Path, replies: Sequence[Any], **settings: Any) -> None:
         self._folder = folder
@@ -55,7 +57,7 @@ def counts(step: PlanStep) -> tuple[int, int, int]:
 
 
 def test_entries_are_tidied_and_those_that_name_nothing_are_counted(tmp_path: Path) -> None:
-    """Twelve words are a subtopic, thirteen are not."""
+    """Twelve words make a subtopic, but thirteen do not."""
     twelve = "one two three four five six seven eight nine ten eleven"
     asked = Asked(
         tmp_path,
@@ -78,7 +80,7 @@ def test_entries_are_tidied_and_those_that_name_nothing_are_counted(tmp_path: Pa
 def test_a_similarity_of_exactly_the_limit_is_a_near_copy(
     near_copy: float, copies: int, tmp_path: Path
 ) -> None:
-    """8 of 10 letters are the same, in order: 2 × 8 / (10 + 10)."""
+    """8 of 10 letters are the same and in the same order: 2 × 8 / (10 + 10)."""
     asked = Asked(tmp_path, [["AAAAAAAABB", "aaaaaaaacc"]], near_copy=near_copy, tries=1)
     found = asked.subtopics(2)
     assert len(found.subtopics or ()) == 2 - copies
@@ -116,14 +118,14 @@ def test_what_is_known_is_shown_unless_a_reply_only_copied_it(tmp_path: Path) ->
         ("token_sort", 0.9, True),
         ("token_sort", 0.8, False),
         ("token_sort", 0.5, False),
-        ("rouge_l", 0.5, False),  # of the topic itself at 0.8 all the same
+        ("rouge_l", 0.5, False),  # the limit for the topic itself is still 0.8
         ("rouge_l", 0.9, True),
     ],
 )
 def test_a_subtopic_is_held_against_the_topic_by_all_words(
     similarity: str, near_copy: float, taken: bool, tmp_path: Path
 ) -> None:
-    """2 × 8 / (10 + 10) again."""
+    """The similarity is 2 × 8 / (10 + 10) again."""
     asked = Asked(
         tmp_path, [["Aaaaaaaacc", "Something else"]], similarity=similarity, near_copy=near_copy
     )
@@ -133,7 +135,8 @@ def test_a_subtopic_is_held_against_the_topic_by_all_words(
 
 
 def test_with_rouge_l_a_subtopic_may_share_words_with_the_topic(tmp_path: Path) -> None:
-    """ROUGE-L 2 × 2 / (2 + 4) = 0.67 is above the limit, but the topic's limit is 0.8."""
+    """ROUGE-L is 2 × 2 / (2 + 4) = 0.67, which is above the limit for lists but below the
+    topic's 0.8."""
     asked = Asked(tmp_path, [["chess clubs", "Chess clubs at sea"]], similarity="rouge_l",
                   near_copy=0.5)  # fmt: skip
     found = asked.subtopics(1, topic="Chess clubs")
@@ -165,8 +168,8 @@ def test_personas_have_a_name_of_up_to_four_words_and_four_words_about_them(
                 person("Cem", "rows boats home"),
                 person("R2D2", "beeps at all the others"),
                 person("Dora", "  keeps   bees in town,"),
-                person("ana", "flies kites on the beach"),  # a first name that is taken
-                person("Eve", "bakes bread all night"),  # what another is
+                person("ana", "flies kites on the beach"),  # a first name that another persona has
+                person("Eve", "bakes bread all night"),  # a text that another persona has
                 person("Finn", "paints doors and window frames"),
             ]
         ],

@@ -1,4 +1,4 @@
-"""DiaSynth: what is reasoned about and settled before a dialogue, and what the examples show."""
+"""DiaSynth: the reasoning and the decisions before a dialogue, and the content of examples."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_free_reasoning_of_80_to_150_words_comes_before_what_is_settled(tmp_path
     assert asked.schema is not None
     assert list(asked.schema["properties"]) == ["reasoning", "characteristics", "turns"]
     reasoning = asked.schema["properties"]["reasoning"]
-    assert reasoning["maxLength"] > 150 * 6.5 * 2, "no words are cut off that were asked for"
+    assert reasoning["maxLength"] > 150 * 6.5 * 2, "requested words must not be cut off"
     text = asked.messages[-1].content
     assert '`"reasoning"`: think first, in 80 to 150 words' in text
     assert text.index('`"reasoning"`') < text.index('`"characteristics"`') < text.index('`"turns"`')
@@ -222,7 +222,9 @@ def test_people_speak_as_person_1_and_2_where_asked(tmp_path: Path) -> None:
     assert text.count("Example. The people:\n- #Person1#: ") == 4
     assert text.count('"speaker": "#Person1#"') > 8
     assert '"speaker": "Rosa"' not in text
-    assert re.search(r"Now the people:\n- #Person1#: \w+\. ", text), "who they are stays known"
+    assert re.search(r"Now the people:\n- #Person1#: \w+\. ", text), (
+        "the prompt must still describe the people"
+    )
 
 
 def test_roles_understood_however_they_are_written(tmp_path: Path) -> None:
@@ -303,7 +305,8 @@ def test_what_an_example_of_ones_own_settles_is_shown(tmp_path: Path) -> None:
 
 
 def test_conversations_show_what_was_settled_where_they_have_it(tmp_path: Path) -> None:
-    """Those of a run of this method do; of others it is said that it is not known."""
+    """Conversations from a run of this method show them. For others, the prompt states that they
+    are unknown."""
     made = played(small(tmp_path), tmp_path / "made")
     asked, _ = one_asked(tmp_path, examples=str(made.folder / "conversations.jsonl"))
     text = asked.messages[-1].content

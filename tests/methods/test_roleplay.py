@@ -1,4 +1,5 @@
-"""Algorithm 1 as it is played: who is told what, when it ends, what is made anew, what fails."""
+"""Algorithm 1 in practice: what each side sees, how dialogues end, and what is repeated or
+fails."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def experiment(**overrides: object) -> Experiment:
 
 
 class Told:
-    """A script for one dialogue, the lines of each role in turn; keeps what it is asked."""
+    """A script for one dialogue, with the lines of each role in order, that records its
+    requests."""
 
     def __init__(self, inquirer: Sequence[str], responder: Sequence[str] = ()) -> None:
         self.lines = {"inquirer": list(inquirer), "responder": list(responder)}
@@ -150,7 +152,7 @@ LATE: list[tuple[list[str], list[str], str, list[str]]] = [
 def test_a_dialogue_that_breaks_late_stands_as_far_as_it_came(
     inquirer: list[str], responder: list[str], ended: str, refused: list[str], tmp_path: Path
 ) -> None:
-    """Algorithm 1 ends the loop and D stands."""
+    """Algorithm 1 ends the loop, and the dialogue D is kept."""
     told = Told(['"One?"', *inquirer], ["Uno.", *responder])
     (dialogue,) = play(tmp_path, told).conversations()
     assert [turn.text for turn in dialogue.turns] == ["One?", "Uno."]
@@ -199,7 +201,7 @@ CODE = "Here:\n```python\n" + "t.forward(90)\nt.left(90)\n" * 6 + "```\nRun it."
 def test_code_tables_and_punctuation_are_counted_but_end_nothing(
     response: str, tmp_path: Path
 ) -> None:
-    """Algorithm 2 counts to the letter; the dialogue goes on."""
+    """The counts follow Algorithm 2 literally, but the dialogue continues."""
     told = Told(['"One?"', '"Two?"', "FINISH"], [response, "Fine."])
     (dialogue,) = play(tmp_path, told, regenerations=0).conversations()
     assert (len(dialogue.turns), dialogue.ended) == (4, "goal")
@@ -419,7 +421,8 @@ PAPERS = [f"roleplay-{name}" for name in ("gpt4", "llama-2", "mixtral", "vicuna"
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_the_papers_experiments_are_run_as_in_the_paper(name: str) -> None:
-    """Appendix B: the models' own defaults, 1k and 4k tokens; a failure ends a dialogue."""
+    """Appendix B: the models' own defaults, limits of 1k and 4k tokens, and failures that end a
+    dialogue."""
     given = Experiment.load(name)
     assert isinstance(given.method, Roleplay)
     assert (given.method.regenerations, given.method.broken) == (0, "keep")
@@ -438,12 +441,12 @@ def test_an_experiment_that_sends_no_temperature_is_the_same_once_written(
 
 @pytest.mark.parametrize("name", [n for n in shipped_experiments() if n.startswith("roleplay-")])
 def test_the_shipped_role_plays_are_guarded(name: str) -> None:
-    """The paper's data is."""
+    """The paper's data are guarded as well."""
     assert [gate.name for gate in Experiment.load(name).gates] == ["safety"]
 
 
 def test_the_inquirer_is_asked_first_what_is_open_and_told_last_how_to_stop(tmp_path: Path) -> None:
-    """Its persona is a system message; the way out does not open any of its requests."""
+    """The persona is in a system message, and no request begins with the way to stop."""
     asked: list[Request] = []
 
     def script(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""What is read of an inquirer's output, and each failure, on cases made by hand and at random."""
+"""The reading of an inquirer's output, and each kind of failure, on manual and random cases."""
 
 from __future__ import annotations
 
@@ -114,7 +114,8 @@ def test_an_output_stops_where_it_begins_or_ends_with_the_token(output: str, sto
 
 
 def transcription(text: str, max_n: int, r: int) -> bool:
-    """Algorithm 2 line by line; line 12 is read as: r n-grams at distances of n, back from now."""
+    """Apply Algorithm 2 line by line; line 12 means r n-grams at distances of n, counted
+    backwards."""
     words = text.split()
     for n in range(2, max_n + 1):
         n_grams: list[tuple[str, ...]] = []
@@ -248,7 +249,7 @@ def test_what_is_said_to_the_chatbot_is_no_reply(output: str) -> None:
 def test_a_token_at_the_beginning_of_a_line_is_a_reply(
     before: str, after: str, family: str, data: st.DataObject
 ) -> None:
-    """Whatever is asked before and whatever comes after it."""
+    """Any text may precede and follow the token."""
     tokens = special_tokens(GPT, families()[family])
     token = data.draw(st.sampled_from(tokens))
     at = self_reply_at(f'Well {before}: "Is it?"\n{token}{after}', tokens)
@@ -307,7 +308,7 @@ def test_words_may_stand_before_a_lifesaver(text: str) -> None:
 
 
 def test_no_pattern_counts_with_a_space_in_the_braces() -> None:
-    """`{0, 3}` is a text to look for, and in an f-string a pair of numbers: neither repeats."""
+    """`{0, 3}` is a literal text, or a pair of numbers in an f-string; neither is a repetition."""
     sources = sorted((Path(convogen.__file__).parent).rglob("*.py"))
     assert sources
     for path in sources:
@@ -333,7 +334,7 @@ def test_no_pattern_counts_with_a_space_in_the_braces() -> None:
     ],
 )
 def test_what_repeats_by_nature_goes_round_for_nobody(text: str, round_: bool) -> None:
-    """Algorithm 2 itself finds all of these incoherent."""
+    """Algorithm 2 itself classifies all of these texts as incoherent."""
     assert is_incoherent(text, GPT.max_n, GPT.r)
     assert goes_round(text, GPT) is round_
 

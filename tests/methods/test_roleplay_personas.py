@@ -1,4 +1,4 @@
-"""Who role-plays: how people are drawn, read, told and spread over the plan."""
+"""The role players: how people are drawn, read, described and distributed over the plan."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_fewer_features_tell_less_of_the_same_people(
     ),
 )
 def test_a_small_draw_is_balanced(seed: int, n: int, options: dict[Feature, list[str]]) -> None:
-    """No option of a feature comes much more often than another, however few people there are."""
+    """All options of a feature have nearly the same frequency, however few people there are."""
     rows = drawn(n, options, seed)
     assert len(rows) == n
     for name in FEATURES:
@@ -115,7 +115,7 @@ def test_a_small_draw_is_balanced(seed: int, n: int, options: dict[Feature, list
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_the_papers_personas_are_like_its_participants(name: str) -> None:
-    """Four age bands, two races, two genders, Master's and doctoral degrees (appendix B)."""
+    """Four age bands, two races, two genders, and Master's and doctoral degrees (appendix B)."""
     loaded = Experiment.load(name).method
     assert isinstance(loaded, Roleplay)
     found = {key: {(one.features or {})[key] for one in loaded.people} for key in FEATURES}
@@ -265,7 +265,7 @@ action_config:
             native_english: "is"
         - person: {age: "a 25 to 34", race: "White", gender: "Male", native_english: "is not"}
 """
-"""In the form of the authors' own file, with people and a goal of ours."""
+"""A configuration in the authors' format, with people and a goal of our own."""
 
 
 def test_people_are_read_from_a_configuration_in_the_authors_form(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_people_are_read_from_a_configuration_in_the_authors_form(tmp_path: Path
     assert "education" not in features[2]
 
 
-@pytest.mark.skipif(not AUTHORS.exists(), reason="shared/data is not beside the checkout")
+@pytest.mark.skipif(not AUTHORS.exists(), reason="the folder shared/data is missing")
 def test_the_twenty_of_the_paper_are_read_from_the_authors_file() -> None:
     plan = method(personas_file=str(AUTHORS))
     assert (len(plan.people), plan.task_count()) == (20, 200)

@@ -1,4 +1,4 @@
-"""Courtesies and what only begins like one: clause by clause, at the limits."""
+"""Courtesies, and texts that only begin like courtesies, clause by clause and at the limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreement beyond chance, against published values."""
+"""Agreement beyond chance, compared with published values."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from convogen.metrics.agreement import (
 FLEISS = """
 0 0 0 0 14/0 2 6 4 2/0 0 3 5 6/0 3 9 2 0/2 2 8 1 1/7 7 0 0 0/3 2 6 3 0/2 5 3 2 2/6 5 2 1 0/0 2 2 3 7
 """
-"""Fourteen raters on ten subjects: votes by category; kappa is 0.210."""
+"""Votes of fourteen raters on ten subjects, by category; kappa is 0.210."""
 
 KRIPPENDORFF = """
 1 2 3 3 2 1 4 1 2 . . ./1 2 3 3 2 2 4 1 2 5 . 3/. 3 3 3 2 3 4 2 2 5 1 ./1 2 3 3 2 4 4 1 2 5 1 .
 """
-"""Four observers, twelve units, some not rated (Krippendorff, 2011, sections C and D)."""
+"""Ratings of twelve units by four observers, with gaps (Krippendorff, 2011, sections C and D)."""
 
 
 def test_cohen_by_hand() -> None:
@@ -60,7 +60,7 @@ def test_the_level_decides_what_a_near_miss_counts() -> None:
         assert krippendorff_alpha(first, near, level=level) > 0.6
         assert krippendorff_alpha(first, far, level=level) < -0.5
     assert krippendorff_alpha(first, near) < 0
-    # Only the order counts on an ordinal scale; on an interval scale the distances do.
+    # Only the order counts on an ordinal scale, but the distances count on an interval scale.
     stretched = [np.array([0, 1, 2, 3, 4, 50])[ratings] for ratings in (first, near)]
     ordinal = krippendorff_alpha(first, near, level="ordinal")
     assert krippendorff_alpha(*stretched, level="ordinal") == pytest.approx(ordinal)

@@ -1,4 +1,4 @@
-"""The published baselines: the rendering and the rule that give the paper's numbers."""
+"""The published baselines: the rendering and the counting rule that give the paper's numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convogen.published import published
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PERSONACHAT = SHARED / "personachat" / "valid_original.json"
 needs_data = pytest.mark.skipif(
-    not PERSONACHAT.is_file(), reason="the folder shared/data is not beside the checkout"
+    not PERSONACHAT.is_file(), reason="the folder shared/data is missing"
 )
 
 VALIDATION = {
@@ -45,12 +45,13 @@ PAIRS = [
         "dialogue": ["do you like birds ?", "not one bit"],
     },
 ]
-"""Of our own, in the form of PERSONA-CHAT."""
+"""Our own dialogues in the format of PERSONA-CHAT."""
 
 
 @pytest.mark.parametrize("form", ["personachat", "turns"])
 def test_the_papers_rendering_by_hand(form: str, tmp_path: Path) -> None:
-    """Words: 7 + 6 + 5 and 5 + 3, one label a turn more in a conversation's length."""
+    """There are 7 + 6 + 5 and 5 + 3 words, and one label per turn adds to a conversation's
+    length."""
     path = tmp_path / "pairs.json"
     if form == "personachat":
         path.write_text(json.dumps(PAIRS))
@@ -124,7 +125,7 @@ def test_the_published_tables_are_complete() -> None:
 
 @pytest.mark.parametrize("table", ["IV", "VI"])
 def test_the_published_averages_are_those_of_their_row(table: str) -> None:
-    """A slip in copying a number shows here: the paper's averages are given apart."""
+    """This check reveals copying errors, because the paper prints the averages separately."""
     for row in published("convogen")[table].rows.values():
         scores = [float(value) for key, value in row.items() if key != "avgScore" and value]
         assert sum(scores) / len(scores) == pytest.approx(row["avgScore"], abs=0.0101)

@@ -1,4 +1,4 @@
-"""Lexical diversity and repetition, against other implementations and by hand."""
+"""Lexical diversity and repetition, compared with other implementations and manual calculations."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_minhash_finds_what_all_pairs_find() -> None:
 def test_a_similarity_of_exactly_the_threshold_is_a_near_copy(
     threshold: float, copies: int
 ) -> None:
-    """9 of 10 letters are the same, in order: 2 × 9 / (10 + 10)."""
+    """9 of 10 letters are the same and in the same order: 2 × 9 / (10 + 10)."""
     texts = ["aaaaaaaaab", "aaaaaaaaac", "nothing of it"]
     found = repetition(texts, threshold)
     assert found is not None

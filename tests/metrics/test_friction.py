@@ -1,4 +1,4 @@
-"""Shares of turns with a behaviour, worked out by hand, and what holds for any turns."""
+"""Shares of turns with a behaviour, calculated by hand, and properties that hold for any turns."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def test_only_what_was_told_alike_is_compared() -> None:
 def test_agreement_by_hand() -> None:
     assert BehaviourAgreement.of(10, 4, 4, 4).kappa == pytest.approx(1.0)
     assert BehaviourAgreement.of(10, 0, 0, 0).kappa is None
-    # agreed: 7 of 10; by chance 0.4 * 0.3 + 0.6 * 0.7 = 0.54
+    # agreement: 7 of 10; by chance: 0.4 * 0.3 + 0.6 * 0.7 = 0.54
     assert BehaviourAgreement.of(10, 4, 3, 2).kappa == pytest.approx((0.7 - 0.54) / 0.46)

@@ -1,4 +1,4 @@
-"""Group-chat quality, worked out by hand."""
+"""Group-chat quality, compared with values calculated by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is measured of a language: its own words, or nothing, and the unit said in either case."""
+"""Measures by language: they use the language's own words or are missing, and always state the
+unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who the people of a data set are: ages, genders, where names are at home."""
+"""The people of a data set: ages, genders and the origins of their names."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_genders_of_cards(said: str, kind: str) -> None:
 
 
 def test_kinds_stand_by_how_many_they_are_and_what_is_not_known_last() -> None:
-    """Twelve genders are told apart, the two rarest counted together."""
+    """Twelve genders are listed separately, and the two rarest are counted together."""
     [experience, *_] = load_experiences(None)
     card = next(one.card for one in experience.personas if one.card)
     people = [

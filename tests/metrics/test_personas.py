@@ -1,4 +1,4 @@
-"""The measures of a persona hub, by hand."""
+"""The measures of a persona hub, compared with values calculated by hand."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from convogen.personas import open_hub
 
 
 def test_a_hub_by_hand(tmp_path: Path) -> None:
-    """Lengths 3, 3, 3, 4 and 2. Eight of 15 words are different (a, baker, who, pilots, fly, red,
-    kites, sings), and six of ten pairs."""
+    """The lengths are 3, 3, 3, 4 and 2. Eight of 15 words are distinct (a, baker, who, pilots,
+    fly, red, kites, sings), and so are six of ten pairs."""
     texts = ["A baker who", "a BAKER who!", "A baker who", "Pilots fly red kites", "who sings"]
     path = tmp_path / "hub.jsonl"
     path.write_text("".join(json.dumps({"persona": text}) + "\n" for text in texts))

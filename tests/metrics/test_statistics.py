@@ -1,4 +1,4 @@
-"""The measures of a corpus, by hand, and the same on any number of processes."""
+"""The measures of a corpus, checked by hand, and equal on any number of processes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def test_the_standard_deviation_divides_by_n() -> None:
 
 
 def test_quartiles_are_lengths_that_occur() -> None:
-    """The smallest length that a quarter, a half, three quarters of the turns do not exceed."""
+    """A quartile is the smallest length that a quarter, a half or three quarters of turns do not
+    exceed."""
     found = of(chat(*(("a", "w " * n) for n in (1, 2, 2, 3, 7, 9, 9, 20)))).turn_length
     assert found is not None
     assert (found.min, found.q25, found.median, found.q75, found.max) == (1, 2, 3, 9, 20)
@@ -107,7 +108,8 @@ def test_what_was_asked_again_tidied_taken_and_broken_off() -> None:
 
 
 def test_openings_are_what_a_conversation_began_with() -> None:
-    """Two of three have the same people, all the same topic in other words; roles are no names."""
+    """Two of three have the same people, and all have the same topic in other words; roles are
+    not names."""
     context = {"situation": "At sea.", "relations": "Kin.", "topic": "the old mill"}
     talks = [
         chat(("Ana", "Hello you"), ("user 2", "x"), context=context),
@@ -118,7 +120,7 @@ def test_openings_are_what_a_conversation_began_with() -> None:
     assert (found["topics"].texts, found["topics"].copies) == (3, 3)
     assert found["names"].most == {"Ana": 2}
     assert (found["names"].texts, found["starters"].copies) == (3, 2)
-    assert found["experiences"].texts == 2  # without a situation there is none
+    assert found["experiences"].texts == 2  # without a situation there is no experience
 
 
 def test_a_sample_is_of_the_smallest_hashes_of_its_keys() -> None:

@@ -1,4 +1,4 @@
-"""How many connections there may be: what the system allows, not what it starts with."""
+"""The number of connections: the limit that the system allows, not its initial limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ print(most_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def allowed(soft: int, hard: int) -> tuple[int, int]:
-    """What a process with these limits of files may have: connections, files."""
+    """Return the connections and the files that a process with these file limits may have."""
     ended = python_process("-W", "error", "-c", PROGRAM, soft, hard)
     assert ended.status == 0, ended.err
     connections, files = map(int, ended.out.split())
@@ -27,7 +27,7 @@ def allowed(soft: int, hard: int) -> tuple[int, int]:
 def test_the_usual_limit_is_raised_as_far_as_it_goes() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 4096:
-        pytest.skip("this system allows few files")
+        pytest.skip("this system allows too few open files")
     connections, files = allowed(256, 4096)
     assert files == 4096
     assert 3000 < connections < 4096  # the rest is for journals and rows

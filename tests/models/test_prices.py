@@ -141,7 +141,7 @@ def test_what_a_provider_does_not_list_is_not_priced_as_its_maker_does(
 
 
 def test_a_reseller_is_not_priced_as_the_maker() -> None:
-    """The same model at three providers, each with a price of its own."""
+    """Three providers offer the same model, each at its own price."""
     prices = {
         url: pricer(ModelSpec(name=name, base_url=url))
         for name, url in [

@@ -1,4 +1,4 @@
-"""Spans where somebody asked for them, none elsewhere; no text of a prompt or a reply."""
+"""Spans exist only if tracing is enabled, and never contain the text of a prompt or reply."""
 
 from __future__ import annotations
 

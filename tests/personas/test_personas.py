@@ -1,4 +1,4 @@
-"""Personas from hubs and data sets: reading, who takes part in which task, what comes out."""
+"""Personas from hubs and data sets: how they are read, assigned to tasks, and exported."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def pairs_file(path: Path, n: int = 4) -> Path:
 
 @pytest.fixture(params=["own", "Persona Hub"])
 def hub_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A file in the form of Persona Hub: of our own, and the real one if it is there."""
+    """Return a file in Persona Hub's format: an artificial one, and the real one if it is
+    present."""
     if request.param == "own":
         people = "baker pilot nurse mason diver judge clown miner cook poet".split()
         ways = ("who sings", "afraid of birds", "from the coast", "with nine cats", "in debt")
@@ -86,13 +87,14 @@ def hub_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["own", "PERSONA-CHAT"])
 def chat_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A file in the form of PERSONA-CHAT, likewise."""
+    """Return a file in PERSONA-CHAT's format: an artificial one, and the real one if it is
+    present."""
     return pairs_file(tmp_path / "own.json", 11) if request.param == "own" else there(PERSONA_CHAT)
 
 
 def there(path: Path) -> Path:
     if not path.is_file():
-        pytest.skip("the folder shared/data is not beside the checkout")
+        pytest.skip("the folder shared/data is missing")
     return path
 
 
@@ -165,7 +167,8 @@ def test_both_personas_of_a_dialogue_stay_together(write: Any, name: str, tmp_pa
 
 
 def test_a_folder_of_the_hugging_face_hub(tmp_path: Path) -> None:
-    """In a process of its own: `datasets` keeps its cache where the environment says."""
+    """The test uses a separate process, because `datasets` reads its cache path from the
+    environment."""
     (tmp_path / "data").mkdir()
     write_lines(tmp_path / "data" / "train.jsonl", TEXTS)
     program = (
@@ -289,7 +292,7 @@ def test_nobody_twice_before_everyone_once(
 
 
 def straddling(drawn: list[int], group: list[int]) -> bool:
-    """Where a pass ends inside a group both passes are open; no more than that."""
+    """Return whether a pass ends inside a group, so that two passes are open, but no more."""
     return max(drawn) - min(drawn) == 2 and len(group) > 1
 
 
@@ -511,7 +514,8 @@ def test_list_of_hubs() -> None:
 
 
 def test_a_hub_is_not_held_in_memory(tmp_path: Path) -> None:
-    """Thirty thousand personas of 2.5 MB: an index of offsets, far below their objects."""
+    """For thirty thousand personas of 2.5 MB, an index of offsets is far smaller than the
+    objects."""
     path = tmp_path / "hub.jsonl"
     path.write_text("".join(f'{{"persona": "person {at} {"x" * 60}"}}\n' for at in range(30_000)))
     program = (

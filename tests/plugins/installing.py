@@ -1,4 +1,4 @@
-"""Packages put into a folder as pip leaves them there, and the command line that sees them."""
+"""Packages in a folder, as pip installs them, and a command line that finds them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def install(
     modules: dict[str, str] | None = None,
     version: str = "1.0",
 ) -> None:
-    """Write a distribution's metadata, its entry points as the text given, and its files."""
+    """Write a distribution's metadata, its entry points (as given), and its files."""
     info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
@@ -31,6 +31,6 @@ def install(
 
 
 def convogen_with(site: Path, *args: object) -> Ended:
-    """`convogen ARGS` in a process that finds what is installed in a folder."""
+    """Run `convogen ARGS` in a process that finds the packages installed in a folder."""
     path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
     return convogen_process(*args, PYTHONPATH=path)

@@ -1,4 +1,4 @@
-"""A plugin that is broken costs one line, and stops only what names it."""
+"""A broken plugin costs one line, and stops only commands that name it."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_what_names_it_is_stopped(
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, site: Path) -> Path:
-    """A run that names none of the broken plugins, beside all of them."""
+    """Make a run that uses none of the broken plugins, although they are installed."""
     out = tmp_path_factory.mktemp("run") / "demo"
     ended = convogen_with(site, "run", "demo", "--n", 2, "--model", "scripted", "--out", out)
     assert ended.status == 0, ended.err

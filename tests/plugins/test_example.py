@@ -1,4 +1,4 @@
-"""The example package, built into a wheel, installed, and used by name from the command line."""
+"""The example package: built as a wheel, installed, and used by name on the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pip(*args: object) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the example's wheel is installed in; its sources are elsewhere."""
+    """Return a folder in which the example's wheel is installed, away from its sources."""
     folder = tmp_path_factory.mktemp("example")
     shutil.copytree(EXAMPLE, folder / "source")
     built = folder / "wheel"
@@ -45,7 +45,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the example's method, through its gate, measured and judged."""
+    """Make a run with the example's method and gate, and measure and judge it."""
     out = tmp_path_factory.mktemp("runs") / "debate"
     done(run(site, out))
     done(convogen_with(site, "evaluate", out, "--judge", "persuasion", "--model", "scripted"))

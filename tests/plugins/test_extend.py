@@ -1,4 +1,4 @@
-"""What plugin authors import, and where their prompts are looked for."""
+"""The imports for plugin authors, and the folders in which their prompts are searched for."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_its_example_is_a_metric() -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package with a class in a package below it."""
+    """Write a package with a class in a subpackage."""
     folder = tmp_path / "acme_prompts" / "deep"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("", "utf-8")

@@ -1,4 +1,4 @@
-"""Rules of one's own for the tests of gates."""
+"""Custom rules for the tests of gates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convogen.records import Conversation, Experience
 
 
 def most(conversation: Conversation) -> str | None:
-    """Rejects 60% of the conversations, drawn by their ids."""
+    """Reject 60% of the conversations, drawn by their ids."""
     return "drawn" if random.Random(conversation.id).random() < 0.6 else None
 
 
@@ -33,7 +33,7 @@ def at_length(conversation: Conversation) -> str:
 
 
 def any_number(*all_of_it: object) -> str:
-    """Without a place of its own it is called with nothing."""
+    """Return the number of arguments; a rule without named parameters should receive none."""
     return "c-7" if not all_of_it else f"{len(all_of_it)}"
 
 

@@ -18,7 +18,7 @@ STARTS = ("The bridge is closed again", "Somebody fed the neighbour's parrot chi
 
 
 def script(request: Request) -> str:
-    """Now and then an unsafe conversation, no verdict, or the very words of another one."""
+    """Return a reply; some replies are unsafe, lack a verdict, or copy another conversation."""
     rng = random.Random(request.hash)
     if request.role == "guard":
         return rng.choice(["safe"] * 18 + ["unsafe\nS1", "hm"])

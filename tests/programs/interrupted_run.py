@@ -1,8 +1,9 @@
-"""`convogen run` against a test endpoint that answers 20 calls, then interrupts the command.
+"""Run `convogen run` with a test endpoint that answers 20 calls and then interrupts the command.
 
-Usage: interrupted_run.py FOLDER, with the signal's number in CONVOGEN_TEST_SIGNAL. After the
-interruption the endpoint answers nothing more. Prints how many calls it answered and how many
-seconds the command took to stop.
+Usage: interrupted_run.py FOLDER, with the signal's number in CONVOGEN_TEST_SIGNAL.
+
+After the interruption, the endpoint answers no more calls. The program prints the number of
+answered calls, and the time in seconds that the command took to stop.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ interrupted_at = 0.0
 
 
 async def scripted_reply(body: dict) -> ModelReply:
-    """What the scripted model says to the same messages."""
+    """Return the scripted model's reply to the same messages."""
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
     messages = tuple(Message(m["role"], m["content"]) for m in body["messages"])
     request = Request("", body["model"], messages, Sampling(), schema=schema)

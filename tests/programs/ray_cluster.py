@@ -1,6 +1,7 @@
-"""A Ray cluster of two nodes on this machine; ends when its input does.
+"""A Ray cluster of two nodes on this machine, which ends at the end of the program's input.
 
-Usage: ray_cluster.py CPUS, those of each node. Prints the address. Nothing of it is left behind.
+Usage: ray_cluster.py CPUS, the number of processors per node. The program prints the address, and
+leaves no files behind.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ STORE_BYTES = 80 << 20
 
 
 def main() -> None:
-    # A path of sockets has at most 107 characters.
+    # The path of a socket may have at most 107 characters.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     common = {
         "num_cpus": int(sys.argv[1]),

@@ -1,6 +1,7 @@
-"""Squares numbers in the tasks of a Ray cluster; the process of one of them is killed once.
+"""Square numbers in the tasks of a Ray cluster, while the process of one task is killed once.
 
-Usage: ray_spread.py ADDRESS MARKER. Prints the squares, and how many were taken ahead at most.
+Usage: ray_spread.py ADDRESS MARKER. The program prints the squares, and the maximum number of items
+that were taken ahead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A judge on the scripted model with random delays, for tests that kill it.
+"""A judge with the scripted model and random delays, for tests that kill it.
 
 Usage: scripted_judge.py FOLDER CONCURRENCY ASKED [KILL_AFTER]; see scripted_run.py.
 """
@@ -19,7 +19,7 @@ from convogen.models.spec import ModelSpec
 
 
 def script(request: Request) -> str | list[TokenLogprob]:
-    """Scores with probabilities drawn from the request; now and then a reply without one."""
+    """Return scores with probabilities that depend on the request; some replies have no score."""
     if not request.choices:
         return improvise(request)
     rng = random.Random(request.hash)

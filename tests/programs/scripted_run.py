@@ -1,10 +1,10 @@
-"""A run on the scripted model with random delays, for tests that kill it.
+"""A run with the scripted model and random delays, for tests that kill it.
 
 Usage: scripted_run.py FOLDER N CONCURRENCY ASKED [KILL_AFTER]
 
 Each call appends a line to the file ASKED when it starts (`ask HASH`) and when it is answered
-(`answer HASH`), in one write. With KILL_AFTER the process kills itself with SIGKILL when that
-many lines are written, in the middle of whatever else is going on.
+(`answer HASH`), in a single write. With KILL_AFTER, the process kills itself with SIGKILL after
+that number of lines, whatever else is in progress.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from convogen.models.base import ModelReply, Request
 
 
 def script(request: Request) -> str:
-    """Now and then a reply that has to be asked for again, or an experience that is none."""
+    """Return a reply that sometimes requires a retry or is not an experience."""
     rng = random.Random(request.hash)
     if request.role == "generator" and rng.random() < 0.5:
         return "no object here"
@@ -33,7 +33,7 @@ def script(request: Request) -> str:
 
 
 class SlowModel(ScriptedModel):
-    """The scripted model with random delays, recording what it is asked and what it answers."""
+    """The scripted model with random delays, which records its requests and answers."""
 
     def __init__(self, asked: str, kill_after: int, replies: Script = script) -> None:
         super().__init__(replies)

@@ -1,7 +1,7 @@
-"""A test endpoint as a server of its own, which is no language model; one may die on the way.
+"""A test endpoint (not a language model) as a separate server, which may die in operation.
 
-Usage: served_endpoint.py --port N [--host HOST] [--dies GPU=N]: the server that is told to use this
-GPU dies at its Nth call.
+Usage: served_endpoint.py --port N [--host HOST] [--dies GPU=N]. A server that uses this GPU dies at
+its Nth call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.endpoint import Endpoint, Settings
 
 
 async def serve(host: str, port: int, dies_at: int | None) -> None:
-    """Answer until the process is ended."""
+    """Answer until the process ends."""
     endpoint = Endpoint(Settings(latency_s=0.01))
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -33,7 +33,7 @@ async def serve(host: str, port: int, dies_at: int | None) -> None:
 
 
 def main() -> None:
-    """Serve as the command line says."""
+    """Serve according to the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")

@@ -1,4 +1,4 @@
-"""A run matched in features to people, by a model with habits of its own, for tests that kill it.
+"""A run that matches people's features, by a model with its own habits, for tests that kill it.
 
 Usage: steered_run.py FOLDER N CONCURRENCY ASKED [KILL_AFTER]; see scripted_run.py.
 """
@@ -17,11 +17,12 @@ from convogen.models.base import Request
 
 FEATURES = ("question_turns", "lower_case_starts", "commas")
 OBEYS = 0.75
-"""How often the model does what it is told of a turn, each thing apart."""
+"""Probability that the model follows an instruction about a turn, independently for each
+feature."""
 
 
 def people(path: Path, n: int = 120) -> Path:
-    """Write conversations of people, each with habits of its own."""
+    """Write conversations between people, each with different habits."""
     rng = random.Random(5)
     rows: list[dict[str, object]] = []
     for nth in range(n):
@@ -48,7 +49,7 @@ def _said(rng: random.Random, asks: bool, lower: bool, comma: bool, words: int) 
 
 
 def script(request: Request) -> str:
-    """Ask often, begin with a capital, use commas; do as told with the probability `OBEYS`."""
+    """Ask often, capitalize and use commas; follow instructions with the probability `OBEYS`."""
     if request.role not in ("agent", "generator"):
         return improvise(request)
     rng = random.Random(request.hash)
@@ -61,7 +62,7 @@ def script(request: Request) -> str:
 
 
 def _told(rng: random.Random, asked: str) -> str:
-    """Return a turn, which is as `asked` in part."""
+    """Return a turn that partly follows the instructions in `asked`."""
 
     def does(told: str, told_not: str, habit: float) -> bool:
         own = rng.random() < habit
@@ -80,7 +81,7 @@ def _told(rng: random.Random, asked: str) -> str:
 
 
 def experiment(corpus: Path, n: int, **keys: object) -> Experiment:
-    """The experiment, matched in `FEATURES` unless `keys` say otherwise."""
+    """Return the experiment, matched in `FEATURES` unless `keys` specify other features."""
     overrides = {
         "n": n,
         "models": "scripted",

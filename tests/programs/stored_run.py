@@ -1,4 +1,4 @@
-"""`scripted_run.py` into a run folder on an S3 server, for tests that kill it.
+"""`scripted_run.py` with a run folder on an S3 server, for tests that kill it.
 
 Usage: stored_run.py ENDPOINT KEY CACHE URL N CONCURRENCY ASKED [KILL_AFTER]
 """

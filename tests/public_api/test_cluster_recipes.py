@@ -1,4 +1,4 @@
-"""The recipes in examples/cluster are sound, and the one for a single machine is run."""
+"""The recipes in examples/cluster are valid, and the recipe for a single machine is run."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ DATASET = ("experiences", "conversations", "failures", "rejected", "calls")
 
 
 def manifests(name: str) -> dict[str, dict[str, Any]]:
-    """Return the objects of a file by their kind."""
+    """Return the objects in a file by kind."""
     return {one["kind"]: one for one in yaml.safe_load_all((CLUSTER / name).read_text("utf-8"))}
 
 
 def values_of(key: str, tree: Any) -> Iterator[Any]:
-    """Yield the values of a key anywhere in a tree."""
+    """Yield all values of a key in a tree."""
     if isinstance(tree, dict):
         for name, value in tree.items():
             if name == key:
@@ -80,7 +80,7 @@ def test_the_experiment_plays(tmp_path: Path) -> None:
 
 
 def free_ports(n: int) -> int:
-    """Return the first of some ports in a row that are free."""
+    """Return the first of several consecutive free ports."""
     for first in range(20_000, 30_000, n):
         try:
             with ExitStack() as stack:
@@ -93,9 +93,9 @@ def free_ports(n: int) -> int:
     raise AssertionError("no ports are free")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script for bash")
+@pytest.mark.skipif(sys.platform == "win32", reason="the recipe is a bash script")
 def test_a_run_on_one_machine_survives_a_server(endpoint: EndpointServer, tmp_path: Path) -> None:
-    """Three test endpoints stand for servers of a model; one dies at its twentieth call."""
+    """Three test endpoints represent servers of a model, and one dies at its twentieth call."""
     settings = {"n": 12, "lanes": 2, "max_turns": 4}
 
     def script(asked: Asked) -> Bytes:
@@ -135,11 +135,11 @@ def test_a_run_on_one_machine_survives_a_server(endpoint: EndpointServer, tmp_pa
     assert min(answered[0], answered[2]) > answered[1]
     calls = len(list(load_run(one).ledger()))
     assert sum(answered) == calls
-    with socket.socket() as port:  # its servers have ended
+    with socket.socket() as port:  # the servers have ended
         assert port.connect_ex(("127.0.0.1", first)) != 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script for bash")
+@pytest.mark.skipif(sys.platform == "win32", reason="the recipe is a bash script")
 def test_a_server_that_does_not_start_ends_the_script(tmp_path: Path) -> None:
     environment = {**os.environ, "SERVER": "false", "GPUS": "0", "PORT": str(free_ports(1))}
     done = subprocess.run(

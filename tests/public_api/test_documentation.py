@@ -1,8 +1,8 @@
-"""What README.md and docs/ say works as it stands there.
+"""The statements and commands in README.md and docs/ work as printed.
 
-Each page is walked from top to bottom in a folder with small made-up data. Commands are run with
-the scripted model in place of the one they name, and for three conversations at most; Python is
-run; YAML is read as an experiment. Every command is also parsed as it stands.
+Each page is processed from top to bottom in a folder with small artificial data. Commands are run
+with the scripted model instead of the model that they name, and for at most three conversations.
+Python is run, and YAML is read as an experiment. Every command is also parsed as printed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ NEEDS = {
 }
 PLAYS = {"run", "augment", "ablate", "replay"}
 ASKS = {*PLAYS, "evaluate", "arena", "doctor", "demo"}
-"""Commands that ask a model, and so are given the scripted one."""
+"""Commands that call a model and are therefore run with the scripted model."""
 
 OTHER_PROGRAMS = {
     *("bash", "cat", "cd", "export", "git", "kubectl", "make", "pip", "python", "sbatch", "serve")
@@ -62,7 +62,7 @@ OTHER_PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the data and the runs that the pages name."""
+    """Return a folder with the data and the runs that the pages name."""
     folder = tmp_path_factory.mktemp("documentation")
     documentation_data.write(folder)
     return folder
@@ -95,7 +95,7 @@ def test_the_blocks_of_a_page_work(
 
 
 def _walk(block: Block, names: dict[str, Any]) -> None:
-    """Parse a block, and run it unless it needs more than a test has."""
+    """Parse a block, and run it unless it needs more than a test provides."""
     match block.language:
         case "sh":
             for words in block.commands:
@@ -120,7 +120,7 @@ def _walk(block: Block, names: dict[str, Any]) -> None:
 
 
 def _check_command(words: list[str]) -> None:
-    """Parse a command and its settings, up to the point of doing it."""
+    """Parse a command and its settings without executing it."""
     program, *rest = words
     if program != "convogen":
         assert program in OTHER_PROGRAMS, words
@@ -133,7 +133,7 @@ def _check_command(words: list[str]) -> None:
 
 
 def _parse(words: list[str]) -> click.Context:
-    words = [re.sub("^(s3|gs)://", "", word) for word in words]  # it would be read at once
+    words = [re.sub("^(s3|gs)://", "", word) for word in words]  # the URL would be read immediately
     command: click.Command = cli
     above = click.Context(cli, **cli.context_settings)
     while words and isinstance(command, click.Group):
@@ -148,7 +148,7 @@ def _parse(words: list[str]) -> click.Context:
 
 
 def _rehearse(words: list[str]) -> None:
-    """Run a command with the scripted model, for three conversations at most."""
+    """Run a command with the scripted model for at most three conversations."""
     stdout = None
     words = [_an_id(words) if word == "ID" else word for word in words]
     words = [path for word in words for path in _expanded(word)]
@@ -168,13 +168,13 @@ def _rehearse(words: list[str]) -> None:
 
 
 def _expanded(word: str) -> list[str]:
-    """Return what a shell makes of a pattern of file names."""
+    """Return the files that a shell would substitute for a pattern."""
     paths = [str(path) for path in sorted(Path().glob(word))] if word.startswith("runs/") else []
     return paths or [word]
 
 
 def _an_id(words: list[str]) -> str:
-    """Return the id of a conversation of the run that a command names."""
+    """Return the id of a conversation in the run that a command names."""
     run = next(word for word in words if word.startswith("runs/"))
     return json.loads(Path(run, "conversations.jsonl").read_text("utf-8").splitlines()[0])["id"]
 
@@ -190,10 +190,10 @@ def _without(words: list[str], *options: str) -> list[str]:
 
 
 def _check_experiment(text: str) -> None:
-    """Validate an experiment, or keys of one, for the method that has them."""
+    """Validate an experiment, or some keys of an experiment with the method that has them."""
     data = yaml.safe_load(text)
     if "starter" in data:
-        return  # an experience: read by the run that uses it
+        return  # an experience, which the run that uses it reads
     required = {"dialogueforge": {"seeds": "seeds.jsonl"}, "augment": {"source": "labelled.jsonl"}}
     methods = [data["method"]] if "method" in data else ["convogen", *registry.names("methods")]
     faults: list[ExperimentError] = []
@@ -232,7 +232,7 @@ def test_commands_and_options_in_the_text_exist(page: Page) -> None:
 
 
 def test_the_examples_in_help_texts_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that an example names need not exist; its options and values must."""
+    """A file in an example need not exist, but its options and values must."""
     monkeypatch.chdir(tmp_path)
     texts = [c.help or "" for c in _all_commands(cli, click.Context(cli, **cli.context_settings))]
     joined = "\n".join(texts).replace("\\\n", " ")

@@ -1,4 +1,4 @@
-"""The experiments and notebooks in examples/ work as they stand, on the scripted model."""
+"""The experiments and notebooks in examples/ work unchanged with the scripted model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ README = (EXAMPLES / "README.md").read_text("utf-8")
 
 
 def _gates(path: Path) -> list[Any]:
-    """Return the gates of an experiment but `language`: the scripted model writes English words."""
+    """Return the gates of an experiment, except `language`, because the scripted model writes
+    English."""
     gates: list[Any] = read_mapping(path, ValueError).get("gates", [])
     return [gate for gate in gates if gate["gate"] != "language"]
 
@@ -128,9 +129,9 @@ def test_the_notebook_about_training_trains(
 
 
 async def _execute(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a notebook's code cells in order, and return their names.
+    """Run a notebook's code cells in order, and return their variables.
 
-    As in papermill, `parameters` replace what the cell with the tag `parameters` assigns.
+    As in papermill, `parameters` replace the assignments in the cell with the tag `parameters`.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
     for place, cell in _code_cells(path):
@@ -149,7 +150,7 @@ async def _execute(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _code_cells(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the code cells of a notebook, each after its name in a traceback."""
+    """Yield each code cell of a notebook, preceded by its name in tracebacks."""
     for n, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"], 1):
         if cell["cell_type"] == "code":
             yield f"{path.name}, cell {n}", cell

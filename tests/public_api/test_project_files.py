@@ -1,4 +1,4 @@
-"""The files around the code: for contributors, for citations, for the host of the repository."""
+"""Files for contributors, for citations, and for the host of the repository."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_a_text_names_exists(path: str) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
     for code in re.findall(r"`((?:convogen|docs|examples|experiences|tests)/[\w./-]*)`", text):
-        if not re.search(r"[A-Z]{4}", code):  # METHOD, PAPER and NAME are to be replaced
+        if not re.search(r"[A-Z]{4}", code):  # METHOD, PAPER and NAME are placeholders
             assert (ROOT / code).exists(), code
 
 
@@ -98,4 +98,4 @@ def test_continuous_integration_is_a_script_of_bash() -> None:
 def test_no_file_holds_both_sides_of_a_merge() -> None:
     marks = ["-e", "^<<<<<<< ", "-e", "^>>>>>>> "]
     found = subprocess.run(["git", "grep", "-lE", *marks], cwd=ROOT, check=False)
-    assert found.returncode == 1  # nothing is found; 0 would be something, 128 no repository
+    assert found.returncode == 1  # 1: nothing found; 0: something found; 128: no repository

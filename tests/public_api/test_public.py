@@ -1,4 +1,4 @@
-"""What `import convogen` offers: pinned names, found by completion, typed for those who use it."""
+"""The public names of `convogen`: fixed, found by completion, and typed."""
 
 from __future__ import annotations
 

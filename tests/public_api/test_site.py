@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning and needs no other host."""
+"""The documentation site builds without warnings and needs no other hosts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOADED = re.compile(r"<(?:script|img|iframe)[^>]* src=\"([^\"]+)|<link[^>]* href
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` builds it."""
+    """Build the site as `make docs` does."""
     folder = tmp_path_factory.mktemp("site")
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     for command in (
@@ -66,7 +66,7 @@ def test_the_index_for_language_models_names_pages_that_exist(site: Path) -> Non
     assert len(listed) == len(pages()) - 1
     assert all((site / path).is_file() for path in listed)
     whole = (site / "llms-full.txt").read_text("utf-8")
-    assert "class Persuasion(Judge)" in whole  # of a file that a page includes
+    assert "class Persuasion(Judge)" in whole  # from a file that a page includes
     assert all(page.text.split("\n")[0] in whole for page in pages().values())
 
 

@@ -1,4 +1,4 @@
-"""The wheel, installed into a clean environment away from the checkout, works the same."""
+"""The wheel works in a clean environment, away from the checkout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WITHOUT = {
     "train chats.jsonl --held-out other.jsonl --base here": "train",
     "evaluate runs/GPIS-s --judge fed --model transformers:here": "train",
 }
-"""Commands that need more than the base install, and the extra they name."""
+"""Commands that need more than the base installation, with the extra that they should name."""
 
 FORMS = ("jsonl", "parquet", "csv", "hf", "messages", "sharegpt")
 
@@ -36,7 +36,7 @@ for command in sys.argv[1:]:
     except SystemExit as ended:
         assert ended.code == 0, command
 """
-"""Runs several commands in one process, since each imports much."""
+"""A program that runs several commands in one process, because each imports many modules."""
 
 
 def call(*command: str | Path, cwd: Path, status: int = 0, **more: str) -> str:
@@ -50,7 +50,7 @@ def call(*command: str | Path, cwd: Path, status: int = 0, **more: str) -> str:
 
 
 def base_packages() -> dict[str, Distribution]:
-    """Return the installed distributions that the base install asks for, all the way down."""
+    """Return the installed distributions on which the base installation depends, recursively."""
     found: dict[str, Distribution] = {}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     left = [Requirement(text) for text in project["dependencies"]]
@@ -71,7 +71,8 @@ def base_packages() -> dict[str, Distribution]:
 
 
 def link(packages: Iterable[Distribution], site: Path) -> None:
-    """Put distributions into an environment by links to their files, as pip would by copies."""
+    """Install distributions into an environment with links to their files instead of pip's
+    copies."""
     for package in packages:
         for file in package.files or []:
             if ".." in file.parts:
@@ -84,9 +85,9 @@ def link(packages: Iterable[Distribution], site: Path) -> None:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel and what its base install asks for, and nothing else.
+    """Return an environment with only the wheel and the dependencies of the base installation.
 
-    The versions are those installed here, which `make install` took from the constraints.
+    The versions are those that `make install` installed according to the constraints.
     """
     folder = tmp_path_factory.mktemp("wheel")
     build = (sys.executable, "-m", "build", "--wheel", "--outdir", folder / "dist", ROOT)

@@ -1,4 +1,4 @@
-"""Embeddings as a family of features, and MAUVE: closed-form cases, and what a reader is told."""
+"""Embeddings as a family of features, and MAUVE: closed-form cases, and the notes for readers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _sample(conversations: Iterable[Conversation]) -> list[Dialogue]:
 
 
 def encode(texts: Sequence[str]) -> np.ndarray:
-    """Count letters: what is said of the same things is alike."""
+    """Count letters, so that texts about the same things have similar embeddings."""
     counts = np.array([[text.lower().count(chr(97 + n)) for n in range(26)] for text in texts])
     return counts / np.maximum(1, np.linalg.norm(counts, axis=1, keepdims=True))
 
@@ -38,7 +38,7 @@ def test_the_area_of_equal_distributions_is_one() -> None:
 
 
 def test_the_area_of_disjoint_distributions_is_a_beta_function() -> None:
-    """The curve is (1 - a)^c, a^c, and the area under it c B(c + 1, c)."""
+    """The curve is (1 - a)^c, a^c, and the area under it is c B(c + 1, c)."""
     c = int(SCALE)
     expected = c * factorial(c) * factorial(c - 1) / factorial(2 * c)
     assert frontier_area(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == pytest.approx(

@@ -1,4 +1,5 @@
-"""Generated conversations told from human ones: what is found, what is not, and what is refused."""
+"""Separation of generated from human conversations: detected and undetected differences, and
+errors."""
 
 from __future__ import annotations
 
@@ -80,7 +81,7 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
 
 
 def test_pairs_of_the_same_seed_are_never_on_both_sides() -> None:
-    """Openings that both corpora share would else be learned in one fold, met in another."""
+    """Otherwise, shared openings would be learned in one fold and recognized in another."""
     opening = "{index} o'clock is when the boats go out"
     both = [*converse(40, seed=1, opening=opening), *converse(40, seed=2, opening=opening)]
     groups = grouped(_sample(both))
@@ -96,7 +97,7 @@ def test_groups_are_the_connected_components(keys: list[set[int]]) -> None:
         for at, of in enumerate(keys)
     ]
     groups = grouped(dialogues)
-    # an independent way: spread each dialogue's number to whatever shares a key, until it settles
+    # an independent method: spread each number to dialogues with a common key until it is stable
     lowest = list(range(len(keys)))
     for _ in keys:
         for one in range(len(keys)):
@@ -121,7 +122,8 @@ def test_greetings_do_not_make_groups_but_experiences_and_seeds_do() -> None:
 
 
 def test_labels_are_permuted_within_groups_that_have_both() -> None:
-    """With pairs, a difference between groups is none between corpora: each has all of them."""
+    """In pairs, differences between groups do not separate the corpora, which have the same
+    groups."""
     rng = np.random.default_rng(0)
     of_groups = np.repeat(rng.normal(size=40), 2)
 
@@ -139,7 +141,7 @@ def test_labels_are_permuted_within_groups_that_have_both() -> None:
 
 
 def test_halves_of_people_raise_alarms_as_often_as_they_may() -> None:
-    """At 5% about 5 of 100 halves: 12 or more have a probability under 1%."""
+    """At 5%, about 5 of 100 halves raise an alarm; 12 or more have a probability below 1%."""
     human = _sample(converse(60, seed=3))
     families = families_of(human)
     rates = false_alarms(families, grouped(human), halves=100, permutations=39, seed=1)
@@ -245,7 +247,7 @@ def test_the_command_prints_and_writes_json(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs the shared DialogueForge files")
 def test_gpt_4o_is_told_by_surface_and_words_and_a_tuned_model_less() -> None:
-    """DialogueForge's own files: inquirers' turns after the seed."""
+    """The data are DialogueForge's own files: the inquirers' turns after the seed."""
     from convogen.corpora import open_corpus
 
     def of(name: str) -> list[Dialogue]:

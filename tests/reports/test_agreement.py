@@ -1,4 +1,4 @@
-"""Whose verdicts a file holds, and of which dialogues."""
+"""The judge and the dialogues to which the verdicts in a file refer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def verdicts(path: Path, choices: str = "+-", **row: Any) -> Path:
 
 
 def scored(folder: Path, **manifest: Any) -> Path:
-    """A folder of scores: `scores/unieval.jsonl`, with the manifest beside it."""
+    """Write a folder of scores: `scores/unieval.jsonl` and the manifest next to it."""
     path = folder / "scores" / "unieval.jsonl"
     verdicts(path)
     (folder / "scores" / "unieval").mkdir()
@@ -37,7 +37,7 @@ def named(text: object) -> tuple[str, str]:
 def test_scores_say_who_judged_and_what(tmp_path: Path) -> None:
     assert named(scored(tmp_path / "mine")) == ("big", "mine")
     assert named(scored(tmp_path / "other", source="/data/tea.jsonl")) == ("big", "tea.jsonl")
-    assert named(tmp_path / "mine") == ("big", "mine")  # the folder will do
+    assert named(tmp_path / "mine") == ("big", "mine")  # the folder is sufficient
 
 
 def test_a_path_says_it_where_nothing_else_does(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_is_told_before_the_sign_goes_first(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="must be JUDGE,DIALOGUES=FILE"):
         named(f"a,b,c={path}")
     odd = verdicts(tmp_path / "a=b.jsonl")
-    assert named(odd) == ("a=b", "")  # a file of that name is meant
+    assert named(odd) == ("a=b", "")  # this refers to a file of that name
 
 
 def test_units_are_ids_where_all_have_one(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Pass rates put right with labels: right on average, and intervals that hold."""
+"""Pass rates that are corrected with labels: unbiased estimates, and intervals with their
+coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ def flags(*runs: tuple[bool, int]) -> np.ndarray:
 
 
 def test_rogan_gladen_by_hand() -> None:
-    """Right of 9 in 10 passes and of 8 in 10 failures; 48% judged to pass are 40% in truth."""
+    """The judge is correct for 9 in 10 passes and 8 in 10 failures, so 48% passes mean 40% in
+    truth."""
     truth = flags((True, 10), (False, 10))
     labelled = flags((True, 9), (False, 1), (True, 2), (False, 8))
     found = rogan_gladen(flags((True, 48), (False, 52)), labelled, truth)
@@ -24,7 +26,7 @@ def test_rogan_gladen_by_hand() -> None:
 
 
 def test_prediction_powered_by_hand() -> None:
-    """A judge that is always right adds its many verdicts; one that guesses adds nothing."""
+    """A judge that is always right adds its many verdicts; a judge that guesses adds nothing."""
     truth = flags((True, 20), (False, 20))
     right = prediction_powered(flags((True, 300), (False, 100)), truth, truth)
     assert right.value == pytest.approx(0.5 + (40 / 440) * 0 + 0.25 * 400 / 440, abs=0.03)
@@ -44,10 +46,12 @@ def near(*values: float) -> Corrected:
 
 
 def test_the_interval_of_lang_and_reiczigel_by_hand() -> None:
-    """Their formula: 480 of 1,000 judged to pass, right of 90 in 100 passes and 80 in 100 failures.
+    """480 of 1,000 are judged to pass. The judge is correct for 90 of 100 passes and 80 of 100
+    failures.
 
-    AP' = (480 + z²/2)/(1000 + z²) = 0.4800765, Se' = 91/102, Sp' = 81/102, so the middle is
-    (AP' + Sp' - 1)/(Se' + Sp' - 1) = 0.3995401, its shift -0.0044991, half the width 0.0892751.
+    AP' = (480 + z²/2)/(1000 + z²) = 0.4800765, Se' = 91/102 and Sp' = 81/102. The middle is
+    therefore (AP' + Sp' - 1)/(Se' + Sp' - 1) = 0.3995401, its shift is -0.0044991, and half the
+    width is 0.0892751.
     """
     truth = flags((True, 100), (False, 100))
     labelled = flags((True, 90), (False, 10), (True, 20), (False, 80))
@@ -68,7 +72,7 @@ def test_shares_and_intervals_end_at_0_and_1() -> None:
 
 
 def test_a_judge_hardly_better_than_chance_leaves_everything_open() -> None:
-    """2 of 100 passes and 2 of 2 failures: 0.02 + 1 - 1 > 0, but 3/102 + 3/4 - 1 < 0."""
+    """With 2 of 100 passes and 2 of 2 failures right, 0.02 + 1 - 1 > 0, but 3/102 + 3/4 - 1 < 0."""
     truth, labelled = flags((True, 100), (False, 2)), flags((True, 2), (False, 100))
     found = rogan_gladen(flags((True, 1), (False, 99)), labelled, truth)
     assert found == near(0.5, 0, 1)
@@ -78,11 +82,13 @@ def test_a_judge_hardly_better_than_chance_leaves_everything_open() -> None:
 
 
 def test_prediction_powered_inference_by_hand() -> None:
-    """40 labels, half of them passes, of which the judge sees half; 30 of 60 others judged to pass.
+    """Half of 40 labels are passes, half of which the judge finds; it passes 30 of 60 other
+    dialogues.
 
-    cov = 40/39 × (1/4 - 1/8), var = 100/99 × 0.24, weight = cov / ((1 + 40/60) var) = 33/104, so
-    the share is 1/2 + weight/4. Its variance is 0.000426628 (weight² × 60/59 × 1/4 / 60) and
-    0.004860291 (that of the 40 errors: ten of 1 - weight, ten of 1, else 0); t of 39 is 2.0226909.
+    cov = 40/39 × (1/4 - 1/8), var = 100/99 × 0.24, and weight = cov / ((1 + 40/60) var) = 33/104,
+    so the share is 1/2 + weight/4. Its variance is the sum of 0.000426628 (weight² × 60/59 × 1/4 /
+    60) and 0.004860291 (from the 40 errors: ten of 1 - weight, ten of 1, and otherwise 0). The
+    quantile of t with 39 degrees of freedom is 2.0226909.
     """
     truth, labelled = flags((True, 20), (False, 20)), flags((True, 10), (False, 30))
     found = prediction_powered(flags((True, 30), (False, 30)), labelled, truth)
@@ -90,14 +96,16 @@ def test_prediction_powered_inference_by_hand() -> None:
 
 
 def test_a_judge_that_always_says_the_same_leaves_the_interval_of_the_labels() -> None:
-    """Half of 20 pass: 1/2 ± 2.093024 × √(10/38 / 20), t of 19 degrees of freedom."""
+    """Half of 20 pass, so the interval is 1/2 ± 2.093024 × √(10/38 / 20), with 19 degrees of
+    freedom."""
     truth = flags((True, 10), (False, 10))
     found = prediction_powered(flags((True, 7)), flags((True, 20)), truth)
     assert found == near(0.5, 0.2599136, 0.7400864)
 
 
 def test_two_labels_and_one_verdict_are_the_fewest() -> None:
-    """Right of both labels: weight 1/2 / ((1 + 2/2) × 1/3) = 3/4; of one other, 0.5 / (3 × 1/3)."""
+    """With both labels right, the weight is 1/2 / ((1 + 2/2) × 1/3) = 3/4; with one other
+    verdict, it is 0.5 / (3 × 1/3)."""
     two = flags((True, 1), (False, 1))
     assert prediction_powered(two, two, two) == near(0.5, 0, 1)
     assert prediction_powered(two[:1], two, two) == near(0.5 * 1 + 0.25, 0, 1)

@@ -1,4 +1,4 @@
-"""How people interact, in a report: the numbers of `stats --interaction`, beside people's."""
+"""Interaction in a report: the numbers of `stats --interaction`, next to those of people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report and a card say of languages."""
+"""The statements about languages in a report and a card."""
 
 from __future__ import annotations
 

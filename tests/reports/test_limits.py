@@ -1,4 +1,4 @@
-"""What a report says that its numbers cannot carry, on both sides of each limit."""
+"""A report's warnings about the limits of its numbers, on both sides of each limit."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def judged(
     n: int | None = None,
     logprobs: bool = True,
 ) -> Path:
-    """The run judged by G-Eval; `reply` is what its question for a score is answered with."""
+    """Judge the run with G-Eval; `reply` is the answer to its request for a score."""
 
     def script(request: Request) -> Any:
         if not request.choices:
@@ -157,7 +157,7 @@ def test_who_was_not_judged_is_told(copied: Callable[..., Path], tmp_path: Path)
 def test_scores_of_samples_and_of_part_of_the_conversations_are_told(
     copied: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Nine aspects of one of two conversations."""
+    """Nine aspects of one of two conversations are scored."""
     found = said(tmp_path, judged(copied("part"), "4", n=1, logprobs=False))
     assert "part: 1 of 2 conversations were judged." in found
     samples = [text[:35] for text in found if "samples" in text]
@@ -179,7 +179,7 @@ def test_a_judge_that_would_rather_say_something_else_is_told(
 def test_missing_scores_are_counted_with_their_reasons(
     copied: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Two conversations, each without a score of engagingness."""
+    """Neither of two conversations has a score for engagingness."""
 
     def reply(request: Request) -> str:
         return "none" if "Engagingness" in request.messages[-1].content else "2"

@@ -1,4 +1,4 @@
-"""Intervals and the course of a run, on data whose answer is known."""
+"""Intervals and the course of a run, on data with known answers."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_an_experience_is_held_against_the_thousand_before_it() -> None:
 
 
 def test_a_copy_is_nine_tenths_alike() -> None:
-    """9 of 10 letters in order: 2 × 9 / (10 + 10), and 8 of 10."""
+    """9 of 10 letters are in order, 2 × 9 / (10 + 10), and 8 of 10."""
     topics = ["aaaaaaaaab", "aaaaaaaaac", "zzzzzzzzxx", "zzzzzzzzyy"]
     found = course([experience(*pair) for pair in enumerate(topics)], [])
     assert found.nearest == pytest.approx([0, 0.9, 0, 0.8])
@@ -213,7 +213,7 @@ def test_a_statistic_without_a_value_for_some_resamples_has_no_interval() -> Non
 
 
 def test_pooled_ratios_and_deviations_by_hand() -> None:
-    """6 words in 2 turns and 2 in 2: pooled 8/4; of 1, 3, 8 the variance is 26/3."""
+    """6 words in 2 turns and 2 in 2 give 8/4 when pooled; the variance of 1, 3 and 8 is 26/3."""
     ratio = ratio_interval([6, 2], [2, 2])
     assert ratio is not None
     assert (ratio.value, ratio.low, ratio.high) == (2.0, 1.0, 3.0)
@@ -224,7 +224,8 @@ def test_pooled_ratios_and_deviations_by_hand() -> None:
 
 
 def test_holms_correction_by_hand() -> None:
-    """The smallest times 4, the next times 3 and so on, never below one before it, at most 1."""
+    """The smallest is multiplied by 4, the next by 3 and so on; results never decrease, and end
+    at 1."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []

@@ -1,4 +1,4 @@
-"""Bradley-Terry strengths, against published values."""
+"""Bradley-Terry strengths, compared with published values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_who_never_loses_is_rated_by_the_prior(n: int) -> None:
     games: dict[str, list[Game]] = {f"s{at}": [(0, 1, 1.0)] for at in range(n)}
     first, second = ratings(["a", "b"], games)
     assert first.elo - second.elo == pytest.approx(400 * np.log10((n + 0.25) / 0.25))
-    # Every resample is the same, and one seed alone has no interval.
+    # All resamples are equal, and a single seed has no interval.
     ends = (first.low, first.high)
     assert ends == ((None, None) if n == 1 else pytest.approx((first.elo,) * 2))
 
@@ -88,7 +88,8 @@ def test_games_are_counted_and_points_shared_by_hand() -> None:
 
 
 def test_ten_times_the_odds_are_400_points() -> None:
-    """20 wins and 2 losses: odds of 10; three whose odds multiply are 400 apart each."""
+    """20 wins and 2 losses give odds of 10; in a chain of such odds, neighbours are 400 points
+    apart."""
     found = bradley_terry(np.array([[0.0, 20.0], [2.0, 0.0]]))
     assert found == pytest.approx([10**0.5, 10**-0.5])
     chain = np.array([[0.0, 10.0, 100.0], [1.0, 0.0, 10.0], [1.0, 1.0, 0.0]])

@@ -1,4 +1,4 @@
-"""The report: its numbers are those of the JSON, hostile text stays text, nothing is fetched."""
+"""The report: its numbers equal the JSON's, hostile text stays text, and nothing is fetched."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTILE = "<script>alert('x')</script> **bold** | {{ 7 * 7 }} $x^2$ ![i](https:/
 
 
 def verdict(request: Request) -> str | list[TokenLogprob]:
-    """p(4) = 0.6 and p(5) = 0.4 for each score: 4.4."""
+    """Reply with p(4) = 0.6 and p(5) = 0.4 for each score, so that the score is 4.4."""
     if not request.choices:
         return "They keep to it."
     return [TokenLogprob("4", log(0.6), (("4", log(0.6)), ("5", log(0.4))))]

@@ -1,7 +1,7 @@
-"""A whole report of two small runs whose every row is written here, as a page in Markdown.
+"""A complete report, as a Markdown page, of two small runs whose rows are all written here.
 
-`tests/data/report/report.md` is what it should be. After a change that is meant, look at the
-difference and put the new page in its place.
+`tests/data/report/report.md` is the expected page. After an intended change, check the differences
+and replace the file with the new page.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def conversation(task: int, talk: list[tuple[str, str]], **more: Any) -> Row:
 
 
 def scores(judge: str, aspects: list[str], values: list[float | None]) -> list[Row]:
-    """Each conversation's value, the same for all aspects but one more with each."""
+    """Return the scores of each conversation, which grow by a tenth from aspect to aspect."""
     return [
         {
             "conversation": f"c-{task}",
@@ -109,7 +109,7 @@ def write(path: Path, rows: list[Row]) -> None:
 
 
 def written(folder: Path, iterative: bool, tasks: int) -> Path:
-    """A run of so many conversations, one failure and one that a gate rejected."""
+    """Write a run with this number of conversations, a failure, and a rejected conversation."""
     topics = ["glazing bowls", "a broken vase", "bowls, glazing"]
     write(
         folder / "experiences.jsonl",

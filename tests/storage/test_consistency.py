@@ -1,4 +1,4 @@
-"""A run whose files were changed is refused, every byte kept; what a crash leaves is mended."""
+"""A run with changed files is refused and left unchanged; the remains of a crash are repaired."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ N = 4
 
 
 def clumsy(request: Request) -> str:
-    """Now and then no experience, or nothing at all, so that some tasks fail."""
+    """Return a reply that sometimes is no experience, or is empty, so that some tasks fail."""
     if int(request.hash, 16) % (2 if request.role == "generator" else 4) == 0:
         return "" if request.role == "agent" else "nobody"
     return improvise(request)
@@ -36,7 +36,7 @@ def experiment(n: int = N) -> Experiment:
 
 
 def play(folder: Path, n: int = N) -> list[str]:
-    """Run, or go on; returns the hashes of the requests that a model was asked."""
+    """Start or resume a run, and return the hashes of the requests to the model."""
     asked: list[str] = []
 
     def script(request: Request) -> str:
@@ -62,7 +62,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every byte in a folder, but for the lock and the log."""
+    """Return the content of every file in a folder, except the lock and the log."""
     found = (path for path in folder.rglob("*") if path.is_file())
     told = {str(path.relative_to(folder)): path.read_bytes() for path in found}
     return {name: text for name, text in told.items() if name not in (".lock", "log.jsonl")}
@@ -73,7 +73,7 @@ def data_set(folder: Path) -> dict[str, bytes]:
 
 
 def tokens(folder: Path) -> int:
-    """All that was paid, or may have been."""
+    """Return all tokens that were paid for or may have been."""
     rows = spending(load_run(folder))
     own = sum(row.prompt_tokens + row.completion_tokens for row in rows)
     return own + sum(row.lost_prompt_tokens + row.lost_completion_tokens for row in rows)
@@ -140,7 +140,8 @@ def test_changed_rows_are_refused_or_the_repair_of_one_task(
     where: int,
     last: bool,
 ) -> None:
-    """Whatever is done to the rows of a file, nothing is lost and no second task is paid again."""
+    """Whatever changes in the rows of a file, nothing is lost, and at most one task is paid for
+    again."""
     folder = Path(shutil.copytree(finished, tmp_path_factory.mktemp("changed") / "run"))
     path = folder / f"{name}.jsonl"
     lines = lines_of(path)
@@ -167,7 +168,9 @@ def test_changed_rows_are_refused_or_the_repair_of_one_task(
     assert set(asked) <= own
     assert len(asked) <= (1 if change is torn and name == "calls" else 0)
     reordered = sorted(lines_of(path)) == sorted(lines) and name in ("calls", "ledger")
-    assert reordered or data_set(folder) == data_set(finished)  # within a task no place is wrong
+    assert reordered or data_set(folder) == data_set(
+        finished
+    )  # within a task, the order does not matter
     assert tokens(folder) >= paid
     assert not list((folder / "journal").iterdir())
 
@@ -243,7 +246,7 @@ def test_rows_in_windows_newlines_are_rows(copied: Path) -> None:
 
 
 def test_answers_of_a_task_that_is_taken_back_are_kept_in_its_journal(copied: Path) -> None:
-    """The conversation is gone, as if the crash had come before it: no call is made again."""
+    """The conversation is missing, as if a crash had occurred before it; no call is repeated."""
     path = copied / "conversations.jsonl"
     path.write_bytes(b"".join(lines_of(path)[:-1]))
     assert play(copied) == []

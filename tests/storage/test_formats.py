@@ -1,4 +1,4 @@
-"""Run folders of earlier data formats can be read; whatever cannot is refused in one line."""
+"""Run folders in earlier data formats can be read; all others are refused in one line."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ FORMATS: dict[int, Rows] = {
         "calls": [{"task": 0, "key": "k.1", "role": "agent", "model": "gpt-4o", "text": "Hi"}],
     },
 }
-"""What the rows of a run looked like in earlier data formats."""
+"""Rows of runs in earlier data formats."""
 
 
 def written(folder: Path, data_format: int, rows: Rows) -> Path:

@@ -37,7 +37,7 @@ USED = Usage(prompt_tokens=7, completion_tokens=2)
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two conversations on the scripted model."""
+    """Make a run of two conversations with the scripted model."""
     folder = tmp_path_factory.mktemp("frames") / "run"
     run(Experiment.load("GPIS-s", overrides={"n": 2, "models": "scripted"}), out=folder)
     return load_run(folder)
@@ -71,7 +71,7 @@ def test_the_first_steps_of_a_notebook(finished: Run) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_run_has_the_same_columns(table: RunTable, finished: Run, tmp_path: Path) -> None:
-    """A finished run, one without a row, one of each earlier data format."""
+    """The runs are a finished run, an empty run, and a run in each earlier data format."""
     empty = written(tmp_path / "empty", DATA_FORMAT, dict.fromkeys(ROWS, ()))
     earlier = [written(tmp_path / f"{of}", of, rows) for of, rows in FORMATS.items()]
     frames = [load_run(folder).to_pandas(table) for folder in (empty, *earlier)]
@@ -138,7 +138,8 @@ def test_failures_and_rejected(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_being_written(tmp_path: Path) -> None:
-    """What is committed, the calls of tasks under way, and nothing of a line half written."""
+    """The frames include committed rows and calls of unfinished tasks, but no half-written
+    lines."""
     store = open_store(tmp_path)
     commit(store, Outcome(conversation=spoken(0, "Hello.", "Well.")))
     under_way = store.journal(1)
@@ -337,7 +338,7 @@ def test_both_renderings_of_a_source(finished: Run) -> None:
 
 
 def test_the_tables_of_a_report(finished: Run) -> None:
-    """The numbers as they are; those of a file of earlier give the same frame."""
+    """The numbers are unrounded, and the file of an earlier report gives the same frame."""
     report = gather({"mine": finished}, {"people": str(finished.folder)})
     frame = report_frame(report)
     ours = frame[(frame["row"] == "mine") & (frame["column"] == "MTLD")]

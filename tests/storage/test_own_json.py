@@ -1,4 +1,4 @@
-"""JSON of our own that somebody changed, and what was copied from another run: said in one line."""
+"""JSON files of convogen that were edited, or copied from another run, are reported in one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="module")
 def finished() -> Iterator[Path]:
-    """Two runs of two conversations, both judged."""
+    """Make two runs of two conversations each, both judged."""
     folder = Path(tempfile.mkdtemp())
     for seed in (1, 2):
         small = {"n": 2, "seed": seed, "max_turns": 2, "participants": 2, "models": "scripted"}
@@ -133,7 +133,7 @@ def test_an_experiment_without_its_methods_keys_is_told(copied: Path) -> None:
 
 
 def test_scores_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
-    """By whichever way they are read."""
+    """This holds for every command that reads scores."""
     theirs = "other/scores/unieval.jsonl"
     shutil.copy(theirs, copied / "scores")
     verdicts = ("verdicts", "--protocol", "unieval")

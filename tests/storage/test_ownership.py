@@ -1,4 +1,4 @@
-"""What is the user's own is never replaced, emptied, moved or removed, whatever its name."""
+"""The user's own files are never replaced, emptied, moved or removed, whatever their names are."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_no_command_strews_files_over_a_project(
     Path("report.md").write_bytes(MINE)
     before = tree()
     if out == "." and command[0] in ("ablate", "evaluate", "arena"):
-        return  # these make folders of their own below it
+        return  # these commands create subfolders
     ended = convogen(*command, "--out", out)
     assert ended.status == 2
     assert tree() == before
@@ -318,7 +318,7 @@ def test_training_leaves_a_folder_that_is_none_of_its_own(copied: Path) -> None:
     before = tree()
     train = ("train", "a.jsonl", "--held-out", "b.jsonl", "--base", "gone/nowhere", "--out")
     refused(convogen(*train, "mine"), "mine: holds 'log.jsonl'")
-    refused(convogen(*train, copied, "--fresh"), "is not of a training run")
+    refused(convogen(*train, copied, "--fresh"), "does not describe a training run")
     assert tree() == before
 
 

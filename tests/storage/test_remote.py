@@ -1,4 +1,4 @@
-"""Run folders on an object store: a crash between any two writes, two writers, damage."""
+"""Run folders on an object store: a crash between any two writes, two writers, and damage."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ KEYS = {"n": 3, "models": "scripted", "max_turns": 3, "per_round": 2, "concurren
 
 
 class Machines:
-    """Machines, each with a cache of its own."""
+    """A succession of machines, each with its own cache."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._folder, self._patch = folder, patch
         self._count = 0
 
     def another(self) -> None:
-        """What follows happens on a machine that knows nothing of the run."""
+        """Continue on a machine that knows nothing of the run."""
         self._count += 1
         self._patch.setenv("XDG_CACHE_HOME", str(self._folder / f"machine-{self._count}"))
 
@@ -50,7 +50,7 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machin
 
 
 class Asked:
-    """A model that counts what it is asked, and gives the flusher time between answers."""
+    """A script that counts its requests and calls a function for each of them."""
 
     def __init__(self, then: Callable[[int], None] = lambda count: None) -> None:
         self.count = 0
@@ -70,7 +70,7 @@ class UnhurriedModel(ScriptedModel):
 
 
 def play(folder: str | Path, n: int = 3, then: Callable[[int], None] = lambda count: None) -> int:
-    """Run to the end, or go on; how many requests the model was asked."""
+    """Start or resume a run, and return the number of requests to the model."""
     asked = Asked(then)
     experiment = Experiment.load("GPIS-s", {**KEYS, "n": n})
     run(experiment, folder, open_model=lambda _: UnhurriedModel(asked))
@@ -88,14 +88,14 @@ def dataset(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
-    """The data set of a local run, and the number of its calls."""
+    """Return the data set of a local run, and the number of its calls."""
     folder = tmp_path_factory.mktemp("local") / "run"
     calls = play(folder)
     return dataset(folder), calls
 
 
 def answers_in(folder: Path) -> int:
-    """How many answers a run folder has, committed or not."""
+    """Return the number of answers in a run folder, committed or not."""
     files = [folder / "calls.jsonl", *(folder / "journal").glob("*.jsonl")]
     lines = [line for file in files if file.exists() for line in file.read_bytes().splitlines()]
     rows = [json.loads(line) for line in lines]
@@ -174,7 +174,7 @@ def test_a_write_whose_answer_is_lost_is_not_another_writers(
     with mirrored(URL, "run", 0, said.append) as folder:
         assert play(folder) == local[1]
     assert FragileStore.writes > 4
-    assert len(said) <= 2, "an outage is told once, and its end"
+    assert len(said) <= 2, "an outage and its end must each be reported once"
     assert "TimeoutError: no answer; trying again" in said[0]
     assert said[1:] in ([], [f"{URL}: can be written to again"])
     machines.another()

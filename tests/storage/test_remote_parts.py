@@ -1,4 +1,4 @@
-"""Parts of a chain: what they hold is what a folder has gained, and none leads out of it."""
+"""Parts of a chain contain exactly what a folder has gained, and none leads out of the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Run folders on an S3 server: killed, read on another machine, scored; and no key in anything."""
+"""Run folders on an S3 server: killed, read on another machine, and scored, without leaking
+keys."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def dataset(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
-    """The data set of a local run, and how many lines its calls wrote."""
+    """Return the data set of a local run, and the number of lines that its calls wrote."""
     folder = tmp_path_factory.mktemp("local")
     assert run_program(LOCAL, folder / "run", N, 8, folder / "asked") == 0
     return dataset(folder / "run"), len((folder / "asked").read_text().splitlines())
@@ -110,7 +111,7 @@ def test_a_run_is_made_measured_scored_and_exported(
     ]
     assert shown[-1].out.startswith(f"{url}: identical")
     again = objects("bucket/runs/first")
-    assert again == stored, "reading writes nothing"
+    assert again == stored, "reading must not write"
     everything = [ended.out + ended.err for ended in shown]
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) > 20

@@ -31,7 +31,7 @@ def failure(task: int) -> Outcome:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every byte in a folder, but for the lock."""
+    """Return the content of every file in a folder, except the lock."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
@@ -84,7 +84,7 @@ def test_a_call_whose_journal_only_waits_for_the_disk_is_told_once(tmp_path: Pat
 def test_a_file_torn_at_any_byte_is_mended_on_opening(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A torn last row is cut off, a lost newline given back; more than that no crash takes."""
+    """A torn last row is removed, and a missing newline is added; a crash cannot remove more."""
     folder = tmp_path_factory.mktemp("torn")
     fill(folder)
     torn = folder / "conversations.jsonl"
@@ -137,7 +137,7 @@ def test_a_run_being_written_is_refused_and_free_again_afterwards(tmp_path: Path
 def test_a_committed_experience_is_found_by_its_task(
     tmp_path_factory: pytest.TempPathFactory, has_one: list[bool], longest: int
 ) -> None:
-    """Rows of very different lengths; some tasks have none."""
+    """The rows have very different lengths, and some tasks have none."""
     folder = tmp_path_factory.mktemp("run")
     expected = {
         task: SEED.model_copy(

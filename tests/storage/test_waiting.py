@@ -1,4 +1,4 @@
-"""What is finished behind a task that is not: read by `show` and `export --partial`."""
+"""Finished tasks behind an unfinished task can be read with `show` and `export --partial`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 
 
 class HeldUp(ScriptedModel):
-    """Answers the other tasks first; when these are through, it is gone."""
+    """A model that answers all other tasks first, and then becomes unreachable."""
 
     def __init__(self, through: Callable[[], bool]) -> None:
         super().__init__()
@@ -91,4 +91,4 @@ def test_a_file_that_was_changed_is_named(stopped: Path, text: str) -> None:
     ended = convogen("show", stopped)
     assert ended.status == 2
     path.write_text("half a li")
-    assert len(list(waiting(stopped))) == N - 2, "it is being written"
+    assert len(list(waiting(stopped))) == N - 2, "half-written rows must be ignored"

@@ -1,4 +1,4 @@
-"""Mixed models against lme4, known effects, the paper's letters, and what has no estimate."""
+"""Mixed models, checked against lme4, known effects and the paper's letters; missing estimates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from convogen.study.contrasts import Contrast, contrasts, letters, means, wald_t
 from convogen.study.mixed import Fit, fit_binomial, fit_linear, fit_shares
 
 PRINTED = {"Llama-2": (133, 200), "Mixtral": (112, 200), "Vicuna": (155, 200), "GPT4": (130, 200)}
-"""Detected pairs of table 3, of all."""
+"""The numbers of detected pairs and of all pairs in table 3."""
 
 STUDIES = {
     "both vary": {},
@@ -143,7 +143,7 @@ def test_without_random_effects_the_printed_counts_give_the_printed_letters() ->
 
 
 def test_a_mixed_model_without_variance_is_the_one_without_random_effects() -> None:
-    """Everybody detects the same share of every condition."""
+    """Everybody detects the same share of pairs in every condition."""
     rows = [(f"p{p}", f"s{s}", c, d) for p in range(6) for s in range(6) for c, d in CYCLE]
     participants, persons, conditions, detected = (
         list(column) for column in zip(*rows, strict=True)
@@ -250,7 +250,7 @@ NAMES = st.integers(1, 7).map(lambda n: [f"c{at}" for at in range(n)])
 def test_letters_are_shared_exactly_by_conditions_that_do_not_differ(
     names: list[str], data: st.DataObject
 ) -> None:
-    """Piepho (2004): what a letter display must say, whatever differs."""
+    """The requirements for letter displays (Piepho, 2004) hold whatever conditions differ."""
     ps = st.sampled_from([0.001, 0.04, 0.9])
     found = [
         Contrast(one, two, 0.0, 1.0, -2.0, 2.0, data.draw(ps), 1.0)

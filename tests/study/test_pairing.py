@@ -1,4 +1,4 @@
-"""The draw of pairs: what everybody sees, in any size that is possible."""
+"""The draw of pairs: what each participant sees, for all possible sizes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def codes(n: int) -> list[str]:
 
 
 def check(pairs: list[Pair], participants: list[str], per_participant: int, c: int) -> None:
-    """What section 3.4 of the paper and the study's design ask of any draw."""
+    """Check the requirements of section 3.4 of the paper, and of the study's design, for a draw."""
     real = [one for one in pairs if not one.attention_check]
     assert len({one.pair for one in pairs}) == len(pairs)
     assert len({one.simulated for one in real}) == len(real)

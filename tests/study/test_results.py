@@ -1,4 +1,4 @@
-"""`convogen study results`: what is printed and written for answers, and what is refused."""
+"""`convogen study results`: what is printed, written and refused."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_the_old_form_of_the_command_says_what_it_is_now(tmp_path: Path) -> None
 
 
 def test_runs_that_gteval_judged_are_a_judges_verdicts(tmp_path: Path) -> None:
-    """From role plays to results: natural dialogues, two conditions, both judged beside them."""
+    """From role plays to results: natural dialogues and two conditions, with verdicts for both."""
 
     def play(name: str, seed: int) -> Path:
         setting = {"name": "t", "method": "roleplay", "personas": 3, "goals": 2, "n": 6}

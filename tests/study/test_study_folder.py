@@ -1,4 +1,4 @@
-"""The folder of a study: its file, its plan, and how it is made."""
+"""The folder of a study: its file, its plan and its creation."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_codes_are_told_apart_by_letters_alone() -> None:
     assert digest(code) == digest(f" {code.lower().replace('-', '')} ") != digest(codes["p002"])
     for dash in ("\u2013", "\u2011", "\u2212", "\u00a0", "\u200b", "_"):
         assert digest(code.replace("-", dash)) == digest(code)
-    wide = "".join(chr(ord(one) + 0xFEE0) for one in code)  # as some keyboards of East Asia type
+    wide = "".join(chr(ord(one) + 0xFEE0) for one in code)  # as some East Asian keyboards type it
     assert digest(wide) == digest(code)
 
 

@@ -1,4 +1,4 @@
-"""Shares of undetected pairs: weights, clusters, and a judge whose verdicts help or do not."""
+"""Shares of undetected pairs: weights, clusters, and judges whose verdicts help or do not help."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def verdict(at: int, value: float | None) -> PairVerdict:
 
 
 def test_answers_weigh_by_the_inverse_of_their_probability() -> None:
-    """Two undetected pairs given out with 1/2, two detected with 1/6: 4 of 16."""
+    """Two undetected pairs had the probability 1/2, and two detected pairs had 1/6: 4 of 16."""
     answers = [answer(at, at > 1, probability=1 / 2 if at < 2 else 1 / 6) for at in range(4)]
     (rate,), _ = undetected(answers)
     assert rate.alone.value == pytest.approx(1 / 4)
@@ -54,7 +54,7 @@ def test_answers_weigh_by_the_inverse_of_their_probability() -> None:
 
 
 def test_independent_answers_have_the_interval_of_a_mean() -> None:
-    """6 of 20: 0.3 ± 2.093024 × √(0.21 / 19)."""
+    """For 6 of 20, the interval is 0.3 ± 2.093024 × √(0.21 / 19)."""
     (rate,), _ = undetected([answer(at, at >= 6) for at in range(20)])
     half = 2.093024 * math.sqrt(0.21 / 19)
     assert rate.alone.low == pytest.approx(0.3 - half, abs=1e-6)
@@ -62,7 +62,8 @@ def test_independent_answers_have_the_interval_of_a_mean() -> None:
 
 
 def test_participants_that_always_answer_alike_count_as_one_answer_each() -> None:
-    """Ten people, five answers each; four detect nothing: t of 9 × √(0.24 / 9)."""
+    """Ten people give five answers each, and four detect nothing: the half-width is t(9) ×
+    √(0.24 / 9)."""
     answers = [answer(at, at % 10 > 3, who=f"p{at % 10}") for at in range(50)]
     (rate,), _ = undetected(answers)
     half = 2.2621572 * math.sqrt(0.24 / 9)
@@ -71,7 +72,8 @@ def test_participants_that_always_answer_alike_count_as_one_answer_each() -> Non
 
 
 def test_what_people_share_cancels_in_differences() -> None:
-    """Each answers a pair of both conditions alike: the difference is 0 for every sample."""
+    """Each person answers a pair of both conditions alike, so the difference is 0 in every
+    sample."""
     of = [answer(at, at % 2 == 0, who=f"p{at}") for at in range(10)]
     other = [one.model_copy(update={"condition": "V", "pair": f"v-{one.pair}"}) for one in of]
     rates, (difference,) = undetected([*of, *other])
@@ -117,7 +119,7 @@ def test_a_perfect_judge_leaves_its_own_rate_over_all_pairs() -> None:
 
 @given(st.lists(st.sampled_from([None, 0.0, 0.3, 1.0]), min_size=30, max_size=60))
 def test_verdicts_never_make_the_interval_wider(values: list[float | None]) -> None:
-    """The weight 0, which is that of the answers alone, is always among those to choose from."""
+    """The weight 0, which uses the answers alone, can always be chosen."""
     answers = [answer(at, at % 3 == 0) for at in range(30)]
     (rate,), _ = undetected(answers, [verdict(at, value) for at, value in enumerate(values)])
     assert rate.powered is not None
@@ -182,7 +184,7 @@ def test_a_judges_probabilities_are_handed_to_the_draw() -> None:
 
 @pytest.mark.slow
 def test_intervals_hold_in_simulated_studies() -> None:
-    """A small part of `benchmarks.study`; the bounds are those of chance."""
+    """This is a small part of `benchmarks.study`, with bounds that allow for chance."""
     studies = 10
     assert not list(not_held(mixed_models(studies, participants=10, each=24), studies))
     found = shares(studies)

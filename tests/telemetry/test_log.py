@@ -1,4 +1,4 @@
-"""The log of a run: whole, bounded, and never in the way."""
+"""The log of a run is complete and bounded, and never disturbs the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules of extras that are installed and do not load count as not installed."""
+"""Modules of extras that are installed but cannot be loaded count as not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language that a conversation is written in."""
+"""Identification of the language in which a conversation is written."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_only_the_beginning_is_read() -> None:
 
 
 def made_up(n: int, seed: int = 1) -> str:
-    """Return words of letters drawn at random."""
+    """Return words of random letters."""
     rng = random.Random(seed)
     return " ".join("".join(rng.choices("bcdfghjklmnpqrstvwxz", k=6)) for _ in range(n))
 
@@ -102,7 +102,7 @@ def test_lingua_tells_a_text_of_too_few_words_to_judge_it_by_the_frequent_ones()
 
 @pytest.mark.parametrize("language", sorted(KNOWN))
 def test_a_text_of_a_language_s_frequent_words_is_in_no_unrelated_language(language: str) -> None:
-    relatives = {"bs": "hr", "hr": "bs"}  # one list for both: lingua decides, or nobody
+    relatives = {"bs": "hr", "hr": "bs"}  # the two share a list, so only lingua can decide
     text = " ".join(KNOWN[language].split() * 2)
     assert identify([text]) in (language, relatives.get(language), None)
 

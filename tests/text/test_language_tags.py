@@ -1,4 +1,4 @@
-"""Language tags: their standard form, their names, and the nearest one for a slip."""
+"""Language tags: their standard form, their names, and the nearest tag for a typing error."""
 
 from __future__ import annotations
 

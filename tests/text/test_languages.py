@@ -1,4 +1,4 @@
-"""The checks of each language: what people say in it is left alone, what models slip into found."""
+"""The checks of each language: people's sentences pass, and models' slips are found."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LANGUAGES = Path(__file__).parents[1] / "data" / "languages"
 TAGS = sorted(path.stem for path in LANGUAGES.glob("*.yaml"))
 
 MOST_FALSE_ALARMS = 0.01
-"""The share of what people say in which any check finds anything."""
+"""Maximum share of people's sentences in which a check finds something."""
 
 LEAST_FOUND = 0.8
-"""The share of what is to be found, per language."""
+"""Minimum share of faults that must be found in each language."""
 
 
 def sentences(tag: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def scene_of(data: dict[str, Any]) -> Scene:
 
 
 def findings(text: str, data: dict[str, Any], tag: str) -> set[str]:
-    """Return the checks that find something in a text, by any of the ways they are done."""
+    """Return the checks that find something in a text, with any of the parsing functions."""
     said = read_utterance(text, scene_of(data), language=tag)
     typed = read_typed(text, scene_of(data), language=tag)
     found = {said.fault, *said.tidied, typed.fault}
@@ -46,7 +46,7 @@ def findings(text: str, data: dict[str, Any], tag: str) -> set[str]:
 
 
 def cases(data: dict[str, Any], tag: str) -> Iterator[tuple[str, str, bool]]:
-    """Yield the check, the text and whether it was found, of all that has to be found."""
+    """Yield the check and the text of each fault, and whether the fault was found."""
     for check, texts in data["found"].items():
         for text in texts:
             yield check, text, check in findings(text, data, tag)

@@ -1,4 +1,4 @@
-"""Lengths are stated in words; what a bound in characters cuts off is found, and nothing else."""
+"""Lengths are stated in words; only strings that a bound in characters cut off are found."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_prompt_and_a_schema_state_the_same_length() -> None:
     title = Whole.model_json_schema()["properties"]["title"]
     assert title["description"] == "a title (at most 4 words)"
     assert title["maxLength"] == Words(4).max_chars
-    Whole(title="x" * 2000, things=[])  # people write by hand
+    Whole(title="x" * 2000, things=[])  # people write files by hand
 
 
 @pytest.mark.parametrize(

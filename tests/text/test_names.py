@@ -1,4 +1,4 @@
-"""What people may be called."""
+"""The names by which people may be called."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_a_cut_off_wrapper_is_never_unwrapped(whole: dict[str, Any], data: st.Da
 
 @given(OBJECTS, st.text(alphabet=" \n\t", max_size=3))
 def test_commas_before_a_closing_bracket_change_nothing(whole: dict[str, Any], gap: str) -> None:
-    """Wherever a bracket closes something that is not empty, outside of texts."""
+    """This holds wherever a bracket closes something that is not empty, except within strings."""
 
     def write(value: Any) -> str:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Checks of people who type to a chatbot: whose words they have, and what they are about."""
+"""Checks of people who type to a chatbot: copied words, and the topic of an utterance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dialogue as a script: a line per turn."""
+"""A dialogue as a transcript with one line per turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns as models write them: what is caught, what is tidied, and what people say is let pass."""
+"""Turns as models write them: faults are caught, replies are tidied, and people's turns pass."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ CORPORA = (
 
 LEAST_CAUGHT = 0.95
 FINE_FLAGGED = {"tuning": 0, "held_out": 1, "fresh": 1}
-"""Fine turns flagged. The checks were tuned on the first file alone. The second was only run, but
-more than once (92.3% were caught the first time); the third was written by another hand afterwards.
-96.2% of it were caught before its score, too, decided which patterns stay: none is unbiased now."""
+"""Maximum shares of good turns that are flagged. The checks were tuned on the first file alone.
+The second file was only run, but more than once (92.3% were caught the first time). Another
+author wrote the third file afterwards. 96.2% of it was caught before its score also decided
+which patterns stay, so no file is unbiased now."""
 
 MOST_FLAGGED, MOST_FLAGGED_BY_ALL = 0.005, 0.01
-"""Shares of real people's turns."""
+"""Maximum shares of real people's turns that are flagged."""
 
 SCENE = Scene("Owen Fairweather", ("Dr. Ngozi Okafor", "Tom"), ("I have asked the board again.",))
 
@@ -80,7 +81,7 @@ def test_faulty_turns_are_caught(name: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def people(path: Path) -> Iterator[tuple[str, Scene]]:
-    """Yield the turns of a corpus, each with its speakers and what was said before."""
+    """Yield the turns of a corpus, each with its speakers and the previous turns."""
     for conversation in open_corpus(str(path)):
         earlier: list[str] = []
         names = dict.fromkeys(turn.speaker for turn in conversation.turns)
@@ -94,7 +95,7 @@ def people(path: Path) -> Iterator[tuple[str, Scene]]:
 def test_people_are_left_alone(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = SHARED / name
     if not path.is_file():
-        pytest.skip("the folder shared/data is not beside the checkout")
+        pytest.skip("the folder shared/data is missing")
     counts, n, flagged = Counter[str](), 0, 0
     for text, scene in people(path):
         said = read_utterance(text, scene)
@@ -348,7 +349,7 @@ def test_nobody_calls_himself_by_name(
         (
             "Owen, nice to meet you.",
             Scene("Owen Hale", ("Tom",), ("Hello.",)),
-        ),  # introduces himself
+        ),  # the speaker introduces himself
         ("Sam, wait for me.", Scene("Sam Hale", ("Sam Doyle",), LATER)),  # another Sam
         ("Well, hope, that is all I have.", Scene("Hope Doyle", ("Tom",), LATER)),
         ("Tom and Owen, that was the name of the boat.", Scene("Owen Hale", ("Tom",), LATER)),

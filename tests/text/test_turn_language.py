@@ -1,4 +1,4 @@
-"""Whether turns are in a language: by script alone, or told from others by lingua."""
+"""Detection of a turn's language, by its script alone or with lingua."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BY_LINGUA = {
     "ar": ["لا أعرف إن كنت سأصل اليوم في الموعد."],
 }
 TWINS = ({"hr", "sr-Latn"}, {"id", "ms"})
-"""Languages that pass for one another."""
+"""Languages that are accepted for one another."""
 
 
 @pytest.mark.parametrize("tag", BY_SCRIPT)

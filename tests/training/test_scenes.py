@@ -1,4 +1,4 @@
-"""What the agents of a group chat learn from: scenes, each from the side of each of its people."""
+"""Training data for the agents of a group chat: scenes from each person's point of view."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_scenes_are_learned_as_the_generator_is_asked_for_them(tmp_path: Path) -
     source = written(tmp_path / "two.scenes.jsonl", SCENE, second)
     form = SceneForm(EMBEDDED, 14, EMBEDDED.with_name("encounter.md"))
     first, last = scene_lessons(read_scenes(source, None), source, form).lessons
-    assert len(first.chats) == 2  # there is no scene before it to be the example
+    assert len(first.chats) == 2  # there is no previous scene to serve as the example
     system, asked, answer = last.chats[2]
     assert "JSON object" in system.content
     assert '"topic": "an opened parcel"' in asked.content

@@ -1,4 +1,4 @@
-"""Fine-tuning for real, on a tiny model of random weights."""
+"""Real fine-tuning of a tiny model with random weights."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def targets_of(tokenizer: Any, data: TokenData) -> list[str]:
 def test_each_turn_of_the_person_is_a_sample_with_the_system_part_and_what_fits(
     tokenizer: Any,
 ) -> None:
-    """The later the turn, the more of the dialogue's beginning is left out; none is lost."""
+    """Later turns lose more of the dialogue's beginning, but no turn is lost."""
     lessons = chatty(CHATTER).lessons
     whole = encode_turns(tokenizer, lessons, 10**6)
     expected = [f"{text}<|im_end|>" for text in CHATTER[::2]]
@@ -271,14 +271,15 @@ def test_no_block_makes_a_sample_that_is_longer_or_another_target(
 SEEDS = Path(__file__).parents[3] / "shared/data/dialogueforge/seeds"
 
 
-@pytest.mark.skipif(not SEEDS.exists(), reason="the DialogueForge seeds are not here")
+@pytest.mark.skipif(not SEEDS.exists(), reason="the DialogueForge seeds are missing")
 @pytest.mark.parametrize("name", ["oasst1_en_min_6_turns_summary", "arena_model_a_summaries"])
 def test_of_the_papers_dialogues_hardly_a_target_is_lost(
     tokenizer: Any, name: str, tmp_path: Path
 ) -> None:
-    """Whole dialogues that are cut lose many, their turns only what is itself longer.
+    """Truncated dialogues lose many targets; samples of single turns lose only what is too long
+    itself.
 
-    The tokens are bytes: 4,096 of them are about the paper's 1,024.
+    The tokens are bytes, and 4,096 of them correspond to about 1,024 tokens in the paper.
     """
     rows = (SEEDS / f"{name}.jsonl").read_text("utf-8").splitlines()[:25]
     file = tmp_path / "seeds.jsonl"
@@ -334,7 +335,7 @@ def test_nothing_has_no_perplexity(base: Path) -> None:
         ("block=16", "train.jsonl: block 16 ends before the learner's first word"),
         ("target_modules=nosuch", "target_modules 'nosuch': do not fit this model"),
         ("target_modules=(", "target_modules '(': do not fit this model"),
-        ("optimizer=nosuch", "optimizer nosuch, precision fp16: cannot be used here"),
+        ("optimizer=nosuch", "optimizer nosuch, precision fp16: cannot be used ("),
     ],
 )
 def test_a_mistake_leaves_the_folder_free(
@@ -349,7 +350,7 @@ def test_a_mistake_leaves_the_folder_free(
 
 
 def untold(folder: Path) -> tuple[str, str]:
-    """Files like those of the plan, one dialogue of each without its task."""
+    """Write files like those of the plan, in which one dialogue each has no task."""
     names: list[str] = []
     for name, rows in (("train", TRAIN), ("held", HELD_OUT)):
         first = {key: value for key, value in rows[0].items() if key != "task_summary"}
@@ -449,7 +450,7 @@ def test_the_summarizer_keeps_to_a_budget_and_goes_on_with_a_larger_one(
     assert len(asked) == 1
     with pytest.raises(
         BudgetReached, match="1,020 of 1,500 tokens spent"
-    ):  # that of the first start
+    ):  # the tokens of the first start
         tasks_of(Limits(tokens=1_500))
     assert len(asked) == 1
     assert set(tasks_of(Limits(tokens=9_000))) == {"t0", "h0"}
@@ -594,7 +595,7 @@ def test_the_served_file_says_what_the_trained_model_says(base: Path, trained: P
     served = torch.tensor([math.exp(found.get(at, -math.inf)) for at in range(len(expected))])
     off, moved = (float((one - expected).abs().sum()) / 2 for one in (served, untrained))
     assert moved > 0.2
-    assert off < 0.06  # 8 bits cost so much on random weights; in 32 bits it is 0.0006
+    assert off < 0.06  # the cost of 8 bits on random weights; with 32 bits, it is 0.0006
 
 
 def test_llama_cpp_takes_the_adapter_alone(base: Path, trained: Path) -> None:
@@ -622,7 +623,7 @@ def test_llama_cpp_takes_the_adapter_alone(base: Path, trained: Path) -> None:
 
 
 def first_token(url: str, prompt: str, n: int) -> dict[int, float]:
-    """The log-probability of each token as the first of a reply."""
+    """Return the log-probability of each token as the first token of a reply."""
     body = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": n}
     asked = urllib.request.Request(
         f"{url.removesuffix('/v1')}/completion",

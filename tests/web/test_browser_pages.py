@@ -1,4 +1,4 @@
-"""The pages that every application has, as a browser shows them."""
+"""Pages that all applications share, as a browser displays them."""
 
 from __future__ import annotations
 

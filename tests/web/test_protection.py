@@ -1,4 +1,4 @@
-"""What requests and responses of the web pages are held to."""
+"""Security requirements for the requests and responses of the web pages."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_token_opens_the_pages_and_leaves_the_address() -> None:
 def test_one_browser_opens_two_servers_of_a_host() -> None:
     servers = [Access.listening_at("0.0.0.0") for _ in range(2)]
     with client(access=servers[0]) as one, client(access=servers[1]) as other:
-        other.cookies = one.cookies  # which do not tell ports apart
+        other.cookies = one.cookies  # cookies do not distinguish ports
         for visitor, access in zip((one, other), servers, strict=True):
             assert visitor.get(f"/private?token={access.token}").text == "private"
         assert one.get("/private").text == "private"

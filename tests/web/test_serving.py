@@ -1,4 +1,4 @@
-"""The pages where the extra `web` is not installed."""
+"""The pages if the extra `web` is not installed."""
 
 from __future__ import annotations
 

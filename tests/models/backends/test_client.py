@@ -1,4 +1,4 @@
-"""What the `openai` client is given: deployments on Azure, keys, headers, addresses, bounds."""
+"""The settings of the `openai` client: Azure deployments, keys, headers, addresses and limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AZURE = {"api_version": VERSION, "deployment": "eu-1"}
 def ask(
     spec: dict[str, Any], *, provider: KeyProvider | None = None, n: int = 1, **more: Any
 ) -> ModelReply:
-    """The last of `n` replies to the same request."""
+    """Return the last of `n` replies to the same request."""
 
     async def asking() -> ModelReply:
         model = EndpointModel(ModelSpec(timeout_s=20, **spec), provider)
@@ -46,7 +46,8 @@ def root(endpoint: EndpointServer) -> str:
 
 
 def resource(asked: Asked) -> Bytes:
-    """An Azure resource with one deployment: it demands its key and a version of the API."""
+    """Answer as an Azure resource with one deployment, which requires its key and an API
+    version."""
     if asked.headers.get("api-key") != KEY:
         return refuse(401, f"Access denied due to invalid subscription key {asked.headers}.", "401")
     if asked.query != {"api-version": VERSION}:
@@ -81,7 +82,7 @@ class TestAzure:
     def test_all_of_it_may_come_from_the_environment(
         self, endpoint: EndpointServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The deployment is then called as the model is."""
+        """The deployment then has the same name as the model."""
         monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", root(endpoint))
         monkeypatch.setenv("OPENAI_API_VERSION", VERSION)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -139,7 +140,7 @@ class TestAzure:
         header: str,
         value: str,
     ) -> None:
-        """A variable that is named comes first, then a token, then the keys."""
+        """A named variable takes precedence over a token, and a token over the standard keys."""
         for name in set_:
             monkeypatch.setenv(name, f"value of {name}")
         own = {"api_key_env": "OWN_KEY"} if "OWN_KEY" in set_ else {}
@@ -200,7 +201,7 @@ class TestKeyProvider:
     def test_a_key_is_fetched_for_each_call(
         self, endpoint: EndpointServer, azure: dict[str, str] | None
     ) -> None:
-        """On Azure it is a token of Microsoft Entra ID, a bearer's as well."""
+        """On Azure, the key is a Microsoft Entra ID token, which is also a bearer token."""
         keys = iter(["renewed-key-1", "renewed-key-2"])
 
         async def provide() -> str:

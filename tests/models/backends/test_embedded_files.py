@@ -1,4 +1,4 @@
-"""The files of the embedded model: damage is said before a word is written with them."""
+"""The files of the embedded model: damage is reported before a single word is generated."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_damaged_adapter_is_named(damage: str, tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_with_a_damaged_adapter(tmp_path: Path) -> None:
-    """In a copy of the package, as a broken installation has it."""
+    """The damage is in a copy of the package, as in a broken installation."""
     model_file()
     pytest.importorskip("xllamacpp")
     package = tmp_path / "site" / "convogen"

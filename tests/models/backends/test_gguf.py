@@ -1,6 +1,6 @@
 """The real embedded model, in this process and behind an ordinary endpoint.
 
-It writes poor prose, so what is checked holds whatever it says.
+It writes poor prose, so the checks hold whatever it writes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.embedded
 
 @pytest.fixture(scope="module")
 def base_url() -> str:
-    """The llama.cpp server of this process; it goes with the process."""
+    """Return the address of this process's llama.cpp server, which ends with the process."""
     try:
         path = find_gguf(EMBEDDED)
     except ModelConfigError as error:
@@ -46,13 +46,13 @@ DEMO = {"n": 2, "participants": 3, "max_turns": 3, "seed": 1}
 
 @pytest.fixture(scope="module")
 def demo(base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two conversations of three people, four calls in flight."""
+    """A run of two conversations between three people, with four calls in flight."""
     folder = tmp_path_factory.mktemp("demo") / "run"
     return run(Experiment.load("demo", DEMO | {"concurrency": 4}), folder)
 
 
 def check(result: Run, conversation: Conversation, people: int, max_turns: int) -> None:
-    """Every part of a conversation can be traced to an answered call."""
+    """Check that every part of a conversation comes from an answered call."""
     experience = next(e for e in result.experiences() if e.id == conversation.experience)
     names = [persona.name for persona in experience.personas]
     assert len(set(names)) == people
@@ -91,18 +91,20 @@ def test_embedded_model_invents_selects_and_speaks(demo: Run) -> None:
         assert selection is not None
         assert len(selection.candidates) == 2  # all but the last speaker
         assert turn.speaker in selection.candidates
-        assert selection.repair is None  # a grammar holds the model to the candidates
+        assert selection.repair is None  # a grammar restricts the model to the candidates
         assert selection.reply
         assert turn.model == EMBEDDED
     calls = list(demo.ledger())
     assert {call["role"] for call in calls} == {"generator", "selector", "agent"}
     assert {call["model"] for call in calls} == {EMBEDDED}
-    assert {call["cached_tokens"] for call in calls} == {0}  # it depends on the calls before
+    assert {call["cached_tokens"] for call in calls} == {0}  # the number depends on earlier calls
 
 
 def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_path: Path) -> None:
-    """A process of its own that knows nothing but a URL, a model's name and llama.cpp's settings
-    against loops: without them so small a model fills every text up to its bound, which is refused.
+    """The run knows only a URL, a model name and llama.cpp's settings against loops.
+
+    Without these settings, such a small model fills every text up to its bound, and the text is
+    refused.
     """
     loops = "dry_multiplier: 1.2, dry_allowed_length: 2"
     settings = {
@@ -149,7 +151,8 @@ ALSO_ASKED = ("Who lives there?", "What is for dinner?")
 
 
 def asked(*texts: str, adapter: bool = False) -> Request:
-    """A chat of these texts; log-probabilities show differences that the words may hide."""
+    """Return a chat with these texts, with log-probabilities to show differences that words may
+    hide."""
     said = [Message("assistant" if index % 2 else "user", text) for index, text in enumerate(texts)]
     extra = {"adapter": EMBEDDED_ADAPTER} if adapter else None
     sampling = Sampling(temperature=0.8, max_tokens=12, seed=5, extra=extra)
@@ -158,7 +161,8 @@ def asked(*texts: str, adapter: bool = False) -> Request:
 
 
 def test_a_reply_depends_on_nothing_but_its_request(base_url: str) -> None:
-    """Neither on requests before it, beside it or cut off, nor on what they left in the cache."""
+    """It must not depend on earlier, concurrent or cancelled requests, or on what they left in
+    the cache."""
 
     async def replies() -> list[ModelReply]:
         model = EmbeddedModel(ModelSpec(name=EMBEDDED))
@@ -186,7 +190,7 @@ def test_a_reply_depends_on_nothing_but_its_request(base_url: str) -> None:
 
 
 class StoppedAfter:
-    """The embedded model, until it has answered some calls: the next one stops the run."""
+    """The embedded model for a number of calls, after which the next call stops the run."""
 
     def __init__(self, calls: int) -> None:
         self._model = EmbeddedModel(ModelSpec(name=EMBEDDED))
@@ -203,7 +207,7 @@ class StoppedAfter:
 
 
 def test_an_interrupted_run_is_resumed_to_the_same_bytes(demo: Run, tmp_path: Path) -> None:
-    """One call in flight or four, in one go or two; its first conversation is enough."""
+    """The first conversation is the same with one call in flight or four, and one start or two."""
     parts = Experiment.load("demo", DEMO | {"concurrency": 1})
     with pytest.raises(EndpointDown, match="stopped"):
         run(parts, tmp_path, pilot=1, open_model=lambda _: StoppedAfter(3))
@@ -216,7 +220,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(demo: Run, tmp_path: Pa
         assert whole.startswith(in_parts)
 
 
-# What only so small a model needs
+# Features that only such a small model needs
 
 
 SCHEMA = {

@@ -1,4 +1,4 @@
-"""Any chatbot behind HTTP can be talked to: what it is sent, what is read, what goes wrong."""
+"""Any chatbot behind HTTP can be used: its requests, its answers and its errors."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Answer = Callable[["Shop", str, str], web.Response]
 
 
 def counts(shop: Shop, session: str, text: str) -> web.Response:
-    """What a shop's bot says: it remembers how often it was spoken to in a session."""
+    """Answer as a shop's bot that counts the messages of each session."""
     nth = len(shop.heard[session])
     return web.json_response({"data": {"replies": [{"text": f"Message {nth}: {text}"}]}})
 
 
 class Shop:
-    """A chatbot with a protocol of its own: a path with the session, a token, nested answers."""
+    """A chatbot with its own protocol: the session in the path, a token, and nested answers."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -84,7 +84,7 @@ def open_shop(answer: Answer = counts) -> Iterator[Shop]:
 
 @contextmanager
 def flask_serving(app: Flask) -> Iterator[str]:
-    """A Flask application on this machine, while the block runs; its URL."""
+    """Serve a Flask application on this machine during the block; yield its URL."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -146,7 +146,7 @@ def test_a_chatbot_described_in_yaml_is_talked_to_in_a_session_a_dialogue(tmp_pa
 
 
 def test_a_bot_made_with_flask_is_talked_to_and_remembers(tmp_path: Path) -> None:
-    """Its session is in the body, its answer in a list; it says what it was told before."""
+    """The session is in the body, the answer is in a list, and the bot repeats earlier messages."""
     memory: dict[str, list[str]] = {}
     app = Flask("bot")
 
@@ -193,7 +193,8 @@ models:
 
 
 def test_a_run_goes_on_in_its_own_sessions_and_another_has_others(tmp_path: Path) -> None:
-    """The same experiment in two folders: the same records, but no session that was talked in."""
+    """The same experiment in two folders gives the same records, but the sessions are not
+    reused."""
     with open_shop() as shop:
         experiment = Experiment.load(described(shop, tmp_path))
         run(experiment, tmp_path / "one", pilot=2)
@@ -226,7 +227,7 @@ def test_a_resumed_dialogue_is_in_the_session_it_began_in(tmp_path: Path) -> Non
 
 
 def test_a_bot_is_told_what_is_said_to_it_and_no_more(tmp_path: Path) -> None:
-    """Whatever its family: instructions are for models, a bot has its own."""
+    """This holds for any family, because instructions are for models and a bot has its own."""
     with open_shop() as shop:
         path = described(shop, tmp_path)
         result = run(Experiment.load(path, {"responder_family": "vicuna"}), tmp_path / "run")
@@ -248,7 +249,7 @@ def test_no_secret_is_in_any_file_and_what_the_bot_quotes_of_it_is_masked(tmp_pa
 
 
 def test_what_the_inquirer_says_cannot_change_the_request(tmp_path: Path) -> None:
-    """Quotes, braces and line ends of a message are text in the JSON, not a template."""
+    """Quotes, braces and line ends in a message are text in the JSON, not part of a template."""
     nasty = 'a "quoted" {{ env.SHOP_TOKEN }} \\ {% raw %} line\nend'
     spec = ModelSpec.model_validate(
         {"name": "b", "http": {"url": "http://h/", "body": {"m": "{{ message }}"}, "answer": "a"}}
@@ -263,7 +264,7 @@ def test_what_the_inquirer_says_cannot_change_the_request(tmp_path: Path) -> Non
 def test_a_bot_that_fails_is_asked_again_and_one_that_refuses_ends_the_run(
     tmp_path: Path, status: int
 ) -> None:
-    """Whether the status says so, or the body of an answer of status 200."""
+    """The status may show the failure, or the body of an answer with status 200 may."""
     failed: list[str] = []
 
     def stumbles(shop: Shop, session: str, text: str) -> web.Response:
@@ -296,7 +297,7 @@ def test_an_answer_that_is_elsewhere_is_told_with_what_is_there(tmp_path: Path) 
 
 
 def test_a_bot_is_never_told_the_same_thing_twice(tmp_path: Path) -> None:
-    """An incoherent answer ends the dialogue: the bot's memory has the message already."""
+    """An incoherent answer ends the dialogue, because the bot already remembers the message."""
 
     def rambles(shop: Shop, session: str, text: str) -> web.Response:
         return web.json_response({"data": {"replies": [{"text": "and so on " * 9}]}})
@@ -316,7 +317,7 @@ def answers_nonsense(shop: Shop, session: str, text: str) -> web.Response:
 
 
 class Breaking(web.Response):
-    """A response whose connection ends before it does."""
+    """A response whose connection ends too early."""
 
     async def prepare(self, request: web.BaseRequest) -> None:
         assert request.transport is not None
@@ -357,7 +358,7 @@ def test_what_it_does_not_answer_in_time_is_not_said_again(tmp_path: Path) -> No
 
 
 def test_no_redirect_is_followed(tmp_path: Path) -> None:
-    """The second host hears nothing, least of all the token."""
+    """The second host receives nothing, least of all the token."""
     with open_shop() as other:
         place = f"{other.url}/sessions/x/say?key=hidden"
 

@@ -1,4 +1,4 @@
-"""How likely texts are: under a checkpoint, by an endpoint's echo, and where there is none."""
+"""Likelihoods of texts from a checkpoint or an endpoint's echo, and endpoints without echo."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ask(spec: ModelSpec, prefix: str, *continuations: str) -> Likelihoods:
 
 
 def ask_in_turn(spec: ModelSpec, prefix: str, *asked: tuple[str, ...]) -> list[str]:
-    """The replies of one model to requests on the same prefix."""
+    """Return the replies of one model to requests with the same prefix."""
 
     async def asking() -> list[str]:
         model, message = open_likelihoods(spec), (Message("user", prefix),)
@@ -126,7 +126,8 @@ class TestCheckpoint:
 
 
 def echo(asked: Asked, bos: bool = False) -> Answer:
-    """As vLLM answers: each prompt's tokens, the first without a log-probability, and one more."""
+    """Answer like vLLM: the tokens of each prompt, the first without a log-probability, and one
+    more."""
     choices: list[dict[str, Any]] = []
     for at, prompt in enumerate(asked.body["prompt"]):
         tokens = [*(["<s>"] if bos else []), *re.findall(r"\s*\S+|\s+\Z", prompt), " and"]

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint that misbehaves, as endpoints do."""
+"""An OpenAI-compatible endpoint that misbehaves in realistic ways."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def request(text: str = "hello", *, role: str = "agent", **more: Any) -> Request
 
 
 def ask(server: EndpointServer, *requests: Request, at_once: bool = False, **spec: Any) -> Any:
-    """The replies of one model to requests, one after the other or at once."""
+    """Return the replies of one model to requests, which are sequential or concurrent."""
 
     async def asking() -> list[ModelReply]:
         settings = {"name": "a-model", "base_url": server.base_url, "timeout_s": 20, **spec}
@@ -237,7 +237,7 @@ def test_an_endpoint_that_goes_away_after_an_answer_is_asked_again(
 
 
 def refusing(allowed: Sequence[str], status: int = 400) -> Any:
-    """An endpoint that understands only these ways to ask for JSON."""
+    """Return a script for an endpoint that supports only these ways of requesting JSON."""
 
     def script(asked: Asked) -> Bytes:
         if asked.json_mode in allowed:
@@ -387,7 +387,7 @@ AWKWARD = "Well \ud800 \x00\x1b[31mred\x07 \u202eright to left\u202c \U0001f600"
 def test_surrogates_and_control_characters_do_not_break_a_run(
     endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """In what is said, and inside the strings of an experience's JSON."""
+    """They occur in the text of turns, and in the strings of an experience's JSON."""
 
     def script(asked: Asked) -> Bytes:
         if asked.json_mode == "text":
@@ -404,7 +404,7 @@ def test_surrogates_and_control_characters_do_not_break_a_run(
     (conversation,) = result.conversations()
     assert len(conversation.turns) == 3
     for line in (tmp_path / "calls.jsonl").read_bytes().splitlines():
-        assert not UNPRINTABLE.search(json.loads(line)["text"])  # an escape in JSON is text here
+        assert not UNPRINTABLE.search(json.loads(line)["text"])  # a JSON escape is text here
     for path in {*tmp_path.glob("*.jsonl")} - {tmp_path / "calls.jsonl"}:
         for line in path.read_bytes().splitlines():
             for control in (r"\u001b", r"\u0000", r"\u0007", r"\ud800", r"\u001c"):
@@ -466,7 +466,7 @@ def test_no_key_and_no_password_in_files_or_messages(
     in_url: bool,
     status: int | None,
 ) -> None:
-    """Not even where the endpoint quotes the key."""
+    """This holds even if the endpoint quotes the key."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     url = endpoint.base_url
     if in_url:
@@ -517,7 +517,7 @@ def test_white_space_around_a_key_is_no_part_of_it(
 def test_this_machine_is_reached_without_a_proxy(
     endpoint: EndpointServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The embedded model's server is one, and a proxy cannot see it."""
+    """The embedded model's server runs on this machine, where a proxy cannot reach it."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     ask(endpoint, request())

@@ -1,4 +1,4 @@
-"""Whose turn it is at a server that answers one request at a time."""
+"""The order of requests to a server that answers one request at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_turns_go_round_in_order_past_those_that_gave_up() -> None:
         await asyncio.sleep(0)
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for _ in range(8):  # the turn is passed to a task that is cancelled before it knows
+        for _ in range(8):  # a task gets the turn and is cancelled before it notices
             tasks = [asyncio.create_task(take(name)) for name in "ef"]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             tasks[1].cancel()

@@ -1,4 +1,4 @@
-"""How a model is reached: addresses as people paste them, headers of one's own, what is advised."""
+"""Reaching a model: addresses as people paste them, custom headers, and the advice in errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from convogen.models.spec import Azure, ModelSpec
 KEY, VERSION = "marked-azure-key", "2024-10-21"
 
 INVENTED = ("--set", "personas=generated")
-"""The test endpoint knows how to be asked for whole experiences."""
+"""The test endpoint can answer requests for whole experiences."""
 
 
 def ask(**spec: Any) -> ModelReply:
@@ -235,7 +235,7 @@ def test_models_that_vary_keep_the_base_url(
     endpoint: EndpointServer, tmp_path: Path, vary: tuple[str, str], named: tuple[str, ...]
 ) -> None:
     if vary[1].startswith("models=") and named:
-        pytest.skip("one names what the other names")
+        pytest.skip("both settings name the same model")
     where = ("--base-url", endpoint.base_url, "--out", tmp_path, "--json")
     ended = convogen("ablate", "demo", *SMALL, *named, *vary, *where)
     assert ended.status == 0, ended.err

@@ -1,4 +1,4 @@
-"""What an endpoint answers with status 200: completions of every shape, and errors."""
+"""Answers with status 200: completions of every shape, and errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def raw(data: Any) -> Bytes:
 
 
 def ask(endpoint: EndpointServer, answer: Answer, **sampling: Any) -> ModelReply:
-    """The reply to one call that is answered so; exactly one call is made."""
+    """Return the reply to exactly one call that receives this answer."""
     endpoint.script = lambda _: answer
 
     async def asking() -> ModelReply:
@@ -457,7 +457,7 @@ def test_a_page_that_refuses_is_not_blamed_on_the_key(endpoint: EndpointServer) 
 def test_what_a_server_says_would_help_comes_with_the_key_to_set(
     endpoint: EndpointServer, answer: Answer, words: str
 ) -> None:
-    """And stops, for every other request would fail in the same way."""
+    """The run stops, because every other request would fail in the same way."""
     with pytest.raises(ModelConfigError) as caught:
         ask(endpoint, answer)
     assert words in str(caught.value)

@@ -1,4 +1,5 @@
-"""Addresses that no request can be made to, and places that are no API: said at once."""
+"""Addresses to which no request can be made, and servers that are not APIs, are reported
+immediately."""
 
 from __future__ import annotations
 
@@ -112,7 +113,7 @@ def test_a_place_that_is_no_api_stops_a_run_soon(
 
 @contextmanager
 def saying(data: bytes) -> Iterator[int]:
-    """A port at which these bytes are said to whoever asks."""
+    """Yield a port that sends these bytes to every client."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -185,7 +186,7 @@ SLOW = ["a", "a:", "=", "a@", "a:a@", "://", "http://", "http://a:", "a://?", "@
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(SLOW), min_size=1, max_size=4).map("".join))
 def test_a_word_of_very_many_letters_is_masked_too(word: str) -> None:
-    """What went through a word once for each of its letters would not come back for hours."""
+    """With a search that restarts at each letter of a word, this would take hours."""
     text = word * (300_000 // len(word))
     assert "***" in masked(f"{text} http://me:hidden@host")
     assert "hidden" not in public_url(f"{text} http://me:hidden@host")

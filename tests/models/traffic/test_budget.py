@@ -1,4 +1,4 @@
-"""Budgets: never passed, used up well, and a deadline that no usual call would pass."""
+"""Budgets are never exceeded but used well, and no typical call would exceed a deadline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def request(text: str = "hello", role: str = "agent", cap: int | None = 50) -> R
 
 
 def part_of(estimate: Usage, rng: random.Random) -> Usage:
-    """A usage of at most the estimate, at least one token."""
+    """Return a usage of at least one token and at most the estimate."""
     prompt = rng.randint(1, estimate.prompt_tokens)
     return Usage(
         prompt_tokens=prompt,
@@ -137,7 +137,7 @@ def test_a_call_is_not_begun_when_its_usual_latency_would_pass_the_deadline() ->
 
 @dataclass
 class World:
-    """Many callers at once; what they took is known apart from the budget."""
+    """Many concurrent callers, whose usage is recorded independently of the budget."""
 
     budget: Budget
     rng: random.Random

@@ -1,4 +1,4 @@
-"""When a failing endpoint is left alone: counts, pauses in seconds and whose turn it is."""
+"""The circuit breaker of a failing endpoint: counts, pauses in seconds, and the next probe."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_twelfth_call_that_fails_in_a_row_opens_it_for_a_second(
     fail(breaker, 11)
     assert breaker.admits(clock.now)
     assert not breaker.open
-    assert breaker.answered() is False  # one answer: the row begins again
+    assert breaker.answered() is False  # after an answer, the count restarts
     tripped(breaker)
     assert breaker.open
     assert breaker.until == 101
@@ -77,7 +77,7 @@ def test_every_other_trial_is_a_probe_and_one_given_up_does_not_count(
         clock.now = breaker.until
         breaker.started()
         probes.append(breaker.probes)
-        breaker.given_up(trial=False)  # another call, begun before
+        breaker.given_up(trial=False)  # another call, which started earlier
         assert not breaker.admits(clock.now)
         if given_up:
             breaker.given_up(trial=True)

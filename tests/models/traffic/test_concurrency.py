@@ -1,4 +1,4 @@
-"""How many calls at once: windows of calls whose outcome is given, and the limit after each."""
+"""The concurrency limit after windows of calls with given outcomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def window(
     refused: int = 0,
     in_flight: int | None = None,
 ) -> int:
-    """One window of calls, all in flight at once unless said; returns the limit after it."""
+    """Play one window of calls, all in flight together by default; return the limit after the
+    window."""
     epoch, beside = limit.epoch, limit.now if in_flight is None else in_flight
     n = max(32, limit.now)
     for _ in range(n):
@@ -47,7 +48,7 @@ def test_a_window_is_32_calls_or_half_of_those_in_flight_while_it_is_doubled() -
 
 @pytest.mark.parametrize(("seconds", "kept"), [(1.5, 32), (1.6, 16)])
 def test_twice_the_calls_must_bring_three_tenths_more_throughput(seconds: float, kept: int) -> None:
-    """Worth it from 16 × 1.3 = 20.8 calls a second on: 32 / 1.5 = 21.3, 32 / 1.6 = 20."""
+    """The step pays from 16 × 1.3 = 20.8 calls a second; 32 / 1.5 = 21.3, but 32 / 1.6 = 20."""
     limit = ConcurrencyLimit(100, adaptive=True)
     window(limit)
     after = window(limit, seconds, in_flight=32)
@@ -68,7 +69,7 @@ def test_it_does_not_grow_unless_it_is_reached() -> None:
 
 
 def test_refusals_of_more_than_a_tenth_lower_it_by_three_tenths_down_to_one() -> None:
-    """4 of 32 are 12.5%, 3 are 9.4%."""
+    """4 of 32 are 12.5%, and 3 of 32 are 9.4%."""
     few = ConcurrencyLimit(100, adaptive=True)
     assert window(few, refused=3) == 32
     limit = ConcurrencyLimit(100, adaptive=True)
@@ -78,20 +79,21 @@ def test_refusals_of_more_than_a_tenth_lower_it_by_three_tenths_down_to_one() ->
 
 
 def test_refusals_that_do_not_become_fewer_with_fewer_calls_are_borne() -> None:
-    """A quarter at 16, and a quarter (0.75 of it or more) at 11 as well: back to 16."""
+    """A quarter is refused at 16, and a similar share (0.75 of it or more) at 11, so 16 is
+    restored."""
     limit = ConcurrencyLimit(100, adaptive=True)
     assert window(limit, refused=8) == 11
     assert window(limit, refused=8) == 16
-    assert window(limit, refused=8) >= 16  # now it is the endpoint's own
+    assert window(limit, refused=8) >= 16  # the refusals are now attributed to the endpoint
     fewer = ConcurrencyLimit(100, adaptive=True)
     assert window(fewer, refused=8) == 11
-    assert window(fewer, refused=5) == 7  # 5/8 of before: they do become fewer
+    assert window(fewer, refused=5) == 7  # 5/8 of the previous number, so they decrease
 
 
 def test_calls_that_keep_taking_longer_lower_it_by_a_tenth_but_not_below_eight() -> None:
     limit = ConcurrencyLimit(100, adaptive=True)
     window(limit, in_flight=10)
-    assert window(limit, 2.0, in_flight=10) == 16  # once may be chance
+    assert window(limit, 2.0, in_flight=10) == 16  # a single window may be chance
     assert window(limit, 2.0, in_flight=10) == 14
     for ceiling, last in ((9, 8), (6, 6)):
         limit = ConcurrencyLimit(ceiling, adaptive=True)
@@ -102,7 +104,7 @@ def test_calls_that_keep_taking_longer_lower_it_by_a_tenth_but_not_below_eight()
 
 
 def test_each_role_is_measured_by_its_own_quickest_call() -> None:
-    """Short and long calls in turn: neither is slow for its role, so the limit is doubled."""
+    """Short and long calls alternate, and neither is slow for its role, so the limit is doubled."""
     limit = ConcurrencyLimit(100, adaptive=True)
     for _ in range(3):
         epoch = limit.epoch

@@ -1,4 +1,5 @@
-"""What endpoints refuse, by role and value, and who they say has answered: kept, and told once."""
+"""Values that endpoints refuse, by role, and the models that they report: recorded, and printed
+once."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from convogen.models.traffic.provenance import moved
 
 
 def run_at(endpoint: EndpointServer, folder: Path, n: int = 2) -> list[str]:
-    """Run there, and return what is told on standard error."""
+    """Run with the endpoint, and return the lines on standard error."""
     ended = convogen(
         "run", "GPFS-s", "--model", "m", "--base-url", endpoint.base_url, "--n", n,
         "--set", "max_turns=3", "--out", folder,
@@ -28,7 +29,7 @@ def run_at(endpoint: EndpointServer, folder: Path, n: int = 2) -> list[str]:
 
 
 def no_zero(asked: Asked) -> Answer:
-    """A reasoning model: any temperature but 0."""
+    """Answer like a reasoning model that accepts any temperature but 0."""
     if asked.body.get("temperature") == 0:
         said = "Unsupported value: 'temperature' does not support 0 with this model."
         return refuse(400, said, "unsupported_value")
@@ -106,11 +107,11 @@ def test_who_answered_is_kept_and_another_is_told(endpoint: EndpointServer, tmp_
     assert run_at(endpoint, tmp_path) == []
     assert {row["served"] for row in load_run(tmp_path).ledger()} == {"m-2024-08-06"}
     before = (tmp_path / "calls.jsonl").read_bytes()
-    assert b"2024-08-06" not in before, "the calls are the same bytes whoever answered"
+    assert b"2024-08-06" not in before, "the calls must not depend on who answered"
     endpoint.script = served_as("m-2025-01-01")  # type: ignore[assignment]
     told = run_at(endpoint, tmp_path, 4)
     assert told == ["model m: previously answered as m-2024-08-06, now as m-2025-01-01"]
-    assert run_at(endpoint, tmp_path, 5) == [], "it is told once"
+    assert run_at(endpoint, tmp_path, 5) == [], "the change must be reported only once"
 
 
 def test_another_base_url_is_told(endpoint: EndpointServer, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Requests a minute: when the next one may start, in seconds, by hand."""
+"""Requests per minute: the delay of the next request in seconds, calculated by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convogen.models.traffic.rate_limit import PerMinute
 
 
 def test_six_seconds_of_the_minute_at_once_then_one_after_the_other() -> None:
-    """60 a minute: 6 at once, then one a second."""
+    """With 60 per minute, 6 may start together and then one per second."""
     bound = PerMinute(60)
     starts: list[float] = []
     now = 0.0
@@ -23,12 +23,12 @@ def test_six_seconds_of_the_minute_at_once_then_one_after_the_other() -> None:
 @pytest.mark.parametrize(
     ("limit", "amount", "free"),
     [
-        (60, 6, 0),  # what is allowed at once
+        (60, 6, 0),  # the number that may start together
         (60, 6.5, 0.5),
         (60, 66, 60),
-        (600, 66, 0.6),  # 60 at once, then 10 a second
-        (5, 1, 0),  # one at once at least
-        (5, 2, 12),  # then one in 12 seconds
+        (600, 66, 0.6),  # 60 together, then 10 per second
+        (5, 1, 0),  # always at least one
+        (5, 2, 12),  # then one every 12 seconds
         (None, 10**9, 0),
     ],
 )
@@ -44,6 +44,6 @@ def test_what_was_not_used_comes_back_and_idle_time_is_no_credit() -> None:
     bound.take(20, 100)
     bound.take(-4, 100)  # 16 of the 20 expected
     assert bound.free_at(100) == pytest.approx(110)
-    bound.take(-30, 104)  # more than all that is left
+    bound.take(-30, 104)  # more than the rest
     bound.take(7, 104)
     assert bound.free_at(104) == pytest.approx(105)

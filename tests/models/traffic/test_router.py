@@ -1,4 +1,4 @@
-"""Traffic against simulated endpoints, in an event loop whose clock jumps ahead."""
+"""Traffic with simulated endpoints, in an event loop whose clock jumps ahead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ Fault = Callable[[Request, float], Exception | None]
 
 
 class Simulated:
-    """An endpoint of so many slots, each call taking so many seconds in one; others queue."""
+    """An endpoint with a number of slots, in which each call takes a fixed time; other calls
+    queue."""
 
     def __init__(
         self, *, slots: int = 10_000, seconds: float = 1.0, fault: Fault = lambda *_: None
@@ -65,7 +66,7 @@ class Simulated:
             self.in_flight -= 1
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 def throttled(after_s: float | None = None, kind: FaultKind = "throttled") -> Transient:
@@ -81,7 +82,7 @@ def request(text: str = "hello") -> Request:
 
 
 class Setup:
-    """Traffic over simulated endpoints, each found by its URL."""
+    """Traffic with simulated endpoints, which are identified by their URLs."""
 
     def __init__(self, of: ModelSpec, ceiling: int, models: dict[str | None, Simulated]) -> None:
         self.tally = RunProgress()
@@ -96,7 +97,7 @@ class Setup:
         return endpoint.limit.now
 
     async def ask(self, n: int, workers: int = 500) -> list[RoutedReply | BaseException]:
-        """So many calls, by so many workers that each go on when answered."""
+        """Make `n` calls with a number of workers, each of which continues after an answer."""
         left = iter(range(n))
         results: list[RoutedReply | BaseException] = []
 
@@ -124,14 +125,15 @@ def test_the_limit_grows_to_what_the_endpoint_can_do_and_not_far_beyond(slots: i
         started = asyncio.get_running_loop().time()
         await setup.ask(n)
         took_s = asyncio.get_running_loop().time() - started
-        assert n / took_s >= 0.9 * slots, "it is kept busy"
+        assert n / took_s >= 0.9 * slots, "the endpoint must be kept busy"
         assert slots <= setup.limit <= max(2 * slots, 16)
 
     run_virtually(main())
 
 
 def test_the_search_for_the_limit_costs_a_long_run_little() -> None:
-    """512 chats of 16 calls each on 512 slots, from a fifth to four fifths of the answers."""
+    """512 chats of 16 calls each use 512 slots, measured from a fifth to four fifths of the
+    answers."""
 
     async def main() -> None:
         rng = random.Random(1)
@@ -182,7 +184,7 @@ def test_the_limit_gives_way_where_more_calls_are_refused() -> None:
         await setup.ask(4000)
         assert model.answered == 4000
         assert 8 <= setup.limit <= 40
-        assert len(model.started) <= 1.4 * 4000, "few are refused"
+        assert len(model.started) <= 1.4 * 4000, "only few calls may be refused"
 
     run_virtually(main())
 
@@ -194,7 +196,7 @@ def test_refusals_that_have_nothing_to_do_with_the_load_are_borne() -> None:
         setup = Setup(spec(), 256, of(spec().base_url, model))
         await setup.ask(8000)
         assert model.answered == 8000
-        assert setup.limit >= 64, "it was not starved"
+        assert setup.limit >= 64, "the endpoint must not be starved"
 
     run_virtually(main())
 
@@ -221,7 +223,7 @@ def test_where_the_same_calls_take_longer_fewer_are_made_for_a_while() -> None:
         model.fault = lambda *_: limits.append(setup.limit)
         await setup.ask(1500)
         assert min(limits) < 128
-        assert setup.limit == 128, "it was the calls that became longer: fewer did not help"
+        assert setup.limit == 128, "the calls became longer, so a lower limit did not help"
 
     run_virtually(main())
 
@@ -238,10 +240,12 @@ def test_a_run_waits_for_an_endpoint_that_is_down_and_goes_on(down_s: float) -> 
         results = await setup.ask(2000)
         assert all(isinstance(each, RoutedReply) for each in results)
         tried_while_down = [at for at in model.started if 12 <= at < 10 + down_s]
-        assert len(tried_while_down) <= 64 + down_s / 2, "left alone, tried now and then"
+        assert len(tried_while_down) <= 64 + down_s / 2, (
+            "the endpoint is left alone, with occasional probes"
+        )
         assert max(at for at in model.started if at >= 10 + down_s) > 10 + down_s
         resumed = min(at for at in model.started if at >= 10 + down_s)
-        assert resumed - (10 + down_s) <= 31, "found again soon"
+        assert resumed - (10 + down_s) <= 31, "the recovered endpoint must be found soon"
         assert setup.notices[0].startswith("paused: cannot be reached; trying again in ")
         assert setup.notices[-1] == setup.tally.notice == ""
 
@@ -280,7 +284,9 @@ def test_retry_after_holds_all_calls_and_is_told() -> None:
         setup = Setup(spec(), 8, of(spec().base_url, model))
         results = await setup.ask(60, workers=8)
         assert all(isinstance(each, RoutedReply) for each in results)
-        assert not [at for at in model.started if 1.02 < at < 48], "all of the endpoint's calls"
+        assert not [at for at in model.started if 1.02 < at < 48], (
+            "all of the endpoint's calls must wait"
+        )
         assert setup.notices[0] == "paused: answered 429: slow down; trying again in 47 s"
         assert setup.notices[-1] == ""
 
@@ -348,7 +354,7 @@ def test_all_calls_wait_where_every_call_is_told_to() -> None:
         setup = Setup(spec(), 64, of(spec().base_url, model))
         await setup.ask(500)
         assert len([at for at in model.started if at < 25]) <= 80
-        assert model.answered == 500 + 1, "and the probe that found it again"
+        assert model.answered == 500 + 1, "the calls and the probe that found the endpoint"
 
     run_virtually(main())
 
@@ -362,7 +368,9 @@ def test_limits_a_minute_are_kept_and_used(bound: dict[str, int]) -> None:
         for second in range(int(model.started[-1]) - 60):
             minute = [at for at in model.started if second <= at < second + 60]
             assert len(minute) <= 600 * 1.1 + 64
-        assert model.started[-1] <= 300 * 1.1, "600 calls, or 60,000 tokens of 100 each, a minute"
+        assert model.started[-1] <= 300 * 1.1, (
+            "600 calls of 100 tokens, or 60,000 tokens, per minute"
+        )
 
     run_virtually(main())
 
@@ -434,7 +442,7 @@ def test_a_replica_that_is_down_is_done_without() -> None:
 
 
 def test_a_replica_that_starts_late_is_used_once_it_is_there() -> None:
-    """Before, it was given up at the first call that it was not there for."""
+    """The replica was given up earlier, at the first call for which it was not available."""
 
     async def main() -> None:
         urls = ["http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"]
@@ -444,7 +452,7 @@ def test_a_replica_that_starts_late_is_used_once_it_is_there() -> None:
         results = await setup.ask(2000, workers=40)
         assert all(isinstance(each, RoutedReply) for each in results)
         assert late.answered > 300
-        assert sum(start < 20 for start in late.started) <= 16 + 5  # paused, and tried at times
+        assert sum(start < 20 for start in late.started) <= 16 + 5  # paused, with occasional probes
         assert "not there" in setup.notices[0]
         assert setup.notices[-1] == ""
 
@@ -531,7 +539,7 @@ def test_the_earliest_task_is_let_in_first_and_a_cancelled_one_leaves_its_place(
         }
         await asyncio.sleep(0.5)
         calls[3].cancel()
-        calls[9].cancel()  # it is under way
+        calls[9].cancel()  # it is in flight
         await asyncio.wait(calls.values())
         assert order == ["9", "1", "5", "7"]
         assert await setup.traffic.complete(request("last"), 0)

@@ -1,4 +1,4 @@
-"""A call that fails for ever while others are answered, and an endpoint that answers nobody."""
+"""A call that always fails while others are answered, and an endpoint that answers no calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ URL = "http://127.0.0.1:1/v1"
 
 
 class Picky:
-    """An endpoint that takes half a second, and fails at what `fails` says."""
+    """An endpoint that takes half a second and fails for the calls in `fails`."""
 
     def __init__(self, fails: Callable[[str, float], bool], kind: FaultKind = "server") -> None:
         self.fails = fails
@@ -38,11 +38,11 @@ class Picky:
         return ModelReply("yes", Usage(prompt_tokens=6, completion_tokens=1), "stop")
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 class Called:
-    """Calls to one picky endpoint, and what came of them."""
+    """Calls to one picky endpoint and their outcomes."""
 
     def __init__(self, model: Picky, **spec: object) -> None:
         self.lost: list[Lost] = []
@@ -69,9 +69,11 @@ def test_a_call_that_fails_alone_is_given_up_within_a_minute(kind: FaultKind) ->
         assert given.kind == "endpoint_fault"
         assert "500: boom" in str(given)
         assert asyncio.get_running_loop().time() < MINUTE_S
-        assert PROBE in model.asked, "nobody else asks: a probe tells that it is the call"
+        assert PROBE in model.asked, (
+            "without other calls, a probe must show that the call is at fault"
+        )
         told = [(usage, attempts) for usage, attempts, _ in called.lost]
-        assert (Usage(prompt_tokens=6, completion_tokens=1), 0) in told, "it is counted"
+        assert (Usage(prompt_tokens=6, completion_tokens=1), 0) in told, "the probe must be counted"
         assert isinstance(await called.ask("harmless"), RoutedReply)
 
     run_virtually(main())

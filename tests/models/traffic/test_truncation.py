@@ -14,7 +14,7 @@ from convogen.records import Usage
 
 
 def noticed(*prompts: tuple[int, int]) -> list[str]:
-    """The lines about prompts of so many characters and tokens."""
+    """Return the notices about prompts with these numbers of characters and tokens."""
     watch = PromptWatch()
     lines = [
         watch.notice(

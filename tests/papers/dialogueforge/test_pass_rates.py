@@ -1,4 +1,4 @@
-"""Pass rates by model, data set and length, beside the published ones."""
+"""Pass rates by model, data set and length, next to the published rates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def verdicts(path: Path, passed: int, of: int = 40) -> Path:
 
 
 def run_folder(path: Path, passed: str, model: object, utterances: int) -> Path:
-    """A judged run as far as the tables read it: `passed` has a `+` or `-` for each dialogue."""
+    """Write the parts of a judged run that the tables read; `passed` has `+` or `-` for each
+    dialogue."""
     (path / "scores").mkdir(parents=True)
     keys = {"seeds": "data/oasst1_en.jsonl", "utterances": utterances, "models": model}
     (path / "experiment.yaml").write_text(json.dumps(keys))
@@ -44,7 +45,7 @@ def run_folder(path: Path, passed: str, model: object, utterances: int) -> Path:
     return path
 
 
-@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are not here")
+@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are missing")
 def test_the_published_rates_and_the_gain_come_out(tmp_path: Path) -> None:
     chart = tmp_path / "chart.png"
     ended = convogen(
@@ -68,7 +69,7 @@ def test_the_published_rates_and_the_gain_come_out(tmp_path: Path) -> None:
 
 
 def test_files_of_the_published_counts_are_told_as_published(tmp_path: Path) -> None:
-    """145, 231 and 372 of 413; of the accused ones every sixth for its first utterance."""
+    """145, 231 and 372 of 413 pass; every sixth failure is due to the first utterance."""
 
     def judged(name: str, passed: int) -> Path:
         rows = [{"choice": "No", "index": "None"}] * passed
@@ -154,7 +155,7 @@ def test_published_gains_and_changes_follow_from_the_rates() -> None:
 
 
 def test_the_rates_behind_the_figures_agree_with_table_3() -> None:
-    """Table 3 was rounded from other digits: it may be off by one in the last place."""
+    """Table 3 was rounded from other digits, so its last digit may differ by one."""
     tables = published("dialogueforge")
     for protocol, figure in (("unieval", "figure-2-oasst1"), ("gteval", "figure-3-oasst1")):
         assert "nerchio/Human_Chatbot-Generation" in str(tables[figure].source)
@@ -202,7 +203,7 @@ def test_other_models_are_not_taken_for_those_of_the_paper(name: str) -> None:
 
 
 def scored(folder: Path, protocol: str, **judged_by: object) -> Path:
-    """A judged run with the manifest of its scores."""
+    """Write a judged run with the manifest of its scores."""
     run_folder(folder, "++-", "gpt-4o", 6)
     file = folder / "scores" / f"{protocol}.jsonl"
     rows = [json.loads(line) for line in (folder / "scores/unieval.jsonl").read_text().splitlines()]
@@ -252,7 +253,7 @@ def test_a_false_alarm_is_an_accusation_of_the_real_first_utterance(tmp_path: Pa
     text = " ".join(convogen("verdicts", folder, "--protocol", "unieval").out.split())
     assert "3 (100.0%)" in text
     assert "a false alarm" in text
-    keys = {"goals": 2, "models": "gpt-4o"}  # a role play: its first utterance is a model's
+    keys = {"goals": 2, "models": "gpt-4o"}  # in a role play, a model writes the first utterance
     (folder / "experiment.yaml").write_text(json.dumps(keys))
     assert read_cell(str(folder), "unieval").counted.false_alarms is None
     assert (

@@ -1,4 +1,4 @@
-"""Percentage improvement and coverage, by the paper's printed tables."""
+"""Percentage improvement and coverage, compared with the paper's printed tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LLM Roleplay's human study: table 3 of answers, and the paper's own numbers recomputed."""
+"""LLM Roleplay's human study: table 3 from answers, and the paper's own numbers recomputed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The study of role plays: rates over outputs and seeds, diversity, published arithmetic."""
+"""The study of role plays: rates over outputs and seeds, diversity, and the published
+arithmetic."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def play(folder: Path, script: Callable[[Request], str] | None = None, **keys: o
 
 
 def every(nth: int) -> Callable[[Request], str]:
-    """The inquirer forgets the quotes in every nth output, and asks at once after another one."""
+    """Return a script whose inquirer omits the quotes in every nth output, and writes two
+    prompts in others."""
     outputs: list[str] = []
 
     def script(request: Request) -> str:
@@ -44,7 +46,8 @@ def every(nth: int) -> Callable[[Request], str]:
 
 
 def test_rates_are_over_outputs_and_deviations_over_seeds(tmp_path: Path) -> None:
-    """18 prompts are wanted of each seed's 6 dialogues of 3 turns; what is missing is made anew."""
+    """For each seed, 6 dialogues of 3 turns require 18 prompts; missing prompts are generated
+    again."""
     nths = {1: 3, 2: 5, 3: 10}
     folders = [
         play(tmp_path / f"{seed}", every(nth), seed=seed, concurrency=1, max_turns=3)
@@ -86,7 +89,7 @@ def test_what_failed_or_was_rejected_counts_among_the_outputs(tmp_path: Path) ->
 
 
 def test_diversity_is_of_a_dialogues_prompts(tmp_path: Path) -> None:
-    """tea and, and tea, and rum are three of four pairs; that of two prompts, tea tea, is none."""
+    """Three of four pairs are distinct (tea and, and tea, and rum); tea tea spans two prompts."""
     said = iter(['"tea and tea"', '"tea and rum"'])
 
     def script(request: Request) -> str:
@@ -124,7 +127,8 @@ def test_runs_are_together_that_differ_in_the_seed_alone(tmp_path: Path) -> None
 
 
 def test_failures_are_of_outputs_of_turns_and_of_dialogues(tmp_path: Path) -> None:
-    """Two dialogues of two turns: several prompts in both first ones, none in one second one."""
+    """Two dialogues have two turns each: both first turns have several prompts, and one second
+    turn has none."""
 
     def script(request: Request) -> str:
         if request.role == "responder":
@@ -154,7 +158,7 @@ def test_failures_are_of_outputs_of_turns_and_of_dialogues(tmp_path: Path) -> No
 
 
 def by_inquirer(request: Request) -> str:
-    """Inquirer `a` asks once, `b` as often as it may."""
+    """Reply as inquirer `a`, which asks once, or `b`, which asks as often as possible."""
     if request.role == "responder":
         return "one two three"
     asked = any(one.role == "assistant" for one in request.messages)
@@ -178,7 +182,7 @@ def test_inquirers_have_a_row_over_them_all(tmp_path: Path) -> None:
 
 
 def test_what_telling_changes_is_tested_on_the_users_text(tmp_path: Path) -> None:
-    """The same people with the same goals; who is told who they are repeats no word."""
+    """The people and goals are the same; those who see their persona repeat no words."""
 
     def script(request: Request) -> str:
         if request.role == "responder":
@@ -226,7 +230,7 @@ def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None
     assert set(normalized(nothing)["b"].values()) == {None}
 
     run_folder, chart = play(tmp_path / "run", every(4)), tmp_path / "figure.svg"
-    for _ in range(2):  # the second takes the place of the first
+    for _ in range(2):  # the second replaces the first
         ended = convogen("study", "tables", run_folder, "--chart", chart)
         assert ended.status == 0, ended.err
     drawn = chart.read_text("utf-8")
@@ -256,7 +260,7 @@ def test_table_9_is_whole_and_table_7_begins_with_lengths() -> None:
 
 
 def test_a_folder_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    """Its turns have no faults, its personas no features, its context no id of a persona."""
+    """Its turns have no faults, its personas no features, and its context no persona id."""
     folder = play(tmp_path / "run", every(4))
     for name, drop in (
         ("conversations.jsonl", ("persona_id", "features", "faults", "capped_at", "left_out")),
@@ -320,7 +324,7 @@ def test_a_run_of_another_method_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_table_7_gives_table_1_within_the_spread_of_the_seeds() -> None:
-    """All 20 percentages and their 20 deviations; 16 of the 40 are cut, not rounded."""
+    """All 20 percentages and their 20 deviations agree; 16 of the 40 are truncated, not rounded."""
     found = [one for one in checks() if one.what == "table 1 from table 7"]
     assert len(found) == 40
     cut = {(one.row, one.cell) for one in found if one.verdict == "truncated"}

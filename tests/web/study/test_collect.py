@@ -1,4 +1,4 @@
-"""Collecting dialogues between people and a chatbot."""
+"""Collection of dialogues between people and a chatbot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from convogen.study.store import Store
 
 
 class Model:
-    """A model that answers from a list and counts what it was asked; a fault in it is raised."""
+    """A model that answers from a list and counts its requests; exceptions in the list are
+    raised."""
 
     def __init__(self, *answers: Any, then: str = "Purring calms them.") -> None:
         self.answers = list(answers)
@@ -77,7 +78,10 @@ def test_the_export_is_a_run_that_other_commands_read(tmp_path: Path) -> None:
     assert ended.status == 0, ended.err
     run = load_run(out / "natural")
     conversations = list(run.conversations())
-    assert [one.task for one in conversations] == [2, 3]  # participant times goals plus goal
+    assert [one.task for one in conversations] == [
+        2,
+        3,
+    ]  # the participant's number times the goals, plus the goal
     assert [failure.kind for failure in run.failures()] == ["not_held", "not_held"]
     first = conversations[0]
     assert [turn.origin for turn in first.turns] == ["human", "agent"]
@@ -150,7 +154,7 @@ def test_a_reply_goes_on_without_its_browser(tmp_path: Path) -> None:
         assert "Why do cats purr?" in visitor.text
         assert client.get("/study/waiting").json() == {"waiting": True}
         old = visitor.token
-        for action in ("next", "retry", "say"):  # nothing of this is possible meanwhile
+        for action in ("next", "retry", "say"):  # none of these actions is possible in the meantime
             client.post("/study", data={"page": old, "action": action, "message": "Again"})
         ready.set()
         visitor.until("Purring calms them.")
@@ -225,7 +229,7 @@ def test_a_chatbot_with_a_memory_gets_no_message_twice(tmp_path: Path) -> None:
 
 
 def test_nothing_is_paid_for_twice(tmp_path: Path) -> None:
-    """A process that ended after an answer, before it was shown, has it in its journal."""
+    """If a process ends between an answer and its display, the answer is in the journal."""
     folder, model = tmp_path / "study", Model()
     codes = made(folder, "collect")
     with visiting(folder, lambda _: model) as client:
@@ -277,7 +281,7 @@ def test_the_budget_is_the_participants(tmp_path: Path, budget: dict[str, Any]) 
             assert len(model.asked) == asked
             assert "Tasks complete 1/2" in visitor.send(action="next").text
             if "messages" in budget:
-                visitor.send(action="next")  # no exchange is possible any more
+                visitor.send(action="next")  # no more exchanges are possible
                 assert "Thank you" in visitor.text
 
 
@@ -362,7 +366,7 @@ def test_what_is_written_while_the_chatbot_writes_is_not_lost(tmp_path: Path) ->
             other.send(message="And dogs?")
             assert other.status == 422
             assert ">And dogs?</textarea>" in other.text
-            assert "data-waiting" not in other.text  # nor does the page come again by itself
+            assert "data-waiting" not in other.text  # the page does not reload by itself either
         written.set()
         one.until("Purring calms them.")
         other.send(message="And dogs?")

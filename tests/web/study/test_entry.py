@@ -1,4 +1,4 @@
-"""Codes, cookies, and who sees what."""
+"""Codes, cookies and access rights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from convogen.web.study.site import COOKIE
 
 @pytest.fixture
 def codes(tmp_path: Path) -> dict[str, str]:
-    """The codes of a study of ratings in `tmp_path / "study"`."""
+    """Return the codes of a study with ratings in `tmp_path / "study"`."""
     return made(tmp_path / "study", "ratings", {"dialogues_each": 2}, **ratings_data(tmp_path))
 
 
@@ -81,7 +81,7 @@ def test_nobody_enters_without_a_code(tmp_path: Path, codes: dict[str, str]) -> 
 
 
 def cookie_name(folder: Path, code: str) -> str:
-    """The name of the cookie that a study sets."""
+    """Return the name of the cookie that a study sets."""
     with visiting(folder) as client:
         client.post("/enter", data={"code": code})
         (name,) = client.cookies
@@ -91,7 +91,7 @@ def cookie_name(folder: Path, code: str) -> str:
 def test_one_browser_is_in_two_studies_of_a_host(tmp_path: Path, codes: dict[str, str]) -> None:
     others = made(tmp_path / "other", "ratings", {"dialogues_each": 1}, **ratings_data(tmp_path))
     with visiting(tmp_path / "study") as one, visiting(tmp_path / "other") as other:
-        other.cookies = one.cookies  # which do not tell ports apart
+        other.cookies = one.cookies  # cookies do not distinguish ports
         Visitor(one).enter(codes["r01"])
         Visitor(other).enter(others["r02"])
         assert "Before you take part" in one.get("/study").text
@@ -111,7 +111,7 @@ def test_wrong_codes_are_limited_and_lock_nobody_out(tmp_path: Path, codes: dict
         assert Visitor(client).enter(codes["r02"]).status == 200
         assert "Before you take part" in client.get("/study").text
     kept = b"".join(path.read_bytes() for path in (tmp_path / "study").iterdir())
-    assert b"testclient" not in kept  # the address that the test client comes from
+    assert b"testclient" not in kept  # the address of the test client
 
 
 def test_tries_come_back_and_addresses_are_apart() -> None:
@@ -159,7 +159,7 @@ def test_the_researchers_pages_need_the_token(
 def test_who_comes_through_another_server_needs_the_token_for_progress(
     tmp_path: Path, codes: dict[str, str], https: bool
 ) -> None:
-    """Such a server passes on the name that it was asked for, and listens to everybody."""
+    """Such a server passes on the requested host name, and accepts connections from everybody."""
     program = "from convogen.cli.main import main; main()"
     command = [sys.executable, "-c", program, "study", "serve", str(tmp_path / "study")]
     options = ["--port", "0", *(["--https"] if https else [])]

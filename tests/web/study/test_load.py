@@ -1,4 +1,4 @@
-"""Many participants at once, and a server that is killed: no acknowledged answer is lost."""
+"""Many concurrent participants and a server that is killed: no acknowledged answer is lost."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from studies import made, pairs_data
 from convogen.study.store import Store
 
 NO_TLS = ssl.create_default_context()
-"""One for all clients: making it takes longer than a request."""
+"""A shared context for all clients, because creating one takes longer than a request."""
 
 ANSWER = {"choice": "left", "confidence": "very", "utterance": "1"}
 
 
 @contextmanager
 def server(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`convogen study serve` in a process of its own, and its address."""
+    """Run `convogen study serve` in a separate process, and yield its address and the process."""
     command = [sys.executable, "-u", "-m", "convogen", "study", "serve", str(folder), "--port", "0"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -50,7 +50,7 @@ def browser(address: str) -> httpx2.AsyncClient:
 
 
 async def begun(client: httpx2.AsyncClient, code: str) -> str:
-    """Enter and go through the first pages; returns the first pair's page."""
+    """Enter and complete the first pages; return the page with the first pair."""
     await client.post("/enter", data={"code": code})
     for answer in ({"agree": "yes"}, {"experience": "None"}, {}):
         page = (await client.get("/study")).text
@@ -68,7 +68,7 @@ def test_fifty_participants_at_once(tmp_path: Path) -> None:
             page = await begun(client, code)
             for _ in range(2):
                 form = {"page": token_of(page), **ANSWER}
-                # a double click: two at once, of which one is an answer
+                # a double click sends two concurrent requests, one of which is accepted
                 both = await asyncio.gather(*(client.post("/study", data=form) for _ in "12"))
                 assert {one.status_code for one in both} == {303}
                 page = (await client.get("/study")).text
@@ -110,7 +110,7 @@ def test_a_killed_server_loses_no_acknowledged_answer(tmp_path: Path) -> None:
             *(participant(address, name) for name in codes), return_exceptions=True
         )
         await enough.wait()
-        process.kill()  # SIGKILL, in the middle of what the others send
+        process.kill()  # SIGKILL, while the others are sending
         await everybody
 
     with server(folder) as (address, process):

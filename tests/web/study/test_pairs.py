@@ -1,4 +1,4 @@
-"""Telling simulated dialogues from natural ones."""
+"""The task of telling simulated dialogues from natural ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convogen.study.store import Store
 
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[tuple[TestClient, dict[str, str]]]:
-    """A client of a study of two pairs and a check, and the codes."""
+    """Return a client of a study with two pairs and a check, and the codes."""
     data = pairs_data(tmp_path)
     keys = {"pairs_each": 2, "attention_checks": 1}
     codes = made(tmp_path / "study", "pairs", keys, **data)
@@ -75,7 +75,7 @@ def test_an_answer_has_all_parts(
 
 
 def test_the_utterance_is_one_of_the_chosen_dialogue(tmp_path: Path) -> None:
-    data = pairs_data(tmp_path, people=2, goals=1)  # natural ones of 1 and 2 exchanges
+    data = pairs_data(tmp_path, people=2, goals=1)  # natural dialogues with 1 and 2 exchanges
     codes = made(tmp_path / "study", "pairs", {"pairs_each": 2, "participants": 1}, **data)
     store = Store(tmp_path / "study" / "study.db")
     with visiting(tmp_path / "study") as client:
@@ -100,7 +100,7 @@ def test_not_sure_needs_no_utterance(
 
 
 def test_a_page_is_answered_once(tmp_path: Path, study: tuple[TestClient, dict[str, str]]) -> None:
-    """By a double click, or from a page that the back button brought up."""
+    """A repeated answer comes from a double click, or from a page that the back button restored."""
     client, codes = study
     visitor = Visitor(client).enter(codes["r01"]).begin()
     old = visitor.token

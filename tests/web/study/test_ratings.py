@@ -1,4 +1,4 @@
-"""Rating single dialogues on scales of one's own."""
+"""Ratings of single dialogues on custom scales."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_answer_that_cannot_be_saved_is_said_and_may_come_again(tmp_path: Pat
     )
     with visiting(folder) as client, closing(sqlite3.connect(folder / "study.db")) as other:
         visitor = Visitor(client).enter(codes["r01"]).begin()
-        other.execute("alter table answer rename to gone")  # fails as writing to a full disk does
+        other.execute("alter table answer rename to gone")  # fails like writing to a full disk
         visitor.send(fluent="7", kind="2")
         assert visitor.status == 503
         assert "cannot be read or saved" in visitor.text

@@ -1,4 +1,4 @@
-"""Texts as the pages show them."""
+"""Texts as the pages display them."""
 
 from __future__ import annotations
 

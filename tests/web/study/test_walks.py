@@ -1,4 +1,4 @@
-"""Each kind of study as a participant goes through it: on a phone, in the dark, by keyboard."""
+"""Each kind of study from a participant's point of view: on a phone, in dark mode, by keyboard."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["browser"]
 
 
 class Participant:
-    """A participant's page; each that is looked at is held to what all pages must be."""
+    """A participant's page, with checks that every visited page must pass."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         self.address = address
-        page.on("dialog", lambda dialog: pytest.fail(f"a script said {dialog.message}"))
+        page.on("dialog", lambda dialog: pytest.fail(f"a script opened a dialog: {dialog.message}"))
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
@@ -35,7 +35,7 @@ class Participant:
         group.get_by_label(answer, exact=True).check()
 
     def look(self) -> None:
-        """Fail if a page is wider than the phone, hard to read, or runs what it should show."""
+        """Fail if the page is wider than the phone or hard to read."""
         self.page.wait_for_load_state()
         width = self.page.evaluate("document.documentElement.scrollWidth")
         assert width <= PHONE["width"], self.page.url
@@ -120,7 +120,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
         # stacked on a phone
         assert above["y"] + above["height"] <= below["y"]
         walk.choose("Which dialogue is artificial?", "1st")
-        walk.press("Next Dialogue")  # the browser itself asks for what is missing
+        walk.press("Next Dialogue")  # the browser itself asks for missing answers
         assert page.get_by_text("Dialogue complete 0/2").is_visible()
         walk.choose("How confident", "Confident")
         walk.choose("Which utterance", "1")
@@ -128,7 +128,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
         page.get_by_text("Dialogue complete 1/2").wait_for()
         page.go_back()
         page.get_by_text("Dialogue complete 1/2").wait_for()
-        assert page.locator("input:checked").count() == 0  # no choice comes back with the page
+        assert page.locator("input:checked").count() == 0  # the restored page has no choices
         page.reload()
         walk.choose("Which dialogue is artificial?", "Not sure")
         walk.choose("How confident", "Somewhat confident")
@@ -173,7 +173,7 @@ def test_ratings_without_javascript(browser: Browser, tmp_path: Path) -> None:
             context.close()
     store = Store(folder / "study.db")
     assert store.answers("r01")["item:1"].body["ratings"] == {"a": 2, "b": 1, "c": 11}
-    with walking(browser, folder, "dark") as walk:  # and what the scales look like
+    with walking(browser, folder, "dark") as walk:  # and check the display of the scales
         walk.page.goto(f"{walk.address}/progress")
         walk.look()
 

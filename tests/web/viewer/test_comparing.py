@@ -1,4 +1,4 @@
-"""Two runs and two judges side by side, the lineage of experiences, plots."""
+"""Side-by-side comparison of two runs and two judges, the lineage of experiences, and plots."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def text(client: TestClient, path: str, **asked: object) -> str:
 
 
 def replay(folder: Path, **manifest: object) -> Path:
-    """Task 0 of the varied run, played again from its second turn on."""
+    """Replay task 0 of the varied run from its second turn on."""
     conversation, experience = played(
         0, spoken("AThe sourdough is ready.", "Aor not", "Bwho knows"), topic="sourdough"
     )
@@ -93,7 +93,8 @@ def test_a_judge_stands_beside_another(tmp_path: Path) -> None:
 
 
 def lineage_run(folder: Path, shots: list[list[int]]) -> Path:
-    """A run whose experience n was made with the shots of these numbers; -1 is a given example."""
+    """Write a run in which experience n was made with the shots of these numbers (-1 for a given
+    example)."""
     records = [played(task, spoken("Ahello"), topic=f"topic {task}") for task in range(len(shots))]
     grown: list[tuple[Conversation, Experience]] = []
     for (conversation, experience), own in zip(records, shots, strict=True):

@@ -1,4 +1,4 @@
-"""The page of a conversation: what it shows, and that it shows any text as text."""
+"""The page of a conversation: its content, and the display of any text as text."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_a_turn_tells_how_it_came_about(client: TestClient) -> None:
     assert "accepted despite echo" in shown
     assert '<b>assistant offer</b><blockquote dir="auto">How may I help you?' in shown
     assert '<q dir="auto">Nobody</q>' in shown
-    assert "Arne Bo, Zoë Ångström" in shown  # whom the selector chose from
-    assert "900 in, 60 out" in shown  # of the selector's call and both replies
+    assert "Arne Bo, Zoë Ångström" in shown  # the selector's candidates
+    assert "900 in, 60 out" in shown  # for the selector's call and both replies
     assert '<pre tabindex="0"><code>print(&#39;bread&#39;)</code></pre>' in shown
 
 

@@ -1,4 +1,4 @@
-"""`convogen view`: the page to send, what the command refuses, the server that it starts."""
+"""`convogen view`: the page for sharing, the refusals of the command, and the server."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_an_index_that_cannot_be_written_is_one_line(
     assert convogen("view", run, "--export", "page.html").status == 0
     (index,) = (tmp_path / "cache" / "convogen" / "viewer").glob("*.sqlite")
     index.unlink()
-    index.mkdir()  # as a full disk, SQLite reports it as an operational error
+    index.mkdir()  # SQLite reports this, like a full disk, as an operational error
     ended = convogen("view", run, *options)
     assert ended.status == 2
     assert "cache" in ended.complaint

@@ -1,4 +1,4 @@
-"""The list of the viewer: what it finds, filters and sorts, and what it does with any search."""
+"""The list of the viewer: its content, filters and sorting, and its handling of any search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def ids(client: TestClient, **asked: object) -> list[str]:
-    """The ids on the list that parameters ask for."""
+    """Return the ids on the list for these parameters."""
     answer = client.get(f"/?{urlencode(asked)}")
     assert answer.status_code == 200
     return ID.findall(answer.text)
@@ -62,14 +62,14 @@ def test_an_address_holds_only_what_is_asked_for(client: TestClient) -> None:
         ({}, ALL),
         ({"q": "sourdough"}, ["c-0"]),
         ({"q": "SOURD"}, ["c-0"]),  # the beginning of a word, in any case
-        ({"q": "cafe"}, ["c-0"]),  # without its accent
+        ({"q": "cafe"}, ["c-0"]),  # without the accent
         ({"q": '"the sourdough is"'}, ["c-0"]),
         ({"q": '"sourdough the is"'}, []),
         ({"q": "bread butter"}, ["c-2"]),
         ({"q": "焼い"}, ["c-4"]),  # within text without spaces
         ({"q": "焼匂"}, []),
         ({"q": "Zoë"}, ["c-0"]),  # a speaker
-        ({"q": "guns"}, ["c-5"]),  # of a rejected conversation
+        ({"q": "guns"}, ["c-5"]),  # in a rejected conversation
         ({"q": "onerror"}, ["c-1", "f-6"]),  # evidence of a failure
         ({"q": "!!! ***"}, []),
         ({"topic": "LONG"}, ["c-2"]),
@@ -138,7 +138,7 @@ def test_pages_follow_one_another(tmp_path: Path) -> None:
     client = TestClient(viewer(opened_at(folder)), "http://localhost")
     pages = [ids(client, page=page) for page in (1, 2, 3)]
     assert [len(page) for page in pages] == [50, 50, 27]
-    assert ids(client, page=99, path="x") == pages[2]  # the last one, from any beyond it
+    assert ids(client, page=99, path="x") == pages[2]  # the last page for any number beyond it
     assert len({name for page in pages for name in page}) == 127
     assert "Page 2 of 3" in client.get("/?page=2").text
     assert ids(client, q='"number 99"') == ["c-99"]

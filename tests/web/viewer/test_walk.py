@@ -1,4 +1,4 @@
-"""The viewer as a person uses it, in a browser: mouse, keyboard, phone, dark mode."""
+"""The viewer from a person's point of view, in a browser: mouse, keyboard, phone and dark mode."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def address(runs: list[Opened]) -> Iterator[str]:
 
 @contextmanager
 def visitor(browser: Browser, **options: Any) -> Generator[Page]:
-    """A page of a new visitor; nothing may be reported, and nothing opened, in the meantime."""
+    """Yield a new visitor's page, during which no errors may be reported and no dialogs opened."""
     context = browser.new_context(**options)
     page = context.new_page()
     reports: list[str] = []
@@ -55,14 +55,17 @@ PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFra
 
 
 def ready(page: Page) -> None:
-    """Wait until the script of the page listens, which shows the button for help, and the page is
-    painted: Chromium drops what is pressed before that."""
+    """Wait until the page's script listens and the page is painted.
+
+    The script shows the help button when it listens. Chromium drops keys that are pressed before
+    the page is painted.
+    """
     expect(page.get_by_role("button", name="Keyboard help")).to_be_visible()
     page.evaluate(PAINTED)
 
 
 def press(page: Page, *keys: str) -> None:
-    """Press keys once the page takes them."""
+    """Press keys when the page accepts them."""
     ready(page)
     for key in keys:
         page.keyboard.press(key)
