@@ -185,7 +185,7 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CONVOGEN_TEST_SIGNAL": str(int(signal_number))},
-        # Commands that a shell starts with & ignore SIGINT; the tests themselves may be such a command.
+        # Commands that a shell starts with & ignore SIGINT, and these tests may be one of them.
         preexec_fn=lambda: signal.signal(
             signal.SIGINT, signal.SIG_IGN if in_background else signal.SIG_DFL
         ),
