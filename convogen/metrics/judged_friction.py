@@ -1,4 +1,4 @@
-"""Behaviours of turns labelled by the judge `friction`, and the judge's agreement with the rules."""
+"""Behaviours labelled by the judge `friction`, and the judge's agreement with the rules."""
 
 from __future__ import annotations
 
