@@ -121,9 +121,10 @@ def published_change(before: float | None, after: float | None) -> float | None:
 def published_degradation(
     protocol: Protocol, model: str, data: str | None, lengths: tuple[int, int]
 ) -> float | None:
-    """Return the paper's change of a rate with length, in percentage points; None if it has none.
+    """Return how a published rate changes with length, in percentage points; None if unknown.
 
-    Table 3 prints changes for OASST1. Other changes are computed from the published rates.
+    The change from 6 to 12 utterances on OASST1 is printed in table 3. Other changes are computed
+    from the published rates.
 
     Args:
         protocol: The protocol of the rate.

@@ -2,8 +2,8 @@
 
 Each file of verdicts is one cell. Rates are percentages. Intervals are 95% bootstrap intervals over
 dialogues, or Wilson intervals if all verdicts are equal and resampling would show no variation. If
-two cells use the same seeds, their difference is resampled by seed. If there is a published rate,
-`differs` lists how the judging differs from the paper's, or is None if this is unknown.
+two cells use the same seeds, their difference is resampled by seed. `differs` lists how the judging
+differs from the paper's; it is None if this is unknown or there is no published rate.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _rate(cell: RateCell, protocol: Protocol) -> Rate:
 
 
 def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
-    """Return how the judging of cells differs from that behind a published number.
+    """Return how the judging of the cells differs from the judging behind a published number.
 
     The result is None if there is no published number, or if the differences of a cell are unknown.
     """

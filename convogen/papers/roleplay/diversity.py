@@ -1,8 +1,9 @@
 """Does describing a persona change the user's language? A test for LLM Roleplay's table 2.
 
-Runs that describe less of a persona in their prompts have the same people and goals, so the
-dialogues form pairs. The values of a pair are averaged over the seeds. Wilcoxon's signed-rank test
-is two-sided, and its p-values are corrected for the number of comparisons (Holm, 1979).
+A run that describes less of each persona in its prompts still has the same people and goals, so the
+dialogues of such runs form pairs. The values of a pair are averaged over the seeds. Wilcoxon's
+signed-rank test is two-sided, and its p-values are corrected for the number of comparisons (Holm,
+1979).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["MEASURES", "Told", "told_apart"]
 
 MEASURES = {**DIVERSITY, **BESIDE}
 BASE = "none"
-"""`told` of the conditions without a description, with which other conditions are compared."""
+"""The value of `told` in conditions without a description, the baseline of all comparisons."""
 
 _LEAST_PAIRS = 2
 _OF_PERSONAS = ("features",)

@@ -109,26 +109,26 @@ class Condition:
     runs: list[Played]
 
     def length(self, name: str) -> Measure:
-        """Return a measure of `LENGTHS`."""
+        """Return a length listed in `LENGTHS`."""
         return _measure([one.lengths[name] for one in self.runs])
 
     def diversity(self, name: str) -> Measure:
-        """Return a measure of `DIVERSITY`."""
+        """Return a measure listed in `DIVERSITY`."""
         return _measure([one.diversity[name] for one in self.runs])
 
     def rate(self, name: str) -> Measure:
-        """Return a rate of `RATES`, 0 to 1."""
+        """Return a rate listed in `RATES`, 0 to 1."""
         of = RATES[name][1]
         rates = [one.counts[name] / one.counts[of] for one in self.runs if one.counts[of]]
         return _over(rates)
 
     def per_dialogue(self, name: str) -> Measure:
-        """Return the share of dialogues with a failure of `RATES`, 0 to 1."""
+        """Return the share of dialogues with a failure listed in `RATES`, 0 to 1."""
         runs = [one for one in self.runs if one.counts["dialogues"]]
         return _over([one.dialogues_with[name] / one.counts["dialogues"] for one in runs])
 
     def per_turn(self, name: str) -> Measure:
-        """Return the share of turns with a failure of `RATES`, 0 to 1."""
+        """Return the share of turns with a failure listed in `RATES`, 0 to 1."""
         runs = [one for one in self.runs if one.turns_with["turns"]]
         return _over([one.turns_with[name] / one.turns_with["turns"] for one in runs])
 
@@ -147,7 +147,7 @@ class Overall(NamedTuple):
 
 
 def played(run: Run) -> Played:
-    """Return the counts of a run; raises `SourceError` if its method is not `roleplay`."""
+    """Return the counts of a run; raise `SourceError` if its method is not `roleplay`."""
     setting = dict(run.manifest.get("experiment") or {})
     if setting.get("method") != "roleplay":
         method = setting.get("method", "unknown")
