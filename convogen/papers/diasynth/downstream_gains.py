@@ -1,7 +1,7 @@
 """The downstream value of generated data: percentage improvement and coverage (DiaSynth, 5.2).
 
-Both are means of per-cell ratios. A cell is one combination of model, data set and measure. Computed
-this way, the paper's tables reproduce its coverage: 90.48% over the 24 cells of LLaMA-3, and 77.07%
+Both are means of per-cell ratios. A cell is one combination of model, data set and measure. In this
+way, the paper's tables reproduce its coverage: 90.48% over the 24 cells of LLaMA-3, and 77.07%
 without QAGS.
 
 The tables do not reproduce the paper's improvement of 16.47%. By equation 1, it is 12.15% over the
