@@ -21,7 +21,7 @@ class EvaluatedRun:
 
     Attributes:
         statistics: Measures of the run.
-        method: Method of the run; None if the run has no conversations.
+        method: Method of the run; None if unknown.
         mode: For the method `diasynth`, how dialogues are generated: `script` or `groupchat`.
         groundedness: Scores of the judge just used, or of geval if that judge gives verdicts or no
             judge was used; None if that judge has not judged the run.

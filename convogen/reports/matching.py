@@ -1,4 +1,4 @@
-"""How close a run is to its matched corpus, and which corpora runs were matched to."""
+"""Deviation of runs from the requested turn lengths, and the corpora that runs are matched to."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Matching:
 
     Attributes:
         turns: Number of turns with a target.
-        mean_off: Mean distance from the target, in words (estimated if a language has no
+        mean_off: Mean absolute deviation from the target, in words (estimated if a language has no
             segmenter).
-        far_off: Share of the turns beyond the tolerance, 0 to 1.
+        far_off: Share of the turns outside the tolerance, 0 to 1.
         asked_again: Share of the turns with more than one attempt, 0 to 1.
     """
 
