@@ -45,7 +45,7 @@ Numbers = NDArray[np.float64]
 class Difference:
     """The mean of a cell minus the mean of the first cell, for one metric.
 
-    `low` and `high` are the ends of the 95% interval; None if it is undefined. `cliffs_delta`, -1
+    `low` and `high` are the ends of the 95% interval; None if undefined. `cliffs_delta`, -1
     to 1, is the probability that a conversation of the cell has a greater value than a conversation
     of the first cell, minus the probability that it has a smaller value. `p` is the p-value of the
     Mann-Whitney U test, and `p_holm` is the corrected p-value.
@@ -78,7 +78,7 @@ class Comparison:
     """The cells of a grid compared with the first cell.
 
     Attributes:
-        n: Number of conversations compared per cell, counted from the start of the run.
+        n: Number of conversations compared per cell, from the start of each run.
         baseline: Name of the first cell.
         correction: Description of the correction of p-values.
         effect_size: Name of the effect size.
@@ -112,7 +112,7 @@ def values_of(run: Run, n: int) -> DataFrame:
 
 
 def compare(cells: Mapping[str, Run], n: int) -> Comparison:
-    """Return the cells' means over their first `n` conversations, and the differences."""
+    """Compare the cells' means over the first `n` conversations of each cell."""
     values: Mapping[str, Any] = {name: values_of(run, n) for name, run in cells.items()}
     metrics = list(dict.fromkeys(metric for found in values.values() for metric in found))
     base, *others = cells

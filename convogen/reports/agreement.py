@@ -75,7 +75,7 @@ class JudgeVerdicts:
 
     @property
     def units(self) -> list[str]:
-        """The dialogue of each verdict: its id or, if any id is missing, its position from 1."""
+        """The id of each verdict's dialogue, or its position from 1 if any id is missing."""
         ids = [one.conversation for one in self.verdicts]
         named = [name for name in ids if name is not None]
         return named if len(named) == len(ids) else [f"{at}" for at in range(1, len(ids) + 1)]
@@ -203,7 +203,7 @@ def names_and_path(text: str) -> tuple[list[str], Path]:
 
 
 def judge_and_dialogues(file: Path) -> tuple[str, str]:
-    """Return the judge and the set of dialogues, from the manifest of the scores or the path."""
+    """Return the judge and the set of dialogues, from the scores' manifest or from the path."""
     manifest = scores_manifest(file)
     if manifest is not None:
         source: Any = manifest.get("source") or str(file.parent.parent)
@@ -301,7 +301,7 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
 
 
 def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
-    """Return a judge's verdict minus the mean of its peers' verdicts, in points per dialogue."""
+    """Return a judge's verdict on each dialogue minus the mean verdict of its peers, in points."""
     pd: Any = import_module("pandas")
     ours = pd.Series(mine, dtype=float)
     if not peers:
@@ -315,11 +315,11 @@ def calibrations(
 ) -> list[Calibration]:
     """Return each judge's pass rate corrected with the labels of `[DIALOGUES=]FILE`, in percent.
 
-    A label is an object with `choice` and either `conversation` (the dialogue's id) or `row` (the
-    dialogue's number, from 1). If neither is given, the dialogue's number is the line number of the
-    label. If several annotators labelled a dialogue, its label is the majority choice; a tie gives
-    no label. Raises `SourceError` if a label's dialogue was not judged, or if it is unclear which
-    of several sets is meant.
+    A label is an object with `choice` and, optionally, `conversation` (the dialogue's id) or `row`
+    (the dialogue's number, from 1). By default, the number is the line number of the label. If
+    several annotators labelled a dialogue, its label is the majority choice; a tie gives no label.
+    Raises `SourceError` if a label's dialogue was not judged, or if it is unclear which of several
+    sets is meant.
     """
     found: list[Calibration] = []
     sets = dict.fromkeys(one.dialogues for one in judgements)

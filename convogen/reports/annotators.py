@@ -54,7 +54,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
 
 
 def in_one_set(judged: Sequence[J]) -> list[J]:
-    """Return the judgements; those without a set get the judges' set if there is only one.
+    """Return the judgements; if the judges have a single set, assign it to those without a set.
 
     Human labels identify conversations by id and do not name their set of dialogues.
     """

@@ -1,4 +1,4 @@
-"""The tables of a report, whose cells have a number and its text."""
+"""The tables of a report, with cells that contain a number and its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chart files: supported formats, and safe replacement of earlier charts by convogen."""
+"""Chart files: supported formats, and replacement of charts that convogen wrote earlier."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ the same data."""
 
 @contextmanager
 def drawing(style: dict[str, object]) -> Generator[None]:
-    """Draw with the common settings and those of a chart; suppress warnings about glyphs."""
+    """Draw with the common settings and those of a chart; suppress warnings."""
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context({**_STYLE, **style}), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -30,7 +30,7 @@ class CoverageCourse:
     """Evenness of a run's coverage of topic clusters, at no more than 200 points of the run.
 
     Attributes:
-        experience_at: Number of experiences up to the point, from 1.
+        experience_at: Number of experiences up to each point.
         largest: Share of the largest cluster among these experiences, 0 to 1.
         entropy: Entropy of the clusters' shares divided by the maximum entropy, 0 to 1.
     """

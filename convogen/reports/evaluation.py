@@ -23,8 +23,8 @@ class EvaluatedRun:
         statistics: Measures of the run.
         method: Method of the run; None if unknown.
         mode: For the method `diasynth`, how dialogues are generated: `script` or `groupchat`.
-        groundedness: Scores of the judge just used, or of geval if that judge gives verdicts or no
-            judge was used; None if that judge has not judged the run.
+        groundedness: Scores of the judge just used, or of geval if no scoring judge was used; None
+            if that judge has not judged the run.
         judged: Scores by judge.
         verdicts: Verdicts by protocol.
         friction: Labels of the judge `friction`; None if there are none.

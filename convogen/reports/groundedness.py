@@ -72,7 +72,7 @@ class AspectScore:
 
 @dataclass(frozen=True, slots=True)
 class JudgeCost:
-    """The number and cost of a judge's calls; `cost_usd` is None if a price is not known."""
+    """The number and cost of a judge's calls; `cost_usd` is None if a price is unknown."""
 
     calls: int
     prompt_tokens: int
@@ -131,7 +131,7 @@ def scores_by_judge(run: Run) -> dict[str, JudgeSummary]:
 
 
 def judge_summary(run: Run, judge: str = "geval") -> JudgeSummary | None:
-    """Return the summary of a judge's scores; None if it has not judged the run.
+    """Return the summary of a judge's scores; None if the judge has not judged the run.
 
     For runs that mix generated and sampled personas, the summary has the aspects of both kinds and
     no published table.

@@ -126,7 +126,7 @@ def _measures(columns: Mapping[str, InteractionStatistics]) -> Table:
         if any(key in one.measures for one in columns.values())
     ]
     note = (
-        "Means over conversations, with 95% intervals by the normal approximation. Measures of "
+        "Means over conversations, with 95% intervals from the normal approximation. Measures of "
         f"groups cover only conversations of three or more people. {accuracy_text()}"
     )
     return Table("Interaction", note, ["Measure", *columns], rows)
@@ -207,8 +207,8 @@ def _agreement(name: str, judged: JudgedFriction) -> Table:
     ]
     turns = next(iter(judged.agreement.values())).turns
     note = (
-        f"Number of turns, out of {turns:,}, that have a behaviour according to the rules, to the "
-        f"judge ({judged.friction.told_by}), and to both."
+        f"Number of turns, out of {turns:,}, that have the behaviour according to the rules, the "
+        f"judge ({judged.friction.told_by}), and both."
     )
     if judged.without_labels:
         note += f" Turns without labels: {judged.without_labels:,}."

@@ -62,7 +62,7 @@ def mean_interval(values: Iterable[float]) -> Interval | None:
 
 
 def std_interval(values: Iterable[float]) -> Interval | None:
-    """Return the standard deviation (divisor n) of the values that are not NaN, or None."""
+    """Return the standard deviation (ddof 0) of the values that are not NaN; None without any."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _std) if len(numbers) else None
 

@@ -29,7 +29,7 @@ differ."""
 def limits(
     runs: Mapping[str, ReportedRun], against: Mapping[str, ReportedCorpus], baseline: str | None
 ) -> list[str]:
-    """Return one text per limit; the limits of a run begin with the run's name."""
+    """Return one string per limit; the limits of a run begin with the run's name."""
     shared: dict[str, list[str]] = {}
     for name, run in runs.items():
         for line in limits_of_run(
@@ -82,7 +82,7 @@ def limits_of_run(
         accepted: Acceptance by the gates.
         made: How the run was made.
         text: Measures of the run.
-        groundedness: Scores of the judge geval; None if it did not judge the run.
+        groundedness: Scores of geval; None if geval has not judged the run.
         judged: Scores by judge, possibly including geval.
     """
     said = lines_without_words(text) + lines_not_checked(text.not_checked)
@@ -96,8 +96,8 @@ def limits_of_run(
     kinds = {model.get("kind") for model in (made.models or {}).values()}
     if "embedded" in kinds:
         said.append(
-            "written by an embedded model run on this machine, which is meant for trials; the text "
-            "is of poor quality."
+            "written by an embedded model run on this machine. Such models are meant for trials, "
+            "and their text is of poor quality."
         )
     if "scripted" in kinds:
         said.append(
@@ -151,7 +151,7 @@ def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> lis
     if found.mean_mass is not None and found.mean_mass < LITTLE_MASS:
         said.append(
             f"the judge's score tokens had only {found.mean_mass:.0%} of the probability on "
-            "average. The judge mostly tended to write something other than a score."
+            "average. The judge was more likely to write something other than a score."
         )
     if found.missing:
         reasons = "; ".join(f"{reason} ({n})" for reason, n in found.missing.items())

@@ -49,7 +49,7 @@ class Matching:
 
 
 def matching(run: Run) -> Matching | None:
-    """Return the deviation of turns from their requested lengths; None if none were requested."""
+    """Return the deviation of turns from requested lengths; None if no lengths were requested."""
     n = off = far = again = 0
     for conversation in run.conversations():
         language = language_of(conversation)

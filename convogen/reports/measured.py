@@ -31,7 +31,7 @@ __all__ = ["Measured", "SourceStatistics", "measure_source", "write_statistics"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The statistics of a source: of the unmodified text, and of the rendering of tables III and V.
+    """The statistics of a source: of the unmodified text and of the rendering of tables III and V.
 
     `tally` has the counts of the paper's rendering, in which `words` include one label per turn.
     """

@@ -1,6 +1,6 @@
 """The report page: a self-contained `report.html`, and `report.md` without the plots.
 
-Text of conversations is treated as hostile. It is escaped everywhere and never evaluated, and
+The text of conversations is treated as hostile. It is escaped everywhere and never evaluated, and
 control characters are made visible. The page's content security policy forbids scripts and
 requests.
 """

@@ -63,7 +63,7 @@ def _words(report: Report) -> str | None:
     axes.set_xlim(0, longest)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, 100)
-    axes.set_xlabel(f"{unit.capitalize()} in a turn, at most")
+    axes.set_xlabel(f"{unit.capitalize()} in a turn (at most)")
     axes.set_ylabel("% of turns")
     add_legend(axes, len(sources))
     return to_svg(figure)

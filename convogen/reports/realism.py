@@ -112,7 +112,7 @@ def _telltales(name: str, corpus: str, found: Realism) -> Table:
         for one in shown
     ]
     note = (
-        "Means over conversations. The effect is Cliff's delta, -1 to 1, which is positive if the "
+        "Means over conversations. The effect is Cliff's delta (-1 to 1); it is positive if the "
         "run has higher values."
     )
     columns = ["Feature", name, corpus, "effect"]

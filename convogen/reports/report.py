@@ -49,7 +49,7 @@ class Made:
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Made:
-        """Return how a run was made, from its manifest."""
+        """Return the information from a run's manifest."""
         return cls(**{name: manifest.get(name) for name in cls.__dataclass_fields__})
 
 
@@ -84,7 +84,7 @@ class ReportedRun(ReportedCorpus):
 
     Attributes:
         distances: Distances from each reference corpus; None if the run or the corpus has no turns.
-        matching: Deviation of turns from their requested lengths; None if none were requested.
+        matching: Deviation of turns from requested lengths; None if no lengths were requested.
         features: Distributions of features in the run and in the matched corpus; None if no run of
             the report has matched features, or if an early version wrote the report.
         groundedness: Scores of geval; None if geval has not judged the run.
@@ -150,8 +150,8 @@ class Report:
 
     Attributes:
         convogen: The version of convogen that made the report.
-        runs: The runs by displayed name.
-        against: The reference corpora by displayed name.
+        runs: The runs by display name.
+        against: The reference corpora by display name.
         baseline: The run with which other runs' distances are compared; None if there is none.
         published: Tables I to VI of the ConvoGen paper.
         mtld_histogram: Distribution of MTLD over conversations, in the paper's rendering.

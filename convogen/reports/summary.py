@@ -49,7 +49,7 @@ class RunSummary:
             none is finished.
         experiences: Number of generated experiences.
         admitted: Number of experiences that entered the few-shot hub.
-        near_copies: Number of experiences that did not enter the hub.
+        near_copies: Number of experiences kept out of the hub as near-copies.
         repaired: Number of repaired experiences.
         experiences_asked_again: Number of rejected replies of the generator, by fault.
         plan: Results of the experiences' plans; None if the method has no plans.

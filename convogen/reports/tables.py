@@ -122,7 +122,7 @@ def _groundedness(report: Report, table: str) -> Table | None:
     return Table(
         f"Groundedness, 1 to 5 (table {table})",
         f"Judged by {how}. Columns with an asterisk are published scores, judged by GPT-4o mini "
-        f"with the authors' prompts, which differ from convogen's.",
+        f"with the authors' prompts, not with the prompts used here.",
         ["Aspect", *judged, *(f"{name}*" for name in known)],
         rows,
     )
@@ -182,8 +182,8 @@ def _measures(report: Report) -> Table:
     ]
     note = (
         "Measured on the unmodified text. Self-BLEU and ROUGE-L are between 0 and 1; higher values "
-        "mean more similar conversations. ROUGE-L with the nearest text is the highest ROUGE-L "
-        "with another conversation, as in the DiaSynth paper."
+        "mean more similar conversations. ROUGE-L with the nearest text is the mean of each "
+        "conversation's highest ROUGE-L with another conversation, as in the DiaSynth paper."
     )
     return Table("Further measures of diversity", note, ["Measure", *columns], rows)
 
@@ -274,7 +274,9 @@ def _distances(report: Report) -> Table:
         for key, what in _lengths(report.against[name]).items():
             cells = [number_cell(_apart(run, name, key)) for run in runs.values()]
             rows.append(Row("ours", f"{name}: {what}", cells))
-    note = "Wasserstein distances: how far, on average, values would have to move to match."
+    note = (
+        "Wasserstein distances: how far, on average, values would have to move to match the corpus."
+    )
     return Table("Distance from human conversations", note, ["From", *runs], rows)
 
 
@@ -347,7 +349,14 @@ def _features(report: Report) -> list[Table]:
         f"of conversations in the bins of the corpus. Distances are Wasserstein distances from the "
         f"human values, in the unit of the feature."
     )
-    head = ["Run: feature", "Human", "Finished", "Accepted", "Distance, finished", "accepted"]
+    head = [
+        "Run: feature",
+        "Human",
+        "Finished",
+        "Accepted",
+        "Distance, finished",
+        "Distance, accepted",
+    ]
     return [
         Table("Cost of matching features", "", ["Measure", *found], taken if found else []),
         Table("Features compared with the human corpus", note, head, rows),
@@ -370,7 +379,14 @@ def _cost(report: Report) -> Table:
         for name, run in report.runs.items()
         for spent in run.cost
     ]
-    head = ["Run: role, model", "Calls", "Input tokens", "of them cached", "Output tokens", "Price"]
+    head = [
+        "Run: role, model",
+        "Calls",
+        "Input tokens",
+        "of which cached",
+        "Output tokens",
+        "Price",
+    ]
     return Table("Calls, tokens and cost", "At list prices.", head, rows)
 
 

@@ -58,8 +58,8 @@ class PositionBias:
     """The effect of a dialogue's position, if the order was random.
 
     Attributes:
-        first: Among the verdicts that name a dialogue, the share that name the one shown first; 0.5
-            if the position does not matter.
+        first: Among the verdicts that name a dialogue, the share that name the dialogue shown
+            first; 0.5 if the position does not matter.
         gap: Pass rate of generated dialogues shown first minus the pass rate of those shown second,
             in percentage points.
     """
