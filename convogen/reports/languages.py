@@ -76,7 +76,7 @@ def _mostly_as_stated(found: StatedLanguage) -> bool:
 
 def _stated(tag: str, found: StatedLanguage) -> str:
     share = found.share
-    told = "the share of turns in this language could not be measured"
+    told = "the share of turns in this language cannot be measured"
     if share is not None:
         told = f"{share:.1%} of {found.turns:,} turns of five words or more are in this language"
     others = [f"{n:,} {_name(other)}" for other, n in found.found.items()]

@@ -47,7 +47,10 @@ def test_a_corpus_that_states_nothing_is_known_by_its_words() -> None:
 
 def test_a_language_nobody_has_heard_of_is_said_as_it_stands() -> None:
     found = text(("no such tag!", ENGLISH))
-    assert "no such tag! (1 conversation; it cannot be measured" in said_languages(found)
+    assert (
+        "no such tag! (1 conversation; the share of turns in this language cannot be measured"
+        in said_languages(found)
+    )
 
 
 def test_a_judge_that_is_asked_in_english_is_said_to_be() -> None:

@@ -231,7 +231,7 @@ def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None
         assert ended.status == 0, ended.err
     drawn = chart.read_text("utf-8")
     assert "Published (table 1)" in drawn
-    assert "the paper does not say how it normalizes" in drawn
+    assert "The paper does not say how it normalizes" in drawn
     chart.write_text("mine", "utf-8")
     assert convogen("study", "tables", run_folder, "--chart", chart).status == 2
     assert chart.read_text("utf-8") == "mine"
