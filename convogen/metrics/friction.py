@@ -38,7 +38,7 @@ class Estimate:
     """A mean or a share, and its 95% interval.
 
     Attributes:
-        value: The measured value.
+        value: The mean or the share.
         low: Lower end of the interval.
         high: Upper end of the interval.
         n: Number of conversations with a value; for a share of turns, the number of turns.

@@ -62,7 +62,7 @@ class FlatCell(TypedDict):
 
 
 class Bounded(Protocol):
-    """A number with its 95% interval; None for a missing number or missing ends."""
+    """A number with its 95% interval; a missing number or end is None."""
 
     @property
     def value(self) -> float | None: ...

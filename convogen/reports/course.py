@@ -1,7 +1,7 @@
 """Diversity over the course of a run: does the generator repeat itself?
 
 Iterative sampling is meant to prevent repetition (ConvoGen, section IV-C). The course consists of
-rolling means, in plan order, of the similarity of experiences to earlier experiences and of MTLD.
+rolling means in plan order: of the similarity of experiences to earlier experiences, and of MTLD.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def published_degradation(
     from the published rates.
 
     Args:
-        protocol: The protocol of the rate.
+        protocol: The judging protocol, `unieval` or `gteval`.
         model: Name of the inquirer's model.
         data: The data set of the seeds.
         lengths: Maximum number of utterances of the shorter and the longer dialogues.

@@ -263,7 +263,7 @@ def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
 
 
 def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[LengthChange]:
-    """Yield the changes of each model on each data set from one length to the next longer one."""
+    """Yield the change in each model's rate per data set from one length to the next longer one."""
     groups: dict[tuple[str, str | None], list[tuple[int, RateCell]]] = {}
     for cell in cells:
         if cell.utterances is not None:

@@ -1,8 +1,8 @@
 """The downstream value of generated data: percentage improvement and coverage (DiaSynth, 5.2).
 
-Both are means of per-cell ratios. A cell is one combination of model, data set and measure. In this
-way, the paper's tables reproduce its coverage: 90.48% over the 24 cells of LLaMA-3, and 77.07%
-without QAGS.
+Both numbers are means of per-cell ratios. A cell is one combination of model, data set and measure.
+In this way, the paper's tables reproduce its coverage: 90.48% over the 24 cells of
+LLaMA-3, and 77.07% without QAGS.
 
 The tables do not reproduce the paper's improvement of 16.47%. By equation 1, it is 12.15% over the
 same cells (QAGS falls by 7.40%, BERTScore rises by 20.23%, and ROUGE-L rises by 23.61%). The ratio
@@ -47,12 +47,18 @@ class Cell:
 
 
 def percentage_improvement(after: float, before: float) -> float:
-    """Return equation 1's improvement in percent; raise `ZeroDivisionError` if `before` is 0."""
+    """Return the percentage improvement (equation 1).
+
+    Raises `ZeroDivisionError` if `before` is 0.
+    """
     return (after - before) / before * 100
 
 
 def coverage(synthetic: float, in_domain: float) -> float:
-    """Return equation 2's coverage in percent; raise `ZeroDivisionError` if `in_domain` is 0."""
+    """Return the coverage (equation 2) in percent.
+
+    Raises `ZeroDivisionError` if `in_domain` is 0.
+    """
     return synthetic / in_domain * 100
 
 
