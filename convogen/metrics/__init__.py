@@ -1,10 +1,11 @@
-"""The quality of a data set in numbers: statistics, diversity, repetition, group-chat quality.
+"""Quality measures of a data set: statistics, diversity, repetition and group-chat quality.
 
 >>> statistics = measure("valid.json", rendering="paper")
 >>> round(statistics.mtld_mean, 3), round(statistics.mtld_std, 3)
 (49.33, 12.069)
 
-Protocols and formulas: ConvoGen, section IV, tables III and V; the modules name their sources.
+The measures of ConvoGen's tables III and V follow section IV of the paper. Each module names the
+sources of its formulas.
 """
 
 from __future__ import annotations
@@ -60,21 +61,21 @@ def measure(
     compare: bool = True,
     interaction: bool = False,
 ) -> Statistics:
-    """Return all measures of a corpus, including installed metrics in `metrics`.
+    """Return all measures of a corpus; `metrics` contains those of installed metrics.
 
     Args:
-        corpus: a corpus, a run, the path of either, or conversations, which are kept in memory.
-        rendering: how words are counted, one of `RENDERINGS`.
-        workers: number of processes, or a cluster. With more than one process, the main module must
+        corpus: A corpus, a run, the path to either, or conversations, which are kept in memory.
+        rendering: The text in which words are counted, one of `RENDERINGS`.
+        workers: Number of processes, or a cluster. With more than one process, the main module must
             be importable. Installed metrics run in this process, in a separate pass over the
-            conversations in their order.
-        compare: whether texts are compared with each other, to find copies.
-        interaction: whether to also measure how people interact, which takes several times as long
-            as all other measures.
+            conversations in corpus order.
+        compare: Whether to compute self-BLEU and ROUGE-L, which are slow.
+        interaction: Whether to measure how speakers interact, which takes several times as long as
+            all other measures.
 
     Raises:
-        SourceError: the corpus cannot be read, or has no conversations.
-        UserError: `corpus` is of a type that cannot be measured, or `rendering` is unknown.
+        SourceError: The corpus cannot be read or contains no conversations.
+        UserError: `corpus` has a type that cannot be measured, or `rendering` is unknown.
     """
     if rendering not in RENDERINGS:
         raise UserError(

@@ -1,16 +1,16 @@
 """Agreement of raters beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
 
-Ratings are codes of categories, integers from 0, with one unit per entry of the last axis; -1 marks
-a missing rating. Kappa treats categories as nominal; axes before the last are resamples, so that
-one call computes a whole bootstrap. Alpha is `evalica`'s and takes one sample, of codes or floats
-(NaN marks a missing rating); its `Level` is the level of measurement:
+Ratings are category codes: integers from 0, one unit per entry of the last axis, and -1 for a
+missing rating. Kappa treats categories as nominal. Axes before the last are resamples, so one call
+computes a whole bootstrap. Alpha is computed by `evalica` from a single sample of codes or of
+floats (NaN for a missing rating). A `Level` is a level of measurement:
 
-- `nominal` for choices, which are equal or not;
+- `nominal` for choices, which are either equal or different;
 - `ordinal` for Likert ratings: the distance of two ratings is the number of ratings between them;
-- `interval` for numbers with meaningful differences, such as means of ratings or scores weighted by
+- `interval` for numbers with meaningful differences, such as mean ratings or scores weighted by
   probabilities: the distance is the squared difference.
 
-The results are NaN if nothing varies (everybody always gives the same rating).
+The results are NaN if the ratings do not vary (all raters always give the same rating).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Level = Literal["nominal", "ordinal", "interval"]
 
 
 def agreement_share(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
-    """Return the share of units rated by both on which two raters agree."""
+    """Return the share of units on which two raters agree, among the units that both rated."""
     both = (first >= 0) & (second >= 0)
     return _over(((first == second) & both).sum(axis=axis), both.sum(axis=axis))
 
@@ -47,7 +47,7 @@ def cohen_kappa(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
 
 
 def fleiss_kappa(*raters: Ratings, axis: int = -1) -> Numbers:
-    """Return Fleiss' kappa of two or more raters (Fleiss, 1971), over the units that all rated."""
+    """Return Fleiss' kappa of two or more raters (Fleiss, 1971), over the units rated by all."""
     whole = np.all([one >= 0 for one in raters], axis=0)
     n, m = whole.sum(axis=axis), len(raters)
     agreed: Any = 0.0
@@ -62,7 +62,7 @@ def fleiss_kappa(*raters: Ratings, axis: int = -1) -> Numbers:
 def krippendorff_alpha(*raters: Ratings, level: Level = "nominal") -> float:
     """Return Krippendorff's alpha of two or more raters (Krippendorff, 2011).
 
-    Units rated by fewer than two are left out.
+    Units with fewer than two ratings are left out.
     """
     evalica: Any = import_module("evalica")
     pandas: Any = import_module("pandas")
@@ -78,7 +78,7 @@ def _given(ratings: Ratings) -> NDArray[np.bool_]:
 
 
 def _votes(raters: tuple[Ratings, ...]) -> list[Any]:
-    """Return the number of raters per unit and category."""
+    """Return one array per category: the number of raters who chose it for each unit."""
     return [
         np.sum([one == category for one in raters], axis=0)
         for category in range(_categories(*raters))
@@ -90,7 +90,7 @@ def _categories(*raters: Ratings) -> int:
 
 
 def _over(part: Any, whole: Any) -> Numbers:
-    """Return a quotient; NaN if the divisor is 0 or nearly 0."""
+    """Return the quotient, element by element; NaN if the divisor is 0 or nearly 0."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     some = np.abs(whole) > 1e-12
     return np.where(some, part / np.where(some, whole, 1.0), np.nan)

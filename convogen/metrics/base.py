@@ -24,31 +24,31 @@ T = TypeVar("T")
 
 
 class Metric(ABC):
-    """Base of all metrics; an instance, created without arguments, measures one corpus.
+    """Base class of metrics; each instance is created without arguments and measures one corpus.
 
-    Conversations come in the order of the corpus, whatever the number of processes. Keep counts,
-    not conversations: a corpus may be larger than memory.
+    Conversations arrive in corpus order, regardless of the number of processes. Keep counts, not
+    conversations: a corpus may be larger than memory.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
-    """Description of the measure, in one line."""
+    """A one-line description of the measure."""
 
     unit: ClassVar[str] = ""
-    """The unit of the number, such as `words` or `questions / turn`; empty for a pure number."""
+    """The unit of the value, such as `words` or `questions / turn`; empty if it has no unit."""
 
     @abstractmethod
     def add(self, conversation: Conversation) -> None:
-        """Add a conversation."""
+        """Update the measure with a conversation."""
 
     @abstractmethod
     def value(self) -> float | None:
-        """Return the measure of all added conversations; None if it is undefined."""
+        """Return the measure over all added conversations; None if it is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The value of a metric for a corpus; `fault` is the reason if there is no value."""
+    """The value of a metric for a corpus; `fault` is the error message if the metric failed."""
 
     value: float | int | None
     unit: str
@@ -56,9 +56,10 @@ class Measurement:
 
 
 def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurement]:
-    """Measure conversations with every installed metric, by name; failures are reported in a line.
+    """Return the measurements of all installed metrics by name.
 
-    Conversations are not read if no metric is installed.
+    If a metric fails, its measurement has the error as a one-line `fault`. If no metric is
+    installed, the conversations are not read.
     """
     running = [_Running(plugin) for plugin in registry.plugins("metrics")]
     for conversation in conversations if running else ():
@@ -68,7 +69,7 @@ def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurem
 
 
 class _Running:
-    """A plugin's metric that measures one corpus until it fails."""
+    """A plugin's metric, applied to one corpus until the metric fails."""
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
@@ -93,13 +94,13 @@ class _Running:
             return None
         try:
             return step()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is a stranger's code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - this is third-party code
             self._fault = self.plugin.line(explain(error))
             return None
 
 
 def _number(value: object) -> float | int | None:
-    """Return a metric's value as a JSON number; raises `TypeError` or `ValueError` otherwise."""
+    """Return a metric's value as a JSON number or None; raise an error for any other value."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real):

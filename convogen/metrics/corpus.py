@@ -1,7 +1,7 @@
-"""Measuring a whole corpus in one process, in several, or on a cluster, with bounded memory.
+"""Measurement of a corpus in one process, several processes or on a cluster, with bounded memory.
 
-Batches are read here, and converted and counted in worker processes; at most two per process are in
-progress. The result does not depend on the number of processes.
+This process reads the batches; worker processes convert and count them. At most two batches per
+worker process are in progress. The result does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ R = TypeVar("R")
 
 
 class Spread(Protocol):
-    """Applies a function to items on any free core, outside this process."""
+    """A callable that applies a function to items on any free core, outside this process."""
 
     def __call__(self, work: Iterator[T], do: Callable[[T], R]) -> Iterator[R]:
         """Yield the results in the order of the items."""
@@ -75,7 +75,7 @@ class Batches(Protocol):
 
 
 Measurable = Batches | Run | str | Path | Iterable[Conversation]
-"""What can be measured: a corpus, a run, the name of either, or conversations."""
+"""The types that can be measured: a corpus, a run, the path to either, or conversations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ def as_batches(corpus: Measurable) -> Batches:
     """Return the argument of `measure` as a corpus.
 
     Raises:
-        SourceError: a file or folder cannot be read.
-        UserError: the argument cannot be measured.
+        SourceError: A file or folder cannot be read.
+        UserError: The argument has a type that cannot be measured.
     """
     if isinstance(corpus, str | Path | Run):
         return open_corpus(corpus.folder if isinstance(corpus, Run) else corpus)
@@ -122,8 +122,7 @@ def as_batches(corpus: Measurable) -> Batches:
     odd = next((type(one).__name__ for one in given if not isinstance(one, Conversation)), None)
     if odd is not None:
         raise UserError(
-            f"measure: {odd} found; a corpus, a run, the path of either, or conversations are "
-            "expected"
+            f"measure: {odd} found; a corpus, a run, the path to either, or conversations expected"
         )
     return _Given(given)
 
@@ -141,10 +140,10 @@ def tally_corpus(
     workers: Processes = 1,
     interaction: bool = False,
 ) -> CorpusTally:
-    """Count every conversation of a corpus; a strict corpus raises its errors for bad rows.
+    """Return the tally of a corpus; a strict corpus raises `SourceError` for a bad row.
 
-    A corpus of at most a thousand conversations is counted in this process regardless of `workers`,
-    since starting processes would take longer.
+    A corpus of at most about a thousand conversations is counted in this process regardless of
+    `workers`, since starting processes would take longer.
     """
     count = partial(_measure, rendering=rendering, interaction=interaction)
     batches = corpus.batches(256)
@@ -167,7 +166,7 @@ def tally_corpus(
 
 
 def _ignore_interrupt() -> None:
-    """Ignore Ctrl-C: the reading process handles it and ends the others."""
+    """Ignore Ctrl-C; the parent process handles it and stops the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -179,7 +178,7 @@ def _measure(batch: _Batch, *, rendering: Rendering, interaction: bool) -> tuple
 def _spread(
     work: Iterator[_Batch], count: Callable[[_Batch], tuple[CorpusTally, Any]], workers: int
 ) -> Iterator[tuple[CorpusTally, Any]]:
-    """Yield results in order, computed by processes that share the memory of imported modules."""
+    """Yield results in order from processes that share the memory of imported modules."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forked else "spawn")
     if forked:
@@ -195,8 +194,8 @@ def _spread(
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise ConvogenError(
-                "a measuring process was killed, most likely for lack of memory; use fewer with "
-                "--workers"
+                "a worker process was killed, probably because memory ran out; use fewer "
+                "processes (--workers)"
             ) from None
         finally:
             for future in waiting:

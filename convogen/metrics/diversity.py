@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 MTLD_THRESHOLD = 0.72
-"""The type-token ratio at which a factor of MTLD is full (ConvoGen, section IV-B)."""
+"""The type-token ratio at which an MTLD factor is complete (ConvoGen, section IV-B)."""
 
 _CACHED_WORDS = 50_000
 
@@ -37,7 +37,8 @@ Hashes = NDArray[np.uint64]
 
 
 class Lexical(NamedTuple):
-    """A text's tokens, its MTLD (in words) and its TTR (0 to 1); both are NaN without words."""
+    """The tokens, MTLD (in words) and TTR (0 to 1) of a text; MTLD and TTR are NaN if it has no
+    words."""
 
     words: list[str]
     mtld: float
@@ -45,9 +46,10 @@ class Lexical(NamedTuple):
 
 
 def lexical(text: str) -> Lexical:
-    """Return tokens, MTLD and TTR of a text, with the preprocessing of lexicalrichness.
+    """Return the tokens, MTLD and TTR of a text, with the preprocessing of lexicalrichness.
 
-    That is lower case, without digits, hyphens and dashes, split at ASCII punctuation.
+    The text is converted to lower case and split at ASCII punctuation. Digits, hyphens and dashes
+    are removed.
     """
     richness: Any = import_module("lexicalrichness").LexicalRichness(text)
     if not richness.words:
@@ -56,7 +58,7 @@ def lexical(text: str) -> Lexical:
 
 
 def lexical_of(words: Sequence[str]) -> Lexical:
-    """Return tokens, MTLD and TTR of given words; like `lexical`, ignores case and numbers."""
+    """Return the tokens, MTLD and TTR of a list of words, ignoring case and numbers."""
     tokens = [word.lower() for word in words if not word.isnumeric()]
     if not tokens:
         return Lexical([], float("nan"), float("nan"))
@@ -69,7 +71,7 @@ _hashes: dict[str, int] = {}
 
 
 def word_hashes(words: Sequence[str]) -> Hashes:
-    """Return a 64-bit hash of each word, the same in every process."""
+    """Return a 64-bit hash of each word, which is the same in every process."""
     if len(_hashes) > _CACHED_WORDS:
         _hashes.clear()
     for word in words:
@@ -80,11 +82,11 @@ def word_hashes(words: Sequence[str]) -> Hashes:
 
 
 class Distinct:
-    """The number of different n-grams in a stream, with bounded memory; mergeable in any order.
+    """The number of distinct n-grams in a stream, counted in bounded memory.
 
-    The number is exact up to `limit` different n-grams. Beyond that, it is estimated from the
-    density of the `limit` smallest hashes (k minimum values; Bar-Yossef et al., 2002), with a
-    relative standard error of 1 / sqrt(limit): 0.14% by default.
+    Counts can be merged in any order. The number is exact up to `limit` distinct n-grams. Beyond
+    that, it is estimated from the density of the `limit` smallest hashes (k minimum values;
+    Bar-Yossef et al., 2002), with a relative standard error of 1 / sqrt(limit): 0.14% by default.
     """
 
     def __init__(self, n: int, limit: int = 2**19) -> None:
@@ -128,7 +130,7 @@ class Distinct:
             self.settle()
 
     def settle(self) -> None:
-        """Merge pending hashes, to send less data to another process."""
+        """Merge pending hashes so that less data is sent to another process."""
         if self._pending:
             both = np.concatenate([self._kept, *self._pending])
             self._pending = []
@@ -141,13 +143,13 @@ class Distinct:
 
     @property
     def exact(self) -> bool:
-        """False if `count` is an estimate."""
+        """Whether `count` is exact rather than an estimate."""
         self.settle()
         return not self._dropped
 
     @property
     def count(self) -> float:
-        """The number of different n-grams."""
+        """The number of distinct n-grams."""
         self.settle()
         if not self._dropped:
             return len(self._kept)
@@ -155,17 +157,19 @@ class Distinct:
 
     @property
     def ratio(self) -> float | None:
-        """Distinct-n: the number of different n-grams over that of all; None without n-grams."""
+        """Distinct-n: distinct n-grams divided by all n-grams; None if there are no n-grams."""
         return self.count / self.total if self.total else None
 
 
 def bleu_tokenizer(languages: Iterable[str | None]) -> str:
-    """Return the name of a sacrebleu tokenizer that fits texts in all of these languages.
+    """Return the name of a sacrebleu tokenizer that suits texts in all of these languages.
 
-    It is `13a` if all texts are English or undecided, `intl` (punctuation of all scripts) if all
-    languages have spaces, `zh` if Chinese is the only language without spaces, `ja-mecab` or
-    `ko-mecab` if all texts are Japanese or all are Korean and sacrebleu's module for the language
-    is installed, and otherwise `char`.
+    - `13a` if every language is English or undecided;
+    - `ja-mecab` or `ko-mecab` if the only language is Japanese or Korean and sacrebleu's module for
+      it is installed;
+    - `intl` (punctuation of all scripts) if all languages separate words by spaces;
+    - `zh` if Chinese is the only language without spaces;
+    - `char` otherwise.
     """
     known = {language or "en" for language in languages}
     unspaced = {unspaced_language(language) for language in known} - {None}
@@ -178,11 +182,11 @@ def bleu_tokenizer(languages: Iterable[str | None]) -> str:
 
 
 def self_bleu(texts: Sequence[str], tokenizer: str = "13a") -> float | None:
-    """Return the mean of each text's BLEU-4 (0 to 1) against all others, by sacrebleu; None for
-    fewer than two texts.
+    """Return the mean BLEU-4 (0 to 1) of each text against all other texts; None for fewer than two
+    texts.
 
-    Higher means more similar. The cost is quadratic in the number of texts. `tokenizer` is the name
-    of a sacrebleu tokenizer.
+    Higher values mean more similar texts. `tokenizer` is the name of a sacrebleu tokenizer. The
+    cost is quadratic in the number of texts.
     """
     if len(texts) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Measures as pandas frames: one row per corpus, or per conversation."""
+"""Measures as pandas frames: one row per corpus or per conversation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PER_CONVERSATION = {
 
 
 def statistics_frame(found: Statistics) -> DataFrame:
-    """Return one row, with the same columns for every corpus."""
+    """Return a frame of one row, with the same columns for every corpus."""
     cells = list(_cells(type(found), found))
     for kind in _REPETITION:
         view = found.repetition.get(kind)
@@ -51,7 +51,7 @@ def statistics_frame(found: Statistics) -> DataFrame:
 
 
 def tally_frame(tally: CorpusTally) -> DataFrame:
-    """Return one row per conversation, in corpus order; missing values are NaN."""
+    """Return a frame of one row per conversation, in corpus order; missing values are NaN."""
     values = [getattr(tally, name) for name in ("words", "turns", "speakers", "mtld", "ttr")]
     rows = zip(*values, tally.balance, tally.absence, strict=True)
     return frame(
@@ -60,7 +60,8 @@ def tally_frame(tally: CorpusTally) -> DataFrame:
 
 
 def _cells(kind: Any, found: Any, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Yield name, dtype and value of each number in a dataclass; nested dataclasses come last."""
+    """Yield the name, dtype and value of each scalar field, including fields of nested
+    dataclasses."""
     for name, hint in get_type_hints(kind).items():
         of = next(one for one in (*get_args(hint), hint) if one is not NoneType)
         value = None if found is None else getattr(found, name)

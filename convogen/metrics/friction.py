@@ -1,8 +1,8 @@
-"""Counting the turns of a corpus with each behaviour, in bounded memory.
+"""Counts of turns by behaviour over a corpus, in bounded memory.
 
-Intervals are 95% intervals that treat conversations, not turns, as independent: Wilson's interval,
-with the number of turns divided by the design effect of the ratio estimator over conversations
-(Korn and Graubard, 1998).
+The 95% intervals treat conversations, not turns, as independent. They are Wilson intervals in which
+the number of turns is divided by the design effect of the ratio estimator over conversations (Korn
+and Graubard, 1998).
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = [
 Z = NormalDist().inv_cdf(0.975)
 
 MOST_TURNS = 4
-"""Turns with a behaviour in a histogram's last bin, which includes higher numbers."""
+"""The last bin of a histogram: conversations with at least this many turns with a behaviour."""
 
 
 RULES = "rules"
-"""The label of behaviours detected without a model."""
+"""The value of `told_by` and `protocol` for behaviours that are detected by rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean or a share, with its 95% interval.
+    """A mean or a share, and its 95% interval.
 
     Attributes:
-        value: The measured value.
+        value: The mean or the share.
         low: Lower end of the interval.
-        high: Upper end.
-        n: Number of conversations with a value, or of turns for a share.
+        high: Upper end of the interval.
+        n: Number of conversations with a value; for a share of turns, the number of turns.
     """
 
     value: float
@@ -52,17 +52,17 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Friction:
-    """The turns of a corpus with each behaviour.
+    """The frequency of each behaviour among the turns of a corpus.
 
     Attributes:
-        told_by: Origin of the labels: `rules`, or a judge's model.
-        protocol: `rules`, or a hash of the judge's prompt and parameters; shares by different
+        told_by: Origin of the labels: `rules`, or the name of the judge's model.
+        protocol: `rules`, or a hash of the judge's prompt and parameters. Shares from different
             protocols cannot be compared.
         conversations: Number of labelled conversations.
-        turns: Number of their turns.
-        shares: Share of the turns with each behaviour.
-        histograms: By behaviour: share of the conversations with 0, 1, 2, 3, and 4 or more such
-            turns.
+        turns: Number of labelled turns.
+        shares: Share of turns with each behaviour.
+        histograms: For each behaviour, the shares of conversations with 0, 1, 2, 3, and 4 or more
+            such turns.
     """
 
     told_by: str
@@ -77,9 +77,9 @@ class Friction:
 class BehaviourTally:
     """Mergeable sums over conversations.
 
-    Per behaviour, with x the number of turns with it and n the number of all turns of a
-    conversation: `counts` sums x, `squares` x², and `products` x·n; `conversations_with` counts
-    conversations by x.
+    For each behaviour, let x be the number of turns with the behaviour in a conversation, and n the
+    number of all its turns. `counts` sums x, `squares` sums x², and `products` sums x·n.
+    `conversations_with` counts conversations by x, up to `MOST_TURNS`.
     """
 
     conversations: int = 0
@@ -91,7 +91,7 @@ class BehaviourTally:
     conversations_with: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
 
     def add(self, behaviours: Iterable[Collection[str]]) -> None:
-        """Count a conversation, given the behaviours of each of its turns (one turn or more)."""
+        """Count a conversation of at least one turn, given the behaviours of each turn."""
         turns = 0
         counts = Counter[str]()
         for turn in behaviours:
@@ -117,7 +117,7 @@ class BehaviourTally:
         self.conversations_with.update(other.conversations_with)
 
     def friction(self, names: Sequence[str], told_by: str, protocol: str) -> Friction | None:
-        """Return the shares of the given behaviours; None without turns."""
+        """Return the shares and histograms of the given behaviours; None if there are no turns."""
         if not self.turns:
             return None
         return Friction(
@@ -147,9 +147,9 @@ class BehaviourTally:
 def share_differences(ours: Friction | None, human: Friction | None) -> dict[str, Estimate]:
     """Return the difference between the generated and the human share of turns with each behaviour.
 
-    Behaviours that only one side has are left out; if the protocols differ, all are. Intervals are
-    Newcombe's for the difference of two shares (1998, method 10). `n` is the number of generated
-    turns.
+    Behaviours that were measured on only one side are left out. If the protocols differ, the result
+    is empty. The intervals are Newcombe's for the difference of two shares (1998, method 10). `n`
+    is the number of generated turns.
     """
     if ours is None or human is None or ours.protocol != human.protocol:
         return {}

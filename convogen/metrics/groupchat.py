@@ -1,6 +1,7 @@
-"""Measures of group chats that are not from a paper: who speaks, who is left out, who answers.
+"""Measures of group chats: who speaks, who is left out, and who answers.
 
-All functions are pure and take speakers and utterances of equal length, turn by turn.
+These measures are not from a paper. All functions are pure and take one speaker and one utterance
+per turn.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _CLIP = 2_000
 def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | None:
     """Return the evenness of participation, 0 to 1; None for fewer than two participants.
 
-    It is the entropy of the participants' shares of turns over its maximum for all participants,
-    including those who never speak.
+    The evenness is the entropy of the participants' shares of turns, divided by the maximum entropy
+    for all participants, including those who never speak.
     """
     counts = Counter(speakers)
     people = len(set(participants) | set(counts))
@@ -52,10 +53,10 @@ def longest_absence(speakers: Sequence[str], participants: Sequence[str]) -> int
 
 
 class Addressing(NamedTuple):
-    """Turns that address another participant by name and have a following turn.
+    """Counts of turns that address another participant by name, except the last turn.
 
-    In `next_turn` of them the addressed participant speaks in the next turn, in `later` at any time
-    afterwards.
+    `addressed` counts all of these turns. `next_turn` counts those after which an addressed
+    participant speaks next, and `later` those after which one speaks at any time.
     """
 
     addressed: int
@@ -69,7 +70,7 @@ def addressing(
     participants: Sequence[str],
     language: str = "en",
 ) -> Addressing:
-    """Return whether participants answer when addressed by name.
+    """Return how often participants speak after being addressed by name.
 
     Only the first 2,000 characters of a turn and the first 50 participants are considered.
     """
@@ -85,7 +86,7 @@ def addressing(
 
 
 def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
-    """Return the number of turns that nearly repeat one of the same speaker's last fifty turns.
+    """Return the number of turns that nearly repeat one of the speaker's previous fifty turns.
 
     Only the first 2,000 characters of a turn are compared.
     """
@@ -99,7 +100,7 @@ def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
 
 
 def longest_farewell(utterances: Sequence[str], language: str = "en") -> int:
-    """Return the length, in turns, of the longest run of farewells."""
+    """Return the largest number of consecutive turns that are farewells."""
     longest = run = 0
     for text in utterances:
         run = run + 1 if is_farewell(text, language) else 0

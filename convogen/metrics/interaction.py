@@ -1,7 +1,7 @@
-"""Interaction measures over a whole corpus: means with intervals, in bounded memory.
+"""Interaction measures of a whole corpus: means with intervals, in bounded memory.
 
-Intervals are normal 95% intervals, truncated to the bounds of a measure; they treat conversations
-as independent.
+The 95% intervals use the normal approximation and treat conversations as independent. They are
+truncated to the bounds of the measure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 
 _BOUNDS = {"degree": (0.0, inf), "speaker_consistency": (-1.0, 1.0)}
-"""The bounds of measures that are not between 0 and 1."""
+"""The bounds of measures whose range is not 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,12 @@ class InteractionStatistics:
     """Interaction measures of a corpus.
 
     Attributes:
-        conversations: Number of conversations of two people or more, which all measures are based
-            on.
+        conversations: Number of conversations of two or more speakers. All measures are based on
+            these conversations.
         measures: Mean of each measure in `MEASURES` over the conversations that have a value.
-        friction: The behaviours of turns by rules; None if no language has patterns.
-        evidence: Number of turns by the evidence for their addressee.
+        friction: Behaviours of turns, detected by rules; None if there are no patterns for any of
+            the languages.
+        evidence: Number of turns by kind of evidence for the addressee.
     """
 
     conversations: int
@@ -62,7 +63,7 @@ class _Moments:
         self.squares += other.squares
 
     def estimate(self, bounds: tuple[float, float]) -> Estimate:
-        """Return the mean with its interval, within the bounds of the values."""
+        """Return the mean and its interval, truncated to the bounds."""
         mean = self.total / self.n
         spread = max(0.0, self.squares - self.n * mean * mean) / max(1, self.n - 1)
         half = Z * sqrt(spread / self.n)
@@ -80,7 +81,7 @@ class InteractionTally:
     friction: BehaviourTally = field(default_factory=BehaviourTally)
 
     def add(self, conversation: Conversation) -> None:
-        """Count a conversation; conversations with a single speaker are skipped."""
+        """Count a conversation of two or more speakers; skip any other."""
         turns = conversation.turns
         speakers = [turn.speaker for turn in turns]
         if len({*speakers, *conversation.participants}) < 2 or not turns:
@@ -110,7 +111,7 @@ class InteractionTally:
 
 
 def interaction_of(tally: InteractionTally) -> InteractionStatistics:
-    """Return the measures of a tally."""
+    """Return the interaction measures of a tally."""
     names = (name for name in MEASURES if name in tally.measures)
     return InteractionStatistics(
         conversations=tally.conversations,

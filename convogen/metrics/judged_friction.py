@@ -1,4 +1,4 @@
-"""Behaviours of turns as labelled by the judge `friction`, and their agreement with the rules."""
+"""Behaviours labelled by the judge `friction`, and the judge's agreement with the rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from convogen.text.identify import language_of
 __all__ = ["JUDGE", "BehaviourAgreement", "JudgedFriction", "judged_friction"]
 
 JUDGE = "friction"
-"""The judge that labels turns."""
+"""The name of the judge that labels turns."""
 
 _OF_THE_DATA = ("dialogues", "beside")
 """Keys of a judge's manifest that describe the data, not the judge."""
@@ -35,14 +35,14 @@ TurnLabels = Sequence[Sequence[str] | None]
 
 @dataclass(frozen=True, slots=True)
 class BehaviourAgreement:
-    """Agreement of the rules with a judge on a behaviour, over turns that both labelled.
+    """Agreement between the rules and a judge on a behaviour.
 
     Attributes:
-        turns: Number of turns.
-        rules: Turns with the behaviour by the rules.
-        judge: Turns with the behaviour by the judge.
-        both: Turns with the behaviour by both.
-        kappa: Cohen's kappa, -1 to 1; None if both give the same label to all turns.
+        turns: Number of turns that both labelled.
+        rules: Number of these turns that have the behaviour according to the rules.
+        judge: Number of these turns that have the behaviour according to the judge.
+        both: Number of these turns that have the behaviour according to both.
+        kappa: Cohen's kappa, -1 to 1; None if all labels are the same.
     """
 
     turns: int
@@ -53,7 +53,7 @@ class BehaviourAgreement:
 
     @classmethod
     def of(cls, turns: int, rules: int, judge: int, both: int) -> BehaviourAgreement:
-        """Return the agreement, computed from these counts of turns."""
+        """Return the agreement for these counts of turns."""
         cells = [both, rules - both, judge - both, turns - rules - judge + both]
         kappa = float(cohen_kappa(np.repeat([1, 1, 0, 0], cells), np.repeat([1, 0, 1, 0], cells)))
         return cls(turns, rules, judge, both, None if isnan(kappa) else kappa)
@@ -64,11 +64,11 @@ class JudgedFriction:
     """A judge's labels of a run or a corpus.
 
     Attributes:
-        friction: The behaviours of turns.
+        friction: The frequency of each labelled behaviour.
         without_labels: Number of turns without labels.
         agreement: Agreement with the rules, by behaviour.
         pooled: Agreement over all behaviours, with each turn counted once per behaviour; None if
-            the rules apply to none of the turns or behaviours.
+            the rules cover none of the turns or behaviours.
     """
 
     friction: Friction
@@ -78,13 +78,13 @@ class JudgedFriction:
 
 
 def judged_friction(run: Run) -> JudgedFriction | None:
-    """Return the judge's labels; None if it has not judged the run.
+    """Return the behaviours labelled by the judge `friction`; None if no turn has labels.
 
     Args:
         run: A run, or the score folder of a corpus.
 
     Raises:
-        RunFolderError: The scores cannot be read or do not belong to the run's conversations.
+        RunFolderError: The scores cannot be read or do not match the run's conversations.
     """
     manifest = scores_manifest(run.folder / "scores" / f"{JUDGE}.jsonl")
     if manifest is None:
@@ -115,15 +115,15 @@ def _labelled(run: Run) -> Iterator[tuple[Conversation, TurnLabels]]:
         labels = score.turn_labels or (None,) * turns
         if len(labels) != turns:
             raise RunFolderError(
-                f"{run.folder}/scores/{JUDGE}.jsonl: {conversation.id} has labels of {len(labels)} "
-                f"turns, but {turns} turns; evaluate --fresh moves the scores aside and scores "
-                f"again"
+                f"{run.folder}/scores/{JUDGE}.jsonl: {conversation.id} has labels for "
+                f"{len(labels)} turns but consists of {turns} turns; use evaluate --fresh to move "
+                f"the scores aside and score again"
             )
         yield conversation, labels
 
 
 class _Comparison:
-    """Turns by the labels of rules and judge."""
+    """Counts of turns by the labels of the rules and of the judge."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = [name for name in BEHAVIOURS if name in names]

@@ -1,4 +1,4 @@
-"""The names of measures for readers."""
+"""Display names of measures."""
 
 from __future__ import annotations
 
@@ -27,45 +27,43 @@ MEASURES = {
     "Distinct-2": "distinct_2",
     "Self-BLEU, sample": "self_bleu",
     "ROUGE-L of pairs, sample": "rouge_l",
-    "ROUGE-L to the nearest, first 200": "rouge_l_nearest",
+    "ROUGE-L with the nearest text, first 200": "rouge_l_nearest",
     "Speakers per conversation": "speakers_per_conversation",
 }
-"""Name -> the field of `Statistics`."""
+"""Display name -> field of `Statistics`."""
 
 GROUP_CHAT = {
     "Participation balance (0 to 1)": "balance",
     "Longest absence, turns": "longest_absence",
     "Selector repairs / selections": "selector_repair_rate",
-    "Called by name": "addressed",
-    "… and answering next": "answered_next_rate",
-    "… and answering at all": "answered_later_rate",
+    "Turns addressing somebody by name": "addressed",
+    "… answered in the next turn": "answered_next_rate",
+    "… answered in any later turn": "answered_later_rate",
     "Self-repetitions / turns": "self_repetition_rate",
     "Farewell loops / conversations": "farewell_loop_rate",
     "Participants who never spoke": "never_spoke",
 }
-"""Name -> the field of `GroupChat`."""
+"""Display name -> field of `GroupChat`."""
 
 TURN_CHECKS = {
-    "asked_again": "asked again",
+    "asked_again": "re-asked",
     "tidied": "tidied",
-    "taken_with": "taken with",
-    "broken_off": "broken off by",
+    "taken_with": "kept despite",
+    "broken_off": "ended early",
 }
-"""Field of `CheckCounts` -> its wording for readers."""
+"""Field of `CheckCounts` -> display name."""
 
 
 def lines_without_words(found: Statistics) -> list[str]:
-    """Return a line for each language whose conversations are excluded from measures of words."""
+    """Return a line for each language whose conversations are excluded from word measures."""
     lines: list[str] = []
     for language, count in found.without_words.items():
         extra = missing_extra(language)
         why = (
-            f"pip install '{extra}' adds a segmenter"
-            if extra
-            else "no word segmentation rule for it"
+            f"pip install '{extra}' adds a segmenter" if extra else "its words cannot be segmented"
         )
         lines.append(
-            f"{count} of {found.conversations} conversations are left out of the word measures "
+            f"Excluded from the word measures: {count} of {found.conversations} conversations "
             f"(language {language}: {why})."
         )
     return lines
@@ -84,7 +82,7 @@ def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:
-    """Return mean lengths in characters, by name, for a corpus whose words cannot be segmented."""
+    """Return mean lengths in characters by display name; empty if lengths are in words."""
     if found.length_unit != "characters":
         return {}
     lengths = {

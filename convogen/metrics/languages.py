@@ -12,7 +12,7 @@ from convogen.text.turn_language import can_tell, turns_in_language
 __all__ = ["MEASURED", "StatedLanguage", "StatedLanguages"]
 
 MEASURED = 2_000
-"""Maximum number of conversations whose turns are analysed, from the beginning."""
+"""Maximum number of conversations analysed, counted from the start of the corpus."""
 
 
 def _counter() -> Counter[str]:
@@ -21,12 +21,12 @@ def _counter() -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class StatedLanguage:
-    """The conversations that state a language: their number, and how much of their text is in it.
+    """The conversations that state a certain language, and the share of their turns in it.
 
     `found` counts the conversations by detected language (primary BCP 47 subtag, `und` if
-    undecided). `turns` counts turns of five words or more, and `in_language` those of them that are
-    in the stated language. `share` is their ratio; None if the language cannot be detected, or
-    without such turns.
+    undecided). `turns` counts the turns of at least five words, and `in_language` counts those that
+    are in the stated language. `share` is `in_language` divided by `turns`; None if the language
+    cannot be detected or there are no such turns.
     """
 
     conversations: int
@@ -38,7 +38,7 @@ class StatedLanguage:
 
 @dataclass(slots=True)
 class StatedLanguages:
-    """Counts by the stated BCP 47 tag."""
+    """Counts of conversations and turns by stated language (a BCP 47 tag)."""
 
     conversations: Counter[str] = field(default_factory=_counter)
     found: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])

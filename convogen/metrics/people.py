@@ -1,10 +1,10 @@
 """The people of a data set: the distribution of ages, genders and origins of names.
 
 Models invent some kinds of people more often than others, as the ConvoGen paper warns in its
-conclusion. Only explicit information in personas counts: the age and gender on a card, or, in free
-text, a stated age, and the gender of pronouns and nouns. The origin of a name is looked up in
-`names.yaml`, by the last name, otherwise by the first. This describes names, not people, and not
-every name is listed.
+conclusion. Only explicit information in personas counts: the age and gender on a card or, in free
+text, a stated age and the gender of pronouns and nouns. The origin of a name is looked up in
+`names.yaml`, by the last name or, if that is not listed, by the first. Origins describe names, not
+people, and not every name is listed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GENDERS = {
     "men": "m male man boy men gentleman",
     "nonbinary": "nonbinary enby genderqueer agender",
 }
-"""Names of genders on cards; other values are counted unchanged."""
+"""Gender -> words for this gender on cards; any other value on a card is counted unchanged."""
 
 SAYS_WOMAN = frozenset("she her hers herself woman girl lady".split())
 SAYS_MAN = frozenset("he him his himself man boy gentleman".split())
@@ -54,7 +54,7 @@ SCRIPTS = {
 """Script of a name's first letter -> the origin of the name."""
 
 MOST_KINDS = 12
-"""Maximum number of genders, and of first names, listed; other genders are counted together."""
+"""Maximum number of listed genders and of listed first names; further genders are summed."""
 
 _AGE = re.compile(
     r"\b(\d{1,3})[- ]years?[- ]old\b|\baged? (\d{1,3})\b"
@@ -69,7 +69,8 @@ _PLAIN = {ord("ł"): "l", ord("ø"): "o", ord("ı"): "i", ord("đ"): "d", ord("�
 class People:
     """The people of a data set by age, gender and origin of the name.
 
-    A person counts once per planned conversation. `first_names` has the most common first names.
+    A person counts once per planned conversation. `first_names` contains the most common first
+    names.
     """
 
     people: int
@@ -80,7 +81,7 @@ class People:
 
 
 def people_of(personas: Iterable[Persona]) -> People | None:
-    """Count people; None if there are none."""
+    """Return counts of people by age, gender, origin and first name; None without personas."""
     ages, genders, origins, names = (Counter[str]() for _ in range(4))
     for persona in personas:
         ages[_age(persona)] += 1
@@ -101,7 +102,7 @@ def people_of(personas: Iterable[Persona]) -> People | None:
 
 
 def _commonest(counts: Counter[str]) -> dict[str, int]:
-    """Return the most common kinds, followed by the sum of the other kinds and the unknown ones."""
+    """Return the counts of the most common kinds, then the sum of other kinds, then the unknown."""
     known = [(kind, n) for kind, n in counts.most_common() if kind != UNKNOWN]
     found = dict(known[:MOST_KINDS])
     if rest := sum(n for _, n in known[MOST_KINDS:]):
@@ -146,7 +147,7 @@ def origin_of(name: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """Return a word of a name in lower case, without accents, hyphens and apostrophes."""
+    """Return a word of a name in lower case, without accents, hyphens or apostrophes."""
     parted = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in parted if letter.isalpha()).translate(_PLAIN)
 

@@ -1,4 +1,4 @@
-"""The quality of a persona hub: its size, its copies, the length and diversity of its texts."""
+"""Quality measures of a persona hub: size, copies, and the length and diversity of its texts."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MTLD_PERSONAS = 2_000
 class HubStatistics:
     """The measures of a hub.
 
-    Words are those of the hub's `language`, a primary BCP 47 subtag, separated by white space in
-    English. Word counts, distinct-n and MTLD are None if words of that language cannot be
+    `language` is the primary BCP 47 subtag of the hub's language. English words are separated by
+    white space. Word counts, distinct-n and MTLD are None if words of the language cannot be
     segmented.
 
-    `exact_duplicates` counts the texts that repeat an earlier one exactly, `near_copies` those that
-    are equal or nearly equal to another (`convogen.metrics.repetition`). `mtld` is the MTLD of the
-    first 2,000 texts taken together, since a single persona is too short.
+    `exact_duplicates` counts texts that repeat an earlier text exactly. `near_copies` counts texts
+    that are equal or nearly equal to another text (`convogen.metrics.repetition`). `mtld` is the
+    MTLD of the first 2,000 texts together, since a single persona is too short.
     """
 
     personas: int
@@ -50,7 +50,7 @@ class HubStatistics:
 
 
 def measure_hub(hub: PersonaHub) -> HubStatistics:
-    """Measure a hub of single personas; its texts are held in memory."""
+    """Return the measures of a hub of single personas; the texts are kept in memory."""
     texts: list[str] = []
     named = 0
     unigrams, bigrams = Distinct(1), Distinct(2)

@@ -1,4 +1,4 @@
-"""Rendering the turns of a conversation as one text, to count words in it."""
+"""Rendering of a conversation as one text, in which words are counted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
 
 
 def render(utterances: Sequence[str], rendering: Rendering) -> str:
-    """Return one turn per line: as it is (`text`), or as in tables III and V of ConvoGen (`paper`).
+    """Return one turn per line: unchanged (`text`) or as in ConvoGen's tables III and V (`paper`).
 
-    `paper` alternately puts `user1: ` and `user2: ` before the turns, whoever speaks, so that the
-    labels count as words. The paper does not state this rule, but it reproduces its numbers.
+    `paper` prefixes the turns with `user1: ` and `user2: ` alternately, whoever speaks, and the
+    labels count as words. The paper does not state this rule, but the rule reproduces the paper's
+    numbers.
     """
     if rendering == "text":
         return "\n".join(utterances)

@@ -1,8 +1,8 @@
-"""Repetition in a data set: which of its texts are near-copies of others.
+"""Repetition in a data set: texts that are copies or near-copies of other texts.
 
 Iterative sampling is meant to prevent generators from reusing the same names, topics and openings
-(ConvoGen, section IV-C). Up to `EXACT_LIMIT` texts, all pairs are compared. For more texts, MinHash
-(Broder, 1997) over character 4-grams selects the pairs that are compared.
+(ConvoGen, section IV-C). For up to `EXACT_LIMIT` different texts, all pairs are compared. For more
+texts, MinHash (Broder, 1997) over character 4-grams selects the pairs to compare.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from convogen.text.near_duplicates import BANDS, band_keys, sorted_words
 __all__ = ["EXACT_LIMIT", "NEAR_COPY", "Repetition", "repetition"]
 
 NEAR_COPY = 0.9
-"""Token-sort similarity (0 to 1) from which a text counts as a near-copy of another."""
+"""Minimum token-sort similarity (0 to 1) at which two texts count as near-copies."""
 
 EXACT_LIMIT = 2_000
-"""Number of different texts up to which all pairs are compared."""
+"""Maximum number of different texts for which all pairs are compared."""
 
 _CLIP = 1_000
 _BLOCK = 1_024
@@ -34,9 +34,11 @@ _BUCKET = 50
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """Counts of texts: all, those with `different` words, and `copies` and near-copies of others.
+    """Counts of repeated texts, ignoring case, punctuation and word order.
 
-    `share` is copies over texts; `most` has the most common texts that occur more than once.
+    `different` counts the distinct texts. `copies` counts the texts that are copies or near-copies
+    of another text, and `share` is `copies` divided by `texts`. `most` contains the most common of
+    the texts that occur more than once.
     """
 
     texts: int
@@ -48,9 +50,9 @@ class Repetition:
 
 
 def repetition(texts: Iterable[str], threshold: float = NEAR_COPY) -> Repetition | None:
-    """Count the near-copies among texts (their first 1,000 characters); None if there are none.
+    """Return the counts of copies and near-copies among texts; None if no text contains words.
 
-    Case, punctuation and word order are ignored.
+    Only the first 1,000 characters of each text are compared.
     """
     counts: Counter[str] = Counter()
     shown: dict[str, str] = {}
@@ -84,10 +86,11 @@ def _all_pairs(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
 
 
 def _minhash(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
-    """Return which texts are near-copies of another that shares a band of their signatures.
+    """Return whether each text is a near-copy of another text that shares a band of its signature.
 
-    Within a bucket, each text is compared with at most 50 others, so that a data set made from one
-    template is still quick to measure; nearly all of its texts are near-copies of a neighbour.
+    Within a bucket, each text is compared with at most 50 other texts. A data set made from one
+    template is therefore still quick to measure: nearly all its texts are near-copies of a
+    neighbour.
     """
     near = np.zeros(len(texts), bool)
     blocks = range(0, len(texts), _BLOCK)

@@ -1,6 +1,7 @@
 """ROUGE-L over all pairs of a set of texts; for a single pair, see `convogen.text.rouge`.
 
-Values are those of the `rouge-score` package, without its stemmer except in `rouge_l_nearest`.
+The values equal those of the `rouge-score` package. Tokens are not stemmed by default;
+`rouge_l_nearest` stems them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _UNSTEMMED = 3
 def _token_ids(
     texts: Sequence[str], languages: Sequence[str | None], stem: Callable[[str], str]
 ) -> list[str]:
-    """Return each text with one character per token, which rapidfuzz compares fastest."""
+    """Encode each text with one character per token, the form that rapidfuzz compares fastest."""
     known: dict[str, str] = {}
     ids: list[str] = []
     for text, language in zip(texts, languages, strict=True):
@@ -54,13 +55,13 @@ def rouge_l_pairs(
     stemmed: bool = False,
     languages: Sequence[str | None] | None = None,
 ) -> NDArray[np.float64]:
-    """Return ROUGE-L F1 (0 to 1) of every pair.
+    """Return the ROUGE-L F1 (0 to 1) of every pair of texts.
 
     Args:
-        texts: n texts, which together have at most 1,114,110 different tokens.
-        workers: Threads; -1 uses all cores.
-        stemmed: Compare the Porter stems of English tokens.
-        languages: The BCP 47 tag of each text; None if they are unknown.
+        texts: n texts with at most 1,114,110 different tokens in total.
+        workers: Number of threads; -1 for all cores.
+        stemmed: Whether to compare the Porter stems of English tokens.
+        languages: The BCP 47 tag of each text; None if unknown.
 
     Returns:
         An array of shape (n(n-1)/2,), ordered (0, 1), (0, 2), … (1, 2), ….
@@ -90,11 +91,11 @@ def rouge_l_mean(
 def rouge_l_nearest(
     texts: Sequence[str], languages: Sequence[str | None] | None = None
 ) -> float | None:
-    """Return the mean over texts of the highest ROUGE-L F1 with another text.
+    """Return the mean, over all texts, of the highest ROUGE-L F1 with another text.
 
-    Computed on stems (in English), 0 to 1; lower is more diverse. None for fewer than two texts.
-    The authors of DiaSynth measure diversity this way (section 5, table 2; `diversity.py` in their
-    repository), over the first 200 dialogues of a file.
+    The mean is between 0 and 1; lower values mean more diverse texts. English tokens are stemmed.
+    The result is None for fewer than two texts. The authors of DiaSynth measure diversity this way
+    over the first 200 dialogues of a file (section 5, table 2; `diversity.py` in their repository).
     """
     if len(texts) < 2:
         return None

@@ -1,9 +1,8 @@
-"""The measures of a corpus, computed from its tally: tables III and V of the ConvoGen paper, and
-more.
+"""The measures of a corpus, computed from its tally, such as those of ConvoGen's tables III and V.
 
-Standard deviations are of the given conversations (divided by n, not n - 1), as in the paper.
-English words are separated by white space, except for MTLD, TTR and distinct-n, which use
-lexicalrichness' tokens. Words of other languages are found by `convogen.text.segmentation`.
+Standard deviations divide by n, not n - 1, as in the paper. English words are separated by white
+space, except for MTLD, TTR and distinct-n, which use the tokens of lexicalrichness. Words of other
+languages are segmented by `convogen.text.segmentation`.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ __all__ = ["Distance", "Distribution", "Statistics", "distance", "statistics_of"
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Mean, standard deviation and quartiles of a number over conversations or turns."""
+    """Mean, standard deviation, range and quartiles of a number over conversations or turns."""
 
     mean: float
     std: float
@@ -51,12 +50,15 @@ class Distribution:
 class GroupChat:
     """Means per conversation (`balance` 0 to 1, `longest_absence` in turns) and rates.
 
-    `selector_repair_rate` is over the turns with a selector call, the answered rates over the
-    turns that address somebody by name, and `self_repetition_rate` over all turns.
-    `farewell_loop_rate` is the share of conversations with three or more farewells in a row.
-    `never_spoke` counts participants. A rate without cases is None. Addressing and farewells are
-    detected only in languages with patterns for them; their counts and rates are None if no
-    conversation is in such a language.
+    `selections` counts the turns with a selector call, and `selector_repair_rate` is the share of
+    these turns whose selection was repaired. `addressed` counts the turns that address somebody by
+    name, and the answered rates are shares of these turns. `self_repetition_rate` is a share of all
+    turns. `farewell_loop_rate` is the share of conversations with three or more consecutive
+    farewells. `never_spoke` counts participants who never spoke.
+
+    A rate is None if its denominator is 0. Addressing and farewells are detected only in languages
+    with patterns for them; their counts and rates are None if no conversation is in such a
+    language.
     """
 
     balance: float | None
@@ -73,9 +75,10 @@ class GroupChat:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Wasserstein distances from another corpus, in words and in turns.
+    """Wasserstein distances between two corpora: of turn lengths (in words) and of turn counts.
 
-    `turn_length` is in characters if both corpora are measured in characters, None if only one is.
+    `turn_length` is in characters if both corpora are measured in characters, and None if only one
+    is.
     """
 
     turn_length: float | None
@@ -84,27 +87,29 @@ class Distance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """All measures of a corpus; None if there was nothing to measure.
+    """All measures of a corpus; a measure is None if there was nothing to measure.
 
-    `words_per_conversation`, `turns_per_conversation` (means) and `words_per_turn` (pooled over all
-    turns, without labels) are nW, nT and nW/T of table III; MTLD is table V. `speaker_shares` has,
-    for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
-    and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
-    characters). `rouge_l_nearest` is the mean, over the first `nearest_of` conversations (at most
-    200), of the largest ROUGE-L with another of them, including speakers' names and with stemmed
-    words, as in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
-    `distinct_exact` is False if distinct-n is an estimate. `metrics` has the values of installed
-    metrics, by name. Statistics written by an early version lack `rouge_l_nearest`, `languages`,
-    `without_words` and `unit`.
+    `words_per_conversation` and `turns_per_conversation` (means) and `words_per_turn` (pooled over
+    all turns, without labels) are nW, nT and nW/T of ConvoGen's table III; MTLD is in table V.
+    `speaker_shares` contains, for each number of speakers, the mean share of turns by rank, most
+    talkative first. `distinct_exact` is False if distinct-n is an estimate.
+
+    Self-BLEU and ROUGE-L are means over a random sample of `compared` conversations (the first
+    5,000 characters of each). `rouge_l_nearest` is the mean, over the first `nearest_of`
+    conversations (at most 200), of the highest ROUGE-L with another of these conversations. The
+    texts include the speakers' names, and the words are stemmed, as in table 2 of the DiaSynth
+    paper. `repetition` is measured on a sample of at most 10,000 conversations.
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
-    `without_words` counts, also by language, the conversations whose words cannot be segmented;
-    measures of words exclude them. If all conversations are excluded, these measures are None, and
-    lengths are in characters. `not_checked` has, for each language that lacks patterns, the
-    unsupported `CHECKS`. `unit` gives the unit of each measure.
+    `without_words` counts, by language, the conversations whose words cannot be segmented. These
+    conversations are excluded from word measures. If all conversations are excluded, word measures
+    are None, and lengths are in characters. `not_checked` lists the unsupported `CHECKS` of each
+    language that lacks patterns. `unit` is the unit of each measure.
 
-    `stated_languages` gives, by tag, how much of the first 2,000 conversations is in their stated
-    language. `interaction` is None unless requested.
+    `stated_languages` describes, by tag, the stated languages of the first 2,000 conversations.
+    `metrics` contains the values of installed metrics by name. `interaction` is None unless
+    requested. Statistics written by an early version lack `rouge_l_nearest`, `languages`,
+    `without_words` and `unit`.
     """
 
     rendering: str
@@ -149,17 +154,17 @@ class Statistics:
         return self.unit.get("turn_length", "words")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all measures as plain values, for JSON; without `interaction` if not requested."""
+        """Return all measures as plain values for JSON; omit `interaction` if it is None."""
         values = asdict(self)
         return values if self.interaction else {k: values[k] for k in values if k != "interaction"}
 
     def to_pandas(self) -> DataFrame:
-        """Return one row, for comparing corpora with `pandas.concat`.
+        """Return a frame of one row; use `pandas.concat` to compare corpora.
 
-        Columns are the fields; fields of a part have its name as a prefix (`turn_length_mean`,
-        `group_chat_balance`). They are the same for every corpus, with missing values if there was
-        nothing to measure. They include the shares of `repetition` and the sums of `turn_checks`,
-        but neither counts of lengths nor the shares of speakers.
+        The columns are the fields. Nested fields are prefixed with the name of the outer field
+        (`turn_length_mean`, `group_chat_balance`). All corpora have the same columns; a value is
+        missing if there was nothing to measure. The frame includes the shares of `repetition` and
+        the sums of `turn_checks`, but neither the counts of lengths nor the speakers' shares.
         """
         from convogen.metrics.frames import statistics_frame
 
@@ -167,7 +172,7 @@ class Statistics:
 
 
 def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> Statistics:
-    """Return the measures of a tally; `compare=False` leaves out self-BLEU and ROUGE-L, which are
+    """Return the measures of a tally; `compare=False` omits self-BLEU and ROUGE-L, which are
     slow."""
     texts: list[SampledText] = tally.texts.items if compare else []
     scripts = tally.scripts if compare else []
@@ -223,7 +228,7 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
 
 
 def distance(ours: Statistics, human: Statistics) -> Distance | None:
-    """Return the distances of turn lengths and turn counts from another corpus; None if one is
+    """Return the distances of turn lengths and turn counts between two corpora; None if one is
     empty."""
     if not (ours.turns and human.turns):
         return None
@@ -289,7 +294,8 @@ def _group_chat(tally: CorpusTally) -> GroupChat:
 
 
 def _repetitions(openings: Iterable[Openings]) -> dict[str, Repetition]:
-    """Return the repetition of each kind; an experience of several conversations counts once."""
+    """Return the repetition by kind of text; an experience with several conversations counts
+    once."""
     by_experience = list({opening.id: opening for opening in openings}.values())
     views = {
         "experiences": repetition(opening.experience for opening in by_experience),
@@ -306,7 +312,7 @@ def _mean(values: Iterable[int]) -> float | None:
 
 
 def _moments(values: Iterable[float]) -> tuple[float | None, float | None]:
-    """Return mean and standard deviation (ddof 0) of the values that are not NaN."""
+    """Return the mean and standard deviation (ddof 0) of the values that are not NaN."""
     numbers = np.fromiter(values, float)
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):

@@ -1,6 +1,6 @@
-"""The data collected while a corpus is streamed: small, picklable, mergeable.
+"""The tally of a corpus: data collected while streaming that is small, picklable and mergeable.
 
-It has a few numbers per conversation (for means, deviations, plots and intervals), and bounded
+A tally has a few numbers per conversation (for means, deviations, plots and intervals) and bounded
 samples of the text. Merging tallies in the order of their batches gives the same result regardless
 of the number of processes.
 """
@@ -60,7 +60,7 @@ _ROLE = re.compile(
 
 
 class Openings(NamedTuple):
-    """The beginning of a conversation, clipped to 1,000 characters; empty if not known."""
+    """The opening texts of a conversation, clipped to 1,000 characters each; empty if unknown."""
 
     id: str
     experience: str
@@ -70,7 +70,7 @@ class Openings(NamedTuple):
 
 
 class SampledText(NamedTuple):
-    """A text, clipped, and the primary subtag of its language; None if that is undecided."""
+    """A clipped text and the primary subtag of its language; None if the language is undecided."""
 
     text: str
     language: str | None
@@ -118,13 +118,16 @@ def _counts() -> array[int]:
 class CorpusTally:
     """Counts over conversations; arrays have one entry per conversation, in corpus order.
 
-    `words` counts the words of the rendering, `utterance_words` those of the turns without labels.
-    `scripts` are the first 200 conversations, with one line per turn that begins with the speaker's
-    name. `languages` counts conversations by the primary subtag of their language, `und` if
-    undecided. `without_words` counts those in a language whose words cannot be segmented here:
-    their words, MTLD and TTR are NaN, and their lengths in characters are in `characters` and
-    `utterance_characters`. `unchecked` counts those in a language that lacks any of the `CHECKS`.
-    `interaction` is None unless requested: it takes several times as long as all other measures.
+    `words` counts the words of the rendering, and `utterance_words` the words of the turns without
+    labels. `scripts` contains the first 200 conversations as text with one line per turn, each
+    beginning with the speaker's name. `languages` counts conversations by the primary subtag of
+    their language, `und` if undecided. `unchecked` counts conversations in languages that do not
+    support all `CHECKS`.
+
+    `without_words` counts conversations in languages whose words cannot be segmented. Their words,
+    MTLD and TTR are NaN, and `characters` and `utterance_characters` count their lengths in
+    characters. `interaction` is None unless requested, since it takes several times as long as all
+    other measures.
     """
 
     words: array[float] = field(default_factory=_floats)
@@ -237,7 +240,7 @@ class CorpusTally:
         self.chat.update(found)
 
     def merge(self, other: CorpusTally) -> None:
-        """Add the counts of another tally, whose batch follows this one's."""
+        """Add the counts of another tally, whose batch follows the batches of this tally."""
         for name in ("words", "turns", "speakers", "mtld", "ttr", "balance", "absence"):
             getattr(self, name).extend(getattr(other, name))
         for name in _COUNTERS:
@@ -259,7 +262,7 @@ class CorpusTally:
             self.interaction.merge(other.interaction)
 
     def settle(self) -> CorpusTally:
-        """Drop unused data before the tally is sent to another process."""
+        """Drop data that is no longer needed, before the tally is sent to another process."""
         self.unigrams.settle()
         self.bigrams.settle()
         self.texts.trim()
@@ -267,7 +270,7 @@ class CorpusTally:
         return self
 
     def to_pandas(self) -> DataFrame:
-        """Return one row per conversation, in corpus order.
+        """Return a frame of one row per conversation, in corpus order.
 
         Columns: `words` (of the rendering), `turns`, `speakers`, `mtld`, `ttr`, `balance` (0 to 1)
         and `longest_absence` (turns); missing values are NaN.
@@ -283,7 +286,7 @@ def tally_of(
     first: int = 0,
     interaction: bool = False,
 ) -> CorpusTally:
-    """Return the tally of a batch of conversations; `first` is the number of earlier ones."""
+    """Return the tally of a batch; `first` is the index of its first conversation in the corpus."""
     tally = CorpusTally(interaction=InteractionTally() if interaction else None)
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)

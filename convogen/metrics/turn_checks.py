@@ -1,6 +1,6 @@
-"""Counts of turns that were requested again, tidied or accepted despite a fault, by kind.
+"""Counts of faulty turns that were re-asked, tidied or kept, by kind of fault.
 
-They come from the records of a run; human corpora have none.
+The counts come from the records of a run; human corpora have none.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class CheckCounts:
     """Counts by kind of fault, the most frequent kind first.
 
     Attributes:
-        asked_again: Refused replies.
-        tidied: Tidied replies.
-        taken_with: Turns accepted despite a fault.
-        broken_off: Conversations ended early by a fault.
+        asked_again: Number of rejected replies.
+        tidied: Number of replies from which something was removed.
+        taken_with: Number of turns kept despite a fault.
+        broken_off: Number of conversations that a fault ended early.
     """
 
     asked_again: dict[str, int]
@@ -36,7 +36,7 @@ class CheckCounts:
 
 @dataclass(slots=True)
 class TurnChecks:
-    """Collects `CheckCounts` while conversations are counted."""
+    """Mergeable counters, from which `CheckCounts` is created."""
 
     asked_again: Counter[str] = field(default_factory=_counter)
     tidied: Counter[str] = field(default_factory=_counter)
@@ -44,7 +44,7 @@ class TurnChecks:
     broken_off: Counter[str] = field(default_factory=_counter)
 
     def add(self, conversation: Conversation) -> None:
-        """Count one conversation."""
+        """Count the faults of a conversation."""
         self.asked_again.update(conversation.refused[:-1])  # the last one is in `ended`
         for turn in conversation.turns:
             self.asked_again.update(turn.reasks)

@@ -1,1 +1,1 @@
-"""The tables and arithmetic of each paper, for runs; its numbers are in `published`."""
+"""The tables and calculations of each paper for runs; `convogen.published` has its numbers."""

@@ -1,1 +1,1 @@
-"""Reports on runs: numbers, intervals, plots, and a page to read."""
+"""Reports on runs: numbers, intervals, plots, and the page that shows them."""

@@ -1,8 +1,9 @@
-"""Comparison of the runs of a grid: each cell with the first, metric by metric.
+"""Comparison of the runs in a grid: each cell against the first cell, metric by metric.
 
-Conversations of two cells are independent samples. A difference of means has a 95% bootstrap
-interval. Its effect size is Cliff's delta (Cliff, 1993). Its p-value comes from the two-sided
-Mann-Whitney U test, corrected over all comparisons of the grid by Holm's method (Holm, 1979).
+The conversations of two cells are treated as independent samples. Each difference of means has a
+95% bootstrap interval and an effect size, Cliff's delta (Cliff, 1993). The p-values come from the
+two-sided Mann-Whitney U test and are corrected over all comparisons of the grid by Holm's method
+(Holm, 1979).
 """
 
 from __future__ import annotations
@@ -35,18 +36,19 @@ METRICS = {
     "longest_absence": "Longest absence, turns",
     "shot_similarity": "Similarity to the shots",
 }
-"""Field -> name for readers; a judge's average is `judge.<name>`."""
+"""Metric -> display name; the average score of a judge is the metric `judge.<name>`."""
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A cell's mean minus the first cell's, with its 95% interval (None if undefined).
+    """The mean of a cell minus the mean of the first cell, for one metric.
 
-    `cliffs_delta` is -1 to 1: the probability that a conversation of the cell has the greater
-    value, minus the probability that it has the smaller one. `p` is the p-value of the Mann-Whitney
-    U test, and `p_holm` the corrected one.
+    `low` and `high` are the ends of the 95% interval; None if undefined. `cliffs_delta`, -1
+    to 1, is the probability that a conversation of the cell has a greater value than a conversation
+    of the first cell, minus the probability that it has a smaller value. `p` is the p-value of the
+    Mann-Whitney U test, and `p_holm` is the corrected p-value.
     """
 
     cell: str
@@ -73,15 +75,15 @@ class CellMeans:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The cells of a grid compared with the first.
+    """The cells of a grid compared with the first cell.
 
     Attributes:
-        n: Number of conversations compared per cell, from the beginning.
-        baseline: The first cell.
+        n: Number of conversations compared per cell, from the start of each run.
+        baseline: Name of the first cell.
         correction: Description of the correction of p-values.
-        effect_size: Effect size of the differences.
+        effect_size: Name of the effect size.
         cells: Results of each cell, by name.
-        differences: Differences of each cell from the first, metric by metric.
+        differences: Differences of the other cells from the first cell, metric by metric.
     """
 
     n: int
@@ -96,7 +98,7 @@ def values_of(run: Run, n: int) -> DataFrame:
     """Return the metrics of the first `n` conversations: one row per conversation, one column per
     metric.
 
-    A missing value is NaN.
+    Missing values are NaN.
     """
     first = list(islice(run.conversations(), n))
     tally: Any = tally_of(first, "text").to_pandas()
@@ -110,7 +112,7 @@ def values_of(run: Run, n: int) -> DataFrame:
 
 
 def compare(cells: Mapping[str, Run], n: int) -> Comparison:
-    """Return the means of cells over their first `n` conversations, and how they differ."""
+    """Compare the cells' means over the first `n` conversations of each cell."""
     values: Mapping[str, Any] = {name: values_of(run, n) for name, run in cells.items()}
     metrics = list(dict.fromkeys(metric for found in values.values() for metric in found))
     base, *others = cells
@@ -140,7 +142,7 @@ def compare(cells: Mapping[str, Run], n: int) -> Comparison:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values corrected for multiple comparisons (Holm, 1979), in order."""
+    """Return p-values corrected for multiple comparisons (Holm, 1979), in the given order."""
     corrected, least = [0.0] * len(p), 0.0
     for rank, at in enumerate(sorted(range(len(p)), key=p.__getitem__)):
         least = max(least, min(1.0, (len(p) - rank) * p[at]))
@@ -151,7 +153,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def _difference(
     name: str, metric: str, cell: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Difference | None:
-    """Return the uncorrected difference of one metric; None if a cell has no value of it."""
+    """Return the uncorrected difference of one metric; None if either cell has no value."""
     ours, theirs = _known(cell.get(metric, [])), _known(base.get(metric, []))
     interval = difference_interval(ours, theirs)
     if interval is None:
@@ -171,7 +173,7 @@ def _judged(run: Run) -> Any:
 
 
 def _plain_mean(values: Any) -> float:
-    """Return the mean, summed in order, since pandas' own result depends on its version."""
+    """Return the mean, summed in order, since the result of pandas depends on its version."""
     return sum(values) / len(values)
 
 

@@ -14,7 +14,7 @@ class Acceptance(NamedTuple):
     """Acceptance by the gates of a run.
 
     Attributes:
-        rejected: Conversations rejected by each gate, the most frequent gate first.
+        rejected: Number of conversations rejected by each gate, in descending order.
         rate: Share of the finished conversations that were accepted, 0 to 1; None if none is
             finished.
     """
@@ -24,7 +24,7 @@ class Acceptance(NamedTuple):
 
 
 def acceptance_of(run: Run, conversations: int) -> Acceptance:
-    """Return the acceptance of a run with a given number of accepted conversations."""
+    """Return the acceptance by a run's gates, given the number of accepted conversations."""
     rejected = Counter(one.gate for one in run.rejected())
     finished = conversations + rejected.total()
     return Acceptance(dict(rejected.most_common()), conversations / finished if finished else None)

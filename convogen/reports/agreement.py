@@ -1,8 +1,8 @@
-"""Comparing judges: do they agree, do they favour their own model's dialogues, how accurate are
-they?
+"""Comparison of judges: agreement, preference for their own model's dialogues, and accuracy.
 
-A file of verdicts has one judge's verdicts on one set of dialogues. Intervals are 95% bootstrap
-intervals over dialogues, except those of corrected rates; see `convogen.reports.calibration`.
+A file of verdicts contains one judge's verdicts on one set of dialogues. Intervals are 95%
+bootstrap intervals over dialogues, except the intervals of corrected rates
+(`convogen.reports.calibration`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
-"""Names of a judge's subfolders that hold the verdicts of one protocol."""
+"""Names of a judge's subfolders that contain the verdicts of one protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ class JudgeVerdicts:
 
     @property
     def units(self) -> list[str]:
-        """The subject of each verdict: the conversation's id, or its position from 1."""
+        """The id of each verdict's dialogue, or its position from 1 if any id is missing."""
         ids = [one.conversation for one in self.verdicts]
         named = [name for name in ids if name is not None]
         return named if len(named) == len(ids) else [f"{at}" for at in range(1, len(ids) + 1)]
 
     def passes(self) -> dict[str, bool]:
-        """Whether each dialogue passes, by unit."""
+        """Return whether each dialogue with a verdict passes, by unit."""
         pairs = zip(self.units, self.verdicts, strict=True)
         return {unit: one.passed for unit, one in pairs if one.choice is not None}
 
@@ -98,7 +98,7 @@ class PairAgreement:
 
     Attributes:
         judges: The names of both judges.
-        share: Share of the dialogues on which both choose the same, 0 to 1; None if undefined.
+        share: Share of the dialogues on which both make the same choice, 0 to 1; None if undefined.
         cohen_kappa: Cohen's kappa, -1 to 1; None if undefined.
     """
 
@@ -109,9 +109,9 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement of the judges of one set of `n` dialogues, for each pair and for all together.
+    """Agreement of the judges of one set of `n` dialogues, for each pair and for all judges.
 
-    Fleiss' kappa and Krippendorff's alpha are at most 1; None if undefined.
+    Fleiss' kappa and Krippendorff's alpha are at most 1; they are None if undefined.
     """
 
     dialogues: str
@@ -127,9 +127,10 @@ class SelfPreference:
     """A judge's preference for its own model's dialogues, in percentage points.
 
     Attributes:
-        own: The set of dialogues that its model took part in; `others` are the other sets.
+        own: The set of dialogues in which the judge's model took part.
+        others: The other sets of dialogues.
         compared_with: The other judges of the same sets.
-        points: The preference; None if there are no dialogues.
+        points: The preference; None if there are no dialogues to compare.
     """
 
     judge: str
@@ -151,12 +152,12 @@ class JudgePosition:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A judge's pass rate corrected with labels by people; rates are percentages.
+    """A judge's pass rate corrected with human labels; rates are percentages.
 
     Attributes:
         n: Number of dialogues with a verdict.
-        labels: Number of them that people labelled.
-        tied: Number of dialogues without a label because annotators were tied.
+        labels: Number of these dialogues that have a human label.
+        tied: Number of dialogues without a label because the annotators were tied.
         agreed: Share of the labels that equal the judge's verdicts, 0 to 1; None without labels.
         rate: The uncorrected pass rate.
     """
@@ -173,11 +174,11 @@ class Calibration:
 
 
 def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
-    """Return the verdicts of `[JUDGE[,DIALOGUES]=]PATH`, a file or a folder of scores.
+    """Read the verdicts of `[JUDGE[,DIALOGUES]=]PATH`; PATH is a file or a folder of scores.
 
-    Names not given before the `=` are taken from the scores' manifest, or from a path such as
-    JUDGE/uni_eval/DIALOGUES.jsonl; otherwise the judge is named after the file and the dialogues
-    have no name. Raises `SourceError` if the file cannot be read.
+    Names that are not given before the `=` are taken from the manifest of the scores, or from a
+    path such as JUDGE/uni_eval/DIALOGUES.jsonl. If neither names the judge, it is named after the
+    file, and the set of dialogues has no name. Raises `SourceError` if the file cannot be read.
     """
     told, path = names_and_path(text)
     file = verdict_file(path, protocol)
@@ -202,7 +203,7 @@ def names_and_path(text: str) -> tuple[list[str], Path]:
 
 
 def judge_and_dialogues(file: Path) -> tuple[str, str]:
-    """Return who judged what, from the manifest of scores or from the path of the file."""
+    """Return the judge and the set of dialogues, from the scores' manifest or from the path."""
     manifest = scores_manifest(file)
     if manifest is not None:
         source: Any = manifest.get("source") or str(file.parent.parent)
@@ -215,7 +216,7 @@ def judge_and_dialogues(file: Path) -> tuple[str, str]:
 def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[Agreement]:
     """Return the agreement on each set of dialogues that several judges judged.
 
-    Raises `SourceError` if files named as one set have no dialogue in common, or if files without
+    Raises `SourceError` if files of the same set have no dialogue in common, or if files without
     ids differ in length.
     """
     sets: dict[str, list[JudgeVerdicts]] = {}
@@ -253,23 +254,24 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
     by_place = [len(one.units) for one in judged if one.verdicts[0].conversation is None]
     where = ", ".join(str(one.path) for one in judged)
     if len(set(by_place)) > 1:
-        raise SourceError(f"{where}: not on the same dialogues: {by_place} verdicts")
+        raise SourceError(f"{where}: not on the same dialogues; numbers of verdicts: {by_place}")
     if not set[str].intersection(*(set(one.units) for one in judged)):
         raise SourceError(
-            f"{where}: no dialogue in common; give the sets different names: JUDGE,DIALOGUES=FILE"
+            f"{where}: no dialogue in common; name different sets with JUDGE,DIALOGUES=FILE"
         )
 
 
 def self_preference(
     judgements: Sequence[JudgeVerdicts], own: Mapping[str, str]
 ) -> list[SelfPreference]:
-    """Return by how many points each judge favours the dialogues of its own model.
+    """Return each judge's preference for the dialogues of its own model, in percentage points.
 
-    `own` gives, by judge, the set of dialogues that its model took part in. A judge's excess on a
-    set is its pass rate minus the mean pass rate of the other judges of the same set. The
-    preference is the excess on the own set minus the excess on the other sets, so that neither a
-    lenient judge nor a good model shows a preference. Without other judges (`compared_with` is
-    empty), it is the plain difference of pass rates, which says little.
+    `own` maps each judge to the set of dialogues in which the judge's model took part. A judge's
+    excess on a set is the judge's pass rate minus the mean pass rate of the other judges of the
+    set. The preference is the excess on the judge's own set minus the excess on the other sets.
+    Neither a lenient judge nor a good model therefore shows a preference. Without other judges
+    (`compared_with` is empty), the preference is the plain difference of pass rates, which says
+    little.
     """
     return [_preference(judgements, judge, mine) for judge, mine in own.items()]
 
@@ -281,7 +283,7 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
     sets = by_judge.pop(judge, {})
     if mine not in sets or len(sets) < 2:
         raise SourceError(
-            f"{judge}: needs verdicts on {mine} and on another set of dialogues; sets found: "
+            f"{judge}: self-preference requires verdicts on {mine} and on another set; sets found: "
             f"{', '.join(sets) or 'none'}"
         )
     peers = {name: of for name, of in by_judge.items() if sets.keys() <= of.keys()}
@@ -299,7 +301,7 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
 
 
 def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
-    """Return, per dialogue, a judge's verdict minus the mean of its peers' verdicts, in points."""
+    """Return a judge's verdict on each dialogue minus the mean verdict of its peers, in points."""
     pd: Any = import_module("pandas")
     ours = pd.Series(mine, dtype=float)
     if not peers:
@@ -313,11 +315,11 @@ def calibrations(
 ) -> list[Calibration]:
     """Return each judge's pass rate corrected with the labels of `[DIALOGUES=]FILE`, in percent.
 
-    A label is an object with `choice` and either `conversation` (the dialogue's id) or `row` (its
-    number, from 1); without these, the label's line number is the dialogue's number. If several
-    annotators labelled a dialogue, the majority choice is its label; a tie gives no label. Raises
-    `SourceError` if a label's dialogue was not judged, or if it is unclear which of several sets is
-    meant.
+    A label is an object with `choice` and, optionally, `conversation` (the dialogue's id) or `row`
+    (the dialogue's number, from 1). By default, the number is the line number of the label. If
+    several annotators labelled a dialogue, its label is the majority choice; a tie gives no label.
+    Raises `SourceError` if a label's dialogue was not judged, or if it is unclear which of several
+    sets is meant.
     """
     found: list[Calibration] = []
     sets = dict.fromkeys(one.dialogues for one in judgements)
@@ -348,11 +350,11 @@ def _calibration(
     for line, key, label in labels:
         unit = judged_units.get(key) if isinstance(key, int) else key
         if unit is None or unit not in known_units:
-            raise SourceError(f"{path}: label of {key!r}: no such dialogue in {one.path}")
+            raise SourceError(f"{path}: label of {key!r}: {one.path} has no such dialogue")
         if truth.get(unit, label) != label:
             raise SourceError(
-                f"{path} line {line}: the label of {key!r} contradicts an earlier one of the same "
-                "dialogue; keep the right one"
+                f"{path} line {line}: the label of {key!r} contradicts an earlier label of the "
+                "same dialogue; keep the correct label"
             )
         if unit in passes:
             truth[unit] = label
@@ -378,13 +380,14 @@ def _percent(share: Corrected) -> Corrected:
 
 
 def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, bool]], int]:
-    """Return the labels of several annotators as `_labels` does, and the number of ties."""
+    """Return the majority labels of annotators in the format of `_labels`, and the number of
+    ties."""
     votes: dict[str, Counter[bool]] = {}
     for label in labels_of(read_labels(path), protocol):
         passed = choice_passes(label.choice or "", protocol)
         votes.setdefault(label.conversation, Counter())[passed] += 1
     if not votes:
-        raise SourceError(f"{path}: holds no choices by the protocol {protocol}")
+        raise SourceError(f"{path}: contains no choices of the protocol {protocol}")
     clear = {key: of for key, of in votes.items() if of[True] != of[False]}
     labels: list[tuple[int, int | str, bool]]
     labels = [(0, key, of[True] > of[False]) for key, of in clear.items()]
@@ -392,8 +395,8 @@ def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str
 
 
 def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, bool]], int]:
-    """Return (line, dialogue's number or id, whether it passes) per label, and 0 as the number of
-    ties."""
+    """Return (line, number or id of the dialogue, whether the dialogue passes) per label, and 0 as
+    the number of ties."""
     allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
     found: list[tuple[int, int | str, bool]] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -408,13 +411,13 @@ def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, 
         said = allowed.get(choice.strip().casefold()) if isinstance(choice, str) else None
         if said is None or isinstance(key, bool) or not isinstance(key, int | str):
             raise SourceError(
-                f"{path} line {number}: not a label: an object with `choice` ("
-                f"{', '.join(allowed.values())}) and `row` or `conversation`"
+                f"{path} line {number}: not a label; a label is an object with `choice` ("
+                f"{', '.join(allowed.values())}) and, optionally, `row` or `conversation`"
             )
         found.append((number, key, choice_passes(said, protocol)))
     if not found:
         raise SourceError(
-            f"{path}: holds no labels; each line is an object with a `choice`: "
+            f"{path}: contains no labels; each line must be an object with a `choice`: "
             f"{', '.join(allowed.values())}"
         )
     return found, 0

@@ -18,17 +18,17 @@ J = TypeVar("J", JudgeVerdicts, JudgeScores)
 
 
 def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
-    """Return the verdicts of `[JUDGE[,DIALOGUES]=]PATH`, by annotator if they are human labels.
+    """Read the verdicts of `[JUDGE[,DIALOGUES]=]PATH`; human labels are split by annotator.
 
     Raises:
-        SourceError: as for `read_judgement`, or if the labels have no choice by this protocol.
+        SourceError: As for `read_judgement`, or the labels contain no choices of the protocol.
     """
     told, path = names_and_path(text)
     if not is_label_file(path):
         return [read_judgement(text, protocol)]
     people = _by_annotator(labels_of(read_labels(path), protocol))
     if not people:
-        raise SourceError(f"{path}: holds no choices by the protocol {protocol}")
+        raise SourceError(f"{path}: contains no choices of the protocol {protocol}")
     return [
         JudgeVerdicts(_name(told, code), _dialogues(told), _verdicts(labels, protocol), path)
         for code, labels in people.items()
@@ -36,17 +36,17 @@ def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
 
 
 def read_all_scores(text: str) -> list[JudgeScores]:
-    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`, by annotator if they are human labels.
+    """Read the scores of `[JUDGE[,DIALOGUES]=]FILE`; human labels are split by annotator.
 
     Raises:
-        SourceError: as for `read_scores`, or if the labels have no rating.
+        SourceError: As for `read_scores`, or the labels contain no ratings.
     """
     told, path = names_and_path(text)
     if not is_label_file(path):
         return [read_scores(text)]
     people = _by_annotator(one for one in read_labels(path) if one.value is not None)
     if not people:
-        raise SourceError(f"{path}: holds no ratings")
+        raise SourceError(f"{path}: contains no ratings")
     return [
         JudgeScores(_name(told, code), _dialogues(told), _scores(labels), path)
         for code, labels in people.items()
@@ -54,9 +54,9 @@ def read_all_scores(text: str) -> list[JudgeScores]:
 
 
 def in_one_set(judged: Sequence[J]) -> list[J]:
-    """Return the judgements; unnamed ones join the judges' set if all judges judged the same one.
+    """Return the judgements; if the judges have a single set, assign it to those without a set.
 
-    Human labels do not name their set of dialogues; they identify conversations by id.
+    Human labels identify conversations by id and do not name their set of dialogues.
     """
     sets = {one.dialogues for one in judged if not is_label_file(one.path)}
     if len(sets) != 1:
@@ -92,7 +92,7 @@ def _scores(labels: Sequence[HumanLabel]) -> dict[str, dict[str, float]]:
 
 
 def _name(told: Sequence[str], code: str) -> str:
-    """Return the name of an annotator: the given name, then the tool's code."""
+    """Return the name of an annotator: the given name, followed by the annotator's code."""
     return f"{(told and told[0]) or 'annotator'} {code}"
 
 

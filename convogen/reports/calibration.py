@@ -1,13 +1,14 @@
-"""Correcting a judge's pass rate with a few human labels.
+"""Correction of a judge's pass rate with a few human labels.
 
-The labelled dialogues are assumed to be a random sample of the judged ones. There are two methods:
+The labelled dialogues are assumed to be a random sample of the judged dialogues. There are two
+methods:
 
-- `rogan_gladen` corrects the judge's pass rate for its sensitivity and specificity on the labelled
-  dialogues (Rogan and Gladen, 1978). Its interval (Lang and Reiczigel, 2014) is valid for small
-  samples, but very wide if the judge is hardly better than chance.
-- `prediction_powered` adds the judge's mean error on the labelled dialogues to its pass rate, with
-  a weight for how well the judge predicts the labels (PPI++: Angelopoulos and others, 2023). It is
-  never much worse than the labels alone.
+- `rogan_gladen` corrects the judge's pass rate for the judge's sensitivity and specificity on the
+  labelled dialogues (Rogan and Gladen, 1978). The interval (Lang and Reiczigel, 2014) is valid for
+  small samples, but it is very wide if the judge is hardly better than chance.
+- `prediction_powered` adds the judge's mean error on the labelled dialogues to the judge's pass
+  rate, with a weight for how well the judge predicts the labels (PPI++: Angelopoulos et al., 2023).
+  The estimate is never much worse than the estimate from the labels alone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A share and its 95% interval, 0 to 1; `value` is None if it is unknown."""
+    """A share and its 95% interval, 0 to 1; `value` is None if the share is unknown."""
 
     value: float | None
     low: float | None
@@ -37,11 +38,11 @@ class Corrected:
 
 
 def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
-    """Return an estimate of the true pass rate; None if all labels are equal, or the judge is no
-    better than chance.
+    """Return an estimate of the true pass rate from the judge's sensitivity and specificity.
 
-    `judged` has all verdicts, `truth` the labels, and `labelled` the verdicts on the same dialogues
-    as `truth`.
+    `judged` has all verdicts, `truth` has the labels, and `labelled` has the verdicts on the
+    labelled dialogues. The value is None if all labels are equal or the judge is no better than
+    chance.
     """
     passing, failing = int(truth.sum()), int((~truth).sum())
     if not (passing and failing):
@@ -73,9 +74,9 @@ def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
 def prediction_powered(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
     """Return an estimate of the true pass rate from few labels and many verdicts.
 
-    `judged` has the verdicts on unlabelled dialogues, `truth` the labels, and `labelled` the
-    verdicts on the same dialogues as `truth`. The estimate is None with fewer than two labels or
-    without unlabelled dialogues; it has no interval if all labels are equal.
+    `judged` has the verdicts on unlabelled dialogues, `truth` has the labels, and `labelled` has
+    the verdicts on the labelled dialogues. The value is None if there are fewer than two labels or
+    no unlabelled dialogues. There is no interval if all labels are equal.
     """
     n, many = len(truth), len(judged)
     if n < 2 or not many:

@@ -1,4 +1,4 @@
-"""The tables of a report: cells with a number and its text."""
+"""The tables of a report, with cells that contain a number and its text."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ COLUMNS = {
     **dict.fromkeys(("value", "low", "high"), _NUMBER),
     "text": _TEXT,
 }
-"""Column -> dtype of a frame of tables, with one row per cell."""
+"""Column -> dtype, for a frame of tables with one row per cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell's text, and its 95% interval if it has one.
+    """The text of a cell, and its 95% interval if it has one.
 
     `value`, `low` and `high` are the displayed numbers; None for cells without a number.
     """
@@ -49,7 +49,7 @@ class Cell:
 
 
 class FlatCell(TypedDict):
-    """A cell as a row of a frame: `COLUMNS` by name."""
+    """A cell as a row of a frame; the keys are the columns of `COLUMNS`."""
 
     table: str
     row: str
@@ -62,7 +62,7 @@ class FlatCell(TypedDict):
 
 
 class Bounded(Protocol):
-    """A number with its 95% interval; None for a missing number or missing ends."""
+    """A number with its 95% interval; a missing number or end is None."""
 
     @property
     def value(self) -> float | None: ...
@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; `head` includes the label of the first column, `kinds` has no entry for it."""
+    """A table; `head` has the labels of all columns, including the column of row labels."""
 
     title: str
     note: str
@@ -93,16 +93,16 @@ class Table:
     rows: list[Row]
 
     def to_pandas(self) -> DataFrame:
-        """Return one row per cell, with unrounded numbers; the same columns for every table.
+        """Return a frame of one row per cell, with unrounded numbers.
 
         Columns: `table` (the title), `row` and `column` (their labels), `kind` (ours, human or
-        published), `value`, `low` and `high` (its 95% interval), and `text` (the cell as shown).
+        published), `value`, `low` and `high` (the 95% interval), and `text` (the cell as shown).
         `frame.pivot(index="row", columns="column", values="value")` restores the table.
         """
         return frame(COLUMNS, self.flat())
 
     def flat(self) -> Iterator[FlatCell]:
-        """Yield one cell after the other, with the labels of its row and column."""
+        """Yield each cell with the labels of its row and column."""
         for row in self.rows:
             for name, cell in zip(self.head[1:], row.cells, strict=True):
                 yield FlatCell(
@@ -118,7 +118,7 @@ class Table:
 
 
 def number_text(value: float | int | None, digits: int = 2) -> str:
-    """Return a number as the tables show it: `–` for None, with thousands separators."""
+    """Return a number as shown in tables, with thousands separators; `–` for None."""
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"

@@ -1,4 +1,4 @@
-"""Chart files: the supported formats, and how a chart replaces an older one by convogen."""
+"""Chart files: supported formats, and replacement of charts that convogen wrote earlier."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _STYLE: dict[str, object] = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
-"""matplotlib's settings for every chart: plain axes, literal dollar signs, and the same bytes for
+"""Settings of matplotlib for every chart: plain axes, literal dollar signs, and the same bytes for
 the same data."""
 
 
 @contextmanager
 def drawing(style: dict[str, object]) -> Generator[None]:
-    """Draw with the common settings and a chart's own, without warnings of missing glyphs."""
+    """Draw with the common settings and those of a chart; suppress warnings."""
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context({**_STYLE, **style}), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -40,16 +40,17 @@ def drawing(style: dict[str, object]) -> Generator[None]:
 
 
 def check_kind(path: Path) -> None:
-    """Raise `SourceError` if the file's suffix is not a supported chart format."""
+    """Raise `SourceError` if the file extension is not a supported chart format."""
     if path.suffix.lower() not in _KINDS:
-        raise SourceError(f"{path}: cannot be drawn; allowed endings: {', '.join(_KINDS)}")
+        raise SourceError(f"{path}: unsupported chart format; allowed: {', '.join(_KINDS)}")
 
 
 def save_chart(figure: Any, path: Path, made_by: str) -> None:
-    """Write a matplotlib figure in the format of the file's suffix.
+    """Write a matplotlib figure in the format given by the file extension.
 
-    `made_by` is stored in the metadata: only a file with the same value is replaced. Raises
-    `RunFolderError` if the file cannot be written, or exists and was not written by convogen.
+    `made_by` is stored in the metadata; an existing file is replaced only if it has the same value.
+    Raises `RunFolderError` if the file cannot be written, or if it exists and was not written by
+    convogen.
     """
     kind = path.suffix.lower()
     dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind, {})

@@ -1,7 +1,7 @@
 """Diversity over the course of a run: does the generator repeat itself?
 
-Iterative sampling is meant to prevent this (ConvoGen, section IV-C). Here it is measured in plan
-order: each experience against earlier ones, and MTLD, as rolling means.
+Iterative sampling is meant to prevent repetition (ConvoGen, section IV-C). The course consists of
+rolling means in plan order: of the similarity of experiences to earlier experiences, and of MTLD.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from convogen.records import Experience
 __all__ = ["LOOK_BACK", "Course", "course"]
 
 LOOK_BACK = 1_000
-"""Number of nearest earlier experiences that each is compared with."""
+"""Number of preceding experiences with which each experience is compared."""
 
 _CLIP = 1_000
 _POINTS = 200
@@ -29,12 +29,12 @@ _POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Rolling means over `window` in the order of the plan, at most 200 points of each.
+    """Rolling means in plan order over `window` experiences or conversations, at most 200 points.
 
-    `nearest` is the similarity (0 to 1) of an experience to the most similar earlier one,
-    `near_copies` the share of experiences with a similarity of 0.9 or more, and `mtld` the MTLD of
-    conversations. `experience_at` and `conversation_at` are the number, from 1, of the last
-    experience or conversation in each window.
+    `nearest` is the similarity (0 to 1) of an experience to the most similar earlier experience,
+    `near_copies` is the share of experiences with a similarity of 0.9 or more, and `mtld` is the
+    MTLD of conversations. `experience_at` and `conversation_at` contain the number, from 1, of the
+    last experience or conversation in each window.
     """
 
     window: int
@@ -57,7 +57,8 @@ def course(experiences: Iterable[Experience], mtld: Sequence[float]) -> Course:
 
 
 def _nearest(experiences: Iterable[Experience]) -> list[float]:
-    """Return each experience's token-sort similarity (0 to 1) to the most similar earlier one."""
+    """Return the token-sort similarity (0 to 1) of each experience to the most similar earlier
+    experience."""
     before: list[str] = []
     found: list[float] = []
     for experience in experiences:
@@ -70,7 +71,7 @@ def _nearest(experiences: Iterable[Experience]) -> list[float]:
 
 
 def _rolling(values: NDArray[np.float64], window: int) -> tuple[list[int], list[float]]:
-    """Return the ends of windows, and the means over the values in them that are not NaN."""
+    """Return the ends of the windows, and the means of the values in them that are not NaN."""
     if len(values) < window:
         return [], []
     known = ~np.isnan(values)

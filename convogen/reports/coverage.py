@@ -1,4 +1,4 @@
-"""How evenly runs cover their topics: the shares of clusters over the course of a run.
+"""Coverage of topics: the shares of topic clusters over the course of a run.
 
 The clusters are fitted once to the experiences of all runs, so that runs can be compared.
 """
@@ -19,7 +19,7 @@ __all__ = ["CLUSTERS", "CoverageCourse", "coverage_courses"]
 
 CLUSTERS = 8
 MOST_EXPERIENCES = 10_000
-"""Maximum number of analysed experiences of a run, from the beginning."""
+"""Maximum number of experiences analysed per run, counted from the start of the run."""
 
 _SEED = "coverage"
 _POINTS = 200
@@ -27,12 +27,12 @@ _POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class CoverageCourse:
-    """How evenly the experiences so far are spread over topic clusters, at no more than 200 points.
+    """Evenness of a run's coverage of topic clusters, at no more than 200 points of the run.
 
     Attributes:
-        experience_at: Number of experiences so far, from 1.
-        largest: Share of the largest cluster among them, 0 to 1.
-        entropy: Entropy of the clusters' shares divided by its maximum, 0 to 1.
+        experience_at: Number of experiences up to each point.
+        largest: Share of the largest cluster among these experiences, 0 to 1.
+        entropy: Entropy of the clusters' shares divided by the maximum entropy, 0 to 1.
     """
 
     experience_at: list[int]
@@ -41,9 +41,10 @@ class CoverageCourse:
 
 
 def coverage_courses(runs: Mapping[str, Run]) -> dict[str, CoverageCourse]:
-    """Return the course of each run that has experiences, by its name.
+    """Return the coverage course of each run that has experiences, by the run's name.
 
-    Empty if scikit-learn is not installed, or the experiences are too few or all alike.
+    The result is empty if scikit-learn is not installed, or if the experiences are too few or all
+    alike.
     """
     if find_spec("sklearn") is None:
         return {}

@@ -1,4 +1,4 @@
-"""The results of `convogen evaluate`: measured runs, and judges' scores."""
+"""The results of `convogen evaluate`: the measures of runs and the judges' scores."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class EvaluatedRun:
     """A measured and judged run.
 
     Attributes:
-        statistics: Its measures.
-        method: The method that played it; None if its conversations do not say.
-        mode: For the method `diasynth`: how dialogues are made, `script` or `groupchat`.
-        groundedness: Scores of the judge in question; None if it did not judge the run.
+        statistics: Measures of the run.
+        method: Method of the run; None if unknown.
+        mode: For the method `diasynth`, how dialogues are generated: `script` or `groupchat`.
+        groundedness: Scores of the judge just used, or of geval if no scoring judge was used; None
+            if that judge has not judged the run.
         judged: Scores by judge.
         verdicts: Verdicts by protocol.
-        friction: What the judge `friction` labelled; None if it labelled nothing.
+        friction: Labels of the judge `friction`; None if there are none.
     """
 
     statistics: SourceStatistics
@@ -38,7 +39,7 @@ class EvaluatedRun:
     friction: JudgedFriction | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, the statistics among them."""
+        """Return the results as plain values, with the statistics at the top level."""
         return {
             **asdict(self.statistics),
             "method": self.method,
@@ -52,13 +53,13 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Runs by given name, and the statistics of the corpora that they are compared with."""
+    """Evaluated runs by given name, and the statistics of the reference corpora."""
 
     runs: dict[str, EvaluatedRun]
     against: dict[str, SourceStatistics]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, for JSON."""
+        """Return all results as plain values for JSON."""
         return {
             "runs": [run.as_dict() for run in self.runs.values()],
             "against": {name: asdict(one) for name, one in self.against.items()},
@@ -66,7 +67,7 @@ class Evaluation:
 
 
 def evaluated(run: Run, statistics: SourceStatistics, judge: str | None) -> EvaluatedRun:
-    """Return the results of a run; `judge` is the judge just used, None without one."""
+    """Return the results of a run; `judge` is the judge just used, or None."""
     first = next(run.conversations(), None)
     experiment: dict[str, Any] = run.manifest.get("experiment") or {}
     return EvaluatedRun(

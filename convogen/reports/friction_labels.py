@@ -1,4 +1,4 @@
-"""Locations of the judge `friction`'s labels: in a run's folder, or separately for a corpus."""
+"""Labels of the judge `friction`: in the folder of a run, or in a separate folder for a corpus."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ __all__ = ["friction_labels"]
 
 
 def friction_labels(sources: Iterable[str], folders: Sequence[str]) -> dict[str, JudgedFriction]:
-    """Return the judge's labels by source; sources that it did not label are left out.
+    """Return the labels of the judge `friction` by source; sources without labels are left out.
 
     Args:
         sources: Runs, and corpora under the names given to `evaluate`.
         folders: Score folders of corpora.
 
     Raises:
-        RunFolderError: A folder has no labels, or its labels belong to none of the sources, or to
-            other data.
+        RunFolderError: A folder has no labels, or its labels do not match any of the sources.
     """
     names = list(sources)
     apart = {_source_of(folder, names): folder for folder in folders}
@@ -45,14 +44,14 @@ def _source_of(folder: str, names: Sequence[str]) -> str:
     manifest = scores_manifest(Path(folder) / "scores" / f"{JUDGE}.jsonl")
     if manifest is None:
         raise RunFolderError(
-            f"{folder}: no labels of the judge {JUDGE}; `convogen evaluate CORPUS --judge "
+            f"{folder}: contains no labels of the judge {JUDGE}; `convogen evaluate CORPUS --judge "
             f"{JUDGE} --out FOLDER` writes them into a subfolder of FOLDER"
         )
     source = f"{manifest.get('source', folder)}"
     for name in names:
         if name == source or _path(name) == _path(source):
             return name
-    raise RunFolderError(f"{folder}: its labels belong to {source}, which is not measured here")
+    raise RunFolderError(f"{folder}: the labels are for {source}, which is not among the sources")
 
 
 def _path(name: str) -> Path | str:

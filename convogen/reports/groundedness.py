@@ -1,4 +1,4 @@
-"""A judge's scores of a run, by aspect: a row of table IV or VI of the ConvoGen paper.
+"""A judge's scores of a run by aspect, like a row of table IV or VI of the ConvoGen paper.
 
 `avgScore` is the mean of the aspects' means, as in all rows of the paper's tables.
 """
@@ -32,21 +32,21 @@ __all__ = [
 ]
 
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
-"""Aspects -> the published table with them; its scale is 1 to 5."""
+"""Aspects -> the published table with these aspects, on a scale of 1 to 5."""
 
 NOT_AVERAGED = ("fed",)
 """Judges with aspects on different scales."""
 
 
 COMPARING = (*PROTOCOLS, "arena")
-"""Judges that make a choice, which has no mean."""
+"""Judges that return choices, which have no mean, instead of scores."""
 
 WORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "fed": ("follow_ups", {k: one.model_dump(mode="json") for k, one in FOLLOW_UPS.items()}),
     "gptscore": ("questions", dict(QUESTIONS)),
     "geval3": ("questions", dict(QUALITIES)),
 }
-"""Judge -> the key with its wording, and the shipped wording."""
+"""Judge -> the key of its wording in the manifest, and the shipped wording."""
 
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 
@@ -56,8 +56,9 @@ class AspectScore:
     """A judge's scores of one aspect, on the judge's scale.
 
     Attributes:
-        value: Their mean; None if there is no score.
-        low: Lower end of the mean's 95% interval, `high` the upper end; None without an interval.
+        value: Mean of the scores; None if there are none.
+        low: Lower end of the mean's 95% interval; None if there is no interval.
+        high: Upper end of the interval; None if there is no interval.
         n: Number of scores.
         missing: Number of conversations without a score.
     """
@@ -71,7 +72,7 @@ class AspectScore:
 
 @dataclass(frozen=True, slots=True)
 class JudgeCost:
-    """The cost of a judge's calls: calls, tokens, and US dollars (None if a price is not known)."""
+    """The number and cost of a judge's calls; `cost_usd` is None if a price is unknown."""
 
     calls: int
     prompt_tokens: int
@@ -87,18 +88,19 @@ class JudgeSummary:
     Attributes:
         judge: The judge's name.
         conversations: Number of conversations judged.
-        model: The judge's model, `kind` the kind of its backend; `unknown` if not recorded.
+        model: Name of the judge's model; `unknown` if not recorded.
+        kind: Kind of the model's backend; `unknown` if not recorded.
         scale: Lowest and highest score; None if the judge has no scale.
         over: The scored unit, for judges that score turns or dialogues.
         speakers: Whether the judge was shown the speakers' names.
         own_wording: Whether a judge of DiaSynth's tables was run with the user's own wording.
         prompts: Hash of each prompt, by step.
         aspects: The scores by aspect.
-        average: Mean of the aspects' means; None without scores, or if scales differ.
+        average: Mean of the aspects' means; None if there are no scores or the scales differ.
         table: The published table with these aspects on this scale; None if there is none.
-        methods: Number of scores by how they were read from the reply; `unknown` if not recorded.
-        mean_mass: Mean probability of the score tokens, 0 to 1; None if no score has one.
-        missing: Number of scores that are None, by reason.
+        methods: Number of scores by the method that obtained them; `unknown` if not recorded.
+        mean_mass: Mean total probability of the score tokens, 0 to 1; None if not recorded.
+        missing: Number of missing scores by reason.
     """
 
     judge: str
@@ -121,7 +123,7 @@ class JudgeSummary:
 
 
 def scores_by_judge(run: Run) -> dict[str, JudgeSummary]:
-    """Return the summary of each judge that has scored the run; geval first."""
+    """Return the summary of each judge that has scored the run; geval comes first."""
     judges = [name for name in run.judges() if name not in COMPARING]
     ordered = sorted(judges, key=lambda name: (name != "geval", name))
     found = ((judge, judge_summary(run, judge)) for judge in ordered)
@@ -129,10 +131,10 @@ def scores_by_judge(run: Run) -> dict[str, JudgeSummary]:
 
 
 def judge_summary(run: Run, judge: str = "geval") -> JudgeSummary | None:
-    """Return the summary of a judge's scores; None if it has not judged the run.
+    """Return the summary of a judge's scores; None if the judge has not judged the run.
 
-    For runs that mix generated and sampled personas, it has the aspects of both, and no published
-    table.
+    For runs that mix generated and sampled personas, the summary has the aspects of both kinds and
+    no published table.
     """
     scores: Any = frame(columns_of("scores", _COLUMNS), map(vars, run.scores(judge)))
     if scores.empty:
@@ -166,7 +168,7 @@ def judge_summary(run: Run, judge: str = "geval") -> JudgeSummary | None:
 
 
 def by_method(method: str) -> str:
-    """Return " by METHOD" for a key of `JudgeSummary.methods`; empty if the judge does not say."""
+    """Return " by METHOD" for a key of `JudgeSummary.methods`; empty if the method is unknown."""
     return "" if method == "unknown" else f" by {method}"
 
 

@@ -1,4 +1,4 @@
-"""Interaction as tables, for reports and for `convogen stats --interaction`."""
+"""Tables of interaction measures, for reports and for `convogen stats --interaction`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class SourceInteraction:
 
     Attributes:
         measured: Interaction detected by rules; None if not measured.
-        judged: What the judge `friction` labelled; None if it labelled nothing.
-        human: Whether it is a reference corpus.
+        judged: Labels of the judge `friction`; None if there are none.
+        human: Whether the source is a reference corpus.
     """
 
     measured: InteractionStatistics | None
@@ -39,12 +39,12 @@ class SourceInteraction:
 
     @property
     def rules(self) -> Friction | None:
-        """The behaviours by rules."""
+        """The behaviours detected by rules."""
         return self.measured.friction if self.measured else None
 
     @property
     def friction(self) -> Friction | None:
-        """The behaviours by the judge if there is one, else by rules."""
+        """The behaviours labelled by the judge or, without labels, those detected by rules."""
         return self.judged.friction if self.judged else self.rules
 
 
@@ -58,7 +58,7 @@ class FrictionColumn:
     Attributes:
         label: The source's name, with the origin of its labels if that differs between sources.
         source: The source's name.
-        human: Whether it is a corpus to compare with.
+        human: Whether the source is a reference corpus.
     """
 
     label: str
@@ -68,10 +68,10 @@ class FrictionColumn:
 
 
 def friction_columns(sources: Sources) -> list[FrictionColumn]:
-    """Return the behaviours of all sources, by one judge if it labelled all of them.
+    """Return the behaviours of all sources, in one column each if all labels have the same origin.
 
-    Otherwise the columns of rules and of judges are separate, so that a judge's labels of a single
-    source do not affect the comparison by rules.
+    Otherwise, rules and judges have separate columns, so that a judge's labels of a single source
+    do not affect the comparison by rules.
     """
     tellers = {one.friction.protocol for one in sources.values() if one.friction}
     found: list[FrictionColumn] = []
@@ -89,9 +89,10 @@ def friction_columns(sources: Sources) -> list[FrictionColumn]:
 def differences(
     ours: SourceInteraction | None, human: SourceInteraction | None
 ) -> tuple[str, dict[str, Estimate]]:
-    """Return the origin of the labels, and the differences in shares between both sides.
+    """Return the origin of the labels, and the differences in shares between two sources.
 
-    The labels are a judge's if the same judge labelled both sides, otherwise those of the rules.
+    The labels are the judge's if the same judge labelled both sources, otherwise those of the
+    rules.
     """
     if ours is None or human is None:
         return RULES, {}
@@ -101,8 +102,8 @@ def differences(
 
 
 def interaction_tables(sources: Sources) -> Iterator[Table]:
-    """Yield the means per conversation, the evidence for addressees, the shares of turns with each
-    behaviour, and the agreement of rules with a judge."""
+    """Yield tables of the means per conversation, the evidence for addressees, the shares of turns
+    with each behaviour, and the agreement of the rules with a judge."""
     measured = {
         name: one.measured
         for name, one in sources.items()
@@ -125,8 +126,8 @@ def _measures(columns: Mapping[str, InteractionStatistics]) -> Table:
         if any(key in one.measures for one in columns.values())
     ]
     note = (
-        "Means over conversations with normal 95% intervals; measures of groups are over "
-        f"conversations of three people or more. {accuracy_text()}"
+        "Means over conversations, with 95% intervals from the normal approximation. Measures of "
+        f"groups cover only conversations of three or more people. {accuracy_text()}"
     )
     return Table("Interaction", note, ["Measure", *columns], rows)
 
@@ -142,8 +143,8 @@ def _evidence(columns: Mapping[str, InteractionStatistics]) -> Table:
         for key, label in EVIDENCE_LABELS.items()
         if any(key in one.evidence for one in columns.values())
     ]
-    note = "Share of turns, from the surest evidence to the weakest."
-    return Table("Evidence for whom a turn addresses", note, ["Told by", *columns], rows)
+    note = "Shares of turns, from the strongest evidence to the weakest."
+    return Table("Evidence for the addressee of a turn", note, ["Evidence", *columns], rows)
 
 
 def _friction(columns: Sequence[FrictionColumn]) -> Table:
@@ -156,21 +157,23 @@ def _friction(columns: Sequence[FrictionColumn]) -> Table:
         for one in columns
     ]
     names = dict.fromkeys(name for one in columns for name in one.friction.shares)
-    rows = [Row("ours", "Told by", [Cell(_told_by(one.friction)) for one in columns])]
+    rows = [Row("ours", "Labelled by", [Cell(_told_by(one.friction)) for one in columns])]
     for name in names:
         shares = zip(columns, apart, strict=True)
         cells = [_share(one.friction.shares.get(name), of.get(name)) for one, of in shares]
         rows.append(Row("ours", _label(name), cells))
     note = (
-        "Share of turns with Wilson's 95% intervals, widened by the variation between "
+        "Shares of turns with Wilson's 95% intervals, widened for the variation between "
         "conversations."
     )
     if any(one.friction.protocol == RULES for one in columns):
-        note += " Rules are for English."
+        note += " The rules apply only to English."
     if any(apart):
-        note += " *: differs from the human corpus."
+        note += (
+            " An asterisk marks a difference from the human corpus whose 95% interval excludes 0."
+        )
         if len({one.friction.protocol for one in columns}) > 1:
-            note += " A judge's labels are compared only with its labels of that corpus."
+            note += " A judge's labels are compared only with the same judge's labels."
     return Table("Friction", note, ["Behaviour", *(one.label for one in columns)], rows)
 
 
@@ -188,7 +191,7 @@ def _share(one: Estimate | None, apart: Estimate | None) -> Cell:
 
 
 def _agreement(name: str, judged: JudgedFriction) -> Table:
-    pooled = {"all of these": judged.pooled} if judged.pooled else {}
+    pooled = {"all behaviours": judged.pooled} if judged.pooled else {}
     rows = [
         Row(
             "ours",
@@ -204,11 +207,11 @@ def _agreement(name: str, judged: JudgedFriction) -> Table:
     ]
     turns = next(iter(judged.agreement.values())).turns
     note = (
-        f"Of {turns:,} turns, those with a behaviour by the rules, by the judge "
-        f"({judged.friction.told_by}), and by both."
+        f"Number of turns, out of {turns:,}, that have the behaviour according to the rules, the "
+        f"judge ({judged.friction.told_by}), and both."
     )
     if judged.without_labels:
-        note += f" {judged.without_labels:,} more turns got no labels."
+        note += f" Turns without labels: {judged.without_labels:,}."
     head = ["Behaviour", "rules", "judge", "both", "Cohen's kappa"]
     return Table(f"Rules and judge compared: {name}", note, head, rows)
 

@@ -1,4 +1,4 @@
-"""The figures of friction: shares of turns, and distributions over conversations, by behaviour."""
+"""Figures of friction: shares of turns and distributions over conversations, by behaviour."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Series = list[tuple[Friction, dict[str, Any]]]
 
 
 def friction_shares(report: Report) -> str | None:
-    """Plot the share of turns with each behaviour, with intervals; None if not measured."""
+    """Plot the share of turns with each behaviour, with intervals; return None if not measured."""
     series, names = _series(report)
     if not names:
         return None
@@ -52,8 +52,8 @@ def friction_shares(report: Report) -> str | None:
 
 
 def friction_histograms(report: Report) -> str | None:
-    """Plot the number of turns per conversation with each behaviour, one panel per behaviour; None
-    if not measured, or if no turn has any."""
+    """Plot the number of turns per conversation with each behaviour, one panel per behaviour;
+    return None if not measured, or if no turn has a behaviour."""
     series, names = _series(report)
     names = [
         name
@@ -76,7 +76,7 @@ def friction_histograms(report: Report) -> str | None:
         _bars(axes, series, name)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    figure.supxlabel("Turns of a conversation with it", fontsize=10)
+    figure.supxlabel("Turns per conversation with the behaviour", fontsize=10)
     figure.supylabel("% of conversations", fontsize=10)
     handles = {text: bar for axes in panels for bar, text in zip(*_entries(axes), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2)
@@ -88,7 +88,7 @@ def _entries(axes: Any) -> tuple[list[Any], list[str]]:
 
 
 def _bars(axes: Any, series: Series, name: str) -> None:
-    """Draw a behaviour's histogram, the bars of the series side by side."""
+    """Draw the histogram of a behaviour, with the bars of the series side by side."""
     width = 0.8 / len(series)
     for at, (friction, style) in enumerate(series):
         if name not in friction.histograms:
@@ -101,7 +101,7 @@ def _bars(axes: Any, series: Series, name: str) -> None:
 
 
 def _series(report: Report) -> tuple[Series, list[str]]:
-    """Return the sources to draw with their styles, and the behaviours of all of them."""
+    """Return the sources to draw, with their styles, and the behaviours of all sources."""
     columns = friction_columns(report.interaction())
     order = [*report.sources]
     one_each = len({one.source for one in columns}) == len(columns)

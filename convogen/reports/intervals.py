@@ -1,15 +1,15 @@
-"""Statistics with 95% bootstrap intervals, for the variation between samples of conversations.
+"""Statistics with 95% bootstrap intervals, which reflect the variation between conversations.
 
-Intervals are bias-corrected and accelerated (BCa; Efron, 1987), from 2,000 resamples of the
-conversations with a fixed seed, so that the same data give the same interval. Percentile intervals
+Intervals are bias-corrected and accelerated (BCa; Efron, 1987) and use 2,000 resamples of the
+conversations. The seed is fixed, so that the same data give the same interval. Percentile intervals
 (Efron, 1979) of the same resamples replace BCa in two cases:
 
 - BCa is undefined, for example if all resamples, or all samples with one conversation left out,
-  give the same value. If all conversations are equal, the interval is that one value.
-- There are more than `JACKKNIFE_MAX` conversations: the time for the acceleration grows with the
-  square of their number, and its correction shrinks with the square root.
+  give the same value. If all conversations are equal, both ends of the interval are that value.
+- There are more than `JACKKNIFE_MAX` conversations. The time to compute the acceleration grows with
+  the square of their number, whereas its effect shrinks with the square root.
 
-No interval is given for fewer than two conversations, or if the statistic is undefined for one of
+There is no interval for fewer than two conversations, or if the statistic is undefined for any of
 the resamples.
 """
 
@@ -56,21 +56,21 @@ class Interval:
 
 
 def mean_interval(values: Iterable[float]) -> Interval | None:
-    """Return the mean of the values that are not NaN; None if there are none."""
+    """Return the mean of the values that are not NaN; None if there are no such values."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _mean) if len(numbers) else None
 
 
 def std_interval(values: Iterable[float]) -> Interval | None:
-    """Return the standard deviation (with divisor n) of the values that are not NaN."""
+    """Return the standard deviation (ddof 0) of the values that are not NaN; None without any."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _std) if len(numbers) else None
 
 
 def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval | None:
-    """Return the sum of the parts over the sum of the wholes, such as words per turn, pooled.
+    """Return the sum of the parts divided by the sum of the wholes, such as pooled words per turn.
 
-    Pairs of a part and a whole are resampled together; pairs without a part (NaN) are left out.
+    Each part is resampled together with its whole; pairs without a part (NaN) are left out.
     """
     above, below = np.fromiter(parts, float), np.fromiter(wholes, float)
     known = ~np.isnan(above)
@@ -79,7 +79,7 @@ def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval 
 
 
 def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
-    """Return the difference of two samples' means, resampled separately; None if one is empty."""
+    """Return the difference of the means of two independent samples; None if either is empty."""
     if not (len(ours) and len(theirs)):
         return None
     return _bootstrap((ours, theirs), _difference, paired=False)
@@ -91,9 +91,9 @@ def statistic_interval(
     """Return a statistic of columns that are resampled by row; None if it is undefined.
 
     Args:
-        statistic: Takes the columns, and `axis` if it is vectorized.
-        data: The columns, of the same length.
-        vectorized: Whether `statistic` takes many resamples at once, along its other axes.
+        statistic: Function of the columns and, if vectorized, of `axis`.
+        data: Columns of equal length.
+        vectorized: Whether `statistic` computes many resamples in one call, along the other axes.
     """
     found = _bootstrap(data, statistic, vectorized=vectorized)
     return None if np.isnan(found.value) else found
@@ -136,18 +136,18 @@ def _bootstrap(
 def bootstrap_ends(
     data: tuple[NDArray[Any], ...], statistic: Any, *, paired: bool = True, vectorized: bool = True
 ) -> tuple[Numbers, Numbers]:
-    """Return the ends of the 95% interval, in the shape of the statistic; nan if undefined.
+    """Return the ends of the 95% interval, in the shape of the statistic; NaN if undefined.
 
     Args:
-        data: One or more samples, each of two numbers or more.
-        statistic: Takes the samples, and `axis` if it is vectorized.
-        paired: Whether the samples are drawn together.
-        vectorized: Whether `statistic` takes many resamples at once, along its other axes.
+        data: One or more samples of at least two numbers each.
+        statistic: Function of the samples and, if vectorized, of `axis`.
+        paired: Whether the samples are resampled together.
+        vectorized: Whether `statistic` computes many resamples in one call, along the other axes.
     """
     stats: Any = import_module("scipy.stats")
     n = max(len(sample) for sample in data)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is undefined: seen by its nan
+        warnings.simplefilter("ignore")  # undefined results are NaN
         found = stats.bootstrap(
             data,
             statistic,

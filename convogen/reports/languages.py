@@ -19,8 +19,7 @@ _UNKNOWN = "und"
 
 
 def said_languages(text: Statistics) -> str:
-    """Return the languages of conversations, and how much of their text is in their stated
-    language."""
+    """Describe the languages of conversations, and the share of turns in the stated language."""
     said = [_stated(tag, found) for tag, found in text.stated_languages.items()]
     if not said:
         said = [f"{_name(tag)} ({counted(n, 'conversation')})" for tag, n in text.languages.items()]
@@ -30,7 +29,7 @@ def said_languages(text: Statistics) -> str:
 def card_languages(text: Statistics) -> list[str]:
     """Return the primary subtags of the detected languages, the most frequent first.
 
-    The language that a conversation states may differ from the detected one.
+    The stated language of a conversation may differ from the detected language.
     """
     counts: Counter[str] = Counter(text.languages)
     for tag, stated in text.stated_languages.items():
@@ -47,7 +46,7 @@ def foreign_languages(text: Statistics) -> list[str]:
 
 
 def judging_limit(text: Statistics, judge: str, prompts: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line if conversations in another language were judged with prompts in English.
+    """Yield a line about the judge's prompts if conversations are in languages other than English.
 
     `prompts` are the hashes of the judge's prompts; a user's own prompts may be in any language.
     """
@@ -57,8 +56,8 @@ def judging_limit(text: Statistics, judge: str, prompts: Mapping[str, str]) -> I
         yield f"the judge was asked in English about conversations in {', '.join(foreign)}."
     else:
         yield (
-            f"the judge was asked about conversations in {', '.join(foreign)} with your own "
-            f"prompts."
+            f"the judge was asked with your own prompts about conversations in "
+            f"{', '.join(foreign)}."
         )
 
 
@@ -77,12 +76,12 @@ def _mostly_as_stated(found: StatedLanguage) -> bool:
 
 def _stated(tag: str, found: StatedLanguage) -> str:
     share = found.share
-    told = "it cannot be measured here how much is in it"
+    told = "the share of turns in this language cannot be measured"
     if share is not None:
-        told = f"{share:.1%} of {found.turns:,} turns of five words or more are in it"
+        told = f"{share:.1%} of {found.turns:,} turns of five words or more are in this language"
     others = [f"{n:,} {_name(other)}" for other, n in found.found.items()]
     if not _mostly_as_stated(found) and set(found.found) - {primary_subtag(tag), _UNKNOWN}:
-        told += f"; identified as {', '.join(others)}"
+        told += f"; detected: {', '.join(others)}"
     return f"{_name(tag)} ({counted(found.conversations, 'conversation')}; {told})"
 
 

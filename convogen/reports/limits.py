@@ -1,4 +1,4 @@
-"""The limits of a report's numbers, in plain words."""
+"""The limits of a report's numbers, as sentences."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from convogen.text.counting import counted
 __all__ = ["limits", "limits_of_run"]
 
 FEW = 100
-"""Number of conversations below which intervals are wide and the published numbers hardly
+"""Number of conversations below which intervals are wide and published numbers are hardly
 comparable."""
 
 LITTLE_MASS = 0.5
 
 MATCHED = ("max_turns", "match_features", "gates")
-"""Parameters that may differ because one run is matched and the other is not; of `gates`, only the
-gate `profile` may."""
+"""Parameters that may differ if only one of two runs is matched; of the gates, only `profile` may
+differ."""
 
 
 def limits(
     runs: Mapping[str, ReportedRun], against: Mapping[str, ReportedCorpus], baseline: str | None
 ) -> list[str]:
-    """Return one or two sentences per limit; limits of a run begin with its name."""
+    """Return one string per limit; the limits of a run begin with the run's name."""
     shared: dict[str, list[str]] = {}
     for name, run in runs.items():
         for line in limits_of_run(
@@ -46,18 +46,18 @@ def limits(
     said += _baseline_limits(runs, baseline)
     for name, corpus in against.items():
         if corpus.bad_rows:
-            said.append(f"{name}: {corpus.bad_rows} rows could not be read and are left out.")
+            said.append(f"{name}: rows that could not be read and are left out: {corpus.bad_rows}.")
     said.append(
-        "The intervals are over the conversations of one run, BCa bootstraps unless a table says "
-        "otherwise: they say nothing about how another run of the same experiment would turn out."
+        "The intervals reflect the variation between conversations of one run, not between runs of "
+        "the same experiment. They are BCa bootstrap intervals unless a table says otherwise."
     )
     said.append(
-        "The published numbers were made with other models and prompts; a difference from them "
-        "does not show that either is better. They count speaker labels as words, and so do "
-        "tables III and V here."
+        "The published numbers were obtained with other models and prompts; a difference from "
+        "them does not show that either is better. In these numbers and in tables III and V "
+        "of this report, speaker labels count as words, except in nW/T."
     )
     said.append(
-        "The judge is first asked why a conversation is grounded, as in the paper; this invites "
+        "As in the paper, the judge is first asked why a conversation is grounded, which invites "
         "high scores. Published scores lie between 4.1 and 5, which leaves little room for "
         "differences."
     )
@@ -81,35 +81,36 @@ def limits_of_run(
         failures: Number of tasks that failed.
         accepted: Acceptance by the gates.
         made: How the run was made.
-        text: Its measures.
-        groundedness: Scores of the judge geval; None if it did not judge the run.
+        text: Measures of the run.
+        groundedness: Scores of geval; None if geval has not judged the run.
         judged: Scores by judge, possibly including geval.
     """
     said = lines_without_words(text) + lines_not_checked(text.not_checked)
     if conversations < FEW:
         said.append(
-            f"only {counted(conversations, 'conversation')}. The intervals "
-            "are wide and, with so few, narrower than they should be; the paper has about 500 "
-            "per row."
+            f"only {counted(conversations, 'conversation')}. The intervals are wide but still too "
+            "narrow for so small a sample. The paper has about 500 conversations per row."
         )
     if not made.complete:
         said.append("the run is not complete; its numbers will change.")
     kinds = {model.get("kind") for model in (made.models or {}).values()}
     if "embedded" in kinds:
         said.append(
-            "written by an embedded model run on this machine, which is meant for trying things "
-            "out; the text is poor."
+            "written by an embedded model run on this machine. Such models are meant for trials, "
+            "and their text is of poor quality."
         )
     if "scripted" in kinds:
-        said.append("written by the scripted model: canned words, no language model.")
+        said.append(
+            "written by the scripted model, which returns canned words and is not a language model."
+        )
     if accepted.rejected and accepted.rate is not None:
         gates = ", ".join(f"{gate} {count}" for gate, count in accepted.rejected.items())
         said.append(
-            f"its gates accepted {accepted.rate:.1%} of the finished conversations "
-            f"(rejected: {gates}); no number here includes the rejected ones."
+            f"the gates accepted {accepted.rate:.1%} of the finished conversations "
+            f"(rejected: {gates}). Measures exclude rejected conversations unless stated otherwise."
         )
     if failures:
-        said.append(f"tasks that gave no conversation: {failures}; no number here includes them.")
+        said.append(f"tasks that produced no conversation: {failures}. Measures exclude them.")
     others = {judge: one for judge, one in (judged or {}).items() if judge != "geval"}
     return said + _of_judges(conversations, text, groundedness, others)
 
@@ -123,9 +124,9 @@ def _of_judges(
     if groundedness is not None:
         said = _of_scores(conversations, text, groundedness)
     elif others:
-        said = ["its groundedness is not judged; `convogen evaluate RUN --judge geval` judges it."]
+        said = ["groundedness not judged; to add it, run `convogen evaluate RUN --judge geval`."]
     else:
-        said = ["not judged; `convogen evaluate RUN --judge geval` adds groundedness."]
+        said = ["not judged; to add groundedness, run `convogen evaluate RUN --judge geval`."]
     return said + [
         f"{judge}: {line}"
         for judge, one in others.items()
@@ -136,30 +137,30 @@ def _of_judges(
 def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> list[str]:
     said = list(judging_limit(text, found.judge, found.prompts))
     if found.conversations < conversations:
-        said.append(f"{found.conversations} of {conversations} conversations were judged.")
+        said.append(f"conversations judged: {found.conversations} of {conversations}.")
     if found.kind in ("embedded", "scripted"):
         said.append(
-            f"the judge is the {found.kind} model; its scores mean little and only show that "
+            f"the judge is the {found.kind} model, whose scores mean little and only show that "
             f"judging works."
         )
     if samples := found.methods.get("samples"):
         said.append(
-            f"{samples} scores are means of samples, since the judge's endpoint gave no "
-            "log-probabilities; they are coarser than weighted ones."
+            f"scores that are means of samples: {samples}. The judge's endpoint returned no "
+            "log-probabilities, and these scores are coarser than weighted scores."
         )
     if found.mean_mass is not None and found.mean_mass < LITTLE_MASS:
         said.append(
-            f"the judge's score tokens had {found.mean_mass:.0%} of the probability on average: "
-            "it mostly wanted to say something other than a score."
+            f"the judge's score tokens had only {found.mean_mass:.0%} of the probability on "
+            "average. The judge was more likely to write something other than a score."
         )
     if found.missing:
         reasons = "; ".join(f"{reason} ({n})" for reason, n in found.missing.items())
-        said.append(f"{sum(found.missing.values())} scores are missing: {reasons}.")
+        said.append(f"missing scores: {sum(found.missing.values())}; reasons: {reasons}.")
     return said
 
 
 def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[str]:
-    """Return how runs differ from the baseline other than by matching."""
+    """Return a line for each run that differs from the baseline in more than the matching."""
     if base is None:
         return []
     said: list[str] = []
@@ -168,13 +169,13 @@ def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[
         if name != base and other:
             said.append(
                 f"{name}: differs from the baseline {base} in more than the matching "
-                f"({', '.join(other)}); not all changes are due to it."
+                f"({', '.join(other)}), so not all changes are due to the matching."
             )
     return said
 
 
 def _essence(run: ReportedRun) -> Mapping[str, object]:
-    """Return everything that determines a run's data, except what matching changes."""
+    """Return everything that determines a run's data, except the parameters of matching."""
     own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
     gates: list[dict[str, Any]] = run.parameters.get("gates") or []
     if other := [gate for gate in gates if gate.get("gate") != "profile"]:

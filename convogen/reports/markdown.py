@@ -1,4 +1,4 @@
-"""Escaping of text for Markdown and HTML rendered from it."""
+"""Escaping of text for Markdown and for the HTML rendered from it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _SPECIAL = re.compile(r"([\\`*_\[\]{}()#+!|~>-])")
 
 
 def escaped(text: object) -> str:
-    """Return a text in one line, with everything special in Markdown or HTML escaped."""
+    """Return text on one line, with all special characters of Markdown and HTML escaped."""
     line = visible(" ".join(str(text).split()))
     return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))

@@ -1,4 +1,4 @@
-"""The distribution of a run's features next to that of its matched corpus."""
+"""Distributions of features in a run and in the corpus that the run is matched to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class FeatureSpread:
         mean: Mean over conversations, in the feature's unit.
         shares: Share of the conversations in each bin, 0 to 1.
         distance: Wasserstein distance from the corpus, in the feature's unit.
-        total_variation: Total variation distance of the shares from the corpus', 0 to 1.
+        total_variation: Total variation distance between the shares of the run and those of the
+            corpus, 0 to 1.
     """
 
     mean: float
@@ -46,11 +47,11 @@ class MatchedFeature:
     """A feature in the corpus and in a run.
 
     Attributes:
-        about: Description for readers.
-        unit: `share` (0 to 1) or what the feature counts.
+        about: Description of the feature.
+        unit: `share` (0 to 1) or the counted unit.
         cuts: Inclusive upper limits of all bins but the last.
-        human_mean: Mean over the corpus' conversations.
-        human_shares: Share of the corpus' conversations in each bin, 0 to 1.
+        human_mean: Mean over the conversations of the corpus.
+        human_shares: Share of the corpus's conversations in each bin, 0 to 1.
         finished: Distribution over all finished conversations, including rejected ones.
         accepted: Distribution over accepted conversations.
     """
@@ -70,8 +71,10 @@ class MatchedFeatures:
 
     Attributes:
         corpus: Path or name of the corpus.
-        finished_per_accepted: Finished conversations per accepted one, 1 if none was rejected.
-        calls_per_accepted: Model calls per accepted conversation, including those of failed tasks.
+        finished_per_accepted: Number of finished conversations per accepted conversation; 1 if none
+            was rejected.
+        calls_per_accepted: Number of model calls per accepted conversation, including the calls of
+            failed tasks.
         features: The features by name.
     """
 
@@ -83,7 +86,7 @@ class MatchedFeatures:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The features of a corpus that runs are compared with, measured once."""
+    """The features of a reference corpus, measured once for all runs."""
 
     corpus: str
     features: Sequence[Feature]
@@ -104,7 +107,8 @@ class Target:
 
 
 def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
-    """Return the corpus and feature names of an experiment's profile gate, or else its method."""
+    """Return the corpus and the features of an experiment's profile gate or, without one, of its
+    method."""
     gates: list[Any] = experiment.get("gates") or []
     for entry in gates:
         if isinstance(entry, dict):
@@ -119,7 +123,7 @@ def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
 def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures | None:
     """Return the distance of a run from a target, before and after its gates; None for empty runs.
 
-    `n_calls` is the number of the run's model calls without those of judges.
+    `n_calls` is the number of the run's model calls, excluding the calls of judges.
     """
     accepted = _values(run.conversations(), target.features)
     if not len(accepted):
@@ -147,7 +151,7 @@ def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures 
 def _values(
     conversations: Iterable[Conversation], features: Sequence[Feature]
 ) -> NDArray[np.float64]:
-    """Return the features of conversations with a turn, in shape (conversations, features)."""
+    """Return the features of conversations that have turns, in shape (conversations, features)."""
     rows = [
         measure([dialogue], features)[0]
         for one in conversations

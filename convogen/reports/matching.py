@@ -1,4 +1,4 @@
-"""How close a run is to its matched corpus, and which corpora runs were matched to."""
+"""Deviation of runs from the requested turn lengths, and the corpora that runs are matched to."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Matching:
 
     Attributes:
         turns: Number of turns with a target.
-        mean_off: Mean distance from the target, in words (estimated if a language has no
+        mean_off: Mean absolute deviation from the target, in words (estimated if a language has no
             segmenter).
-        far_off: Share of the turns beyond the tolerance, 0 to 1.
+        far_off: Share of the turns outside the tolerance, 0 to 1.
         asked_again: Share of the turns with more than one attempt, 0 to 1.
     """
 
@@ -49,7 +49,7 @@ class Matching:
 
 
 def matching(run: Run) -> Matching | None:
-    """Return the deviation of turns from their requested lengths; None if none were requested."""
+    """Return the deviation of turns from requested lengths; None if no lengths were requested."""
     n = off = far = again = 0
     for conversation in run.conversations():
         language = language_of(conversation)

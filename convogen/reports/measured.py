@@ -31,9 +31,9 @@ __all__ = ["Measured", "SourceStatistics", "measure_source", "write_statistics"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The statistics of a source: of its unmodified text, and in the rendering of tables III and V.
+    """The statistics of a source: of the unmodified text and of the rendering of tables III and V.
 
-    `tally` has the counts of the paper's rendering, whose `words` include one label per turn.
+    `tally` has the counts of the paper's rendering, in which `words` include one label per turn.
     """
 
     source: str
@@ -43,18 +43,19 @@ class Measured:
     bad_rows: int
 
     def to_pandas(self) -> DataFrame:
-        """Return two rows, the `text` and the `paper` rendering; see `Statistics.to_pandas`."""
+        """Return a frame of two rows, for the renderings `text` and `paper`; see
+        `Statistics.to_pandas`."""
         pd: Any = import_module("pandas")
         both = pd.concat([self.text.to_pandas(), self.paper.to_pandas()], ignore_index=True)
         both.insert(0, "source", self.source)
         return both
 
     def distances(self, against: Mapping[str, Measured]) -> dict[str, Distance | None]:
-        """Return the distance of the text from each corpus; None if either has no turns."""
+        """Return the distances of the text from each corpus; None if either has no turns."""
         return {name: distance(self.text, other.text) for name, other in against.items()}
 
     def beside(self, against: Mapping[str, Measured]) -> SourceStatistics:
-        """Return the statistics with the distances from other corpora."""
+        """Return the statistics together with the distances from other corpora."""
         return SourceStatistics(
             self.source, self.text, self.paper, self.bad_rows, self.distances(against)
         )
@@ -62,14 +63,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatistics:
-    """The statistics of a source, as `scores/statistics.json` holds them.
+    """The statistics of a source, in the form of `scores/statistics.json`.
 
     Attributes:
-        source: Its path or name.
-        text: Statistics of the text as it is.
+        source: Path or name of the source.
+        text: Statistics of the unmodified text.
         paper: Statistics in the rendering of tables III and V.
         bad_rows: Number of rows that could not be read.
-        distances: Distance of the text from each corpus; None if either has no turns.
+        distances: Distances of the text from each corpus; None if either has no turns.
     """
 
     source: str
@@ -80,9 +81,9 @@ class SourceStatistics:
 
 
 def measure_source(source: str, workers: Processes = 1, interaction: bool = False) -> Measured:
-    """Measure a run folder, a file or a data set; with `interaction`, also how people interact.
+    """Measure a run folder, a file or a data set; `interaction` adds the interaction measures.
 
-    Raises `SourceError` if it cannot be read.
+    Raises `SourceError` if the source cannot be read.
     """
     corpus = open_corpus(source)
     text = measure(corpus, "text", workers, interaction=interaction)
@@ -92,7 +93,7 @@ def measure_source(source: str, workers: Processes = 1, interaction: bool = Fals
 
 
 def write_statistics(run: Path, statistics: SourceStatistics) -> None:
-    """Write a run's statistics next to its scores; raises `RunFolderError` if that fails."""
+    """Write a run's statistics next to its scores; raise `RunFolderError` if that fails."""
     folder = run / "scores"
     make_folder(folder, parents=False)
     text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)

@@ -47,11 +47,11 @@ def gather(
     baseline: str | None = None,
     judged: Sequence[str] = (),
 ) -> Report:
-    """Return the numbers of runs and reference corpora; both are given by their displayed names.
+    """Return the numbers of runs and reference corpora, both given by display name.
 
     `baseline` is the run with which the other runs' distances from the corpora are compared.
-    `judged` are folders with labels of corpora by the judge `friction`.
-    Raises `SourceError` or `RunFolderError` if a source cannot be read.
+    `judged` lists folders that contain the judge `friction`'s labels of corpora. Raises
+    `SourceError` or `RunFolderError` if a source cannot be read.
     """
     human = {name: measure_source(source, workers, True) for name, source in against.items()}
     ours = {name: measure_source(str(run.folder), workers, True) for name, run in runs.items()}
@@ -131,7 +131,7 @@ def _run(
 
 
 def _persona_sources(run: Run) -> dict[str, int]:
-    """Return the number of personas by source, with its licence if known."""
+    """Return the number of personas by source and, if known, licence."""
     counts: dict[str, int] = {}
     for experience in run.experiences():
         for persona in experience.personas:

@@ -1,7 +1,8 @@
-"""The report page: `report.html`, which is self-contained, and `report.md` with its tables.
+"""The report page: a self-contained `report.html`, and `report.md` without the plots.
 
-Text of conversations is hostile: it is escaped everywhere and never evaluated, its control
-characters are made visible, and the page's content security policy forbids scripts and requests.
+The text of conversations is treated as hostile. It is escaped everywhere and never evaluated, and
+control characters are made visible. The page's content security policy forbids scripts and
+requests.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _TEXT = 600
 
 @dataclass(frozen=True, slots=True)
 class SampleTurn:
-    """A turn of a sample, its text clipped."""
+    """A turn of a sample, with its text clipped."""
 
     speaker: str
     text: str
@@ -51,7 +52,7 @@ class SampleTurn:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A conversation of a run as shown on the page, clipped; `left_out` turns are not shown."""
+    """A clipped conversation as shown on the page; `left_out` is the number of turns not shown."""
 
     run: str
     id: str
@@ -64,7 +65,7 @@ class Sample:
 def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Path]:
     """Write report.html, report.md and report.json into a folder; return their paths.
 
-    Raises `RunFolderError` if the folder cannot be written, or one of these files exists and was
+    Raises `RunFolderError` if the folder cannot be written, or if one of these files exists and was
     not written by convogen.
     """
     samples = [sample for name, run in runs.items() for sample in samples_of(name, run)]
@@ -87,7 +88,7 @@ def _is_page(text: str) -> bool:
 
 
 def samples_of(name: str, run: Run, wanted: int = _SAMPLES) -> list[Sample]:
-    """Return a few conversations of a run at regular intervals, clipped."""
+    """Return a few clipped conversations, taken at regular intervals from a run."""
     count = sum(1 for _ in run.conversations())
     places = {count * at // wanted for at in range(min(wanted, count))} if count else set[int]()
     chosen = (one for at, one in enumerate(run.conversations()) if at in places)
@@ -159,17 +160,20 @@ def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
         (number_text(run.conversations), "conversations"),
         _turn_length(text),
         (number_text(text.turns_per_conversation, 1), "turns per conversation"),
-        (number_text(mtld.value if mtld else None, 1), "MTLD, mean"),
+        (number_text(mtld.value if mtld else None, 1), "mean MTLD"),
     ]
     for tag, found in text.stated_languages.items():
         share = "–" if found.share is None else f"{found.share:.0%}"
         figures.append((share, f"of turns in {language_name(tag)}"))
     if copies := text.repetition.get("experiences"):
-        figures.append((f"{copies.share:.0%}", "of experiences are near-copies of another"))
+        figures.append((f"{copies.share:.0%}", "of experiences are copies or near-copies"))
     if judged and judged.scale:
         low, high = judged.scale
         figures.append(
-            (number_text(judged.average), f"groundedness, {low} to {high}, by {judged.model}")
+            (
+                number_text(judged.average),
+                f"groundedness, {low} to {high}, judged by {judged.model}",
+            )
         )
     usd = total_usd(run.cost)
     cost = "not known" if usd is None else f"${usd:,.2f}"
@@ -189,7 +193,7 @@ def _made(run: ReportedRun) -> list[tuple[str, str]]:
     made, judged = run.made, run.groundedness
     rows = [
         ("experiment", f"{made.name}, fingerprint {made.fingerprint}"),
-        ("begun", f"{made.started_at}, {'complete' if made.complete else 'not complete'}"),
+        ("started", f"{made.started_at}, {'complete' if made.complete else 'not complete'}"),
         ("languages", said_languages(run.text)),
         ("models", _listed({role: _model(spec) for role, spec in (made.models or {}).items()})),
         ("parameters", _listed(run.parameters)),

@@ -1,4 +1,4 @@
-"""The people of runs as a table of a report: ages, genders, origins of names."""
+"""A report's table of the people in runs: ages, genders and origins of names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from convogen.reports.report import ReportedRun
 __all__ = ["people_table"]
 
 KINDS = {"ages": "Age", "genders": "Gender", "origins": "Name"}
-"""Field of `People` -> the beginning of its rows' labels."""
+"""Field of `People` -> prefix of its row labels."""
 
 NOTE = (
-    "Shares of the people of all experiences. Age and gender come from their cards, or from "
-    "their descriptions; the origin of a name is looked up by the last name, otherwise the "
-    "first, in an incomplete list. Models invent some people more often than others: an uneven "
-    "spread here is also in the data."
+    "Shares of the people in all experiences. Age and gender come from the persona cards or "
+    "descriptions. The origin of a name is looked up in an incomplete list, by the last name or, "
+    "if that is not listed, by the first. Models invent some kinds of people more often than "
+    "others; any imbalance shown here is also in the data."
 )
 
 MOST_NAMES = 5

@@ -1,4 +1,4 @@
-"""The plots of a report: SVG for an HTML page."""
+"""The plots of a report as SVG for an HTML page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["plots"]
 
 
 def plots(report: Report) -> dict[str, str]:
-    """Return SVG by name: `mtld`, `words`, `course`, and plots of further parts of the report."""
+    """Return the SVG of each plot by name, such as `mtld`, `words` or `course_nearest`."""
     drawn: dict[str, str] = {}
     with styled():
         for name, draw in _DRAWN.items():
@@ -63,7 +63,7 @@ def _words(report: Report) -> str | None:
     axes.set_xlim(0, longest)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, 100)
-    axes.set_xlabel(f"{unit.capitalize()} in a turn, so many or fewer")
+    axes.set_xlabel(f"{unit.capitalize()} in a turn (at most)")
     axes.set_ylabel("% of turns")
     add_legend(axes, len(sources))
     return to_svg(figure)
@@ -104,7 +104,7 @@ def _judge(report: Report) -> str | None:
     axes.invert_yaxis()
     scales = [found.scale for found in judged.values() if found.scale]
     axes.set_xlim(min(low for low, _ in scales) - 0.1, max(high for _, high in scales) + 0.1)
-    axes.set_xlabel("Score, mean and 95% interval; bands: published, different judging")
+    axes.set_xlabel("Score, mean and 95% interval; bands: published, judged differently")
     add_legend(axes, len(judged))
     return to_svg(figure)
 

@@ -1,9 +1,10 @@
-"""Models ranked by pairwise verdicts: Bradley-Terry strengths with bootstrap intervals.
+"""Ranking of models by pairwise verdicts: Bradley-Terry strengths with bootstrap intervals.
 
-The model is that of Bradley and Terry (1952), fitted by `evalica` with Newman's iteration (2023). A
-tie is half a win for each. As a prior, half a tie is added between every two players (pseudo-games;
-Whelan, 2017), so that a player who wins or loses every game has a finite strength. Strengths are
-on Elo's scale: 400 points are odds of ten to one, and 1,000 is the mean over all players.
+The model of Bradley and Terry (1952) is fitted by `evalica` with Newman's iteration (2023). A tie
+counts as half a win for each player. As a prior, half a tie is added between every two players
+(pseudo-games; Whelan, 2017), so that a player who wins or loses every game has a finite strength.
+Strengths are on the Elo scale: a difference of 400 points means odds of ten to one, and the mean
+over all players is 1,000.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ Game = tuple[int, int, float]
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """A player's strength on Elo's scale, with its 95% interval.
+    """A player's strength on the Elo scale, with its 95% interval.
 
     Attributes:
         low: Lower end of the interval; None with a single seed.
         high: Upper end of the interval; None with a single seed.
         games: Number of games played.
-        won: Share of the games' points won, 0 to 1; a tie is half a point.
+        won: Share of points won, 0 to 1; a tie is half a point.
     """
 
     name: str
@@ -53,12 +54,12 @@ def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[R
     """Return the rating of each player, the strongest first.
 
     Args:
-        names: The players.
-        games: The games by seed. Seeds are resampled with all of their games; there are no
-            intervals with a single seed.
+        names: Names of the players.
+        games: The games by seed. Each seed is resampled with all its games. With a single seed,
+            there are no intervals.
 
     Raises:
-        SourceError: some players are connected to the rest by no game, so there is no common scale.
+        SourceError: No games link some players to the others, so there is no common scale.
     """
     wins = np.zeros((len(games), len(names), len(names)))
     for at, of in enumerate(games.values()):
@@ -104,9 +105,9 @@ def _check_linked(names: Sequence[str], wins: Numbers) -> None:
 
 
 def bradley_terry(wins: Numbers) -> Numbers:
-    """Return strengths with a geometric mean of 1; `wins[i, j]` is how often i beat j.
+    """Return strengths with a geometric mean of 1; `wins[i, j]` is the number of wins of i over j.
 
-    Every player, and every group of players, must have won and lost something against the rest.
+    Every player and every group of players must have won and lost against the rest.
     """
     evalica: Any = import_module("evalica")
     pandas: Any = import_module("pandas")

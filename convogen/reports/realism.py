@@ -1,4 +1,4 @@
-"""How well runs can be distinguished from human corpora, as a section of a report."""
+"""The section of a report that shows how well runs can be distinguished from human corpora."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FAMILY_NAMES = {
     "interaction": "interaction",
     "tfidf": "words (TF-IDF)",
     "embeddings": "embeddings",
-    "all": "all of these",
+    "all": "all features",
 }
-"""Family of features -> name for readers."""
+"""Family of features -> display name."""
 
 MOST_TELLTALES = 8
 LEAST_EFFECT = 0.1
@@ -54,8 +54,8 @@ def realism_of(
 
 
 def realism_tables(realism: Mapping[str, Mapping[str, Realism]]) -> Iterator[Table]:
-    """Yield, for each human corpus, a table of how well runs can be distinguished from it, and a
-    table per run of the features that distinguish it."""
+    """Yield two kinds of table for each human corpus: one shows how well runs can be distinguished
+    from the corpus, and one per run shows the features that distinguish the run."""
     corpora = dict.fromkeys(corpus for by_corpus in realism.values() for corpus in by_corpus)
     for corpus in corpora:
         runs = {name: found[corpus] for name, found in realism.items() if corpus in found}
@@ -77,16 +77,16 @@ def _separations(corpus: str, runs: Mapping[str, Realism]) -> Table:
         )
         rows.append(Row("ours", FAMILY_NAMES.get(family, family), [*cells, interval_cell(halves)]))
     note = (
-        "Area under the curve of a cross-fitted classifier that is asked whether a conversation "
-        "is generated: 0.5 if it cannot tell, 1 if it always can. Intervals are over groups of "
-        "related conversations, with the classifiers fixed; those of the human halves are over "
+        "Area under the ROC curve of a cross-fitted classifier that decides whether a conversation "
+        "is generated: 0.5 means chance, 1 means perfect separation. Intervals are over groups of "
+        "related conversations, with fixed classifiers. The intervals of the human halves are over "
         "random halves."
     )
     removed = {change.name for found in runs.values() for change in found.normalisations}
     if removed:
         note += f" Typographic differences were removed first: {', '.join(sorted(removed))}."
     columns = ["Classifier", *runs, f"{corpus}, halves"]
-    return Table(f"Told from {corpus}", note, columns, rows)
+    return Table(f"Distinguished from {corpus}", note, columns, rows)
 
 
 def _auc(found: Realism, family: str) -> Cell:
@@ -112,7 +112,8 @@ def _telltales(name: str, corpus: str, found: Realism) -> Table:
         for one in shown
     ]
     note = (
-        "Means over conversations; the effect is Cliff's delta, -1 to 1, above 0 if there is more."
+        "Means over conversations. The effect is Cliff's delta (-1 to 1); it is positive if the "
+        "run has higher values."
     )
     columns = ["Feature", name, corpus, "effect"]
     return Table(f"What distinguishes {name} from {corpus}", note, columns, rows)

@@ -34,7 +34,7 @@ class Made:
 
     Attributes:
         n: Number of requested conversations.
-        started_at: When the run was begun, ISO 8601.
+        started_at: Start time of the run, ISO 8601.
         packages: Versions by package.
         models: Description of each role's model: its `name`, its `kind` and other keys.
     """
@@ -49,7 +49,7 @@ class Made:
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Made:
-        """Return how a run was made, from its manifest."""
+        """Return the information from a run's manifest."""
         return cls(**{name: manifest.get(name) for name in cls.__dataclass_fields__})
 
 
@@ -58,15 +58,15 @@ class ReportedCorpus:
     """A measured source, with 95% bootstrap intervals.
 
     Attributes:
-        source: Its path or name.
+        source: Path or name of the source.
         conversations: Number of conversations.
         bad_rows: Number of rows that could not be read.
-        tables: The columns of tables III and V in the paper's rendering, speaker labels counted as
-            words: nW and nT (words and turns per conversation), nW/T (words per turn), mtld_mean,
-            mtld_std; None if there is nothing to measure.
-        text: The statistics of the text as it is.
+        tables: The columns of tables III and V in the paper's rendering: nW and nT (words and turns
+            per conversation), nW/T (words per turn), mtld_mean and mtld_std; None if there is
+            nothing to measure. Speaker labels count as words, except in nW/T.
+        text: Statistics of the unmodified text.
         balance: Participation balance, 0 to 1.
-        judged_friction: What the judge `friction` labelled; None if it labelled nothing.
+        judged_friction: Labels of the judge `friction`; None if there are none.
     """
 
     source: str
@@ -83,23 +83,23 @@ class ReportedRun(ReportedCorpus):
     """A measured run.
 
     Attributes:
-        distances: Distance from each reference corpus; None if the run or the corpus has no turns.
-        matching: Deviation of turns from their requested lengths; None if none were requested.
-        features: Distributions of its features and of the matched corpus'; None if no run of the
-            report has matched features, or an early version wrote the report.
-        groundedness: Scores of geval; None if it did not judge the run.
+        distances: Distances from each reference corpus; None if the run or the corpus has no turns.
+        matching: Deviation of turns from requested lengths; None if no lengths were requested.
+        features: Distributions of features in the run and in the matched corpus; None if no run of
+            the report has matched features, or if an early version wrote the report.
+        groundedness: Scores of geval; None if geval has not judged the run.
         judged: Scores by judge.
         course: Diversity in the order of the plan.
         failures: Number of tasks that failed.
-        rejected: Conversations rejected by each gate.
-        acceptance_rate: Share of the finished conversations accepted, 0 to 1; None if none is
-            finished.
+        rejected: Number of conversations rejected by each gate.
+        acceptance_rate: Share of the finished conversations that were accepted, 0 to 1; None if
+            none is finished.
         parameters: The keys of the experiment that enter its fingerprint.
         prompts: Hash of each prompt.
         sources: Hash or name of each source.
         persona_sources: Number of personas by source and licence.
         people: Distributions of ages, genders and origins of names; None if there are no people, or
-            an early version wrote the report.
+            if an early version wrote the report.
         cost: Cost by role and model.
     """
 
@@ -123,7 +123,7 @@ class ReportedRun(ReportedCorpus):
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Shares (0 to 1) of the conversations of each source in the bins between `edges`."""
+    """Shares (0 to 1) of each source's conversations in the bins between `edges`."""
 
     edges: list[float]
     shares: dict[str, list[float]]
@@ -149,13 +149,13 @@ class Report:
     """All numbers of a report.
 
     Attributes:
-        convogen: The version that made it.
-        runs: The runs by displayed name.
-        against: The reference corpora by displayed name.
+        convogen: The version of convogen that made the report.
+        runs: The runs by display name.
+        against: The reference corpora by display name.
         baseline: The run with which other runs' distances are compared; None if there is none.
         published: Tables I to VI of the ConvoGen paper.
         mtld_histogram: Distribution of MTLD over conversations, in the paper's rendering.
-        limits: Limits of the numbers, in sentences.
+        limits: Limits of the numbers, as sentences.
         coverage: How evenly each run covers its topics; empty if not measured.
         realism: How well runs can be distinguished from human corpora, by run and corpus; empty if
             not measured.
@@ -173,7 +173,7 @@ class Report:
 
     @property
     def sources(self) -> dict[str, ReportedCorpus]:
-        """The runs, then the corpora."""
+        """The runs, followed by the corpora."""
         return {**self.runs, **self.against}
 
     def interaction(self) -> dict[str, SourceInteraction]:
@@ -186,16 +186,16 @@ class Report:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, as `report.json` holds them."""
+        """Return all numbers as plain values, in the form of `report.json`."""
         published = {"paper": self.published.paper, **self.published.tables}
         return asdict(self) | {"published": published}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
-        """Return the report whose `as_dict` or `report.json` is given.
+        """Return a report from the result of `as_dict` or from a parsed `report.json`.
 
         Raises:
-            SourceError: the data is not a report.
+            SourceError: The data is not a report.
         """
         published: Any = data.get("published")
         if isinstance(published, dict):
@@ -205,7 +205,7 @@ class Report:
             return _reader().validate_python({**data, "published": published})
         except ValidationError as error:
             raise SourceError(
-                f"no report: {first_fault(error)}; `convogen report` writes report.json"
+                f"not a report: {first_fault(error)}; `convogen report` writes report.json"
             ) from error
 
 

@@ -1,9 +1,9 @@
-"""Comparing judges and people by their scores on a scale: Krippendorff's alpha, aspect by aspect.
+"""Agreement of judges and human raters on scores: Krippendorff's alpha, aspect by aspect.
 
-Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: scores of
-judges, or ratings by people. The level of measurement is ordinal if all values of an aspect are
-whole numbers, such as Likert ratings, and interval if some are not, such as scores weighted by
-probabilities.
+Files contain judges' scores or human ratings as JSON lines with `conversation`, `value` and, if
+there are several aspects, `aspect`. The level of measurement is ordinal if all values of an aspect
+are whole numbers, such as Likert ratings. It is interval if some are not, such as scores weighted
+by probabilities.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class JudgeScores:
-    """One judge's or person's scores on one set of dialogues: by aspect, by conversation."""
+    """The scores by one judge or person for one set of dialogues, by aspect and conversation."""
 
     judge: str
     dialogues: str
@@ -44,11 +44,11 @@ class JudgeScores:
 
 
 def read_scores(text: str) -> JudgeScores:
-    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is a missing score.
+    """Read the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is a missing score.
 
     Raises:
-        SourceError: the file cannot be read, has no scores, or has a line that is not a score or
-            contradicts another.
+        SourceError: The file cannot be read, contains no scores, or has a line that is not a score
+            or that contradicts another line.
     """
     named, path = names_and_path(text)
     judge, dialogues = judge_and_dialogues(path)
@@ -68,10 +68,10 @@ def _scores(path: Path) -> dict[str, dict[str, float]]:
         if of.setdefault(conversation, value) != value:
             raise SourceError(
                 f"{path} line {number}: contradicts an earlier score of {conversation!r}; keep the "
-                "right one"
+                "correct score"
             )
     if not found:
-        raise SourceError(f"{path}: holds no scores; each line is an object with a `value`")
+        raise SourceError(f"{path}: contains no scores; each line must be an object with a `value`")
     return found
 
 
@@ -86,9 +86,8 @@ def _score(line: str, where: str) -> tuple[str, str, float | None]:
     number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
     if not (number and isinstance(aspect, str) and isinstance(conversation, str)):
         raise SourceError(
-            f"{where}: not a score: an object with `conversation`, `value` (a number) and, if "
-            f"there "
-            "are several, `aspect`"
+            f"{where}: not a score; a score is an object with `conversation`, `value` (a number) "
+            "and, if there are several aspects, `aspect`"
         )
     try:
         value = None if value is None else float(value)
@@ -104,7 +103,7 @@ class AspectAgreement:
     """Krippendorff's alpha of one aspect.
 
     Attributes:
-        aspect: Its name; empty if the files do not name aspects.
+        aspect: Name of the aspect; empty if the files do not name aspects.
         n: Number of conversations with two or more scores.
         level: Level of measurement.
         krippendorff_alpha: Alpha with its interval; None if undefined.
@@ -118,7 +117,7 @@ class AspectAgreement:
 
 @dataclass(frozen=True, slots=True)
 class ScoreAgreement:
-    """Agreement of all who scored one set of dialogues."""
+    """Agreement of all judges and raters who scored one set of dialogues."""
 
     dialogues: str
     judges: list[str]
@@ -129,7 +128,7 @@ def score_agreements(judged: Sequence[JudgeScores]) -> list[ScoreAgreement]:
     """Return the agreement on each set of dialogues that several judges or people scored.
 
     Raises:
-        SourceError: files named as one set have no scored conversation in common.
+        SourceError: Files of the same set have no scored conversation in common.
     """
     sets: dict[str, list[JudgeScores]] = {}
     for one in judged:
@@ -143,7 +142,7 @@ def _agreement(name: str, judged: Sequence[JudgeScores]) -> ScoreAgreement:
     if not any(row.n for row in found):
         where = ", ".join(str(one.path) for one in judged)
         raise SourceError(
-            f"{where}: no scored conversation in common; give the sets different names: "
+            f"{where}: no scored conversation in common; name different sets with "
             f"JUDGE,DIALOGUES=FILE"
         )
     return ScoreAgreement(name, [one.judge for one in judged], found)

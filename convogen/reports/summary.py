@@ -1,4 +1,4 @@
-"""Counts of a run's contents: the data of `convogen show`."""
+"""Counts of a run's contents, as shown by `convogen show`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class PlanCounts:
     """Results of the plans of a run's experiences.
 
     Attributes:
-        subtopics: Subtopics found.
-        personas: Personas found.
+        subtopics: Number of subtopics found.
+        personas: Number of personas found.
         requests: Number of requested replies.
-        near_copies: Subtopics and personas left out as near-copies of others.
-        unusable: Subtopics and personas left out as unusable.
+        near_copies: Number of subtopics and personas rejected as near-copies.
+        unusable: Number of subtopics and personas rejected as unusable.
     """
 
     subtopics: int
@@ -40,31 +40,34 @@ class PlanCounts:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts over a run; those by kind have the most frequent kind first.
+    """Counts of a run's contents; counts by kind begin with the most frequent kind.
 
     Attributes:
         conversations: Number of accepted conversations.
-        rejected: Conversations rejected by each gate.
-        acceptance_rate: Share of the finished conversations accepted, 0 to 1; None if none is
-            finished.
-        experiences: Generated experiences; `admitted` of them entered the few-shot hub,
-            `near_copies` did not, and `repaired` were repaired.
-        experiences_asked_again: Refused replies of the generator, by fault.
-        plan: Results of the experiences' plans; None if the method makes none.
-        turns: Turns of the accepted conversations, and their `words`; None if words of a language
-            cannot be segmented.
-        stated_languages: How much of the first conversations is in their stated language, by tag.
-        ended: Conversations by how they ended.
-        reasks: Refused replies, by fault.
-        tidied: Tidied replies, by fault.
-        lapses: Turns accepted despite a fault, by fault.
-        broken_off: Conversations ended early, by fault.
-        participants: Participants of all conversations; `silent` of them never spoke.
-        selections: Turns with a selector call; `selector_repairs` of its replies named
-            nobody and were repaired.
-        failures: Tasks that failed, by stage and kind.
+        rejected: Number of conversations rejected by each gate.
+        acceptance_rate: Share of the finished conversations that were accepted, 0 to 1; None if
+            none is finished.
+        experiences: Number of generated experiences.
+        admitted: Number of experiences that entered the few-shot hub.
+        near_copies: Number of experiences kept out of the hub as near-copies.
+        repaired: Number of repaired experiences.
+        experiences_asked_again: Number of rejected replies of the generator, by fault.
+        plan: Results of the experiences' plans; None if the method has no plans.
+        turns: Number of turns in the accepted conversations.
+        words: Number of words in these turns; None if words of a language cannot be segmented.
+        stated_languages: The stated languages of the first conversations, by tag.
+        ended: Number of conversations by the way they ended.
+        reasks: Number of rejected replies, by fault.
+        tidied: Number of tidied replies, by fault.
+        lapses: Number of turns kept despite a fault, by fault.
+        broken_off: Number of conversations that a fault ended early, by fault.
+        participants: Number of participants in all conversations.
+        silent: Number of participants who never spoke.
+        selections: Number of turns whose speaker was selected by the group chat.
+        selector_repairs: Number of these selections that used a fallback.
+        failures: Number of failed tasks, by stage and kind.
         ledger: Cost by role and model.
-        waiting: Finished conversations that wait for an earlier unfinished task.
+        waiting: Number of finished conversations that wait for an earlier, unfinished task.
     """
 
     conversations: int
@@ -93,12 +96,12 @@ class RunSummary:
     waiting: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, for JSON."""
+        """Return all counts as plain values for JSON."""
         return asdict(self) | {"plan": asdict(self.plan) if self.plan else {}}
 
 
 def summarise(run: Run) -> RunSummary:
-    """Count the contents of a run."""
+    """Return the counts of a run's contents."""
     talk, invented = _Talk(), _Invented()
     for conversation in run.conversations():
         talk.add(conversation)

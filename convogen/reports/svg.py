@@ -1,7 +1,7 @@
-"""The appearance of a report's SVG figures, in the page's own colours.
+"""The style of a report's SVG figures, in the colours of the page.
 
-Data colours are Okabe and Ito's; series also differ in line style. Text and axes have the page's
-colours, so that a plot is readable on a light page, on a dark page and on paper.
+The data colours are those of Okabe and Ito; series also differ in line style. Text and axes have
+the page's colours, so that a plot is readable on a light page, on a dark page and on paper.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
 
 
 def source_line(report: Report, name: str) -> dict[str, str | float]:
-    """Return a source's colour and dashes; reference corpora have thinner lines."""
+    """Return the line style of a source; reference corpora have thinner lines."""
     return line_style([*report.sources].index(name), name, human=name not in report.runs)
 
 
 def line_style(at: int, name: str, *, human: bool) -> dict[str, str | float]:
-    """Return the colour and dashes of the series at an index, with its name in the legend."""
+    """Return the line style and the legend entry of the series at an index."""
     return {
         "color": _COLOURS[at % len(_COLOURS)],
         "linestyle": _DASHES[at % len(_DASHES)],
@@ -90,7 +90,7 @@ def add_legend(axes: Any, count: int) -> None:
 
 
 def to_svg(figure: Any) -> str:
-    """Return the figure as an element of a page: no ids, no namespaces, no metadata."""
+    """Return the figure as an SVG element without ids, namespaces or metadata."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()

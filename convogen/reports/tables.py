@@ -1,4 +1,4 @@
-"""The tables of a report, as text in cells, from its numbers alone."""
+"""The tables of a report, built from its numbers alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
 
 
 def tables(report: Report) -> dict[str, list[Table]]:
-    """Return the tables by the part of the report that they belong to."""
+    """Return the tables by part of the report."""
     found = {
         "statistics": [_statistics(report)],
         "groundedness": [
@@ -59,10 +59,10 @@ def report_frame(report: Report | Mapping[str, Any]) -> DataFrame:
     """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
 
     Args:
-        report: What `gather` returns, or a parsed `report.json`.
+        report: A report from `gather`, or a parsed `report.json`.
 
     Raises:
-        SourceError: the parsed JSON is not a report.
+        SourceError: The parsed JSON is not a report.
     """
     report = report if isinstance(report, Report) else Report.from_dict(report)
     rows = (
@@ -88,7 +88,7 @@ def _statistics(report: Report) -> Table:
         "Tables III and V",
         "nW: words per conversation; nT: turns per conversation; nW/T: words per turn; MTLD: "
         "mean and standard deviation over conversations. As in the paper, speaker labels count "
-        "as words.",
+        "as words, except in nW/T.",
         ["Data set", "Conv.", "nW", "nT", "nW/T", "MTLD", "std"],
         rows,
     )
@@ -118,11 +118,11 @@ def _groundedness(report: Report, table: str) -> Table | None:
     average = [number_cell(found.average) for found in judged.values()]
     average += [printed_cell(row["avgScore"]) for row in known.values()]
     rows.append(Row("ours", "average", average))
-    how = "; ".join(f"{name} by {found.model}" for name, found in judged.items())
+    how = ", ".join(f"{found.model} ({name})" for name, found in judged.items())
     return Table(
         f"Groundedness, 1 to 5 (table {table})",
-        f"Judged: {how}. With a star: published, judged by GPT-4o mini with the authors' "
-        f"prompts, which differ from these.",
+        f"Judged by {how}. Columns with an asterisk are published scores, judged by GPT-4o mini "
+        f"with the authors' prompts, not with the prompts used here.",
         ["Aspect", *judged, *(f"{name}*" for name in known)],
         rows,
     )
@@ -140,8 +140,8 @@ def _other_aspects(report: Report) -> list[Table]:
 
 
 def _other_judges(report: Report) -> list[Table]:
-    """Yield a table per judge besides geval and friction: one row per aspect, one column per
-    run."""
+    """Return one table per judge other than geval and friction, with one row per aspect and one
+    column per run."""
     runs = report.runs
     found: list[Table] = []
     for judge in dict.fromkeys(judge for run in runs.values() for judge in run.judged):
@@ -159,8 +159,8 @@ def _other_judges(report: Report) -> list[Table]:
         ]
         scales = {tuple(one.scale or ()) for one in of.values()}
         scale = _scale(scales.pop()) if len(scales) == 1 else ""
-        how = "; ".join(f"{name} by {one.model}" for name, one in of.items())
-        found.append(Table(f"{judge}{scale}", f"Judged: {how}.", ["Aspect", *of], rows))
+        how = ", ".join(f"{one.model} ({name})" for name, one in of.items())
+        found.append(Table(f"{judge}{scale}", f"Judged by {how}.", ["Aspect", *of], rows))
     return found
 
 
@@ -181,10 +181,11 @@ def _measures(report: Report) -> Table:
         for label in dict.fromkeys(label for found in lengths for label in found)
     ]
     note = (
-        "Measured on the unmodified text. Self-BLEU and ROUGE-L, 0 to 1: higher means more "
-        "similar. To the nearest: the largest to any other conversation, as in the DiaSynth paper."
+        "Measured on the unmodified text. Self-BLEU and ROUGE-L are between 0 and 1; higher values "
+        "mean more similar conversations. ROUGE-L with the nearest text is the mean of each "
+        "conversation's highest ROUGE-L with another conversation, as in the DiaSynth paper."
     )
-    return Table("More measures of diversity", note, ["Measure", *columns], rows)
+    return Table("Further measures of diversity", note, ["Measure", *columns], rows)
 
 
 def _installed(report: Report) -> Table:
@@ -216,8 +217,8 @@ def _repetition(report: Report) -> Table:
         Row("ours", kind, [_share(one.text.repetition.get(kind)) for one in columns.values()])
         for kind in kinds
     ]
-    note = "Share of texts that are identical to another one of the same data set, or nearly so."
-    return Table("Near-copies", note, ["What", *columns], rows)
+    note = "Share of texts that are copies or near-copies of another text of the same data set."
+    return Table("Near-copies", note, ["Texts", *columns], rows)
 
 
 def _share(found: Repetition | None) -> Cell:
@@ -236,7 +237,10 @@ def _group_chat(report: Report) -> Table:
         else:
             cells = [number_cell(getattr(one.text.group_chat, key), 3) for one in columns.values()]
         rows.append(Row("ours", label, cells))
-    note = "No paper measures these. Balance: entropy of the turns over speakers, 1 is even."
+    note = (
+        "These measures are not from a paper. Participation balance is the normalised entropy of "
+        "the speakers' shares of turns; 1 means equal shares."
+    )
     return Table("Quality of the group chat", note, ["Measure", *columns], rows)
 
 
@@ -250,12 +254,15 @@ def _turn_checks(report: Report) -> Table:
         for kind in dict.fromkeys(kind for found in counts for kind in found):
             cells = [number_cell(found.get(kind, 0)) for found in counts]
             rows.append(Row("ours", f"{label}: {kind}", cells))
-    note = "Replies that were refused, tidied, or accepted with a fault; conversations broken off."
+    note = (
+        "Counts of replies that were rejected (re-asked) or tidied, of turns kept despite a fault, "
+        "and of conversations that ended early."
+    )
     return Table("Turn checks", note, ["Kind", *columns], rows)
 
 
 def _lengths(corpus: ReportedCorpus) -> dict[str, str]:
-    """Return the distance fields with their names for readers."""
+    """Return the distance fields with their display names."""
     unit = corpus.text.length_unit
     return {"turn_length": f"turn lengths, {unit}", "turn_count": "turn counts"}
 
@@ -267,12 +274,14 @@ def _distances(report: Report) -> Table:
         for key, what in _lengths(report.against[name]).items():
             cells = [number_cell(_apart(run, name, key)) for run in runs.values()]
             rows.append(Row("ours", f"{name}: {what}", cells))
-    note = "Wasserstein distances: how far, on average, lengths would have to move to match."
+    note = (
+        "Wasserstein distances: how far, on average, values would have to move to match the corpus."
+    )
     return Table("Distance from human conversations", note, ["From", *runs], rows)
 
 
 def _changes(report: Report) -> Table:
-    """Return each run's distances next to the baseline's."""
+    """Return a table of the distances of each run next to those of the baseline."""
     runs, base = report.runs, report.baseline
     if base is None:
         return Table("Before and after", "", [], [])
@@ -287,7 +296,7 @@ def _changes(report: Report) -> Table:
                     change = share_cell(after / before - 1, 0, sign="+")
                 cells = [number_cell(before), number_cell(after), change]
                 rows.append(Row("ours", f"{one} from {name}: {what}", cells))
-    note = f"The distances of {base} above, and those of the other runs."
+    note = f"Distances of the baseline {base} (before) and of the other runs (after)."
     return Table("Before and after", note, ["Distance of", "Before", "After", "Change"], rows)
 
 
@@ -301,22 +310,25 @@ def _targets(report: Report) -> Table:
     runs = found.values()
     rows = [
         Row("ours", "Turns with a target", [number_cell(one.turns) for one in runs]),
-        Row("ours", "Words off the target, mean", [number_cell(one.mean_off) for one in runs]),
-        Row("ours", "Still far off", [share_cell(one.far_off) for one in runs]),
-        Row("ours", "Requested again", [share_cell(one.asked_again) for one in runs]),
+        Row("ours", "Mean deviation, words", [number_cell(one.mean_off) for one in runs]),
+        Row("ours", "Turns outside the tolerance", [share_cell(one.far_off) for one in runs]),
+        Row("ours", "Turns that were re-asked", [share_cell(one.asked_again) for one in runs]),
     ]
-    note = "Each turn's words, and the number requested, drawn from the matched corpus."
-    return Table("Requested lengths", note, ["What", *found], rows if found else [])
+    note = (
+        "Deviation of turns from the requested numbers of words, which are drawn from the matched "
+        "corpus."
+    )
+    return Table("Requested lengths", note, ["Measure", *found], rows if found else [])
 
 
 def _features(report: Report) -> list[Table]:
-    """Return the cost of matching features, and how close each run came."""
+    """Return tables of the cost of matching features and of the deviations that remain."""
     found = {name: run.features for name, run in report.runs.items() if run.features}
     runs = found.values()
     taken = [
         Row(
             "ours",
-            "Finished conversations per accepted one",
+            "Finished conversations per accepted conversation",
             [number_cell(one.finished_per_accepted) for one in runs],
         ),
         Row(
@@ -332,15 +344,22 @@ def _features(report: Report) -> list[Table]:
     ]
     corpora = ", ".join(dict.fromkeys(one.corpus for one in runs))
     note = (
-        f"Means per conversation of {corpora}, and of each run: all finished conversations, and "
-        f"those that its gates accepted. Distances are Wasserstein distances from the human "
-        f"values, in the "
-        "feature's own unit. In brackets: the shares of conversations in the bins of the corpus."
+        f"Means over the conversations of {corpora} and of each run, for all finished "
+        f"conversations and for those that the gates accepted. Each mean is followed by the shares "
+        f"of conversations in the bins of the corpus. Distances are Wasserstein distances from the "
+        f"human values, in the unit of the feature."
     )
-    head = ["Run: feature", "People", "Finished", "Accepted", "Distance finished", "accepted"]
+    head = [
+        "Run: feature",
+        "Human",
+        "Finished",
+        "Accepted",
+        "Distance, finished",
+        "Distance, accepted",
+    ]
     return [
-        Table("Cost of matching features", "", ["Per accepted", *found], taken if found else []),
-        Table("Features compared with people's", note, head, rows),
+        Table("Cost of matching features", "", ["Measure", *found], taken if found else []),
+        Table("Features compared with the human corpus", note, head, rows),
     ]
 
 
@@ -360,8 +379,15 @@ def _cost(report: Report) -> Table:
         for name, run in report.runs.items()
         for spent in run.cost
     ]
-    head = ["Run: role, model", "Calls", "Tokens in", "cached", "out", "List price"]
-    return Table("Calls, tokens, cost", "", head, rows)
+    head = [
+        "Run: role, model",
+        "Calls",
+        "Input tokens",
+        "of which cached",
+        "Output tokens",
+        "Price",
+    ]
+    return Table("Calls, tokens and cost", "At list prices.", head, rows)
 
 
 def _cost_cells(spent: Spending) -> list[Cell]:

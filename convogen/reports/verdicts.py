@@ -1,4 +1,4 @@
-"""Verdicts of human-likeness judges on a run: pass rates by protocol, and their biases."""
+"""Verdicts of human-likeness judges on a run: pass rates and position biases by protocol."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of `n`, 0 to 1, with its 95% Wilson interval; all three are None if n is 0."""
+    """A share of `n`, 0 to 1, with its 95% Wilson interval; all numbers are None if `n` is 0."""
 
     value: float | None
     low: float | None
@@ -58,8 +58,8 @@ class PositionBias:
     """The effect of a dialogue's position, if the order was random.
 
     Attributes:
-        first: Among the verdicts that name a dialogue, the share that name the one shown first; 0.5
-            if the position does not matter.
+        first: Among the verdicts that name a dialogue, the share that name the dialogue shown
+            first; 0.5 if the position does not matter.
         gap: Pass rate of generated dialogues shown first minus the pass rate of those shown second,
             in percentage points.
     """
@@ -83,13 +83,13 @@ class RunVerdicts:
     position_bias: PositionBias | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, including the counts."""
+        """Return all results as plain values, with the counts at the top level."""
         bias = asdict(self.position_bias) if self.position_bias else None
         return {"model": self.model, **asdict(self.counted), "position_bias": bias}
 
 
 def told_apart(run: Run) -> dict[Protocol, RunVerdicts]:
-    """Return the verdicts of each protocol's judge that judged a run."""
+    """Return a run's verdicts under each protocol by which the run was judged."""
     found: dict[Protocol, RunVerdicts] = {}
     for protocol in PROTOCOLS:
         path = _scores(run.folder, protocol)
@@ -113,8 +113,8 @@ def _counted(run: Run, verdicts: Sequence[Verdict], protocol: Protocol) -> Verdi
 def begin_real(folder: Path) -> bool:
     """Return whether the dialogues of a folder begin with a person's words.
 
-    Dialogues of a run do so if it has seeds. For other folders nothing is known, and the result is
-    True.
+    The dialogues of a run do so if the run has seeds. Nothing is known about other folders, and the
+    result is True.
     """
     file = folder / "experiment.yaml"
     try:
@@ -126,7 +126,8 @@ def begin_real(folder: Path) -> bool:
 def verdict_file(path: Path, protocol: Protocol) -> Path:
     """Return the file of verdicts at a path: the path itself, or the file in a run folder.
 
-    Raises `SourceError` if the folder has none, `RunFolderError` if it has another run's.
+    Raises `SourceError` if the folder has no verdicts, and `RunFolderError` if the verdicts are on
+    another run's dialogues.
     """
     file = _scores(path, protocol) if path.is_dir() else path
     if path.is_dir() and not file.is_file():
@@ -150,7 +151,7 @@ def _scores(folder: Path, protocol: Protocol) -> Path:
 
 
 def position_bias(verdicts: Sequence[Verdict]) -> PositionBias | None:
-    """Return the effect of the position; None if it was not random."""
+    """Return the effect of the position; None if the position was not random."""
     placed = [one for one in verdicts if one.place is not None and one.choice is not None]
     if {one.place for one in placed} != {1, 2}:
         return None
@@ -163,7 +164,7 @@ def position_bias(verdicts: Sequence[Verdict]) -> PositionBias | None:
 
 
 def _named_place(verdict: Verdict) -> int:
-    """Return the position of the dialogue that a verdict names; the generated one is recorded as
-    the second."""
+    """Return the position at which the named dialogue was shown; the choice always calls the
+    generated dialogue "Conversation 2"."""
     assert verdict.place is not None
     return verdict.place if verdict.choice == "Conversation 2" else 3 - verdict.place

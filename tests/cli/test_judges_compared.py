@@ -176,7 +176,7 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text('{"choice": "No"}\n' * n)
     files = sorted(tmp_path.iterdir())
     ended = convogen("agreement", *files, "--protocol", "unieval")
-    assert "not on the same dialogues: [3, 4] verdicts" in ended.complaint
+    assert "not on the same dialogues; numbers of verdicts: [3, 4]" in ended.complaint
     assert "nothing to compare" in convogen("agreement", files[0], "--protocol", "unieval").err
     labels = tmp_path / "labels.jsonl"
     for text, said in (("No", "line 1: not a label"), ('{"row": 9, "choice": "No"}', "label of 9")):

@@ -103,7 +103,7 @@ def test_what_is_found_is_said_whatever_was_asked_for(endpoint: EndpointServer) 
     convogen("export", "run", "--to", "jsonl", "--out", "data")
     card = Path("data/README.md").read_text("utf-8")
     assert "\nlanguage:\n- de\n" in card
-    assert "identified as 2 German" in card
+    assert "detected: 2 German" in card
 
 
 def test_what_is_no_language_costs_one_line(endpoint: EndpointServer) -> None:

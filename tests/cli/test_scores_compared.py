@@ -79,7 +79,7 @@ def test_aspects_are_compared_apart_and_what_one_alone_scored_has_no_alpha(tmp_p
             '{"conversation": "c0", "value": 4}\n{"conversation": "c0", "value": 5}',
             "line 2: contradicts an earlier score of 'c0'",
         ),
-        ('{"conversation": "c0", "value": null}', "holds no scores"),
+        ('{"conversation": "c0", "value": null}', "contains no scores"),
         ('{"conversation": "elsewhere", "value": 4}', "no scored conversation in common"),
     ],
 )

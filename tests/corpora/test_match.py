@@ -227,7 +227,7 @@ def test_the_report_shows_the_distance_before_and_after(corpus: Path, tmp_path: 
         for name in ("before", "after")
     ]
     assert [f"{value:.2f}" for value in apart] == [cell.strip() for cell in changed.split("|")[2:4]]
-    assert "Words off the target" in page
+    assert "Mean deviation, words" in page
     told = [limit for limit in numbers["limits"] if "differs from the baseline" in limit]
     assert len(told) == 1
     assert told[0].startswith("other: ")

@@ -195,4 +195,4 @@ def test_the_report_shows_how_evenly_runs_cover_their_topics(tmp_path: Path) -> 
     ended = convogen("report", *(one.folder for one in runs.values()), "--out", tmp_path / "page")
     assert ended.status == 0
     page = next((tmp_path / "page").glob("*.html")).read_text("utf-8")
-    assert "the share of the largest of 8 clusters" in page
+    assert "The 8 clusters are fitted to the experiences of all runs" in page

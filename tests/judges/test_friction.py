@@ -281,7 +281,7 @@ def test_labels_that_are_not_there_or_of_other_data_are_refused(
     ended = convogen("stats", other, "--interaction", "--judged", folder)
     assert ended.status == 2
     assert len(ended.err.splitlines()) == 1
-    assert ("no labels" if broken == "none" else "not measured here") in ended.err
+    assert ("no labels" if broken == "none" else "not among the sources") in ended.err
     assert convogen("stats", other, "--judged", folder).status == 2
 
 

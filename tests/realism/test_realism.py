@@ -286,8 +286,8 @@ def test_the_report_has_how_a_run_is_told_from_people(tmp_path: Path) -> None:
     ended = convogen("report", made.folder, "--against", human, "--against", few, "--out", out)
     assert ended.status == 0, ended.err
     page = (out / "report.md").read_text("utf-8")
-    assert "Told from human" in page
-    assert "Told from few" not in page
+    assert "Distinguished from human" in page
+    assert "Distinguished from few" not in page
     assert "What distinguishes run from human" in page
     whole = json.loads((out / "report.json").read_text("utf-8"))
     (corpus,) = whole["realism"]["run"].values()

@@ -65,7 +65,7 @@ def test_a_reader_sees_the_difference_and_how_far_to_trust_it(report: Path) -> N
     row = next(line for line in section.splitlines() if line.startswith("| Disagreement"))
     assert row.startswith(r"| Disagreement | 0.0%\* (")
     assert "| 25.0% (" in row
-    assert "| Told by | rules, 20 turns | rules, 120 turns |" in section
+    assert "| Labelled by | rules, 20 turns | rules, 120 turns |" in section
     assert "It addresses somebody by name" in section
     assert "on 115 turns labelled by hand they were right in 87%" in section
 
@@ -104,7 +104,7 @@ def test_labels_of_a_run_and_a_corpus_by_one_judge_take_the_place_of_rules(
     asked = ("report", mine, "--against", people, "--out", tmp_path / "report")
     assert convogen(*asked, "--judged", labels).status == 0
     page = (tmp_path / "report" / "report.md").read_text("utf-8")
-    assert "| Told by | judge scripted, 20 turns | judge scripted, 120 turns |" in page
+    assert "| Labelled by | judge scripted, 20 turns | judge scripted, 120 turns |" in page
     assert "Rules and judge compared: people.jsonl" in page
     assert "| Sarcasm |" in page
     assert "## Other judges" not in page

@@ -26,7 +26,7 @@ def text(*conversations: tuple[str | None, list[str]]) -> Statistics:
 def test_what_is_stated_is_said_with_how_much_of_it_is_so() -> None:
     found = text(("ja", JAPANESE), ("ja", [JAPANESE[0], ENGLISH[0]]))
     assert said_languages(found) == (
-        "Japanese (2 conversations; 75.0% of 4 turns of five words or more are in it)"
+        "Japanese (2 conversations; 75.0% of 4 turns of five words or more are in this language)"
     )
     assert card_languages(found)[0] == "ja"
 
@@ -34,7 +34,7 @@ def test_what_is_stated_is_said_with_how_much_of_it_is_so() -> None:
 def test_what_is_found_goes_over_what_is_stated() -> None:
     found = text(("ja", ENGLISH), ("ja", ENGLISH))
     assert "0.0% of 4 turns" in said_languages(found)
-    assert "identified as 2 English" in said_languages(found)
+    assert "detected: 2 English" in said_languages(found)
     assert card_languages(found) == ["en"]
 
 
@@ -47,7 +47,10 @@ def test_a_corpus_that_states_nothing_is_known_by_its_words() -> None:
 
 def test_a_language_nobody_has_heard_of_is_said_as_it_stands() -> None:
     found = text(("no such tag!", ENGLISH))
-    assert "no such tag! (1 conversation; it cannot be measured" in said_languages(found)
+    assert (
+        "no such tag! (1 conversation; the share of turns in this language cannot be measured"
+        in said_languages(found)
+    )
 
 
 def test_a_judge_that_is_asked_in_english_is_said_to_be() -> None:

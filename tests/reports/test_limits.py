@@ -98,8 +98,9 @@ def test_an_unfinished_run_and_the_models_that_are_for_trying_are_named(
     assert [text[:40] for text in found if "embedded model run on" in text] == [
         "begun: written by an embedded model run "
     ]
-    assert [text for text in found if "scripted model: canned" in text] == [
-        "done: written by the scripted model: canned words, no language model."
+    assert [text for text in found if "written by the scripted model" in text] == [
+        "done: written by the scripted model, which returns canned words and is not a language "
+        "model."
     ]
 
 
@@ -111,8 +112,8 @@ def test_tasks_that_failed_are_counted_and_none_is_not(
     lost = {"id": rows[1]["id"], "task": 1, "stage": "s", "kind": "k", "message": "m"}
     (folder / "conversations.jsonl").write_text(json.dumps(rows[0]) + "\n")
     (folder / "failures.jsonl").write_text(json.dumps(lost) + "\n")
-    found = [text for text in said(tmp_path, folder, copied("whole")) if "no number here" in text]
-    assert found == ["lossy: tasks that gave no conversation: 1; no number here includes them."]
+    found = [text for text in said(tmp_path, folder, copied("whole")) if "no conversation" in text]
+    assert found == ["lossy: tasks that produced no conversation: 1. Measures exclude them."]
 
 
 def test_rows_of_a_corpus_that_cannot_be_read_are_counted(
@@ -122,7 +123,7 @@ def test_rows_of_a_corpus_that_cannot_be_read_are_counted(
     corpus.write_text('["Tea?", "Yes."]\n5\n["No.", "Oh."]\n6\n')
     found = said(tmp_path, copied("a"), against=corpus)
     assert [text for text in found if "could not be read" in text] == [
-        "talk.jsonl: 2 rows could not be read and are left out."
+        "talk.jsonl: rows that could not be read and are left out: 2."
     ]
     corpus.write_text('["Tea?", "Yes."]\n')
     assert "could not be read" not in " ".join(said(tmp_path, copied("b"), against=corpus))
@@ -138,8 +139,8 @@ def test_what_differs_from_the_baseline_besides_the_matching_is_named(
     other = copied("other", experiment={**essence, "shots": 5, "prompts": {"agent": "x"}})
     texts = said(tmp_path, matched, other, baseline=base)
     assert [text for text in texts if "baseline" in text] == [
-        "other: differs from the baseline base in more than the matching (shots, prompts); not "
-        "all changes are due to it."
+        "other: differs from the baseline base in more than the matching (shots, prompts), so not "
+        "all changes are due to the matching."
     ]
 
 
@@ -147,8 +148,8 @@ def test_who_was_not_judged_is_told(copied: Callable[..., Path], tmp_path: Path)
     other = judged(copied("other"), "2", GEval3())
     found = said(tmp_path, copied("none"), other, judged(copied("all"), "4"))
     assert [text for text in found if "judged" in text] == [
-        "none: not judged; `convogen evaluate RUN --judge geval` adds groundedness.",
-        "other: its groundedness is not judged; `convogen evaluate RUN --judge geval` judges it.",
+        "none: not judged; to add groundedness, run `convogen evaluate RUN --judge geval`.",
+        "other: groundedness not judged; to add it, run `convogen evaluate RUN --judge geval`.",
     ]
     kinds = [text for text in found if "the judge is the scripted model" in text]
     assert [text.split(" the judge")[0] for text in kinds] == ["other: geval3:", "all:"]
@@ -159,11 +160,11 @@ def test_scores_of_samples_and_of_part_of_the_conversations_are_told(
 ) -> None:
     """Nine aspects of one of two conversations are scored."""
     found = said(tmp_path, judged(copied("part"), "4", n=1, logprobs=False))
-    assert "part: 1 of 2 conversations were judged." in found
-    samples = [text[:35] for text in found if "samples" in text]
-    assert samples == ["part: 9 scores are means of samples"]
+    assert "part: conversations judged: 1 of 2." in found
+    samples = [text.split(".")[0] for text in found if "samples" in text]
+    assert samples == ["part: scores that are means of samples: 9"]
     whole = said(tmp_path, judged(copied("whole"), token(0.9)))
-    assert not [text for text in whole if "were judged" in text or "samples" in text]
+    assert not [text for text in whole if "conversations judged" in text or "samples" in text]
 
 
 @pytest.mark.parametrize(("mass", "told"), [(0.3, True), (0.49, True), (0.51, False)])
@@ -172,7 +173,7 @@ def test_a_judge_that_would_rather_say_something_else_is_told(
 ) -> None:
     found = said(tmp_path, judged(copied("wordy"), token(mass)))
     texts = [text for text in found if "score tokens" in text]
-    shown = f"wordy: the judge's score tokens had {mass:.0%} of the probability on average: "
+    shown = f"wordy: the judge's score tokens had only {mass:.0%} of the probability on average."
     assert [text.startswith(shown) for text in texts] == [True] * told
 
 
@@ -186,7 +187,8 @@ def test_missing_scores_are_counted_with_their_reasons(
 
     found = said(tmp_path, judged(copied("gaps"), reply, GEval3()))
     assert any(
-        text == "gaps: geval3: 2 scores are missing: no single score from 1 to 3 in the reply (2)."
+        text == "gaps: geval3: missing scores: 2; reasons: no single score from 1 to 3 in the "
+        "reply (2)."
         for text in found
     ), found
 
@@ -195,5 +197,5 @@ def test_every_report_ends_with_what_holds_for_all(
     copied: Callable[..., Path], tmp_path: Path
 ) -> None:
     last = said(tmp_path, copied("a"))[-3:]
-    begins = ["The intervals are over", "The published numbers were", "The judge is first"]
+    begins = ["The intervals reflect", "The published numbers were", "As in the paper, the judge"]
     assert [text[: len(start)] for text, start in zip(last, begins, strict=True)] == begins

@@ -179,7 +179,7 @@ def test_groundedness_stands_beside_the_published_table(report: tuple[Path, dict
 def test_limits_are_said(report: tuple[Path, dict]) -> None:
     said = " ".join(report[1]["limits"])
     assert "fixed, iterative: only 6 conversations" in said
-    assert "4 of 6 conversations were judged" in said
+    assert "conversations judged: 4 of 6" in said
     assert "the judge is the scripted model" in said
 
 

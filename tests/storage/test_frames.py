@@ -361,9 +361,9 @@ def test_the_tables_of_a_report(finished: Run) -> None:
 @pytest.mark.parametrize(
     ("parsed", "said"),
     [
-        ({}, "no report: convogen: is missing"),
-        ({"convogen": 3}, "no report: convogen: must be text"),
-        ({"convogen": "1", "runs": {"a": {}}}, "no report: runs.a.source: is missing"),
+        ({}, "not a report: convogen: is missing"),
+        ({"convogen": 3}, "not a report: convogen: must be text"),
+        ({"convogen": "1", "runs": {"a": {}}}, "not a report: runs.a.source: is missing"),
     ],
 )
 def test_what_is_no_report(parsed: dict[str, Any], said: str) -> None:

@@ -174,7 +174,7 @@ def test_labels_by_people_that_contradict_each_other_are_refused(copied: Path) -
     assert convogen(*compare).status == 0
     for empty in ("", "\n\n", '{"row": 1}\n'):
         human.write_text(empty)
-        refused(convogen(*compare), "human.jsonl: holds no labels")
+        refused(convogen(*compare), "human.jsonl: contains no labels")
 
 
 def test_verdicts_that_contradict_each_other_are_refused() -> None:

@@ -125,7 +125,7 @@ def test_figures_2_and_13_are_drawn_again_but_over_nothing_else(
     chart.write_text("mine", "utf-8")
     assert convogen("study", "results", file, "--chart", chart).status == 2
     wrong = convogen("study", "results", "nothing", "--chart", tmp_path / "figure.gif")
-    assert "allowed endings: .png, .svg, .pdf" in wrong.complaint
+    assert "allowed: .png, .svg, .pdf" in wrong.complaint
 
 
 def test_attention_checks_are_told_of_and_not_counted(answers: list[PairAnswer]) -> None:

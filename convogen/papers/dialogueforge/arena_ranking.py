@@ -16,7 +16,7 @@ __all__ = ["Match", "MatchResult", "Standings", "standings"]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Two players, by index, and the folder of the verdicts on their dialogues."""
+    """Two players, by index, and the folder with the verdicts on their dialogues."""
 
     first: int
     second: int
@@ -25,14 +25,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """The result of two players' dialogues.
+    """The result of the match between two players.
 
     Attributes:
-        players: Their names, the first one's before the second's.
-        wins: Verdicts for the first player; `losses` against it.
-        missing: Dialogues without a verdict.
-        won: Share of the points that the first player won, 0 to 1, a tie being half a point, with
-            its 95% interval; None without a verdict.
+        players: Names of the first and the second player.
+        wins: Number of verdicts for the first player.
+        losses: Number of verdicts for the second player.
+        missing: Number of comparisons without a verdict.
+        won: Share of points won by the first player, 0 to 1; a tie is half a point. None without a
+            verdict.
+        low: Lower end of the 95% interval of `won`.
+        high: Upper end of the interval.
     """
 
     players: list[str]
@@ -50,7 +53,7 @@ class Standings:
     """The ranking, the results of each pair of players, and the position bias.
 
     Attributes:
-        ratings: The players, the strongest first.
+        ratings: The players' ratings, the strongest player first.
         matches: The result of each pair of players.
         first_shown: Share of decided verdicts that choose the dialogue shown first; 0.5 if there is
             no position bias.

@@ -28,10 +28,10 @@ __all__ = [
 PAPERS_JUDGE = "GPT-4o"
 
 REAL = "real"
-"""The model name that stands for the real dialogues."""
+"""The model name used for real dialogues."""
 
 TUNED = re.compile(r"[ _-]*(?:\((?:ft|fine-?tuned)\)|[ _-](?:ft|fine-?tuned))$", re.IGNORECASE)
-"""Matches the suffix that the name of a fine-tuned model adds to its base's name."""
+"""Matches the suffix that a fine-tuned model's name adds to the name of its base model."""
 
 _TABLES = {
     ("unieval", "OASST1"): ("1a", "text", "figure-2-oasst1"),
@@ -43,9 +43,9 @@ _TABLES = {
 DIFFERENCES = {
     "order": "the order is random (in the paper, the real dialogue comes first)",
     "prompt": "the judge's prompt is convogen's own (the paper does not give its prompt)",
-    "judge": f"the judge is a different model (in the paper, {PAPERS_JUDGE})",
+    "judge": f"the judge is a different model (in the paper, it is {PAPERS_JUDGE})",
 }
-"""Possible differences from the paper, and their wording."""
+"""Possible differences in judging from the paper, and their descriptions."""
 
 _TUNED_TO_CHAT = r"(?:-(?:instruct|it|turbo|versatile|instant|free))*"
 _VERSION = r"(?:-v\d[\d.-]*)?"
@@ -61,26 +61,27 @@ _API_NAMES = {
     "Gemma-2-27B": rf"gemma-?2-27b{_TUNED_TO_CHAT}",
     "Mistral-7B": rf"(?:open-)?mistral-7b{_TUNED_TO_CHAT}{_VERSION}",
 }
-"""Maps a model's name in the paper to its names at providers, Ollama and Hugging Face, in lower
-case, without the owner, and with `-` for colons, spaces and underscores."""
+"""Maps a model's name in the paper to a pattern of its names at providers, Ollama and Hugging Face.
+Patterns match names in lower case, without the owner, and with `-` for colons, spaces and
+underscores."""
 
 
 def paper_name(model: str) -> str:
-    """Return the paper's name of a model with an API name; any other name unchanged."""
+    """Return the paper's name of a model, given its API name; return any other name unchanged."""
     name = re.sub(r"[\s:_]+", "-", model.strip().casefold().rsplit("/", 1)[-1])
     known = (paper for paper, names in _API_NAMES.items() if re.fullmatch(names, name))
     return next(known, model)
 
 
 def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> list[str] | None:
-    """Return which of `DIFFERENCES` a run's scores have from the paper's verdicts.
+    """Return how the judging of a run differs from the paper's.
 
     Args:
-        manifest: The manifest of the scores; None for a verdict file from elsewhere.
+        manifest: The manifest of the scores; None for a verdict file without a manifest.
         protocol: The protocol of the verdicts.
 
     Returns:
-        The differences in their order; None if the origin of the verdicts is unknown.
+        Keys of `DIFFERENCES`, in their order; None if the origin of the verdicts is unknown.
     """
     if manifest is None:
         return None
@@ -97,10 +98,10 @@ def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> 
 def published_rate(
     protocol: Protocol, model: str, data: str | None, utterances: int | None
 ) -> float | None:
-    """Return the paper's rate in percent; None if it has none.
+    """Return the paper's rate in percent; None if the paper has none.
 
-    Names are the paper's, in any case, or those of APIs (`paper_name`). `real` has one rate,
-    whatever the length.
+    `model` is the paper's name in upper or lower case, or an API name (`paper_name`). `real` has
+    the same rate for all lengths.
     """
     base = TUNED.sub("", model)
     column = REAL if model == REAL else f"{'base' if base == model else 'finetuned'}_{utterances}"
@@ -113,18 +114,21 @@ def published_rate(
 
 
 def published_change(before: float | None, after: float | None) -> float | None:
-    """Return the difference of two published rates in points; None if one is missing."""
+    """Return the difference of two published rates in percentage points; None if one is missing."""
     return None if before is None or after is None else round(after - before, 2)
 
 
 def published_degradation(
     protocol: Protocol, model: str, data: str | None, lengths: tuple[int, int]
 ) -> float | None:
-    """Return the paper's change with length in points, from table 3 (OASST1) or else its rates.
+    """Return how a published rate changes with length, in percentage points; None if unknown.
+
+    The change from 6 to 12 utterances on OASST1 is printed in table 3. Other changes are computed
+    from the published rates.
 
     Args:
-        protocol: The protocol of the rate.
-        model: The inquirer.
+        protocol: The judging protocol, `unieval` or `gteval`.
+        model: Name of the inquirer's model.
         data: The data set of the seeds.
         lengths: Maximum number of utterances of the shorter and the longer dialogues.
     """

@@ -1,6 +1,7 @@
-"""Pass rates as a bar chart: one bar per model and length, a line for the real dialogues.
+"""Pass rates as a bar chart: one bar per model and length, and a line for the real dialogues.
 
-As in DialogueForge's figures 2 to 5; whiskers are 95% intervals, diamonds the published rates.
+The chart follows DialogueForge's figures 2 to 5. Whiskers are 95% intervals, and diamonds are
+published rates.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 _INK, _SOFT, _LINE = "#222222", "#dddddd", "#c1121f"
 _TITLES = {"unieval": "UniEval pass rate, %", "gteval": "GTEval indistinguishability rate, %"}
 _MADE_BY = "convogen verdicts"
-"""Marks charts by convogen in their metadata; only these are replaced."""
+"""The mark of convogen's charts in their metadata; only marked files are replaced."""
 
 _LONGEST = 28
 _LEVEL = 3
-"""Maximum number of names side by side."""
+"""Maximum number of names that are set side by side without rotation."""
 
 
 def draw(compared: Compared, path: Path) -> None:
-    """Draw the result of `compare`, one panel per data set; the file's ending sets the format.
+    """Draw the result of `compare`, one panel per data set; the file extension sets the format.
 
-    Raises `SourceError` for another ending or if no model is named, `RunFolderError` if the file
-    cannot be written.
+    Raises `SourceError` if the extension is not supported or there is no model to draw, and
+    `RunFolderError` if the file cannot be written.
     """
     check_kind(path)
     models = [row for row in compared.cells if row.model != REAL]
     if not models:
-        raise SourceError(f"{path}: only real dialogues to draw; give a model's verdicts as well")
+        raise SourceError(f"{path}: there are only real dialogues to draw; add a model's verdicts")
     panels = list(dict.fromkeys(row.data for row in models))
     with drawing({"font.size": 10}):
         widest = max(len({row.model for row in models if row.data == data}) for data in panels)
@@ -99,7 +100,7 @@ def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> No
 
 
 def _published_label(rows: Sequence[Rate]) -> str:
-    """Return the label of the diamonds, which says whether the measure is the same."""
+    """Return the label of the diamonds, which says whether the judging is the same."""
     told = [row.differs for row in rows if row.published is not None]
     if any(told):
         return "published, different judging"
@@ -113,7 +114,7 @@ def _whisker(row: Rate) -> tuple[float, float]:
 
 
 def _real(axes: Any, cells: Sequence[Rate], data: str | None) -> None:
-    """Draw the line of a data set's real dialogues, and the band of its interval."""
+    """Draw a line at the rate of a data set's real dialogues and a band for its interval."""
     rows = [row for row in cells if row.model == REAL and row.data in (data, None)]
     for row in rows[:1]:
         axes.axhline(row.rate, color=_LINE, linestyle="--", linewidth=1.4, label="real dialogues")

@@ -1,9 +1,9 @@
 """Pass rates by model, data set and length: DialogueForge's tables 1 to 3 and figures 2 and 3.
 
-Each file of verdicts is one cell. Rates are percentages; intervals are 95% bootstrap intervals over
-dialogues, or Wilson intervals if all verdicts are equal, so that resampling shows no variation. If
-two cells use the same seeds, their difference is resampled by seed. Next to a published rate,
-`differs` lists how the judging differs from the paper's; None if unknown.
+Each file of verdicts is one cell. Rates are percentages. Intervals are 95% bootstrap intervals over
+dialogues, or Wilson intervals if all verdicts are equal and resampling would show no variation. If
+two cells use the same seeds, their difference is resampled by seed. `differs` lists how the judging
+differs from the paper's; it is None if this is unknown or there is no published rate.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 
 @dataclass(frozen=True, slots=True)
 class RateCell:
-    """The verdicts on one model's dialogues; `utterances` is their maximum length, None if unknown.
+    """The verdicts on one model's dialogues.
 
-    `passes` has 100 for each dialogue that passes and 0 for the others; `seeds` has the dialogues'
-    seeds in the same order, or is empty if they are unknown. `differs`: see `judged_otherwise`.
+    `utterances` is the maximum length of the dialogues; None if unknown. `passes` has 100 for each
+    dialogue that passes and 0 for each that does not. `seeds` has the seeds of the dialogues in the
+    same order, or is empty if they are unknown. `differs` is explained in `judged_otherwise`.
     """
 
     model: str
@@ -62,12 +63,15 @@ class Rate:
 
     Attributes:
         utterances: Maximum number of utterances per dialogue; None if unknown.
-        n: Number of dialogues; `missing` of them got no verdict.
-        low: Lower end of the 95% interval, and `high` its upper end; both None if there is none.
-        false_alarms: Dialogues whose first utterance, a person's, the judge takes for a machine's;
-            None if the protocol names no utterances. `false_alarm_rate` is their percentage.
-        published: The paper's rate; None if it has none.
-        differs: How the judging differs from the paper's; None if that is not known.
+        n: Number of dialogues.
+        missing: Number of dialogues without a verdict.
+        low: Lower end of the 95% interval; None if there is no interval.
+        high: Upper end of the interval; None if there is no interval.
+        false_alarms: Number of dialogues in which the judge attributes the first utterance, written
+            by a person, to a machine; None if verdicts of the protocol name no utterance.
+        false_alarm_rate: `false_alarms` as a percentage.
+        published: The paper's rate; None if the paper has none.
+        differs: How the judging differs from the paper's; None if unknown.
     """
 
     model: str
@@ -86,13 +90,15 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class LengthChange:
-    """By how many percentage points a rate changes from one length to the next longer one.
+    """The change of a rate from one length to the next longer one, in percentage points.
 
     Attributes:
-        before: Maximum length of the shorter dialogues, in utterances; `after` of the longer ones.
-        n: Number of dialogues, or of seeds if `paired`, that is, if both cells use the same seeds.
-        published: The paper's change; None if it has none.
-        differs: How the judging differs from the paper's; None if that is not known.
+        before: Maximum length of the shorter dialogues, in utterances.
+        after: Maximum length of the longer dialogues, in utterances.
+        n: Number of seeds if `paired`, otherwise number of dialogues.
+        paired: Whether both cells use the same seeds.
+        published: The paper's change; None if the paper has none.
+        differs: How the judging differs from the paper's; None if unknown.
     """
 
     model: str
@@ -115,7 +121,7 @@ class LengthChange:
 
 @dataclass(frozen=True, slots=True)
 class TuningGain:
-    """By how many percentage points fine-tuning a model raises its rate; see `LengthChange`."""
+    """The gain in a model's rate from fine-tuning, in percentage points; see `LengthChange`."""
 
     model: str
     data: str | None
@@ -131,7 +137,7 @@ class TuningGain:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The cells of a protocol, the effects of length, and the gains from fine-tuning."""
+    """The rates by one protocol, the effects of length, and the gains from fine-tuning."""
 
     protocol: Protocol
     cells: list[Rate]
@@ -139,15 +145,15 @@ class Compared:
     finetuning: list[TuningGain]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, for JSON."""
+        """Return the fields as plain values for JSON."""
         return asdict(self) | {"degradation": [one.as_dict() for one in self.degradation]}
 
 
 def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> RateCell:
-    """Return a cell from `[MODEL[,DATA[,N]]=]PATH`, a file of verdicts or a folder of scores.
+    """Read a cell from `[MODEL[,DATA[,N]]=]PATH`; PATH is a file of verdicts or a folder of scores.
 
-    Values not given before the `=` are read from the scored run. Raises `SourceError` if it cannot
-    be read.
+    Values that are not given before the `=` are read from the scored run. Raises `SourceError` if
+    the verdicts cannot be read.
     """
     label, sign, rest = text.partition("=")
     told, path = (
@@ -160,7 +166,7 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
     played = _played(file) if folder else None
     model, data, utterances = _made(played) if played else (path.stem, None, None)
     if len(told) > 3 or (len(told) == 3 and not told[2].isdecimal()):
-        raise SourceError(f"{text}: must be MODEL,DATA,N=FILE, with N a number of utterances")
+        raise SourceError(f"{text}: must be MODEL,DATA,N=FILE; N is a number of utterances")
     model = told[0] if told and told[0] else model
     data = _data_name(told[1]) if len(told) > 1 and told[1] else data
     utterances = int(told[2]) if len(told) == 3 else utterances
@@ -176,14 +182,14 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
 
 
 def _played(file: Path) -> Path:
-    """Return the folder of the judged data: the run that the scores name, or their own folder."""
+    """Return the folder of the judged data: the run named by the scores or the scores' folder."""
     source: Any = (scores_manifest(file) or {}).get("source")
     return Path(source) if isinstance(source, str) else file.parent.parent
 
 
 def _made(folder: Path) -> tuple[str, str | None, int | None]:
-    """Return a run's inquirer, data set and maximum number of utterances; the folder's name stands
-    for an unknown inquirer."""
+    """Return a run's inquirer, data set and maximum number of utterances; the folder's name
+    replaces an unknown inquirer."""
     try:
         found = read_mapping(folder / "experiment.yaml")
     except SourceError:
@@ -201,21 +207,21 @@ def _made(folder: Path) -> tuple[str, str | None, int | None]:
 
 
 def _data_name(source: str) -> str:
-    """Return a data set's name: the paper's name if it is one of the paper's two."""
+    """Return the name of a data set; the two data sets of the paper get the paper's names."""
     last = source.rstrip("/").rsplit("/", 1)[-1]
     known = [name for part, name in _DATA.items() if part in last.casefold()]
     return known[0] if known else last.split(".")[0]
 
 
 def _seeds(folder: Path, ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the seeds of a run's judged conversations; an empty tuple if one has no seed."""
+    """Return the seeds of a run's judged conversations; an empty tuple if any has no seed."""
     found = {one.id: seed_of(one) for one in Run(folder).conversations()} if folder.is_dir() else {}
     seeds = [found.get(name) for name in ids]
     return tuple(seed for seed in seeds if seed is not None) if None not in seeds else ()
 
 
 def compare(cells: Sequence[RateCell], protocol: Protocol) -> Compared:
-    """Return the rates, and their changes with length and fine-tuning, with published numbers."""
+    """Return rates and their changes with length and fine-tuning, next to published numbers."""
     return Compared(
         protocol,
         [_rate(cell, protocol) for cell in cells],
@@ -246,9 +252,9 @@ def _rate(cell: RateCell, protocol: Protocol) -> Rate:
 
 
 def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
-    """Return the differences in judging between cells and a published number.
+    """Return how the judging of the cells differs from the judging behind a published number.
 
-    None if there is no published number, or they are unknown for a cell.
+    The result is None if there is no published number, or if the differences of a cell are unknown.
     """
     known = [cell.differs for cell in cells if cell.differs is not None]
     if published is None or len(known) < len(cells):
@@ -257,7 +263,7 @@ def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
 
 
 def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[LengthChange]:
-    """Yield the change from each length of a model on a data set to the next longer one."""
+    """Yield the change in each model's rate per data set from one length to the next longer one."""
     groups: dict[tuple[str, str | None], list[tuple[int, RateCell]]] = {}
     for cell in cells:
         if cell.utterances is not None:
@@ -322,7 +328,7 @@ class _Change(NamedTuple):
 
 
 def _change(ours: RateCell, theirs: RateCell) -> _Change:
-    """Return the difference of two rates, by seed if both cells use the same seeds."""
+    """Return the difference of two rates, paired by seed if both cells use the same seeds."""
     here, there = (
         dict(zip(ours.seeds, ours.passes, strict=False)),
         dict(zip(theirs.seeds, theirs.passes, strict=False)),

@@ -1,10 +1,13 @@
 """The downstream value of generated data: percentage improvement and coverage (DiaSynth, 5.2).
 
-Both are means over cells of the ratio in each cell, a cell being one model, data set and measure.
-So the paper's own tables give its coverage: 90.48% over the 24 cells of LLaMA-3, and 77.07% without
-QAGS. They do not give its improvement of 16.47%: by equation 1 it is 12.15% over the same cells
-(QAGS falls by 7.40%, BERTScore rises by 20.23% and ROUGE-L by 23.61%), and neither the ratio of the
-sums (5.14%) nor the median (13.40%) nor the mean without QAGS (21.92%) is the number printed.
+Both numbers are means of per-cell ratios. A cell is one combination of model, data set and measure.
+In this way, the paper's tables reproduce its coverage: 90.48% over the 24 cells of
+LLaMA-3, and 77.07% without QAGS.
+
+The tables do not reproduce the paper's improvement of 16.47%. By equation 1, it is 12.15% over the
+same cells (QAGS falls by 7.40%, BERTScore rises by 20.23%, and ROUGE-L rises by 23.61%). The ratio
+of the sums (5.14%), the median (13.40%) and the mean without QAGS (21.92%) also differ from the
+printed number.
 """
 
 from __future__ import annotations
@@ -44,22 +47,28 @@ class Cell:
 
 
 def percentage_improvement(after: float, before: float) -> float:
-    """Return equation 1 in percent; raises `ZeroDivisionError` if the score before was 0."""
+    """Return the percentage improvement (equation 1).
+
+    Raises `ZeroDivisionError` if `before` is 0.
+    """
     return (after - before) / before * 100
 
 
 def coverage(synthetic: float, in_domain: float) -> float:
-    """Return equation 2 in percent; raises `ZeroDivisionError` if the in-domain score is 0."""
+    """Return the coverage (equation 2) in percent.
+
+    Raises `ZeroDivisionError` if `in_domain` is 0.
+    """
     return synthetic / in_domain * 100
 
 
 def mean_improvement(cells: Sequence[Cell]) -> float:
-    """Return the mean over the cells of the improvement by fine-tuning on generated data."""
+    """Return the mean improvement over the cells, in percent."""
     return mean(percentage_improvement(cell.synthetic, cell.before) for cell in cells)
 
 
 def mean_coverage(cells: Sequence[Cell]) -> float:
-    """Return the mean over the cells of the coverage of in-domain data by generated data."""
+    """Return the mean coverage over the cells, in percent."""
     return mean(coverage(cell.synthetic, cell.in_domain) for cell in cells)
 
 

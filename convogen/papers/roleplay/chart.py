@@ -34,7 +34,10 @@ MEASURES = {
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
-_NOTE = "Each measure divided by the largest of its side: the paper does not say how it normalizes."
+_NOTE = (
+    "Each measure is divided by its largest value in the same chart. The paper does not say how it "
+    "normalizes."
+)
 _MADE_BY = "convogen study"
 
 Values = Mapping[str, Mapping[str, float | None]]
@@ -42,7 +45,7 @@ Values = Mapping[str, Mapping[str, float | None]]
 
 
 def ours(conditions: Mapping[str, Condition]) -> Values:
-    """Return the measures of conditions: lengths in turns and tokens, failures 0 to 1."""
+    """Return the measures of conditions: lengths in turns and tokens, failure rates 0 to 1."""
     return {
         who: {
             name: (one.length(name) if name in LENGTHS else one.rate(name)).mean
@@ -53,7 +56,7 @@ def ours(conditions: Mapping[str, Condition]) -> Values:
 
 
 def theirs() -> Values:
-    """Return the measures that table 1 prints by inquirer; failures in percent."""
+    """Return the measures that table 1 prints by inquirer; failure rates are in percent."""
     rows = published("roleplay")["1"].rows
     return {
         who: {
@@ -65,7 +68,7 @@ def theirs() -> Values:
 
 
 def normalized(values: Values) -> Values:
-    """Return each measure divided by its largest value, 0 to 1; 0 if all are 0."""
+    """Return each measure divided by its largest value, 0 to 1; 0 if all values are 0."""
     largest = {
         name: max((row[name] or 0.0 for row in values.values()), default=0.0) for name in MEASURES
     }
@@ -81,8 +84,8 @@ def normalized(values: Values) -> Values:
 def draw(conditions: Mapping[str, Condition], path: Path) -> None:
     """Draw the runs' conditions and the published inquirers side by side, normalized separately.
 
-    Raises `SourceError` if the file's ending is not that of a chart, `RunFolderError` if it cannot
-    be written.
+    Raises `SourceError` if the file extension is not supported, and `RunFolderError` if the file
+    cannot be written.
     """
     check_kind(path)
     with drawing({"font.size": 9}):

@@ -1,8 +1,9 @@
 """Does describing a persona change the user's language? A test for LLM Roleplay's table 2.
 
-Runs whose prompts describe less of a persona have the same people and goals, so their dialogues
-form pairs. Each pair's difference is the mean over the seeds; Wilcoxon's signed-rank test is
-two-sided, and its p-values are corrected for the number of comparisons (Holm, 1979).
+A run that describes less of each persona in its prompts still has the same people and goals, so the
+dialogues of such runs form pairs. The values of a pair are averaged over the seeds. Wilcoxon's
+signed-rank test is two-sided, and its p-values are corrected for the number of comparisons (Holm,
+1979).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["MEASURES", "Told", "told_apart"]
 
 MEASURES = {**DIVERSITY, **BESIDE}
 BASE = "none"
-"""The description (none) in the condition with which all others are compared."""
+"""The value of `told` in conditions without a description, the baseline of all comparisons."""
 
 _LEAST_PAIRS = 2
 _OF_PERSONAS = ("features",)
@@ -30,15 +31,15 @@ _OF_PERSONAS = ("features",)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One condition compared with the one without a description, on one measure of the user's text.
+    """Comparison of a condition with its counterpart without a description, on one measure.
 
     Attributes:
         condition: The condition's index among all conditions, from 0.
-        told: What the condition describes of personas.
-        measure: One of `MEASURES`.
-        pairs: Number of pairs of persona and goal that both conditions have.
-        difference: Mean of the pairs' differences; above 0 if the description raises the measure.
-        share: Share of positive differences among the pairs that differ, 0 to 1; None if none
+        told: The described part of the personas.
+        measure: One of `MEASURES`, measured on the user's text.
+        pairs: Number of combinations of persona and goal that both conditions have.
+        difference: Mean of the pairs' differences; positive if the description raises the measure.
+        share: Share of positive differences among the pairs that differ, 0 to 1; None if no pair
             differs.
         p: Corrected p-value of the test.
     """
@@ -86,7 +87,7 @@ def _alike(base: Condition, other: Condition) -> bool:
 
 
 def _values(condition: Condition) -> dict[int, dict[str, float]]:
-    """Return the values of each task, means over the seeds."""
+    """Return the measures of each task, averaged over the seeds."""
     by_task: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in condition.runs:
         for task, text in one.texts.items():

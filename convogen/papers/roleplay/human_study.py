@@ -1,7 +1,7 @@
 """Which dialogue is artificial? LLM Roleplay's tables 3 and 10 for new answers and the paper's own.
 
-Durations and utterance numbers have sample standard deviations (n - 1); the paper does not say
-which it uses.
+The standard deviations of durations and utterance numbers divide by n - 1. The paper does not say
+whether it divides by n or n - 1.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ CONFIDENCES: dict[Confidence, str] = {
 SUBSETS = ("total", "detected", "undetected")
 
 PAIRS = 200
-"""Pairs per inquirer in the paper's study (appendix D)."""
+"""Number of pairs per inquirer in the paper's study (appendix D)."""
 
 
 class Spread(NamedTuple):
-    """A mean and its sample standard deviation; None if there are too few numbers."""
+    """A mean and a sample standard deviation; None if there are too few values."""
 
     mean: float | None
     std: float | None
@@ -53,13 +53,14 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """The answers to some pairs of a condition.
+    """The answers to a subset of a condition's pairs.
 
     Attributes:
         n: Number of answers.
         confidences: Number of answers by confidence.
-        seconds: Duration of the answers.
-        utterance: The exchange that gave the dialogue away, counted from 1, if one was named.
+        seconds: Duration of an answer, in seconds.
+        utterance: Number of the exchange that gave the dialogue away, counted from 1, over the
+            answers that name an exchange.
     """
 
     n: int
@@ -77,13 +78,13 @@ class Condition:
 
     @property
     def undetected_percent(self) -> float:
-        """The undetectability rate; 50 is absolute indistinguishability."""
+        """The undetectability rate in percent; 50 means indistinguishable."""
         return 100 * self.subsets["undetected"].n / self.subsets["total"].n
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The paper's printed models, and models without random effects, computed from its counts.
+    """The models printed in the paper, and models without random effects computed from its counts.
 
     Attributes:
         tests: Outcome -> the printed statistic of the Wald test.
@@ -98,7 +99,7 @@ class Printed:
 
 
 def table_3(answers: Iterable[PairAnswer]) -> list[Condition]:
-    """Return the columns of table 3 in the order of their names, without attention checks."""
+    """Return the columns of table 3, sorted by name, without attention checks."""
     by_condition: dict[str, list[PairAnswer]] = {}
     for one in answers:
         if not one.attention_check:
@@ -117,7 +118,7 @@ def table_3(answers: Iterable[PairAnswer]) -> list[Condition]:
 
 
 def printed_counts() -> dict[str, tuple[int, int]]:
-    """Return the paper's numbers of detected pairs and of all pairs by inquirer."""
+    """Return the paper's numbers of detected pairs and of all pairs, by inquirer."""
     return {
         name: (sum(_counts(row, "detected").values()), sum(_counts(row, "total").values()))
         for name, row in _rows().items()
@@ -133,7 +134,7 @@ def printed_confidences(subset: str) -> dict[str, dict[Confidence, float]]:
 
 
 def printed() -> Printed:
-    """Return the paper's own tests and letters, and those recomputed from its counts."""
+    """Return the paper's tests and letters, and models recomputed from its counts."""
     rows = published("roleplay")["10"].rows
     tests = numbers_of(rows["test"])
     letters = {
@@ -155,12 +156,12 @@ def printed() -> Printed:
 
 
 def checks() -> list[Check]:
-    """Return a check of every number of table 3 that follows from other numbers in it."""
+    """Return a check of every number in table 3 that follows from other numbers in the table."""
     return [*_sums(), *_percentages()]
 
 
 def _sums() -> Iterator[Check]:
-    """Check the counts of all pairs: the sums of detected and undetected ones."""
+    """Check that the counts of all pairs are the sums of detected and undetected pairs."""
     for name, row in _rows().items():
         of = {subset: _counts(row, subset) for subset in SUBSETS}
         for one in CONFIDENCES:
@@ -170,7 +171,7 @@ def _sums() -> Iterator[Check]:
 
 
 def _percentages() -> Iterator[Check]:
-    """Check the percentages, recomputed from the counts of all pairs of a condition."""
+    """Check the percentages against the counts of pairs, by condition."""
     for name, row in _rows().items():
         counts = {subset: _counts(row, subset) for subset in SUBSETS}
         parts = {

@@ -22,7 +22,7 @@ _INK = "#555555"
 _MADE_BY = "convogen study results"
 _LONGEST = 24
 _LEVEL = 4
-"""Maximum number of names side by side."""
+"""Maximum number of names that are set side by side without rotation."""
 
 
 Bars = Mapping[str, Mapping[Confidence, float]]
@@ -41,7 +41,7 @@ def figure_2(conditions: Sequence[Condition], subset: str) -> Bars:
 
 
 def figure_13(answers: Sequence[PairAnswer]) -> Bars:
-    """Return the bars of the choices, over all conditions, without attention checks."""
+    """Return one bar per choice, over all conditions and without attention checks."""
     counted = [one for one in answers if not one.attention_check]
     choices = {
         "Simulated": [one for one in counted if one.detected],
@@ -60,8 +60,8 @@ def figure_13(answers: Sequence[PairAnswer]) -> Bars:
 def draw(conditions: Sequence[Condition], answers: Sequence[PairAnswer], path: Path) -> None:
     """Draw figure 2 for the answers and as published, and figure 13 for the answers.
 
-    Raises `SourceError` if the file's ending is not that of a chart, `RunFolderError` if it cannot
-    be written.
+    Raises `SourceError` if the file extension is not supported, and `RunFolderError` if the file
+    cannot be written.
     """
     check_kind(path)
     with drawing({"font.size": 9}):
@@ -94,7 +94,7 @@ def draw(conditions: Sequence[Condition], answers: Sequence[PairAnswer], path: P
 
 
 def _stacked(axes: Any, bars: Bars, title: str) -> None:
-    """Draw a bar per name, the least confidence at the bottom, its total on top."""
+    """Draw one bar per name, with the lowest confidence at the bottom and the total on top."""
     names = list(bars)
     bottom = [0.0] * len(names)
     for level in reversed(CONFIDENCES):

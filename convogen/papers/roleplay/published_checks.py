@@ -1,7 +1,7 @@
 """Published numbers of LLM Roleplay, recomputed from other published numbers.
 
-Numbers are assumed to be rounded: each stands for an interval of half a unit of the last digit on
-either side.
+Numbers are assumed to be rounded: each represents an interval that extends half a unit of the last
+digit to either side.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Check", "checks", "numbers_of", "verdict_on"]
 Verdict = Literal["rounded", "truncated", "within the spread", "off"]
 
 DIALOGUES = 200
-"""Dialogues generated with each inquirer: 20 personas, 10 goals (section 3.1)."""
+"""Number of dialogues generated with each inquirer: 20 personas times 10 goals (section 3.1)."""
 
 _HALF = 0.005
 _SLACK = 1e-9
@@ -26,10 +26,11 @@ _SLACK = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A printed number next to the computed one.
+    """A printed number and the same number computed from other printed numbers.
 
-    `verdict` says how they agree: `rounded`; `truncated` after the last printed digit; `within the
-    spread`, if they differ by no more than the printed standard deviation over the seeds; or `off`.
+    `verdict` is `rounded` or `truncated` if the printed number is the computed one, rounded or
+    truncated to the last printed digit. It is `within the spread` if they differ by no more than
+    the printed standard deviation over the seeds, and otherwise `off`.
     """
 
     what: str
@@ -41,7 +42,7 @@ class Check:
 
 
 def checks() -> list[Check]:
-    """Return a check of every number that can be computed from others."""
+    """Return a check of every number that can be computed from other numbers."""
     tables = published("roleplay")
     return [
         *_rates(tables),
@@ -53,7 +54,7 @@ def checks() -> list[Check]:
 
 
 def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check table 1's percentages and their deviations: table 7's counts over its outputs."""
+    """Check table 1's percentages and deviations: table 7's counts divided by its outputs."""
     for row, cells in tables["7"].rows.items():
         counts, percent = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name in (one for one in percent if one in counts and not one.startswith("prompt_tok")):
@@ -68,8 +69,8 @@ def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check that there are two utterances per turn, and that tokens per prompt, which are printed
-    twice, agree."""
+    """Check that there are two utterances per turn, and that tables 1 and 7 agree on the tokens per
+    prompt."""
     for row, cells in tables["7"].rows.items():
         counts, means = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name, of in (("utterances", "turns"), ("utterances_std", "turns_std")):
@@ -84,7 +85,7 @@ def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check that there is one response per turn, in 200 dialogues."""
+    """Check that there is one response per turn over 200 dialogues."""
     for row, cells in tables["7"].rows.items():
         outputs = numbers_of(cells)["responder_outputs"]
         turns = numbers_of(tables["1"].rows[row])["turns"]
@@ -95,7 +96,7 @@ def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check table 4's own row: means of table 1's means, and their standard deviations (ddof 0)."""
+    """Check LLM Roleplay's row in table 4: means and deviations (ddof 0) of table 1's means."""
     ours = numbers_of(tables["4"].rows["LLM Roleplay"])
     rows = [numbers_of(cells) for cells in tables["1"].rows.values()]
     for name in ("turns", "prompt_tokens", "response_tokens"):
@@ -114,7 +115,7 @@ def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check the numbers of table 9 that table 4 also has."""
+    """Check that numbers printed in both table 4 and table 9 agree."""
     for row, cells in tables["9"].rows.items():
         other = numbers_of(tables["4"].rows.get(row, {}))
         for name, number in numbers_of(cells).items():

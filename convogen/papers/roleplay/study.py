@@ -1,9 +1,9 @@
 """Role plays over seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7, 9).
 
-Each run is one seed. Means and standard deviations are over the runs (ddof 0, which the counts of
-table 7 show to be the paper's choice); a rate is over the outputs of one run. Counts cover all
-tasks of a run, including those that failed or were rejected by a gate; lengths and diversity cover
-its conversations.
+Each run has one seed. Means and standard deviations are taken over the runs. The deviations divide
+by n, which the counts of table 7 show to be the paper's choice. A rate is a share of the outputs of
+one run. Counts cover all tasks of a run, including those that failed or were rejected by a gate;
+lengths and diversity cover only the accepted conversations.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ LENGTHS = {
 }
 DIVERSITY = {"ttr": "TTR", "distinct_1": "distinct-1", "distinct_2": "distinct-2"}
 BESIDE = {"mtld": "MTLD", "words": "words"}
-"""Measures of the user's text that the paper does not have: MTLD, which hardly depends on the
-length of the text, and that length."""
+"""Measures of the user's text that are not in the paper: MTLD, which hardly depends on the length
+of the text, and the length in words."""
 
 RATES = {
     "no_prompt": ("No prompt", "inquirer_outputs"),
@@ -58,13 +58,13 @@ RATES = {
     "broken": ("Broken off, kept", "dialogues"),
     "unsaved": ("Not saved", "dialogues"),
 }
-"""Maps each failure to its label and to the count it is a share of; `dialogues` counts all begun
-dialogues."""
+"""Maps each failure to its label and to the count by which it is divided; `dialogues` counts all
+dialogues that were started."""
 
 
 class Measure(NamedTuple):
-    """The mean and the standard deviation over runs, and the mean of the runs' own standard
-    deviations over dialogues or utterances; None if there is nothing to measure."""
+    """The mean and standard deviation over runs, and the mean over runs of the standard deviation
+    within a run (over dialogues or utterances); None if there is nothing to measure."""
 
     mean: float | None
     std: float | None
@@ -76,13 +76,13 @@ class Played:
     """The counts and measures of one run.
 
     `lengths` has turns per conversation and tokens per output, as reported by the models (empty if
-    a chatbot reports none). `diversity` has one value per conversation, over the words of all its
-    prompts: the type-token ratio, and distinct-n, whose n-grams never span two prompts. `texts` has
-    these and the measures of `BESIDE` by task.
+    a chatbot reports none). `diversity` has one value per conversation of the type-token ratio and
+    of distinct-n, over the words of all its prompts; n-grams never span two prompts. `texts` has
+    the measures of `DIVERSITY` and `BESIDE` by task.
 
-    `dialogues_with` counts the dialogues in which a failure occurs, `turns_with` the turns in which
-    it occurs (a turn is a prompt and its response, answered or not), and `turns_with["turns"]` all
-    turns; for a failed task, only the failed turn is known.
+    `dialogues_with` counts the dialogues in which a failure occurs, and `turns_with` counts the
+    turns in which it occurs. A turn is a prompt and its response, or a prompt without a response.
+    `turns_with["turns"]` counts all turns; for a failed task, only the failed turn is known.
     """
 
     run: Run
@@ -109,37 +109,37 @@ class Condition:
     runs: list[Played]
 
     def length(self, name: str) -> Measure:
-        """Return a length of `LENGTHS`."""
+        """Return a length listed in `LENGTHS`."""
         return _measure([one.lengths[name] for one in self.runs])
 
     def diversity(self, name: str) -> Measure:
-        """Return a measure of `DIVERSITY`."""
+        """Return a measure listed in `DIVERSITY`."""
         return _measure([one.diversity[name] for one in self.runs])
 
     def rate(self, name: str) -> Measure:
-        """Return a rate of `RATES`, 0 to 1."""
+        """Return a rate listed in `RATES`, 0 to 1."""
         of = RATES[name][1]
         rates = [one.counts[name] / one.counts[of] for one in self.runs if one.counts[of]]
         return _over(rates)
 
     def per_dialogue(self, name: str) -> Measure:
-        """Return the share of dialogues with a failure of `RATES`, 0 to 1."""
+        """Return the share of dialogues with a failure listed in `RATES`, 0 to 1."""
         runs = [one for one in self.runs if one.counts["dialogues"]]
         return _over([one.dialogues_with[name] / one.counts["dialogues"] for one in runs])
 
     def per_turn(self, name: str) -> Measure:
-        """Return the share of turns with a failure of `RATES`, 0 to 1."""
+        """Return the share of turns with a failure listed in `RATES`, 0 to 1."""
         runs = [one for one in self.runs if one.turns_with["turns"]]
         return _over([one.turns_with[name] / one.turns_with["turns"] for one in runs])
 
     def count(self, name: str) -> Measure:
-        """Return a count by name, such as the number of outputs or of dialogues."""
+        """Return a count by its name, such as the number of outputs or dialogues."""
         return _over([one.counts[name] for one in self.runs])
 
 
 class Overall(NamedTuple):
     """Conditions, by index from 0, that differ only in their inquirers; `lengths` has the mean and
-    the standard deviation of the conditions' means."""
+    standard deviation of the conditions' means."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -147,7 +147,7 @@ class Overall(NamedTuple):
 
 
 def played(run: Run) -> Played:
-    """Return the counts of a run; raises `SourceError` if its method is not `roleplay`."""
+    """Return the counts of a run; raise `SourceError` if its method is not `roleplay`."""
     setting = dict(run.manifest.get("experiment") or {})
     if setting.get("method") != "roleplay":
         method = setting.get("method", "unknown")
@@ -220,7 +220,7 @@ def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
 
 
 def _told(run: Run, features: Sequence[str]) -> str:
-    """Return what is described of personas: `none`, `all`, features, or the name of a hub."""
+    """Return the described part of the personas: `none`, `all`, features or the name of a hub."""
     if source := read_mapping(run.folder / "experiment.yaml").get("persona_source"):
         return Path(f"{source}").name
     if not features:
@@ -262,7 +262,7 @@ def _failures(found: Played, conversation: Conversation) -> None:
 
 
 def _diversity(prompts: Sequence[str]) -> dict[str, float]:
-    """Return a dialogue's measures of `DIVERSITY` and `BESIDE`; empty if its prompts have no
+    """Return a dialogue's measures of `DIVERSITY` and `BESIDE`; empty if the prompts have no
     words."""
     text = lexical("\n".join(prompts))
     if math.isnan(text.ttr):
@@ -279,7 +279,7 @@ def _diversity(prompts: Sequence[str]) -> dict[str, float]:
 
 
 def _measure(values: Sequence[Sequence[float]]) -> Measure:
-    """Return the measure of values, which are grouped by run."""
+    """Return the measure of values grouped by run."""
     some = [one for one in values if one]
     spread = fmean(map(pstdev, some)) if some else None
     return _over([fmean(one) for one in some])._replace(spread=spread)

@@ -276,7 +276,7 @@ def test_a_chart_of_several_data_sets_and_names_that_are_not_plain(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("name", "model", "said"),
-    [("c.gif", "m", "allowed endings: .png, .svg, .pdf"), ("c.png", "real", "only real dialogues")],
+    [("c.gif", "m", "allowed: .png, .svg, .pdf"), ("c.png", "real", "only real dialogues")],
 )
 def test_what_cannot_be_drawn(tmp_path: Path, name: str, model: str, said: str) -> None:
     source = f"{model},d,6={verdicts(tmp_path / 'v.jsonl', 3)}"

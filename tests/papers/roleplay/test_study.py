@@ -235,12 +235,12 @@ def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None
         assert ended.status == 0, ended.err
     drawn = chart.read_text("utf-8")
     assert "Published (table 1)" in drawn
-    assert "the paper does not say how it normalizes" in drawn
+    assert "The paper does not say how it normalizes" in drawn
     chart.write_text("mine", "utf-8")
     assert convogen("study", "tables", run_folder, "--chart", chart).status == 2
     assert chart.read_text("utf-8") == "mine"
     wrong = convogen("study", "tables", tmp_path / "no run", "--chart", tmp_path / "figure.gif")
-    assert "allowed endings: .png, .svg, .pdf" in wrong.complaint
+    assert "allowed: .png, .svg, .pdf" in wrong.complaint
 
 
 def test_table_9_is_whole_and_table_7_begins_with_lengths() -> None:
