@@ -167,7 +167,7 @@ def test_dailydialogs_numbers_are_words_to_the_model_and_numbers_in_the_file(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--label", "summary"], "no summary in it that can be used; its labels are: intent"),
+        (["--label", "summary"], "no usable summary in the data; labels in the data: intent"),
         (["--balance", "topic"], "has no topic to balance; its labels are: intent, emotion"),
         (["--label", "intent", "--balance", "emotion"], "balance: emotion is not in label"),
         (["--field", "mood=emotions"], "--field mood=emotions: must be LABEL=COLUMN"),
