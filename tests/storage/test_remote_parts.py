@@ -109,7 +109,7 @@ def test_rows_that_are_appended_are_sent_once(tmp_path: Path) -> None:
     ],
 )
 def test_no_path_leads_out_of_the_folder(path: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no path within a run folder"):
+    with pytest.raises(ValueError, match="not a path within a run folder"):
         safe(path)
     digest = hashlib.sha256(b"x").hexdigest()
     change = {"path": path, "do": "replace", "length": 1, "size": 1, "digest": digest}
