@@ -66,7 +66,8 @@ class Reader(ABC):
             fallback: the id for a conversation that has none.
 
         Raises:
-            RowError: if the rows are not in this format; its `line` names any later bad row.
+            RowError: if the rows are not in this format; `line` is set if the bad row is not the
+                first.
         """
 
     @property

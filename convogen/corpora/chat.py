@@ -78,7 +78,7 @@ class MessageLists(Reader):
     """Rows with one list of messages each."""
 
     columns: ClassVar[tuple[str, ...]]
-    """Keys that may contain the list, in plain form.
+    """Keys, in the form that `plain_key` returns, under which the list may be.
 
     Under a key in `sure`, a list is accepted even if its items are not recognisable as messages.
     """
@@ -190,7 +190,7 @@ class Lmsys(MessageLists):
 
 
 def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
-    """Return a row's id and its key; without an id, return the fallback and an empty key."""
+    """Return a row's id and the id's key, or the fallback and an empty key."""
     plain = plain_keys(row)
     for name in _IDS:
         key = plain.get(name)

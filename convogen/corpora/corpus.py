@@ -216,7 +216,7 @@ def open_corpus(source: str | Path, format: str | None = None, *, strict: bool =
 
 
 def _heads(opened: Source) -> tuple[list[Row], str | None]:
-    """Return the decodable rows among the first, and the error in the very first row or None."""
+    """Return the first rows that can be decoded, and the error of the very first row, if any."""
     heads: list[Row] = []
     fault: str | None = None
     number = 0
@@ -229,7 +229,7 @@ def _heads(opened: Source) -> tuple[list[Row], str | None]:
 
 
 def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | None) -> str:
-    """Return an error message that shows why no reader accepts a source."""
+    """Return an error message that explains why no reader accepts a source."""
     notes = f" ({'; '.join(opened.notes)})" if opened.notes else ""
     if fault is not None:
         return f"{opened.name}: {fault}{notes}"

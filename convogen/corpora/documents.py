@@ -1,7 +1,7 @@
 """The rows of a JSON document that is a single object.
 
 The object may be a conversation. It may also contain conversations by id, by split, in columns, or
-under one key among metadata.
+under one key next to metadata.
 """
 
 from __future__ import annotations

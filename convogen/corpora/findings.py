@@ -24,7 +24,7 @@ _LABELS = frozenset(
     "info warn warning error debug trace critical fatal todo fixme done note from to cc bcc "
     "subject date".split()
 )
-"""Words before colons in logs, notes and letters that are not speakers."""
+"""Words that precede colons in logs, notes and letters but are not speakers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _digest(text: str) -> int:
 
 
 def _one_word(text: str) -> bool:
-    """Return whether a turn is a single word; writing without spaces does not count."""
+    """Return whether a turn is certainly a single word, given that some scripts have no spaces."""
     return len(text.split()) == 1 and (text.isascii() or len(text) < 4)
 
 
@@ -170,8 +170,8 @@ class Reading(_Seen):
             lines.append(f"a speaker looks like a label: {self.label!r}; is this a conversation?")
         if self.c1 is not None:
             lines.append(
-                f"control character U+{ord(self.c1):04X} in the text, which was probably "
-                "Windows-1252 and decoded as Latin-1"
+                f"control character U+{ord(self.c1):04X} in the text, which is probably "
+                "Windows-1252 that was decoded as Latin-1"
             )
         return lines
 

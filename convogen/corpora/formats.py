@@ -39,8 +39,7 @@ def recognise(values: Sequence[Any], name: str | None = None) -> Reader | None:
 
 
 def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
-    """Return the reader for a source that begins with these rows, prepared for the source, or
-    None."""
+    """Choose and prepare the reader for a source that begins with these rows; None if none fits."""
     best: tuple[float, Reader | None] = (0.0, None)
     for reader in readers(name):
         try:

@@ -20,7 +20,7 @@ _REPOSITORY = re.compile(rf"(?:{_PART}/)?{_PART}", re.ASCII)
 
 
 def hub_rows(source: str, *, streaming: bool = True) -> Iterator[Row]:
-    """Yield the rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`, or of all splits if none is named.
+    """Yield the rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`; of all splits if none is named.
 
     With `streaming=False`, the data is first downloaded and then read from the cache of `datasets`,
     which also works offline. NAME may also be a local folder of data files. Only data is read:

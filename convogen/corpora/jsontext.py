@@ -111,8 +111,8 @@ def json_values(file: IO[bytes], documents: Documents) -> Generator[Row]:
     """Yield the elements of arrays, and the rows that `documents` finds in objects, one at a time.
 
     An array of strings is one row. If an object cannot be read as a whole, for example because it
-    is too large, the elements of its arrays are yielded, and its member objects with their keys as
-    `id`.
+    is too large, its arrays' elements and its member objects (with their keys as `id`) are yielded
+    instead.
     """
     text = _Text(file)
     part = 0

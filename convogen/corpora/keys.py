@@ -1,7 +1,8 @@
 """Names of the keys of messages, and lists of messages in all notations.
 
-A message has a key for the speaker and a key for the text. `SPEAKERS` and `TEXTS` have their usual
-names, likeliest first. Names are compared without regard to case and punctuation (`plain_key`).
+A message has a key for the speaker and a key for the text. `SPEAKERS` and `TEXTS` list the usual
+names of these keys, likeliest first. Names are compared without regard to case and punctuation
+(`plain_key`).
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def plain_keys(row: Mapping[Any, Any]) -> dict[str, str]:
 
 @lru_cache(1024)
 def keys_of(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keys of a message that may have the speaker, and those that may have the text."""
+    """Return the keys of a message that may contain the speaker, and those that may contain
+    text."""
     plain = {plain_key(key): key for key in reversed(keys)}
     return (
         tuple(plain[name] for name in SPEAKERS if name in plain),

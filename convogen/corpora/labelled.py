@@ -35,7 +35,7 @@ Emotions are a list with one entry per turn; other labels describe the whole con
 """
 
 MAX_DIALOGUES = 20_000
-"""Maximum number of usable dialogues of a source that are kept in memory, to draw from."""
+"""Maximum number of usable dialogues that are read from a source and kept in memory."""
 
 MAX_SPEAKERS = 12
 MAX_CHOICE_CHARS = 120

@@ -171,7 +171,7 @@ def _kind(
 
 
 def _is_notice(message: Mapping[str, Any]) -> bool:
-    """Return whether a message is a notice from the chat service, such as that somebody joined."""
+    """Return whether a message is a notice from the chat service, such as "Ada joined"."""
     subtype, kind = message.get("subtype"), message.get("type")
     if isinstance(subtype, str) and subtype not in _SPOKEN and "ts" in message:
         return True

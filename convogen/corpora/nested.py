@@ -22,7 +22,7 @@ _DEPTH = 3
 
 
 class Nested(Reader):
-    """Lists of conversations of known formats; EmoryNLP's episodes."""
+    """Lists of conversations in known formats; EmoryNLP's episodes."""
 
     name: ClassVar[str] = "nested"
     about: ClassVar[str] = (

@@ -42,8 +42,8 @@ class ArenaVotes(Reader):
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         """Return the two conversations of a row of `chatbot_arena_conversations`, with the vote.
 
-        Each conversation has two labels of its own: `model`, the model that answered, and `side`,
-        which is `a` or `b` as in `winner`.
+        Each conversation also has two labels: `model`, the model that answered, and `side`, which
+        is `a` or `b` as in `winner`.
         """
         row = as_dict(rows[0].value, "the row")
         base = row_id(row, "question_id", fallback)

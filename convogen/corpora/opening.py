@@ -24,7 +24,7 @@ _READ = 2**16
 
 _FOREIGN = {
     b"PK\x03\x04": "a ZIP archive or an Office document; unpack it, or save it as CSV",
-    b"%PDF": "a PDF; give the data it was made from",
+    b"%PDF": "a PDF; give the data from which it was made",
     b"\x89HDF": "an HDF5 file; convert it to Parquet or JSON Lines",
     b"SQLite format 3": "an SQLite database; export its table as CSV",
     b"Obj\x01": "an Avro file; convert it to Parquet or JSON Lines",

@@ -36,8 +36,8 @@ class Row(NamedTuple):
     """One record of a source.
 
     `part` counts the parts of a source: the arrays of a JSON file, the pieces between repeated
-    headers of a CSV file, the paragraphs of a text. No conversation spans two parts, unless its
-    reader says so (`Reader.parts`).
+    headers of a CSV file, the paragraphs of a text. No conversation spans two parts unless the
+    reader allows it (`Reader.parts`).
     """
 
     line: int

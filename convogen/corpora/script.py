@@ -30,7 +30,7 @@ _STARRED = re.compile(
     r"\s*(?P<text>.*?)[*\s]*",
     re.DOTALL,
 )
-"""A line in bold or italics, or a line whose speaker is."""
+"""A line in bold or italics, or a line with only its speaker in bold or italics."""
 _RULE = re.compile(r"[\s*_=~-]+")
 """A horizontal rule."""
 _MAX_WORDS = 6
@@ -69,8 +69,8 @@ def candidate(line: str) -> Line | None:
 def script_turns(text: str) -> list[Turn]:
     """Return the turns of a script; a line without a speaker continues the previous turn.
 
-    The text before a colon is a speaker if its colon and case are like those of the first speaker.
-    The case does not matter if the text occurs more than once or is a known role.
+    The text before a colon counts as a speaker if its colon and case match those of the first
+    speaker. Case is ignored if the text occurs more than once or is a known role.
 
     Raises:
         RowError: if the first line names no speaker.

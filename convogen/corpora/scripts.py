@@ -34,7 +34,7 @@ class Scripts(Reader):
         return key is not None and _is_script(row[key])
 
     def column(self, row: Mapping[str, Any]) -> str | None:
-        """Return the key of the script."""
+        """Return the key of the script; None if there is no script."""
         plain = plain_keys(row)
         found = (plain[name] for name in self.columns if name in plain)
         return next((key for key in found if isinstance(row[key], str)), None)

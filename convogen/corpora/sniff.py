@@ -63,7 +63,7 @@ def container_of(path: Path) -> Container:
         if raw.startswith(b"PAR1"):
             return Container("parquet")
         if raw[257:262] == b"ustar":
-            raise SourceError(f"{path}: this is a tar archive; unpack it and give a file from it")
+            raise SourceError(f"{path}: this is a tar archive; unpack it and give one of its files")
         encoding, note = encoding_of(path, raw)
         with opened(path, encoding) as file:
             head = file.read(_HEAD)

@@ -17,7 +17,7 @@ from convogen.errors import SourceError
 __all__ = ["Source", "file_of", "open_source"]
 
 _IN_FOLDERS = ("conversations.jsonl", "utterances.jsonl")
-"""The file that contains the rows of a folder, for a run and for a ConvoKit corpus."""
+"""The files that contain a folder's rows: in a run folder, and in a ConvoKit corpus."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _FRAME = re.compile(rf"WEBVTT.*|NOTE\b.*|\d+|{_TIME}\s*-->.*")
 """The lines that WebVTT and SubRip put around the text."""
 
 _MOST, _SOME = 0.6, 0.2
-"""Minimum share of lines that name a speaker in a script; the lower value if speakers recur."""
+"""Minimum shares of lines that name a speaker in a script; the lower applies if speakers recur."""
 
 _DAY = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
 _CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[AaPp]\.?\s?[Mm]\.?)?"
@@ -53,8 +53,8 @@ class Transcript(Reader):
     def share(self, rows: Sequence[Row]) -> float:
         """Return the share of lines that name a speaker, or 0 for prose.
 
-        In a script, most lines name a speaker, or else some lines do and speakers are repeated or
-        have timestamps.
+        In a script, most lines name a speaker, or else some lines do and the speakers recur or have
+        timestamps.
         """
         lines = [_bare(row.value) for row in rows if _is_line(row.value)]
         found = [candidate(line) for line in lines]
@@ -180,6 +180,6 @@ class Numbered(Reader):
         for line, value, _ in rows:
             match = _NUMBERED.fullmatch(text_of(value, "the row"))
             if match is None:
-                raise RowError("the line is not a number, a speaker, a tab and a text", line)
+                raise RowError("the line does not have a number, a speaker, a tab and a text", line)
             turns.append(Turn(speaker=match[2].strip(), text=match[3].strip()))
         return [conversation(fallback, turns, {})]

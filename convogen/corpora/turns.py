@@ -41,8 +41,7 @@ _MAX_LABEL_DEPTH = 8
 
 @contextlib.contextmanager
 def counting() -> Generator[Counter[str]]:
-    """Count the messages that are left out inside the block because they are not speech, by
-    kind."""
+    """Count, by kind, the messages that the block leaves out because they are not speech."""
     counts = Counter[str]()
     token = _left_out.set(counts)
     try:
@@ -151,7 +150,8 @@ def conversation(
 ) -> Conversation:
     """Return a conversation with these turns, and add `left_out` to the counts of `counting`.
 
-    Its participants are those given, followed by other speakers in the order of their first turns.
+    The participants are `participants`, followed by other speakers in the order of their first
+    turns.
 
     Raises:
         RowError: if there are no turns, more than `MAX_TURNS` turns, or a turn without a speaker.

@@ -58,8 +58,8 @@ class _Columns(NamedTuple):
 def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
     """Return the columns of a table by purpose, given their names.
 
-    `ids` states whether `id` identifies conversations; if `ids` is None, it does if turns are
-    numbered.
+    `ids` states whether the column `id` identifies conversations; None means that it does if turns
+    are numbered.
     """
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
@@ -93,7 +93,7 @@ class Utterances(KeyedReader):
     _blank: str | None = None
 
     def prepare(self, rows: Sequence[Row]) -> None:
-        """Determine whether `id` identifies conversations or utterances, and note what else may."""
+        """Determine whether `id` identifies conversations or utterances; note other candidates."""
         values = [cast("dict[str, Any]", row.value) for row in rows if self.fits(row.value)]
         columns = self._columns(values[0]) if values else None
         if columns is None:

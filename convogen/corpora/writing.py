@@ -63,8 +63,8 @@ class Layout:
 
     @property
     def file_name(self) -> str:
-        """The source's file name, without the suffix of a compression and with the suffix of its
-        format."""
+        """The source's file name without a compression suffix; a format suffix is added if
+        missing."""
         name = self.source.name
         for packed in (".gz", ".bz2", ".xz", ".zst"):
             name = name.removesuffix(packed)
