@@ -76,8 +76,8 @@ class Alternatives:
         if own is None:
             raise SourceError(
                 f"{run.folder}: has no scores by {judge!r}; run "
-                f"`{suggested('evaluate', run.folder, '--judge', judge)}`, and the same for each "
-                "replay of this run"
+                f"`{suggested('evaluate', run.folder, '--judge', judge)}`, and run the same "
+                "command for each replay of this run"
             )
         found = cls(judge, _runs(run, named), own)
         for other in found.runs:
@@ -97,7 +97,7 @@ class Alternatives:
 
     @property
     def described(self) -> list[dict[str, Any]]:
-        """The runs that alternatives come from: name, fingerprint, and models by role."""
+        """The runs from which alternatives come: name, fingerprint, and models by role."""
         return [
             {
                 "name": other.folder.resolve().name,
@@ -128,16 +128,17 @@ class Alternatives:
 
 
 def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
-    """Return the replays next to a run, then the named runs; each once, and not the run itself."""
+    """Return the replays next to a run and the named runs, without duplicates and the run
+    itself."""
     found: dict[Path, Run] = {}
     for other in [*_replays(run), *map(load_run, named)]:
         found.setdefault(other.folder.resolve(), other)
     found.pop(run.folder.resolve(), None)
     if not found:
         raise SourceError(
-            f"{run.folder}: no replays of its conversations next to this folder; create one with "
-            f"`{suggested('replay', run.folder)} --conversation ID --from-turn N`, or name other "
-            f"runs with --alternatives"
+            f"{run.folder}: there are no replays of its conversations next to this folder; create "
+            f"one with `{suggested('replay', run.folder)} --conversation ID --from-turn N`, or name "
+            "other runs with --alternatives"
         )
     return list(found.values())
 

@@ -26,7 +26,7 @@ __all__ = ["ArgillaRecords"]
 
 _LONGEST_ROLE = 20
 _LONGEST_PART = 4_000
-"""Maximum number of characters of a turn per message, which are at most 20,000 when escaped."""
+"""Maximum number of a turn's characters per message; escaped, they are at most 20,000."""
 
 _EMPTY = "\N{NO-BREAK SPACE}"
 

@@ -1,9 +1,9 @@
 """The base class of exporters.
 
-An `Exporter` is a frozen pydantic model whose fields are its command-line options. It converts an
-item (a conversation with its context) to rows. `container` is the file format of the rows. If the
-export is for a tool, `pack` converts the rows to the tool's files. A package adds an exporter with
-an entry point in the group `convogen.exporters`.
+An `Exporter` is a frozen pydantic model whose fields are its command-line options. An exporter
+converts an item (a conversation with its context) to rows. `container` is the file format of the
+rows. If the export is for a tool, `pack` converts the rows to the tool's files. A package adds an
+exporter with an entry point in the group `convogen.exporters`.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Exporter(BaseModel, ABC):
         raise NotImplementedError
 
     def wrote(self, path: Path) -> bool:
-        """Return whether a single file is an unchanged export, which may be replaced."""
+        """Return whether a file is an unchanged single-file export, which may be replaced."""
         del path
         return False
 
@@ -163,7 +163,7 @@ class Exporter(BaseModel, ABC):
 def context_values(
     conversation: Conversation, labels: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield each column of context labels with its value as a string; other types become JSON.
+    """Yield each context label's column and its value as a string; other types become JSON.
 
     `labels` maps the labels of the run to their columns.
     """
@@ -175,8 +175,7 @@ def context_values(
 def given_labels(
     conversation: Conversation, kinds: Mapping[str, Column], turn: int | None = None
 ) -> Iterator[tuple[str, Any]]:
-    """Yield each column of model-assigned labels with its value; with `turn`, the value for that
-    turn.
+    """Yield each model-assigned label's column and its value; with `turn`, the value for that turn.
 
     `kinds` has the types of the columns: a string, or a list of strings for labels per turn.
     """

@@ -77,7 +77,7 @@ class _Tuning(Chat):
     )
     loss_mask: Literal["weight", "train"] | None = Field(
         default=None,
-        description="mark the messages to train on, which excludes turns accepted despite a fault",
+        description="mark the messages to train on; turns accepted despite a fault are excluded",
     )
 
     @abstractmethod
@@ -99,7 +99,7 @@ class _Tuning(Chat):
             }
 
     def _chats(self, item: Item, counts: Counter[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Yield a conversation's viewers, each with a chat, except chats with nothing to learn."""
+        """Yield each viewer of a conversation with a chat, unless the chat has nothing to learn."""
         for name in self.viewpoints(item.conversation):
             own = Counter[str]()
             messages = seen_by(name, item, own, merge=self.merge, system=self.system)

@@ -101,7 +101,8 @@ def export_run(
         run: The run, or its folder.
         out: The folder to write, or the file if the exporter writes a single file.
         plan: The settings, or the name of an exporter to use with default settings.
-        workers: Number of processes that compute the card's statistics, or a cluster for it.
+        workers: Number of processes that compute the card's statistics, or a cluster that computes
+        them.
 
     Returns:
         The contents of the export: counts, columns and description.

@@ -1,9 +1,9 @@
 """The folder of an export, written under a temporary name and then moved into place as a whole.
 
-A folder's name never decides whether convogen may delete it. The export is written to a folder that
-`mkdtemp` creates next to the target, and that contains a marker. A later export removes such a
-folder only if the folder is marked for the same target and no process holds its lock. An export is
-replaced only if it contains nothing but files that its `export.json` lists, unchanged.
+A folder's name never decides whether convogen may delete the folder. The export is written to a
+folder that `mkdtemp` creates next to the target, and that contains a marker. A later export removes
+such a folder only if the folder is marked for the same target and no process holds its lock. An
+export is replaced only if it contains nothing but files that its `export.json` lists, unchanged.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Gene
     """Yield a new folder to write into, which is moved to `out` at the end of the block.
 
     For a `single` file, only this file is moved. If the block raises or the process is killed,
-    `out` is unchanged. Raises `RunFolderError` if `out` is the current folder, is not empty (with
-    `overwrite`: contains anything but an unchanged export), cannot be written, or is being written
-    by another process.
+    `out` is unchanged. Raises `RunFolderError` if `out` is the current folder, is not empty, cannot
+    be written, or is being written by another process. With `overwrite`, `out` may contain an
+    unchanged export.
     """
     out = _target(out)
     try:

@@ -95,7 +95,7 @@ def _score(score: Score) -> dict[str, Any]:
 
 
 def _message(conversation: Conversation, number: int, turn: Turn) -> dict[str, Any]:
-    """Return a turn as a message; the text begins with the speaker's name unless this is the
+    """Return a turn as a message; its text begins with the speaker's name unless that is the
     role."""
     bare = set(conversation.participants) == {INQUIRER, RESPONDER}
     role = turn.speaker if bare and turn.speaker in (INQUIRER, RESPONDER) else RESPONDER

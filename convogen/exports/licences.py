@@ -92,7 +92,7 @@ class Licences:
 
     @property
     def strictest(self) -> str | None:
-        """The licence with the strictest conditions; None if there are none or any is unknown."""
+        """The licence with the strictest conditions; None without licences or if any is unknown."""
         known = sorted({licence for _, licence in self.given if licence}, key=_strictness)
         return known[-1] if known and not self.unknown else None
 

@@ -3,8 +3,8 @@
 A conversation and its alternatives (`convogen.exports.alternatives`) have the same experience and
 first turn. Each is converted to a chat from the viewpoint of one participant. If two chats,
 including their system messages, are equal up to a message of the assistant, this message is a reply
-to the same prompt in both. The value of a reply is the judge's mean score of the conversations that
-contain the reply, over all aspects. The value of `chosen` is at least `margin` above the value of
+to the same prompt in both. The value of a reply is the judge's mean score, over all aspects, of the
+conversations that contain the reply. The value of `chosen` is at least `margin` above the value of
 `rejected`.
 
 A judge scores conversations, not turns, so a reply's value also depends on everything after it.

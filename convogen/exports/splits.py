@@ -1,8 +1,8 @@
 """Assignment of conversations to splits, by a hash of their experience alone.
 
 All conversations of one experience, and all rows of a conversation, are therefore in the same
-split, and adding conversations later does not move any. Experiences count as equal if they differ
-only in case, punctuation and word order; other near-copies are not detected.
+split, and adding conversations later does not move any of them. Experiences count as equal if they
+differ only in case, punctuation and word order; other near-copies are not detected.
 """
 
 from __future__ import annotations

@@ -34,9 +34,9 @@ _LONGEST_NAME = 64
 class Message:
     """A message of a chat.
 
-    `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, and None if
-    the message has several speakers. `learn` is true if a model should be trained on the message:
-    it is the assistant's, and none of its turns was accepted despite a fault (`Turn.lapse`).
+    `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, or None if the
+    message has several speakers. `learn` is true if a model should be trained on the message: it is
+    the assistant's, and none of its turns was accepted despite a fault (`Turn.lapse`).
     """
 
     role: str
@@ -56,7 +56,7 @@ def seen_by(
     """Return a conversation as the messages of a chat in which `viewer` is the assistant.
 
     A conversation between a person and a chatbot is already a chat: it gets no names and no scene.
-    If `merge` is false, there is one message per turn, and the rules above do not apply.
+    If `merge` is false, there is one message per turn, and the module's rules do not apply.
 
     Args:
         counts: Receives `turns_merged`, `turns_moved_to_system`, `turns_dropped`, and

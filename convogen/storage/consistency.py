@@ -282,8 +282,8 @@ class _Check:
         for before in self._files.before:
             if not rows[before]:
                 return (
-                    f"{before} line {self._readers[before].line + 1}: the experience of task "
-                    f"{row.task}, which {path.name} line {row.line} names, is missing"
+                    f"{before} line {self._readers[before].line + 1}: the experience that "
+                    f"{path.name} line {row.line} names for task {row.task} is missing"
                 )
             if (other := rows[before][0]).value.get("id") != name:
                 return (

@@ -142,7 +142,7 @@ class Run:
         except ValidationError as error:
             raise RunFolderError(
                 f"{self.folder}: manifest.json was not written by convogen: "
-                f"{first_fault(error)}; restore it"
+                f"{first_fault(error)}; restore the file"
             ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
@@ -191,7 +191,7 @@ class Run:
         return sorted(name for name in names if "." not in name)  # a dot: moved aside
 
     def scores(self, judge: str) -> Iterator[Score]:
-        """Yield a judge's scores, one per conversation and aspect, in order; none if unscored.
+        """Yield a judge's scores, one per conversation and aspect, in the order of conversations.
 
         Raises `RunFolderError` if the scores do not follow the order of this run's conversations,
         if a score is a duplicate or from another judge, or if the judge's files do not agree.
@@ -269,7 +269,7 @@ class Run:
             if conversation.id == name:
                 return conversation
         raise SourceError(
-            f"{self.folder}: no conversation {name!r}; conversations.jsonl has the ids"
+            f"{self.folder}: no conversation {name!r}; the ids are in conversations.jsonl"
         )
 
     def to_pandas(

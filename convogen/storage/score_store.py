@@ -165,4 +165,4 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     here: dict[str, Any] = new["judged_by"]
     keys = sorted(key for key in {**there, **here} if there.get(key) != here.get(key))
     shown = [f"{key}: {there.get(key)!r} there, {here.get(key)!r} here" for key in keys]
-    return "; ".join(text[:160] for text in shown[:3]) or "the descriptions agree"
+    return "; ".join(text[:160] for text in shown[:3]) or "their descriptions are equal"

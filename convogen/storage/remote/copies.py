@@ -68,7 +68,7 @@ class LocalCopy:
         return self.folder
 
     def open(self) -> None:
-        """Bring the copy up to date, and lock out other processes that write on this machine.
+        """Bring the copy up to date, and lock out other writers on this machine.
 
         Raises `RunFolderError` if another process is already writing to the copy.
         """

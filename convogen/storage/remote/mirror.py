@@ -209,8 +209,8 @@ class Mirror:
             by = f"process {header.process} on {header.host} (since {header.at})"
         return Superseded(
             f"{self._store.url}: {by} has taken over this folder, so this process stops; changes "
-            f"that were not on the store yet, at most those of the last {self.every_s:g} s, do not "
-            "count"
+            f"that were not on the store yet, at most those of the last {self.every_s:g} s, are "
+            "not part of the run"
         )
 
     def _refuse_foreign(self) -> None:
