@@ -136,9 +136,9 @@ def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
     found.pop(run.folder.resolve(), None)
     if not found:
         raise SourceError(
-            f"{run.folder}: there are no replays of its conversations next to this folder; create "
-            f"one with `{suggested('replay', run.folder)} --conversation ID --from-turn N`, or name "
-            "other runs with --alternatives"
+            f"{run.folder}: no replays of its conversations exist next to this folder; create "
+            f"one with `{suggested('replay', run.folder)} --conversation ID --from-turn N`, or "
+            "name other runs with --alternatives"
         )
     return list(found.values())
 

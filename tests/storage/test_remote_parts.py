@@ -174,8 +174,8 @@ def test_a_part_that_does_not_fit_the_folder_is_refused(tmp_path: Path) -> None:
         ("s3://bucket/", "names no folder"),
         ("file://", "names no folder"),
         ("s3://bucket/../run", "names no folder"),
-        ("s3://bucket/run?versionId=secret", "none of the characters"),
-        ("s3://bucket/run[1]", "none of the characters"),
+        ("s3://bucket/run?versionId=secret", "must not contain the characters"),
+        ("s3://bucket/run[1]", "must not contain the characters"),
         ("simplecache::s3://bucket/run", "chain of file systems"),
     ],
 )
