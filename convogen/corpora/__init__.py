@@ -1,4 +1,4 @@
-"""Readers of conversation data of any origin, as `convogen.records.Conversation`.
+"""Readers that convert conversation data of any origin into `convogen.records.Conversation`.
 
 >>> corpus = open_corpus("valid.json")
 >>> sum(len(conversation.turns) for conversation in corpus)
@@ -6,10 +6,10 @@
 >>> corpus.bad_rows.count
 0
 
-A source is a file (plain, or compressed by gzip, bzip2, xz or Zstandard), a run folder, or
-`hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set of the Hugging Face hub. Reading is streamed: memory
-grows by only 8 bytes per conversation, to find duplicates. Text is never evaluated, and rows, turns
-and groups are bounded (`convogen.corpora.rows`).
+A source is a file (plain, or compressed with gzip, bzip2, xz or Zstandard), a run folder, or
+`hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set of the Hugging Face hub. Sources are streamed:
+memory grows by only 8 bytes per conversation, to detect repeated ids. Input is never evaluated as
+code, and the sizes of rows and conversations are limited.
 """
 
 from __future__ import annotations

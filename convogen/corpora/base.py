@@ -1,7 +1,7 @@
-"""The base class of readers, which recognise the rows of a format and convert them.
+"""The base classes of readers, which recognise and convert the rows of one format.
 
-A package adds one with an entry point in the group `convogen.readers`; it is tried after the
-built-in readers, or used at once if `--format` names it.
+A package adds a reader with an entry point in the group `convogen.readers`. The reader is tried
+after the built-in readers, or used directly if `--format` names it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ __all__ = ["KeyedReader", "Reader"]
 
 
 class Reader(ABC):
-    """Converts the rows of one format into conversations.
+    """A converter of rows in one format to conversations.
 
-    Readers are picklable and do not change while they read, because other processes convert rows
-    with them. `notes`, which `prepare` may set, tells users how a source is read, one line each.
-    `licence` is the licence of the data set, for a reader of one data set only. `former` has
-    earlier names of the format. If `parts` is set, no conversation spans two parts of its source
-    (`Row.part`).
+    Readers must be picklable and must not change while they convert rows, because other processes
+    use copies of them. `notes` tells users how a source is read, one note per line; `prepare` may
+    set it. `licence` is the licence of the data set if the reader is for a single data set.
+    `former` lists earlier names of the format. If `parts` is true, no conversation spans two parts
+    of its source (`Row.part`).
     """
 
     name: ClassVar[str]
@@ -35,37 +35,39 @@ class Reader(ABC):
 
     @abstractmethod
     def fits(self, value: Any) -> bool:
-        """Return whether the value of a row is of this format.
+        """Return whether a row's value is in this format.
 
         Args:
-            value: what `convogen.corpora.rows.decode` gives: JSON data, a record, or a line.
+            value: the value from `convogen.corpora.rows.decode`: JSON data, a record, or a line.
         """
 
     def share(self, rows: Sequence[Row]) -> float:
-        """Return the share of a source's first rows that are of this format, 0 to 1.
+        """Return the share (0 to 1) of a source's first rows that are in this format.
 
-        The first reader with a share above one half is chosen, or else the one with the largest.
+        The first reader with a share above one half is chosen, or else the reader with the largest
+        share.
         """
         return sum(self.fits(row.value) for row in rows) / len(rows) if rows else 0.0
 
-    def prepare(self, rows: Sequence[Row]) -> None:  # noqa: B027 - most have nothing to learn
-        """Learn from a source's first rows what single rows do not show."""
+    def prepare(self, rows: Sequence[Row]) -> None:  # noqa: B027 - most need no preparation
+        """Adapt this reader to a source, given the source's first rows."""
 
     def breaks(self, previous: Any, value: Any) -> bool:
-        """Return whether a conversation begins with `value`, the row after `previous`."""
+        """Return whether a new conversation begins with `value`, the row after `previous`."""
         del previous, value
         return True
 
     @abstractmethod
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the conversations in a group of rows, one or more.
+        """Return the conversations (one or more) in a group of rows.
 
         Args:
-            rows: the rows between two breaks, their values decoded.
-            fallback: the id of a conversation without one.
+            rows: the rows between two breaks, with decoded values.
+            fallback: the id for a conversation that has none.
 
         Raises:
-            RowError: if the rows are not of this format; `line` names the row if not the first.
+            RowError: if the rows are not in this format; `line` is set if the bad row is not the
+                first.
         """
 
     @property
@@ -75,11 +77,11 @@ class Reader(ABC):
 
 
 class KeyedReader(Reader):
-    """A reader whose rows name their conversation and need not be adjacent."""
+    """A reader of rows that name their conversation; its rows need not be adjacent."""
 
     @abstractmethod
     def key(self, value: Any) -> str | None:
-        """Return the id of the conversation a row belongs to; None if it has none."""
+        """Return the id of a row's conversation; None if the row has none."""
 
     def breaks(self, previous: Any, value: Any) -> bool:
         return self.key(previous) != self.key(value)

@@ -1,4 +1,4 @@
-"""Readers of conversations in one row: convogen's runs, and lists of messages under any key."""
+"""Readers of rows with one conversation each: convogen's records, and lists of messages."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ _ORIGINS = ("starter", "agent", "script")
 
 
 class OwnRecords(Reader):
-    """Conversations in the format of runs and exports."""
+    """Conversations in convogen's own format, which runs and exports use."""
 
     name: ClassVar[str] = "convogen"
     about: ClassVar[str] = "a run folder, or its conversations.jsonl"
 
     def fits(self, value: Any) -> bool:
-        """Return whether a record was written by convogen, judged by fields that only its records
+        """Return whether a record was written by convogen, judged by fields that only such records
         have."""
         if not has(value, id=str, turns=list) or not set(value) <= set(Conversation.model_fields):
             return False
@@ -63,7 +63,7 @@ class OwnRecords(Reader):
         return True
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the record itself, without loss."""
+        """Return the record unchanged."""
         del fallback
         try:
             record = Conversation.model_validate(rows[0].value)
@@ -75,19 +75,22 @@ class OwnRecords(Reader):
 
 
 class MessageLists(Reader):
-    """One list of messages per row, under its own key."""
+    """Rows with one list of messages each."""
 
     columns: ClassVar[tuple[str, ...]]
-    """Keys that may hold the list, in plain form; keys in `sure` need no recognisable messages."""
+    """Keys, in the form that `plain_key` returns, under which the list may be.
+
+    Under a key in `sure`, a list is accepted even if its items are not recognisable as messages.
+    """
     sure: ClassVar[tuple[str, ...]] = ()
     used: ClassVar[tuple[str, ...]] = ()
-    """Keys that only repeat the content of the list."""
+    """Keys whose values only repeat information from the list."""
 
     def fits(self, value: Any) -> bool:
         return isinstance(value, dict) and self.column(cast("dict[str, Any]", value)) is not None
 
     def column(self, row: Mapping[str, Any]) -> str | None:
-        """Return the key of the list of messages."""
+        """Return the key of the list of messages; None if there is no such list."""
         plain = plain_keys(row)
         keys = [plain[name] for name in self.columns if name in plain]
         for key in keys:
@@ -124,15 +127,15 @@ class MessageLists(Reader):
         key = next((plain[name] for name in self.columns if name in plain), None)
         if key is None:
             keys = ", ".join(map(repr, row)) or "none"
-            raise RowError(f"{self.columns[0]!r} is empty, a list is expected; keys: {keys}")
+            raise RowError(f"no list in {self.columns[0]!r}; the row's keys: {keys}")
         return key
 
 
 class Turns(MessageLists):
-    """Turns with speaker and text, in a list."""
+    """Lists of turns with speaker and text."""
 
     name: ClassVar[str] = "turns"
-    about: ClassVar[str] = '{"turns": [{"speaker", "text"}]}, and other keys for the same'
+    about: ClassVar[str] = '{"turns": [{"speaker", "text"}]}, or the same under other keys'
     columns: ClassVar[tuple[str, ...]] = (
         "turns", "dialogue", "dialog", "utterances", "meetingtranscripts", "transcripts",
         "transcript", "content", "contents", "chat", "exchanges", "interactions", "history",
@@ -187,7 +190,7 @@ class Lmsys(MessageLists):
 
 
 def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
-    """Return a row's id and the key that holds it; the key is empty if the fallback is used."""
+    """Return a row's id and the id's key, or the fallback and an empty key."""
     plain = plain_keys(row)
     for name in _IDS:
         key = plain.get(name)

@@ -1,8 +1,8 @@
-"""The shapes of conversations: the number of turns, and the words and speaker of each.
+"""The shapes of conversations: the number of turns, and the word count and speaker of each turn.
 
-Each drawn shape is that of a whole conversation of the corpus, so that correlations are kept (long
-openings with short replies, many turns with few words). If features are requested, a shape also
-records which of them mark each turn: ends with a question, begins in lower case.
+A drawn shape is the shape of one whole conversation, which keeps correlations such as long openings
+with short replies. If features are requested, a shape also records which of them mark each turn,
+such as ending with a question or beginning in lower case.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from convogen.text.identify import language_of
 __all__ = ["Shape", "Shapes"]
 
 MARKS = 32
-"""Maximum number of features that a turn's marks can distinguish."""
+"""Maximum number of features that can mark turns."""
 
 MOST = 65_535
-"""Upper limit of the counts of words per turn and speakers per conversation."""
+"""Upper limit for the numbers of words per turn and speakers per conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A conversation without its text: for each turn its words (1 or more), its speaker and marks.
+    """A conversation without its text: the word count (at least 1), speaker and marks of each turn.
 
-    Words are counted by the rules of the conversation's language, else estimated. Speakers
-    are numbered from 0 in the order in which they first speak. The marks of a turn are the
-    requested features that are above 0 in it.
+    Words are counted by the rules of the conversation's language, or estimated if there are none.
+    Speakers are numbered from 0 in the order in which they first speak. The marks of a turn are the
+    requested features whose value in the turn is above 0.
     """
 
     turn_words: tuple[int, ...]
@@ -46,10 +46,10 @@ class Shape:
 
 
 class Shapes:
-    """The shapes of a corpus, to draw from; they take four bytes per turn, or eight with marks.
+    """The shapes of a corpus, to draw from. Each turn takes four bytes, or eight with marks.
 
     `hash` identifies the shapes and their order. `features` are the features that mark turns, at
-    most `MARKS`. `languages` are the primary subtags of the corpus' languages, with None for an
+    most `MARKS`. `languages` are the primary subtags of the corpus's languages, with None for an
     unknown language.
     """
 
@@ -107,7 +107,7 @@ class Shapes:
         return frozenset(name for bit, name in enumerate(self._features) if bits >> bit & 1)
 
     def draw(self, rng: random.Random) -> Shape:
-        """Return a shape, uniformly at random; raises `IndexError` if there is none."""
+        """Return a shape drawn uniformly at random; raises `IndexError` if there are no shapes."""
         return self[rng.randrange(len(self))] if len(self) else self[0]
 
 

@@ -1,4 +1,4 @@
-"""A corpus: a source opened in a format, read in batches of rows that any process can convert."""
+"""A corpus: a source opened with a reader, in batches of rows that any process can convert."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from convogen.inputs.keys import first_fault
 from convogen.plugins import registry
 from convogen.records import Conversation
 from convogen.storage.run_folder import load_run
+from convogen.text.counting import counted
 
 __all__ = ["BadRow", "BadRows", "Batch", "Corpus", "Findings", "open_corpus"]
 
@@ -37,9 +38,9 @@ _ITEM_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Groups of unconverted rows, each with one or more conversations; picklable and small.
+    """A small, picklable batch of unconverted groups of rows, each with one or more conversations.
 
-    `reader` converts them; `start` is the number of groups before this batch.
+    `reader` converts the groups. `start` is the number of groups before this batch.
     """
 
     source: str
@@ -73,18 +74,18 @@ def _made(reader: Reader, made: Any) -> list[Conversation]:
     items = cast("list[Any]", made if isinstance(made, list) else [None])
     if not all(isinstance(one, Conversation) for one in items):
         with registry.blaming("readers", reader.name):
-            kinds = "a list of others" if isinstance(made, list) else type(made).__name__
+            kinds = "a list of other objects" if isinstance(made, list) else type(made).__name__
             raise TypeError(f"convert() must return a list of conversations (found {kinds})")
     return items
 
 
 @dataclass
 class Corpus:
-    """Conversations of one source. It can be iterated repeatedly; each pass reads the source again.
+    """The conversations of one source. Each iteration over a corpus reads the source again.
 
-    `reading` has the findings of the latest pass. Bad rows are left out; with `strict`, the first
-    one raises `SourceError` instead. A complete pass without any conversation raises it too. Rows
-    left out, and anything implausible, are logged once as warnings.
+    `reading` has the findings of the latest pass. Bad rows are left out; if `strict` is true, the
+    first bad row raises `SourceError` instead. A complete pass without any conversation also raises
+    `SourceError`. Rows that were left out, and implausible content, are logged as warnings, once.
     """
 
     opened: Source
@@ -95,7 +96,7 @@ class Corpus:
 
     @property
     def source(self) -> str:
-        """The name it was opened by."""
+        """The name under which the source was opened."""
         return self.opened.name
 
     @property
@@ -111,7 +112,8 @@ class Corpus:
         """Yield the rows in batches of `size` groups, for conversion here or in another process.
 
         A batch ends earlier if it grows beyond about 8 MB, which bounds memory for long rows.
-        The caller passes the findings of `Batch.read` to `note`, and calls `finish` after the last.
+        The caller passes the findings of each `Batch.read` to `note`, and calls `finish` at the
+        end.
         """
         self.reading = Reading()
         start = 0
@@ -128,16 +130,17 @@ class Corpus:
             yield Batch(self.source, self.format, start, batch)
 
     def note(self, findings: Findings) -> None:
-        """Add the findings of a batch; raises `SourceError` for a bad row of a strict corpus."""
+        """Add the findings of a batch; raises `SourceError` for a bad row in a strict corpus."""
         if findings.bad and self.strict:
             raise SourceError(
-                f"{findings.bad[0]}; every row must be of the format '{self.format.name}': fix "
-                f"the row, or read without strict to leave bad rows out"
+                f"{findings.bad[0]}; every row must be in the format '{self.format.name}'; fix the "
+                f"row, or read without strict to leave out bad rows"
             )
         self.reading.add(findings)
 
     def finish(self) -> None:
-        """End a whole pass: raise `SourceError` if nothing was read, log the warnings once."""
+        """End a complete pass: raise `SourceError` if nothing was read, else log the warnings
+        once."""
         if not self.reading.conversations:
             raise SourceError(self._nothing())
         if self._warned:
@@ -147,7 +150,7 @@ class Corpus:
             _LOG.warning("%s", line)
 
     def warnings(self) -> list[str]:
-        """Return what a user should know about the latest pass, one line each."""
+        """Return notes and warnings about the latest pass, one line each."""
         notes = (*self.format.notes, *self.reading.warnings())
         lines = [f"{self.source}: {line}" for line in notes]
         if self.bad_rows.count:
@@ -160,9 +163,8 @@ class Corpus:
         if not bad.count:
             return f"{self.source}: contains no conversations"
         return (
-            f"{self.source}: contains no conversations: none of {bad.count} rows is of format "
-            f"'{self.format.name}'; line {bad.first[0].line}: "
-            f"{bad.first[0].message}"
+            f"{self.source}: contains no conversations; {counted(bad.count, 'row')} not in the "
+            f"format '{self.format.name}'; line {bad.first[0].line}: {bad.first[0].message}"
         )
 
     def __iter__(self) -> Iterator[Conversation]:
@@ -174,7 +176,7 @@ class Corpus:
 
 
 def _weight(value: Any) -> int:
-    """Return the approximate size of a row in bytes; a guess if it is decoded already."""
+    """Return the approximate size of a row in bytes, which is a guess for decoded rows."""
     if isinstance(value, bytes | str):
         return len(value)
     fields = cast("dict[str, Any]", value).values() if isinstance(value, dict) else [value]
@@ -186,11 +188,11 @@ def _weight(value: Any) -> int:
 
 
 def open_corpus(source: str | Path, format: str | None = None, *, strict: bool = False) -> Corpus:  # noqa: A002
-    """Open conversation data of any known format; only its head is read.
+    """Open conversation data in any known format; only the first rows are read.
 
     Args:
         source: A file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
-        format: Name of the reader; recognised if None.
+        format: Name of the format; detected if None.
         strict: Whether reading stops at the first bad row.
 
     Returns:
@@ -214,8 +216,7 @@ def open_corpus(source: str | Path, format: str | None = None, *, strict: bool =
 
 
 def _heads(opened: Source) -> tuple[list[Row], str | None]:
-    """Return the first rows that can be decoded, and what is wrong with the first row if it
-    cannot."""
+    """Return the first rows that can be decoded, and the error of the very first row, if any."""
     heads: list[Row] = []
     fault: str | None = None
     number = 0
@@ -228,7 +229,7 @@ def _heads(opened: Source) -> tuple[list[Row], str | None]:
 
 
 def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | None) -> str:
-    """Return why no reader accepts a source: the first row's fault, or its keys."""
+    """Return an error message that explains why no reader accepts a source."""
     notes = f" ({'; '.join(opened.notes)})" if opened.notes else ""
     if fault is not None:
         return f"{opened.name}: {fault}{notes}"
@@ -236,28 +237,27 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
     if isinstance(value, dict):
         keys = [repr(key) for key in cast("dict[Any, Any]", value)]
         shown = ", ".join(keys[:_SHOWN_KEYS]) + (", …" if len(keys) > _SHOWN_KEYS else "")
-        holds = f"its keys are {shown}" if keys else "it is empty"
+        holds = f"the keys are {shown}" if keys else "the object is empty"
         if any(str(key).strip().isdecimal() for key in cast("dict[Any, Any]", value)):
             holds += " (is a header missing?)"
     elif isinstance(value, str):
-        holds = f"it begins {value.strip()[:60]!r}"
+        holds = f"the text begins with {value.strip()[:60]!r}"
     else:
-        holds = f"it is {type(value).__name__}"
+        holds = f"the value is a {type(value).__name__}"
     where = f"line {heads[0].line}"
     other = reader_for(heads) if name is not None else None
     if other is not None:
-        return f"{opened.name}: {where} is of format '{other.name}', not '{name}'; {holds}"
-    wanted = f"format '{name}'" if name is not None else "any known format"
+        return f"{opened.name}: {where} is in the format '{other.name}', not '{name}'; {holds}"
+    wanted = f"the format '{name}'" if name is not None else "any known format"
     return (
-        f"{opened.name}: the first rows are not of {wanted}: in {where}, {holds}{notes}; name the"
-        ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or use one row per turn, '
-        "as in "
-        "conversation_id,turn,speaker,text"
+        f"{opened.name}: the first rows are not in {wanted}: in {where}, {holds}{notes}; name the"
+        ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or use one row per turn '
+        "with the columns conversation_id,turn,speaker,text"
     )
 
 
 def _checked(name: str) -> bool:
-    """Return whether a source is a run, whose files must agree and have no bad rows."""
+    """Return whether a source is a run folder; raises an error if a run's files do not agree."""
     if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
         return False
     load_run(name)

@@ -1,7 +1,7 @@
-"""Finds the rows in a JSON document that is a single object.
+"""The rows of a JSON document that is a single object.
 
-It may be a conversation, or conversations by id, by split, under one key among metadata, or in
-columns.
+The object may be a conversation. It may also contain conversations by id, by split, in columns, or
+under one key next to metadata.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DEPTH = 4
 
 
 def document_rows(document: Any) -> Iterator[Any]:
-    """Yield the rows of a document; the document itself if it contains no rows."""
+    """Yield the rows of a document, or the document itself if it contains no rows."""
     rows = False
     for value in _rows(document, _DEPTH):
         rows = True
@@ -55,7 +55,7 @@ def _recognised(value: Any) -> bool:
 
 
 def _elements(items: list[Any]) -> Iterator[Any]:
-    """Yield the rows in a list; the list itself if it is a row."""
+    """Yield the rows in a list, or the list itself if it is a row."""
     if all(isinstance(item, str) for item in items):
         yield items
     elif any(isinstance(item, dict | list) for item in items):
@@ -69,7 +69,8 @@ def _texts(value: Any) -> bool:
 
 
 def _columns(members: Mapping[str, Any]) -> list[Any] | None:
-    """Return the rows of a table stored by columns, as pandas and others write it."""
+    """Return the rows of a table that is stored by column, as pandas writes it; None for other
+    objects."""
     names = list(members)
     values: list[Any] = list(members.values())
     rows: list[Any] = []

@@ -1,4 +1,4 @@
-"""Findings about a corpus: bad rows, what was left out, and what is implausible."""
+"""Findings about a corpus: bad rows, messages left out, and implausible content."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 
 from convogen.records import Conversation
+from convogen.text.counting import counted
 
 __all__ = ["BadRow", "BadRows", "Findings", "Reading"]
 
@@ -23,15 +24,15 @@ _LABELS = frozenset(
     "info warn warning error debug trace critical fatal todo fixme done note from to cc bcc "
     "subject date".split()
 )
-"""Labels before colons in logs, notes and letters that are not speakers."""
+"""Words that precede colons in logs, notes and letters but are not speakers."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that was left out: its position and its fault.
+    """A row that was left out, with its position and its error.
 
-    `line` is the line of the file (for Parquet and the hub the row), `row` counts the rows of the
-    corpus from 1: it distinguishes elements of a JSON array on one line.
+    `line` is the line in the file, or the row number for Parquet and the hub. `row` counts the rows
+    of the corpus from 1; it distinguishes elements of a JSON array that are on one line.
     """
 
     source: str
@@ -74,7 +75,7 @@ class _Seen:
     c1: str | None = None
 
     def take(self, other: _Seen) -> None:
-        """Add other counts, and the examples that are still missing."""
+        """Add the counts of `other`, and take its examples if there are none yet."""
         for each in fields(_Seen):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
             setattr(self, each.name, mine or theirs if each.default is None else mine + theirs)
@@ -82,7 +83,7 @@ class _Seen:
 
 @dataclass
 class Findings(_Seen):
-    """The findings of converting a batch; true as a condition if any row was bad."""
+    """The findings about a converted batch; true as a condition if any row was bad."""
 
     bad: list[BadRow] = field(default_factory=list[BadRow])
     ids: list[int] = field(default_factory=list[int])
@@ -91,7 +92,7 @@ class Findings(_Seen):
         return bool(self.bad)
 
     def look(self, conversations: Iterable[Conversation]) -> None:
-        """Count what the warnings of `Reading` need."""
+        """Update the counts on which the warnings of `Reading` depend."""
         for conversation in conversations:
             self.ids.append(_digest(conversation.id))
             self.turns += len(conversation.turns)
@@ -117,7 +118,7 @@ def _digest(text: str) -> int:
 
 
 def _one_word(text: str) -> bool:
-    """Return whether a turn is a single word; scripts without spaces do not count."""
+    """Return whether a turn is certainly a single word, given that some scripts have no spaces."""
     return len(text.split()) == 1 and (text.isascii() or len(text) < 4)
 
 
@@ -151,26 +152,26 @@ class Reading(_Seen):
         lines: list[str] = []
         if self.bad_rows.count:
             share = self.bad_rows.count / (self.bad_rows.count + self.conversations)
-            much = " (half of it or more: is the format right?)" if share >= 1 / 2 else ""
-            lines.append(f"{self.bad_rows.count} bad rows left out{much}")
+            much = " (half of all rows or more; is the format right?)" if share >= 1 / 2 else ""
+            lines.append(f"{counted(self.bad_rows.count, 'bad row')} left out{much}")
         if self.left_out:
             counts = ", ".join(f"{count:,} {kind}" for kind, count in self.left_out.most_common())
-            lines.append(f"non-speech messages left out: {counts}")
+            lines.append(f"messages left out: {counts}")
         if self.silent:
-            lines.append(f"{self.silent:,} empty turns")
+            lines.append(counted(self.silent, "empty turn"))
         lines += self._implausible()
         if self.doubles:
-            lines.append(f"{self.doubles:,} conversations repeat an earlier id")
+            lines.append(f"{counted(self.doubles, 'conversation')} with an id that occurred before")
         if self.turns >= _MANY_TURNS and self.one_word == self.turns:
-            lines.append("every turn is a single word: is the format right?")
+            lines.append("every turn is a single word; is the format right?")
         if self.sentence is not None:
             lines.append(f"a speaker looks like a sentence: {self.sentence[:80]!r}")
         if self.label is not None:
-            lines.append(f"a speaker looks like a label: {self.label!r}: do people talk in it?")
+            lines.append(f"a speaker looks like a label: {self.label!r}; is this a conversation?")
         if self.c1 is not None:
             lines.append(
-                f"control character U+{ord(self.c1):04X} in the text: it was once decoded from "
-                "Windows-1252 as Latin-1"
+                f"control character U+{ord(self.c1):04X} in the text, which is probably "
+                "Windows-1252 that was decoded as Latin-1"
             )
         return lines
 
@@ -180,14 +181,15 @@ class Reading(_Seen):
         lines: list[str] = []
         if (strangers := max(self.strangers, self.each_once if self._all_strangers else 0)) > 0:
             lines.append(
-                f"{strangers:,} conversations have a new speaker in every turn: do all rows "
-                f"belong to one conversation?"
+                f"{counted(strangers, 'conversation')} with a new speaker in every turn; do all "
+                f"rows belong to one conversation?"
             )
         if 2 * self.one_speaker > self.conversations:
             lines.append(
-                f"{self.one_speaker:,} of {self.conversations:,} conversations have only one "
-                f"speaker, {self.one_turn:,} only one turn: is the format right, and do the rows "
-                f"of a conversation share an id?"
+                f"only one speaker in {self.one_speaker:,} of "
+                f"{counted(self.conversations, 'conversation')}, only one turn in "
+                f"{self.one_turn:,}; is the format right, and do the rows of a conversation share "
+                f"an id?"
             )
         return lines
 

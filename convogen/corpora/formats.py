@@ -1,4 +1,4 @@
-"""Chooses the registered reader of a source by its first rows."""
+"""Choice of a registered reader for a source, based on the source's first rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _LOG = logging.getLogger(__name__)
 
 
 def readers(name: str | None = None) -> list[Reader]:
-    """Return all readers in the order they are tried, or those of a format's name."""
+    """Return all readers in the order in which they are tried, or only those for the format
+    `name`."""
     found = [kind() for kind in _kinds()]
     return [reader for reader in found if name in (None, reader.name, *reader.former)]
 
@@ -29,15 +30,16 @@ def _kinds() -> tuple[type[Reader], ...]:
 
 
 def recognise(values: Sequence[Any], name: str | None = None) -> Reader | None:
-    """Return the reader with this name that fits the rows' values, or None.
+    """Return the reader that fits the values of rows; None if no reader fits.
 
-    It is the first that fits more than half of them, otherwise the one that fits most.
+    This is the first reader that fits more than half of the values, or else the one that fits most.
+    If `name` is given, only readers for that format are tried.
     """
     return reader_for([Row(line, value) for line, value in enumerate(values, 1)], name)
 
 
 def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
-    """Return the reader for a source that begins with these rows, prepared for them."""
+    """Choose and prepare the reader for a source that begins with these rows; None if none fits."""
     best: tuple[float, Reader | None] = (0.0, None)
     for reader in readers(name):
         try:
@@ -59,5 +61,5 @@ def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
 
 @cache
 def _tell(line: str) -> None:
-    """Log once what is wrong with a plugin that was not requested."""
+    """Log the error of a plugin that was not requested, once."""
     _LOG.warning("%s", line)

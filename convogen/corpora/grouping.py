@@ -1,4 +1,4 @@
-"""Groups rows by conversation, streamed."""
+"""Streaming of rows in groups, one group per conversation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MAX_GROUP = 10_000
 def groups_of(
     rows: Callable[[], Iterator[Row]], reader: Reader, *, local: bool
 ) -> Iterator[list[Row]]:
-    """Yield the rows of a source in groups, in the order in which conversations begin.
+    """Yield the rows of a source in groups, in the order in which the conversations begin.
 
-    If the rows of a conversation are not adjacent, all rows are collected in a temporary file. A
-    first pass that keeps 8 bytes per conversation determines this. If reading twice is expensive
-    (`local` is false), that pass is omitted and the temporary file is always used.
+    If the rows of any conversation are not adjacent, all rows are collected in a temporary file. A
+    first pass, which keeps 8 bytes per conversation, detects such rows. If the source is expensive
+    to read twice (`local` is false), this pass is omitted and the temporary file is always used.
     """
     if not reader.groups:
         for row in rows():
@@ -67,8 +67,8 @@ def _bounded(group: list[Row]) -> list[Row]:
     if len(group) <= _MAX_GROUP:
         return group
     message = (
-        f"more than {_MAX_GROUP:,} rows in one conversation; if there are several, add a column "
-        f"such as conversation_id to separate them"
+        f"more than {_MAX_GROUP:,} rows in one conversation; if the rows are from several "
+        f"conversations, add a column such as conversation_id"
     )
     return [Row(group[0].line, Broken(message), group[0].part)]
 
@@ -78,7 +78,7 @@ def _key(reader: KeyedReader, row: Row) -> str:
 
 
 def _stand_apart(rows: Iterator[Row], reader: KeyedReader) -> bool:
-    """Return whether a conversation continues after another one began."""
+    """Return whether any conversation continues after another one has begun."""
     seen: set[int] = set()
     latest = ""
     for row in _decoded(rows):
@@ -124,5 +124,6 @@ def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON lacks as a string; None for bytes, which no reader uses."""
+    """Return None for bytes, which no reader uses, and a string for other values that JSON
+    lacks."""
     return None if isinstance(value, bytes) else str(value)

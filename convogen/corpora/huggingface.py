@@ -20,20 +20,21 @@ _REPOSITORY = re.compile(rf"(?:{_PART}/)?{_PART}", re.ASCII)
 
 
 def hub_rows(source: str, *, streaming: bool = True) -> Iterator[Row]:
-    """Yield the rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`, every split in turn if none is named.
+    """Yield the rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`; of all splits if none is named.
 
-    With `streaming=False` the data is downloaded first, and then read from the cache of `datasets`,
-    even offline. NAME may also be a local folder of data files. Only data is read: `datasets` runs
-    no code of a data set. Raises `SourceError` if the name is malformed or the data is unavailable.
+    With `streaming=False`, the data is first downloaded and then read from the cache of `datasets`,
+    which also works offline. NAME may also be a local folder of data files. Only data is read:
+    `datasets` does not run code that comes with a data set. Raises `SourceError` if the name is
+    malformed or the data is unavailable.
     """
     match = _NAME.fullmatch(source)
     if match is None:
-        raise SourceError(f"{source}: a hub data set is written hf:OWNER/NAME[@CONFIG][:SPLIT]")
+        raise SourceError(f"{source}: write a hub data set as hf:OWNER/NAME[@CONFIG][:SPLIT]")
     folder = Path(match["name"])
     if not (folder.is_absolute() or folder.is_dir() or _REPOSITORY.fullmatch(match["name"])):
         raise SourceError(
-            f"{source}: {match['name']!r:.200} is not a data set name; it must be OWNER/NAME, in "
-            f"letters, digits and -_."
+            f"{source}: {match['name']!r:.200} is not a data set name; write OWNER/NAME with "
+            f"letters, digits and the characters - _ ."
         )
     datasets: Any = import_module("datasets")
     number = 0

@@ -1,8 +1,7 @@
-"""Readers of human corpora without speaker names, in the forms in which their authors released
-them.
+"""Readers of human corpora without speaker names, in the formats of their releases.
 
-PERSONA-CHAT (Zhang et al., 2018), DailyDialog (Li et al., 2017) and MultiWOZ (Budzianowski et al.,
-2018).
+The corpora are PERSONA-CHAT (Zhang et al., 2018), DailyDialog (Li et al., 2017) and MultiWOZ
+(Budzianowski et al., 2018).
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ class PersonaChat(Reader):
 
 
 class ParlAI(Reader):
-    """PERSONA-CHAT in ParlAI's text: numbered lines, 1 begins an episode."""
+    """PERSONA-CHAT in ParlAI's text format: numbered lines, with 1 at the start of each episode."""
 
     name: ClassVar[str] = "parlai"
-    about: ClassVar[str] = "PERSONA-CHAT in ParlAI's text"
+    about: ClassVar[str] = "PERSONA-CHAT in ParlAI's text format"
     former: ClassVar[tuple[str, ...]] = ("personachat",)
     parts = False
 
@@ -84,10 +83,10 @@ class DailyDialog(Reader):
 
 
 class MultiWOZ(Reader):
-    """MultiWOZ 2.0 and 2.1: a log of what a user and the system say in turn."""
+    """MultiWOZ 2.0 and 2.1: a log in which a user and the system alternate."""
 
     name: ClassVar[str] = "multiwoz"
-    about: ClassVar[str] = "MultiWOZ 2.0 and 2.1, dialogues by their names"
+    about: ClassVar[str] = "MultiWOZ 2.0 and 2.1, dialogues keyed by name"
 
     def fits(self, value: Any) -> bool:
         log: Any = field(value, "log")
@@ -106,17 +105,17 @@ class MultiWOZ(Reader):
 
 
 def _personachat_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """`{"speaker persona": […], "listener persona": […], "dialogue": ["…", …]}`."""
+    """Convert `{"speaker persona": […], "listener persona": […], "dialogue": ["…", …]}`."""
     row = as_dict(rows[0].value, "the row")
     turns = alternating(as_list(row.get("dialogue"), "'dialogue'"))
     return [conversation(fallback, turns, labels(row, ("dialogue",)))]
 
 
 def _personachat_history(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """`{"personality": […], "utterances": [{"history": […], "candidates": […]}, …]}`.
+    """Convert `{"personality": […], "utterances": [{"history": […], "candidates": […]}, …]}`.
 
-    The shape of `personachat_self_original.json`: the last history and its gold reply, which is
-    the last candidate, are the whole dialogue. The personality is that of the second speaker.
+    This is the form of `personachat_self_original.json`. The last history and its gold reply (the
+    last candidate) are the whole dialogue. The personality describes the second speaker.
     """
     row = as_dict(rows[0].value, "the row")
     utterances = as_list(row.get("utterances"), "'utterances'")
@@ -129,13 +128,13 @@ def _personachat_history(rows: Sequence[Row], fallback: str) -> list[Conversatio
 
 
 def _parlai_number(value: Any) -> int:
-    """Return the number at the beginning of a line of ParlAI text; 1 starts an episode."""
+    """Return the number at the beginning of a line of ParlAI text, or 0; 1 starts an episode."""
     match = _PARLAI.fullmatch(value) if isinstance(value, str) else None
     return int(match[1]) if match else 0
 
 
 def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """Return an episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
+    """Convert an episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
     personas: dict[str, list[str]] = {}
     texts: list[str] = []
     for line, value, _ in rows:
@@ -156,8 +155,8 @@ def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 
 
 def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """Convert a line of DailyDialog: utterances, each followed by `__eou__`, then, after a tab,
-    optional labels."""
+    """Convert a line of DailyDialog: utterances, each followed by `__eou__`, and optional labels
+    after tabs."""
     said, *cells = text_of(rows[0].value, "the row").split("\t")
     texts = [text.strip() for text in said.split("__eou__")]
     if len(texts) < 2:
@@ -167,10 +166,10 @@ def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 
 
 def _cells(cells: Sequence[str], n_turns: int) -> dict[str, Any]:
-    """Return XDailyDialog's labels: a number is the topic, the first list the acts, the next the
+    """Return XDailyDialog's labels: the topic (a number), the acts (the first list) and the
     emotions.
 
-    Cells that are neither are kept as they are.
+    Other cells are kept unchanged.
     """
     labels: dict[str, Any] = {}
     lists = iter(("act", "emotion"))
@@ -189,7 +188,8 @@ def _cells(cells: Sequence[str], n_turns: int) -> dict[str, Any]:
 
 
 def _dailydialog_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """`{"dialog": ["…", …], "act": […], "emotion": […]}`, DailyDialog as the hub has it."""
+    """Convert `{"dialog": ["…", …], "act": […], "emotion": […]}`, the form of DailyDialog on the
+    hub."""
     row = as_dict(rows[0].value, "the row")
     key = next((name for name in ("dialog", "utterances") if name in row), "dialog")
     turns = alternating(as_list(row.get(key), f"{key!r}"))

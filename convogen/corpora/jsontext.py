@@ -1,4 +1,4 @@
-"""Streams rows from JSON: lines, arrays, objects of arrays, concatenated values."""
+"""Streaming of rows from JSON: lines, arrays, objects of arrays, concatenated values."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["json_lines", "json_values", "lines"]
 _READ = 2**20
 
 Documents = Callable[[Any], Iterator[Any]]
-"""Yields the rows of a JSON object that is a whole document."""
+"""A function that yields the rows of a JSON object that is a whole document."""
 
 
 def lines(file: IO[bytes]) -> Iterator[Row]:
-    """Yield lines as bytes, without the content of those longer than `MAX_ROW_BYTES`."""
+    """Yield lines as bytes; a line longer than `MAX_ROW_BYTES` is yielded as `Broken`."""
     number = 0
     while piece := file.readline(MAX_ROW_BYTES + 1):
         number += 1
         if len(piece) > MAX_ROW_BYTES:
             while piece and not piece.endswith(b"\n"):
                 piece = file.readline(_READ)
-            yield Row(number, Broken(f"longer than the {MAX_ROW_BYTES} bytes a row may have"))
+            yield Row(number, Broken(f"longer than the maximum of {MAX_ROW_BYTES} bytes per row"))
         else:
             yield Row(number, piece.removeprefix(codecs.BOM_UTF8) if number == 1 else piece)
 
@@ -36,7 +36,7 @@ def json_lines(file: IO[bytes]) -> Generator[Row]:
 
 
 class _Text:
-    """A window on a stream of JSON text that tracks the line number."""
+    """A sliding window over a stream of JSON text, which tracks the line number."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -56,7 +56,7 @@ class _Text:
         self.position = to
 
     def peek(self) -> str:
-        """Return the next non-blank character; empty at the end."""
+        """Return the next non-blank character, or an empty string at the end."""
         while True:
             rest = self.position
             while rest < len(self.buffer) and self.buffer[rest] in " \t\r\n\x1e":
@@ -68,25 +68,25 @@ class _Text:
                 return ""
 
     def skip(self, expected: str) -> bool:
-        """Skip a character if it is the next one; return whether it was."""
+        """Skip the next non-blank character if it is `expected`; return whether it was."""
         if self.peek() != expected:
             return False
         self.advance(self.position + 1)
         return True
 
     def value(self) -> Any:
-        """Return the next JSON value; otherwise raise `RowError` and stay at its beginning."""
+        """Return the next JSON value; if it is invalid, raise `RowError` without advancing."""
         self.peek()
         size = _READ
         while True:
             try:
                 value, end = json.JSONDecoder().raw_decode(self.buffer, self.position)
             except RecursionError:
-                raise RowError("JSON nested too deeply") from None
+                raise RowError("the JSON is nested too deeply") from None
             except ValueError as error:
                 if len(self.buffer) - self.position > MAX_ROW_BYTES:
                     raise RowError(
-                        f"longer than the {MAX_ROW_BYTES} bytes a row may have, or not "
+                        f"longer than the maximum of {MAX_ROW_BYTES} bytes per row, or not "
                         f"JSON: {_reason(error)}"
                     ) from None
                 if not self.more(size):
@@ -94,7 +94,7 @@ class _Text:
                 size *= 2
                 continue
             if isinstance(value, int | float) and end == len(self.buffer) and self.more():
-                continue  # a number may continue
+                continue  # the number may have more digits
             escapes = self.buffer.find("\\u", self.position, end) >= 0
             self.advance(end)
             try:
@@ -108,10 +108,11 @@ def _reason(error: ValueError) -> str:
 
 
 def json_values(file: IO[bytes], documents: Documents) -> Generator[Row]:
-    """Yield the elements of arrays, and what `documents` makes of objects, one at a time.
+    """Yield the elements of arrays, and the rows that `documents` finds in objects, one at a time.
 
-    An array of strings is one row. An object too large for memory yields the elements of its
-    arrays, and its member objects with their keys as `id`.
+    An array of strings is one row. If an object cannot be read as a whole, for example because it
+    is too large, its arrays' elements and its member objects (with their keys as `id`) are yielded
+    instead.
     """
     text = _Text(file)
     part = 0
@@ -139,7 +140,7 @@ def _members(text: _Text, part: int) -> Iterator[Row]:
     while text.peek() == '"':
         key = text.value()
         if not text.skip(":"):
-            raise RowError("':' expected after the key")
+            raise RowError("expected ':' after the key")
         part += 1
         line = text.line
         if text.peek() == "[":
@@ -147,9 +148,9 @@ def _members(text: _Text, part: int) -> Iterator[Row]:
         elif isinstance(value := text.value(), dict):
             yield Row(line, {"id": key, **value}, part)
         if not text.skip(",") and text.peek() != "}":
-            raise RowError("',' or '}' expected")
+            raise RowError("expected ',' or '}'")
     if not text.skip("}"):
-        raise RowError("'}' expected")
+        raise RowError("expected '}'")
 
 
 def _elements(text: _Text, part: int) -> Iterator[Row]:
@@ -161,11 +162,11 @@ def _elements(text: _Text, part: int) -> Iterator[Row]:
         return
     while (character := text.peek()) != "]":
         if character not in '{["' or not character:
-            raise RowError(f"an object, array or string expected, found {character!r}")
+            raise RowError(f"expected an object, array or string, found {character!r}")
         line = text.line
         yield Row(line, text.value(), part)
         if not text.skip(",") and text.peek() != "]":
-            raise RowError("',' or ']' expected")
+            raise RowError("expected ',' or ']'")
     text.advance(text.position + 1)
 
 
@@ -176,8 +177,8 @@ def _texts(text: _Text) -> Any:
         items.append(text.value())
         size += len(items[-1]) if isinstance(items[-1], str) else 1
         if size > MAX_ROW_BYTES:
-            raise RowError(f"longer than the {MAX_ROW_BYTES} bytes a row may have")
+            raise RowError(f"longer than the maximum of {MAX_ROW_BYTES} bytes per row")
         if not text.skip(",") and text.peek() != "]":
-            raise RowError("',' or ']' expected")
+            raise RowError("expected ',' or ']'")
     text.advance(text.position + 1)
     return items

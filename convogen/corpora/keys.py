@@ -1,7 +1,8 @@
-"""Names of messages' keys, and lists of messages in all notations.
+"""Names of the keys of messages, and lists of messages in all notations.
 
-A message has a key for the speaker and one for the text; `SPEAKERS` and `TEXTS` have their names,
-the likeliest first. Names are compared without case and punctuation (`plain_key`).
+A message has a key for the speaker and a key for the text. `SPEAKERS` and `TEXTS` list the usual
+names of these keys, likeliest first. Names are compared without regard to case and punctuation
+(`plain_key`).
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ PAIRS = (
     ("human", "bot"), ("question", "answer"), ("prompt", "response"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"),
 )  # fmt: skip
-"""Keys of what a person and a chatbot said if one object holds both."""
+"""Pairs of keys of an object that contains both a person's and a chatbot's utterance."""
 
 _MAX_LITERAL = 200_000
-"""Maximum length of a string parsed as a Python literal: its syntax tree takes a hundred times as
-much memory."""
+"""Maximum length of a string that is parsed as a Python literal.
+
+The syntax tree takes a hundred times as much memory as the string.
+"""
 
 
 @lru_cache(4096)
@@ -55,7 +58,8 @@ def plain_keys(row: Mapping[Any, Any]) -> dict[str, str]:
 
 @lru_cache(1024)
 def keys_of(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keys of a message that may hold the speaker, and those that may hold the text."""
+    """Return the keys of a message that may contain the speaker, and those that may contain
+    text."""
     plain = {plain_key(key): key for key in reversed(keys)}
     return (
         tuple(plain[name] for name in SPEAKERS if name in plain),
@@ -73,7 +77,7 @@ def pair_of(keys: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def are_messages(value: Any) -> bool:
-    """Return whether a list holds messages, with a speaker and a text."""
+    """Return whether `value` is a list of messages, each with a speaker and a text."""
     if not isinstance(value, list) or not value:
         return False
     return all(_is_message(item) for item in cast("list[Any]", value)[:20])
@@ -94,9 +98,9 @@ def _is_message(item: Any) -> bool:
 
 
 def listed(value: Any) -> list[Any] | None:
-    """Return the list in a column: a list, a string of JSON or Python, or a list per field.
+    """Return the list in a column: a list, a string of JSON or Python, or an object of lists.
 
-    `{"speaker": ["A", "B"], "text": ["x", "y"]}` stands for a list of two objects.
+    `{"speaker": ["A", "B"], "text": ["x", "y"]}` is read as a list of two objects.
     """
     if isinstance(value, list):
         items = cast("list[Any]", value)

@@ -29,13 +29,13 @@ KINDS: dict[Kind, tuple[str, ...]] = {
     "intent": ("intent", "intents"),
     "emotion": ("emotions", "emotion"),
 }
-"""Kind of label -> the keys of `Conversation.context` where readers put it, the likeliest first.
+"""Kind of label -> the keys of `Conversation.context` under which readers put it, likeliest first.
 
-Emotions are a list with one entry per turn; other labels belong to the whole conversation.
+Emotions are a list with one entry per turn; other labels describe the whole conversation.
 """
 
 MAX_DIALOGUES = 20_000
-"""Maximum number of usable dialogues of a source that are kept in memory and drawn from."""
+"""Maximum number of usable dialogues that are read from a source and kept in memory."""
 
 MAX_SPEAKERS = 12
 MAX_CHOICE_CHARS = 120
@@ -54,7 +54,7 @@ CODES = {
         "no emotion, anger, disgust, fear, happiness, sadness, surprise",
     ),
 }
-"""The meaning of a format's numeric labels: the first number, and all names in order."""
+"""The meaning of a format's numeric labels: the lowest number, and the names in numeric order."""
 
 _ROLE = re.compile(
     r"\W*(?:person|user|speaker|human|gpt|chatgpt|assistant|bot|model|agent|customer|client"
@@ -65,12 +65,12 @@ _ROLE = re.compile(
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """The usable dialogues of a data set: with all labels, two or more speakers, and two or more
+    """The usable dialogues of a data set: those with all labels, and two or more speakers and
     turns.
 
-    `columns` maps each kind of label to its key in `Conversation.context`; `texts` maps the labels
-    shown to a model to their values in the data. `shapes[i]` belongs to `dialogues[i]`. If `roles`
-    is set, the speakers are roles (`user`, `#Person1#`), not names.
+    `columns` maps each kind of label to its key in `Conversation.context`. `texts` maps each label
+    that a model sees to its values in the data. `shapes[i]` is the shape of `dialogues[i]`. If
+    `roles` is true, the speakers are roles (`user`, `#Person1#`), not names.
     """
 
     name: str
@@ -83,14 +83,14 @@ class LabelledSource:
     hash: str
 
     def labels(self, kind: Kind, index: int) -> list[str]:
-        """Return a dialogue's labels of a kind as strings: one, or one per turn."""
+        """Return a dialogue's labels of one kind as strings: a single label, or one per turn."""
         values = _values(self.dialogues[index], self.columns[kind])
         if kind == "summary":
             return [str(value) for value in values]
         return [self._shown[kind, value] for value in values]
 
     def members(self, kind: Kind, label: str) -> list[int]:
-        """Return the indices of the dialogues with a label."""
+        """Return the indices of the dialogues that have a label."""
         return self._members[kind, label]
 
     @cached_property
@@ -116,21 +116,24 @@ class LabelledSource:
         return list(dict.fromkeys(turn.speaker for turn in self.dialogues[index].turns))
 
     def roles_of(self, index: int, turns: Sequence[Turn]) -> dict[str, dict[str, str]]:
-        """Return `{"speakers": {role: name}}` for new turns on a dialogue's shape; empty if the
-        source has names instead of roles."""
+        """Return `{"speakers": {role: name}}` for new turns in a dialogue's shape; an empty dict if
+        the source has names instead of roles."""
         if not self.roles:
             return {}
         names = dict.fromkeys(turn.speaker for turn in turns)
         return {"speakers": dict(zip(self.speakers(index), names, strict=False))}
 
     def system_of(self, index: int) -> dict[str, str]:
-        """Return `{"system": …}` if a dialogue has a system message; new dialogues of its shape get
-        the same one."""
+        """Return `{"system": …}` if a dialogue has a system message, else an empty dict.
+
+        New dialogues in the same shape get the same system message.
+        """
         system = self.dialogues[index].context.get("system")
         return {"system": system} if isinstance(system, str) else {}
 
     def as_source(self, conversation: Conversation) -> Conversation:
-        """Return a generated conversation in the form of the source, with its roles and columns."""
+        """Return a generated conversation in the source's form, with the source's roles and
+        columns."""
         system = conversation.context.get("system")
         context: dict[str, Any] = {"system": system} if isinstance(system, str) else {}
         for kind, label in (conversation.labelled or {}).items():
@@ -147,10 +150,11 @@ class LabelledSource:
         return Conversation(id=conversation.id, participants=people, context=context, turns=turns)
 
     def examples(self, rng: random.Random, n: int, likely: Sequence[int], base: int) -> list[int]:
-        """Return the indices of `n` example dialogues, excluding `base`, from `likely` if it has
-        enough.
+        """Return the indices of up to `n` example dialogues other than `base`, drawn from `likely`
+        if that has enough.
 
-        Twice as many are drawn and the shorter half is used, since many prompts contain them.
+        Twice as many are drawn and the shorter half is returned, because many prompts repeat the
+        examples.
         """
         pool = [index for index in likely if index != base]
         if len(pool) < n:
@@ -160,7 +164,7 @@ class LabelledSource:
 
 
 def in_roles(conversation: Conversation) -> Conversation:
-    """Return a generated conversation with roles, if it has them, in place of names."""
+    """Return a generated conversation with roles in place of names, if it has roles."""
     roles = {name: role for role, name in conversation.context.get("speakers", {}).items()}
     turns = [
         t.model_copy(update={"speaker": roles.get(t.speaker, t.speaker)})
@@ -183,9 +187,11 @@ def open_labelled(
     max_turns: int,
     licence: str | None,
 ) -> LabelledSource:
-    """Read a source; empty `kinds` means all that it has, `columns` overrides where labels are.
+    """Read a labelled source.
 
-    Raises `SourceError` if it cannot be read or lacks the labels or usable dialogues.
+    If `kinds` is empty, all kinds of labels in the source are used. `columns` overrides the keys
+    under which labels are looked up. Raises `SourceError` if the source cannot be read, or lacks a
+    requested label or usable dialogues.
     """
     corpus = open_corpus(source, format)
     read = list(
@@ -201,8 +207,8 @@ def open_labelled(
                 )
             there = ", ".join(dict.fromkeys(key for dialogue in read for key in dialogue.context))
             raise SourceError(
-                f"{source}: no {kind} in {columns.get(kind, 'it')!s:.60} that can be used; its "
-                f"labels are: {there or 'none'}; name its column with --field {kind}=COLUMN"
+                f"{source}: no usable {kind} in {columns.get(kind, 'the data')!s:.60}; labels in "
+                f"the data: {there or 'none'}; name the column with --field {kind}=COLUMN"
             )
     dialogues = [
         dialogue
@@ -211,9 +217,9 @@ def open_labelled(
     ]
     if len(dialogues) < 2:
         raise SourceError(
-            f"{source}: {len(dialogues)} dialogues of 2 to {max_turns} turns with 2 to "
-            f"{MAX_SPEAKERS} speakers and all labels ({', '.join(chosen) or 'none'}); at least 2 "
-            "are needed"
+            f"{source}: at least 2 usable dialogues are needed, found {len(dialogues)}; a usable "
+            f"dialogue has 2 to {max_turns} turns, 2 to {MAX_SPEAKERS} speakers, and all labels "
+            f"({', '.join(chosen) or 'none'})"
         )
     digest = hashlib.blake2b(digest_size=8)
     for dialogue in dialogues:
@@ -245,9 +251,10 @@ def _usable(dialogue: Conversation, max_turns: int) -> bool:
 def _columns(
     dialogues: Sequence[Conversation], kinds: Sequence[Kind], given: dict[Kind, str]
 ) -> dict[Kind, str]:
-    """Return the key of each kind of label: the first candidate under which any dialogue has one.
+    """Return the key of each kind of label: the first candidate under which any dialogue has such a
+    label.
 
-    The key in `given`, if there is one, is the only candidate.
+    If `given` has a key for a kind, that key is the only candidate.
     """
     chosen: dict[Kind, str] = {}
     for kind in KINDS:
@@ -261,7 +268,7 @@ def _columns(
 
 
 def _fits(dialogue: Conversation, kind: Kind, key: str) -> bool:
-    """Return whether a dialogue has a label of a kind under a key."""
+    """Return whether a dialogue has a label of this kind under this key."""
     value = dialogue.context.get(key)
     if kind == "emotion":
         items = cast("list[Any]", value) if isinstance(value, list) else []
@@ -285,7 +292,7 @@ def _values(dialogue: Conversation, key: str) -> list[Any]:
 def _texts(
     dialogues: Sequence[Conversation], form: str, kind: Kind, key: str
 ) -> dict[str, list[Any]]:
-    """Return all labels of a kind, most frequent first: the shown string -> values in the data."""
+    """Return all labels of a kind, most frequent first, as shown string -> values in the data."""
     first, names = CODES.get((form, kind), (0, ""))
     coded = dict(enumerate(names.split(", "), first)) if names else {}
     counts = Counter(value for one in dialogues for value in _values(one, key))

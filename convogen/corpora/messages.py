@@ -1,4 +1,4 @@
-"""Reads lists of messages under any keys: turns, system messages, tool calls and notices."""
+"""Lists of messages under any keys, read as turns, system messages, tool calls and notices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convogen.text.speakers import agent_keys
 __all__ = ["Messages", "read_messages"]
 
 NAMES = ("nickname", "displayname", "realname", "globalname", "name", "username", "role", "id")
-"""Keys of an object that represents a speaker."""
+"""Keys for the name in an object that represents a speaker, likeliest first."""
 
 SYSTEM = frozenset(("system", "developer"))
 TOOLS = frozenset(
@@ -46,14 +46,15 @@ _SPOKEN = frozenset(
         "reply_broadcast",
     )
 )
-"""Subtypes of Slack messages that were written by people."""
+"""Subtypes of Slack messages that count as speech."""
 _WRITTEN = frozenset(("Default", "Reply", "ChatInputCommand", "0", "19"))
-"""Types of Discord messages that were written by people."""
+"""Types of Discord messages that count as speech."""
 
 
 @dataclass
 class Messages:
-    """The content of a list of messages: turns, system message, and counts of the rest."""
+    """The content of a list of messages: turns, system messages, and counts of what was left
+    out."""
 
     turns: list[Turn] = default(default_factory=list[Turn])
     system: list[str] = default(default_factory=list[str])
@@ -61,21 +62,21 @@ class Messages:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """Return `{"system": …}` if there was a system message."""
+        """Return `{"system": …}` if there was a system message, else an empty dict."""
         return {"system": "\n".join(self.system)} if self.system else {}
 
 
 def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
-    """Read messages into turns.
+    """Convert messages to turns.
 
-    A system message becomes a label, not a turn; tool calls, their results and notices are only
-    counted. A message without text is only counted, too, unless none of the speaker's adjacent
-    messages has text: then the first of them is an empty turn. The text parts of a message are
-    joined.
+    System messages become a label, not turns. Tool calls, tool results and notices are only
+    counted. Messages without text are also only counted, with one exception: if none of a speaker's
+    consecutive messages has text, the first of them becomes an empty turn. The text parts of a
+    message are joined.
 
     Args:
-        items: the messages; an object with a question and its answer counts as two.
-        what: the word for a message in errors.
+        items: the messages; an object with a question and its answer counts as two messages.
+        what: the word for a message in error messages.
 
     Raises:
         RowError: if an item is not a message.
@@ -106,10 +107,10 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
 
 
 def _kept(turns: Sequence[Turn]) -> list[bool]:
-    """Return which turns are kept: those with text, and the first of adjacent turns of one speaker
-    if none of them has text.
+    """Return, for each turn, whether it is kept.
 
-    If no turn has text, none is kept.
+    Turns with text are kept. If none of a speaker's consecutive turns has text, the first of them
+    is kept. If no turn at all has text, none is kept.
     """
     keep: list[bool] = []
     if not any(turn.text.strip() for turn in turns):
@@ -123,8 +124,7 @@ def _kept(turns: Sequence[Turn]) -> list[bool]:
 def _messages(
     item: dict[str, Any], where: str
 ) -> Iterator[tuple[str | None, str, dict[str, Any], str | None]]:
-    """Yield the one or two messages in an item: the speaker's key, the speaker, the message, its
-    text."""
+    """Yield the one or two messages in an item, each as speaker key, speaker, message and text."""
     keys = tuple(str(key) for key in item)
     speakers, text = keys_of(keys)
     speakers = tuple(key for key in speakers if key not in text)
@@ -146,8 +146,8 @@ def _messages(
 
 
 def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
-    """Return the likeliest key of the speaker; a person's name takes precedence over a `role` such
-    as `member`."""
+    """Return the likeliest speaker key; a person's name takes precedence over a `role` such as
+    `member`."""
     named = [key for key in speakers if item[key] is not None]
     first = next(iter(named), "")
     if plain_key(first) == "role" and plain_key(str(item[first])) not in _CHAT_ROLES:
@@ -159,7 +159,7 @@ def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
 def _kind(
     role_key: str, role: str, message: Mapping[str, Any], content: str | None, system: bool
 ) -> str:
-    """Return the kind of a message that is not speech: `system`, `tool` or `notice`; else empty."""
+    """Return `system` or `tool` for a message that is not speech, else an empty string."""
     plain = plain_key(role)
     chat = plain_key(role_key) in _ROLE_KEYS or plain_key(role_key) == plain
     if chat and plain in SYSTEM and not system:
@@ -171,7 +171,7 @@ def _kind(
 
 
 def _is_notice(message: Mapping[str, Any]) -> bool:
-    """Return whether a message is a notice of the messenger: somebody joined, a topic was set."""
+    """Return whether a message is a notice from the chat service, such as "Ada joined"."""
     subtype, kind = message.get("subtype"), message.get("type")
     if isinstance(subtype, str) and subtype not in _SPOKEN and "ts" in message:
         return True
@@ -180,7 +180,7 @@ def _is_notice(message: Mapping[str, Any]) -> bool:
 
 
 def _asks_tools(message: Mapping[str, Any]) -> bool:
-    """Return whether a message has a tool call or a tool result."""
+    """Return whether a message contains a tool call or a tool result."""
     parts: Any = message.get("content")
     return isinstance(parts, list) and any(
         plain_key(str(field(part, "type"))) in _TOOL_PARTS for part in cast("list[Any]", parts)
@@ -208,14 +208,15 @@ def _speaker(value: Any, what: str) -> str:
     if value is None:
         raise RowError(f"no speaker: {what} is empty")
     if not isinstance(value, str):
-        raise RowError(f"{what} is {type(value).__name__}, a string is expected")
+        raise RowError(f"{what} must be a string, not {type(value).__name__}")
     return value
 
 
 def _named(name: Any, content: str) -> tuple[str | None, str]:
-    """Return the speaker and text of a message, without a label `Name: ` that repeats `name`.
+    """Return the speaker and the text of a message.
 
-    The label is then the speaker; `name` may be an identifier derived from it.
+    If the text begins with a label `Name: ` that repeats `name`, the label is removed and becomes
+    the speaker. `name` may also be an identifier derived from the label.
     """
     if not isinstance(name, str) or not name:
         return None, content
@@ -224,9 +225,9 @@ def _named(name: Any, content: str) -> tuple[str | None, str]:
 
 
 def _content(value: Any, what: str) -> str | None:
-    """Return a message's text; None if it has none.
+    """Return a message's text; None if the message has none.
 
-    Several parts are joined by line breaks, or directly if any of them is a bare string.
+    Parts are joined with line breaks, or without a separator if any part is a bare string.
     """
     if value is None or isinstance(value, str):
         return value
@@ -234,7 +235,7 @@ def _content(value: Any, what: str) -> str | None:
         inner = cast("dict[str, Any]", value)
         return _content(inner.get("content", inner.get("text", inner.get("parts"))), what)
     if not isinstance(value, list):
-        raise RowError(f"{what} is {type(value).__name__}, a string is expected")
+        raise RowError(f"{what} must be a string, not {type(value).__name__}")
     parts = cast("list[Any]", value)
     bare = any(isinstance(part, str) for part in parts)
     said = [
@@ -246,7 +247,7 @@ def _content(value: Any, what: str) -> str | None:
 
 
 def _profiles(items: Sequence[Any]) -> dict[str, str]:
-    """Return the names behind the ids of Slack's members, as far as the messages give them."""
+    """Return the names of Slack members by id, as far as the messages contain them."""
     names: dict[str, str] = {}
     for item in items:
         profile = (

@@ -1,4 +1,4 @@
-"""Reader of rows with several conversations: episodes of scenes, lists of dialogues."""
+"""A reader of rows with several conversations each: episodes with scenes, lists of dialogues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEPTH = 3
 
 
 class Nested(Reader):
-    """Lists of conversations of known formats; EmoryNLP's episodes."""
+    """Lists of conversations in known formats; EmoryNLP's episodes."""
 
     name: ClassVar[str] = "nested"
     about: ClassVar[str] = (
@@ -42,7 +42,7 @@ class Nested(Reader):
         row = as_dict(rows[0].value, "the row")
         items = _items(row)
         if not items:
-            raise RowError(f"no list of conversations; the keys are {', '.join(map(repr, row))}")
+            raise RowError(f"no list of conversations; the row's keys: {', '.join(map(repr, row))}")
         shared = labels(row, (key for key, value in row.items() if isinstance(value, list | dict)))
         conversations: list[Conversation] = []
         fault: RowError | None = None
@@ -51,7 +51,7 @@ class Nested(Reader):
             reader = self if self._fits(item, _DEPTH) else recognise([item])
             try:
                 if reader is None:
-                    raise RowError(f"element {number} is not of a known format")
+                    raise RowError(f"element {number} is not in a known format")
                 ones = reader.convert([Row(rows[0].line, item)], f"{fallback}-{number}")
             except RowError as error:
                 fault = fault or error

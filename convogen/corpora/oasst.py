@@ -1,4 +1,4 @@
-"""Readers of OASST1, whose trees have one conversation per thread, and of Chatbot Arena votes."""
+"""Readers of OASST1 trees, with one conversation per thread, and of Chatbot Arena votes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLAT = ("message_tree_id", "message_id", "parent_id", "role", "text")
 
 
 class ArenaVotes(Reader):
-    """Rows of two conversations and a vote."""
+    """Rows with two conversations and a vote each."""
 
     name: ClassVar[str] = "arena"
     about: ClassVar[str] = "Chatbot Arena: two conversations and a vote per row"
@@ -40,10 +40,10 @@ class ArenaVotes(Reader):
         return has(value, conversation_a=list, conversation_b=list)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the two conversations of a row of `chatbot_arena_conversations`, on one prompt,
-        with the vote.
+        """Return the two conversations of a row of `chatbot_arena_conversations`, with the vote.
 
-        Each has two labels: `model`, which answered, and `side` (`a` or `b`), as used in `winner`.
+        Each conversation also has two labels: `model`, the model that answered, and `side`, which
+        is `a` or `b` as in `winner`.
         """
         row = as_dict(rows[0].value, "the row")
         base = row_id(row, "question_id", fallback)
@@ -63,10 +63,10 @@ class ArenaVotes(Reader):
 
 
 class Oasst1(KeyedReader):
-    """The release of OASST1: one tree or one message per row, in any order."""
+    """OASST1 as released: one tree or one message per row, in any order."""
 
     name: ClassVar[str] = "oasst1"
-    about: ClassVar[str] = "OASST1: trees, or messages"
+    about: ClassVar[str] = "OASST1: one tree or one message per row"
     licence: ClassVar[str | None] = "Apache-2.0"
 
     def fits(self, value: Any) -> bool:
@@ -82,8 +82,8 @@ class Oasst1(KeyedReader):
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         """Return a conversation for every thread from prompt to leaf.
 
-        A message without text was deleted: threads end before it, and are left out if another
-        thread contains them.
+        A message without text was deleted. A thread ends before such a message, and is left out if
+        another thread contains it.
         """
         if has(rows[0].value, prompt=dict):
             row = as_dict(rows[0].value, "the row")
@@ -103,14 +103,16 @@ class SeedRows(Lmsys):
 
 
 def _threads(root: dict[str, Any], shared: dict[str, Any], fallback: str) -> Iterator[Conversation]:
-    """Yield threads depth first, with replies in order; iteratively, as trees may have any
-    depth."""
+    """Yield threads depth-first, with replies in order.
+
+    The traversal is iterative because trees may have any depth.
+    """
     number = 0
     stack: list[list[dict[str, Any]]] = [[root]]
     while stack:
         thread = stack.pop()
         if len(thread) > MAX_TURNS:
-            raise RowError(f"a thread of more than {MAX_TURNS} messages")
+            raise RowError(f"a thread has more than {MAX_TURNS} messages")
         replies = as_list(thread[-1].get("replies") or [], "'replies'")
         written = [reply for reply in map(_reply, replies) if reply.get("text") is not None]
         stack.extend([*thread, reply] for reply in reversed(written))
@@ -140,7 +142,8 @@ def _oasst_turn(message: dict[str, Any]) -> Turn:
 
 
 def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """Return the conversations of the flat release: one message per row, with its parent's id."""
+    """Return the conversations of the flat release, which has one message per row with its parent's
+    id."""
     nodes: dict[str, dict[str, Any]] = {}
     for _, value, _ in rows:
         message: dict[str, Any] = {**as_dict(value, "the row"), "replies": []}
@@ -154,8 +157,8 @@ def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
         elif parent in nodes and nodes[parent] is not message:
             nodes[parent]["replies"].append(message)
         else:
-            raise RowError(f"parent {str(parent)[:60]!r} is not among the rows of its tree", line)
+            raise RowError(f"parent {str(parent)[:60]!r} is not among the rows of the tree", line)
     if root is None:
-        raise RowError("no message without a parent in the tree")
+        raise RowError("the tree has no message without a parent")
     tree = labels({"message_tree_id": root.get("message_tree_id")}, ())
     return list(_threads(root, tree, fallback))

@@ -1,4 +1,4 @@
-"""Opens files as UTF-8 streams, detecting compression and encoding by their first bytes."""
+"""Files opened as UTF-8 streams; compression and encoding are detected from the first bytes."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from convogen.errors import SourceError
 __all__ = ["UNREADABLE", "encoding_of", "opened", "unpacked"]
 
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeError)
-"""The exceptions that reading a damaged file raises."""
+"""The exceptions raised when a damaged file is read."""
 
 _READ = 2**16
 
 _FOREIGN = {
-    b"PK\x03\x04": "a ZIP archive or an Office document: unpack it, or save it as CSV",
-    b"%PDF": "a PDF: give the data it was made from",
-    b"\x89HDF": "HDF5: convert it to Parquet or JSON lines",
-    b"SQLite format 3": "an SQLite database: export its table as CSV",
-    b"Obj\x01": "Avro: convert it to Parquet or JSON lines",
-    b"ORC": "ORC: convert it to Parquet",
-    b"ARROW1": "an Arrow file: convert it to Parquet, or load its folder with hf:",
-    b"\xff\xff\xff\xff": "an Arrow stream: convert it to Parquet, or load its folder with hf:",
-    b"\x80\x04\x95": "a pickle, which could run code: save it as JSON lines or Parquet",
-    b"\x80\x05\x95": "a pickle, which could run code: save it as JSON lines or Parquet",
-    b"version https://git-lfs": "a Git LFS pointer, not the data: fetch that with `git lfs pull`",
+    b"PK\x03\x04": "a ZIP archive or an Office document; unpack it, or save it as CSV",
+    b"%PDF": "a PDF; give the data from which it was made",
+    b"\x89HDF": "an HDF5 file; convert it to Parquet or JSON Lines",
+    b"SQLite format 3": "an SQLite database; export its table as CSV",
+    b"Obj\x01": "an Avro file; convert it to Parquet or JSON Lines",
+    b"ORC": "an ORC file; convert it to Parquet",
+    b"ARROW1": "an Arrow file; convert it to Parquet, or load its folder with hf:",
+    b"\xff\xff\xff\xff": "an Arrow stream; convert it to Parquet, or load its folder with hf:",
+    b"\x80\x04\x95": "a pickle, which could run code; save it as JSON Lines or Parquet",
+    b"\x80\x05\x95": "a pickle, which could run code; save it as JSON Lines or Parquet",
+    b"version https://git-lfs": "a Git LFS pointer; fetch the data with `git lfs pull`",
 }
 _WEB_PAGE = re.compile(rb"\s*<(!doctype|html|head|body)\b", re.IGNORECASE)
 
@@ -48,19 +48,20 @@ _IN_A_WORD = re.compile(rb"(?:(?<=[A-Za-z])[\x80-\xff])|(?:[\x80-\xff](?=[A-Za-z
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]|[\x80-\xff]{3}")
 _REPLACED = "\ufffd"
 _FEW = 2
-"""Maximum number of invalid UTF-8 bytes in ASCII text for which only their rows count as bad."""
+"""Maximum number of invalid bytes in ASCII text that make only their rows bad, not the whole
+file."""
 
 
 def unpacked(path: Path) -> IO[bytes]:
     """Open a file's bytes, decompressing gzip, bzip2, xz and Zstandard.
 
-    Raises `SourceError` for known but unsupported kinds of files.
+    Raises `SourceError` for known but unsupported file types.
     """
     with path.open("rb") as file:
         head = file.read(64)
     for magic, advice in _FOREIGN.items():
         if head.startswith(magic):
-            raise SourceError(f"{path}: {advice}")
+            raise SourceError(f"{path}: this is {advice}")
     if head.startswith(b"\x1f\x8b"):
         return cast("IO[bytes]", gzip.open(path, "rb"))
     if head.startswith(b"BZh"):
@@ -74,7 +75,7 @@ def unpacked(path: Path) -> IO[bytes]:
 
 
 def opened(path: Path, encoding: str) -> IO[bytes]:
-    """Open a file as a stream of UTF-8, unpacked and decoded."""
+    """Open a file as a decompressed stream of UTF-8 text."""
     file = unpacked(path)
     if encoding == "utf-8":
         return file
@@ -82,14 +83,14 @@ def opened(path: Path, encoding: str) -> IO[bytes]:
 
 
 def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
-    """Return a text's encoding, and a note about it, if any.
+    """Return a text's encoding, and a note about the encoding or None.
 
-    UTF-16 and UTF-32 are recognised by their byte-order mark or by the NULs of ASCII characters;
-    Windows-1252 by bytes within words that are invalid in UTF-8. A few invalid bytes in otherwise
-    valid UTF-8 only make their rows bad.
+    UTF-16 and UTF-32 are recognised by a byte-order mark or by the NUL bytes of ASCII characters,
+    and Windows-1252 by bytes within words that are invalid in UTF-8. A few invalid bytes in
+    otherwise valid UTF-8 only make their rows bad.
 
     Raises:
-        SourceError: if the text has none of these encodings.
+        SourceError: if the file is a web page or has none of these encodings.
     """
     for mark, name in _BOMS:
         if head.startswith(mark):
@@ -97,7 +98,7 @@ def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
     if (wide := _wide(head)) is not None:
         return wide, None
     if _WEB_PAGE.match(head):
-        raise SourceError(f"{path}: a web page, not data: download the file itself")
+        raise SourceError(f"{path}: this is a web page, not data; download the file itself")
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)
     bad = text.count(_REPLACED) - head.count(_REPLACED.encode())
     if not bad or sum(not character.isascii() for character in text) > 2 * bad:
@@ -108,14 +109,14 @@ def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
     if bad > _FEW:
         line = text.partition(_REPLACED)[0].count("\n") + 1
         raise SourceError(
-            f"{path}: line {line} is not UTF-8, nor is the file in UTF-16 or Windows-1252: convert "
-            "it, for example with `iconv -f ENCODING -t UTF-8`"
+            f"{path}: line {line} is not UTF-8, and the file is not UTF-16 or Windows-1252 either; "
+            "convert it, for example with `iconv -f ENCODING -t UTF-8`"
         )
     return "utf-8", None
 
 
 def _wide(head: bytes) -> str | None:
-    """Return the encoding of a text in which every other byte is often NUL."""
+    """Return the encoding of UTF-16 or UTF-32 text, judged by its NUL bytes, or None."""
     pairs = len(head) // 2
     even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
     few, many = pairs * 0.02, pairs * 0.2
@@ -129,7 +130,7 @@ def _wide(head: bytes) -> str | None:
 
 
 class _Recoded(io.RawIOBase):
-    """A stream of text in some encoding as a stream of UTF-8."""
+    """A stream that converts text from another encoding to UTF-8."""
 
     def __init__(self, file: IO[bytes], encoding: str) -> None:
         self._file = file
@@ -140,8 +141,10 @@ class _Recoded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer and return the count, 0 at the end; raises `UnicodeDecodeError` for
-        invalid text."""
+        """Fill the buffer and return the number of bytes, 0 at the end.
+
+        Raises `UnicodeDecodeError` for invalid text.
+        """
         piece = b"-"
         while not self._rest and piece:
             piece = self._file.read(_READ)

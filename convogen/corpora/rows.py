@@ -1,8 +1,8 @@
 """Rows, which containers yield and readers convert.
 
-A row is a line (or record) number, counted from 1, and a value: `bytes` for a line of JSON not yet
-decoded, `str` for a line of text, else what the container holds. `Broken` stands for a row that
-could not be read, so that one bad row never ends a corpus.
+A row has a line (or record) number, counted from 1, and a value: `bytes` for a line of JSON that is
+not yet decoded, `str` for a line of text, or else a decoded record. The value `Broken` marks a row
+that could not be read, so that one bad row does not end the reading of a corpus.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 __all__ = ["MAX_ROW_BYTES", "Broken", "Row", "RowError", "checked_text", "decode"]
 
 MAX_ROW_BYTES = 16 * 2**20
-"""The longest row that is read; a longer one is a bad row, whatever it holds."""
+"""Maximum length of a row in bytes; a longer row is a bad row."""
 
 
 class RowError(Exception):
-    """A row cannot be read as a conversation; `line` is set if it is not the first of its group."""
+    """A row is not a valid conversation; `line` is set if the row is not the first of its group."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class RowError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Stands for a row that its container could not read."""
+    """The value of a row that its container could not read."""
 
     message: str
 
@@ -36,7 +36,8 @@ class Row(NamedTuple):
     """One record of a source.
 
     `part` counts the parts of a source: the arrays of a JSON file, the pieces between repeated
-    headers of a CSV file, the paragraphs of a text. No conversation is in two parts.
+    headers of a CSV file, the paragraphs of a text. No conversation spans two parts unless the
+    reader allows it (`Reader.parts`).
     """
 
     line: int
@@ -45,7 +46,7 @@ class Row(NamedTuple):
 
 
 def decode(value: Any) -> Any:
-    """Return a row's value as Python data; raises `RowError` for invalid JSON or `Broken`."""
+    """Return a row's value as Python data; raises `RowError` for invalid JSON and for `Broken`."""
     if isinstance(value, Broken):
         raise RowError(value.message)
     if not isinstance(value, bytes):
@@ -53,7 +54,7 @@ def decode(value: Any) -> Any:
     try:
         return checked_text(json.loads(value.decode()), escapes=b"\\u" in value)
     except RecursionError:
-        raise RowError("JSON nested too deeply") from None
+        raise RowError("the JSON is nested too deeply") from None
     except UnicodeDecodeError as error:
         raise RowError(f"not UTF-8: {error.reason} at byte {error.start}") from None
     except ValueError as error:
@@ -61,17 +62,18 @@ def decode(value: Any) -> Any:
 
 
 def _control(error: ValueError) -> str:
-    """Describe the character that JSON requires to be escaped."""
+    """Return a suffix for an error message that names an unescaped character, or an empty
+    string."""
     if not isinstance(error, json.JSONDecodeError) or "control character" not in error.msg:
         return ""
     return f": U+{ord(error.doc[error.pos]):04X}, which must be escaped"
 
 
 def checked_text(value: Any, *, escapes: bool) -> Any:
-    """Return `value`; raises `RowError` if an escape in its JSON is not valid Unicode."""
+    """Return `value` unchanged; raises `RowError` if it contains half a surrogate pair."""
     if escapes:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise RowError("half a surrogate pair: not Unicode text") from None
+            raise RowError("half a surrogate pair, which is not valid Unicode") from None
     return value

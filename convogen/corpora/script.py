@@ -1,6 +1,7 @@
-r"""Scripts: lines `Speaker: text`. All lines together show which colons follow a speaker.
+r"""Scripts: lines of the form `Speaker: text`.
 
-A line ends with `\n` or `\r\n`; other Unicode line separators are text.
+All lines together determine which colons follow a speaker. A line ends with `\n`, `\r\n` or `\r`;
+Unicode's other line separators are part of the text.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ROLES = frozenset(
     "user assistant human bot agent customer client system speaker interviewer interviewee host "
     "guest me you ai gpt model narrator doctor patient a b m w f".split()
 )
-"""Labels that are speakers even in lower case."""
+"""Labels that name speakers even if they are in lower case."""
 
 _LINE = re.compile(r"\s*(?P<who>[^\s:：][^:：\n]{0,79}?)(?P<colon>[:：])(?P<text>.*)", re.DOTALL)
 _STARRED = re.compile(
@@ -29,7 +30,7 @@ _STARRED = re.compile(
     r"\s*(?P<text>.*?)[*\s]*",
     re.DOTALL,
 )
-"""A line that is, or whose speaker is, in bold or italics."""
+"""A line in bold or italics, or a line with only its speaker in bold or italics."""
 _RULE = re.compile(r"[\s*_=~-]+")
 """A horizontal rule."""
 _MAX_WORDS = 6
@@ -40,7 +41,7 @@ _SENTENCE = re.compile(r"[!?;]|\.\s+[a-z]|[a-z]{3,}\.$")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that may begin with a speaker; `spaced` if a blank follows the colon, as it should."""
+    """A line that may begin with a speaker; `spaced` is true if a space follows the colon."""
 
     who: str
     text: str
@@ -57,7 +58,7 @@ def candidate(line: str) -> Line | None:
     who, text = match["who"].strip(), match["text"]
     wide = starred is not None or match["colon"] == "：" or not text or text[0].isspace()
     if text.startswith("//") or (who[-1].isdigit() and text[:1].isdigit()):
-        return None  # an address, a time of day
+        return None  # a URL or a time of day
     if not wide and _FACE.match(text):
         return None
     if len(who.split()) > _MAX_WORDS or _NO_NAME.match(who) or _SENTENCE.search(who):
@@ -66,9 +67,10 @@ def candidate(line: str) -> Line | None:
 
 
 def script_turns(text: str) -> list[Turn]:
-    """Return the turns of a script; a line without a speaker continues the turn.
+    """Return the turns of a script; a line without a speaker continues the previous turn.
 
-    A name counts as a speaker's if it is formatted like the first one, or occurs more than once.
+    The text before a colon counts as a speaker if its colon and case match those of the first
+    speaker. Case is ignored if the text occurs more than once or is a known role.
 
     Raises:
         RowError: if the first line names no speaker.
@@ -101,7 +103,7 @@ def _speaks(line: Line, opening: Line, counts: Counter[str]) -> bool:
 
 
 def labelled_texts(texts: Sequence[Any]) -> list[Turn]:
-    """Return the turns of strings that each begin with a speaker; empty if any string does not."""
+    """Return the turns of strings that all begin with a speaker, or an empty list."""
     found = [candidate(text) if isinstance(text, str) else None for text in texts]
     lines = [line for line in found if line is not None and line.spaced]
     speakers = {line.who for line in lines}

@@ -1,4 +1,4 @@
-"""Readers of scripts in a column: SAMSum, DialogSum, Synthetic-Persona-Chat, any other."""
+"""Readers of scripts in a column: SAMSum, DialogSum, Synthetic-Persona-Chat and others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Scripts(Reader):
         return key is not None and _is_script(row[key])
 
     def column(self, row: Mapping[str, Any]) -> str | None:
-        """Return the key of the script."""
+        """Return the key of the script; None if there is no script."""
         plain = plain_keys(row)
         found = (plain[name] for name in self.columns if name in plain)
         return next((key for key in found if isinstance(row[key], str)), None)
@@ -43,7 +43,7 @@ class Scripts(Reader):
         row = as_dict(rows[0].value, "the row")
         key = self.column(row)
         if key is None:
-            raise RowError(f"no script in it; the keys are {', '.join(map(repr, row))}")
+            raise RowError(f"no script; the row's keys: {', '.join(map(repr, row))}")
         name, id_key = name_of(row, fallback)
         turns = script_turns(text_of(row.get(key), f"{key!r}"))
         return [conversation(name, turns, labels(row, (key, id_key)))]
@@ -61,20 +61,20 @@ class SAMSum(Scripts):
 
 
 class DialogSum(SAMSum):
-    """DialogSum: as SAMSum, with topics."""
+    """DialogSum: like SAMSum, with topics."""
 
     name: ClassVar[str] = "dialogsum"
-    about: ClassVar[str] = "DialogSum: as SAMSum, with 'fname' and topics"
+    about: ClassVar[str] = "DialogSum: like SAMSum, with 'fname' and topics"
 
     def fits(self, value: Any) -> bool:
         return has(value, "fname", dialogue=str)
 
 
 class SyntheticPersonaChat(Scripts):
-    """Synthetic-Persona-Chat: the personas of both, and a script."""
+    """Synthetic-Persona-Chat: the personas of both speakers, and a script."""
 
     name: ClassVar[str] = "synthetic_persona_chat"
-    about: ClassVar[str] = "Synthetic-Persona-Chat: the personas of both, and a script"
+    about: ClassVar[str] = "Synthetic-Persona-Chat: the personas of both speakers, and a script"
     columns: ClassVar[tuple[str, ...]] = ("bestgeneratedconversation",)
 
     def fits(self, value: Any) -> bool:
@@ -82,7 +82,7 @@ class SyntheticPersonaChat(Scripts):
 
 
 def _is_script(text: str) -> bool:
-    """Return whether the first line of a text names a speaker, and another line does."""
+    """Return whether the first line of a text and at least one other line name a speaker."""
     lines = [line for line in text.replace("\r", "\n").split("\n") if line.strip()]
     found = [candidate(line) for line in lines[:50]]
     return bool(found) and found[0] is not None and sum(one is not None for one in found) > 1

@@ -1,8 +1,8 @@
-"""Real dialogues of a person and a chatbot as seeds of simulated ones.
+"""Real dialogues between a person and a chatbot, as seeds of simulated dialogues.
 
-A seed is a dialogue's first utterance with the central task of the whole (DialogueForge, sections
-3.1.1 and 3.2.1). A source is cleaned first by the rules in `RULES`, and the dialogues that each
-drops are counted.
+A seed is a dialogue's first utterance, together with the central task of the whole dialogue
+(DialogueForge, sections 3.1.1 and 3.2.1). A source is first cleaned by the rules in `RULES`, and
+the dialogues that each rule drops are counted.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ INQUIRER, RESPONDER = "user", "assistant"
 """The speakers: the user, real or simulated, and the chatbot."""
 
 RULES = {
-    "unreadable": "a row that is not of the source's format",
-    "not_english": "the source says it is in another language",
-    "other_language": "it is in a language other than the requested one",
-    "not_two_parties": "not a person and a chatbot taking turns, the person first",
+    "unreadable": "a row that is not in the source's format",
+    "not_english": "a stated language other than English",
+    "other_language": "a language other than the requested one",
+    "not_two_parties": "turns that do not alternate between a person, who is first, and a chatbot",
     "too_short": "fewer utterances than requested",
-    "empty_opening": "nothing in the first utterance",
-    "long_opening": "a first utterance too long to include in every prompt",
-    "not_longest": "another thread of the tree, or other answers to the prompt, are as long",
+    "empty_opening": "an empty first utterance",
+    "long_opening": "a first utterance that is too long to include in every prompt",
+    "not_longest": "another thread of the tree, or answer to the prompt, that is as long or longer",
     "duplicate": "a dialogue or id that occurred before",
 }
-"""The rules of cleaning, in the order they are applied."""
+"""The reasons for dropping dialogues, in the order in which they are checked."""
 
 MAX_SEEDS = 20_000
 """Maximum number of seeds read from a source."""
@@ -60,17 +60,17 @@ MAX_TASK_CHARS = 4_000
 _PERSON = {"user", "human", "prompter"}
 _CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot", "system", "ai"}
 _UNNAMED = {"user1", "user2"}
-"""The speakers of a source that has utterances only."""
+"""The speakers of a source that does not name its speakers."""
 
 _ENGLISH = {"en", "eng", "english"}
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A real dialogue; `task` is its summary in the second person, None if it is to be inferred.
+    """A real dialogue; `task` is its summary in the second person, or None if it must be inferred.
 
-    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is the dialogue's id: the last
-    message's for an OASST1 thread, the question's for Chatbot Arena.
+    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is the dialogue's id: that of the
+    last message for an OASST1 thread, and that of the question for Chatbot Arena.
     """
 
     id: str
@@ -80,7 +80,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """The seeds of a source in its order; `dropped` has the number of dialogues dropped by rule.
+    """The seeds of a source, in order; `dropped` has the number of dialogues dropped by each rule.
 
     `licence` is the licence under which the source was published; None if it is unknown.
     """
@@ -93,7 +93,7 @@ class Seeds:
 
     @property
     def about(self) -> str:
-        """Return the numbers kept and dropped, in one line."""
+        """The numbers of dialogues kept and dropped, in one line."""
         kept = len(self.seeds)
         counts = ", ".join(f"{rule} {n:,}" for rule, n in self.dropped.items()) or "none"
         return (
@@ -109,11 +109,11 @@ def open_seeds(
 ) -> Seeds:
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
-    With a `language` (BCP 47), only dialogues in it are kept, by the language that the source
-    states or else by their words. Without, dialogues are dropped if the source states another
-    language than English.
+    If `language` (a BCP 47 tag) is given, only dialogues in that language are kept. A dialogue's
+    language is the one that the source states, or else the one that its words suggest. Without
+    `language`, dialogues are dropped if the source states a language other than English.
 
-    Raises `SourceError` if it cannot be read or no dialogue is left.
+    Raises `SourceError` if the source cannot be read or no dialogue is left.
     """
     corpus = open_corpus(source, format)
     dropped: Counter[str] = Counter()
@@ -137,21 +137,22 @@ def open_seeds(
 
 
 def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]:
-    """Return the real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
+    """Return the real dialogues of a run's seeds, keyed by the id in
+    `Conversation.context["seed"]`.
 
-    `source` is the current location of the seeds, if they have moved since the run read them.
-    Raises `SourceError` if the run has no seeds or the seeds differ.
+    `source` is the current location of the seeds if they have moved since the run. Raises
+    `SourceError` if the run has no seeds, or if the seeds are not those of the run.
     """
     keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
         raise SourceError(
-            f"{run.folder}: its conversations have no seeds to take real dialogues from; give a "
-            f"corpus of real dialogues with --real"
+            f"{run.folder}: its conversations have no seeds, and therefore no real dialogues; give "
+            f"a corpus of real dialogues with --real"
         )
     fewest, form = keys.get("min_utterances"), keys.get("seeds_format")
     if not isinstance(fewest, int) or not isinstance(form, str | None):
         raise SourceError(
-            f"{run.folder / 'experiment.yaml'}: does not say how the seeds were read: "
+            f"{run.folder / 'experiment.yaml'}: does not say how the seeds were read; "
             f"min_utterances must be a number and seeds_format a name; restore the file"
         )
     language = keys.get("language")
@@ -172,7 +173,7 @@ def _longest(
     dropped: Counter[str],
     wanted: str | None,
 ) -> Iterator[Seed]:
-    """Yield the longest dialogue of each group that no rule drops; the first if several are."""
+    """Yield, for each group, the longest dialogue that no rule drops, or the first of several."""
     for _, group in groupby(dialogues, _group):
         fit: list[Seed] = []
         for one in group:
@@ -187,7 +188,7 @@ def _longest(
 
 
 def _foreign(one: Conversation, wanted: str | None) -> str | None:
-    """Return the rule that drops a dialogue for its language; None if none does."""
+    """Return the rule that drops a dialogue because of its language; None if no rule does."""
     stated = one.language or one.context.get("lang") or one.context.get("language")
     if not isinstance(stated, str):
         stated = ""
@@ -199,7 +200,7 @@ def _foreign(one: Conversation, wanted: str | None) -> str | None:
 
 
 def _tag(stated: str) -> str | None:
-    """Return a source's language name as a tag; None if it is not one, such as `mixed`."""
+    """Return the tag of a language that a source names; None for other names, such as `mixed`."""
     try:
         return language_tag(stated)
     except ValueError:
@@ -222,7 +223,7 @@ def _unique(seeds: Iterable[Seed], dropped: Counter[str]) -> Iterator[Seed]:
 def _cleaned(
     conversation: Conversation, min_utterances: int, wanted: str | None
 ) -> tuple[str | None, tuple[Turn, ...]]:
-    """Return the rule that drops a dialogue (None if none does), and the cleaned turns."""
+    """Return the rule that drops a dialogue (None if no rule does), and the cleaned turns."""
     if (rule := _foreign(conversation, wanted)) is not None:
         return rule, ()
     turns = _two_parties(conversation.turns)
@@ -236,10 +237,11 @@ def _cleaned(
 
 
 def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
-    """Return the turns under the names of the two parties; None if there are others.
+    """Return the turns with the speakers `INQUIRER` and `RESPONDER`; None if these do not
+    alternate.
 
-    If there are names, at least one must be typical of users or chatbots: Ada and Bo talking to
-    each other are not a user and a chatbot.
+    If the source names its speakers, at least one name must be typical of users or chatbots: Ada
+    and Bo talking to each other are not a user and a chatbot.
     """
     speakers = [turn.speaker for turn in turns]
     person, chatbot = (speakers * 2)[:2]
@@ -256,18 +258,18 @@ def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
 
 
 def _group(conversation: Conversation) -> str:
-    """Return the group of a dialogue: its tree of threads, or the two sides of its vote."""
+    """Return the group of a dialogue: all threads of its tree, or the two sides of its vote."""
     tree = conversation.context.get("message_tree_id")
     return tree if isinstance(tree, str) else seed_id(conversation)
 
 
 def opening(turns: Sequence[Turn]) -> str:
-    """Return a dialogue's first utterance for comparison: in lower case, single-spaced."""
+    """Return a dialogue's first utterance for comparison: in lower case, with single spaces."""
     return " ".join(turns[0].text.casefold().split()) if turns else ""
 
 
 def seed_id(conversation: Conversation) -> str:
-    """Return the seed id of a dialogue: its own, its last message's, or its vote's."""
+    """Return a dialogue's seed id: the id of its last message or its vote, or else its own id."""
     messages = conversation.context.get("conversation_id")
     if isinstance(messages, list) and messages and messages[-1]:
         return str(cast("list[Any]", messages)[-1])

@@ -1,4 +1,4 @@
-"""Detects the container of a file by its first bytes, and by its name if they do not suffice."""
+"""Detection of a file's container from its first bytes and its name."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _COLUMNS = frozenset(
     "conversationid convid dialogueid dialogid messages conversations uttid utteranceid prompt "
     "response persona name summary topic emotion instruction output context".split()
 )
-"""Known column names; unless the file name decides, a first line with two of them is a header."""
+"""Known column names. Unless the file name decides, a first line with two of them is a header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """How a file stores its rows; `notes` tell the user how it is read."""
+    """The way in which a file stores its rows; `notes` tell the user how the file is read."""
 
     kind: Kind
     encoding: str = "utf-8"
@@ -63,7 +63,7 @@ def container_of(path: Path) -> Container:
         if raw.startswith(b"PAR1"):
             return Container("parquet")
         if raw[257:262] == b"ustar":
-            raise SourceError(f"{path}: a tar archive: unpack it, and give a file in it")
+            raise SourceError(f"{path}: this is a tar archive; unpack it and give one of its files")
         encoding, note = encoding_of(path, raw)
         with opened(path, encoding) as file:
             head = file.read(_HEAD)
@@ -74,7 +74,7 @@ def container_of(path: Path) -> Container:
         raise SourceError(f"{path}: cannot be read: {error}") from None
     text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(head)
     if not text.strip():
-        raise SourceError(f"{path}: empty: there is nothing to read")
+        raise SourceError(f"{path}: the file is empty")
     kind, delimiter = _kind(path, text.lstrip())
     return Container(kind, encoding, delimiter, (note,) if note else ())
 
@@ -82,7 +82,7 @@ def container_of(path: Path) -> Container:
 def read_rows(path: Path, container: Container) -> Iterator[Row]:
     """Yield the rows of a file.
 
-    A file that is truncated or has invalid text yields a `Broken` row there.
+    If the file is truncated or its text is invalid, the last row is `Broken`.
     """
     if container.kind == "parquet":
         yield from parquet_rows(path)
@@ -122,8 +122,7 @@ def _kind(path: Path, text: str) -> tuple[Kind, str]:
 
 
 def _is_json(text: str) -> bool:
-    """Return whether a text is JSON, rather than a line that begins with a bracketed time or
-    name."""
+    """Return whether a text is JSON and not a line that begins with a bracketed time or name."""
     rest = text[1:].lstrip()[:1]
     return rest in '{["]}' or (text[0] == "[" and text.rstrip().endswith("]"))
 
@@ -137,7 +136,7 @@ def _is_header(line: str) -> bool:
 
 
 def _json(text: str, suffix: str) -> Kind:
-    """`jsonl` if the lines are rows, `json` if values may have several lines or share one."""
+    """Return `jsonl` if each line is a row, or `json` if values may span lines or share one."""
     line, _, rest = text.partition("\n")
     line = line.strip()
     second = rest.lstrip()[:1]
@@ -155,8 +154,10 @@ def _json(text: str, suffix: str) -> Kind:
 
 
 def _unfinished(text: str, line: str, second: str, error: ValueError) -> Kind:
-    """Return the kind of a file whose first line is not JSON: a broken row, or values of several
-    lines."""
+    """Return the kind of a file whose first line is not JSON.
+
+    The line may be a broken row, or the beginning of a value that spans several lines.
+    """
     if line[:1] not in ("{", "["):
         return "jsonl"
     if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":

@@ -1,4 +1,4 @@
-"""Sources of corpora: files, folders of runs and others, the hub."""
+"""Sources of corpora: files, run folders, other folders, and the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from convogen.errors import SourceError
 __all__ = ["Source", "file_of", "open_source"]
 
 _IN_FOLDERS = ("conversations.jsonl", "utterances.jsonl")
-"""The file with the rows of a folder: a run or a ConvoKit corpus."""
+"""The files that contain a folder's rows: in a run folder, and in a ConvoKit corpus."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source of rows; `local` ones are cheap to read twice."""
+    """A source of rows; a `local` source is cheap to read twice."""
 
     name: str
     rows: Callable[[], Iterator[Row]]
@@ -31,7 +31,7 @@ class Source:
 
 
 def open_source(name: str) -> Source:
-    """Return a source; raises `SourceError` if it is missing, empty or unsupported."""
+    """Open a source; raises `SourceError` if the source is missing, empty or unsupported."""
     if name.startswith("hf:"):
         return Source(name, lambda: hub_rows(name), local=False)
     if _is_saved(Path(name)):
@@ -44,21 +44,21 @@ def open_source(name: str) -> Source:
 
 
 def file_of(name: str) -> Path:
-    """Return the data file of a path; raises `SourceError` if there is none."""
+    """Return the data file at a path or in a folder; raises `SourceError` if there is none."""
     path = Path(name)
     if path.is_dir():
         files = [path / file for file in _IN_FOLDERS if (path / file).is_file()]
         if not files:
             inside = next((file for file in sorted(path.glob("data/*")) if file.is_file()), None)
-            example = f" in it, such as {inside}" if inside is not None else ""
+            example = f" such as {inside}" if inside is not None else ""
             raise SourceError(
-                f"{name}: a folder without {' or '.join(_IN_FOLDERS)}; give a run folder, or a "
+                f"{name}: the folder has no {' or '.join(_IN_FOLDERS)}; give a run folder, or a "
                 f"file{example}"
             )
         return files[0]
     if not path.is_file():
         raise SourceError(
-            f"{name}: no such file; give a file, a run folder, or hf:OWNER/NAME for a data set of"
+            f"{name}: no such file; give a file, a run folder, or hf:OWNER/NAME for a data set on"
             " the Hugging Face hub"
         )
     return path
@@ -69,7 +69,7 @@ def _is_saved(path: Path) -> bool:
 
 
 def _saved_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a data set that `datasets` saved to disk, every split in turn."""
+    """Yield the rows of a data set that `datasets` saved to disk, one split after another."""
     datasets: Any = import_module("datasets")
     try:
         found: Any = datasets.load_from_disk(str(path))

@@ -1,4 +1,4 @@
-"""Streams rows from tables: CSV with any delimiter, EmpatheticDialogues' format, Parquet."""
+"""Streaming of rows from tables: CSV with any delimiter, EmpatheticDialogues' CSV, Parquet."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ DELIMITERS = (",", "\t", ";", "|")
 
 
 _SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
-"""Excel's line with the delimiter, before the header."""
+"""The line before the header in which Excel states the delimiter."""
 
 
 def header_of(text: str) -> str:
-    """Return the header of a table: its first line, or the second after Excel's `sep=` line."""
+    """Return the header of a table: its first line, or its second after Excel's `sep=` line."""
     first, _, rest = text.partition("\n")
     if _SEPARATOR.fullmatch(first.rstrip("\r")):
         first = rest.partition("\n")[0]
@@ -41,13 +41,13 @@ def header_of(text: str) -> str:
 
 
 def _is_spaced(header: str, delimiter: str) -> bool:
-    """Return whether a blank follows each delimiter of a header."""
+    """Return whether a space follows each delimiter of a header."""
     fields = header.split(delimiter)[1:]
     return delimiter != "\t" and bool(fields) and all(field[:1] == " " for field in fields)
 
 
 def delimiter_of(header: str) -> str:
-    """Return the delimiter of a header: the one that gives the most fields."""
+    """Return the delimiter of a header: the one that yields the most fields."""
     return max(DELIMITERS, key=lambda delimiter: len(fields_of(header, delimiter) or ()))
 
 
@@ -63,12 +63,12 @@ def fields_of(line: str, delimiter: str = ",") -> list[str] | None:
 
 
 def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
-    """Yield the rows as dicts by the header; `line` is the line a row ends on.
+    """Yield the rows as dicts keyed by column name; `line` is the line on which a row ends.
 
-    Cells protected by `convogen.corpora.cells` are restored. A repeated header begins another part.
-    A row with more fields than the header is broken, as its columns are ambiguous. So is a row that
-    is not UTF-8; those after it are read. Blanks after delimiters are ignored if the header has
-    them too.
+    Cells protected by `convogen.corpora.cells` are restored. A repeated header begins a new part. A
+    row with more fields than the header is broken because its columns are ambiguous. A row that is
+    not UTF-8 is also broken, but reading continues after it. Spaces after delimiters are ignored if
+    the header has them too.
     """
     csv.field_size_limit(MAX_ROW_BYTES)
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
@@ -105,7 +105,7 @@ def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Return distinct column names; duplicates are numbered, as `text.2`."""
+    """Return distinct column names; duplicates are numbered, as in `text.2`."""
     return [
         f"{name}.{count}" if (count := names[: at + 1].count(name)) > 1 and name else name
         for at, name in enumerate(names)
@@ -121,14 +121,14 @@ def _not_utf8(fields: Sequence[str]) -> Broken | None:
 
 def _bad_quotes(error: csv.Error, start: int) -> Broken:
     if "unexpected end" in str(error):
-        return Broken(f"not CSV: a quote in the row from line {start} on is never closed")
+        return Broken(f"not CSV: a quote in the row that begins on line {start} is never closed")
     return Broken(f"not CSV: {error}")
 
 
 def _record(header: Sequence[str], fields: list[str]) -> Any:
     if len(fields) > len(header) and any(fields[len(header) :]):
         return Broken(
-            f"{len(fields)} fields, the header has {len(header)}: quote the fields that contain "
+            f"{len(fields)} fields, but the header has {len(header)}; quote fields that contain "
             f"the delimiter"
         )
     missing: list[str | None] = [None] * (len(header) - len(fields))
@@ -136,9 +136,9 @@ def _record(header: Sequence[str], fields: list[str]) -> Any:
 
 
 def text_lines(file: IO[bytes]) -> Generator[Row]:
-    r"""Yield the non-blank lines as text, without their ends, `\n` or `\r\n`.
+    r"""Yield the non-blank lines as text, without line ends (`\n` or `\r\n`).
 
-    A blank line begins another part.
+    A blank line begins a new part.
     """
     part = 0
     blank = False
@@ -158,9 +158,10 @@ def text_lines(file: IO[bytes]) -> Generator[Row]:
 
 
 def comma_rows(file: IO[bytes]) -> Generator[Row]:
-    """Yield the rows of EmpatheticDialogues; its release has `_comma_` for commas and no quotes.
+    """Yield the rows of EmpatheticDialogues.
 
-    Copies written by other programs have quotes; this is detected per line.
+    The release writes commas in fields as `_comma_`, without quotes. Copies written by other
+    programs use quotes instead, which is detected per line.
     """
     header: list[str] | None = None
     part = 0
@@ -176,9 +177,10 @@ def comma_rows(file: IO[bytes]) -> Generator[Row]:
 
 
 def _empathetic(header: Sequence[str], line: str) -> Any:
-    """Return a record, split at each comma or, if that gives a wrong number of fields, as CSV.
+    """Return the record in a line, or a broken row if the line has too many fields.
 
-    If neither fits, the only all-digit field between `prompt` and `utterance` separates them.
+    The line is split at each comma or, if this yields the wrong number of fields, parsed as CSV. If
+    neither fits, `prompt` and `utterance` are separated at the only all-digit field between them.
     """
     width = len(header)
     plain = line.split(",")
@@ -196,14 +198,14 @@ def _empathetic(header: Sequence[str], line: str) -> Any:
                 plain = [*plain[:3], *told, *plain[len(plain) - after :]]
     if len(plain) > width:
         return Broken(
-            f"{len(plain)} fields, the header has {width}: commas in the text must be quoted or "
-            f"written as _comma_"
+            f"{len(plain)} fields, but the header has {width}; quote commas in the text or write "
+            f"them as _comma_"
         )
     return dict(zip(header, plain, strict=False))
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a Parquet file; an error is yielded as the last row."""
+    """Yield the rows of a Parquet file; if reading fails, the last row is `Broken`."""
     parquet: Any = import_module("pyarrow.parquet")
     number = 0
     try:

@@ -1,4 +1,4 @@
-"""Readers of lists of strings; speakers are in a parallel list, in the strings, or alternate."""
+"""Readers of lists of strings, with speakers in a parallel list, in the strings, or alternating."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TextLists(Reader):
         return key is not None and self.fitting(row)
 
     def fitting(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row with such a list is for this reader."""
+        """Return whether a row with a list of texts also names the speakers."""
         return self._list_of(row, self.speakers) is not None or _marked(
             row, self._list_of(row, self.columns)
         )
@@ -57,7 +57,7 @@ class TextLists(Reader):
         row = as_dict(rows[0].value, "the row")
         key = self._list_of(row, self.columns)
         if key is None:
-            raise RowError(f"no list of texts in it; the keys are {', '.join(map(repr, row))}")
+            raise RowError(f"no list of texts; the row's keys: {', '.join(map(repr, row))}")
         said = listed(row[key]) or []
         who = self._list_of(row, self.speakers)
         name, id_key = name_of(row, fallback)
@@ -67,13 +67,13 @@ class TextLists(Reader):
         else:
             names = listed(row[who]) or []
             if len(names) != len(said):
-                raise RowError(f"{len(names)} {who} for {len(said)} of {key!r}")
+                raise RowError(f"{len(names)} values in {who!r}, but {len(said)} in {key!r}")
             turns = [Turn(speaker=one, text=text) for one, text in zip(names, said, strict=True)]
         return [conversation(name, turns, context)]
 
 
 class Plain(Reader):
-    """Lists of strings: two speakers alternate unless the strings name them."""
+    """Lists of strings: two speakers alternate unless the strings name their speakers."""
 
     name: ClassVar[str] = "plain"
     about: ClassVar[str] = "lists of strings"
@@ -83,7 +83,8 @@ class Plain(Reader):
 
     @staticmethod
     def _is_dream(value: Any) -> bool:
-        """Return whether a row is from DREAM: lists of labelled strings and of questions, an id."""
+        """Return whether a row is from DREAM: a list of labelled strings, a list of questions, and
+        an id."""
         parts = cast("list[Any]", value) if isinstance(value, list) else []
         return len(parts) == 3 and texts(parts[0]) and isinstance(parts[2], str)
 

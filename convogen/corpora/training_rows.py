@@ -1,4 +1,4 @@
-"""Readers of training data: preferences, and prompts with answers."""
+"""Readers of training data: preference pairs, and prompts with answers."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _PAIRS = (
 
 
 class Preferences(Reader):
-    """Two answers to one prompt; the conversation with the chosen one is read."""
+    """Two answers to one prompt, of which only the chosen answer is read as a conversation."""
 
     name: ClassVar[str] = "preferences"
-    about: ClassVar[str] = "chosen and rejected, with or without a prompt; the chosen one is read"
+    about: ClassVar[str] = "'chosen' and 'rejected', with or without 'prompt'; 'chosen' is read"
 
     def fits(self, value: Any) -> bool:
         return has(value, "chosen", "rejected") and all(
@@ -39,7 +39,7 @@ class Preferences(Reader):
         )
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the prompt with the chosen answer; the last turn of the rejected one is a
+        """Return the prompt with the chosen answer; the last turn of the rejected answer is a
         label."""
         row = as_dict(rows[0].value, "the row")
         name, id_key = name_of(row, fallback)
@@ -58,7 +58,7 @@ class Instructions(Reader):
     """A prompt and its answer in two columns: Alpaca, Dolly, prompt and completion."""
 
     name: ClassVar[str] = "instructions"
-    about: ClassVar[str] = "prompt and completion, Alpaca's instruction, input and output"
+    about: ClassVar[str] = "prompt and completion; Alpaca's instruction, input and output"
 
     def fits(self, value: Any) -> bool:
         return self._pair(value) is not None
@@ -76,7 +76,7 @@ class Instructions(Reader):
         row = as_dict(rows[0].value, "the row")
         pair = self._pair(row)
         if pair is None:
-            raise RowError(f"no prompt with an answer; the keys are {', '.join(map(repr, row))}")
+            raise RowError(f"no prompt with an answer; the row's keys: {', '.join(map(repr, row))}")
         name, id_key = name_of(row, fallback)
         asked, answer = row[pair[0]], row[pair[1]]
         used = [*pair, id_key, "history"]
@@ -106,8 +106,10 @@ def _history(value: Any) -> list[Turn]:
 def _column_turns(
     value: Any, speaker: str, what: str
 ) -> tuple[list[Turn], dict[str, Any], Counter[str]]:
-    """Return the turns in a column: messages, a transcript of `Human:` and `Assistant:`, or one
-    text."""
+    """Return the turns, labels and left-out counts of a column.
+
+    The column contains messages, a transcript with `Human:` and `Assistant:`, or a single text.
+    """
     if value is None:
         return [], {}, Counter()
     found = listed(value)
@@ -115,7 +117,7 @@ def _column_turns(
         messages = read_messages(found)
         return messages.turns, messages.labels, messages.left_out
     if not isinstance(value, str):
-        raise RowError(f"{what} is {type(value).__name__}, a text or messages are expected")
+        raise RowError(f"{what} must be a string or messages, not {type(value).__name__}")
     parts = _TOLD.split(value)
     if len(parts) > 1 and not parts[0].strip():
         pairs = zip(parts[1::2], parts[2::2], strict=True)

@@ -1,4 +1,4 @@
-"""Readers of text files with conversations: scripts, meetings, WhatsApp exports."""
+"""Readers of conversations in text files: scripts, meetings, WhatsApp exports, numbered lines."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _VOICE = re.compile(r"<v(?:\.\S+)? ([^>]{1,80})>(.*?)(?:</v>)?$", re.DOTALL)
 _NICK = re.compile(r"<[@+ ]?([^<>\s/][^<>/]{0,30})>\s+(\S.*)", re.DOTALL)
 """A line of IRC."""
 _HEADING = re.compile(rf"\s*([^\W\d][^:\n]{{0,58}}?)\s+[\[(]?{_TIME}[\])]?\s*")
-"""A line with only speaker and time, as in transcripts by Zoom and Otter."""
+"""A line with only a speaker and a time, as in transcripts by Zoom and Otter."""
 _FRAME = re.compile(rf"WEBVTT.*|NOTE\b.*|\d+|{_TIME}\s*-->.*")
 """The lines that WebVTT and SubRip put around the text."""
 
 _MOST, _SOME = 0.6, 0.2
-"""Minimum share of lines with a speaker in a script: with any names, and with repeated names."""
+"""Minimum shares of lines that name a speaker in a script; the lower applies if speakers recur."""
 
 _DAY = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
 _CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[AaPp]\.?\s?[Mm]\.?)?"
@@ -41,17 +41,21 @@ _NUMBERED = re.compile(r"(\d{1,6})[ \t.)]+([^\t]{1,60})\t([^\t]+)")
 
 
 class Transcript(Reader):
-    """A script with one `Speaker: text` per line, with or without time stamps; WebVTT and
-    SubRip."""
+    """A script with one `Speaker: text` per line, with or without timestamps, or a WebVTT or SubRip
+    file."""
 
     name: ClassVar[str] = "script"
-    about: ClassVar[str] = "text, one 'Speaker: text' per line, with or without time stamps"
+    about: ClassVar[str] = "text, one 'Speaker: text' per line, with or without timestamps"
 
     def fits(self, value: Any) -> bool:
         return isinstance(value, str) and candidate(_bare(value)) is not None
 
     def share(self, rows: Sequence[Row]) -> float:
-        """Return 0 for prose: a script names its speakers in most lines, or repeatedly."""
+        """Return the share of lines that name a speaker, or 0 for prose.
+
+        In a script, most lines name a speaker, or else some lines do and the speakers recur or have
+        timestamps.
+        """
         lines = [_bare(row.value) for row in rows if _is_line(row.value)]
         found = [candidate(line) for line in lines]
         if not found or found[0] is None:
@@ -65,7 +69,7 @@ class Transcript(Reader):
         return share if script else 0.0
 
     def prepare(self, rows: Sequence[Row]) -> None:
-        """Let blank lines separate conversations only if they are not between turns."""
+        """Determine whether blank lines separate conversations or only turns."""
         starts: dict[int, bool] = {}
         speakers: Counter[int] = Counter()
         for row in rows:
@@ -93,7 +97,7 @@ def _frame(line: Any) -> bool:
 
 
 def _bare(line: str) -> str:
-    """Return a line without its time stamp, beginning with its speaker."""
+    """Return a line without its timestamp, beginning with its speaker."""
     line = line.removeprefix("\ufeff")
     stamp = _STAMP.match(line)
     nick = _NICK.fullmatch(line[stamp.end() if stamp else 0 :].strip())
@@ -123,7 +127,7 @@ class WhatsApp(Reader):
         return False
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the turns of people, counting notices and omitted media."""
+        """Return the turns of people; notices and omitted media are only counted."""
         turns: list[tuple[str, list[str]]] = []
         left_out: Counter[str] = Counter()
         goes_on = False
@@ -151,7 +155,7 @@ class WhatsApp(Reader):
 
 
 class Numbered(Reader):
-    """Lines of a number, a speaker, a tab and a text."""
+    """Lines with a number, a speaker, a tab and a text."""
 
     name: ClassVar[str] = "numbered"
     about: ClassVar[str] = "text, one 'number speaker⇥text' per line"
@@ -160,7 +164,7 @@ class Numbered(Reader):
         return isinstance(value, str) and _NUMBERED.fullmatch(value) is not None
 
     def share(self, rows: Sequence[Row]) -> float:
-        """Return 0 unless the text before the tab is a repeated name of one or two words."""
+        """Return 0 unless the texts before the tabs look like names and some of them recur."""
         found = [_NUMBERED.fullmatch(row.value) for row in rows if isinstance(row.value, str)]
         names = [match[2].strip() for match in found if match is not None]
         short = all(len(name.split()) < 3 and name[-1] not in ".!?" for name in names if name)
@@ -176,6 +180,6 @@ class Numbered(Reader):
         for line, value, _ in rows:
             match = _NUMBERED.fullmatch(text_of(value, "the row"))
             if match is None:
-                raise RowError("no number, speaker, tab and text in the line", line)
+                raise RowError("the line does not have a number, a speaker, a tab and a text", line)
             turns.append(Turn(speaker=match[2].strip(), text=match[3].strip()))
         return [conversation(fallback, turns, {})]

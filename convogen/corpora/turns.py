@@ -1,4 +1,4 @@
-"""Shared parts of all formats: typed values, labels, and records from turns."""
+"""Functions shared by all formats: typed values, labels, and conversations made from turns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MAX_TURNS = 10_000
-"""The longest conversation that is read; a longer one is a bad row."""
+"""Maximum number of turns per conversation; a longer conversation is a bad row."""
 
 _left_out: ContextVar[Counter[str] | None] = ContextVar("left_out", default=None)
 
@@ -41,7 +41,7 @@ _MAX_LABEL_DEPTH = 8
 
 @contextlib.contextmanager
 def counting() -> Generator[Counter[str]]:
-    """Count the messages left out inside the block because they are not speech, by kind."""
+    """Count, by kind, the messages that the block leaves out because they are not speech."""
     counts = Counter[str]()
     token = _left_out.set(counts)
     try:
@@ -51,14 +51,14 @@ def counting() -> Generator[Counter[str]]:
 
 
 def leave_out(counts: Mapping[str, int]) -> None:
-    """Add to the counts of `counting`."""
+    """Add counts of messages left out to those of the enclosing `counting`, if there is one."""
     total = _left_out.get()
     if total is not None:
         total.update({kind: count for kind, count in counts.items() if count})
 
 
 def field(value: Any, key: str) -> Any:
-    """Return a row's value under a key; None if it is not an object."""
+    """Return the value under a key; None if `value` is not an object or lacks the key."""
     return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
 
 
@@ -80,7 +80,7 @@ def texts(value: Any) -> bool:
 
 
 def row_id(row: Mapping[str, Any], key: str, fallback: str) -> str:
-    """Return the id under `key` (a string or number), or else `fallback`."""
+    """Return the id (a string or integer) under `key` as a string, or else `fallback`."""
     value = row.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -90,26 +90,26 @@ def row_id(row: Mapping[str, Any], key: str, fallback: str) -> str:
 def as_list(value: Any, what: str) -> list[Any]:
     """Return `value` if it is a list; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, list):
-        raise RowError(f"{what} is {type(value).__name__}, a list is expected")
+        raise RowError(f"{what} must be a list, not {type(value).__name__}")
     return cast("list[Any]", value)
 
 
 def as_dict(value: Any, what: str) -> dict[str, Any]:
     """Return `value` if it is an object; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, dict):
-        raise RowError(f"{what} is {type(value).__name__}, an object is expected")
+        raise RowError(f"{what} must be an object, not {type(value).__name__}")
     return cast("dict[str, Any]", value)
 
 
 def text_of(value: Any, what: str) -> str:
     """Return `value` if it is a string; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, str):
-        raise RowError(f"{what} is {type(value).__name__}, a string is expected")
+        raise RowError(f"{what} must be a string, not {type(value).__name__}")
     return value
 
 
 def alternating(texts: Iterable[Any], speakers: Sequence[str] = ("user1", "user2")) -> list[Turn]:
-    """Return alternating turns of two speakers, for a corpus without names."""
+    """Return turns of two alternating speakers, for a corpus without names."""
     return [
         Turn(speaker=speakers[index % 2], text=text_of(text, f"utterance {index + 1}"))
         for index, text in enumerate(texts)
@@ -117,7 +117,8 @@ def alternating(texts: Iterable[Any], speakers: Sequence[str] = ("user1", "user2
 
 
 def labels(row: Mapping[str, Any], used: Iterable[str]) -> dict[str, Any]:
-    """Return the other columns of a row as plain JSON values, without None and bytes."""
+    """Return a row's columns that are not in `used`, as plain JSON values without None and
+    bytes."""
     skip = set(used)
     plain = {str(key): _plain(value) for key, value in row.items() if key not in skip}
     return {key: value for key, value in plain.items() if value is not None}
@@ -147,18 +148,19 @@ def conversation(
     participants: Sequence[str] | None = None,
     left_out: Counter[str] | None = None,
 ) -> Conversation:
-    """Return a record of these turns, with counts of left-out messages (see `counting`).
+    """Return a conversation with these turns, and add `left_out` to the counts of `counting`.
 
-    Participants are those named, then other speakers in the order of their first turn.
+    The participants are `participants`, followed by other speakers in the order of their first
+    turns.
 
     Raises:
-        RowError: if there is no turn, more than `MAX_TURNS`, or one without a speaker.
+        RowError: if there are no turns, more than `MAX_TURNS` turns, or a turn without a speaker.
     """
     if not turns:
         counts = ", ".join(f"{count} {kind}" for kind, count in (left_out or {}).items())
-        raise RowError("no turns" + (f" but {counts}" if counts else ""))
+        raise RowError("no turns" + (f" (messages left out: {counts})" if counts else ""))
     if len(turns) > MAX_TURNS:
-        raise RowError(f"{len(turns)} turns, at most {MAX_TURNS} are read")
+        raise RowError(f"{len(turns)} turns; the maximum is {MAX_TURNS}")
     nameless = next((at for at, turn in enumerate(turns, 1) if not turn.speaker.strip()), None)
     if nameless is not None:
         raise RowError(f"turn {nameless} has no speaker")

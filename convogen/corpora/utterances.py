@@ -1,7 +1,7 @@
-"""Readers of rows with one utterance each: any columns, EmpatheticDialogues, MELD.
+"""Readers of rows with one utterance each: tables in general, EmpatheticDialogues, MELD.
 
-Rows of one conversation need not be adjacent; if they are numbered, the numbers give the order, and
-a new conversation begins when they restart.
+The rows of a conversation need not be adjacent. If rows are numbered, the numbers determine their
+order, and a new conversation begins when the numbers restart.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _SHOWN_COLUMNS = 5
 _OF_ONE = frozenset(
     ("id", "type", "ts", "timestamp", "reply-to", "reply_to", "vectors", "user_profile")
 )
-"""Columns about a single utterance."""
+"""Columns that describe a single utterance."""
 
 
 class _Columns(NamedTuple):
-    """The columns of a table by purpose; None if missing."""
+    """The columns of a table by purpose; None or empty if there is no such column."""
 
     conversation: str | None
     number: str | None
@@ -56,8 +56,11 @@ class _Columns(NamedTuple):
 
 @lru_cache(256)
 def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
-    """Return the purpose of columns with these names; `ids` says whether `id` is a
-    conversation's."""
+    """Return the columns of a table by purpose, given their names.
+
+    `ids` states whether the column `id` identifies conversations; None means that it does if turns
+    are numbered.
+    """
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
     key = next((plain[name] for name in _CONVERSATIONS if name in plain), None)
@@ -75,13 +78,12 @@ def _of(value: Any, ids: bool | None = None) -> _Columns | None:
 
 
 def _is_blank(value: Any) -> bool:
-    """Return whether a cell is empty, as those below a merged one; NaN counts as empty."""
+    """Return whether a cell is empty, like the cells below a merged cell; NaN counts as empty."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 class Utterances(KeyedReader):
-    """One turn per row, with the columns conversation_id (or id), turn, speaker, text or
-    similar."""
+    """Rows with one turn each, in columns such as conversation_id, turn, speaker and text."""
 
     name: ClassVar[str] = "utterances"
     about: ClassVar[str] = "one utterance per row: id, turn, speaker, text; ConvoKit, Slack"
@@ -91,7 +93,7 @@ class Utterances(KeyedReader):
     _blank: str | None = None
 
     def prepare(self, rows: Sequence[Row]) -> None:
-        """Learn whether `id` belongs to conversations or utterances, and what may replace it."""
+        """Determine whether `id` identifies conversations or utterances; note other candidates."""
         values = [cast("dict[str, Any]", row.value) for row in rows if self.fits(row.value)]
         columns = self._columns(values[0]) if values else None
         if columns is None:
@@ -130,10 +132,10 @@ class Utterances(KeyedReader):
         assert columns is not None
         base = self.key(rows[0].value) or fallback
         if columns.conversation is not None and self.key(rows[0].value) is None:
-            count = f"{len(rows):,} rows have" if len(rows) > 1 else "it has"
+            count = f"{len(rows):,} rows have" if len(rows) > 1 else "the row has"
             raise RowError(
-                f"{count} nothing in {columns.conversation!r}: which conversation is it? "
-                "(fill merged cells down)"
+                f"{count} nothing in {columns.conversation!r}, which identifies the conversation; "
+                "if cells were merged, fill them down"
             )
         runs = numbered_runs(rows, columns.number)
         return [self._conversation(run, columns, base) for run in runs]
@@ -160,10 +162,9 @@ def _plain_ids(row: Mapping[str, Any]) -> list[str]:
 
 
 def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | None:
-    """Return whether `id` identifies conversations; None if the columns must decide.
+    """Return whether `id` identifies conversations; None if the column names must decide.
 
-    Repeated ids belong to conversations. Unique ids with continuing turn numbers belong to
-    utterances.
+    Repeated ids identify conversations. Unique ids with different turn numbers identify utterances.
     """
     key = next(iter(_plain_ids(values[0])), None)
     ids = [str(value.get(key)) for value in values if key and not _is_blank(value.get(key))]
@@ -186,16 +187,16 @@ def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[st
         return ()
     shown = ", ".join(map(repr, likely[:_SHOWN_COLUMNS]))
     return (
-        f"no column says which conversation a row belongs to, so all rows are taken as one; if "
-        f"there are several, rename the column that separates them to conversation_id (it may be "
-        f"{shown})",
+        f"no column identifies conversations, so all rows are read as one conversation; if there "
+        f"are several, rename the column that identifies them (possibly {shown}) to "
+        f"conversation_id",
     )
 
 
 def numbered_runs(rows: Sequence[Row], column: str | None) -> list[list[Row]]:
     """Return the rows of a group in the order of their numbers, one list per conversation.
 
-    There are several if the numbers restart.
+    There are several conversations if the numbers restart.
 
     Raises:
         RowError: if a number is repeated without restarting.

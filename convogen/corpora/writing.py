@@ -1,5 +1,5 @@
-"""Writes conversations in the format of their source: its file type, its columns, and values that
-its reader accepts.
+"""Conversations written in the format of a source: its file type, its columns, and values that its
+reader accepts.
 
 Missing values are null in JSON and Parquet, and empty in CSV.
 """
@@ -30,12 +30,12 @@ from convogen.records import Conversation
 __all__ = ["Layout", "layout_of"]
 
 LOOKED_AT = 200
-"""Number of a source's first rows from which its columns are learned."""
+"""Number of rows at the start of a source that determine the columns."""
 
 SUFFIXES = {"jsonl": ".jsonl", "json": ".json", "csv": ".csv", "parquet": ".parquet"}
 
 TEXTS = ("dialogue", "dialog", "utterances")
-"""Columns that hold a list of utterances."""
+"""Columns that contain a list of utterances."""
 
 
 COUNTER = "Sr No."
@@ -44,12 +44,12 @@ COUNTER = "Sr No."
 
 @dataclass(frozen=True)
 class Layout:
-    """The format of a source: its columns in order, its container, and the function that makes
+    """The format of a source: its columns in order, its container, and the function that builds
     rows.
 
-    Without columns, rows are written unchanged. `messages` names the column of messages and their
-    keys for speaker and text. `sentiments` maps MELD's emotions to the sentiments they always
-    imply; `separator` joins the lines of a script.
+    If `columns` is empty, rows are written unchanged. `messages` has the name of the column of
+    messages and a message's keys for speaker and text. `sentiments` maps each MELD emotion to the
+    sentiment that always accompanies it. `separator` joins the lines of a script.
     """
 
     source: Path
@@ -63,7 +63,8 @@ class Layout:
 
     @property
     def file_name(self) -> str:
-        """The name of a file like the source's, unpacked."""
+        """The source's file name without a compression suffix; a format suffix is added if
+        missing."""
         name = self.source.name
         for packed in (".gz", ".bz2", ".xz", ".zst"):
             name = name.removesuffix(packed)
@@ -73,7 +74,7 @@ class Layout:
     def write(self, conversations: Iterable[Conversation], path: Path) -> list[str]:
         """Write conversations to a file; return the columns that are empty in all rows.
 
-        Labels are taken from `Conversation.context` under the readers' names.
+        Labels are taken from `Conversation.context`, under the keys that readers use.
         """
         rows: list[Any] = []
         for number, one in enumerate(conversations):
@@ -104,9 +105,9 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
     container = reader.kind
     if writer is None or container not in SUFFIXES:
         raise SourceError(
-            f"{source}: format '{corpus.format.name}' of this kind can be read but not written; "
-            f"writable formats are DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, turns, and "
-            "lists of utterances, in JSON, JSONL, CSV or Parquet: convert it to one of them"
+            f"{source}: this variant of the format '{corpus.format.name}' can be read but not "
+            "written; convert the source to DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, "
+            "turns or lists of utterances, in JSON, JSONL, CSV or Parquet"
         )
     carriage = any("\r\n" in str(row.get("dialogue", "")) for row in objects)
     return Layout(
@@ -122,7 +123,8 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
 
 
 def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str, str] | None:
-    """Return the column of messages and their keys; None if they are not lists or differ."""
+    """Return the column of messages and a message's keys; None if there are no lists or the rows
+    differ."""
     reader = corpus.format
     if not isinstance(reader, MessageLists):
         return None
@@ -139,7 +141,8 @@ def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str,
 
 
 def _place(source: str) -> tuple[Path, Container]:
-    """Return the data file of a source and its container; a hub data set becomes JSONL."""
+    """Return a source's data file and its container; for a hub data set, the name of a JSONL
+    file."""
     if source.startswith("hf:"):
         name = "".join(c if c.isalnum() or c in ".-_" else "-" for c in source[3:])
         return Path(f"{name}.jsonl"), Container("jsonl")
@@ -158,7 +161,8 @@ def _values(corpus: Corpus) -> Iterable[Any]:
 def _writer(
     name: str, columns: Sequence[str], messages: tuple[str, str, str] | None
 ) -> Callable[[Layout, int, Conversation], list[Any]] | None:
-    """Return the function that makes the rows of a format; None if the format has none."""
+    """Return the function that builds the rows of a format; None if the format cannot be
+    written."""
     if name in ("turns", "messages", "sharegpt", "lmsys", "seeds"):
         return _message_rows if messages is not None else None
     if name in ("personachat", "dailydialog"):
@@ -178,7 +182,7 @@ def _own_rows(layout: Layout, number: int, conversation: Conversation) -> list[A
 
 
 def _message_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
-    """Return a row; a system message goes where the source has it, in a column or first in the
+    """Return one row, with the system message where the source has it: in a column, or first in the
     list."""
     del number
     column, speaker, text = layout.messages
@@ -210,7 +214,8 @@ def _plain_rows(layout: Layout, number: int, conversation: Conversation) -> list
 
 
 def _script_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
-    """Return one line per turn, with white space collapsed and colons removed from names."""
+    """Return a script of one line per turn, with white space collapsed and colons removed from
+    names."""
     del number
     lines = [f"{_name(turn.speaker)}: {' '.join(turn.text.split())}" for turn in conversation.turns]
     ids = {"fname": conversation.id} if "fname" in layout.columns else {"id": conversation.id}
@@ -241,7 +246,7 @@ def _meld_rows(layout: Layout, number: int, conversation: Conversation) -> list[
 
 
 def _implied(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the sentiment that each emotion always has in these rows."""
+    """Return each emotion's sentiment, for emotions with the same sentiment in all these rows."""
     seen: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.get("Emotion") and row.get("Sentiment"):

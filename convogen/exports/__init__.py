@@ -1,11 +1,11 @@
-"""Exports of runs as data sets for other tools, one class per format, with a data card.
+"""Exports of runs as data sets for other tools, with one class per format and a data card.
 
 >>> exporter = open_exporter("messages", {"perspective": "each"})
 >>> plan = ExportPlan(exporter, {"train": 0.9, "test": 0.1})
 >>> export_run(load_run("runs/GPIS-s"), Path("out"), plan).rows
 Counter({'train': 1405, 'test': 149})
 
-Everything is streamed, and written completely or not at all.
+Exports are streamed, and are written completely or not at all.
 """
 
 from __future__ import annotations

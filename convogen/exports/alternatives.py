@@ -1,11 +1,11 @@
-"""Alternatives of a run's conversations: other conversations with the same beginning and judge.
+"""Alternatives to a run's conversations: other conversations with the same beginning and judge.
 
-They come from counterfactual replays next to the run, which are recognised by their manifests, and
-from other runs and replays that the user names. Two conversations are alternatives if they have the
-same experience (people and their cards, relations, situation, topic; ids do not count) and the same
-first turn, or, without experiences, the same people and first turn. Scores are compared only if
-they come from the same judge: the same name, model, prompts and parameters (the fingerprint in the
-scores' manifest).
+Alternatives come from counterfactual replays next to the run, which are recognised by their
+manifests, and from other runs and replays that the user names. Two conversations are alternatives
+if they have the same experience (people and their cards, relations, situation and topic, regardless
+of ids) and the same first turn. Conversations without experiences are alternatives if they have the
+same people and the same first turn. Scores are compared only if they come from the same judge, with
+the same name, model, prompts and parameters according to the fingerprint in the scores' manifest.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class _Position:
 
 @dataclass
 class Alternatives:
-    """The alternatives of a run's conversations, by their beginnings.
+    """The alternatives to a run's conversations, grouped by beginning.
 
-    Only the location and scores of alternatives are held, not their text. `judged_by` is the
-    manifest of the judge's scores, `unjudged` the folders that the judge has not scored.
+    Only the locations and scores of alternatives are kept in memory, not their text. `judged_by` is
+    the manifest of the judge's scores. `unjudged` has the folders that the judge has not scored.
     """
 
     judge: str
@@ -66,26 +66,26 @@ class Alternatives:
 
     @classmethod
     def find(cls, run: Run, named: Sequence[str | Path], judge: str) -> Alternatives:
-        """Read the alternatives of a run: replays next to it, and the given folders.
+        """Read the alternatives to a run: the replays next to it, and the named folders.
 
-        Raises `SourceError` if there are none, or if the judge has not scored the run or has scored
-        none of them; `RunFolderError` if a folder cannot be read, or if it was scored by another
-        judge of the same name.
+        Raises `SourceError` if there are no alternatives, if the judge has not scored the run, or
+        if the judge has scored none of the alternatives. Raises `RunFolderError` if a folder cannot
+        be read, or if a different judge of the same name scored it.
         """
         own = _judge_of(run, judge)
         if own is None:
             raise SourceError(
-                f"{run.folder}: {judge!r} has not scored it; run "
-                f"`{suggested('evaluate', run.folder, '--judge', judge)}`, and likewise for each "
-                "replay of it"
+                f"{run.folder}: has no scores by {judge!r}; run "
+                f"`{suggested('evaluate', run.folder, '--judge', judge)}`, and run the same "
+                "command for each replay of this run"
             )
         found = cls(judge, _runs(run, named), own)
         for other in found.runs:
             found._add(run, other)
         if len(found.unjudged) == len(found.runs):
             raise SourceError(
-                f"{found.unjudged[0]}: {judge!r} has not scored it, nor any other alternative; "
-                f"run `{suggested('evaluate', found.unjudged[0], '--judge', judge)}`"
+                f"{found.unjudged[0]}: {judge!r} has scored neither this alternative nor any "
+                f"other; run `{suggested('evaluate', found.unjudged[0], '--judge', judge)}`"
             )
         return found
 
@@ -97,7 +97,7 @@ class Alternatives:
 
     @property
     def described(self) -> list[dict[str, Any]]:
-        """Return the runs that alternatives come from: name, fingerprint, and models by role."""
+        """The runs from which alternatives come: name, fingerprint, and models by role."""
         return [
             {
                 "name": other.folder.resolve().name,
@@ -108,7 +108,7 @@ class Alternatives:
         ]
 
     def of(self, item: Item) -> Item:
-        """Return the conversation with its alternatives."""
+        """Return a conversation with its alternatives added."""
         places = self._places.get(_beginning(item), ())
         return replace(item, alternatives=tuple(place.read() for place in places))
 
@@ -119,8 +119,8 @@ class Alternatives:
             return
         if judged.get("fingerprint") != self.judged_by.get("fingerprint"):
             raise RunFolderError(
-                f"{other.folder}: its {self.judge} differs from that of {run.folder} "
-                "(model, prompts or parameters differ); evaluate both with the same"
+                f"{other.folder}: its judge {self.judge} differs from that of {run.folder} in "
+                "model, prompts or parameters; evaluate both runs with the same judge"
             )
         for item in items(other, [self.judge]):
             if (task := item.conversation.task) is not None:
@@ -128,16 +128,17 @@ class Alternatives:
 
 
 def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
-    """Return the replays next to a run, then the named runs; each once, and not the run itself."""
+    """Return the replays next to a run and the named runs, without duplicates and the run
+    itself."""
     found: dict[Path, Run] = {}
     for other in [*_replays(run), *map(load_run, named)]:
         found.setdefault(other.folder.resolve(), other)
     found.pop(run.folder.resolve(), None)
     if not found:
         raise SourceError(
-            f"{run.folder}: no replay of its conversations is next to it; make one with "
-            f"`{suggested('replay', run.folder)} --conversation ID --from-turn N`, or name others "
-            f"with --alternatives"
+            f"{run.folder}: no replays of its conversations exist next to this folder; create "
+            f"one with `{suggested('replay', run.folder)} --conversation ID --from-turn N`, or "
+            "name other runs with --alternatives"
         )
     return list(found.values())
 
@@ -162,14 +163,14 @@ def _judge_of(run: Run, judge: str) -> dict[str, Any] | None:
     found = scores_manifest(scores)
     if found is None:
         raise RunFolderError(
-            f"{scores}: nothing says which judge gave these scores; score again with `convogen "
-            f"evaluate {run.folder} --judge {judge} --fresh`"
+            f"{scores}: the judge that gave these scores is not recorded; score the run again with "
+            f"`convogen evaluate {run.folder} --judge {judge} --fresh`"
         )
     return _object(found)
 
 
 def _beginning(item: Item) -> bytes:
-    """Return a hash of what alternatives have in common."""
+    """Return a hash of the properties that alternatives have in common."""
     conversation, known = item.conversation, item.experience
     first = conversation.turns[0]
     if known is not None:
@@ -186,5 +187,5 @@ def _models(manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """Return the JSON object in a file; empty if it is something else."""
+    """Return a value if it is a JSON object, or else an empty object."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

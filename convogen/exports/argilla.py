@@ -1,8 +1,8 @@
 """Conversations for Argilla 2.x, in the folder that `rg.Dataset.from_disk` reads.
 
-Argilla shows text as HTML even if it is not Markdown, so `<`, `>` and `&` are escaped for people to
-see the text unchanged. Argilla limits a role to 20 characters and a message to 20,000: longer names
-are truncated, and longer turns become several messages.
+Argilla shows text as HTML even if the text is not Markdown. `<`, `>` and `&` are therefore escaped,
+so that annotators see the original text. Argilla limits a role to 20 characters and a message to
+20,000 characters. Longer names are truncated, and longer turns become several messages.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = ["ArgillaRecords"]
 
 _LONGEST_ROLE = 20
 _LONGEST_PART = 4_000
-"""Maximum number of characters of a turn in one message; escaping makes them at most 20,000."""
+"""Maximum number of a turn's characters per message; escaped, they are at most 20,000."""
 
 _EMPTY = "\N{NO-BREAK SPACE}"
 
 
 class ArgillaRecords(Labelling):
-    """A folder for Argilla 2 (`rg.Dataset.from_disk`): one record per conversation, and
+    """A folder for Argilla 2 (`rg.Dataset.from_disk`): records, one per conversation, and
     questions."""
 
     name: ClassVar[str] = "argilla"

@@ -1,9 +1,9 @@
 """The base class of exporters.
 
-An `Exporter` is a frozen pydantic model whose fields are its options on the command line. It turns
-an item (a conversation with its context) into rows; `container` is the file format of the rows, and
-`pack` converts them if the export is for a tool. A package adds an exporter with an entry point in
-the group `convogen.exporters`.
+An `Exporter` is a frozen pydantic model whose fields are its command-line options. An exporter
+converts an item (a conversation with its context) to rows. `container` is the file format of the
+rows. If the export is for a tool, `pack` converts the rows to the tool's files. A package adds an
+exporter with an entry point in the group `convogen.exporters`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 Column = str | list[Any] | dict[str, Any]
-"""The type of a column: `string`, `int64`, `float64` or `bool`; `[T]` for a list of T; a mapping of
-names to types for an object. Any value may be null."""
+"""The type of a column: `string`, `int64`, `float64` or `bool`; `[T]` for a list of T; or a mapping
+of names to types for an object. Any value may be null."""
 
 Container = Literal["jsonl", "parquet", "csv", "hf"]
 
@@ -48,14 +48,15 @@ CONTEXT = "context_"
 
 
 LABEL = "label_"
-"""Prefix of the column of a label that a model gave a conversation; the label's kind follows."""
+"""Prefix of the column of a label that a model assigned, followed by the kind of label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A conversation, the experience it was played from, and its scores if they are joined.
+    """A conversation with the experience from which it was played, and with any joined scores.
 
-    `alternatives` are other conversations with the same beginning, for exporters that compare.
+    `alternatives` are other conversations with the same beginning, for exporters that compare
+    conversations.
     """
 
     conversation: Conversation
@@ -69,7 +70,7 @@ class Packing:
     """The input of `Exporter.pack`.
 
     Attributes:
-        folder: Folder to write to; nobody else reads it before it is complete.
+        folder: Folder to write to; nothing else reads the folder before it is complete.
         rows: The rows, one JSON object per line, in the order of the run.
         manifest: The run's manifest.
         description: The content of `export.json`.
@@ -82,33 +83,33 @@ class Packing:
 
 
 class Exporter(BaseModel, ABC):
-    """Base of all exporters; unknown options are rejected."""
+    """The base of all exporters, which reject unknown options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     container: ClassVar[Container]
     with_context: ClassVar[bool] = True
-    """Whether labels of a conversation, from a model or its context, are separate columns."""
+    """Whether a conversation's labels, from a model or from its context, are separate columns."""
 
     row_per_turn: ClassVar[bool] = False
-    """Whether a row is a turn; if so, labels per turn are split over the rows."""
+    """Whether a row is a turn; if so, labels per turn are distributed over the rows."""
 
     about_rows: ClassVar[str]
     """Description of a row, for the card."""
 
     for_tool: ClassVar[str | None] = None
-    """The tool that the export is made for; None for a data set.
+    """The tool for which the export is made; None for a data set.
 
-    A tool reads a run as a whole: there are no splits and no joined columns, the container is
-    `jsonl`, and `pack` converts its rows into the tool's own files.
+    An export for a tool contains the whole run, without splits and joined columns. Its container is
+    `jsonl`, and `pack` converts the rows to the tool's own files.
     """
 
     loading: ClassVar[str] = ""
-    """Instructions for reading the export with the tool, for the card: Markdown."""
+    """Instructions for loading the export into the tool, in Markdown for the card."""
 
     single_file: ClassVar[str | None] = None
-    """The file suffix if the export is one file without a card, not a folder."""
+    """The file suffix if the export is a single file without a card; None for a folder."""
 
     with_scores: ClassVar[bool] = False
     """Whether `Item.scores` has the scores of all judges, even if scores are not joined."""
@@ -116,7 +117,7 @@ class Exporter(BaseModel, ABC):
     def check(self, speakers: Mapping[str, int]) -> None:
         """Raise `SourceError` if no conversation of a run fits these options.
 
-        `speakers` has the number of conversations in which each name speaks.
+        `speakers` maps each speaker's name to the number of conversations in which the name occurs.
         """
 
     @property
@@ -126,8 +127,7 @@ class Exporter(BaseModel, ABC):
 
     @property
     def judged_by(self) -> str | None:
-        """The judge whose scores rank `Item.alternatives`; None if each row uses one
-        conversation."""
+        """The judge whose scores rank `Item.alternatives`; None if nothing is compared."""
         return None
 
     @abstractmethod
@@ -136,26 +136,26 @@ class Exporter(BaseModel, ABC):
 
     @abstractmethod
     def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a conversation; none if these options leave it out.
+        """Yield the rows of a conversation; no rows if these options exclude the conversation.
 
-        `counts` counts the changes from conversation to rows, by kind; `export.json` has the totals
-        as `counts`.
+        `counts` receives the number of changes from conversation to rows, by kind; `export.json`
+        has the totals as `counts`.
         """
 
     def pack(self, packing: Packing) -> None:
-        """Write the files of a tool; any remaining `packing.rows` is removed afterwards.
+        """Write the tool's files; `packing.rows` is removed afterwards if it still exists.
 
-        A single-file export is written to the file `export` with its suffix.
+        A single-file export is written to the file `export` with the exporter's suffix.
         """
         raise NotImplementedError
 
     def wrote(self, path: Path) -> bool:
-        """Return whether a single file is an unchanged export, which may be replaced."""
+        """Return whether a file is an unchanged single-file export, which may be replaced."""
         del path
         return False
 
     def why_empty(self, counts: Mapping[str, int]) -> str:
-        """Return why a complete run gave no rows, and what the user can do."""
+        """Return a message that states why no conversation has rows, and what the user can do."""
         del counts
         return "these options leave out every conversation"
 
@@ -163,7 +163,7 @@ class Exporter(BaseModel, ABC):
 def context_values(
     conversation: Conversation, labels: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None]]:
-    """Return a conversation's labels as strings, by column; values of other types become JSON.
+    """Yield each context label's column and its value as a string; other types become JSON.
 
     `labels` maps the labels of the run to their columns.
     """
@@ -175,10 +175,9 @@ def context_values(
 def given_labels(
     conversation: Conversation, kinds: Mapping[str, Column], turn: int | None = None
 ) -> Iterator[tuple[str, Any]]:
-    """Return the labels that a model gave a conversation, by column; with `turn`, those of this
-    turn.
+    """Yield each model-assigned label's column and its value; with `turn`, the value for that turn.
 
-    `kinds` has the types of the columns: a string, or a list of strings for a label per turn.
+    `kinds` has the types of the columns: a string, or a list of strings for labels per turn.
     """
     for column, kind in kinds.items():
         label = (conversation.labelled or {}).get(column.removeprefix(LABEL))

@@ -57,7 +57,7 @@ _BASIC = {
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """The card's information about the run."""
+    """The information about a run that is shown on the card."""
 
     manifest: Mapping[str, Any]
     statistics: Statistics
@@ -67,7 +67,7 @@ class CardFacts:
 
     @classmethod
     def gather(cls, run: Run, conversations: int, workers: Processes) -> CardFacts:
-        """Measure the first `conversations` of a run, and collect its scores and failures."""
+        """Measure the first `conversations` conversations of a run; collect scores and failures."""
         manifest = run.manifest
         with readable(run) as place:
             corpus = open_corpus(str(place), "convogen", strict=True)
@@ -110,7 +110,7 @@ class _First:
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """A role and its model, as the card shows them."""
+    """A role and its model, as shown on the card."""
 
     role: str
     model: str
@@ -120,8 +120,7 @@ class _Role:
 
 @dataclass(frozen=True, slots=True)
 class _Example:
-    """A conversation as shown on the card: speakers and clipped texts; `left_out` turns are not
-    shown."""
+    """A conversation as shown on the card, with truncated texts; `left_out` turns are not shown."""
 
     situation: str
     turns: list[tuple[str, str]]
@@ -198,7 +197,7 @@ def _front_matter(facts: CardFacts, plan: ExportPlan, exported: Exported) -> dic
 
 
 def _features(columns: Mapping[str, Column]) -> dict[str, Any]:
-    """Return `dataset_info` with column types, so that none is guessed from the values."""
+    """Return `dataset_info` with column types, so that no type is guessed from the values."""
     datasets: Any = import_module("datasets")
     info: Any = import_module("datasets.info")
     hub: Any = import_module("huggingface_hub")
@@ -272,7 +271,7 @@ def _listed(values: Mapping[str, Any]) -> str:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # noqa: S701 - Markdown: all that is not its own goes through `md`
+        autoescape=False,  # noqa: S701 - Markdown: the filter `md` escapes all inserted text
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,12 +1,12 @@
-"""Chat formats for fine-tuning: a row is a conversation as one of its people sees it.
+"""Chat formats for fine-tuning: a row is a conversation as one of its participants sees it.
 
-`convogen.exports.viewpoints` says how a group chat becomes the messages of one assistant and one
-user. Which trainers read a loss mask per message:
+`convogen.exports.viewpoints` describes how a group chat becomes the messages of one assistant and
+one user. These trainers read a loss mask per message:
 
 - `weight`, 0 or 1, on the assistant's messages: OpenAI's fine-tuning, mistral-finetune;
 - `train`, true or false, on every message: Axolotl with `message_field_training: train`.
 
-TRL (`assistant_only_loss`) and LLaMA-Factory (`mask_history`) read no mask per message.
+TRL (`assistant_only_loss`) and LLaMA-Factory (`mask_history`) do not read a mask per message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
 class Chat(Exporter):
-    """Base of the exporters whose rows are chats."""
+    """The base of exporters whose rows are chats."""
 
     with_context: ClassVar[bool] = False
 
@@ -61,9 +61,9 @@ class Chat(Exporter):
 
 
 class _Tuning(Chat):
-    """Base of the formats for supervised fine-tuning.
+    """The base of formats for supervised fine-tuning.
 
-    A format has a `column` of messages, the `keys` of a message's strings, and converts messages.
+    `column` is the column of messages. `keys` are the keys of the strings in a message.
     """
 
     container: ClassVar[Container] = "jsonl"
@@ -77,7 +77,7 @@ class _Tuning(Chat):
     )
     loss_mask: Literal["weight", "train"] | None = Field(
         default=None,
-        description="mark the messages to train on, without turns accepted despite a fault",
+        description="mark the messages to train on; turns accepted despite a fault are excluded",
     )
 
     @abstractmethod
@@ -99,7 +99,7 @@ class _Tuning(Chat):
             }
 
     def _chats(self, item: Item, counts: Counter[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Yield the chats of a conversation by viewer, except those with nothing to learn."""
+        """Yield each viewer of a conversation with a chat, unless the chat has nothing to learn."""
         for name in self.viewpoints(item.conversation):
             own = Counter[str]()
             messages = seen_by(name, item, own, merge=self.merge, system=self.system)
@@ -141,7 +141,7 @@ class Messages(_Tuning):
 
 
 class ShareGPT(_Tuning):
-    """`conversations` of `from` (`system`, `human`, `gpt`) and `value`, as LLaMA-Factory reads."""
+    """`conversations` with `from` (`system`, `human`, `gpt`) and `value`, for LLaMA-Factory."""
 
     name: ClassVar[str] = "sharegpt"
     column: ClassVar[str] = "conversations"

@@ -1,4 +1,4 @@
-"""Writers of rows in batches: no split is held in memory."""
+"""Writers of rows in batches, so that no split has to fit into memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PART = ".arrow-stream"
 
 
 class Writer(ABC):
-    """A split's file, open for writing."""
+    """A split's file that is open for writing."""
 
     @abstractmethod
     def write(self, row: Mapping[str, Any]) -> None:
@@ -43,9 +43,9 @@ def open_writer(
     columns: Mapping[str, Column],
     csv_safe: bool = True,
 ) -> Writer:
-    """Begin a split in a folder: `data/<split>.<container>`, or a part of a `DatasetDict`.
+    """Open a split for writing: `data/<split>.<container>`, or a part of a `DatasetDict`.
 
-    With `csv_safe` the texts in CSV are protected against spreadsheets.
+    If `csv_safe` is true, text in CSV is protected against evaluation by spreadsheets.
     """
     openers: dict[str, Callable[[], Writer]] = {
         "jsonl": lambda: _Jsonl(folder / "data" / f"{split}.jsonl"),
@@ -58,7 +58,7 @@ def open_writer(
 
 
 def finish(container: Container, folder: Path, splits: Sequence[str]) -> None:
-    """Finish after every split is closed."""
+    """Complete the folder after all splits are closed; only `DatasetDict` needs this step."""
     if container != HF:
         return
     datasets: Any = import_module("datasets")
@@ -86,7 +86,7 @@ class _Jsonl(Writer):
 
 
 class _Csv(Writer):
-    """All texts are quoted, so that they cannot be read as anything else."""
+    """A CSV file in which all strings are quoted, so that they cannot be read as numbers."""
 
     def __init__(self, path: Path, columns: list[str], safe: bool) -> None:
         self._safe = safe
@@ -109,7 +109,7 @@ class _Csv(Writer):
 
 
 class _Arrow(Writer):
-    """Parquet, or the stream of record batches in which `datasets` stores data."""
+    """A Parquet file, or the stream of record batches in which `datasets` stores data."""
 
     def __init__(self, path: Path, columns: Mapping[str, Column]) -> None:
         self._arrow: Any = import_module("pyarrow")

@@ -1,4 +1,4 @@
-"""Exporting a run into a folder: `README.md`, `export.json`, and the data split by split."""
+"""Export of a run to a folder: `README.md`, `export.json`, and the data of each split."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ __all__ = ["ExportPlan", "Exported", "export_run", "open_exporter"]
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
-    """What to export and how: `splits` are shares by name, `joins` some of `JOINS`.
+    """The settings of an export: `splits` are shares by name, and `joins` are elements of `JOINS`.
 
     `alternatives` are folders of runs and replays to compare with, in addition to the replays next
-    to the run; only comparing exporters use them.
+    to the run. Only exporters that compare conversations use them.
     """
 
     exporter: Exporter
@@ -65,7 +65,8 @@ class ExportPlan:
 class Exported:
     """The contents of an export: conversations and rows by split, columns, licences.
 
-    `counts` has the differences from the run by kind, `description` the content of `export.json`.
+    `counts` has the number of differences from the run by kind. `description` is the content of
+    `export.json`.
     """
 
     folder: Path
@@ -94,16 +95,17 @@ def export_run(
 ) -> Exported:
     """Export the committed conversations of a run, completely or not at all.
 
-    Memory does not grow with the run.
+    Memory use does not grow with the size of the run.
 
     Args:
         run: The run, or its folder.
-        out: The folder to write, or the file for an exporter that writes one.
-        plan: The exporter with splits and joins, or an exporter's name for the defaults.
-        workers: Number of processes that compute the card's statistics, or a cluster that does.
+        out: The folder to write, or the file if the exporter writes a single file.
+        plan: The settings, or the name of an exporter to use with default settings.
+        workers: Number of processes that compute the card's statistics, or a cluster that computes
+        them.
 
     Returns:
-        What was written: counts, columns and files.
+        The contents of the export: counts, columns and description.
 
     Raises:
         SourceError: No conversation fits the options, a join is unknown, or scores are missing.
@@ -163,7 +165,7 @@ def export_run(
 
 
 def _pack(run: Run, plan: ExportPlan, folder: Path, exported: Exported) -> None:
-    """Convert the rows into the tool's files."""
+    """Convert the rows to the tool's files."""
     (rows,) = (folder / "data").iterdir()
     plan.exporter.pack(Packing(folder, rows, run.manifest, exported.description))
     shutil.rmtree(folder / "data")
@@ -174,10 +176,10 @@ def _check(plan: ExportPlan, out: Path) -> None:
     exporter = plan.exporter
     if exporter.for_tool and len(plan.splits) > 1:
         raise SourceError(
-            f"export to {exporter.name}: does not support splits; the run is exported whole"
+            f"export to {exporter.name}: does not support splits; the whole run is exported"
         )
     if exporter.for_tool and plan.joins:
-        raise SourceError(f"export to {exporter.name}: does not add columns; leave out --with")
+        raise SourceError(f"export to {exporter.name}: does not support joins; omit --with")
     if exporter.single_file and out.suffix != exporter.single_file:
         raise SourceError(
             f"export to {exporter.name}: {str(out)!r}: must be a file name ending in "
@@ -246,7 +248,7 @@ def _count(exported: Exported, item: Item, split: str, rows: int) -> None:
 
 
 def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, Any]:
-    """Return `export.json`: information about an export for other programs."""
+    """Return the content of `export.json`, which describes an export for other programs."""
     manifest = run.manifest
     splits = {
         name: {"conversations": exported.conversations[name], "rows": exported.rows[name]}
@@ -269,7 +271,7 @@ def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, An
 
 
 def _compared(alternatives: Alternatives | None) -> dict[str, Any]:
-    """Return the judge and the runs of alternatives for `export.json`."""
+    """Return the entries of `export.json` about the judge and the runs of alternatives."""
     if alternatives is None:
         return {}
     judged_by = alternatives.judged_by.get("judged_by", {})

@@ -1,9 +1,9 @@
-"""The folder of an export: written under a temporary name, then moved into place as a whole.
+"""The folder of an export, written under a temporary name and then moved into place as a whole.
 
-A folder's name never decides whether convogen may delete it. The export is written to a folder that
-`mkdtemp` creates next to the target and that contains a marker; a later export removes such a
-folder only if it is marked for the same target and no process holds its lock. An export is replaced
-only if it contains exactly the files that its `export.json` lists, unchanged.
+A folder's name never decides whether convogen may delete the folder. The export is written to a
+folder that `mkdtemp` creates next to the target, and that contains a marker. A later export removes
+such a folder only if the folder is marked for the same target and no process holds its lock. An
+export is replaced only if it contains nothing but files that its `export.json` lists, unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from convogen.version import __version__
 __all__ = ["DESCRIPTION", "SingleFile", "seal", "staged"]
 
 DESCRIPTION = "export.json"
-"""Lists the files of an export; a folder without it is not replaced."""
+"""The list of an export's files; a folder without this list is not replaced."""
 
 _WORK = ".convogen-export-"
 _MARK = "exports-to.json"
@@ -39,12 +39,12 @@ _UNLISTED = re.compile(
     r"README\.md|dataset_dict\.json|data/[\w.]+\.(jsonl|csv|parquet)"
     r"|[\w.]+/(state\.json|dataset_info\.json|data-\d+-of-\d+\.arrow)"
 )
-"""The files of an export that `export.json` does not list yet."""
+"""The files of an export whose `export.json` has no list of files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SingleFile:
-    """A single-file export: its name in the new folder, and how to recognise convogen's files."""
+    """A single-file export: its name in the new folder, and a test for convogen's own files."""
 
     name: str
     ours: Callable[[Path], bool]
@@ -52,12 +52,12 @@ class SingleFile:
 
 @contextmanager
 def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Generator[Path]:
-    """Yield a new folder to write into; at the end of the block it is moved to `out`.
+    """Yield a new folder to write into, which is moved to `out` at the end of the block.
 
     For a `single` file, only this file is moved. If the block raises or the process is killed,
-    `out` is unchanged. Raises `RunFolderError` if `out` is the current folder, is not empty (with
-    `overwrite`: contains anything but an unchanged export), cannot be written, or is being written
-    by another process.
+    `out` is unchanged. Raises `RunFolderError` if `out` is the current folder, is not empty, cannot
+    be written, or is being written by another process. With `overwrite`, `out` may contain an
+    unchanged export.
     """
     out = _target(out)
     try:
@@ -97,9 +97,9 @@ def _target(out: Path) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise RunFolderError(f"{str(out)!r}: is not a folder path: {error}") from None
     if around:
-        what = "the current folder" if found == Path.cwd() else "around the current folder"
+        what = "the current folder" if found == Path.cwd() else "a parent of the current folder"
         raise RunFolderError(
-            f"{str(out)!r}: is {what}; an export needs a folder of its own, such as --out data"
+            f"{str(out)!r}: is {what}; an export needs a separate folder, such as --out data"
         )
     return found
 
@@ -129,7 +129,10 @@ def _workplace(out: Path) -> Generator[Path]:
 
 
 def _recover(work: Path, out: Path) -> None:
-    """Remove the remains of a killed export to `out`; refuse if one is in progress."""
+    """Remove the remains of a killed export to `out`.
+
+    Raises `RunFolderError` if an export to `out` is in progress.
+    """
     for left in sorted(out.parent.glob(f"{_WORK}*")):
         if left == work or _read(left / _MARK).get("exports_to") != out.name:
             continue
@@ -137,7 +140,7 @@ def _recover(work: Path, out: Path) -> None:
             held = lock(left)
         except RunFolderError:
             raise RunFolderError(
-                f"{out}: another process is exporting to it; wait, or name another folder"
+                f"{out}: another process is exporting to this folder; wait, or name another folder"
             ) from None
         if (left / "old").exists() and not out.exists():
             (left / "old").rename(out)
@@ -158,17 +161,17 @@ def _admit(out: Path, overwrite: bool, single: SingleFile | None) -> None:
         return
     described = _read(out / DESCRIPTION)
     if "convogen" not in described:
-        raise RunFolderError(f"{out}: holds something that is not an export; name another folder")
+        raise RunFolderError(f"{out}: contains files but is not an export; name another folder")
     if not overwrite:
         raise RunFolderError(
-            f"{out}: already holds an export; name another folder, or replace it with --overwrite"
+            f"{out}: already contains an export; name another folder, or replace the export with "
+            f"--overwrite"
         )
     if foreign := list(_foreign(out, described)):
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise RunFolderError(
-            f"{out}: holds files that the export did not write: {', '.join(foreign[:3])}{more}; "
-            f"move "
-            "that away, or name another folder"
+            f"{out}: contains files that the export did not write: {', '.join(foreign[:3])}{more}; "
+            f"move them away, or name another folder"
         )
 
 
@@ -194,11 +197,11 @@ def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
         if not known or path.is_symlink():
             yield name if name.isprintable() else repr(name)
         elif files is not None and files[name] is not None and files[name] != _digest(path):
-            yield f"{name} (changed since)"
+            yield f"{name} (changed since the export)"
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Return the files below a folder by relative name, in order, without `export.json`."""
+    """Yield the files below a folder with their relative names, in order, without `export.json`."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name != DESCRIPTION:
@@ -212,7 +215,7 @@ def _digest(path: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file; empty if it is missing or something else."""
+    """Return the JSON object in a file, or an empty object if there is none."""
     try:
         with open_file(path) as file:
             found: Any = json.load(file)
@@ -222,7 +225,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _put(new: Path, out: Path, old: Path) -> None:
-    """Replace `out` with `new`, keeping `out` as `old` until that is done."""
+    """Replace `out` with `new`; the former `out` is kept as `old` until `new` is in place."""
     if out.exists():
         out.rename(old)
     try:

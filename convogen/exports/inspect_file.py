@@ -1,10 +1,10 @@
-"""The `.eval` file of Inspect AI: a ZIP of JSON, one member per sample, and a header.
+"""The `.eval` file of Inspect AI: a ZIP archive of JSON, with one member per sample and a header.
 
-Members, as read by `inspect_ai.log.read_eval_log` and Inspect View: `samples/<id>_epoch_1.json`,
+`inspect_ai.log.read_eval_log` and Inspect View read the members `samples/<id>_epoch_1.json`,
 `summaries.json` (shortened samples), `header.json`, and `_journal/start.json`. The content is
-deterministic: times are the run's, ids are hashes. The last member, `convogen`, has a hash of the
-others, so that a log rewritten by Inspect is recognised. (The hash is not in the ZIP comment, since
-Inspect View does not read ZIP files with a comment.)
+deterministic: times are those of the run, and ids are hashes. The last member, `convogen`, has a
+hash of the other members, so that a log rewritten by Inspect can be detected. The hash is not in
+the ZIP comment because Inspect View does not read ZIP files that have a comment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["is_unchanged", "usage_row", "write_log"]
 
 _VERSION = 2
 _LONGEST = 1_000
-"""Maximum length of a text in a summary, in characters; Inspect truncates them as well."""
+"""Maximum length of a text in a summary, in characters; Inspect truncates such texts as well."""
 
 _UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
 _MARK = "convogen"
@@ -38,7 +38,7 @@ _APART = ("method", "roles", "prompts", "sources", "format")
 
 
 def usage_row(usage: Usage) -> dict[str, int]:
-    """Return tokens as Inspect counts them: input tokens exclude those read from a cache."""
+    """Return token counts in Inspect's sense: input tokens exclude tokens read from a cache."""
     return {
         "input_tokens": usage.prompt_tokens - usage.cached_tokens,
         "output_tokens": usage.completion_tokens,
@@ -192,7 +192,7 @@ def _mean(count_and_total: list[float]) -> dict[str, Any]:
 
 
 def _time(text: object) -> str:
-    """Return an ISO time in UTC; empty if it is invalid."""
+    """Return an ISO time in UTC, or an empty string if `text` is not a time."""
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
@@ -210,7 +210,7 @@ def _write(log: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 @contextmanager
 def _member(log: zipfile.ZipFile, name: str) -> Generator[IO[bytes]]:
-    """Open a member for writing; its time is the earliest of the ZIP format."""
+    """Open a member for writing; its time is the earliest that ZIP can represent."""
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3

@@ -1,9 +1,9 @@
 """Export of a run as an Inspect AI log, for Inspect View and other readers of such logs.
 
-A sample is a conversation: its input is the scene, its messages are the turns, and its scores are
-those of all judges, one entry per judge and aspect. The package `inspect-ai` is not used: it takes
-300 MB and two seconds to import, and pins other versions of packages that convogen uses.
-`convogen.exports.inspect_file` writes its `.eval` format, version 2.
+A sample is a conversation. Its input is the scene, its messages are the turns, and its scores are
+those of all judges, with one entry per judge and aspect. The package `inspect-ai` is not used
+because it takes 300 MB and two seconds to import, and pins other versions of packages that convogen
+uses. `convogen.exports.inspect_file` writes version 2 of the format `.eval`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def _score(score: Score) -> dict[str, Any]:
 
 
 def _message(conversation: Conversation, number: int, turn: Turn) -> dict[str, Any]:
-    """Return a turn as a message; a speaker's name precedes the text unless it is the role."""
+    """Return a turn as a message; its text begins with the speaker's name unless that is the
+    role."""
     bare = set(conversation.participants) == {INQUIRER, RESPONDER}
     role = turn.speaker if bare and turn.speaker in (INQUIRER, RESPONDER) else RESPONDER
     text = turn.text if bare else f"{turn.speaker}: {turn.text}"
@@ -130,7 +131,7 @@ def _metadata(item: Item) -> dict[str, Any]:
 
 
 def _usage(conversation: Conversation) -> dict[str, Mapping[str, int]]:
-    """Return the tokens of the turns by model; those of other roles are in the run's ledger."""
+    """Return the turns' token usage by model; the usage of other roles is in the run's ledger."""
     found: defaultdict[str, Usage] = defaultdict(Usage)
     for turn in conversation.turns:
         if turn.model and turn.usage:

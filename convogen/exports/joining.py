@@ -1,6 +1,6 @@
 """A run's conversations with their experiences and scores, streamed one at a time.
 
-All files of a run are in plan order, so they are joined while they are read.
+All files of a run are in plan order, so they can be joined while they are read.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _SCORE = ("judge", "aspect", "value", "method", "explanation", "reason")
 class Contents:
     """The contents of a run, from a pass over its conversations.
 
-    `speakers` has the number of conversations in which each name speaks, `labels` the columns of
-    the context's labels, `kinds` the columns of labels given by a model, and `judges` the judges.
+    `speakers` maps each speaker's name to the number of conversations in which the name occurs.
+    `labels` maps context labels to their columns, `kinds` maps the columns of model-assigned labels
+    to their types, and `judges` names the judges that scored the run.
     """
 
     conversations: int
@@ -85,7 +86,7 @@ def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Ite
 
 
 class _Scores:
-    """A judge's scores, read along with the conversations; a judge may have stopped early."""
+    """A judge's scores, read in step with the conversations; the judge may have stopped early."""
 
     def __init__(self, run: Run, judge: str) -> None:
         self._rows = run.scores(judge)
@@ -98,7 +99,7 @@ class _Scores:
 
 
 def joined_columns(joins: Sequence[str]) -> dict[str, Column]:
-    """Return the joined columns."""
+    """Return the columns that the joins add, with their types."""
     found: dict[str, Column] = {}
     if "personas" in joins:
         card = {name: _column(field.annotation) for name, field in PersonaCard.model_fields.items()}
@@ -112,7 +113,7 @@ def joined_columns(joins: Sequence[str]) -> dict[str, Column]:
 
 
 def joined_values(item: Item, joins: Sequence[str]) -> dict[str, Any]:
-    """Return the values of the joined columns."""
+    """Return the values of the columns that the joins add."""
     found: dict[str, Any] = {}
     if "personas" in joins:
         people = item.experience.personas if item.experience else []

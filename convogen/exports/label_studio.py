@@ -1,7 +1,7 @@
 """Conversations for Label Studio: tasks, and the labelling configuration of the project.
 
-`Paragraphs` shows both the turns and the scene as plain text; in the configuration, which is XML,
-the texts of the questions are escaped.
+The tag `Paragraphs` shows both the turns and the scene as plain text. In the configuration, which
+is XML, the texts of the questions are escaped.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class LabelStudioTasks(Labelling):
     about_rows: ClassVar[str] = "one task per conversation"
     for_tool: ClassVar[str | None] = "Label Studio"
     loading: ClassVar[str] = (
-        "Create a project, paste `config.xml` under Settings, Labeling Interface, Code, and import "
-        "`tasks.json`. Export the annotations as JSON or JSON-MIN."
+        "Create a project, paste `config.xml` under Settings > Labeling Interface > Code, and "
+        "import `tasks.json`. Export the annotations as JSON or JSON-MIN."
     )
     data_file: ClassVar[str] = "tasks.json"
 
@@ -67,7 +67,7 @@ class LabelStudioTasks(Labelling):
 
 
 def _control(view: ET.Element, question: Question) -> None:
-    """Add the tag for the answer; a scale that does not start at 1 becomes a choice."""
+    """Add the tag for the answer; a scale that does not start at 1 becomes a set of choices."""
     common = {"name": question.name, "toName": _DIALOGUE}
     common["required"] = str(question.required).lower()
     match question:

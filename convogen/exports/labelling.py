@@ -1,8 +1,8 @@
-"""Base of the exports for human labelling.
+"""The base of exports for human labelling.
 
-The rows become one JSON array. Next to it are the tool's own settings, and `questions.yaml`, which
-`convogen labels import` needs to read the answers. Judges' scores are left out, since they would
-influence the annotators with whom the judges are compared.
+The rows become one JSON array. The folder also contains the tool's own settings, and
+`questions.yaml`, which `convogen labels import` needs to read the answers. Judges' scores are left
+out because they would influence the annotators with whom the judges are compared.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ def _read(value: Any) -> Any:
 
 
 class Labelling(Exporter):
-    """Base of the exporters for labelling tools."""
+    """The base of exporters for labelling tools."""
 
     container: ClassVar[Container] = "jsonl"
     with_context: ClassVar[bool] = False
     data_file: ClassVar[str]
-    """The file of all rows."""
+    """The file that contains all rows."""
 
     questions: Annotated[Questions, BeforeValidator(_read)] = Field(
         default_factory=Questions.default, description="YAML file with your own questions"
     )
     scene: bool = Field(
         default=True,
-        description="show annotators what the conversation is grounded in, personas included",
+        description="show annotators the scene of each conversation, including the personas",
     )
 
     def pack(self, packing: Packing) -> None:
-        # In ASCII, since Argilla opens files with the system's encoding.
+        # ASCII, because Argilla opens files with the system's encoding.
         with (
             open_file(packing.rows) as rows,
             (packing.folder / self.data_file).open("w", encoding="utf-8", newline="\n") as data,
@@ -57,5 +57,5 @@ class Labelling(Exporter):
             write_whole(path, text)
 
     def settings(self, packing: Packing) -> dict[str, str]:
-        """Return the files that set up the tool, by name."""
+        """Return the contents of the files that configure the tool, by file name."""
         raise NotImplementedError

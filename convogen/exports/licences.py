@@ -24,8 +24,8 @@ _HUB_ID = re.compile(
 
 SHOWN = "source"
 SEEDS = "seeds"
-"""Prefixes of manifest keys (`<key>_name`, `<key>_licence`) of dialogues shown to models, and of
-dialogues whose openings are used."""
+"""Prefixes of the manifest keys `<prefix>_name` and `<prefix>_licence`: for dialogues shown to
+models, and for dialogues whose openings are used."""
 
 CONDITIONS = {
     "nd": "no derivatives: adaptations may not be shared",
@@ -40,8 +40,7 @@ CONDITIONS = {
 class Licences:
     """Numbers of personas by source and licence (None if not recorded).
 
-    `dialogues` has the sources and licences of dialogues, with the number of conversations that
-    used them.
+    `dialogues` maps the source and licence of dialogues to a description of their use.
     """
 
     counts: Counter[tuple[str, str | None]] = field(
@@ -57,7 +56,7 @@ class Licences:
             self.counts[persona.source, persona.licence] += 1
 
     def add_dialogues(self, sources: Mapping[str, str], n: int) -> None:
-        """Add the dialogues named in a manifest's sources, used by `n` conversations."""
+        """Add the dialogues that a manifest's sources name and `n` conversations use."""
         uses = {SHOWN: "examples for", SEEDS: "the first words of"}
         for key, use in uses.items():
             if name := sources.get(f"{key}_name"):
@@ -67,7 +66,7 @@ class Licences:
 
     @property
     def rows(self) -> list[tuple[str, str | None, str]]:
-        """Return each source with its licence and use; the most frequent persona source first."""
+        """Each source with its licence and use, the most frequent persona source first."""
         people = {key: counted(n, "persona") for key, n in self.counts.most_common()}
         keys = dict.fromkeys([*people, *self.dialogues])
         used = {
@@ -77,12 +76,12 @@ class Licences:
 
     @property
     def given(self) -> list[tuple[str, str | None]]:
-        """The sources that are not a model, with their licences."""
+        """The sources that are not models, with their licences."""
         return [(source, licence) for source, licence, _ in self.rows if source != GENERATED]
 
     @property
     def unknown(self) -> list[str]:
-        """The sources whose licence, or its conditions, are not known."""
+        """The sources whose licence is unknown or has unknown conditions."""
         return sorted({source for source, licence in self.given if _conditions(licence) is None})
 
     @property
@@ -93,16 +92,16 @@ class Licences:
 
     @property
     def strictest(self) -> str | None:
-        """The licence with the most conditions; None without licences or if any is unknown."""
+        """The licence with the strictest conditions; None without licences or if any is unknown."""
         known = sorted({licence for _, licence in self.given if licence}, key=_strictness)
         return known[-1] if known and not self.unknown else None
 
     @property
     def hub_id(self) -> str | None:
-        """The licence for the card's front matter; None if no source has one.
+        """The licence for the card's front matter; None if all sources are models.
 
-        It is `unknown` if any licence or its conditions are unknown, and `other` if the strictest
-        licence does not cover the conditions of all licences.
+        The value is `unknown` if any licence or its conditions are unknown, and `other` if the
+        strictest licence does not cover the conditions of all licences.
         """
         if not self.given:
             return None

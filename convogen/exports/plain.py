@@ -1,4 +1,4 @@
-"""Conversations unchanged: one row per conversation, or in CSV one row per turn."""
+"""Exports of unchanged conversations: one row per conversation, or one row per turn in CSV."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ class HuggingFace(_Conversations):
 
 
 class Csv(Exporter):
-    """One row per turn: nothing is nested, so the file loads anywhere and no cell contains JSON.
+    """One row per turn, in a flat table that loads anywhere.
 
-    `participants` names everybody, including people who never spoke, as a JSON list. A cell that a
-    spreadsheet would evaluate as a formula is preceded by an apostrophe; a column `csv_safe` marks
-    this, and convogen removes the apostrophe when reading.
+    `participants` is a JSON list of all people, including those who never spoke. Text that a
+    spreadsheet would evaluate as a formula is preceded by an apostrophe. The column `csv_safe`
+    marks such files, and convogen removes the apostrophes when it reads them.
     """
 
     name: ClassVar[str] = "csv"
     container: ClassVar[Container] = "csv"
     row_per_turn: ClassVar[bool] = True
     about_rows: ClassVar[str] = (
-        "one row per turn; the rows of a conversation are together, in order, and repeat its "
-        "columns"
+        "one row per turn; the rows of a conversation are adjacent and in order, and repeat the "
+        "columns of the conversation"
     )
 
     csv_safe: bool = Field(

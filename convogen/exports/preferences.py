@@ -1,14 +1,14 @@
 """Preference pairs: two replies to the same prompt, ranked by one judge.
 
-A conversation and its alternatives (`convogen.exports.alternatives`: the same experience and first
-turn, replayed) are each shown from the view of one of their people. If two such chats are equal up
-to a message of the assistant (including the system message), that message is a reply to the same
-prompt in both. The value of a reply is the judge's score of the conversations that contain it: the
-mean over aspects and over these conversations. The value of `chosen` is at least `margin` above the
-value of `rejected`.
+A conversation and its alternatives (`convogen.exports.alternatives`) have the same experience and
+first turn. Each is converted to a chat from the viewpoint of one participant. If two chats,
+including their system messages, are equal up to a message of the assistant, this message is a reply
+to the same prompt in both. The value of a reply is the judge's mean score, over all aspects, of the
+conversations that contain the reply. The value of `chosen` is at least `margin` above the value of
+`rejected`.
 
-A judge scores conversations, not turns, so a reply's value also depends on everything after it. No
-replies are compared if another person speaks next, or if anybody said something else before.
+A judge scores conversations, not turns, so a reply's value also depends on everything after it.
+Replies are not compared if different people speak next, or if anything before the replies differs.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class _Reply:
 
 
 class DPO(Chat):
-    """`prompt`, `chosen` and `rejected`, TRL's conversational preferences: replays, judged."""
+    """`prompt`, `chosen` and `rejected` from judged replays: TRL's conversational preferences."""
 
     name: ClassVar[str] = "dpo"
     container: ClassVar[Container] = "jsonl"
     about_rows: ClassVar[str] = (
-        "one row per prompt, as its `perspective` sees it, with two replies: the conversation "
-        "that continues from `chosen` was scored higher"
+        "one row per pair of replies to a prompt, as the `perspective` sees the prompt; the "
+        "conversation that continues from `chosen` was scored higher"
     )
 
     judge: str = Field(
         pattern=r"^[\w-]+$",
-        description="judge whose scores rank the replies, such as --judge geval",
+        description="judge whose scores rank the replies, such as geval",
     )
     margin: float = Field(
         default=1.0,
@@ -105,26 +105,26 @@ class DPO(Chat):
     def why_empty(self, counts: Mapping[str, int]) -> str:
         if close := counts.get("pairs_below_margin"):
             return (
-                f"{self.judge} separates none of {close} pairs of replies by {self.margin:g} or "
-                f"more; lower --margin"
+                f"the scores of {self.judge} differ by less than {self.margin:g} in all pairs of "
+                f"replies (pairs: {close}); lower --margin"
             )
         if counts.get("conversations_without_scores") and not counts.get(
             "conversations_not_comparable"
         ):
             asked = f" on {self.aspect!r}" if self.aspect else ""
             return (
-                f"{self.judge} gave no scores{asked} to conversations that have alternatives; "
-                f"`convogen evaluate FOLDER --judge {self.judge}` makes them; run it on this run "
-                f"and on each alternative"
+                f"{self.judge} gave no scores{asked} to conversations that have alternatives; run "
+                f"`convogen evaluate FOLDER --judge {self.judge}` on this run and on each "
+                f"alternative"
             )
         return (
-            "no alternative answers the same prompt as a conversation of this run; `convogen "
-            "replay RUN --conversation ID --from-turn N` makes one"
+            "no alternative replies to the same prompt as a conversation of this run; create one "
+            "with `convogen replay RUN --conversation ID --from-turn N`"
         )
 
     def _scored(self, conversations: Sequence[Item]) -> list[tuple[Item, float]]:
-        """Return the conversations that have a score on each aspect of the first one, with their
-        mean scores."""
+        """Return the conversations scored on the same aspects as the first, with their mean
+        scores."""
         found = [(one, self._scores(one)) for one in conversations]
         wanted = found[0][1].keys()
         return [
@@ -146,7 +146,7 @@ class DPO(Chat):
     def _prompts(
         self, viewer: str, scored: Sequence[tuple[Item, float]]
     ) -> Iterator[tuple[list[Message], list[_Reply]]]:
-        """Yield the prompts of the first conversation to a viewer that have two or more replies."""
+        """Yield the prompts that have two or more replies of `viewer`, with these replies."""
         chats = [
             (one.conversation.id, _plain(seen_by(viewer, one, system=self.system)), score)
             for one, score in scored

@@ -1,6 +1,6 @@
-"""Pushing an export to the Hugging Face hub, through `datasets`.
+"""Upload of an export to the Hugging Face hub, through `datasets`.
 
-The token is taken from `HF_TOKEN` or `hf auth login`; it is never asked for.
+The token is taken from `HF_TOKEN` or `hf auth login`; convogen never asks for a token.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["check_name", "push"]
 
 
 def check_name(name: str) -> None:
-    """Raise `SourceError` if a name is not a valid OWNER/NAME of the hub."""
+    """Raise `SourceError` if a name is not a valid OWNER/NAME on the hub."""
     validators: Any = import_module("huggingface_hub.utils")
     try:
         validators.validate_repo_id(name)
@@ -35,10 +35,10 @@ def check_name(name: str) -> None:
 
 
 def push(folder: Path, name: str, private: bool) -> str:
-    """Push the export in a folder to OWNER/NAME, card first; return its address.
+    """Upload the export in a folder to OWNER/NAME, starting with the card; return the URL.
 
-    On the hub the data is Parquet, whatever the export's format. Raises `SourceError` if the hub
-    refuses or cannot be reached; the export is unchanged.
+    On the hub, the data is Parquet, whatever the export's format. Raises `SourceError` if the hub
+    refuses the upload or cannot be reached; the export remains unchanged.
     """
     datasets: Any = import_module("datasets")
     hub: Any = import_module("huggingface_hub")
@@ -58,13 +58,13 @@ def push(folder: Path, name: str, private: bool) -> str:
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = masked((lines or [type(error).__name__])[0])
         raise SourceError(
-            f"push to hub: {name}: {reason}; the export in {folder} is complete. Authenticate "
-            f"with HF_TOKEN or `hf auth login`"
+            f"push to hub: {name}: {reason}; the export in {folder} is complete; to authenticate, "
+            f"set HF_TOKEN or run `hf auth login`"
         ) from None
 
 
 def _http_errors() -> list[type[Exception]]:
-    """Return the exceptions of the hub's HTTP client, which uses one of several libraries."""
+    """Return the exceptions of the hub's HTTP client, which may use one of several libraries."""
     found = [name for name in ("httpx", "httpx2") if find_spec(name)]
     return [import_module(name).HTTPError for name in found]
 
@@ -77,7 +77,7 @@ def _load(datasets: Any, folder: Path, scratch: str) -> Any:
 
 
 def _card(folder: Path) -> str:
-    """Return the card without the part about files, which `datasets` writes itself."""
+    """Return the card without the entries about files, which `datasets` writes itself."""
     _, matter, body = (folder / "README.md").read_text("utf-8").split("---\n", 2)
     entries: dict[str, Any] = parse_yaml(matter, f"{folder}/README.md")
     kept = {key: value for key, value in entries.items() if key not in ("configs", "dataset_info")}

@@ -1,4 +1,4 @@
-"""The scene of a conversation, for readers of its turns."""
+"""The scene of a conversation, for people who read the turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def scene_parts(item: Item) -> list[tuple[str, str]]:
 
 
 def scene_text(item: Item) -> str:
-    """Return the scene as one text, one paragraph per part; empty if nothing is known."""
+    """Return the scene as one string, one paragraph per part; empty if nothing is known."""
     return "\n\n".join(_paragraph(*part) for part in scene_parts(item))
 
 

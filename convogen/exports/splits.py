@@ -1,8 +1,8 @@
 """Assignment of conversations to splits, by a hash of their experience alone.
 
-All conversations of one experience, and all rows of a conversation, are thus in one split, and
-later additions move none. Experiences count as equal if they differ only in case, punctuation and
-word order; other near-copies are not detected.
+All conversations of one experience, and all rows of a conversation, are therefore in the same
+split, and adding conversations later does not move any of them. Experiences count as equal if they
+differ only in case, punctuation and word order; other near-copies are not detected.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def parse_splits(text: str) -> dict[str, float]:
 
 
 def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
-    """Return the split of a conversation; the same for the same experience, shares and seed."""
+    """Return the split of a conversation, which depends only on experience, shares and seed."""
     digest = hashlib.blake2b(f"{seed}\n{_key(item)}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest) / 2**64
     upto = 0.0
@@ -60,7 +60,7 @@ def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
 
 
 def _key(item: Item) -> str:
-    """Return what identifies an experience: its words; for dialogues from seeds, the opening."""
+    """Return the text that identifies an experience: its words, or the opening from a seed."""
     if item.experience is not None:
         known = item.experience
         people = [text for persona in known.personas for text in (persona.name, persona.text or "")]

@@ -1,13 +1,14 @@
-"""A group chat from the view of one of its people: a chat that trainers and chat templates accept.
+"""A group chat from the viewpoint of one participant, in a form that chat templates accept.
 
-That person (the viewer) is the assistant; everybody else is the user. A user's text begins with the
-speaker's name, since a chat has only one user and most templates drop `name`. After an optional
-system message, the messages alternate, beginning with the user and ending with the assistant:
+The participant (the viewer) is the assistant; everybody else is the user. A user message begins
+with the speaker's name, because a chat has only one user and most templates drop `name`. After an
+optional system message, the messages alternate, beginning with the user and ending with the
+assistant:
 
 - consecutive turns of one side become one message, with a name each time the speaker changes;
 - the viewer's turns before anybody else speaks are moved to the system message, or dropped if there
   is none;
-- the others' turns after the viewer's last turn are dropped: nothing is learned from them.
+- other people's turns after the viewer's last turn are dropped, since no reply follows them.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _LONGEST_NAME = 64
 class Message:
     """A message of a chat.
 
-    `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, and None if
-    the message has several speakers. `learn` says whether a model should learn the message: it is
+    `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, or None if the
+    message has several speakers. `learn` is true if a model should be trained on the message: it is
     the assistant's, and none of its turns was accepted despite a fault (`Turn.lapse`).
     """
 
@@ -54,15 +55,15 @@ def seen_by(
 ) -> list[Message]:
     """Return a conversation as the messages of a chat in which `viewer` is the assistant.
 
-    A conversation of a person and a chatbot already is a chat: it gets no names and no scene.
-    Without `merge`, there is one message per turn, and the rules above do not apply.
+    A conversation between a person and a chatbot is already a chat: it gets no names and no scene.
+    If `merge` is false, there is one message per turn, and the module's rules do not apply.
 
     Args:
         counts: Receives `turns_merged`, `turns_moved_to_system`, `turns_dropped`, and
             `perspectives_left_out` if the viewer answers nobody.
 
     Returns:
-        The messages; none if the viewer answers nobody.
+        The messages; an empty list if the viewer answers nobody.
     """
     counts = Counter[str]() if counts is None else counts
     found = item.conversation
@@ -100,7 +101,7 @@ def _system(text: str) -> list[Message]:
 def _message(
     turns: Sequence[Turn], viewer: str, keys: Mapping[str, str | None], bare: bool
 ) -> Message:
-    """Return one message made of consecutive turns of one side."""
+    """Return one message that joins consecutive turns of one side."""
     speakers = list(dict.fromkeys(turn.speaker for turn in turns))
     name = keys[speakers[0]] if len(speakers) == 1 else None
     if speakers == [viewer]:
@@ -126,7 +127,7 @@ def _identifiers(names: Iterable[str]) -> dict[str, str | None]:
 
 
 def _scene(viewer: str, names: Sequence[str], item: Item) -> str:
-    """Return who the assistant is, and the scene of the conversation."""
+    """Return the assistant's identity and persona, and the scene of the conversation."""
     others = ", ".join(name for name in names if name != viewer)
     company = f", in a conversation with {others}" if others else ""
     parts = [f"You are {viewer}{company}."]

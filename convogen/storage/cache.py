@@ -13,14 +13,14 @@ __all__ = ["cache_location", "writable_cache"]
 
 
 def cache_location(name: str) -> Path:
-    """Return where a folder of the user's cache is or would be."""
+    """Return the path of a folder in the user's cache, whether or not the folder exists."""
     return platformdirs.user_cache_path("convogen") / name
 
 
 def writable_cache(name: str) -> Path:
-    """Return a folder of the user's cache, which is created if it is missing.
+    """Return a folder in the user's cache, creating it if necessary.
 
-    If the cache cannot be written to, it is a temporary folder for this process.
+    If the cache cannot be written to, return a temporary folder for this process.
     """
     folder = cache_location(name)
     try:

@@ -1,11 +1,11 @@
 """Consistency check of the files of a task log, task by task.
 
-Tasks are committed in the order of the plan, and a task's rows are written file by file: so every
-file is in task order without gaps, and the files agree about each task. A crash leaves at most one
-task half written, at the end. Any other inconsistency must come from an edit: the folder is refused
+Tasks are committed in the order of the plan, and a task's rows are written file by file. Every file
+is therefore in task order, and the files agree about each task. A crash leaves at most one task
+half-written, at the end. Any other inconsistency must come from an edit; the folder is then refused
 and left unchanged.
 
-A single pass reads the rows of all files in parallel and holds at most one task's rows in memory.
+A single pass reads all files in parallel and keeps the rows of at most one task in memory.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ REMEDY = "nothing was changed; restore the files, or name another folder"
 
 @dataclass(frozen=True, slots=True)
 class TaskFiles:
-    """The files that tasks write rows to, and the folder of their journals.
+    """The files to which tasks write rows, and the folder of the tasks' journals.
 
-    A task has one row in one of `outcomes`, and at most one in each of `before`. `key` is the field
-    with the task's number in an outcome's row; None if only the row's position gives it.
+    A task has one row in one of `outcomes`, and at most one row in each of `before`. `key` is the
+    field with the task's number in an outcome's row; None if the row's position is the task's
+    number.
     """
 
     ledger: Path
@@ -42,17 +43,17 @@ class TaskFiles:
 
     @property
     def all(self) -> list[Path]:
-        """The files in the order they are written."""
+        """The files in the order in which they are written."""
         return [self.ledger, self.calls, *self.before, *self.outcomes]
 
 
 @dataclass(slots=True)
 class LogState:
-    """The state of the files.
+    """The state of the files of a task log.
 
-    The first `committed` tasks are complete; `counts` maps each file to the number of their rows,
-    `ends` to the byte offset after them. The tasks in `begun` must be played again. The files in
-    `unended` lack only their last newline.
+    The first `committed` tasks are complete. `counts` maps each file to the number of rows of these
+    tasks, and `ends` maps it to the byte offset after these rows. The tasks in `begun` must be
+    played again. The files in `unended` lack only their last newline.
     """
 
     committed: int = 0
@@ -63,21 +64,22 @@ class LogState:
 
 
 def journal_path(folder: Path, task: int) -> Path:
-    """Return the file with a task's answered calls, until it is committed."""
+    """Return the path of a task's journal, which has the answered calls of an uncommitted task."""
     return folder / f"{task:08d}.jsonl"
 
 
 def check_tasks(
     files: TaskFiles, *, strict: bool = True, complete: bool = True, replayed: bool = False
 ) -> LogState:
-    """Check that the files agree; raises `RunFolderError` naming a file and its line.
+    """Check that the files agree; if not, raise `RunFolderError`, which names a file and its line.
 
-    Without `strict`, as for earlier data formats, only two things are checked: that the outcomes
-    are in order, and that each task has one. With `complete`, no file may be missing. The calls of
-    a `replayed` run were paid for by another run, so they are in no ledger.
+    If `strict` is false, as for earlier data formats, only the outcomes are checked: they must be
+    in order, and each task must have one. If `strict` and `complete` are true, no file may be
+    missing. The calls of a `replayed` run were paid for by another run, so its ledger does not
+    contain them.
 
-    What a crash can leave is accepted: the rows of one last task, or of several if the journals
-    with their answers still exist.
+    Rows that a crash can leave behind are accepted: those of a single task at the end, or of
+    several tasks if the journals with their answers still exist.
     """
     if strict and complete:
         for path in files.all:
@@ -94,7 +96,7 @@ class _Row(NamedTuple):
 
 
 class _Reader:
-    """Reads a file's rows in task order."""
+    """A reader of a file's rows in task order."""
 
     def __init__(self, path: Path, size: int, key: str | None, single: bool) -> None:
         self.path = path
@@ -105,7 +107,8 @@ class _Reader:
         self.head = next(self._rows, None)
 
     def take(self, task: int) -> list[_Row]:
-        """Return the rows of a task if it is the next one in the file."""
+        """Return the rows of a task, or an empty list if the next rows are those of a later
+        task."""
         taken: list[_Row] = []
         while self.head is not None and self.head.task == task:
             taken.append(self.head)
@@ -193,7 +196,10 @@ class _Check:
         return state
 
     def _begun(self, task: int, rows: Mapping[Path, list[_Row]], fault: str | None) -> None:
-        """Record a task as half written by a crash; raises if no crash can explain it."""
+        """Record a task as half-written by a crash.
+
+        Raises `RunFolderError` if a crash cannot be the reason.
+        """
         self._fault = self._fault or fault
         if task not in self._journals:
             self._lost += 1
@@ -203,7 +209,7 @@ class _Check:
         self._state.begun.append(task)
 
     def _of_task(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Return why a task's rows are not those of a committed task; None if they are."""
+        """Return why a task's rows are not those of a committed task, or None if they are."""
         outcomes = [(path, rows[path][0]) for path in self._files.outcomes if rows[path]]
         if len(outcomes) > 1:
             (first, _), (path, row) = outcomes[:2]
@@ -220,19 +226,18 @@ class _Check:
         return fault
 
     def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
-        """Return where the row that commits a task is missing."""
+        """Return a message that states where the row that commits a task is missing."""
         files = self._files
         places = [
             f"{path.name if index else path} line {self._readers[path].line + 1}"
             for index, path in enumerate(files.outcomes)
         ]
         own = next((path for path in files.all if rows[path]), None)
-        known = f", which {own.name} line {rows[own][0].line} belongs to," if own else ""
+        known = f", to which {own.name} line {rows[own][0].line} belongs," if own else ""
         return f"{' or '.join(places)}: the row of task {task}{known} is missing"
 
     def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Return why the number of a task's answers differs from that of its paid calls; None if
-        they are equal."""
+        """Return a message if a task's numbers of answers and paid calls differ, or else None."""
         ledger, calls = self._files.ledger, self._files.calls
         if self._replayed:
             return None
@@ -248,12 +253,12 @@ class _Check:
             at, other, more, fewer = rows[calls][-1], ledger, n_answers, n_paid
             path = calls
         return (
-            f"{path} line {at.line}: task {task} has {more} calls here and "
-            f"{fewer or 'no'} {other.name} row{'s' * (fewer > 1)}"
+            f"{path} line {at.line}: the number of calls of task {task} is {more} here, but "
+            f"{fewer} in {other.name}"
         )
 
     def _journal(self, task: int, n_paid: int) -> str | None:
-        """Return why a task's journal may not be deleted yet; None if the ledger has all of its
+        """Return why a task's journal must not be deleted yet; None if the ledger has all its
         calls."""
         path = journal_path(self._files.journals, task)
         try:
@@ -262,10 +267,13 @@ class _Check:
             return None  # another process has just committed the task
         if n_calls == n_paid:
             return None
-        return f"{path}: has {n_calls} calls of task {task}, of which the ledger has {n_paid}"
+        return (
+            f"{path}: the number of calls of task {task} is {n_calls} here, but {n_paid} in the "
+            "ledger"
+        )
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Return why the experience that an outcome names is not the task's; None if it is."""
+        """Return why the experience that an outcome names is not the task's, or None if it is."""
         inner = row.value.get("conversation")
         value = cast("dict[str, Any]", inner) if isinstance(inner, dict) else row.value
         name = value.get("experience")
@@ -274,8 +282,8 @@ class _Check:
         for before in self._files.before:
             if not rows[before]:
                 return (
-                    f"{before} line {self._readers[before].line + 1}: has no row of task "
-                    f"{row.task}, whose experience {path.name} line {row.line} names"
+                    f"{before} line {self._readers[before].line + 1}: the experience that "
+                    f"{path.name} line {row.line} names for task {row.task} is missing"
                 )
             if (other := rows[before][0]).value.get("id") != name:
                 return (
@@ -286,7 +294,7 @@ class _Check:
 
 
 def _sizes(paths: list[Path]) -> dict[Path, int]:
-    """Return a consistent snapshot of the files' sizes, although another process may append."""
+    """Return a consistent snapshot of the files' sizes even if another process appends to them."""
 
     def now() -> dict[Path, int]:
         return {path: os.stat(path).st_size if path.exists() else 0 for path in paths}

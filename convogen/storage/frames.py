@@ -1,7 +1,7 @@
-"""The tables of a run as pandas data frames: their columns and how rows fill them.
+"""The tables of a run as pandas data frames: their columns, and the rows that fill them.
 
 Columns and dtypes are the same for every run, including empty runs and runs of earlier data
-formats. Rows are read in blocks, so only the frame is held in memory.
+formats. Rows are read in blocks, so that only the frame is kept in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RunTable = Literal[
 ]
 
 LIST = "list"
-"""Marks a column of lists (dtype object), which are empty if the row has no value."""
+"""Marks a column of lists (dtype object), with an empty list if a row has no value."""
 
 _BLOCK = 4_096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +46,7 @@ _DTYPES = {
     }.items()
     for name in names.split()
 }
-"""Maps column names to dtypes; all other columns hold text."""
+"""Maps column names to dtypes; all other columns contain text."""
 
 
 def _columns(names: str, **dtypes: str) -> dict[str, str]:
@@ -86,7 +86,7 @@ Row = Mapping[str, Any]
 
 
 def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str, str]:
-    """Return the wanted columns of a table and their dtypes; all columns if None.
+    """Return columns of a table with their dtypes; all columns if `wanted` is None.
 
     Raises `UserError` for an unknown table or column.
     """
@@ -104,24 +104,24 @@ def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str
 def run_frame(
     table: RunTable, columns: Mapping[str, str], rows: Iterable[Row], where: object
 ) -> DataFrame:
-    """Return columns of a table of a run, built from the rows of its file.
+    """Return columns of a run's table as a data frame, built from the rows of the table's file.
 
-    Raises `RunFolderError`, beginning with `where`, if a row is not one of this table.
+    Raises `RunFolderError`, beginning with `where`, if a row does not fit the table.
     """
     try:
         return frame(columns, (cells for row in rows for cells in _CELLS[table](row)))
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise RunFolderError(
-            f"{where}: the table {table!r} cannot be built, since a row has been changed: "
+            f"{where}: the table {table!r} cannot be built, because a row does not fit: "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         ) from error
 
 
 def frame(columns: Mapping[str, str], rows: Iterable[Row]) -> DataFrame:
-    """Return a frame with these columns in this order; `columns` maps names to dtypes.
+    """Return a data frame with these columns in this order; `columns` maps names to dtypes.
 
-    Missing values become NA, NaN, NaT or None; in a column of lists, an empty list. Raises
-    `ValueError` for a value that its column cannot hold.
+    Missing values become NA, NaN, NaT or None, or an empty list in a column of lists. Raises
+    `ValueError` for a value that does not fit the dtype of its column.
     """
     pd: Any = import_module("pandas")
     cells = ([row.get(name) for name in columns] for row in rows)  # frees the rest of the row
@@ -196,7 +196,7 @@ def _size(conversation: Row) -> Row:
 
 
 def _language(conversation: Row) -> str | None:
-    """Return the stated language of a conversation, otherwise the identified one."""
+    """Return the stated language of a conversation, or else the identified language."""
     return conversation.get("language") or identify(turn["text"] for turn in conversation["turns"])
 
 
@@ -213,4 +213,4 @@ _CELLS: dict[RunTable, Callable[[Row], Iterator[Row]]] = {
     "failures": _failure,
     "rejected": _rejected,
 }
-"""Maps a row of a table's file to rows of the table."""
+"""Maps each table to a function that converts a row of its file to rows of the table."""

@@ -7,10 +7,11 @@
     journal/<task>.jsonl               answered calls of tasks not yet committed
     scores/<judge>.jsonl               added by a judge later, see `convogen.storage.score_store`
 
-Tasks are committed in the order of the plan, so at any moment each file is a prefix of its final
-content, and a run resumes after the last task that is complete in all files. A row is appended in
-one write. A torn row is repaired on opening; any other inconsistency is refused. A task's journal
-is deleted only after its rows are on disk. The manifest shows that a folder belongs to convogen.
+Tasks are committed in the order of the plan. At any moment, each file is therefore a prefix of its
+final content, and a run resumes after the last task that is complete in all files. A row is
+appended in one write. When a folder is opened, a torn row at the end is removed; any other
+inconsistency is refused. A task's journal is deleted only after the task's rows are on disk. The
+manifest identifies a folder as convogen's.
 """
 
 from __future__ import annotations
@@ -52,11 +53,12 @@ __all__ = [
 ]
 
 DATA_FORMAT = 3
-"""Incremented when the same experiment produces different records than before. Records only ever
-gain optional fields, so folders of earlier formats can be read, but not continued."""
+"""The version of the data format, which increases when the same experiment produces different
+records than before. Records only gain optional fields, so folders of earlier formats can be read,
+but not continued."""
 
 CHECKED_FROM = 3
-"""The first data format whose files all exist from the beginning and agree."""
+"""The first data format in which all files exist from the beginning of a run and agree."""
 
 ROWS = ("experiences", "conversations", "failures", "rejected")
 R = TypeVar("R", bound=Record)
@@ -111,7 +113,7 @@ class Outcome:
 
     @property
     def row(self) -> tuple[str, Record]:
-        """The row that commits the task, preceded by the name of its file."""
+        """The name of the file to which the task's committing row is appended, and this row."""
         if self.conversation is not None:
             return "conversations", self.conversation
         if self.rejected is not None:
@@ -121,7 +123,7 @@ class Outcome:
 
 
 class Run:
-    """A run folder, read only."""
+    """A run folder that is open for reading."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -130,7 +132,7 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """The experiment and its provenance: versions, models, prompts, sources.
 
-        Raises `RunFolderError` if it cannot be read or a key has the wrong type.
+        Raises `RunFolderError` if the manifest cannot be read or a key has the wrong type.
         """
         try:
             with open_file(self.folder / "manifest.json") as file:
@@ -140,7 +142,7 @@ class Run:
         except ValidationError as error:
             raise RunFolderError(
                 f"{self.folder}: manifest.json was not written by convogen: "
-                f"{first_fault(error)}; restore it"
+                f"{first_fault(error)}; restore the file"
             ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
@@ -148,7 +150,7 @@ class Run:
     def check(self) -> LogState:
         """Check that the files of rows agree, task by task, in one pass.
 
-        Raises `RunFolderError` naming file and line if they do not agree.
+        Raises `RunFolderError`, which names a file and line, if they do not agree.
         """
         return check_tasks(_log(self.folder).files, **_strictness(self.manifest))
 
@@ -182,18 +184,17 @@ class Run:
         return self._rows("rejected.jsonl", Rejected)
 
     def judges(self) -> list[str]:
-        """Return the names of the judges that have scored the run, without scores that were moved
-        aside."""
+        """Return the names of the judges that have scored the run, without scores moved aside."""
         scores = self.folder / "scores"
         names = {path.name.removesuffix(".jsonl") for path in scores.glob("*.jsonl")}
         names |= {path.name for path in scores.glob("*/")}
         return sorted(name for name in names if "." not in name)  # a dot: moved aside
 
     def scores(self, judge: str) -> Iterator[Score]:
-        """Yield a judge's scores by conversation and aspect; nothing if it has not judged yet.
+        """Yield a judge's scores, one per conversation and aspect, in the order of conversations.
 
         Raises `RunFolderError` if the scores do not follow the order of this run's conversations,
-        if one is a duplicate or another judge's, or if the judge's files do not agree.
+        if a score is a duplicate or from another judge, or if the judge's files do not agree.
         """
         path = self.folder / "scores" / f"{judge}.jsonl"
         log = TaskLog(path.with_suffix(""), [], [path], key=None)
@@ -206,7 +207,7 @@ class Run:
                 aspects.clear()
             by = by or score.judge
             if score.aspect in aspects or score.judge != by:
-                what = "occurs twice" if score.judge == by else f"is of the judge {score.judge}"
+                what = "occurs twice" if score.judge == by else f"is by the judge {score.judge}"
                 raise RunFolderError(
                     f"{path}: the score of {score.conversation}, {score.aspect} {what}; restore "
                     f"the file, or use --fresh to move the scores aside and score again"
@@ -217,8 +218,8 @@ class Run:
                 if current is None:
                     raise RunFolderError(
                         f"{path}: the score of {score.conversation}, {score.aspect} does not "
-                        f"belong to a conversation of this run; --fresh moves the scores aside "
-                        f"and scores again"
+                        f"belong to a conversation of this run; use --fresh to move the scores "
+                        f"aside and score again"
                     )
             yield score
 
@@ -227,9 +228,9 @@ class Run:
         return (row["id"] for row in _json_rows(self.folder / "conversations.jsonl", "id"))
 
     def ledger(self, judge: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield one row per call: of committed tasks, of tasks in flight, then of the judges.
+        """Yield one row per call: of committed tasks, then of tasks in flight, then of judges.
 
-        If a judge is named, yield only its rows.
+        If `judge` is given, yield only the rows of this judge.
         """
         for name in [None, *self.judges()] if judge is None else [judge]:
             yield from self._ledger(name)
@@ -250,11 +251,11 @@ class Run:
                 yield {"task": int(path.stem)} | row["call"]
 
     def calls(self, task: int) -> list[dict[str, Any]]:
-        """Return the answered calls of a committed task in the order they were made: `task`, `key`,
-        `role`, `model`, `text` with `finish_reason` or else `fault`, `usage`, and `logprobs` if
-        there are any.
+        """Return the answered calls of a committed task in the order in which they were made.
 
-        Raises `RunFolderError` if they cannot be read.
+        A call has `task`, `key`, `role`, `model`, `text`, either `finish_reason` or `fault`,
+        `usage`, and `logprobs` if there are any. Raises `RunFolderError` if the calls cannot be
+        read.
         """
         path = self.folder / "calls.jsonl"
         rows = list(rows_of_task(path, task))
@@ -268,13 +269,13 @@ class Run:
             if conversation.id == name:
                 return conversation
         raise SourceError(
-            f"{self.folder}: no conversation {name!r}; conversations.jsonl holds their ids"
+            f"{self.folder}: no conversation {name!r}; the ids are in conversations.jsonl"
         )
 
     def to_pandas(
         self, table: RunTable = "conversations", columns: Sequence[str] | None = None
     ) -> DataFrame:
-        """Return a table of the run as a frame, its rows in the order of the plan.
+        """Return a table of the run as a data frame, with rows in the order of the plan.
 
         >>> from convogen import load_run
         >>> run = load_run(folder)
@@ -286,21 +287,22 @@ class Run:
         >>> turns.groupby("conversation", sort=False)["text"].count().tolist()
         [10, 10]
 
-        Columns are named like the fields of the records (`convogen.records`) and are the same for
+        Columns are named after the fields of the records (`convogen.records`) and are the same for
         every run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. To join tables,
         match `conversation` of turns and scores with `id` of conversations, and `experience` of
-        conversations with `id` of experiences. `turn` counts from 1; `n_words` is missing for
+        conversations with `id` of experiences. `turn` counts from 1. `n_words` is missing for
         languages whose words cannot be segmented.
 
         For a run in progress, the tables contain the committed rows; the ledger also contains the
         calls of tasks in flight. In the ledger, `judge` is missing for the run's own calls; for a
-        judge's calls, `task` is the index of the score in its file. `at` is the time of the answer
-        in UTC; `lost_attempts` is missing unless an attempt may have been billed without an answer.
+        judge's calls, `task` is the index of the score in the judge's file. `at` is the time of the
+        answer in UTC. `lost_attempts` is missing unless an attempt may have been billed without an
+        answer.
 
         Args:
             table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
                 `experiences`, `failures` or `rejected`.
-            columns: the columns to return, in this order; others are never held in memory.
+            columns: the columns to return, in this order; other columns are never kept in memory.
 
         Raises:
             UserError: if there is no such table or column.
@@ -310,7 +312,7 @@ class Run:
         return run_frame(table, wanted, self._written(table), self.folder)
 
     def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the file behind a table, as they are stored."""
+        """Yield the stored rows of the file behind a table."""
         if table == "ledger":
             for judge in (None, *self.judges()):
                 for row in self._ledger(judge):
@@ -334,14 +336,14 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Open a run folder for reading, also while it is being written.
+    """Open a run folder for reading, even while another process writes to it.
 
     Args:
         folder: The run folder, or its URL on an object store; for a URL, a local copy is opened.
 
     Raises:
         RunFolderError: The folder is not a run folder or has a later data format, its files do not
-            agree task by task, or the first record of a file cannot be read. Further records are
+            agree about each task, or the first record of a file cannot be read. Further records are
             checked when they are read.
     """
     run = load_unchecked(folder)
@@ -354,25 +356,25 @@ def load_run(folder: str | Path) -> Run:
 def load_unchecked(folder: str | Path) -> Run:
     """Open a run folder for reading without checking its rows; only its manifest is read.
 
-    Raises `RunFolderError` if it is not a run folder or has a later data format.
+    Raises `RunFolderError` if the folder is not a run folder or has a later data format.
     """
     path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
             f"{path}: not a run folder: it has no manifest.json; "
-            f"`convogen run … --out {shell_path(path)}` makes one"
+            f"`convogen run … --out {shell_path(path)}` creates one"
         )
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:
         raise RunFolderError(
-            f"{path}: written in data format {written}, this version reads 1 to {DATA_FORMAT}; "
-            "read it with the version of convogen in its manifest.json, or a later one"
+            f"{path}: written in data format {written}, but this version reads 1 to {DATA_FORMAT}; "
+            "read the run with the version of convogen in its manifest.json, or a later version"
         )
     return Run(path)
 
 
 def run_manifest(folder: Path) -> dict[str, Any]:
-    """Return a run's manifest; raises `RunFolderError` if it cannot be read or is not a run's."""
+    """Return a run's manifest; raises `RunFolderError` if the file is not such a manifest."""
     manifest = Run(folder).manifest
     if manifest.get("experiment") is None:
         raise RunFolderError(
@@ -382,7 +384,7 @@ def run_manifest(folder: Path) -> dict[str, Any]:
 
 
 class RunStore(Run):
-    """A run folder opened for writing, by one process at a time."""
+    """A run folder that is open for writing, by one process at a time."""
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         super().__init__(folder)
@@ -402,10 +404,10 @@ class RunStore(Run):
     ) -> RunStore:
         """Create or reopen a run folder.
 
-        `experiment` is the text of experiment.yaml. If the folder has a different text, `same`
-        returns whether it describes the same experiment; an edited file is left unchanged. Raises
-        `RunFolderError` if the folder holds a different experiment or is not a run folder, is in
-        use, or cannot be written.
+        `experiment` is the text of experiment.yaml. If the folder's experiment.yaml has a different
+        text, `same` returns whether that file describes the same experiment; an edited file is left
+        unchanged. Raises `RunFolderError` if the folder contains a different experiment, is not a
+        run folder, is in use, or cannot be written.
         """
         claim(folder, kept=("experiment.yaml",))
         _examine(folder, fingerprint, experiment, manifest, same)
@@ -428,7 +430,7 @@ class RunStore(Run):
 
     @property
     def committed(self) -> int:
-        """The number of committed tasks, which is the position in the plan to resume from."""
+        """The number of committed tasks: the position in the plan at which the run resumes."""
         return self.n_conversations + self.n_failures + self.n_rejected
 
     def journal(self, task: int) -> Journal:
@@ -436,7 +438,7 @@ class RunStore(Run):
         return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
-        """Update entries of the manifest, keeping all other entries."""
+        """Update entries of the manifest; all other entries are kept."""
         path = self.folder / "manifest.json"
         known = self.manifest if path.exists() else {}
         text = json.dumps({**known, **entries}, indent=2, ensure_ascii=False, default=str)
@@ -459,7 +461,7 @@ class RunStore(Run):
         self.n_rejected += name == "rejected"
 
     def close(self) -> None:
-        """Flush everything to disk and release the folder."""
+        """Flush all rows to disk and release the folder's lock."""
         try:
             self._log.sync()
         finally:
@@ -482,7 +484,7 @@ def _examine(
 ) -> tuple[dict[str, Any] | None, bool]:
     """Return a folder's manifest, and whether convogen may write the folder's experiment.yaml.
 
-    Changes nothing; raises `RunFolderError` if the folder holds a different experiment.
+    Changes nothing; raises `RunFolderError` if the folder contains a different experiment.
     """
     existing = None
     if (folder / "manifest.json").exists():
@@ -497,8 +499,8 @@ def _examine(
         return existing, True
     if same is not None and not same(path):
         raise RunFolderError(
-            f"{path}: is a different experiment from the one to run; move it away, or name another "
-            "folder with --out"
+            f"{path}: describes a different experiment from the one to run; move the file away, or "
+            "name another folder with --out"
         )
     return existing, False
 
@@ -506,18 +508,18 @@ def _examine(
 def _foreign(
     folder: Path, existing: Mapping[str, Any], fingerprint: str, manifest: Mapping[str, Any]
 ) -> str:
-    """Return how the experiment that a folder holds differs from the one to run."""
+    """Return an error message that states how a folder's experiment differs from the one to run."""
     there, here = _data_format(existing), _data_format(manifest)
     if there != here and there is not None:
         return (
-            f"{folder}: written in data format {there}, this version writes {here}, so it "
-            "cannot be continued; choose another --out, or --fresh to move the old run aside"
+            f"{folder}: written in data format {there}, but this version writes {here}, so the run "
+            "cannot be continued; choose another --out, or use --fresh to move the old run aside"
         )
     changed = differences(existing.get("experiment", {}), manifest.get("experiment", {}))
     return (
-        f"{folder}: holds a different experiment (fingerprint {existing['fingerprint']}, this "
-        f"one is "
-        f"{fingerprint}; {changed}); choose another --out, or --fresh to move the old run aside"
+        f"{folder}: contains a different experiment (fingerprint {existing['fingerprint']} instead "
+        f"of {fingerprint}; {changed}); choose another --out, or use --fresh to move the old run "
+        "aside"
     )
 
 
@@ -527,7 +529,7 @@ def _log(folder: Path) -> TaskLog:
 
 
 def _strictness(manifest: Mapping[str, Any]) -> dict[str, bool]:
-    """Return how strictly to check a run's files, given its manifest."""
+    """Return the arguments of `check_tasks` for a run with this manifest."""
     strict = (_data_format(manifest) or 0) >= CHECKED_FROM
     return {"strict": strict, "replayed": manifest.get("replay_of") is not None}
 
@@ -559,15 +561,15 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
 
 
 def _data_format(manifest: Mapping[str, Any]) -> int | None:
-    """Return the data format of the version that wrote a manifest; None if it does not say."""
+    """Return the data format that a manifest states, or None."""
     experiment = manifest.get("experiment")
     keys = cast("dict[str, Any]", experiment) if isinstance(experiment, dict) else {}
     return keys["format"] if isinstance(keys.get("format"), int) else None
 
 
 def differences(earlier: Any, new: Mapping[str, Any]) -> str:
-    """Describe the keys in which two experiments differ."""
+    """Return a description of the keys in which two experiments differ."""
     old = cast("dict[str, Any]", earlier) if isinstance(earlier, dict) else {}
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     shown = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in sorted(keys)]
-    return "; ".join(text[:160] for text in shown[:4]) or "the files it reads have changed"
+    return "; ".join(text[:160] for text in shown[:4]) or "its input files have changed"

@@ -6,7 +6,7 @@
     scores/<judge>/calls.jsonl      one line per call: the answer
     scores/<judge>/journal/         answered calls of scores not yet committed
 
-Each score is a task, as each conversation of a run is: journalled, then committed in order.
+Each score is a task, like each conversation of a run: it is journalled, then committed in order.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Manifest(BaseModel):
 
 
 class ScoreStore:
-    """A judge's scores of a run, opened for writing by one process at a time."""
+    """A judge's scores of a run, open for writing by one process at a time."""
 
     def __init__(self, run: Path, judge: str) -> None:
         self.path = run / "scores" / f"{judge}.jsonl"
@@ -63,8 +63,8 @@ class ScoreStore:
     def open(cls, run: Path, judge: str, manifest: Mapping[str, Any]) -> ScoreStore:
         """Open or create a judge's scores; `manifest` has at least `fingerprint` and `judged_by`.
 
-        Raises `RunFolderError` if there are scores of another judge, or another process is writing
-        to them.
+        Raises `RunFolderError` if the scores are from another judge, or if another process is
+        writing them.
         """
         _admit(run / "scores" / f"{judge}.jsonl", manifest)
         store = cls(run, judge)
@@ -87,7 +87,7 @@ class ScoreStore:
         self.committed += 1
 
     def close(self) -> None:
-        """Flush everything to disk and release the scores."""
+        """Flush all rows to disk and release the lock."""
         try:
             self._log.sync()
         finally:
@@ -101,19 +101,21 @@ class ScoreStore:
 
 
 def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the existing manifest, if any; raises if the scores belong to another judge or it is
-    unknown to which."""
+    """Return the existing manifest, or None.
+
+    Raises `RunFolderError` if the scores are from another judge or an unknown judge.
+    """
     existing = scores_manifest(scores)
     if existing is None:
         if scores.exists() and scores.stat().st_size:
             raise RunFolderError(
-                f"{scores}: nothing says which judge gave these scores; move them away"
+                f"{scores}: the judge that gave these scores is not recorded; move them away"
             )
     elif existing["fingerprint"] != manifest["fingerprint"]:
         raise RunFolderError(
-            f"{scores}: holds scores of another judge (fingerprint {existing['fingerprint']}, this "
-            f"one is {manifest['fingerprint']}; {_changed(existing, manifest)}); --fresh moves "
-            f"them aside and scores again"
+            f"{scores}: contains scores by another judge (fingerprint {existing['fingerprint']} "
+            f"instead of {manifest['fingerprint']}; {_changed(existing, manifest)}); use --fresh "
+            f"to move them aside and score again"
         )
     return existing
 
@@ -121,7 +123,7 @@ def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
 def scores_manifest(scores: Path) -> dict[str, Any] | None:
     """Return the manifest of a file of scores; None if there is none.
 
-    Raises `RunFolderError` if it cannot be read or a key has the wrong type.
+    Raises `RunFolderError` if the manifest cannot be read or a key has the wrong type.
     """
     path = scores.with_suffix("") / "manifest.json"
     if not path.exists():
@@ -132,21 +134,22 @@ def scores_manifest(scores: Path) -> dict[str, Any] | None:
         _Manifest.model_validate(manifest)
     except ValidationError as error:
         raise RunFolderError(
-            f"{path}: was not written by convogen: {first_fault(error)}; restore it, or move the "
-            f"scores "
-            "and their folder away"
+            f"{path}: was not written by convogen: {first_fault(error)}; restore the file, or move "
+            f"the scores and their folder away"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise RunFolderError(
-            f"{path}: cannot be read: {error}; restore it, or move the scores and their folder away"
+            f"{path}: cannot be read: {error}; restore the file, or move the scores and their "
+            "folder away"
         ) from error
     return manifest
 
 
 def move_scores_aside(run: Path, judge: str) -> None:
-    """Rename a judge's scores and their folder, appending the time to their names.
+    """Rename a judge's scores and their folder by appending the time to their names.
 
-    Raises `RunFolderError` if nothing shows that a judge wrote them.
+    Scores without a manifest are left in place. Raises `RunFolderError` if the manifest cannot be
+    read, or if another process is writing the scores.
     """
     path = run / "scores" / f"{judge}.jsonl"
     if scores_manifest(path) is None:
@@ -157,9 +160,9 @@ def move_scores_aside(run: Path, judge: str) -> None:
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Describe the entries in which two judges' manifests differ."""
+    """Return a description of the entries in which two judges' manifests differ."""
     there: dict[str, Any] = old.get("judged_by", {})
     here: dict[str, Any] = new["judged_by"]
     keys = sorted(key for key in {**there, **here} if there.get(key) != here.get(key))
     shown = [f"{key}: {there.get(key)!r} there, {here.get(key)!r} here" for key in keys]
-    return "; ".join(text[:160] for text in shown[:3]) or "the descriptions agree"
+    return "; ".join(text[:160] for text in shown[:3]) or "their descriptions are equal"

@@ -1,11 +1,11 @@
-"""The log of tasks: rows appended in the order of the plan, and their crash recovery.
+"""The log of tasks: rows appended in the order of the plan, and recovery after a crash.
 
-A task's ledger rows, its answered calls and its own rows are appended when it is committed; until
-then its calls are in its journal, which is deleted only after the rows are on disk. On opening, the
-files are checked against each other (`consistency`); if a crash left a task half written, its
-answered calls are put back into its journal, so that they are not repeated. The ledger holds what
-differs between starts (times, attempts, calls lost in a crash); the file of calls is byte-identical
-for the same replies.
+When a task is committed, its ledger rows, its answered calls and its own rows are appended. Until
+then, its calls are in its journal, which is deleted only after the rows are on disk. When a log is
+opened, its files are checked against each other (`consistency`). If a crash left a task
+half-written, the task's answered calls are restored to its journal, so that they are not repeated.
+The ledger has the details that differ between starts (times, attempts, calls lost in a crash). The
+file of calls is byte-identical for the same replies.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class TaskLog:
     """Files of rows and a folder of journals, for one writer at a time.
 
     `folder` contains the ledger, the calls and the journals. A task is committed by a single row in
-    one of the files `rows`; its rows in the files `before`, each with its `task`, are appended
-    first. `key` is the field with the task's number in the committing row; None if only the row's
-    position gives it.
+    one of the files `rows`. Its rows in the files `before`, each with the field `task`, are
+    appended first. `key` is the field with the task's number in the committing row; None if the
+    row's position is the task's number.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class TaskLog:
     def recover(
         self, *, strict: bool = True, complete: bool = True, replayed: bool = False
     ) -> LogState:
-        """Check that the files agree and undo a task that a crash left half written.
+        """Check that the files agree, and undo tasks that a crash left half-written.
 
-        Raises `RunFolderError`, changing nothing, if no crash can explain their state. For the
-        arguments see `check_tasks`.
+        Raises `RunFolderError`, without changing any file, if a crash cannot explain the files'
+        state. `check_tasks` explains the arguments.
         """
         state = check_tasks(self.files, strict=strict, complete=complete, replayed=replayed)
         self.begin()
@@ -146,9 +146,9 @@ def journals(folder: Path) -> list[Path]:
 
 
 def lock(folder: Path) -> Any:
-    """Lock a folder for this process; raises `RunFolderError` if another one holds it.
+    """Lock a folder for this process; raises `RunFolderError` if another process has locked it.
 
-    Use it only for convogen's own folders, since it leaves a file in them.
+    Lock only convogen's own folders, because a lock leaves a file in the folder.
     """
     from filelock import FileLock, Timeout
 
@@ -165,11 +165,11 @@ def lock(folder: Path) -> Any:
 
 
 def claim(folder: Path, kept: Sequence[str] = ()) -> None:
-    """Create a folder to write to, or accept an existing one that is convogen's or empty.
+    """Create a folder to write to, or accept an existing folder that is empty or convogen's own.
 
     Leftovers of a start that was killed before it wrote the manifest are ignored: a lock, a
     temporary file, empty folders and files. `kept` names further files that are allowed. Raises
-    `RunFolderError` if the folder holds anything else or cannot be created.
+    `RunFolderError` if the folder contains anything else or cannot be created.
     """
     try:
         if folder.is_dir() and not (folder / "manifest.json").exists():
@@ -180,14 +180,14 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
-    """Raise `RunFolderError` if a folder has content, none of which this command wrote."""
+    """Raise `RunFolderError` if a folder contains files, none of which this command wrote."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be read: {error.strerror}") from error
     if found and not any(ours(path) for path in found):
         raise RunFolderError(
-            f"{folder}: holds {found[0].name!r:.80}, but nothing that this command wrote; "
+            f"{folder}: contains {found[0].name!r:.80}, but nothing that this command wrote; "
             "name a new or an empty folder with --out"
         )
 
@@ -196,13 +196,13 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
     for path in sorted(folder.iterdir()):
         if path.name not in kept and not _left_behind(path):
             raise RunFolderError(
-                f"{folder}: holds {path.name!r:.80}, but no run's manifest.json; "
+                f"{folder}: contains {path.name!r:.80}, but no manifest.json of a run; "
                 "name a new or an empty folder with --out"
             )
 
 
 def _left_behind(path: Path) -> bool:
-    """Return whether a path is a leftover of a start that was killed before the manifest."""
+    """Return whether a path was left by a start that was killed before it wrote the manifest."""
     if path.name.startswith(".") and path.suffix == ".new":
         return True
     if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":
@@ -211,7 +211,11 @@ def _left_behind(path: Path) -> bool:
 
 
 def moved_aside(folder: Path) -> Path:
-    """Rename one of convogen's folders, appending the time; no process may be writing to it."""
+    """Rename one of convogen's folders by appending the time, and return the new path.
+
+    Raises `RunFolderError` if another process is writing to the folder, or if the current folder is
+    in it.
+    """
     folder = folder.absolute()
     if Path.cwd().is_relative_to(folder.resolve()):
         raise RunFolderError(

@@ -1,9 +1,9 @@
-"""Finished tasks that cannot be committed yet, since an earlier task is unfinished.
+"""Finished tasks that cannot be committed yet, because an earlier task is unfinished.
 
     journal/<task>.done                the task's outcome
 
-The files serve readers of a run in progress; a resumed start ignores them and plays the tasks again
-from their journals.
+The files are for readers of a run in progress. When a run resumes, they are ignored, and the tasks
+are played again from their journals.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILES = {
 
 
 class PartialRun(Run):
-    """A run including the finished tasks that are not committed yet, in the order of the plan."""
+    """A run together with its finished but uncommitted tasks, in the order of the plan."""
 
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
         yield from super()._rows(name, record)
@@ -54,9 +54,9 @@ class PartialRun(Run):
 
 @contextmanager
 def readable(run: Run) -> Generator[Path]:
-    """Yield the path to read a run's conversations from.
+    """Yield the path from which a run's conversations can be read.
 
-    It is the run folder; for a `PartialRun`, a temporary file with all its conversations.
+    This is the run folder or, for a `PartialRun`, a temporary file with all its conversations.
     """
     if not isinstance(run, PartialRun):
         yield run.folder
@@ -84,7 +84,7 @@ def forget(folder: Path, task: int) -> None:
 
 
 def drop(folder: Path, committed: int) -> set[int]:
-    """Delete the stored outcomes of tasks below `committed`; return the tasks that still wait."""
+    """Delete the stored outcomes of tasks below `committed`; return the tasks still waiting."""
     for path in _kept(folder, 0, committed):
         with writing(path):
             path.unlink(missing_ok=True)
@@ -114,7 +114,7 @@ def _outcome(path: Path, text: bytes) -> Outcome:
         return Outcome(**parts)
     except (ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
         raise RunFolderError(
-            f"{path}: is not a task's outcome; delete it, and the next start writes it again"
+            f"{path}: is not a task's outcome; delete the file, and the next start writes it again"
         ) from error
 
 

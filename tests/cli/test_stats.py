@@ -93,7 +93,7 @@ def test_the_tables_set_ours_beside_the_published(file: Path) -> None:
         "Distance from",
     ):
         assert expected in result.output
-    assert "1 bad rows left out" in result.stderr
+    assert "1 bad row left out" in result.stderr
     assert f"{file}:4" in result.stderr
 
 

@@ -40,11 +40,11 @@ def bad(path: Path, content: str | bytes) -> list[str]:
         ("[" * 100_000, "nested too deeply"),
         (b'{"turns": "\xff"}', "not UTF-8"),
         ('{"turns": []}', "no turns"),
-        ('{"turns": [1]}', "turn 1 is int"),
+        ('{"turns": [1]}', "turn 1 must be an object, not int"),
         ('{"turns": [{"speaker": "a"}]}', "no text in turn 1; its keys are 'speaker'"),
-        ('{"messages": []}', "'turns' is empty"),
+        ('{"messages": []}', "no list in 'turns'"),
         ('{"turns": [{"speaker": "a", "text": "\\ud800"}]}', "surrogate"),
-        ("7", "the row is int"),
+        ("7", "the row must be an object, not int"),
         (
             '{"turns": [' + '{"speaker": "a", "text": "b"},' * 10_000 + "{}]}",
             "no speaker: 'speaker' of turn 10001",
@@ -134,8 +134,8 @@ def test_a_cut_off_gzip_gives_what_came_before(tmp_path: Path) -> None:
     [
         ("none.jsonl", None, "no such file"),
         ("empty.jsonl", "  \n", "empty"),
-        ("prose.txt", "Once upon a time\n", "the first rows are not of"),
-        ("odd.json", '{"version": 1}', "the first rows are not of"),
+        ("prose.txt", "Once upon a time\n", "the first rows are not in"),
+        ("odd.json", '{"version": 1}', "the first rows are not in"),
     ],
 )
 def test_a_file_that_is_no_corpus_is_refused_in_one_line(

@@ -52,8 +52,8 @@ def test_rows_that_are_one_conversation_for_want_of_a_column_are_told(tmp_path: 
     corpus = opened(tmp_path, "t.csv", text)
     assert len(list(corpus)) == 1
     (line,) = corpus.warnings()
-    assert "no column says which conversation a row belongs to" in line
-    assert "(it may be 'matter')" in line
+    assert "no column identifies conversations" in line
+    assert "(possibly 'matter')" in line
 
 
 @pytest.mark.parametrize("blank", ["", " "])
@@ -90,8 +90,8 @@ def test_a_role_of_a_chat_is_who_speaks(tmp_path: Path) -> None:
         ("r.csv", "user,text,stars\na,x y,5\nb,z w,1\nc,v u,3\nd,q r,2\n", "a new speaker in"),
         ("l.txt", "INFO: up\nWARNING: slow\nINFO: a b\nINFO: c d\n", "looks like a label: 'INFO'"),
         ("m.txt", "From: a@b\nTo: c@d\nSubject: x\n\nHi there\n", "looks like a label: 'From'"),
-        ("p.txt", "text:hi you\tlabels:yes\ntext:more\tlabels:no\n", "only one speaker, 0 only"),
-        ("s.csv", "conv_id,speaker,text\n1,A,x\n2,B,y\n3,A,z\n", "only one speaker, 3 only one"),
+        ("p.txt", "text:hi you\tlabels:yes\ntext:more\tlabels:no\n", "only one turn in 0"),
+        ("s.csv", "conv_id,speaker,text\n1,A,x\n2,B,y\n3,A,z\n", "only one turn in 3"),
     ],
 )
 def test_what_hardly_is_a_conversation_is_told(

@@ -176,18 +176,18 @@ WARNED = {
     "04c-cp1252.jsonl": "not UTF-8; read as Windows-1252",
     "04d-cp1252-meld.csv": "not UTF-8; read as Windows-1252",
     "04e-mojibake-meld.csv": "control character U+0092",
-    "06p-null-speaker.parquet": "2 bad rows left out (half of it or more",
-    "06s-concatenated-headers.csv": "1 conversations repeat an earlier id",
-    "07h-sdialog-list.jsonl": "1 conversations repeat an earlier id",
-    "07m-dup-ids.jsonl": "1 conversations repeat an earlier id",
+    "06p-null-speaker.parquet": "2 bad rows left out (half of all rows or more",
+    "06s-concatenated-headers.csv": "1 conversation with an id that occurred before",
+    "07h-sdialog-list.jsonl": "1 conversation with an id that occurred before",
+    "07m-dup-ids.jsonl": "1 conversation with an id that occurred before",
     "07l-samsum-nospeaker.jsonl": "no 'Speaker: text' in the first line 'just a line'",
     "07o-whatsapp.txt": "left out: 1 notice, 1 media",
-    "07y-friends.json": "1 of 1 conversations have only one speaker, 1 only one turn",
+    "07y-friends.json": "only one speaker in 1 of 1 conversation, only one turn in 1;",
     "07s-slack.json": "left out: 1 notice",
     "07z-wildchat.jsonl": "2 empty turns",
-    "08k-empty.jsonl": "no turns but 2 empty",
-    "08l-one-empty-line.jsonl": "2 bad rows left out (half of it or more",
-    "09b-dailydialog-emptyturn.txt": "1 empty turns",
+    "08k-empty.jsonl": "no turns (messages left out: 2 empty)",
+    "08l-one-empty-line.jsonl": "2 bad rows left out (half of all rows or more",
+    "09b-dailydialog-emptyturn.txt": "1 empty turn",
 }
 
 
@@ -234,7 +234,7 @@ def test_what_is_hardly_right_is_warned_of(name: str, caplog: pytest.LogCaptureF
     lines = [record.getMessage() for record in caplog.records]
     expected = WARNED.get(name)
     if expected is None:
-        assert [line for line in lines if "earlier id" not in line] == []
+        assert [line for line in lines if "occurred before" not in line] == []
     else:
         assert sum(expected in line for line in lines) == 1
 

@@ -197,9 +197,9 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "quote.csv": (b'id,turn,speaker,text\n1,1,Ida,"Hello\n1,2,Tom,Hi\n', "is never closed"),
     "prose.txt": (
         b"Once upon a time: a king.\nHe lived.\nNobody knew.\nThe end: he died.\n",
-        "begins 'Once upon a time",
+        "begins with 'Once upon a time",
     ),
-    "keys.jsonl": (b'{"question_id": 1, "label": "x"}\n', "its keys are 'question_id', 'label'"),
+    "keys.jsonl": (b'{"question_id": 1, "label": "x"}\n', "the keys are 'question_id', 'label'"),
     "twice.csv": (
         b"id,turn,speaker,text\n1,2,Ida,a\n1,1,Tom,b\n1,2,Ida,c\n",
         "'turn' is '2' twice in one conversation",
@@ -282,7 +282,7 @@ def test_zstandard(tmp_path: Path) -> None:
             [{"turns": [{"speaker": "I went home after that.", "text": "a b"}]}],
             "a speaker looks like a sentence",
         ),
-        ([["a b", "c d"], {}], "1 bad rows left out (half of it or more"),
+        ([["a b", "c d"], {}], "1 bad row left out (half of all rows or more"),
     ],
 )
 def test_a_warning(
@@ -313,7 +313,7 @@ def test_numbers_that_begin_again_and_ids_that_come_again(tmp_path: Path) -> Non
     path.write_text(TABLES["numbers that begin again"][0], encoding="utf-8")
     corpus = open_corpus(path)
     assert [one.id for one in corpus] == ["1", "1"]
-    assert "1 conversations repeat an earlier id" in corpus.warnings()[0]
+    assert "1 conversation with an id that occurred before" in corpus.warnings()[0]
 
 
 GOOD = line(
@@ -337,7 +337,7 @@ def test_every_door_tells_of_bad_rows(door: str, readable: bool, tmp_path: Path)
     result = CliRunner().invoke(cli, command)
     if readable:
         assert result.exit_code == 0
-        assert result.stderr.count("1 bad rows left out") == 1
+        assert result.stderr.count("1 bad row left out") == 1
     else:
         assert isinstance(result.exception, SourceError)
         assert "line 1: no turns" in str(result.exception)

@@ -144,7 +144,7 @@ class TestBoth:
         ended = convogen(
             "export", tmp_path / "run", "--to", tool, "--out", tmp_path / "b", "--with", "scores"
         )
-        assert "does not add columns" in ended.complaint
+        assert "does not support joins" in ended.complaint
 
     def test_the_scene_can_be_left_out(self, tool: str, tmp_path: Path) -> None:
         out = exported(tool, tmp_path, "--no-scene")

@@ -256,7 +256,7 @@ def no_scores_of_replays(run: Path) -> list[str]:
 
 def too_close(run: Path) -> list[str]:
     write_replay(run, "better", NEW, {"topic": 2, "overall": 3.5})
-    return ["1 pairs", "--margin"]
+    return ["pairs: 1", "--margin"]
 
 
 def another_judge(run: Path) -> list[str]:

@@ -91,7 +91,7 @@ def test_no_cell_of_csv_is_a_formula_not_even_the_header(tmp_path: Path) -> None
     assert not [cell for cell in cells if cell[:1] in FORMULA]
     found: Any = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert found["train"][0]["csv_safe"] is True
-    assert "apostrophe before them" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "preceded by an apostrophe" in (tmp_path / "out" / "README.md").read_text("utf-8")
 
 
 def test_cells_as_they_are_are_asked_for_and_said_in_the_card(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_cells_as_they_are_are_asked_for_and_said_in_the_card(tmp_path: Path) ->
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == [turn.text for turn in LISTED]
     assert "csv_safe" not in rows[0]
-    assert "evaluates it" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "A spreadsheet evaluates" in (tmp_path / "out" / "README.md").read_text("utf-8")
     ended = convogen("export", run, "--to", "jsonl", "--no-csv-safe", "--out", tmp_path / "other")
     assert ended.status == 2
     assert "unknown key 'csv_safe'; allowed: none" in ended.complaint

@@ -153,7 +153,7 @@ def test_a_command_that_needs_none_of_them_goes_on(
     text.write_text('{"what": "is this"}\n', "utf-8")
     refused = convogen_with(site, "stats", text)
     assert refused.status == 2
-    assert "the first rows are not of any known format" in refused.complaint
+    assert "the first rows are not in any known format" in refused.complaint
 
 
 def test_two_of_the_same_name_are_both_refused(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_reader_that_raises_stops_no_other_file(tmp_path: Path, body: str, sho
     [
         ("None", "NoneType"),
         ("'text'", "str"),
-        ("[rows]", "a list of others"),
+        ("[rows]", "a list of other objects"),
         ("iter([])", "list_"),
     ],
 )

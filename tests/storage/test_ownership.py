@@ -296,7 +296,7 @@ def test_a_store_is_refused_in_words_that_say_what_is_there(tmp_path: Path) -> N
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes.txt").write_bytes(MINE)
     experiment = Experiment.load("demo", {"n": 1, "models": "scripted"})
-    with pytest.raises(RunFolderError, match=r"holds 'notes.txt', but no run's manifest.json"):
+    with pytest.raises(RunFolderError, match=r"contains 'notes.txt', but no manifest.json"):
         run(experiment, tmp_path / "data")
     with pytest.raises(RunFolderError, match="empty"):
         run(experiment, "")
@@ -317,7 +317,7 @@ def test_training_leaves_a_folder_that_is_none_of_its_own(copied: Path) -> None:
     Path("mine/log.jsonl").write_bytes(b'{"step": 9')
     before = tree()
     train = ("train", "a.jsonl", "--held-out", "b.jsonl", "--base", "gone/nowhere", "--out")
-    refused(convogen(*train, "mine"), "mine: holds 'log.jsonl'")
+    refused(convogen(*train, "mine"), "mine: contains 'log.jsonl'")
     refused(convogen(*train, copied, "--fresh"), "does not describe a training run")
     assert tree() == before
 

@@ -200,7 +200,7 @@ def test_the_older_of_two_writers_stops(
             machines.another()
             others.append(Mirror(URL, "run"))
 
-    with pytest.raises(Superseded, match=r"process \d+ on .* has gone on with it"):
+    with pytest.raises(Superseded, match=r"process \d+ on .* has taken over this folder"):
         play_remotely(take_over)
     others[0].close()
     machines.another()
@@ -241,7 +241,7 @@ def test_a_store_that_ignores_conditions_is_refused(machines: Machines) -> None:
 
 def test_objects_of_others_are_left_alone(machines: Machines) -> None:
     FragileStore().pipe_file(f"{ROOT}thesis.tex", b"mine")
-    with pytest.raises(RunFolderError, match=r"holds 'thesis\.tex', and no manifest"):
+    with pytest.raises(RunFolderError, match=r"contains 'thesis\.tex', but no manifest"):
         Mirror(URL, "run")
     assert list(FragileStore.store) == [f"{ROOT}thesis.tex"]
 

@@ -33,8 +33,8 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
         found = run.manifest.get("fingerprint")
         if found != experiment.fingerprint:
             raise RunFolderError(
-                f"{folder}: holds a different experiment (fingerprint {found}, this one is "
-                f"{experiment.fingerprint}); choose another --out, or --fresh to move it aside"
+                f"{folder}: contains a different experiment (fingerprint {found} instead of "
+                f"{experiment.fingerprint}); choose another --out, or use --fresh to move it aside"
             )
         held = experiment.progress(*_rows(run))
     missing = max(wanted - held, 0)

@@ -15,28 +15,29 @@ __all__ = ["checked_url", "is_url", "open_file_system"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://(.*)", re.DOTALL)
 _NO_STORES = frozenset({"http", "https", "hf", "data", "ftp"})
-"""Protocols that cannot create a file only if it does not exist yet."""
+"""Protocols without an operation that creates a file only if it does not exist yet."""
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 
 
 def is_url(place: object) -> bool:
-    """Return whether a place is a URL, rather than a path or a `hf:` data set."""
+    """Return whether a place is a URL, not a path or an `hf:` data set."""
     return isinstance(place, str) and "://" in place and _URL.fullmatch(place) is not None
 
 
 def checked_url(url: str) -> str:
-    """Return a URL without slashes at its end.
+    """Return a URL without trailing slashes.
 
-    Raises `RunFolderError` if it contains credentials or a query, or names no folder.
+    Raises `RunFolderError` if the URL cannot be that of a run folder, for example because it
+    contains credentials or a query, or names no folder.
     """
     match = _URL.fullmatch(url.strip())
     assert match is not None, "is_url said so"
     scheme, place = match[1].lower(), match[2].rstrip("/")
     shown = masked(url)
     if "::" in url:
-        raise RunFolderError(f"{shown}: a chain of file systems (::) cannot keep a run folder")
+        raise RunFolderError(f"{shown}: a run folder cannot be on a chain of file systems (::)")
     if scheme in _NO_STORES:
         raise RunFolderError(
             f"{shown}: a run folder cannot be kept on {scheme}://; use s3://, gs:// or file://"
@@ -48,14 +49,14 @@ def checked_url(url: str) -> str:
             "configuration file"
         )
     if re.search(r"[?#*\[\]\x00-\x1f]", place):
-        raise RunFolderError(f"{shown}: a run folder's URL has none of the characters ? # * [ ]")
+        raise RunFolderError(f"{shown}: the URL must not contain the characters ? # * [ ]")
     parts = place.split("/")
     folder = parts[1:] if scheme not in ("file", "local", "memory") else parts
     if not any(folder) or {".", ".."} & set(parts):
         raise RunFolderError(
-            f"{shown}: names no folder; a run folder is at {scheme}://BUCKET/FOLDER"
+            f"{shown}: names no folder; write {scheme}://BUCKET/FOLDER"
             if scheme not in ("file", "local")
-            else f"{shown}: names no folder; a run folder is at file:///PATH"
+            else f"{shown}: names no folder; write file:///PATH"
         )
     return f"{scheme}://{place}"
 
@@ -78,8 +79,8 @@ def open_file_system(url: str) -> tuple[Any, str]:
         raise RunFolderError(f"{url}: {scheme}:// needs another package; {advice}") from error
     except ValueError as error:
         raise RunFolderError(
-            f"{url}: fsspec knows no {scheme}://; use s3://, gs:// or file://, or install the "
-            f"package that brings {scheme}://"
+            f"{url}: fsspec does not know {scheme}://; use s3://, gs:// or file://, or install the "
+            f"package that provides {scheme}://"
         ) from error
     except Exception as error:
         raise RunFolderError(f"{url}: cannot be opened: {masked(_line(error))}") from error

@@ -1,13 +1,13 @@
 """Local copies of run folders on a store: one per URL, in the user's cache.
 
     <cache>/convogen/runs/<hash of the URL>/<last part of the URL>/   the run folder
-    …/state.json     the last part that the copy contains, and its files after that part
+    …/state.json     the last part that the copy contains, and the files after that part
     …/sending.json   the same for the part that is being written
     …/updating.lock  held while the copy is brought up to date
     …/writing.lock   held by the process that writes to the run
 
-A copy may be ahead of the chain if a process was killed before it wrote its changes back. If no
-other machine has continued the chain since, the next writer on this machine continues from the
+A copy may be ahead of the chain if a process was killed before it wrote back its changes. If no
+other machine has continued the chain since then, the next writer on this machine continues from the
 copy.
 """
 
@@ -68,9 +68,9 @@ class LocalCopy:
         return self.folder
 
     def open(self) -> None:
-        """Bring the copy up to date, and keep other processes on this machine from writing to it.
+        """Bring the copy up to date, and lock out other writers on this machine.
 
-        Raises `RunFolderError` if another process is already writing to it.
+        Raises `RunFolderError` if another process is already writing to the copy.
         """
         with self._updating():
             if not self._claim():
@@ -114,8 +114,9 @@ class LocalCopy:
     def save(self, sending: tuple[Part, FolderState] | None = None) -> None:
         """Record that the copy has everything up to the last part of the chain.
 
-        `sending` is the next part and the state that it produces. They are recorded before the part
-        is written, so that nothing is lost if the process is killed before the store responds.
+        `sending` is the next part and the state that the part produces. If given, both are recorded
+        instead, before the part is written, so that nothing is lost if the process is killed before
+        the store responds.
         """
         head, state = sending or (self.head, self.state)
         assert head is not None
@@ -127,7 +128,7 @@ class LocalCopy:
             file.unlink(missing_ok=True)
 
     def _go_on(self, saved: _Saved) -> bool:
-        """Apply the parts that the copy lacks; return False if they do not continue its state."""
+        """Apply the parts that the copy lacks; return False if they do not continue the copy."""
         if not self.state.holds(self.folder):
             return False
         if self._part(saved.number + 1).header.after != saved.digest:
@@ -148,15 +149,15 @@ class LocalCopy:
             part = decode(where, number, encoded)
             if part.header.after != after:
                 raise RunFolderError(
-                    f"{where}: does not follow the part before it, but another one; put the "
-                    "objects back as they were"
+                    f"{where}: does not follow the previous part, but a different one; restore the "
+                    "original objects"
                 )
             state.apply(part, where, self.folder)
             after = part.digest
         self.state = state
 
     def _restore_published(self, head: Part) -> bool:
-        """Restore a complete run from its ordinary objects; return whether they are unchanged."""
+        """Restore a complete run from its ordinary objects; return whether these are unchanged."""
         published = head.header.published
         if published is None:
             return False
@@ -185,7 +186,7 @@ class LocalCopy:
                 try:
                     safe(name)
                 except ValueError as error:
-                    raise RunFolderError(f"{self.store.url}: {error}; remove it") from error
+                    raise RunFolderError(f"{self.store.url}: {error}; delete it") from error
                 self._download(name)
 
     def _download(self, path: str) -> None:
@@ -195,13 +196,13 @@ class LocalCopy:
         self.store.download(path, file)
 
     def _chain_length(self) -> int:
-        """Return the number of parts; raises `RunFolderError` if their numbers have a gap."""
+        """Return the number of parts; raises `RunFolderError` if one of them is missing."""
         numbers = [int(name) for name in self.store.names(PARTS) if _NUMBER.fullmatch(name)]
         for expected, number in enumerate(numbers):
             if number != expected:
                 raise RunFolderError(
-                    f"{self.store.where(part_name(expected))}: is missing, but later parts are "
-                    "there; put it back, or delete the parts after it to go on from the part before"
+                    f"{self.store.where(part_name(expected))}: is missing, but later parts exist; "
+                    "restore it, or delete all later parts to continue from the previous part"
                 )
         return len(numbers)
 
@@ -219,8 +220,8 @@ class LocalCopy:
                 yield
         except Timeout as error:
             raise RunFolderError(
-                f"{self.store.url}: another process has been reading it for {_PATIENCE_S:.0f} s; "
-                "wait for it"
+                f"{self.store.url}: another process has been updating the local copy for "
+                f"{_PATIENCE_S:.0f} s; wait until it has finished"
             ) from error
 
     def _claim(self) -> bool:

@@ -1,4 +1,4 @@
-"""The writer of a run folder on a store: appends the changes of the local copy to the chain."""
+"""The writer of a run folder on a store, which appends the local copy's changes to the chain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from convogen.storage.remote.snapshot import FolderState
 __all__ = ["FLUSH_EVERY_S", "Mirror", "Superseded"]
 
 FLUSH_EVERY_S = 5.0
-"""Seconds between two parts, and so the amount of work that a crash of the machine can lose."""
+"""Seconds between two parts, which limits the work that is lost if the machine crashes."""
 
 ALIVE_EVERY_S = 60.0
 """Seconds without changes after which a run writes an empty part, to show that it is alive."""
@@ -40,12 +40,12 @@ class Superseded(RunFolderError):
 
 
 class Mirror:
-    """One process that writes to a run folder on a store.
+    """A writer of a run folder on a store, for one process.
 
-    If its purpose is a run, it takes the folder over immediately, so that an earlier writer can no
-    longer write to it. If its purpose is scores, it is refused while a run is alive, and writes
-    only once there are scores. Call `snapshot` between two writes to the local folder, `send` from
-    any thread.
+    If its purpose is a run, the writer takes over the folder immediately, so that an earlier writer
+    can no longer write to it. If its purpose is scores, the writer is refused while a run is alive,
+    and writes only when there are scores. Call `snapshot` between two writes to the local folder;
+    call `send` from any thread.
     """
 
     def __init__(self, url: str, purpose: Purpose, every_s: float = FLUSH_EVERY_S) -> None:
@@ -93,8 +93,8 @@ class Mirror:
     def send(self) -> None:
         """Write the part that `snapshot` returned.
 
-        Raises `Superseded` if another process has written a part with the same number, `StoreError`
-        if the store cannot be reached; the next call then tries again.
+        Raises `Superseded` if another process has written a part with the same number. Raises
+        `StoreError` if the store cannot be reached; the next call then retries the write.
         """
         with self._sending:
             if self._outbox is None or self._lost is not None:
@@ -108,13 +108,11 @@ class Mirror:
             self._outbox = None
 
     def close(self) -> None:
-        """Write the remaining changes, and the files themselves if the run is complete.
+        """Write the remaining changes, and all files of a complete run; then release the folder.
 
-        Then release the folder.
-
-        Raises `RunFolderError` if the store cannot be reached; the local copy keeps everything.
-        Raises `Superseded` if another process took over, even if a `send` that nobody awaited any
-        more has already said so.
+        Raises `StoreError` if the store cannot be reached; the local copy keeps all changes. Raises
+        `Superseded` if another process took over, even if an earlier `send` has already raised that
+        error.
         """
         try:
             if self._lost is not None:
@@ -122,8 +120,8 @@ class Mirror:
             self._finish()
         except StoreError as error:
             raise StoreError(
-                f"{error}; what is not there yet is kept on this machine: the same command here "
-                "goes on from it"
+                f"{error}; changes that are not on the store yet are kept on this machine; repeat "
+                "the same command on this machine to continue from them"
             ) from error
         finally:
             self._copy.release()
@@ -166,7 +164,7 @@ class Mirror:
         return state, header, pieces
 
     def _take_over(self) -> None:
-        """Write a part, so that earlier writers of the chain can write no more."""
+        """Write a part, so that earlier writers can no longer append to the chain."""
         for _ in range(_TRIES):
             state, header, pieces = self._next(thorough=True)
             part = encode(header, pieces)
@@ -177,12 +175,12 @@ class Mirror:
                 return
             self._copy.refresh()
         raise RunFolderError(
-            f"{self._store.url}: other processes keep writing to it; end them, or name another "
-            "folder"
+            f"{self._store.url}: other processes keep writing to this folder; stop them, or name "
+            "another folder"
         )
 
     def _create(self, part: Part) -> bool:
-        """Write a part; return whether the store now holds this part under its name."""
+        """Write a part; return whether the store now contains this part under its name."""
         name = part_name(part.header.number)
         if self._store.create(name, part.encoded):
             return True
@@ -193,8 +191,8 @@ class Mirror:
         """Raise `RunFolderError` if the store overwrites an object despite a conditional write."""
         if self._store.create(part_name(part.header.number), part.encoded):
             raise RunFolderError(
-                f"{self._store.url}: the store ignores conditional writes (If-None-Match), so that "
-                "two processes could destroy each other's data; use another store"
+                f"{self._store.url}: the store ignores conditional writes (If-None-Match), so two "
+                "processes could destroy each other's data; use another store"
             )
 
     def _advance(self, part: Part, state: FolderState) -> None:
@@ -210,22 +208,23 @@ class Mirror:
             header = decode(name, number, next(self._store.read([name]))).header
             by = f"process {header.process} on {header.host} (since {header.at})"
         return Superseded(
-            f"{self._store.url}: {by} has gone on with it, so this process stops; what it had not "
-            f"written there yet, at most the last {self.every_s:g} s, does not count"
+            f"{self._store.url}: {by} has taken over this folder, so this process stops; changes "
+            f"that were not on the store yet, at most those of the last {self.every_s:g} s, are "
+            "not part of the run"
         )
 
     def _refuse_foreign(self) -> None:
-        """Raise `RunFolderError` if the folder holds objects, but no run."""
+        """Raise `RunFolderError` if the folder contains objects but no run."""
         if self._copy.head is None and not (self._copy.folder / "manifest.json").exists():
             found = [name for name in self._store.names("") if not name.startswith(".")]
             if found:
                 raise RunFolderError(
-                    f"{self._store.url}: holds {found[0]!r:.80}, and no manifest.json of a run; "
+                    f"{self._store.url}: contains {found[0]!r:.80}, but no manifest.json of a run; "
                     "name a new or an empty folder"
                 )
 
     def _refuse_live_run(self) -> None:
-        """Raise `RunFolderError` if a run is being written to the folder by another process."""
+        """Raise `RunFolderError` if another process is writing a run to the folder."""
         head = self._copy.head.header if self._copy.head else None
         if head is None or head.purpose != "run" or head.released:
             return
@@ -235,7 +234,7 @@ class Mirror:
                 return
         raise RunFolderError(
             f"{self._store.url}: process {head.process} on {head.host} is writing this run; wait "
-            f"until it has ended, or, if it was killed, {DEAD_AFTER_S:.0f} s"
+            f"until that process ends or, if it was killed, for {DEAD_AFTER_S:.0f} s"
         )
 
     def _is_complete(self) -> bool:
@@ -245,7 +244,7 @@ class Mirror:
         return False
 
     def _publish(self, state: FolderState) -> None:
-        """Write the files as ordinary objects, the manifest last, unless they are there already."""
+        """Write all files that have changed as ordinary objects, with the manifest last."""
         digests = {path: digest for path, (_, digest) in state.known().items()}
         for path in sorted(digests, key=lambda path: (path == "manifest.json", path)):
             if self._published.get(path) != digests[path]:

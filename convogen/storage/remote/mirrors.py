@@ -1,4 +1,4 @@
-"""Run folders at URLs: copied to local folders, and written back while the copies change."""
+"""Run folders at URLs, which are copied to local folders and written back as the copies change."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def mirrored(
 
 @asynccontextmanager
 async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
-    """Yield a run's local folder: `out`, or for a URL a copy, written back during the block."""
+    """Yield a run's local folder: `out` or, for a URL, a copy that is regularly written back."""
     if not (isinstance(out, str) and is_url(out)):
         yield Path(out)
         return
@@ -75,9 +75,9 @@ async def run_folder(out: str | Path) -> AsyncGenerator[Path]:
 
 @asynccontextmanager
 async def flushed() -> AsyncGenerator[None]:
-    """Write the changes of this process's open copies back during the block.
+    """Write back the changes of this process's open copies during the block.
 
-    If another process has taken the run over, cancels the block and raises `RunFolderError`.
+    If another process has taken over a run, the block is cancelled and `RunFolderError` is raised.
     """
     if not _MIRRORS:
         yield
@@ -116,7 +116,7 @@ async def _flush_forever(mirrors: list[Mirror], stop: Callable[[BaseException], 
                     try:
                         await asyncio.to_thread(mirror.send)
                     except StoreError as error:
-                        if mirror not in away:  # said only once per outage
+                        if mirror not in away:  # only once per outage
                             mirror.say(f"{error}; trying again")
                         away.add(mirror)
                         continue

@@ -19,7 +19,7 @@ _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "
 """Protocols of object stores, on which folders need not be created."""
 
 _AT_ONCE = 64
-"""Number of objects fetched together; bounds memory."""
+"""Number of objects that are fetched together, which limits memory use."""
 
 
 class StoreError(RunFolderError):
@@ -27,7 +27,7 @@ class StoreError(RunFolderError):
 
 
 class ObjectStore:
-    """The objects below a URL, named by their paths below it."""
+    """The objects below a URL, named by their paths relative to the URL."""
 
     def __init__(self, url: str) -> None:
         self.url = checked_url(url)
@@ -39,7 +39,7 @@ class ObjectStore:
         return f"{self.url}/{name}"
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the objects directly in a folder, sorted; none if it is absent."""
+        """Return the sorted names of the objects directly in a folder, which may be missing."""
         path = self._path(folder)
         with self._talking(folder, "listed"):
             self._files.invalidate_cache()
@@ -127,9 +127,9 @@ class ObjectStore:
 
 
 def _link_new(path: Path, content: bytes) -> None:
-    """Write a whole file under a new name; raises `FileExistsError` if the name is taken.
+    """Write a complete file under a new name; raises `FileExistsError` if the name is taken.
 
-    A hard link is atomic, also on NFS, and fails if the name is taken.
+    The name is created as a hard link, which is atomic even on NFS and fails if the name is taken.
     """
     descriptor, name = tempfile.mkstemp(".new", ".", path.parent)
     try:

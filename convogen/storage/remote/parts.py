@@ -2,7 +2,7 @@ r"""A part of a chain: the changes of a run folder between two consistent states
 
     convogen part 1 <SHA-256 of everything after this line>\n
     <a JSON object, see `Header`>\n
-    <the bytes of its changes, concatenated>
+    <the bytes of the changes, concatenated>
 
 Parts are untrusted input: lengths, digests and paths are checked before anything is written.
 """
@@ -32,17 +32,17 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def safe(path: str) -> str:
-    """Return a path within a run folder; raises `ValueError` if it could leave that folder."""
+    """Return a path unchanged; raises `ValueError` if it could lead out of the run folder."""
     names = path.split("/")
     if len(path) > _LONGEST_PATH or any(
         name in ("", ".", "..") or re.search(r"[\\:\x00-\x1f]", name) for name in names
     ):
-        raise ValueError(f"{path[:80]!r} is no path within a run folder")
+        raise ValueError(f"{path[:80]!r} is not a path within a run folder")
     return path
 
 
 class Change(BaseModel):
-    """The change of one file: new bytes from offset `at` on, new content, or deletion.
+    """A change to a file: bytes appended at the offset `at`, new content, or deletion.
 
     `size` and `digest` (SHA-256) describe the whole file after the change.
     """
@@ -60,9 +60,9 @@ class Change(BaseModel):
 class Header(BaseModel):
     """A part's number, writer and changes.
 
-    `after` is the digest of the previous part. `released` says that the writer has ended.
+    `after` is the digest of the previous part. `released` is true if the writer has ended.
     `published` maps the files that are also stored as ordinary objects to their digests; None if
-    the files of this state are not stored so.
+    the files are not stored as ordinary objects.
     """
 
     model_config = ConfigDict(strict=True)
@@ -81,7 +81,7 @@ class Header(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part and its bytes."""
+    """A part with its encoded form."""
 
     header: Header
     pieces: list[bytes]
@@ -96,19 +96,19 @@ def part_name(number: int) -> str:
 
 
 def encode(header: Header, pieces: list[bytes]) -> Part:
-    """Return the part with this header and these bytes, encoded."""
+    """Return the part with this header and these bytes, including its encoded form."""
     body = header.model_dump_json(exclude_defaults=True).encode() + b"\n" + b"".join(pieces)
     digest = hashlib.sha256(body).hexdigest()
     return Part(header, pieces, b"convogen part %d %s\n" % (FORMAT, digest.encode()) + body, digest)
 
 
 def decode(where: str, number: int, encoded: bytes) -> Part:
-    """Decode the part in an object; raises `RunFolderError` naming the object if it is damaged."""
+    """Decode the part in an object; raises `RunFolderError` if the object is damaged."""
     first = _FIRST_LINE.match(encoded)
     if first is None or int(first[1]) < FORMAT:
-        raise _damaged(where, "it is no part of a run folder")
+        raise _damaged(where, "it is not a part of a run folder")
     if int(first[1]) > FORMAT:
-        raise RunFolderError(f"{where}: written by a later version of convogen; read it with that")
+        raise RunFolderError(f"{where}: written by a later version of convogen; use that version")
     body = encoded[first.end() :]
     digest = hashlib.sha256(body).hexdigest()
     if digest != first[2].decode():
@@ -127,6 +127,6 @@ def decode(where: str, number: int, encoded: bytes) -> Part:
 
 def _damaged(where: str, why: str) -> RunFolderError:
     return RunFolderError(
-        f"{where}: damaged: {why}; put the object back, or delete it and all parts after it to go "
-        "on from the part before"
+        f"{where}: damaged: {why}; restore the object, or delete it and all later parts to "
+        "continue from the previous part"
     )

@@ -1,4 +1,4 @@
-"""Messages name run folders on a store by their URLs."""
+"""The URLs that messages show instead of the paths of local copies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def show_as(folder: Path, url: str) -> None:
 
 
 def shown(text: str) -> str:
-    """Return a string in which the paths of local copies are replaced by their URLs."""
+    """Return a string with the paths of local copies replaced by their URLs."""
     for path, url in _URLS.items():
         text = text.replace(path, url)
     return text

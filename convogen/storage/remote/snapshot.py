@@ -1,4 +1,4 @@
-"""The state of a run folder: finds the changes since a state, and applies a part to it."""
+"""The state of a run folder: finding the changes since a state, and applying a part to a folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _File:
 
 @dataclass
 class FolderState:
-    """The files of a run folder, as the last part of its chain left them."""
+    """The files of a run folder after the last part of its chain."""
 
     files: dict[str, _File] = field(default_factory=dict[str, _File])
 
@@ -52,10 +52,11 @@ class FolderState:
     def changes(
         self, folder: Path, *, thorough: bool
     ) -> tuple[FolderState, list[Change], list[bytes]]:
-        """Return a folder's current state, its changes since this state, and their bytes.
+        """Return a folder's current state, and the changes since this state with their bytes.
 
         A longer file with the same inode counts as appended to if its former last bytes are
-        unchanged; with `thorough`, all files are read in full instead. Call it between two writes.
+        unchanged. If `thorough` is true, all files are read in full instead. Call this method
+        between two writes.
         """
         now: dict[str, _File] = {}
         changes: list[Change] = []
@@ -76,7 +77,7 @@ class FolderState:
         return FolderState(now), changes, pieces
 
     def apply(self, part: Part, where: str, folder: Path) -> None:
-        """Apply a part to a folder that is in this state; raises `RunFolderError` if it does not
+        """Apply a part to a folder in this state; raises `RunFolderError` if the part does not
         fit."""
         for change, piece in zip(part.header.changes, part.pieces, strict=True):
             file = folder / change.path
@@ -100,10 +101,11 @@ class FolderState:
             self.files[change.path] = _File(change.size, change.digest, hashed)
 
     def is_before(self, folder: Path) -> bool:
-        """Return whether a folder still contains this state, and perhaps more.
+        """Return whether a folder still contains this state, and possibly more.
 
-        Journals are not checked, since they are deleted with their tasks; neither is the size of
-        the log, which restarts when it is full, nor that of manifests, which may become shorter.
+        Journals are not checked, because they are deleted when their tasks are committed. The sizes
+        of the log, which restarts when it is full, and of manifests, which may become shorter, are
+        not checked either.
         """
         kept = [path for path in self.files if path.endswith(".jsonl") and "journal" not in path]
         with suppress(OSError):
@@ -150,7 +152,7 @@ def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
 def _current(
     file: Path, old: _File | None, *, thorough: bool
 ) -> tuple[_File, Change | None, bytes] | None:
-    """Return a file's current state, its change and the bytes of that; None if it is gone."""
+    """Return a file's state, its change, and the changed bytes; None if the file was deleted."""
     try:
         with file.open("rb") as opened:
             status = os.fstat(opened.fileno())
@@ -176,7 +178,7 @@ def _current(
 def _appended_from(
     opened: Any, old: _File | None, seen: Seen, *, thorough: bool
 ) -> tuple[int, Any]:
-    """Return the offset where the new bytes of a file begin, and the hash of those before it."""
+    """Return the offset at which a file's new bytes begin, and the hash of the bytes before it."""
     fresh = hashlib.sha256()
     if old is None or seen[1] < old.size:
         return 0, fresh
@@ -211,6 +213,6 @@ def _digest_of(file: Path) -> str:
 
 def _misfit(where: str, path: str) -> RunFolderError:
     return RunFolderError(
-        f"{where}: does not continue {path} where the part before ended; put the object back, or "
-        "delete it and all parts after it to go on from the part before"
+        f"{where}: does not continue {path} where the previous part ended; restore the object, or "
+        "delete it and all later parts to continue from the previous part"
     )
