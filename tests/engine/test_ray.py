@@ -121,7 +121,7 @@ def test_a_killed_worker_changes_nothing(
     ended = python_process(*command(folder, server, N, *on), **cluster.environment)
     assert ended.status == 0, ended.err
     too_many, died = ended.err.splitlines()
-    assert f"starts {LANES} of {LANES + 2} workers" in too_many
+    assert f"starting {LANES} of {LANES + 2} workers" in too_many
     assert "died; its" in died
     assert len(worker_pids(folder)) == LANES + 1
     assert dataset(folder) == expected[0]

@@ -292,7 +292,7 @@ def test_an_answer_that_is_elsewhere_is_told_with_what_is_there(tmp_path: Path) 
         path = described(shop, tmp_path, answer="data.reply")
         ended = convogen("run", path, "--out", tmp_path / "run")
     assert ended.status == 2
-    assert "http.answer data.reply: no 'reply' there, but the keys replies" in ended.complaint
+    assert "http.answer data.reply: 'reply' is missing; found the keys replies" in ended.complaint
 
 
 def test_a_bot_is_never_told_the_same_thing_twice(tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_what_it_does_not_answer_in_time_is_not_said_again(tmp_path: Path) -> No
         )
         path.write_text(text, "utf-8")
         result = run(Experiment.load(path), tmp_path / "run")
-    assert ["no answer within 0.5 s" in one.message for one in result.failures()] == [True] * 4
+    assert ["no response within 0.5 s" in one.message for one in result.failures()] == [True] * 4
     assert max(len(heard) for heard in shop.heard.values()) == 1
 
 
