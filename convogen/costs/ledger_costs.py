@@ -1,4 +1,4 @@
-"""The cost of a run by role and model: every call in the ledger is priced individually.
+"""The cost of a run by role and model, with every call in the ledger priced individually.
 
 Attempts that may have been billed although no reply arrived are listed separately. Their token
 counts (`lost_…`) are estimates.
@@ -109,7 +109,7 @@ class Prices:
         self._pricers[role, name] = price
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
-        """Return the pricer of a role's calls, or None if unknown, and the source of the price."""
+        """Return the pricer (None if unknown) and the source of the price for a role's calls."""
         return self._pricers.get((role, model)) or _by_list(listed(model, None))
 
 
@@ -131,7 +131,7 @@ def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -
     """Return one `Spending` per role and model, with judges last.
 
     Args:
-        run: The run whose ledger is read.
+        run: Run whose ledger is read.
         prices: Prices of the calls. Default: the prices of the run.
         judge: Name of a judge. If given, only its calls are counted.
     """
@@ -165,7 +165,7 @@ def usage_of(row: Mapping[str, Any], prefix: str = "") -> Usage:
 
 
 def total_usd(rows: Iterable[Spending], *, lost: bool = False) -> float | None:
-    """Return the cost of some rows of `spending` in US dollars; None if a price is unknown.
+    """Return the total cost of rows of `spending` in US dollars; None if a price is unknown.
 
     Args:
         rows: Rows to add up.

@@ -25,7 +25,7 @@ ANYHOW = 30
 """Number of failures of several kinds, before any success, after which the run stops."""
 
 IN_A_ROW = 50
-"""Number of consecutive failures of one kind after which the run stops despite a success."""
+"""Number of consecutive failures of one kind, after a success, after which the run stops."""
 
 SHOWN = 200
 THINKING_TOKENS = 4000

@@ -55,7 +55,7 @@ scores after which judging stops if an endpoint answers other calls but not thos
 
 LOG = logging.getLogger("convogen.judging")
 SCORE_FORMAT = 1
-"""Version of the scores, incremented when the same judge produces other scores than before."""
+"""Version of the scores, incremented when the same judge produces different scores."""
 
 
 def judge_run(
@@ -214,7 +214,7 @@ class _Judging:
         )
 
     async def run(self, total: int, window: int) -> None:
-        """Score until `total` scores are committed."""
+        """Compute scores until `total` scores are committed."""
         store = self._store
         self._context.tally.add("scores", min(store.committed, total))
         self._skip_committed()

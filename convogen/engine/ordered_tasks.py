@@ -102,7 +102,7 @@ class OrderedTaskRunner(Generic[T]):
 
 
 def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
-    """Run a coroutine in its own event loop. SIGTERM stops it as Ctrl-C does.
+    """Run a coroutine in its own event loop. SIGTERM stops the coroutine as Ctrl-C does.
 
     SIGTERM is not translated into SIGINT, because a background process may ignore SIGINT.
 

@@ -1,4 +1,4 @@
-"""Playing of a run's tasks, in this process or in a worker."""
+"""Functions that play a run's tasks, in this process or in a worker."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) ->
     for nth, (old, new) in enumerate(zip_longest(keys, asked), 1):
         if old != new:
             role = recorded[nth - 1]["role"] if nth <= len(keys) else "missing"
-            return f"call {nth}, recorded as a {role} call, " + (
+            return f"call {nth}, recorded for the role {role}, " + (
                 "was not made" if new is None else "differs"
             )
     return None

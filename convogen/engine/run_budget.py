@@ -52,7 +52,7 @@ def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pr
 
 
 def _dearest(prices: Sequence[Pricer]) -> Pricer:
-    """Return a pricer for calls that any of several models may answer, the dearest per call."""
+    """Return a pricer that charges the highest price of several models for each call."""
     return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
 
 

@@ -3,7 +3,7 @@
 The number of tasks in flight is the number of missing conversations, up to a window. A task that
 fails or is rejected by a gate is replaced, so a run ends with exactly n conversations, or at its
 limit of failures or rejections. Under a budget, new tasks start only while the remaining budget
-covers them, so that the money is spent on finished conversations. If a method has a finite plan,
+covers them, so that the money pays for finished conversations. If a method has a finite plan,
 no task is replaced; n tasks are played, each once. A task is started only if it is certain to be
 needed, so the data set does not depend on the concurrency.
 """
@@ -122,7 +122,7 @@ async def run_async(
     if out is not None and not str(out).strip():
         raise RunFolderError("the name of the run folder is empty; give a name or omit it")
     if fresh and is_url(out):
-        raise RunFolderError(f"{out}: objects cannot be moved aside; choose another folder")
+        raise RunFolderError(f"{out}: objects cannot be moved aside; choose another URL")
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
     async with run_folder(out or Path("runs") / experiment.name) as folder:
@@ -308,7 +308,7 @@ class _Engine:
     def _way(self, outcome: Outcome) -> Way | None:
         """Return the way in which a task failed; None if it succeeded.
 
-        It counts as a failure if a gate's model gives no verdict, or if a gate whose rejections
+        A task also fails if a gate's model gives no verdict, or if a gate whose rejections
         are failures rejects the conversation.
         """
         if (failure := outcome.failure) is not None:

@@ -93,7 +93,9 @@ def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
         return kind.model_validate(parameters)
     except ValidationError as error:
         known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
-        raise ExperimentError(f"judge {name}: {first_fault(error)}; allowed: {known}") from error
+        raise ExperimentError(
+            f"judge {name}: {first_fault(error)}; allowed keys: {known}"
+        ) from error
 
 
 def plan_scores(

@@ -47,11 +47,11 @@ class TaskDoer(Protocol[R]):
 
 
 class Job(Protocol):
-    """The tasks to run, from the view of the process that the user started.
+    """The tasks to run, as seen by the process that the user started.
 
     Attributes:
         name: Name of the job on the dashboard of a cluster.
-        lineages: Number of lineages, groups of tasks that share state; None if tasks share none.
+        lineages: Number of lineages, which are groups of tasks that share state; None without them.
     """
 
     name: str

@@ -54,7 +54,7 @@ class Sampling(Keys):
     )
 
     def with_defaults(self, base: Sampling) -> Sampling:
-        """Return these settings, with those of `base` where none is set. An explicit null counts as
+        """Return these settings, completed with those of `base`. An explicit null counts as
         set."""
         return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 

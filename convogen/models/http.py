@@ -7,9 +7,9 @@
       answer: data.replies[0].text
 
 Jinja renders the templates in a sandbox. `message` is the message to the chatbot, `session` is the
-id of the dialogue, and `messages` are all messages (with `role` and `content`). `env.NAME` is an
-environment variable, the only allowed place for a secret. In a JSON body, each string is a separate
-template. A string that consists only of `{{ messages }}` becomes a list.
+id of the dialogue, and `messages` is the list of all messages (with `role` and `content`).
+`env.NAME` is an environment variable, the only allowed place for a secret. In a JSON body, each
+string is a separate template. A string that consists only of `{{ messages }}` becomes a list.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ class Http(Keys):
             _check(text, IN_BODY)
         for key, text in _keys(value):
             if "{{" in key or "{%" in key:
-                raise ValueError(f"{key[:60]!r}: templates are allowed in values only, not in keys")
+                raise ValueError(f"{key[:60]!r}: templates are allowed only in values, not in keys")
             if SECRET_KEY.search(key) and text.strip() and "{{" not in text:
-                raise ValueError(f"{key}: take secrets from the environment: {{{{ env.NAME }}}}")
+                raise ValueError(f"{key}: take secrets from the environment, as {{{{ env.NAME }}}}")
         if not any(re.search(r"\{\{.*\bmessages?\b", text) for text in texts):
             raise ValueError("must contain {{ message }} or {{ messages }}")
         try:
@@ -129,11 +129,11 @@ def checked_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, text in headers.items():
         _check(text, IN_HEADER)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) or re.search(r"[\r\n]", text):
-            raise ValueError(f"{name[:100]!r} is not a header name")
+            raise ValueError(f"{name[:100]!r} is not a valid header name")
         if name.lower() in FIXED:
             raise ValueError(f"{name} is set by convogen and cannot be changed")
         if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
-            raise ValueError(f"{name}: take secrets from the environment: {{{{ env.X }}}}")
+            raise ValueError(f"{name}: take secrets from the environment, as {{{{ env.X }}}}")
     return headers
 
 
@@ -146,7 +146,7 @@ def environment(names: Iterable[str]) -> dict[str, str]:
     """Return the values of environment variables, by name.
 
     Raises:
-        KeyError: If a variable is not set. The argument is its name.
+        KeyError: If a variable is not set. The argument of the error is the variable's name.
         ValueError: If a value contains a control character, which no HTTP header may contain.
     """
     values = {name: os.environ.get(name, "").strip() for name in names}

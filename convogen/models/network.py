@@ -1,4 +1,4 @@
-"""Network settings: proxies, certificates, limits on connections and responses."""
+"""Network settings: proxies, certificates, and limits on connections and responses."""
 
 from __future__ import annotations
 

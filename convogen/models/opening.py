@@ -1,4 +1,4 @@
-"""Opening of a model spec's backend; each backend is imported only when it is needed."""
+"""Functions that open the backend of a model spec, which is imported only when needed."""
 
 from __future__ import annotations
 

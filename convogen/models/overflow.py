@@ -39,7 +39,7 @@ _PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """Token counts stated in a refusal; None for a count that it does not state.
+    """Token counts that a refusal states; None for a count that the refusal does not state.
 
     Attributes:
         window: Maximum number of tokens in prompt and reply together.

@@ -26,7 +26,7 @@ OPENAI = "https://api.openai.com/v1"
 FREE = Price(input=0, output=0)
 
 LOCAL = ("scripted", "embedded", "transformers")
-"""Kinds of models that run locally, free of charge. HTTP chatbots may cost money."""
+"""Kinds of models that run locally, free of charge. HTTP chatbots are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Listed:
 def pricer(spec: ModelSpec) -> Pricer | None:
     """Return the pricer of a model; None if its price is unknown.
 
-    The price is the one in the spec, zero for a local model, or otherwise the list price.
+    The price is the one in the spec, otherwise zero for a local model, otherwise the list price.
     """
     if spec.price is not None:
         return spec.price.usd

@@ -110,8 +110,8 @@ class ModelSpec(Keys):
     )
     api_key_env: str | None = Field(
         default=None,
-        description="environment variable that contains the API key; default: OPENAI_API_KEY, "
-        "or with azure, AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY if set",
+        description="environment variable that contains the API key; default: OPENAI_API_KEY; "
+        "with azure, AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY takes precedence if set",
     )
     headers: dict[str, str] = Field(
         default_factory=dict[str, str],
@@ -130,12 +130,15 @@ class ModelSpec(Keys):
         description="models to use, in this order, while the endpoint is down",
     )
     requests_per_minute: int | None = Field(
-        default=None, ge=1, description="calls per minute for each endpoint and replica"
+        default=None,
+        ge=1,
+        description="maximum number of calls per minute, for each endpoint and replica",
     )
     tokens_per_minute: int | None = Field(
         default=None,
         ge=1,
-        description="prompt and completion tokens per minute for each endpoint and replica",
+        description="maximum number of prompt and completion tokens per minute, for each endpoint "
+        "and replica",
     )
     patience_s: float = Field(
         default=900, ge=0, description="seconds that an endpoint may be down before the run stops"
@@ -168,7 +171,9 @@ class ModelSpec(Keys):
     @classmethod
     def _one_deep(cls, value: list[ModelSpec]) -> list[ModelSpec]:
         if any(spec.fallback for spec in value):
-            raise ValueError("a fallback cannot have fallbacks of its own; use one list")
+            raise ValueError(
+                "a fallback cannot have fallbacks of its own; put all of them in one list"
+            )
         return value
 
     @field_validator("api_key_env")

@@ -22,7 +22,7 @@ __all__ = ["call_span", "configure", "span", "use"]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROVIDERS = {"endpoint": "openai", "embedded": "llama_cpp", "scripted": "scripted"}
-"""`gen_ai.provider.name` by backend: the interface, because the provider is unknown."""
+"""Values of `gen_ai.provider.name` by backend. They name interfaces; the provider is unknown."""
 
 
 _own: list[Any] = []
@@ -64,7 +64,7 @@ def span(name: str, /, **attributes: Any) -> Generator[Any]:
 
 @contextmanager
 def call_span(request: Request, kind: str, task: int) -> Generator[_Call]:
-    """Open a span around a model call; record the reply with `answered`."""
+    """Open a span around a model call, and yield an object whose `answered` records the reply."""
     sampling = request.sampling
     asked = {
         "gen_ai.operation.name": "chat",

@@ -44,8 +44,8 @@ __all__ = ["RemoteDoer"]
 LOG = logging.getLogger("convogen.cluster")
 
 DEATHS = 3
-"""The run stops when more workers than the number of slots plus this number have died while no task
-has ended."""
+"""The run stops if more workers than this number plus the number of slots have died since a task
+last ended."""
 
 LINES = 64
 """Maximum number of rows of committed tasks in a message."""
@@ -269,7 +269,7 @@ class RemoteDoer:
             )
         self._job.tally.say(
             f"worker {slot.number} on {slot.node} died; "
-            f"another worker takes over ({counted(slot.n_under_way, 'task')} in flight)"
+            f"another worker takes over {counted(slot.n_under_way, 'task')}"
         )
         if any(one.process is not None for one in self._slots):
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])

@@ -1,4 +1,4 @@
-"""The workers' model calls, of which the driver's traffic admits each attempt."""
+"""The workers' model calls. The driver's traffic admits each of their attempts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RemoteModel:
 
 
 class _Call:
-    """A worker's call, whose attempts follow one another."""
+    """A worker's call, which makes one attempt at a time."""
 
     def __init__(self, number: int, send: Callable[[ToWorker], None]) -> None:
         self._number = number
@@ -74,7 +74,7 @@ class WorkerCalls:
         self._calls: dict[int, tuple[_Call, asyncio.Task[None]]] = {}
 
     def ask(self, message: Asked, journal: Journal) -> asyncio.Task[None]:
-        """Start to admit the attempts of a call; return a task that ends with the call.
+        """Start admitting the attempts of a call; return a task that ends with the call.
 
         Attempts that may have been billed without a reply are recorded in the journal.
         """

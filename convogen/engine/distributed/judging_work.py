@@ -30,7 +30,7 @@ IN_PROCESS = frozenset({"embedded", "transformers"})
 
 
 def check_judging(judge: Judge, spec: ModelSpec) -> None:
-    """Raise `UserError` if the workers of a cluster cannot use a judge with a model."""
+    """Raise `UserError` if the workers of a cluster cannot run a judge with a given model."""
     if type(judge) is not registry.load("judges", judge.name):
         raise ClusterError(
             f"judge {judge.name}: workers open a judge by its name, but {type(judge).__name__} is "
@@ -46,7 +46,7 @@ def check_judging(judge: Judge, spec: ModelSpec) -> None:
 
 
 class JudgingJob:
-    """The scores of a judge, from the view of the driver."""
+    """The scores of a judge, as seen by the driver."""
 
     lineages: int | None = None
 

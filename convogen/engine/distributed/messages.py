@@ -128,7 +128,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class PartRows:
-    """Rows of committed tasks of a part's lineages, sent before `AdoptPart`, in plan order."""
+    """Rows of committed tasks in the lineages of a part, in the order of the plan.
+
+    They are sent before `AdoptPart`.
+    """
 
     part: int
     lines: list[bytes]
@@ -179,7 +182,7 @@ class CancelTask:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Permission for an attempt of a call at an endpoint; `attempts` includes this attempt."""
+    """Permission to send a call to an endpoint; `attempts` includes this attempt."""
 
     call: int
     endpoint: int
@@ -189,7 +192,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A report that a call gets no further attempts, with the error."""
+    """A report, with the error, that a call gets no further attempts."""
 
     call: int
     why: ToldError

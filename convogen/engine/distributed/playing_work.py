@@ -1,4 +1,4 @@
-"""Playing of a run's tasks in workers. Each lineage (lane or topic) stays on one worker."""
+"""The playing of a run's tasks in workers. Each lineage (lane or topic) stays on one worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["PlayExperiment", "PlayingJob"]
 
 
 class PlayingJob:
-    """The tasks of a run, from the view of the driver."""
+    """The tasks of a run, as seen by the driver."""
 
     def __init__(self, context: PlayerContext) -> None:
         self._context = context

@@ -30,7 +30,7 @@ START_S = 120.0
 """Time limit in seconds for starting a worker; the run continues without slower workers."""
 
 CALLS = 64
-"""Maximum number of concurrent method calls of an actor, which are more if the driver is slow."""
+"""Maximum number of concurrent method calls of an actor. Two are usual."""
 
 T = TypeVar("T")
 

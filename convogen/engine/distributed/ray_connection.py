@@ -19,7 +19,7 @@ LOCAL = "local"
 """Address that stands for a new cluster on this machine, used only by this process."""
 
 OBJECT_STORE_BYTES = 100 << 20
-"""Size of a local cluster's object store; messages are small and short-lived."""
+"""Size of a local cluster's object store in bytes. Messages are small and short-lived."""
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -31,7 +31,7 @@ class WorkerProcess(Protocol):
 
 
 Spawn = Callable[[int], Awaitable[WorkerProcess]]
-"""A function that starts the worker with a given number."""
+"""A function that starts the worker with a given number, or raises `WorkerGone`."""
 
 
 @dataclass(eq=False)

@@ -36,7 +36,7 @@ class Account:
     """The address and credentials of an endpoint.
 
     Attributes:
-        url: The URL without credentials and without its query.
+        url: URL without credentials and query.
         query: Parameters of the URL's query.
         headers: The model's own headers, and the credentials of the URL if it contains any.
         key: Value of the environment variable `key_env`.
@@ -123,7 +123,7 @@ def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
         env = environment(variables(spec.headers.values()))
     except KeyError as error:
         raise ModelConfigError(
-            f"model {spec.name}: headers use the environment variable {error.args[0]}; set it"
+            f"model {spec.name}: set the environment variable {error.args[0]}, which headers uses"
         ) from None
     except ValueError as error:
         raise ModelConfigError(f"model {spec.name}: headers: {error}") from None

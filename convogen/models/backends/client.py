@@ -1,4 +1,4 @@
-"""The `openai` client with a limit on the size of responses and protection against leaked secrets.
+"""The `openai` client with a limit on the size of responses and protection against leaks.
 
 Responses are returned raw, because parsing them into the client's typed objects costs several times
 as much as the call itself. The client makes one attempt per call; `traffic/router.py` retries.

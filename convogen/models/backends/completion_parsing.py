@@ -76,7 +76,7 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
 
     Raises:
         Transient: If the body is not a chat completion, or if the endpoint aborted the reply.
-        ModelFault: If the reply was filtered or the model refused.
+        ModelFault: If the reply was filtered, or if the model refused to reply.
     """
     try:
         reply = _reply(body, max_tokens)
@@ -97,8 +97,8 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
 def finish_of(value: object) -> str:
     """Translate any server's finish reason into the terms of the OpenAI API.
 
-    Synonyms, in upper or lower case, become `stop`, `length` or `content_filter`. An unknown reason
-    is returned unchanged. The result is empty if the reason is missing.
+    Synonyms become `stop`, `length` or `content_filter`, regardless of case. An unknown reason is
+    returned unchanged. The result is empty if the reason is missing.
     """
     if value is None or value == "":
         return ""
@@ -204,7 +204,7 @@ def _field(part: Any, key: str) -> Any:
 
 
 def _part(part: Any) -> str | None:
-    """Return the text of a part of a message: None for thinking, an empty string for other media.
+    """Return the text of a part of a message; None for thinking, and "" for other types of parts.
 
     Content that is null or a single string counts as one part.
     """

@@ -16,7 +16,7 @@ __all__ = ["Dialect"]
 JsonMode = Literal["schema", "portable", "object", "text"]
 LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
 VARYING = "seed"
-"""A parameter whose value differs in each call, so that a refusal applies to all its values."""
+"""A parameter whose value differs in each call; its refusal applies to all values."""
 
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 FEWEST_LOGPROBS = 5
@@ -47,9 +47,9 @@ JSON_WORDS = ("response_format", "json_schema", "schema", "grammar", "structured
 class Dialect:
     """The form in which requests are sent to one endpoint.
 
-    JSON is requested with the full JSON Schema (`schema`), with a schema that lacks the bounds
-    which strict endpoints refuse (`portable`), in JSON mode (`object`) or only in the prompt
-    (`text`).
+    JSON is requested in one of four ways: with the full JSON Schema (`schema`), with a schema
+    without the bounds that strict endpoints refuse (`portable`), in JSON mode (`object`), or only
+    in the prompt (`text`).
     """
 
     def __init__(self, json_mode: Literal["auto", "schema", "object", "text"] = "auto") -> None:
@@ -166,7 +166,7 @@ def _refuses_system(body: dict[str, Any], detail: str) -> bool:
 
 
 def names(key: str, detail: str) -> bool:
-    """Return True if an error refers to a parameter and does not use its name as an ordinary word.
+    """Return whether an error names a parameter, and does not use its name as an ordinary word.
 
     The name must be quoted, follow a word such as `parameter`, or precede a phrase such as
     `not supported`.

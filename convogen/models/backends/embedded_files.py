@@ -1,7 +1,7 @@
 """The files of the embedded model, which are checked when they are loaded.
 
-A corrupted weight raises no error. Without the check, the model would write different text or
-garbage.
+A corrupted weight raises no error. Without the check, the model could silently write different
+text or garbage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A file's size in bytes, its SHA-256 and its description, and advice if it is missing."""
+    """The size of a file in bytes, its SHA-256, its description, and advice for an invalid file."""
 
     size: int
     sha256: str

@@ -25,7 +25,7 @@ _TLS_ALERT = r"b'\x15\x03"
 """Beginning of a TLS server's response to plain HTTP, as Python prints it."""
 
 GATEWAY_TIMEOUTS = (408, 504, 524)
-"""Statuses after which the model may still have completed the reply and billed it."""
+"""Statuses after which the model may still have completed a reply, which may be billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Faults:
             return ModelConfigError(
                 f"{self._where} answered {status} and redirects to "
                 f"{self._secrets.mask_error(place)[:200]}; the redirect is not followed, because "
-                f"secrets would be sent there; {self._advice.missing}"
+                f"it could leak secrets; {self._advice.missing}"
             )
         message = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
@@ -182,8 +182,8 @@ def _kind(status: int) -> FaultKind:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the requested delay in seconds. The header may state milliseconds, seconds or a date
-    (RFC 9110)."""
+    """Return the requested delay in seconds. The headers may contain milliseconds, seconds or
+    a date (RFC 9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)

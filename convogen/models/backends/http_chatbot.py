@@ -43,7 +43,7 @@ class ChatbotModel:
             self._env = spec.http.secrets
         except KeyError as error:
             raise ModelConfigError(
-                f"model {spec.name}: http uses the environment variable {error.args[0]}; set it"
+                f"model {spec.name}: set the environment variable {error.args[0]}, which http uses"
             ) from None
         except ValueError as error:
             raise ModelConfigError(f"model {spec.name}: http: {error}") from None
@@ -52,7 +52,7 @@ class ChatbotModel:
         headers = {name: self._filled(text, {}) for name, text in spec.http.headers.items()}
         advice = Advice(
             unreached=f"check http.url of model {spec.name}",
-            refused=f"check http.headers of model {spec.name} and the variables they use",
+            refused=f"check http.headers of model {spec.name} and their environment variables",
             missing=f"check http.url of model {spec.name}",
             late=f"increase timeout_s of model {spec.name}",
         )

@@ -45,7 +45,7 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Likelihoods:
-    """The likelihoods of a prefix and of each continuation given it.
+    """The likelihoods of a prefix and of each continuation given the prefix.
 
     The very first token has no likelihood. If a prefix exceeds the context, only its end is used.
     """
@@ -80,7 +80,7 @@ def read_likelihoods(text: str, n: int) -> Likelihoods:
 def completions_body(request: Request) -> dict[str, Any]:
     """Return the body of a `/completions` call that echoes all texts with log-probabilities.
 
-    The endpoint generates one token, the minimum that all endpoints accept. It is discarded.
+    The endpoint generates one token, the minimum that all endpoints accept, which is discarded.
     """
     prefix = request.messages[0].content
     prompts = [prefix + continuation for continuation in request.continuations]

@@ -71,7 +71,7 @@ class EndpointModel:
                 raise self._faults.refused(answer, request)
 
     async def _likelihoods(self, request: Request) -> ModelReply:
-        """Return the likelihoods of the request's continuations, which `/completions` echoes."""
+        """Return the likelihoods of the continuations, read from the echo of `/completions`."""
         try:
             answer = await self._post("/completions", completions_body(request))
         except Transient as fault:

@@ -77,7 +77,7 @@ class _Slot:
     used: int = 0
 
     def shared(self, tokens: Sequence[int], setting: object) -> int:
-        """Return the number of tokens that another prompt can reuse, never including its last."""
+        """Return how many tokens another prompt can reuse. Its last token is never reused."""
         if self.setting != setting:
             return 0
         pairs = zip(self.tokens[:-1], tokens[:-1], strict=False)

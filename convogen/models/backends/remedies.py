@@ -45,7 +45,8 @@ _STOPPING = (
         r"\bonly supports? (?:the )?stream|\bstream(?:ing)?\b.{0,30} (?:must be|is) (?:set to )?"
         r"(?:true|required|enabled)",
         "bad_request",
-        "convogen does not stream replies, but this model requires it; choose another with --model",
+        "convogen does not support streaming, but this model requires it; choose another model "
+        "with --model",
     ),
     (
         r"\bno models?\b.{0,20}\bloaded\b|\bmodel\b.{0,100}\bnot (?:been |currently )?loaded\b",
@@ -63,7 +64,7 @@ _STOPPING = (
         r"\bmodel\b.{0,100}\b(?:does not exist|not found)\b|\bnot a valid model\b"
         r"|\b(?:invalid|unknown|no such) model\b|model_not_found",
         "bad_request",
-        "the endpoint does not serve {model}; choose a model that it lists at /models with --model",
+        "the endpoint does not serve {model}; set --model to a model that its /models lists",
     ),
 )
 """Patterns of errors that affect every request, with the kind of fault and the advice."""
@@ -89,9 +90,8 @@ def remedy(detail: str, request: Request | None) -> Remedy | None:
     if _FILTER.search(detail):
         return Remedy("content_filter", False, "only this request is affected")
     if request is None:
-        return (
-            Remedy("context_length", False, "it is too long") if _CONTEXT.search(detail) else None
-        )
+        too_long = Remedy("context_length", False, "the text is too long")
+        return too_long if _CONTEXT.search(detail) else None
     if _CONTEXT.search(detail):
         advice = (
             f"prompt and reply must fit into the model's context; lower sampling.{request.role}."
@@ -104,7 +104,8 @@ def remedy(detail: str, request: Request | None) -> Remedy | None:
             return Remedy(kind, True, advice.format(role=request.role, model=request.model))
     if _TOO_MANY.search(detail) and request.sampling.max_tokens:
         most = _MOST.search(detail)
-        said = f"lower it: --set sampling.{request.role}.max_tokens={most[1] if most else '…'}"
+        key = f"sampling.{request.role}.max_tokens"
+        said = f"lower the limit with --set {key}={most[1] if most else '…'}"
         return Remedy("bad_request", True, said)
     for key in request.sampling.extra or {}:
         if re.search(rf"""['"`\s.]{re.escape(key)}['"`\s:.]""", f" {detail} "):

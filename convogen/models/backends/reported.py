@@ -19,7 +19,7 @@ __all__ = ["UNKNOWN", "Reported", "is_page", "read_error", "reported_error"]
 
 MOST_CHARS = 1000
 UNKNOWN = 500
-"""Status of an error that names none, so that it counts as a server error and is retried."""
+"""Status assigned to an error that names none: it counts as a server error and is retried."""
 
 _NAMED = (
     (402, r"insufficient_(?:\w+_)?(?:quota|balance|credit|fund)|payment_required|billing|in_arrears"
@@ -34,7 +34,7 @@ _NAMED = (
     (503, r"overload|unavailable|at_capacity"),
     (404, r"unexpected_endpoint"),
 )  # fmt: skip
-"""HTTP statuses by patterns of an error's code, type or, if it has neither, message."""
+"""HTTP statuses with patterns of an error's code or type, or of its message if it has neither."""
 
 _CODES = (
     *_NAMED,
@@ -60,7 +60,8 @@ class Reported:
 def reported_error(body: object, secrets: Secrets) -> Reported | None:
     """Return the error that the body of a successful response reports; None if it reports none.
 
-    The error may be at the top level or in a choice. A body without choices may itself be one.
+    The error may be at the top level or in a choice. A body without choices may be the error
+    itself.
     """
     if isinstance(body, list) and body:
         body = cast("list[Any]", body)[0]  # as Google wraps its errors
@@ -94,7 +95,7 @@ def read_error(answer: bytes, secrets: Secrets) -> str:
 
 
 def is_page(answer: bytes) -> bool:
-    """Return whether a response is a web page, which does not come from an API."""
+    """Return whether a response is a web page and therefore not from an API."""
     return answer[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 

@@ -48,7 +48,7 @@ class ScriptedModel:
         self._logprobs = logprobs
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer without delay; the token counts are numbers of white-space-separated words."""
+        """Answer without delay. Tokens are counted as words separated by white space."""
         scripted = self._script(request)
         if isinstance(scripted, ModelReply):
             return scripted

@@ -22,7 +22,8 @@ from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
 __all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]
 
 PREFIXES = 4
-"""Number of prefixes with cached states; few are enough, since calls about one are consecutive."""
+"""Number of prefixes with cached states. Few suffice, because calls with the same prefix are
+consecutive."""
 
 
 def transformers_class(name: str) -> Any:

@@ -15,9 +15,9 @@ from convogen.records import Usage
 __all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
-"""A function that receives usage that may be billed although no recorded reply reports it, the
-number of lost attempts, and the duration of the attempt in seconds. The number is 1 if no reply
-arrived, and 0 for an answered probe or a reply that reported no usage."""
+"""A function that is called with the usage of an attempt, the number of lost attempts, and the
+duration in seconds, if the usage may be billed although no recorded reply reports it. The number is
+1 if no reply arrived, and 0 for an answered probe or a reply that reported no usage."""
 
 _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
 """A waiting attempt. Attempts are ordered by priority, then by arrival."""
@@ -118,7 +118,7 @@ def _say(on_lost: OnLost | None, usage: Usage, attempts: int, reservation: Reser
 
 
 def _billed(fault: BaseException) -> bool:
-    """Return whether a failed attempt may have been billed, as all but refused attempts may."""
+    """Return whether a failed attempt may have been billed."""
     if isinstance(fault, Transient | ModelFault):
         return fault.billed
     return not isinstance(fault, ConvogenError)

@@ -25,7 +25,7 @@ __all__ = ["NO_LIMITS", "Budget", "Limits", "Reservation"]
 
 MESSAGE_TOKENS = 16
 REQUEST_TOKENS = 64
-"""Tokens that a chat template may add per message and per request."""
+"""Numbers of tokens that a chat template may add per message and per request."""
 
 UNSEEN_COMPLETION = 4096
 """Minimum estimate of a completion, in tokens, if the request has no cap."""
@@ -158,9 +158,9 @@ class Budget:
         return None
 
     def affords(self, tasks: int) -> float:
-        """Return the number of further tasks that the remaining budget covers after `tasks` tasks.
+        """Estimate how many more tasks the budget covers, from the `tasks` that have ended.
 
-        The cost of all tasks, including those in flight, is attributed to the `tasks` that have
+        The cost of all tasks, including those in flight, is attributed to the tasks that have
         ended, which overestimates the cost per task. The result is infinite if nothing has been
         spent, or if neither money nor tokens are limited.
         """

@@ -11,7 +11,7 @@ START = 16
 
 FEWEST_SAMPLES = 32
 FLOOR = 8
-"""Limit below which rising latency alone never lowers the number of calls."""
+"""Minimum to which rising latency alone may lower the limit."""
 
 WORTH = 0.3
 """Minimum relative gain in throughput, as a share of the relative increase in calls in flight."""

@@ -239,7 +239,7 @@ class _Request:
         return None if last else _Plan(left_out + 1, cap)
 
     def _within(self, left_out: range, cap: int | None) -> _Plan | None:
-        """Return the plan that drops the fewest exchanges and leaves room for a reply, if any."""
+        """Return the plan that leaves room for a reply and drops the fewest exchanges, if any."""
         for number in left_out:
             room = self._model.room(self._chat(number))
             least = SHORTEST_REPLY if number == self._exchanges else self._least

@@ -28,7 +28,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class _Call(BaseModel):
-    """The usage of a call; `lost_…` is for attempts that may have been billed without a reply."""
+    """The usage of a call; `lost_…` fields are for attempts that may be billed without a reply."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -106,7 +106,7 @@ class Journal:
     def record_lost_attempt(
         self, usage: Usage, attempts: int, seconds: float, *, key: str, role: str, model: str
     ) -> None:
-        """Append an attempt that may have been billed without a recorded usage.
+        """Append an attempt that may have been billed although no reply reports its usage.
 
         Args:
             usage: Upper bound on the billed usage.
@@ -172,7 +172,7 @@ class Journal:
 
 
 def _by(answer: ModelReply | ModelFault) -> dict[str, Any]:
-    """Return the endpoint's name of the model and the omitted settings, unless they are empty."""
+    """Return the endpoint's name for the model and the omitted settings, if there are any."""
     if isinstance(answer, ModelFault):
         return {}
     fields = {"served": answer.served, "left_out": list(answer.left_out)}

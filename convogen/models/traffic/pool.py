@@ -72,7 +72,7 @@ class Endpoint:
         """Number of calls answered so far, including refusals that blame the request."""
 
         self.outages = 0
-        """Number of failed trials. Calls that failed around them are not at fault."""
+        """Number of failed trials. Other calls that failed at the same time are not at fault."""
 
         self.down: EndpointDown | ModelConfigError | None = None
         self.never_reached: Unreached | None = None
@@ -261,8 +261,7 @@ class Pool:
         because it has cached the prompt's prefix.
 
         Raises:
-            EndpointDown: If all endpoints have been given up.
-            ModelConfigError: If all endpoints have been given up, the first one with this error.
+            EndpointDown, ModelConfigError: If all endpoints have been given up.
         """
         if not self._waiting:
             chosen = self._choose(before)

@@ -1,6 +1,6 @@
-"""The provenance of replies: the endpoints' names for models, and settings they did not accept.
+"""The provenance of replies: endpoints' names for models, and settings that they did not accept.
 
-The ledger contains both for every call. The user sees each of them once, in one line.
+The ledger contains both for every call. The user is shown each name and each setting once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Provenance", "last_calls", "moved"]
 LOG = logging.getLogger("convogen.traffic")
 
 TAIL_BYTES = 1 << 17
-"""Size of a ledger's end that is read to find the latest models, enough for hundreds of calls."""
+"""Number of bytes at the end of a ledger that are read to find the models that replied last."""
 
 
 class Provenance:
@@ -48,7 +48,7 @@ class Provenance:
         for what in reply.left_out:
             if (role, model, what) not in self._left_out:
                 self._left_out.add((role, model, what))
-                self._say(f"model {model} does not accept {what} of the {role}; requests omit it")
+                self._say(f"model {model} does not accept {what} for the {role}; requests omit it")
 
     def _know(self, model: str, served: str) -> None:
         if served not in self._served[model]:
@@ -94,5 +94,5 @@ def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _keys(value: Any) -> dict[str, Any]:
-    """Return `value` if it is a mapping, otherwise an empty one: manifests may have been edited."""
+    """Return `value` if it is a mapping, otherwise {}, because manifests may have been edited."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

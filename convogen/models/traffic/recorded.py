@@ -17,8 +17,8 @@ class NotRecorded(RunStopped):
     """A call is not in the record. `nth` is its number in the task, counted from 1."""
 
     def __init__(self, nth: int, recorded: str | None) -> None:
-        wanted = "no further call recorded" if recorded is None else f"expected a {recorded} call"
-        super().__init__(f"call {nth} differs from the record: {wanted}")
+        wanted = "no further call" if recorded is None else f"a call for the role {recorded}"
+        super().__init__(f"call {nth} differs from the record, which contains {wanted}")
         self.nth = nth
 
 

@@ -154,8 +154,7 @@ class Traffic:
         Raises:
             ModelFault: If the request is refused, or keeps failing while other calls succeed
                 (`trouble.py`).
-            EndpointDown: If all endpoints have been given up. `ModelConfigError` is raised instead
-                if that was the reason.
+            EndpointDown, ModelConfigError: If all endpoints have been given up.
             BudgetReached: If the budget does not cover another attempt.
         """
         pool, trouble = self._pools[request.role], Trouble()

@@ -1,4 +1,4 @@
-"""Detection of whether an unanswered call or its endpoint is at fault.
+"""A test of whether an unanswered call or its endpoint is at fault.
 
 A call that keeps failing while the endpoint answers other calls is assumed to fail always. If no
 other call is answered in the meantime, a short request (a probe) distinguishes the two cases.
@@ -19,7 +19,7 @@ ATTEMPTS = 20
 """Number of faults of any kind after which a call is given up."""
 
 FAULTS = 12
-"""Number of faults other than refusals due to overload after which a call is given up."""
+"""Number of faults, excluding refusals due to overload, after which a call is given up."""
 
 TIME_OUTS = 6
 """Number of time-outs after which a call is given up. Each is slow and may be billed."""
@@ -47,7 +47,7 @@ class Trouble:
     def fault(self, request: Request, endpoint: Endpoint, fault: Transient) -> None:
         """Count a fault; raise `ModelFault` if the call keeps failing while others succeed.
 
-        If it keeps failing and no other call has been answered, the endpoint is paused and probed.
+        If the call keeps failing and no other call is answered, the endpoint is paused and probed.
         """
         answers, outages = self._since.setdefault(endpoint, (endpoint.answers, endpoint.outages))
         if outages != endpoint.outages:

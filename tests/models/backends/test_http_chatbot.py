@@ -392,14 +392,14 @@ def test_a_missing_variable_of_the_environment_is_named(
         ("url", "https://{{ session }}.bot/x", "must be a URL"),
         ("url", "https://bot/{{ message }}", "uses message; allowed: env, session"),
         ("headers", {"Authorization": "Bearer abc"}, "from the environment"),
-        ("headers", {"X\nY": "1"}, "is not a header name"),
+        ("headers", {"X\nY": "1"}, "is not a valid header name"),
         ("body", {"text": "hello"}, "must contain"),
         ("body", {"text": "{{ message", "n": 1}, "unexpected|end"),
         ("body", {"text": "{{ message }} {{ secret }}"}, "uses secret"),
         ("body", {"text": "{{ message }}", "api_key": "abc"}, r"api_key: .*{{ env.NAME }}"),
         ("body", {"text": "{{ message }}", "a": [{"Password": ["abc"]}]}, "Password: take secrets"),
-        ("body", {"{{ session }}": 1, "text": "{{ message }}"}, "are allowed in values only"),
-        ("answer", "data..text", "keys and numbers"),
+        ("body", {"{{ session }}": 1, "text": "{{ message }}"}, "are allowed only in values"),
+        ("answer", "data..text", "keys and list indices"),
     ],
 )
 def test_a_wrong_description_is_refused(key: str, value: object, said: str) -> None:
