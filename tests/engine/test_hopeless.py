@@ -210,7 +210,7 @@ def test_a_run_whose_selector_alone_fails(tmp_path: Path) -> None:
     model = Poisoned(lambda request: request.role == "selector")
     models = {"default": SPEC.model_dump()}
     wanted = Experiment.load("GPFS-s", {"n": 100, "models": models, "participants": 3})
-    with pytest.raises(Hopeless, match=r"conversation: endpoint_fault: .*500: boom"):
+    with pytest.raises(Hopeless, match=r"conversation\): endpoint_fault: .*500: boom"):
         run_virtually(run_async(wanted, tmp_path, open_model=lambda _: model))
     assert model.asked <= MOST_CALLS
 
@@ -315,7 +315,7 @@ def test_a_judge_that_thinks_is_told_which_of_its_keys_gives_it_room(
     endpoint.script = thinking
     ended = convogen("evaluate", tmp_path / "run", "--judge", "geval", *at(endpoint))
     assert ended.status == 1
-    assert "the model thinks: --set " in ended.complaint
+    assert "was still thinking; try --set " in ended.complaint
     assert "--set explaining.max_tokens=" in ended.complaint
     assert len(endpoint.asked) <= MOST_JUDGED
 
