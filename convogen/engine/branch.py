@@ -61,7 +61,7 @@ def replay_conversation(
         out: Run folder for the result. By default, it is next to the run and named after the
             conversation and the turn.
         models: Models by role, as in an experiment. By default, the run's own models are called.
-        tally: Counter of progress.
+        tally: Progress counts to update.
         open_model: Function that creates the model of a spec.
 
     Returns:

@@ -55,7 +55,7 @@ class Asking:
     Attributes:
         folder: Parent of the result folders.
         concurrency: Maximum number of calls in flight per endpoint.
-        tally: Counter of progress.
+        tally: Progress counts to update.
         open_model: Function that creates the model of a spec.
         limits: Limits on the cost of all calls of this object, including the earlier cost of
             their folders.

@@ -83,7 +83,7 @@ def judge_run(
         concurrency: Maximum number of calls in flight per endpoint. Default: 64, or 8 for an
             embedded model.
         fresh: Whether to move earlier scores of this judge aside.
-        tally: Counter of progress.
+        tally: Progress counts to update.
         open_model: Function that creates the model of a spec. Default: the judge's own function.
         workers: Processes that compute the scores instead of this process
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).

@@ -15,7 +15,7 @@ from convogen.storage.remote.mirrors import flushed
 __all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 
 WINDOW = 4
-"""Number of tasks in flight per permitted call in flight. It limits memory, but is large enough
+"""Number of tasks in flight per permitted call in flight. It limits memory use, but is large enough
 that slow tasks do not block others."""
 
 STARTED_AT_ONCE = 64

@@ -79,7 +79,7 @@ def replay_run(
     Args:
         folder: Folder of the run.
         out: Run folder for the result, which must not exist. If None, the result is discarded.
-        tally: Counter of progress.
+        tally: Progress counts to update.
 
     Raises:
         RunFolderError: If the run has no recorded calls, or if `out` exists.

@@ -75,7 +75,7 @@ def run(
         fresh: Whether to move an earlier run in the folder aside first.
         limits: Limits on the cost of the whole folder, and the deadline of this start.
         pilot: Maximum number of conversations in this start. Default: all n.
-        tally: Counter of progress.
+        tally: Progress counts to update.
         on_conversation: Function that is called with each committed conversation and its
             experience.
         open_model: Function that creates the model of a spec.

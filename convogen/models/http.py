@@ -201,7 +201,8 @@ def shape(value: Any) -> str:
     """Describe a value in words: by its keys if it is an object, otherwise by its type."""
     kind = type(value).__name__
     known = list(cast("dict[str, Any]", value))[:12] if kind == "dict" else []
-    return f"the keys {', '.join(known)}" if known else kind
+    keys = "key" if len(known) == 1 else "keys"
+    return f"the {keys} {', '.join(known)}" if known else f"a value of type {kind}"
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -70,7 +70,7 @@ def is_url(value: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Return whether a host, in lower case, is a valid name or address."""
+    """Return whether a lower-case host is a valid name or address."""
     if ":" in host:
         return True  # an address that urlsplit has checked
     name = host.removesuffix(".")

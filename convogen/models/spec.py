@@ -82,7 +82,7 @@ class Azure(Keys):
     @field_validator("api_version", mode="before")
     @classmethod
     def _is_no_date(cls, value: Any) -> Any:
-        return value.isoformat() if isinstance(value, datetime.date) else value  # YAML reads one
+        return value.isoformat() if isinstance(value, datetime.date) else value  # YAML parses dates
 
 
 class ModelSpec(Keys):
@@ -144,7 +144,8 @@ class ModelSpec(Keys):
         default=900, ge=0, description="seconds that an endpoint may be down before the run stops"
     )
     price: Price | None = Field(
-        default=None, description="USD per million tokens; default: the published list price"
+        default=None,
+        description="prices in USD per million tokens; default: the published list prices",
     )
 
     @model_validator(mode="before")

@@ -1,5 +1,4 @@
-"""Execution of tasks in workers on a Ray cluster, which play conversations or score them with a
-judge.
+"""Execution of tasks, which play or score conversations, in workers on a Ray cluster.
 
 A worker is a process that runs tasks. It does everything that takes processor time, such as the
 chats, the checks and the HTTP requests. Decisions that must be made only once stay in the process

@@ -1,4 +1,4 @@
-"""The playing of a run's tasks in workers. Each lineage (lane or topic) stays on one worker."""
+"""The tasks of a run in workers. Each lineage (lane or topic) stays on one worker."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def test_an_answer_that_is_elsewhere_is_told_with_what_is_there(tmp_path: Path) 
         path = described(shop, tmp_path, answer="data.reply")
         ended = convogen("run", path, "--out", tmp_path / "run")
     assert ended.status == 2
-    assert "http.answer data.reply: 'reply' is missing; found the keys replies" in ended.complaint
+    assert "http.answer data.reply: 'reply' is missing; found the key replies" in ended.complaint
 
 
 def test_a_bot_is_never_told_the_same_thing_twice(tmp_path: Path) -> None:

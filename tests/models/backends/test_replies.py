@@ -334,13 +334,13 @@ def test_a_chunk_in_place_of_a_completion_is_read(endpoint: EndpointServer) -> N
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (raw({"hello": "there"}), "expected a list of choices, found the keys hello"),
+        (raw({"hello": "there"}), "expected a list of choices, found the key hello"),
         (raw({"choices": []}), "expected a list of choices"),
         (raw({"choices": [None]}), "expected an object as the choice"),
         (raw({"choices": [{"message": None, "finish_reason": "stop"}]}), "a message"),
         (raw({"choices": [{"message": "Hi", "finish_reason": "stop"}]}), "an object"),
         (raw({"choices": [{"message": {"content": 5}}]}), "expected text as the content, found"),
-        (raw([1, 2]), "expected an object, found list"),
+        (raw([1, 2]), "expected an object, found a value of type list"),
         (Bytes(b"hello\nthere"), "not JSON: it begins with 'hello there'"),
         (Bytes(b""), "not JSON: it is empty"),
     ],
