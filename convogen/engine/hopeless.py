@@ -178,8 +178,8 @@ def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
         return f"more tokens for the {role} would not help; try --set models.default.json_mode=text"
     if len(ended) == 1 and not ended & {"stop", "length", ""}:
         return (
-            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, so none "
-            f"of them counts as complete; choose another model, or run `convogen doctor`"
+            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, so no "
+            f"reply counts as complete; choose another model, or run `convogen doctor`"
         )
     if ended == {"length"}:
         return _cure_length(role, last, set_key, silent=not any(texts))

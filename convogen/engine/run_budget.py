@@ -125,7 +125,7 @@ def _tokens(rows: Sequence[Spending]) -> int:
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """Return a one-line error with the reason, the progress, the cost, and how to resume."""
+    """Return a one-line error with the reason, the progress, the cost and advice on resuming."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
@@ -142,7 +142,7 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
 def describe_asking_stop(
     reached: BudgetReached, done: int, n: int, what: str, folder: Path
 ) -> BudgetReached:
-    """Return a one-line error with the reason, the progress, and how to resume the calls."""
+    """Return a one-line error with the reason, the progress and advice on resuming."""
     return BudgetReached(
         f"{reached}; done: {done} of {n} {what} in {folder}; {_how_to_resume(reached)}",
         reached.option,

@@ -51,7 +51,7 @@ class Job(Protocol):
 
     Attributes:
         name: Name of the job on the dashboard of a cluster.
-        lineages: Number of lineages, which are groups of tasks that share state; None without them.
+        lineages: Number of lineages (groups of tasks that share state); None if there are none.
     """
 
     name: str

@@ -36,7 +36,7 @@ class Listed:
     Attributes:
         usd: Function that returns the cost of a call in US dollars.
         provider: Provider that publishes the price.
-        assumed: Whether this is the model maker's price, because the endpoint publishes none.
+        assumed: Whether this is the model maker's price, used if the endpoint publishes none.
     """
 
     usd: Pricer

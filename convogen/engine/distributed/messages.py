@@ -53,8 +53,8 @@ LARGEST_BATCH = 256
 """Maximum number of messages in a batch."""
 
 INTERVAL_S = 0.01
-"""Minimum time between two batches in seconds, because sending a batch costs the driver as much
-processor time as admitting and journalling several calls. The first message after a pause is sent
+"""Minimum time between two batches, in seconds. Sending a batch costs the driver as much processor
+time as admitting and journalling several calls. The first message after a pause is sent
 immediately."""
 
 

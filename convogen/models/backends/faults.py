@@ -47,7 +47,7 @@ class Refusal:
         status: HTTP status, or the equivalent status of an error in the body.
         headers: Headers of the response.
         detail: The server's message as one line.
-        is_page: Whether the response is a web page, which is probably not from the API itself.
+        is_page: Whether the response is a web page and therefore probably not from the API.
     """
 
     status: int

@@ -80,7 +80,7 @@ def read_likelihoods(text: str, n: int) -> Likelihoods:
 def completions_body(request: Request) -> dict[str, Any]:
     """Return the body of a `/completions` call that echoes all texts with log-probabilities.
 
-    The endpoint generates one token, the minimum that all endpoints accept, which is discarded.
+    One token, the minimum that all endpoints accept, is generated and discarded.
     """
     prefix = request.messages[0].content
     prompts = [prefix + continuation for continuation in request.continuations]

@@ -6,7 +6,7 @@ __all__ = ["PerMinute"]
 
 
 class PerMinute:
-    """A limit on requests or tokens per minute; a burst is at most the amount for six seconds."""
+    """A limit on requests or tokens per minute. A burst is at most the amount for six seconds."""
 
     def __init__(self, limit: int | None) -> None:
         self._rate = None if limit is None else limit / 60
