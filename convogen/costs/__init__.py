@@ -1,1 +1,1 @@
-"""The cost of a run so far, and the forecast for the rest."""
+"""The cost of a run so far, and a forecast of the remaining cost."""

@@ -1,11 +1,11 @@
-"""Forecast of the cost of a whole run from its first conversations.
+"""A forecast of the total cost of a run, based on its first conversations.
 
-The unit is the amount spent between one accepted conversation and the next, so that failed and
-rejected tasks count towards the conversation that replaced them. The sum of m further units has the
+A unit is the amount spent between one accepted conversation and the next. Failed and rejected tasks
+therefore count towards the conversation that replaced them. The sum of m further units has the
 prediction interval m x ± t s √(m + m²/k), where x and s are the mean and the standard deviation of
-the k units seen, and t is the quantile for k - 1 degrees of freedom (Hahn and Meeker, Statistical
-Intervals, 1991, section 4.7, for a sum). The interval does not cover what the k units do not show:
-failures rarer than one in k, and prompts that grow over the run.
+the k units observed so far, and t is the quantile for k - 1 degrees of freedom (Hahn and Meeker,
+Statistical Intervals, 1991, section 4.7, for a sum). The interval does not account for effects that
+the k units cannot show, such as failures rarer than one in k and prompts that grow over the run.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ COUNTS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "secon
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The expected amount for a whole run, of which `so_far` is spent, with its 95% prediction
-    interval (None with fewer than two conversations)."""
+    """The expected amount for a whole run and its 95% prediction interval.
+
+    Attributes:
+        so_far: Amount that has been spent.
+        low: Lower end of the interval; None, like `high`, with fewer than two conversations.
+    """
 
     so_far: float
     expected: float
@@ -39,11 +43,11 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The forecast for a run of `n` conversations from its first `seen`.
+    """The forecast for a run of `n` conversations, based on the first `seen` of them.
 
-    `roles` has the ranges for each (role, model), `total` those over all roles: of calls,
-    prompt_tokens, cached_tokens, completion_tokens, seconds (the sum over all calls) and cost_usd,
-    which is missing if a price is not known.
+    `roles` maps each (role, model) pair to its ranges; `total` contains the ranges summed over all
+    roles. The amounts are calls, prompt_tokens, cached_tokens, completion_tokens, seconds (summed
+    over all calls) and cost_usd, which is missing if a price is unknown.
     """
 
     n: int
@@ -53,7 +57,7 @@ class Forecast:
 
 
 def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
-    """Forecast a run of `n` conversations, without the calls of judges."""
+    """Return the forecast for a run of `n` conversations, excluding judge calls."""
     accepted = [c.task or 0 for c in run.conversations()]
     others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
     committed = len(accepted) + others
@@ -83,8 +87,8 @@ def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
 
 
 class _Units:
-    """Amounts by unit, excluding those after the last accepted conversation (failed or only
-    begun)."""
+    """Amounts per unit; amounts spent after the last accepted conversation are kept separately, for
+    failed tasks and for unfinished ones."""
 
     def __init__(self, seen: int) -> None:
         self.units: list[dict[str, float]] = [{} for _ in range(seen)]
@@ -92,8 +96,8 @@ class _Units:
         self.begun: dict[str, float] = {}
 
     def add(self, index: int, amounts: Mapping[str, float], *, committed: bool) -> None:
-        """Add amounts to the unit at `index`; after the last unit, add them to the amounts of
-        failed tasks if `committed`, otherwise to those of begun tasks."""
+        """Add amounts to the unit at `index`. If there is no such unit, add them to the amounts of
+        failed tasks if `committed`, otherwise to the amounts of unfinished tasks."""
         after = self.failed if committed else self.begun
         unit = self.units[index] if index < len(self.units) else after
         for name, amount in amounts.items():
@@ -125,7 +129,7 @@ def _sum(roles: Iterable[_Units], seen: int) -> _Units:
 
 
 def _range(units: list[float], failed: float, begun: float, missing: int) -> Range:
-    """Return the range of a total; `begun` counts towards the missing units, `failed` does not."""
+    """Return the range of a total. `begun` counts towards the missing units; `failed` does not."""
     so_far, seen = sum(units) + failed, len(units)
     rest = missing * mean(units) if units else 0.0
     expected = so_far + max(rest, begun)

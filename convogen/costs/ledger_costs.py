@@ -1,6 +1,7 @@
-"""The cost of a run: its ledger by role and model, priced call by call.
+"""The cost of a run by role and model, with every call in the ledger priced individually.
 
-Attempts that may have been billed without an answer (`lost_…`, estimated) are listed separately.
+Attempts that may have been billed although no reply arrived are listed separately. Their token
+counts (`lost_…`) are estimates.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ from convogen.storage.score_store import scores_manifest
 __all__ = ["JUDGE", "Prices", "Spending", "spending", "total_usd", "usage_of"]
 
 JUDGE = "judge"
-"""The role of a judge's calls, which do not count towards the run's own cost."""
+"""The role of judge calls, which do not count towards the cost of the run itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """A role's calls to a model: numbers of calls and tokens, seconds, US dollars.
+    """The spending of a role on a model, in calls, tokens, seconds and US dollars.
 
     Attributes:
-        price: Source of the price: own (set by the user), list (the endpoint's provider), assumed
-        (the model's maker, if the endpoint's prices are not published) or local; None if unknown.
-        attempts: Attempts of answered calls.
+        price: Source of the price: own (set by the user), list (published by the endpoint's
+        provider), assumed (published by the model's maker, if the endpoint publishes none) or
+        local; None if the price is unknown.
+        attempts: Number of attempts, including retries, of the calls that received a reply.
         seconds: Total duration of all calls.
-        lost_attempts: Attempts that may have been billed without an answer, with their tokens and
-        cost.
-        cost_usd: None if the price is not known; the same applies to `lost_usd`.
+        lost_attempts: Number of attempts that may have been billed although no reply arrived.
+        cost_usd: Cost of the calls; None, like `lost_usd`, if the price is unknown.
+        lost_usd: Estimated cost of the lost attempts.
     """
 
     role: str
@@ -59,10 +61,10 @@ COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_c
 
 
 class Prices:
-    """Prices of the calls in a run's ledger: the models' own prices, otherwise list prices.
+    """Prices of the calls in a run's ledger: prices set by the user, otherwise list prices.
 
-    `models` takes precedence over the models in the run's manifest; but if a spec has no price of
-    its own, a price of the manifest is kept.
+    Specs in `models` take precedence over the models in the run's manifest. If a spec sets no
+    price, a price set in the manifest is kept.
     """
 
     def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
@@ -93,7 +95,7 @@ class Prices:
             return Price.model_validate(price).usd
         except ValidationError as error:
             raise RunFolderError(
-                f"{self._folder}: a manifest has an invalid price: {price}"
+                f"{self._folder}: a manifest contains an invalid price: {price}"
             ) from error
 
     def _take(self, role: str, described: Mapping[str, Any]) -> None:
@@ -107,12 +109,12 @@ class Prices:
         self._pricers[role, name] = price
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
-        """Return the pricer of a role's calls (None if unknown) and the source of the price."""
+        """Return the pricer (None if unknown) and the source of the price for a role's calls."""
         return self._pricers.get((role, model)) or _by_list(listed(model, None))
 
 
 def _listed(described: Mapping[str, Any], name: str) -> Listed | None:
-    """Return the list price of a model described in a manifest; None if it has none."""
+    """Return the list price of a model described in a manifest; None if the model has none."""
     if described.get("kind") == "http":
         return None
     url = described.get("base_url")
@@ -126,12 +128,12 @@ def _by_list(price: Listed | None) -> tuple[Pricer | None, str]:
 
 
 def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -> list[Spending]:
-    """Return the spending by role and model, that of judges last.
+    """Return one `Spending` per role and model, with judges last.
 
     Args:
-        run: The run whose ledger is read.
-        prices: Prices of the calls; default: those of the run.
-        judge: Count only the calls of this judge.
+        run: Run whose ledger is read.
+        prices: Prices of the calls. Default: the prices of the run.
+        judge: Name of a judge. If given, only its calls are counted.
     """
     prices = prices or Prices(run)
     totals: dict[tuple[str, str], Counter[str]] = {}
@@ -157,17 +159,17 @@ def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -
 
 
 def usage_of(row: Mapping[str, Any], prefix: str = "") -> Usage:
-    """Return the tokens of a ledger row; with the prefix `lost_`, those that may have been billed
-    without an answer."""
+    """Return the token counts of a ledger row. The prefix `lost_` selects the tokens that may have
+    been billed although no reply arrived."""
     return Usage(**{name: row.get(prefix + name, 0) for name in Usage.model_fields})
 
 
 def total_usd(rows: Iterable[Spending], *, lost: bool = False) -> float | None:
-    """Return the cost of some rows of `spending` in US dollars; None if a price is not known.
+    """Return the total cost of rows of `spending` in US dollars; None if a price is unknown.
 
     Args:
         rows: Rows to add up.
-        lost: Whether to include calls that may have been billed without an answer.
+        lost: Whether to include attempts that may have been billed although no reply arrived.
     """
     costs: list[float] = []
     losses: list[float] = []

@@ -1,2 +1,2 @@
-"""Execution: tasks run concurrently and are committed in order, for runs, judging, replays and item
-lists."""
+"""Execution of runs, judges, replays and item lists: tasks run concurrently and are committed in
+order."""

@@ -1,7 +1,7 @@
-"""Replay one conversation of a run, with new replies from a given turn on.
+"""Replay of one conversation of a run, with new replies from a given turn on.
 
-The experience and the earlier turns come from the record, so only the models' continuations differ.
-The models get new seeds, even if they are the run's own.
+The experience and the earlier turns are taken from the record, so only the continuation differs.
+The models get new seeds, even if they are the run's own models.
 """
 
 from __future__ import annotations
@@ -50,14 +50,27 @@ def replay_conversation(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
-    """Replay a conversation of a run, with new replies from turn `from_turn` on (1 is the first).
+    """Replay a conversation of a run, with new replies from turn `from_turn` on.
 
-    `models` maps roles to models as in an experiment; if None, the run's own models are called. The
-    result is a run folder with one conversation, or one failure, in `out` (default: next to the
-    run, named after the conversation and the turn). A second call resumes an interrupted one.
-    Raises `SourceError` if the run has no such conversation, `ExperimentError` if the conversation
-    has no such turn, and `RunStopped` if a model fails or the earlier turns no longer match the
-    record.
+    A second call resumes an interrupted replay.
+
+    Args:
+        folder: Folder of the run.
+        conversation: Id of the conversation.
+        from_turn: First turn to replace, counted from 1.
+        out: Run folder for the result. By default, it is next to the run and named after the
+            conversation and the turn.
+        models: Models by role, as in an experiment. By default, the run's own models are called.
+        tally: Progress counts to update.
+        open_model: Function that creates the model of a spec.
+
+    Returns:
+        A run with one conversation or one failure.
+
+    Raises:
+        SourceError: If the run has no such conversation.
+        ExperimentError: If the conversation has no such turn.
+        RunStopped: If a model fails, or if the earlier turns no longer match the record.
     """
     run = recorded_run(folder)
     file = run.folder / "experiment.yaml"
@@ -69,7 +82,7 @@ def replay_conversation(
 
 
 class _Branch:
-    """A conversation, its first new turn, and the old and the new experiment."""
+    """The replay of a conversation: its first new turn, and the old and the new experiment."""
 
     def __init__(
         self, run: Run, old: Conversation, from_turn: int, then: Experiment, new: Experiment
@@ -77,20 +90,20 @@ class _Branch:
         openings = sum(turn.origin != "agent" for turn in old.turns)
         if openings == len(old.turns):
             raise ExperimentError(
-                f"{run.folder}: conversation {old.id} was written in one reply; only a "
-                f"conversation that was played turn by turn can be replayed from a turn"
+                f"{run.folder}: conversation {old.id} was written in one reply; only "
+                f"conversations that were played turn by turn can be replayed from a turn"
             )
         if not openings < from_turn <= len(old.turns):
             raise ExperimentError(
-                f"{run.folder}: conversation {old.id} has replies from turn {openings + 1} to "
-                f"{len(old.turns)}; it cannot be replayed from turn {from_turn}"
+                f"{run.folder}: conversation {old.id} can be replayed from turns {openings + 1} to "
+                f"{len(old.turns)}, but not from turn {from_turn}"
             )
         self._run, self._old, self._then, self._new = run, old, then, new
         self._kept = from_turn - 1
         self._source = str(run.manifest.get("fingerprint"))
         origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
         self._fingerprint = fingerprint_of([origin, new.fingerprint_inputs["roles"]])
-        # An id may hold characters that a folder name may not.
+        # An id may contain characters that are not allowed in folder names.
         spelt = re.sub(r"[^\w.-]+", "-", old.id)[:80]
         self.name = f"{run.folder.resolve().name}.{spelt}.turn-{from_turn}.{self._fingerprint[:6]}"
         self._manifest = describe(new) | {
@@ -101,7 +114,7 @@ class _Branch:
     async def play(
         self, target: Path, tally: RunProgress, open_model: Callable[[ModelSpec], ChatModel]
     ) -> Run:
-        """Play the branch into a folder, or resume one that was begun there."""
+        """Play the branch into a folder, or resume an interrupted replay in it."""
         then = Traffic(open_roles(self._then), 1, tally, lambda _: NoModel())
         live = Traffic(open_roles(self._new), self._new.concurrency, tally, open_model)
         store: RunStore | None = None
@@ -131,7 +144,7 @@ class _Branch:
             session.seed = name_task(self._fingerprint, number)[1]
 
         def count(what: str) -> None:
-            """Switch to live calls after the last turn that is kept."""
+            """Count an event, and switch to live calls after the last turn that is kept."""
             nonlocal n_played
             live.tally.add(what)
             n_played += what == "turns"
@@ -151,15 +164,15 @@ class _Branch:
             outcome = await play_task(play, Task(number, name, seed, session, count))
         except NotRecorded as fault:
             raise RunStopped(
-                f"{self._run.folder}: conversation {self._old.id}: {fault}; its experiment or "
-                f"inputs have changed: see `{suggested('replay', self._run.folder)}`"
+                f"{self._run.folder}: conversation {self._old.id}: {fault}; the experiment or its "
+                f"inputs have changed; see `{suggested('replay', self._run.folder)}`"
             ) from fault
         outcome = self._renamed(outcome)
         store.commit(0, outcome, journal)
         log_outcome(0, outcome)
 
     def _renamed(self, outcome: Outcome) -> Outcome:
-        """Return the records renumbered as those of a separate run."""
+        """Return the outcome with the ids and numbers of a separate run."""
 
         def own(record: Any, **update: Any) -> Any:
             return record and record.model_copy(update={"task": 0, **update})

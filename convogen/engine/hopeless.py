@@ -1,8 +1,8 @@
-"""Early stop of configurations that cannot work, with a suggested remedy.
+"""Early stopping of configurations that cannot work, with a suggested remedy.
 
-Few tasks are in flight until one has succeeded. The run stops if all of the first tasks fail, or
-later if many fail in a row, since an endpoint may change in the middle of a run. The models' last
-answers show which key to change.
+Only a few tasks are in flight until one has succeeded. The run stops if all of the first tasks
+fail. It also stops if many consecutive tasks fail later, because an endpoint may change during a
+run. The last replies of the models show which key to change.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from convogen.text.objects import is_blank_loop
 __all__ = ["FIRST", "FirstTasks", "SetKey", "Way", "cure"]
 
 FIRST = 10
-"""Failures of one kind, before any success, after which the run stops."""
+"""Number of failures of one kind, before any success, after which the run stops."""
 
 ANYHOW = 30
-"""The same for failures of several kinds."""
+"""Number of failures of several kinds, before any success, after which the run stops."""
 
 IN_A_ROW = 50
-"""Consecutive failures of one kind, after a first success, after which the run stops."""
+"""Number of consecutive failures of one kind, after a success, after which the run stops."""
 
 SHOWN = 200
 THINKING_TOKENS = 4000
-"""The least `max_tokens` to suggest for a reasoning model."""
+"""Minimum `max_tokens` to suggest for a reasoning model."""
 
 SetKey = Callable[[str, str, object], str]
-"""Turns (role, parameter, value) into the option that changes a role's sampling."""
+"""A function that returns the option for (role, parameter, value) of a role's sampling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a task failed: the stage, the kind of error, and its text."""
+    """The way in which a task failed: the stage, the kind of error, and its text."""
 
     stage: str
     kind: str
@@ -46,7 +46,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """How a task failed, and the last answer it received."""
+    """The way in which a task failed, and the last reply or fault that it received."""
 
     way: Way
     last: dict[str, Any] | None
@@ -57,17 +57,19 @@ class _Failed:
 
 
 class FirstTasks:
-    """Tracks failures within one start: all of them until the first success, then consecutive ones.
+    """The failures in one start of a run: all failures until the first success, then consecutive
+    ones.
 
     Args:
-        under_way: Upper bound of tasks in flight until one succeeds, minus one per failure.
-        of: Noun for the tasks in messages: tasks, scores.
-        set_key: Returns the option that changes a role's sampling.
-        afterwards: How to resume, for the message.
-        unanswered: Failures needed if the endpoint answered other calls but none of theirs.
-        anyhow: Failures needed if they are of several kinds.
-        unheard: The roles that were called but have never answered; tasks may still succeed, since
-        not every task calls every role.
+        under_way: Maximum number of tasks in flight until one succeeds, reduced by 1 per failure.
+        of: Plural noun for the tasks in messages, such as tasks or scores.
+        set_key: Function that returns the option for changing a role's sampling.
+        afterwards: Advice on how to resume, for the message.
+        unanswered: Number of failures that stop the run if the endpoint answered other calls but
+            not those of the failed tasks.
+        anyhow: Number of failures that stop the run if they are of several kinds.
+        unheard: Roles that were called but have never replied. Tasks may still succeed, because
+            not every task calls every role.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class FirstTasks:
         """Whether a task has succeeded."""
 
         self.all_may_fail = False
-        """Whether the user allows all tasks to fail; the run is then never stopped."""
+        """Whether all tasks may fail, in which case the run is never stopped."""
 
         self._under_way = under_way
         self._of = of
@@ -100,7 +102,7 @@ class FirstTasks:
 
     @property
     def most(self) -> int | None:
-        """How many tasks may be in flight; None if unbounded."""
+        """The maximum number of tasks in flight; None if it is not limited."""
         if self.all_may_fail:
             return None
         if self.hopeful:
@@ -109,14 +111,14 @@ class FirstTasks:
         return max(1, self._under_way - len(self._failed))
 
     def succeeded(self) -> None:
-        """Register a success and forget the failures before it."""
+        """Register a success and discard the failures before it."""
         self.hopeful = True
         self._failed.clear()
         self._attempts = 0
 
     def failed(self, way: Way, journal: Journal) -> None:
-        """Register a failure; raise `Hopeless` if enough tasks have failed without a success
-        since."""
+        """Register a failure; raise `Hopeless` if enough tasks have failed since the last
+        success."""
         if self.all_may_fail:
             return
         answers = list(journal.answers())
@@ -130,14 +132,15 @@ class FirstTasks:
         if self._is_enough(n, commonest[1]):
             alike = [each for each in self._failed if each.of == commonest]
             which = f"the {'last' if self.hopeful else 'first'} {len(self._failed)} {self._of}"
-            several = f"in several ways, {n} in" if n < len(self._failed) else "in one way,"
-            raise Hopeless(self._explain(f"{which} all failed {several}", alike))
+            several = f", {n} of them" if n < len(self._failed) else ""
+            raise Hopeless(self._explain(f"{which} all failed{several} in the same way", alike))
         if last is not None and last["role"] in self._unheard:
             mute = self._mute[last["role"]]
             mute.append(failed)
             if len(mute) == FIRST:
                 which = (
-                    f"{FIRST} {self._of} failed for the {last['role']}, which has answered none,"
+                    f"{FIRST} {self._of} failed in calls to the {last['role']}, "
+                    f"which has never replied"
                 )
                 raise Hopeless(self._explain(which, mute))
 
@@ -147,7 +150,7 @@ class FirstTasks:
             return in_one_way == failed >= IN_A_ROW
         if in_one_way >= (self._unanswered if kind == "endpoint_fault" else FIRST):
             return True
-        # Calls that an endpoint fails to answer are retried many times, so their attempts count.
+        # Attempts count because a call that the endpoint does not answer is retried many times.
         return failed >= self._anyhow or (
             in_one_way < failed >= self._unanswered and self._attempts >= 3 * self._anyhow
         )
@@ -157,33 +160,34 @@ class FirstTasks:
         text = " ".join(alike[-1].way.text.split())[:SHOWN].removesuffix(".")
         reason = text if text.startswith(kind) else f"{kind}: {text}"
         last = [each.last for each in alike if each.last is not None]
-        return f"{what} {stage}: {reason}; {cure(last, self._set_key)}; {self._afterwards}"
+        return f"{what} (stage: {stage}): {reason}; {cure(last, self._set_key)}; {self._afterwards}"
 
 
 def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
-    """Return what to change, derived from the last answer to each failed task
+    """Return advice derived from the last answer that each failed task received
     (`Journal.answers`)."""
     roles = {answer["role"] for answer in last}
     if len(roles) != 1:
-        return "`convogen doctor` shows what the model can do"
+        return "run `convogen doctor` to test the model"
     [role] = roles
     if all("fault" in answer for answer in last):
         return _cure_fault(last[-1]["fault"])
     texts = [f"{answer.get('text', '')}".strip() for answer in last]
     ended = {f"{answer.get('finish_reason', '')}" for answer in last}
     if all(is_blank_loop(f"{answer.get('text', '')}") for answer in last):
-        return f"more room for the {role} would not help: --set models.default.json_mode=text"
+        return f"more tokens for the {role} would not help; try --set models.default.json_mode=text"
     if len(ended) == 1 and not ended & {"stop", "length", ""}:
         return (
-            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, which no "
-            f"complete reply has: name another model, or see `convogen doctor`"
+            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, so no "
+            f"reply counts as complete; choose another model, or run `convogen doctor`"
         )
     if ended == {"length"}:
         return _cure_length(role, last, set_key, silent=not any(texts))
     if not any(texts):
-        return f"every reply of the {role} is empty: name another model, or see `convogen doctor`"
+        return f"every reply of the {role} is empty; choose another model, or run `convogen doctor`"
     return (
-        f"the {role} says things like {' '.join(texts[-1].split())[:SHOWN]!r}: name another model"
+        f"the {role} writes replies such as {' '.join(texts[-1].split())[:SHOWN]!r}; choose "
+        f"another model"
     )
 
 
@@ -193,15 +197,15 @@ def _cure_length(
     had = max(answer["usage"]["completion_tokens"] for answer in last)
     room = set_key(role, "max_tokens", max(THINKING_TOKENS, 4 * had))
     thinks = silent and (had > 1 or any(answer.get("thought") for answer in last))
-    what = "before anything was said; the model thinks" if thinks else "before its end"
+    what = ", probably while the model was still thinking" if thinks else ""
     limit = f"max_tokens={had}" if had else "the maximum number of tokens"
-    return f"every reply ended at {limit} {what}: {room}"
+    return f"every reply was truncated at {limit}{what}; try {room}"
 
 
 def _cure_fault(fault: dict[str, Any]) -> str:
     message = f"{fault.get('message', '')}"
-    if "no answer within" in message:
-        return "give it more time: --set models.default.timeout_s=600"
+    if "no response within" in message:
+        return "allow more time with --set models.default.timeout_s=600"
     if fault.get("kind") == "context_length":
-        return "serve the model with a longer context, or name another"
-    return "change what it complains about, or name another model; see `convogen doctor`"
+        return "serve the model with a longer context, or choose another model"
+    return "correct the cause of the error, or choose another model; see `convogen doctor`"

@@ -3,9 +3,9 @@ twice.
 
     <name>-<fingerprint>/rows.jsonl      one row per item, in order
     <name>-<fingerprint>/manifest.json   the inputs and the models
-    <name>-<fingerprint>/ledger.jsonl    as in a run folder; so are calls.jsonl and journal/
+    <name>-<fingerprint>/ledger.jsonl    as in a run folder, like calls.jsonl and journal/
 
-A different model, prompt or set of items has a different fingerprint, and so its own folder.
+A different model, prompt or set of items has a different fingerprint and therefore its own folder.
 """
 
 from __future__ import annotations
@@ -39,22 +39,26 @@ from convogen.storage.task_log import TaskLog, claim, lock
 __all__ = ["Asking", "role_of"]
 
 Ask = Callable[[int, Session], Coroutine[Any, Any, dict[str, Any]]]
-"""Returns one item's row, given its number and a session of model calls."""
+"""A function that returns the row of an item, given its number and a session of model calls."""
 
 
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
-    """Return a role: the model and its sampling, completed by the model's defaults."""
+    """Return a role: a model and its sampling, completed with the model's defaults."""
     suits = EMBEDDED_SAMPLING["judge"] if spec.is_shipped else Sampling()
     return Role(spec, sampling.with_defaults(suits))
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Runs one model call per item concurrently and writes the rows in order.
+    """A runner that makes the model calls of items concurrently and writes the rows in order.
 
-    `folder` is the parent of the result folders; `concurrency` bounds the in-flight calls per
-    endpoint; `tally` counts progress. `limits` bounds what all calls of this object may cost,
-    including what their folders have cost before.
+    Attributes:
+        folder: Parent of the result folders.
+        concurrency: Maximum number of calls in flight per endpoint.
+        tally: Progress counts to update.
+        open_model: Function that creates the model of a spec.
+        limits: Limits on the cost of all calls of this object, including the earlier cost of
+            their folders.
     """
 
     folder: Path
@@ -72,11 +76,19 @@ class Asking:
     def rows(
         self, name: str, roles: Mapping[str, Role], essence: Mapping[str, Any], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        """Return the rows of `n` items; missing ones are computed.
+        """Return the rows of `n` items, and compute the missing ones.
 
-        `essence` is what the fingerprint covers besides the models. Raises `RunFolderError` if the
-        folder cannot be written, `ModelConfigError` if a budget needs an unknown price,
-        `RunStopped` if the calls ended early; calling again resumes them.
+        Args:
+            name: Prefix of the result folder's name.
+            roles: Models and sampling by role.
+            essence: Inputs that the fingerprint covers in addition to the models.
+            n: Number of items.
+            ask: Function that returns the row of an item.
+
+        Raises:
+            RunFolderError: If the folder cannot be written.
+            ModelConfigError: If a budget needs an unknown price.
+            RunStopped: If the calls ended early. A second call resumes them.
         """
         models = {role: one.spec for role, one in roles.items()}
         self._prices.update(role_prices(models, self.limits))
@@ -91,7 +103,7 @@ class Asking:
         return run_until_complete(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
 
     def _charge(self, folder: Path) -> None:
-        """Count what a folder had cost before this object used it."""
+        """Charge the cost of a folder before this object used it."""
         if folder not in self._charged:
             self._charged.add(folder)
             charge_calls(self._budget, Run(folder).ledger(), self._prices)
@@ -129,7 +141,7 @@ class Asking:
 
 
 class _Asked:
-    """One start of the runner."""
+    """One start of the item runner."""
 
     def __init__(self, log: TaskLog, path: Path, traffic: Traffic, mark: str, ask: Ask) -> None:
         self._log = log

@@ -1,8 +1,9 @@
-"""Judge a run: score each aspect of each conversation once, concurrently, and commit in order.
+"""Judging of a run: each aspect of each conversation is scored once, and scores are committed in
+order.
 
-The plan covers the run's conversations in order, and the aspects of each. Scores are the same at
-any concurrency. A resumed start repeats no answered call; after a run has been extended, only its
-new conversations are scored.
+The plan contains the run's conversations in order, with the aspects of each. Scores do not depend
+on the concurrency. A resumed start repeats no answered call. After a run has been extended, only
+its new conversations are scored.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ from convogen.version import __version__
 __all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]
 
 UNTRIED, UNANSWERED = 4, 4
-"""UNTRIED: upper bound of scores in flight until the first score is made. UNANSWERED: judging stops
-after this many scores whose calls an endpoint does not answer although it answers other calls."""
+"""UNTRIED: Maximum number of scores in flight until the first one succeeds. UNANSWERED: Number of
+scores after which judging stops if an endpoint answers other calls but not those of the scores."""
 
 LOG = logging.getLogger("convogen.judging")
 SCORE_FORMAT = 1
-"""Incremented when the same judge produces different scores than before."""
+"""Version of the scores, incremented when the same judge produces different scores."""
 
 
 def judge_run(
@@ -75,26 +76,28 @@ def judge_run(
 
     Args:
         run: The run, its folder, or a `CorpusFolder`.
-        judge: The judge, or its name for default parameters.
-        spec: The judge's model, or its name.
-        references: The dialogues to compare with, for a judge that needs them.
-        n: Score only the first n conversations; all if None.
-        concurrency: Maximum calls in flight per endpoint; default 64, or 8 for an embedded model.
+        judge: The judge, or the name of a judge with default parameters.
+        spec: The judge's model, or the name of the model.
+        references: Dialogues to compare with, for a judge that needs them.
+        n: Number of conversations to score, from the first one on. Default: all.
+        concurrency: Maximum number of calls in flight per endpoint. Default: 64, or 8 for an
+            embedded model.
         fresh: Whether to move earlier scores of this judge aside.
-        tally: Counts progress.
-        open_model: Creates the model of a spec; default: as the judge does.
-        workers: Processes that make the scores instead of this one
+        tally: Progress counts to update.
+        open_model: Function that creates the model of a spec. Default: the judge's own function.
+        workers: Processes that compute the scores instead of this process
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).
-        limits: Limits on the cost of this judge's scores in this run, earlier starts included.
+        limits: Limits on the cost of this judge's scores in this run, including earlier starts.
 
     Returns:
-        The run, with the scores.
+        The run with its scores.
 
     Raises:
-        RunFolderError: The folder is not a run, or holds another judge's scores.
-        SourceError: A conversation lacks what the judge needs.
-        ModelConfigError: A budget in USD needs a price that is not known.
-        RunStopped: Judging ended early; calling again resumes it.
+        RunFolderError: If the folder is not a run, or contains scores of a different judge under
+            the same name.
+        SourceError: If a conversation lacks data that the judge needs.
+        ModelConfigError: If a budget in USD needs an unknown price.
+        RunStopped: If judging ended early. A second call resumes it.
     """
     arguments = judge_run_async(
         run,
@@ -126,7 +129,7 @@ async def judge_run_async(
     workers: Workers | None = None,
     limits: Limits | None = None,
 ) -> Run:
-    """Score the conversations of a run as `judge_run` does, within a running event loop."""
+    """Score the conversations of a run as `judge_run` does, but in a running event loop."""
     run = run if isinstance(run, Run) else load_run(run)
     judge = open_judge(judge, {}) if isinstance(judge, str) else judge
     spec = ModelSpec(name=spec) if isinstance(spec, str) else spec
@@ -161,7 +164,7 @@ async def judge_run_async(
             context = ScorerContext(judge, role, fingerprint, store, traffic, tally)
             judging = _Judging(run, context, places, workers)
             if total == count_scores(run, judge, 1, references):
-                judging.first.hopeful = True  # a single conversation may itself be the cause
+                judging.first.hopeful = True  # the only conversation may itself be the cause
             await judging.run(total, WINDOW * in_flight)
     except BudgetReached as reached:
         done = 0 if store is None else store.committed
@@ -176,9 +179,11 @@ async def judge_run_async(
 def count_scores(
     run: Run, judge: Judge, n: int | None = None, references: ReferenceDialogues | None = None
 ) -> int:
-    """Return how many scores the first `n` conversations get.
+    """Return the number of scores for the first `n` conversations.
 
-    Raises `SourceError` if one lacks the experience or the reference dialogue that the judge needs.
+    Raises:
+        SourceError: If a conversation lacks an experience or a reference dialogue that the judge
+            needs.
     """
     return sum(1 for _ in plan_scores(run, judge, n, references))
 
@@ -198,7 +203,7 @@ class _Judging:
         self._store = context.store
         self._places = places
         self._workers = workers
-        set_key, afterwards = partial(_setting, context.judge), "--fresh scores again"
+        set_key, afterwards = partial(_setting, context.judge), "use --fresh to score again"
         self.first = FirstTasks(
             UNTRIED,
             "scores",
@@ -209,7 +214,7 @@ class _Judging:
         )
 
     async def run(self, total: int, window: int) -> None:
-        """Score until `total` scores are committed."""
+        """Compute scores until `total` scores are committed."""
         store = self._store
         self._context.tally.add("scores", min(store.committed, total))
         self._skip_committed()
@@ -238,7 +243,7 @@ class _Judging:
             self.first.failed(_way(score), done.journal)
 
     def _skip_committed(self) -> None:
-        """Skip the scored conversations; they must match the run's."""
+        """Skip the conversations that are scored already, which must match those of the run."""
         for score in self._run.scores(self._context.judge.name):
             place = next(self._places, None)
             if is_given(score):
@@ -246,8 +251,8 @@ class _Judging:
             if place is None or place.key != (score.conversation, score.aspect):
                 raise RunFolderError(
                     f"{self._store.path}: the score of {score.conversation}, {score.aspect} does "
-                    f"not belong to a conversation of this run; --fresh moves the scores aside "
-                    f"and scores again"
+                    f"not belong to a conversation of this run; use --fresh to move the scores "
+                    f"aside and score again"
                 )
 
     def _start(self, scorer: TaskDoer[Score], number: int) -> Coroutine[Any, Any, Done[Score]]:
@@ -263,7 +268,7 @@ class _Judging:
 def _scorer(
     context: ScorerContext, workers: Workers | None
 ) -> AbstractAsyncContextManager[TaskDoer[Score]]:
-    """Return what makes the scores: this process or the workers."""
+    """Return the object that computes the scores, in this process or in workers."""
     if workers is None:
         return nullcontext(LocalScorer(context))
     from convogen.engine.distributed.judging_work import JudgingJob
@@ -272,7 +277,7 @@ def _scorer(
 
 
 def _check_workers(workers: Workers, judge: Judge, spec: ModelSpec) -> None:
-    """Raise `UserError` if workers could not judge."""
+    """Raise `UserError` if the workers cannot run the judge."""
     from convogen.engine.distributed.judging_work import check_judging
 
     workers.check([spec])
@@ -282,10 +287,10 @@ def _check_workers(workers: Workers, judge: Judge, spec: ModelSpec) -> None:
 async def _check_model(
     judge: Judge, role: Role, traffic: Traffic, own_gate: AdmissionQueue | None
 ) -> None:
-    """Have the judge check its model once, before anything is written.
+    """Let the judge check its model once, before anything is written.
 
-    This process makes the call of the check even if workers make all others, so that the check is
-    made once, however many workers there are.
+    This process makes the call of the check even if workers make all other calls, so the check
+    is made only once.
     """
     if own_gate is None:
         await judge.check(traffic)
@@ -298,23 +303,23 @@ async def _check_model(
 
 
 def is_given(score: Score) -> bool:
-    """Return whether a judge gave a score or a choice."""
+    """Return whether a score contains a value or a choice."""
     return score.value is not None or score.choice is not None
 
 
 def _way(score: Score) -> Way:
-    """Return why a score is missing; the score's reason begins with the kind of error."""
+    """Return the way in which a score failed; its reason begins with the kind of error."""
     reason = score.reason or "no score"
     return Way("score", reason.partition(":")[0][:80], reason)
 
 
 def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
-    """Return the options of `evaluate` that set a parameter of the judge's sampling keys."""
+    """Return the options of `evaluate` that set a parameter in all sampling keys of the judge."""
     steps = [
         name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
     ]
     return " ".join(f"--set {step}.{parameter}={value}" for step in steps) or (
-        "this judge's replies leave no room for thinking: name a model that does not think"
+        "a model that does not think, because this judge's replies leave no room for thinking"
     )
 
 
@@ -342,7 +347,7 @@ def _log_score(task: int, score: Score) -> None:
 
 
 def _data(run: Run, judge: Judge, references: ReferenceDialogues | None) -> dict[str, str]:
-    """Return digests of the judged data that is not kept in a run folder."""
+    """Return digests of judged data that is not stored in a run folder."""
     data = {"dialogues": run.digest} if isinstance(run, CorpusFolder) else {}
     return data | (
         {"beside": references.digest} if references and judge.needs == "reference" else {}
@@ -350,8 +355,8 @@ def _data(run: Run, judge: Judge, references: ReferenceDialogues | None) -> dict
 
 
 def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
-    """Return the judge's manifest with its fingerprint of 16 hexadecimal digits, without
-    secrets."""
+    """Return the judge's manifest, without secrets. It contains a fingerprint of 16 hexadecimal
+    digits."""
     essence = {
         "format": SCORE_FORMAT,
         "model": role.spec.identity,

@@ -1,4 +1,4 @@
-"""Numbered tasks that run concurrently and yield their results in order; a signal stops them."""
+"""A runner of numbered tasks that run concurrently and return their results in order."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from convogen.storage.remote.mirrors import flushed
 __all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 
 WINDOW = 4
-"""Tasks in flight per permitted call in flight; bounds memory, and keeps slow tasks from blocking
-others."""
+"""Number of tasks in flight per permitted call in flight. It limits memory use, but is large enough
+that slow tasks do not block others."""
 
 STARTED_AT_ONCE = 64
-"""Tasks started before the event loop handles answers again: each prepares its first call, and
-thousands of them would delay those in flight by seconds."""
+"""Number of tasks to start before the event loop handles replies again. Each task prepares its
+first call, so starting thousands of tasks would delay the calls in flight by seconds."""
 
 GRACE_S = 1.0
-"""Seconds that tasks have to finish when a run is interrupted."""
+"""Time limit in seconds for tasks to finish when a run is interrupted."""
 
 ANSWERS_S = 5.0
-"""Seconds to wait for in-flight calls, so that their answers are kept, when another task ends the
-run."""
+"""Seconds to wait for calls in flight after a task has ended the run, so that their replies are
+kept."""
 
 COLLECTOR = 10_000, 20, 100
-"""Thresholds of the garbage collector (gc.set_threshold) while tasks run: with hundreds of chats in
+"""Thresholds of the garbage collector (gc.set_threshold) while tasks run. With hundreds of chats in
 flight, a full collection pauses all of them for half a second and frees almost nothing."""
 
 T = TypeVar("T")
 
 
 class OrderedTaskRunner(Generic[T]):
-    """Runs tasks from number `first` on; if one raises, all of them end.
+    """A runner of tasks from number `first` on. If a task raises an exception, all tasks end.
 
     `drain` makes no further calls and returns once none is in flight (`Traffic.drain`). Without it,
     the tasks themselves are waited for.
@@ -59,8 +59,8 @@ class OrderedTaskRunner(Generic[T]):
     async def next(self, wanted: int | Callable[[], int]) -> T:
         """Return the result of the next task, with up to `wanted` tasks (at least one) in flight.
 
-        A callable is evaluated again whenever a task has ended. Raises what any task in flight
-        raised, whatever its position in the order.
+        A callable `wanted` is evaluated again whenever a task has ended. An exception of any task
+        in flight is raised immediately, regardless of the order.
         """
         if self._broken is None:
             self._broken = asyncio.get_running_loop().create_future()
@@ -80,7 +80,7 @@ class OrderedTaskRunner(Generic[T]):
                 return self._under_way.pop(self._next - 1).result()
 
     def _start_some(self, most: int) -> bool:
-        """Start tasks until `most` (at least one) are in flight; return whether fewer are."""
+        """Start tasks until `most` (at least one) are in flight; return True if fewer still are."""
         for _ in range(STARTED_AT_ONCE):
             if len(self._under_way) >= max(most, 1):
                 return False
@@ -98,8 +98,8 @@ class OrderedTaskRunner(Generic[T]):
             self._broken.set_exception(task.exception() or AssertionError)
 
     async def stop(self) -> None:
-        """Stop the tasks in flight within the grace period; if a task raised, first wait for the
-        answers to the calls in flight of the other tasks."""
+        """Cancel the tasks in flight and wait for them up to `GRACE_S`. If a task has raised an
+        exception, first wait for the calls of the other tasks, up to `ANSWERS_S`."""
         tasks = list(self._under_way.values())
         if tasks and self._broken is not None and self._broken.done():
             if self._drain is None:
@@ -117,23 +117,23 @@ class OrderedTaskRunner(Generic[T]):
 
 
 def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
-    """Run a coroutine in its own event loop; SIGTERM stops it as Ctrl-C does.
+    """Run a coroutine in its own event loop. SIGTERM stops the coroutine as Ctrl-C does.
 
-    A background process may ignore SIGINT, so SIGTERM is not translated into it.
+    SIGTERM is not translated into SIGINT, because a background process may ignore SIGINT.
 
     Args:
-        work: The coroutine.
-        awaitable: The function that a caller with an event loop can await instead, if there is one.
+        work: Coroutine to run.
+        awaitable: Name of the function that a caller with an event loop can await instead, if any.
 
     Raises:
-        KeyboardInterrupt: If it was stopped.
-        LoopRunning: If the caller has an event loop, as a notebook does.
+        KeyboardInterrupt: If the coroutine was stopped.
+        LoopRunning: If the caller runs in an event loop, for example in a notebook.
     """
     if _in_a_loop():
         work.close()
         advice = f"{awaitable}(…)" if awaitable else "asyncio.to_thread(…)"
         raise LoopRunning(
-            f"an event loop is already running, as in a notebook: `await {advice}` instead"
+            f"an event loop is already running, as in a notebook; use `await {advice}` instead"
         )
 
     async def guarded() -> T:

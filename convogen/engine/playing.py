@@ -1,4 +1,4 @@
-"""Play the tasks of a run, in this process or in a worker."""
+"""Functions that play a run's tasks, in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["LocalPlayer", "PlayerContext", "play_one", "start_play"]
 
 @dataclass(frozen=True, slots=True)
 class PlayerContext:
-    """One start of a run, as needed to play its tasks; `begun` is when the run first started."""
+    """The context of one start of a run; `begun` is the time at which the run first started."""
 
     experiment: Experiment
     store: RunStore
@@ -31,7 +31,7 @@ class PlayerContext:
 
 
 class LocalPlayer:
-    """Plays tasks in this process."""
+    """A player that plays tasks in this process."""
 
     def __init__(self, context: PlayerContext) -> None:
         store = context.store
@@ -54,13 +54,13 @@ class LocalPlayer:
         return Done(outcome, journal)
 
     def committed(self, number: int, result: Outcome) -> None:
-        """Record that a task is committed."""
+        """Register that a task has been committed."""
         del result
         self._play.committed(number)
 
 
 def start_play(experiment: Experiment, run: Run, committed: int) -> Play:
-    """Return a run's play after its first `committed` tasks; `run` is the run's folder."""
+    """Return a run's play with the state after its first `committed` tasks."""
     seed = int(experiment.fingerprint, 16)
     inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, run)
     play = experiment.method.start(inputs)
@@ -78,8 +78,10 @@ async def play_one(
     begun: str,
     count: Callable[[str], None],
 ) -> Outcome:
-    """Return a task's outcome after the gates that check one task; `count` counts calls and
-    retries."""
+    """Play a task and return its outcome after the gates that check single tasks.
+
+    `count` counts events such as turns.
+    """
     name, seed = name_task(experiment.fingerprint, number)
     writing = writing_language(experiment.method, seed)
     session = traffic.session(number, seed, journal, begun, writing)

@@ -1,8 +1,8 @@
-"""Replay of a run from its recorded calls alone: is the data set byte-identical?
+"""Replay of a run from its recorded calls alone, to check that the data set is byte-identical.
 
-Tasks are played sequentially, each with the id and the seeds of the recorded run, regardless of the
-experiment's current files. A changed prompt shows as the first call that differs, and nothing
-depends on the order in which tasks originally ran.
+Tasks are played sequentially with the ids and seeds of the recorded run, even if the experiment's
+files have changed. A changed prompt appears as the first call that differs. The result does not
+depend on the order in which tasks originally ran.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "rejected.
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where a replay first differs from its run: the task, the id of its record, and the
-    difference."""
+    """The first difference between a replay and its run: the task, the id of its record, and a
+    description."""
 
     task: int
     record: str
@@ -57,8 +57,8 @@ class Difference:
 class Replayed:
     """The result of a replay; `difference` is None if the data set is byte-identical.
 
-    `n_calls` calls were answered from the record. `changed` describes changes in the inputs that
-    determine the data; None if there are none.
+    `n_calls` is the number of calls that were answered from the record. `changed` describes changes
+    in the inputs that determine the data; it is None if there are none.
     """
 
     n_conversations: int
@@ -72,29 +72,35 @@ class Replayed:
 def replay_run(
     folder: str | Path, out: str | Path | None = None, *, tally: RunProgress | None = None
 ) -> Replayed:
-    """Replay a run's committed tasks from their recorded calls; no model is called.
+    """Replay a run's committed tasks from their recorded calls, without calling a model.
 
-    The result is compared row by row, up to the first difference. It is written as a run folder to
-    `out`, which must not exist yet; if `out` is None, it is discarded. Raises `RunFolderError` if
-    the run has no recorded calls.
+    The result is compared with the run row by row, up to the first difference.
+
+    Args:
+        folder: Folder of the run.
+        out: Run folder for the result, which must not exist. If None, the result is discarded.
+        tally: Progress counts to update.
+
+    Raises:
+        RunFolderError: If the run has no recorded calls, or if `out` exists.
     """
     run = recorded_run(folder)
     with ExitStack() as stack:
         if out is None:
             target = Path(stack.enter_context(TemporaryDirectory(prefix="convogen-replay-")))
         elif (target := Path(out)).exists():
-            raise RunFolderError(f"{target}: already exists; name a new folder with --out")
+            raise RunFolderError(f"{target}: already exists; choose a new folder with --out")
         return run_until_complete(_replay(run, target, tally or RunProgress()))
 
 
 def recorded_run(folder: str | Path) -> Run:
-    """Open a run with recorded calls; raises `RunFolderError` if it has none of its own."""
+    """Open a run; raise `RunFolderError` if it has no recorded calls of its own."""
     run = load_run(folder)
     origin = run.manifest.get("replay_of")
     if isinstance(origin, dict) and "conversation" in origin:
         raise RunFolderError(
-            f"{run.folder}: is the replay of a conversation; replay the run named in its "
-            f"manifest.json"
+            f"{run.folder}: is the replay of a conversation; replay the run that its "
+            f"manifest.json names"
         )
     found = run.check()
     if found.committed and not found.counts[run.folder / "calls.jsonl"]:
@@ -156,7 +162,7 @@ class _Replay:
         self.n_calls = 0
 
     async def task(self, number: int) -> None:
-        """Play, commit and compare a task; one that differs in a call is not committed."""
+        """Play, commit and compare a task; a task with an unrecorded call is not committed."""
         calls = self._run.calls(number)
         recorded = {name: rows.of(number) for name, rows in self._rows.items()}
         journal = RecordedJournal(self._store.journal(number).path, calls)
@@ -181,7 +187,7 @@ class _Replay:
 
 
 class _Rows:
-    """The rows of a file in task order, at most one per task."""
+    """The rows of a file in the order of their tasks, with at most one row per task."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -196,7 +202,7 @@ class _Rows:
                     yield parse_row(where, line, "task")["task"], line
 
     def of(self, task: int) -> bytes | None:
-        """Return a task's row; tasks must be requested in order."""
+        """Return a task's row, or None if it has none; tasks must be requested in order."""
         if self._next is None or self._next[0] != task:
             return None
         line = self._next[1]
@@ -210,19 +216,19 @@ def _id(recorded: Mapping[str, bytes | None]) -> str:
 
 
 def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> str | None:
-    """Describe the first call that differs from the record; None if none does."""
+    """Describe the first call that differs from the record; return None if all calls agree."""
     keys = [call["key"] for call in recorded]
     for nth, (old, new) in enumerate(zip_longest(keys, asked), 1):
         if old != new:
-            role = recorded[nth - 1]["role"] if nth <= len(keys) else "further"
-            return f"call {nth}, recorded as a call of {role}, " + (
-                "is not made" if new is None else "differs"
+            role = recorded[nth - 1]["role"] if nth <= len(keys) else "missing"
+            return f"call {nth}, recorded for the role {role}, " + (
+                "was not made" if new is None else "differs"
             )
     return None
 
 
 def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str | None:
-    """Describe the keys of the records that differ although the calls agree; None if none do."""
+    """Describe the first row that differs although the calls agree; return None if none does."""
     found = (outcome.experience, outcome.conversation, outcome.failure, outcome.rejected)
     for (name, then), record in zip(recorded.items(), found, strict=True):
         line = None if record is None else record.to_line()

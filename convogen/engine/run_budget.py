@@ -1,4 +1,4 @@
-"""A run's budget: call prices, earlier spending, and the message when it is exhausted."""
+"""A run's budget: prices of calls, earlier spending, and the message when it is exhausted."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ __all__ = [
 
 
 def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pricer]:
-    """Return the roles' prices if a limit needs them; otherwise calls are not priced during a run.
+    """Return the pricers of the roles; the result is empty if no limit in US dollars is set.
 
-    Raises `ModelConfigError` if the budget needs an unknown price.
+    Raises:
+        ModelConfigError: If the budget needs an unknown price.
     """
     if limits.usd is None:
         return {}
@@ -43,27 +44,27 @@ def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pr
             prices[role] = _dearest(known)
     if unknown:
         raise ModelConfigError(
-            f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which is not known; "
-            "set it in USD per million tokens, --price INPUT,OUTPUT[,CACHED], or `price` of the "
-            "model in the experiment; or use --budget-tokens"
+            f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which is unknown; "
+            "set it in USD per million tokens, with --price INPUT,OUTPUT[,CACHED] or with `price` "
+            "in the experiment, or use --budget-tokens"
         )
     return prices
 
 
 def _dearest(prices: Sequence[Pricer]) -> Pricer:
-    """Return an upper bound on the price of a call that any of several models may answer."""
+    """Return a pricer that charges the highest price of several models for each call."""
     return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
 
 
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
-    """Charge what the folder has cost so far; raises `ModelConfigError` if that is unknown."""
+    """Charge the cost of the folder so far; raise `ModelConfigError` if it is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
 def charge_calls(
     budget: Budget, ledger: Iterable[Mapping[str, Any]], prices: Mapping[str, Pricer]
 ) -> None:
-    """Count the calls of a ledger as spent, including lost ones at their maximum."""
+    """Charge the calls of a ledger, including lost attempts at their maximum cost."""
     for row in ledger:
         usage = usage_of(row) + usage_of(row, "lost_")
         budget.spent_tokens += usage.prompt_tokens + usage.completion_tokens
@@ -74,7 +75,7 @@ def charge_calls(
 def limits_beside(
     limits: Limits, ledgers: Iterable[Iterable[Mapping[str, Any]]], prices: Mapping[str, Pricer]
 ) -> Limits:
-    """Return what remains of the limits after the calls of these ledgers."""
+    """Return the limits that remain after the calls in these ledgers."""
     if limits.usd is None and limits.tokens is None:
         return limits
     others = Budget(limits, prices)
@@ -88,7 +89,10 @@ def limits_beside(
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """Return the remaining limits of a run that shares them with other runs, after `elapsed_s`."""
+    """Return the remaining limits of a run that shares them with other runs.
+
+    `elapsed_s` is the time in seconds that counts towards the deadline.
+    """
     spent = [_spent(limits, run) for run in others]
     usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
     return Limits(
@@ -99,8 +103,8 @@ def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) ->
 
 
 def _spent(limits: Limits, run: Run) -> tuple[float, int]:
-    """Return the US dollars and tokens a folder has cost, or zeros if neither is limited; lost
-    attempts count at their maximum."""
+    """Return the cost of a folder in US dollars and tokens, with lost attempts at their maximum.
+    Both are 0 if neither is limited."""
     if limits.usd is None and limits.tokens is None:
         return 0.0, 0
     rows = spending(run)
@@ -108,8 +112,8 @@ def _spent(limits: Limits, run: Run) -> tuple[float, int]:
     if usd is None and limits.usd is not None:
         unknown = ", ".join(sorted({row.model for row in rows if row.cost_usd is None}))
         raise ModelConfigError(
-            f"{run.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
-            "which judged here, is not known; run evaluate again with --price, or use "
+            f"{run.folder}: a budget in USD covers the whole folder, but the price of {unknown}, "
+            "which was used as a judge, is unknown; repeat evaluate with --price, or use "
             "--budget-tokens"
         )
     return usd or 0.0, _tokens(rows)
@@ -121,13 +125,12 @@ def _tokens(rows: Sequence[Spending]) -> int:
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """Return a one-line error: why the run stopped, what is done, what was spent, and how to
-    resume."""
+    """Return a one-line error with the reason, the progress, the cost and advice on resuming."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
     lost = any(row.lost_attempts for row in rows)
-    cut = ", interrupted calls counted at their maximum" if lost else ""
+    cut = ", including interrupted calls at their maximum cost" if lost else ""
     return BudgetReached(
         f"{reached}; done: {store.n_conversations} of {counted(n, 'conversation')} in "
         f"{store.folder}, "
@@ -139,7 +142,7 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
 def describe_asking_stop(
     reached: BudgetReached, done: int, n: int, what: str, folder: Path
 ) -> BudgetReached:
-    """Return a one-line error: why the calls stopped, what is done, and how to resume."""
+    """Return a one-line error with the reason, the progress and advice on resuming."""
     return BudgetReached(
         f"{reached}; done: {done} of {n} {what} in {folder}; {_how_to_resume(reached)}",
         reached.option,

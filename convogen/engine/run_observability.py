@@ -1,4 +1,4 @@
-"""Log entries and spans of a run: its start and end, its failures and repairs."""
+"""Log entries and spans for a run's start and end, its failures and its repairs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def observe_run(experiment: Experiment, store: RunStore) -> Generator[None]:
 
 
 def log_outcome(task: int, outcome: Outcome) -> None:
-    """Log a task's outcome: failures and repairs at info level, the rest at debug level."""
+    """Log a task's outcome: failures, rejections and repairs at info level, its commit at debug."""
     failure, rejected = outcome.failure, outcome.rejected
     conversation = outcome.conversation or (rejected and rejected.conversation)
     if failure is not None:

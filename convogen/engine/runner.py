@@ -1,11 +1,11 @@
-"""Run an experiment: tasks are played concurrently and committed in the order of the plan.
+"""Execution of an experiment: tasks are played concurrently and committed in the order of the plan.
 
-As many tasks are in flight as conversations are missing, up to a window. A task that fails or is
-rejected by a gate is replaced, so a run ends with exactly n conversations, or at its limit of
-failures or rejections. Under a budget, new tasks start only while the remaining budget covers them,
-so that it pays for finished conversations. If a method has a finite plan, nothing is replaced: n
-tasks are played, each once. No task is started that might not be needed, and the data set is the
-same at any concurrency.
+The number of tasks in flight is the number of missing conversations, up to a window. A task that
+fails or is rejected by a gate is replaced, so a run ends with exactly n conversations, or at its
+limit of failures or rejections. Under a budget, new tasks start only while the remaining budget
+covers them, so that the money pays for finished conversations. If a method has a finite plan,
+no task is replaced; n tasks are played, each once. A task is started only if it is certain to be
+needed, so the data set does not depend on the concurrency.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from convogen.suggested import suggested
 __all__ = ["OnConversation", "run", "run_async"]
 
 PRICED = 2
-"""Tasks that must have ended before their cost predicts how many more the budget covers."""
+"""Number of tasks that must end before their cost predicts how many more the budget covers."""
 
 UNPRICED = 8
-"""Upper bound of tasks in flight until then, under a budget."""
+"""Maximum number of tasks in flight under a budget until `PRICED` tasks have ended."""
 
 UNTRIED = 16
-"""Upper bound of tasks in flight until one has succeeded."""
+"""Maximum number of tasks in flight until one has succeeded."""
 
 OnConversation = Callable[[Conversation, Experience | None], None]
 
@@ -71,23 +71,24 @@ def run(
     """Run an experiment into a folder, or resume the run in it.
 
     Args:
-        experiment: The experiment, the name of a shipped one, or the path of a YAML file.
-        out: The run folder, or its URL on an object store (`s3://…`); default `runs/<name>`.
+        experiment: The experiment, the name of a shipped experiment, or the path of a YAML file.
+        out: The run folder, or its URL in an object store (`s3://…`). Default: `runs/<name>`.
         fresh: Whether to move an earlier run in the folder aside first.
         limits: Limits on the cost of the whole folder, and the deadline of this start.
-        pilot: Play at most this many of the n conversations.
-        tally: Counts progress.
-        on_conversation: Called with each committed conversation and its experience.
-        open_model: Creates the model of a spec.
-        workers: Processes that play the tasks instead of this one
+        pilot: Maximum number of conversations in this start. Default: all n.
+        tally: Progress counts to update.
+        on_conversation: Function that is called with each committed conversation and its
+            experience.
+        open_model: Function that creates the model of a spec.
+        workers: Processes that play the tasks instead of this process
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).
 
     Returns:
-        The run, read only.
+        The run, read-only.
 
     Raises:
-        UserError: A mistake that can be corrected; nothing is lost.
-        RunStopped: The run ended early. All answers are kept, and calling again resumes it.
+        UserError: If the user can correct a mistake. Nothing is lost.
+        RunStopped: If the run ended early. All replies are kept, and a second call resumes the run.
     """
     arguments = run_async(
         experiment,
@@ -115,14 +116,14 @@ async def run_async(
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
     workers: Workers | None = None,
 ) -> Run:
-    """Run an experiment as `run` does, within a running event loop.
+    """Run an experiment as `run` does, but in a running event loop.
 
-    Cancelling it stops the run cleanly.
+    Cancellation stops the run cleanly.
     """
     if out is not None and not str(out).strip():
-        raise RunFolderError("the run folder's name is empty; name a folder, or leave it out")
+        raise RunFolderError("the name of the run folder is empty; give a name or omit it")
     if fresh and is_url(out):
-        raise RunFolderError(f"{out}: objects are not moved aside; name another folder")
+        raise RunFolderError(f"{out}: objects cannot be moved aside; choose another URL")
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
     async with run_folder(out or Path("runs") / experiment.name) as folder:
@@ -235,9 +236,10 @@ class _Engine:
         self._first.all_may_fail = _may_all_fail(experiment)
 
     async def run(self, n: int) -> None:
-        """Play until n conversations are committed, or all tasks of the plan.
+        """Play until n conversations, or all tasks of the plan, are committed.
 
-        Raises `RunStopped` if that is impossible.
+        Raises:
+            RunStopped: If this is impossible.
         """
         store, experiment = self._store, self._experiment
         if _done(experiment, store) >= n or _exhausted(experiment, store):
@@ -252,7 +254,7 @@ class _Engine:
             try:
                 while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                     self._check_limits()
-                    # Never more in flight than the conversations that are missing.
+                    # Never start more tasks than there are missing conversations.
                     missing = min(n - done, self._n_remaining)
                     played = await line.next(lambda most=missing: min(most, self._most))
                     task = store.committed
@@ -263,7 +265,7 @@ class _Engine:
 
     @property
     def _most(self) -> int:
-        """Return how many tasks may be in flight: the window, or fewer if a limit is set."""
+        """The maximum number of tasks in flight: the window, or fewer if a limit is set."""
         limits, store = self._budget.limits, self._store
         most = min(self._window, self._first.most or self._window)
         if limits.deadline_s is not None:
@@ -276,7 +278,7 @@ class _Engine:
 
     @property
     def _n_remaining(self) -> int:
-        """The tasks of the plan that are not committed; the window if the plan is unbounded."""
+        """The number of uncommitted tasks in the plan; the window if the plan is infinite."""
         tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
@@ -306,10 +308,10 @@ class _Engine:
             self._first.failed(way, played.journal)
 
     def _way(self, outcome: Outcome) -> Way | None:
-        """Return how a task failed; None if it did not.
+        """Return the way in which a task failed; None if it succeeded.
 
-        A gate's model that gives no verdict counts as a failure, and so does a rejection by a gate
-        whose rejections are failures.
+        A task also fails if a gate's model gives no verdict, or if a gate whose rejections
+        are failures rejects the conversation.
         """
         if (failure := outcome.failure) is not None:
             return Way(failure.stage, failure.kind, failure.message)
@@ -324,26 +326,26 @@ class _Engine:
         failed, limit = self._store.n_failures, self._experiment.max_failures
         if failed > limit:
             raise TooManyFailures(
-                f"{failed} tasks failed, more than max_failures: {limit}; "
-                f"`{suggested('show', self._store.folder)}` says why; to resume: --set "
-                f"max_failures={failed + max(10, limit)}"
+                f"{failed} tasks failed, but max_failures is {limit}; "
+                f"`{suggested('show', self._store.folder)}` shows the reasons; to resume, use "
+                f"--set max_failures={failed + max(10, limit)}"
             )
         rejected, limit = self._store.n_rejected, self._experiment.max_rejected
         if rejected > limit:
             accepted = self._store.n_conversations
             raise TooManyRejected(
-                f"the gates rejected {rejected} conversations, more than max_rejected: {limit}; "
+                f"the gates rejected {rejected} conversations, but max_rejected is {limit}; "
                 f"accepted: {accepted} of {self._experiment.n}, "
-                f"{accepted / (accepted + rejected):.1%} of those finished; "
-                f"`{suggested('show', self._store.folder)}` says why; to resume: --set "
-                f"max_rejected={rejected + max(50, limit)}"
+                f"{accepted / (accepted + rejected):.1%} of all finished conversations; "
+                f"`{suggested('show', self._store.folder)}` shows the reasons; to resume, use "
+                f"--set max_rejected={rejected + max(50, limit)}"
             )
 
 
 def _player(
     context: PlayerContext, workers: Workers | None
 ) -> AbstractAsyncContextManager[TaskDoer[Outcome]]:
-    """Return what plays the tasks: this process or the workers."""
+    """Return the object that plays the tasks, in this process or in workers."""
     if workers is None:
         return nullcontext(LocalPlayer(context))
     from convogen.engine.distributed.playing_work import PlayingJob
@@ -356,16 +358,16 @@ def _setting(role: str, parameter: str, value: object) -> str:
 
 
 def _may_all_fail(experiment: Experiment) -> bool:
-    """Return whether all tasks may fail: the user allows it, or the whole plan is in flight at
-    once."""
+    """Return whether all tasks may fail, because the user allows it or because the whole plan is in
+    flight at the same time."""
     limit, tasks = experiment.common.max_failures, experiment.method.task_count()
     return (limit or 0) >= experiment.n or (tasks or UNTRIED + 1) <= UNTRIED
 
 
 def _afterwards(experiment: Experiment, store: RunStore) -> str:
     return (
-        f"`{suggested('show', store.folder)}` says more, --fresh starts over; to resume "
-        f"anyway: --set max_failures={max(experiment.n, experiment.max_failures)}"
+        f"`{suggested('show', store.folder)}` shows details; use --fresh to start over, or "
+        f"--set max_failures={max(experiment.n, experiment.max_failures)} to resume anyway"
     )
 
 
@@ -378,9 +380,10 @@ def _exhausted(experiment: Experiment, store: RunStore) -> bool:
 
 
 def move_aside(folder: Path) -> Path | None:
-    """Rename a run folder by appending the time to its name; return the new path.
+    """Append the time to the name of a run folder; return the new path, or None if there is no run.
 
-    Raises `RunFolderError` if the folder is not a run.
+    Raises:
+        RunFolderError: If the folder's manifest is not that of a run.
     """
     if not (folder / "manifest.json").exists():
         return None
@@ -389,5 +392,5 @@ def move_aside(folder: Path) -> Path | None:
 
 
 def earlier_models(folder: Path) -> Any:
-    """Return the models in the manifest of an earlier start; None if there is none."""
+    """Return the models in the manifest of an earlier start; None if there was no earlier start."""
     return Run(folder).manifest.get("models") if (folder / "manifest.json").exists() else None

@@ -1,4 +1,4 @@
-"""The plan of a judge's scores, and the making of one score in this process or in a worker."""
+"""The plan of a judge's scores, and the computation of a score in this process or a worker."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class ScoreTask:
 
 @dataclass(frozen=True, slots=True)
 class ScorerContext:
-    """One start of a judge, as needed by `LocalScorer` and by the driver of workers.
+    """The context of one start of a judge, for `LocalScorer` and for the driver of workers.
 
-    `role` is the judge's model and sampling; seeds are derived from `fingerprint`.
+    `role` is the judge's model and sampling. Seeds are derived from `fingerprint`.
     """
 
     judge: Judge
@@ -63,13 +63,13 @@ class ScorerContext:
 
 
 class LocalScorer:
-    """Makes scores in this process."""
+    """A scorer that computes scores in this process."""
 
     def __init__(self, context: ScorerContext) -> None:
         self._context = context
 
     async def do(self, number: int, given: Any = None) -> Done[Score]:
-        """Return the score with this number; `given` is its `ScoreTask`."""
+        """Return the score with the given number; `given` is its `ScoreTask`."""
         context = self._context
         journal = context.store.journal(number)
         score = await score_one(
@@ -83,17 +83,19 @@ class LocalScorer:
         return Done(score, journal)
 
     def committed(self, number: int, result: Score) -> None:
-        """Do nothing: no score depends on another."""
+        """Do nothing, because no score depends on another."""
 
 
 def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
-    """Return a judge by name; raises `ExperimentError` for an unknown judge or parameter."""
+    """Return a judge by name; raise `ExperimentError` for an unknown judge or parameter."""
     kind: type[Judge] = registry.load("judges", name)
     try:
         return kind.model_validate(parameters)
     except ValidationError as error:
         known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
-        raise ExperimentError(f"judge {name}: {first_fault(error)}; keys: {known}") from error
+        raise ExperimentError(
+            f"judge {name}: {first_fault(error)}; allowed keys: {known}"
+        ) from error
 
 
 def plan_scores(
@@ -101,12 +103,12 @@ def plan_scores(
 ) -> Iterator[ScoreTask]:
     """Yield all score tasks in order.
 
-    Experiences are streamed, since conversations and experiences are stored in the same order.
+    Experiences are streamed, because they are stored in the same order as the conversations.
     """
     if judge.needs == "reference" and references is None:
         raise SourceError(
-            f"judge {judge.name} compares each conversation with a real one; give the corpus of "
-            "real ones with --real"
+            f"judge {judge.name} compares each conversation with a real one; give a corpus of "
+            "real conversations with --real"
         )
     experiences = run.experiences()
     current = None
@@ -120,8 +122,8 @@ def plan_scores(
         experience = None if conversation.experience is None else current
         if judge.needs == "experience" and experience is None:
             raise SourceError(
-                f"{run.folder}: conversation {conversation.id} has no experience in this run; "
-                f"judge {judge.name} needs one for each conversation"
+                f"{run.folder}: conversation {conversation.id} has no experience in this run, "
+                f"but judge {judge.name} needs one for each conversation"
             )
         other = (
             references.of(conversation, place) if references and judge.needs == "reference" else ()
@@ -140,7 +142,7 @@ async def score_one(
     traffic: Traffic,
     journal: Journal,
 ) -> Score:
-    """Return the score of a task; the judge's fingerprint and the task determine its seed."""
+    """Return the score of a task. The judge's fingerprint and the task determine the seed."""
     text = "/".join((fingerprint, *task.key))
     seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
     session = traffic.session(number, seed, journal)

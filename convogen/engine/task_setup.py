@@ -1,4 +1,4 @@
-"""Setup of tasks and manifests: ids and seeds, models by role, provenance."""
+"""Setup of tasks and manifests: ids and seeds, models by role, and provenance."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ PACKAGES = (
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:
-    """Return a task's id (16 hexadecimal digits) and seed, derived from the run's fingerprint
-    alone."""
+    """Return a task's id (16 hexadecimal digits) and seed, derived from the run's fingerprint and
+    the task's number."""
     digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
     return digest.hex(), int.from_bytes(digest)
 
@@ -46,7 +46,8 @@ def open_roles(experiment: Experiment) -> dict[str, Role]:
 
 
 def writing_language(method: Method, seed: int) -> WritingLanguage | None:
-    """Return the language of the task with a seed, and its writer; None if no language is set."""
+    """Return the language of the task with a seed, and the roles that write in it; None if no
+    language is set."""
     tag = method.draw_language(seed)
     if tag is None:
         return None
@@ -54,7 +55,7 @@ def writing_language(method: Method, seed: int) -> WritingLanguage | None:
 
 
 async def play_task(play: Play, task: Task) -> Outcome:
-    """Play a task; its records state the requested language, if any."""
+    """Play a task and add the requested language, if any, to its records."""
     outcome, stated = await play.play(task), {"language": task.language}
     if task.language is None:
         return outcome
@@ -96,6 +97,6 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
 
 
 def now() -> str:
-    """Return the current time in UTC, to the millisecond, so that two runs do not share a start
+    """Return the current time in UTC in milliseconds, so that two runs do not share a start
     time."""
     return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -1,8 +1,8 @@
 """Interfaces for running the tasks of a run or a judge in this process or in cluster workers.
 
-A `Job` describes the tasks. It stays in the process that the user started; workers receive its
-`Work`, open it, and run tasks of it. There are two kinds: playing conversations (`engine/playing`)
-and scoring them (`engine/scoring`).
+A `Job` describes the tasks and stays in the process that the user started. Workers receive its
+`Work`, open it, and run its tasks. There are two kinds of jobs: playing conversations
+(`engine/playing`) and scoring them (`engine/scoring`).
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """The result of a task, and the journal of its calls."""
+    """The result of a task and the journal of its calls."""
 
     result: R
     journal: Journal
 
 
 class TaskDoer(Protocol[R]):
-    """Runs the tasks of a job, many concurrently."""
+    """An object that runs the tasks of a job, many of them concurrently."""
 
     async def do(self, number: int, given: Any = None) -> Done[R]:
-        """Run a task and return its result; raises any error that stops the job.
+        """Run a task and return its result; raise an error only if it stops the job.
 
-        `given` is the task's input, unless the number alone determines it.
+        `given` is the task's input, or None if the number alone determines it.
         """
         ...
 
     def committed(self, number: int, result: R) -> None:
-        """Record that a task's rows are on disk."""
+        """Register that a task's rows are on disk."""
         ...
 
 
@@ -50,8 +50,8 @@ class Job(Protocol):
     """The tasks to run, as seen by the process that the user started.
 
     Attributes:
-        name: The job's name on a cluster's dashboard.
-        lineages: Number of lineages of tasks that share state; None if no tasks share any.
+        name: Name of the job on the dashboard of a cluster.
+        lineages: Number of lineages (groups of tasks that share state); None if there are none.
     """
 
     name: str
@@ -68,33 +68,33 @@ class Job(Protocol):
         ...
 
     def lineage(self, number: int) -> int:
-        """Return the lineage of a task; only for jobs that have lineages."""
+        """Return the lineage of a task; called only for jobs with lineages."""
         ...
 
     def rows(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Yield the lines that the committed tasks of lineages left, in the order of the plan."""
+        """Yield the lines of the lineages' committed tasks, in the order of the plan."""
         ...
 
     def row(self, result: Any) -> bytes | None:
-        """Return the line that a task's result leaves for its lineage, or None."""
+        """Return the line of a result for later tasks of its lineage; None if there is none."""
         ...
 
     @property
     def n_committed(self) -> int:
-        """The number of tasks that are committed."""
+        """The number of committed tasks."""
         ...
 
 
 class Work(Protocol):
-    """The work of a job in a form that can be sent to a worker; contains no secrets."""
+    """The work of a job in a form that can be sent to a worker, without secrets."""
 
     def open(self) -> OpenWork:
-        """Open the work in a worker; raises `UserError` if this node would give other results."""
+        """Open the work in a worker; raise `UserError` if this node would produce other results."""
         ...
 
 
 class OpenWork(Protocol):
-    """Work opened in a worker: its models, and its tasks, divided into parts."""
+    """The opened work in a worker: its models, and its tasks, which are divided into parts."""
 
     roles: Mapping[str, Role]
 
@@ -103,21 +103,21 @@ class OpenWork(Protocol):
         ...
 
     def part(self) -> Part:
-        """Return a new part, for lineages of this worker or for all tasks without lineages."""
+        """Return a new part, for some lineages or for all tasks without lineages."""
         ...
 
 
 class Part:
-    """A part of a worker's tasks; only `do` is required if they have no lineages."""
+    """A part of a worker's tasks. Only `do` must be overridden if the tasks have no lineages."""
 
     def add_rows(self, lines: Iterable[bytes]) -> None:
-        """Add rows of its lineages' committed tasks, in the order of the plan."""
+        """Add rows of the lineages' committed tasks, in the order of the plan."""
 
     def adopt(self, committed: int) -> None:
-        """Restore its lineages; tasks numbered below `committed` are committed."""
+        """Restore the state of the lineages; tasks numbered below `committed` are committed."""
 
     def commit(self, task: int, line: bytes | None) -> None:
-        """Record that a task is committed; `line` is its row for the lineage, or None."""
+        """Register that a task has been committed; `line` is its row for the lineage, or None."""
 
     async def do(
         self,
@@ -128,24 +128,24 @@ class Part:
         journal: Journal,
         count: Callable[[str], None],
     ) -> Any:
-        """Run a task and return its result; `count` counts its calls and retries."""
+        """Run a task and return its result; `count` counts events such as turns."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Remove its files from disk."""
+        """Remove the files of this part from disk."""
 
 
 class Workers(Protocol):
-    """Processes that run the tasks of a job instead of this one."""
+    """Processes that run the tasks of a job instead of this process."""
 
     def check(self, specs: Iterable[ModelSpec]) -> None:
         """Raise `UserError` if the workers cannot use one of these models."""
         ...
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return this process's stand-in for a model that the workers call."""
+        """Return the placeholder in this process for a model that the workers call."""
         ...
 
     def start(self, job: Job) -> AbstractAsyncContextManager[TaskDoer[Any]]:
-        """Start the workers; they stop at the end of the block."""
+        """Start the workers, which stop at the end of the block."""
         ...

@@ -1,1 +1,1 @@
-"""Language models behind one interface: endpoints, the embedded model, the scripted model."""
+"""Language models behind one interface, such as endpoints and the embedded model."""

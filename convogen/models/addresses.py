@@ -1,4 +1,4 @@
-"""Normalises pasted base URLs that include an API route or an Azure deployment."""
+"""Normalisation of base URLs that include an API route or an Azure deployment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROUTE = re.compile(r"/(?:chat/)?completions/?$")
 
 @dataclass(frozen=True, slots=True)
 class AzurePlace:
-    """A resource on Azure, with the deployment and the API's version if its address names them."""
+    """An Azure resource, with the deployment and the API version if the URL contains them."""
 
     url: str
     deployment: str | None
@@ -27,24 +27,24 @@ class AzurePlace:
 
 
 def checked_url(value: str) -> str:
-    """Return an HTTP URL unchanged; raises `ValueError` for anything else."""
+    """Return an HTTP URL unchanged; raise `ValueError` for anything else."""
     if not is_url(value):
         raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
     return value
 
 
 def is_azure(url: str) -> bool:
-    """Return whether a URL is that of a resource on Azure."""
+    """Return whether a URL is the address of an Azure resource."""
     return _AZURE_HOST.search(urlsplit(url).hostname or "") is not None
 
 
 def has_version(url: str) -> bool:
-    """Return whether the path of a base URL names a version of the API, as `/v1` does."""
+    """Return whether the path of a base URL contains an API version, such as `/v1`."""
     return re.search(r"/v\d", urlsplit(url).path) is not None
 
 
 def without_route(url: str) -> str:
-    """Return a base URL without the route of a call at the end of its path."""
+    """Return a base URL without a trailing API route such as `/chat/completions`."""
     parts = urlsplit(url)
     path = _ROUTE.sub("", parts.path)
     return url if path == parts.path else parts._replace(path=path).geturl()
@@ -54,8 +54,8 @@ def azure_place(url: str) -> AzurePlace | None:
     """Return the Azure resource or deployment that a base URL names; None if it names neither.
 
     A resource is `https://NAME.openai.azure.com`; a deployment is `…/openai/deployments/NAME` on
-    any host. A URL that ends in `/openai/v1` gives None: that API needs neither version nor
-    deployment.
+    any host. The result is None for a URL that ends in `/openai/v1`, because that API needs neither
+    a version nor a deployment.
     """
     parts = urlsplit(url)
     match = _DEPLOYMENT.fullmatch(parts.path)

@@ -1,6 +1,6 @@
 """The single interface to language models: `ChatModel.complete(request) -> ModelReply`.
 
-Retries, limits, the journal and the ledger wrap it once, in `traffic/`.
+Retries, limits, the journal and the ledger are added in `traffic/`, once for all models.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Sampling(Keys):
     )
 
     def with_defaults(self, base: Sampling) -> Sampling:
-        """Return these settings, with `base` for those not set here (an explicit null counts as
-        set)."""
+        """Return these settings, completed with those of `base`. An explicit null counts as
+        set."""
         return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
 
@@ -68,8 +68,8 @@ class Message:
 
 
 def merged(messages: Iterable[Message]) -> list[Message]:
-    """Return messages with alternating roles: neighbours of one role are merged, empty ones
-    dropped."""
+    """Return messages with alternating roles: consecutive messages of the same role are merged, and
+    empty messages are dropped."""
     result: list[Message] = []
     for message in messages:
         if not message.content.strip():
@@ -81,7 +81,7 @@ def merged(messages: Iterable[Message]) -> list[Message]:
 
 
 def without_system(messages: Sequence[Message]) -> list[Message]:
-    """Return messages for a model without a system role: it goes before the first user message."""
+    """Return messages for a model without a system role: system messages become user messages."""
     system = [message for message in messages if message.role == "system"]
     rest = [message for message in messages if message.role != "system"]
     if not system or not rest:
@@ -93,11 +93,13 @@ def without_system(messages: Sequence[Message]) -> list[Message]:
 class Request:
     """One model call, independent of any endpoint's dialect.
 
-    `schema` asks for a JSON object of that JSON Schema, `top_logprobs` for the log-probabilities of
-    that many alternatives per token. `choices` are the replies the prompt asks to choose from.
-    `dialogue` identifies the task, for a chatbot that keeps a memory per session. With
-    `continuations` it asks for the likelihood of each after the single message instead of a reply
-    (`backends/likelihood.py`).
+    Attributes:
+        schema: JSON Schema of the requested JSON object.
+        top_logprobs: Number of alternatives per token for which log-probabilities are requested.
+        choices: Replies from which the prompt asks the model to choose.
+        dialogue: Identifier of the task, for a chatbot that keeps a memory per session.
+        continuations: If given, the likelihood of each continuation after the single message is
+        requested instead of a reply (`backends/likelihood.py`).
     """
 
     role: str
@@ -113,8 +115,7 @@ class Request:
 
     @cached_property
     def hash(self) -> str:
-        """24 hexadecimal digits that identify the request by everything that determines the
-        reply."""
+        """A hash, in 24 hexadecimal digits, of everything that determines the reply."""
         key = [
             self.model,
             [[m.role, m.content] for m in self.messages],
@@ -129,7 +130,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One token of a reply: its log-probability, and those of its alternatives."""
+    """One token of a reply, with its log-probability and those of its alternatives."""
 
     token: str
     logprob: float
@@ -138,12 +139,15 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A model's answer to a request; `model` is the name of the model that gave it, once known.
+    """A model's reply to a request.
 
-    `finish_reason` is `stop`, `length`, or what the endpoint said if that is neither. `thought`
-    says whether the answer contained thinking, which `text` leaves out. `served` is the endpoint's
-    own name of the model, `left_out` the settings that were not sent because the endpoint does not
-    accept them (`temperature=0.0`).
+    Attributes:
+        finish_reason: `stop`, `length` or any other reason that the endpoint reports.
+        model: Name of the model that wrote the reply; empty until it is known.
+        thought: Whether the reply contained thinking, which is omitted from `text`.
+        served: Name under which the endpoint serves the model.
+        left_out: Settings that were not sent because the endpoint does not accept them, such as
+        `temperature=0.0`.
     """
 
     text: str
@@ -158,33 +162,35 @@ class ModelReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the reply may be truncated: true unless it is known to be finished."""
+        """Whether the reply may be truncated: true unless it is known to be complete."""
         return self.finish_reason != "stop"
 
 
 class ChatModel(Protocol):
     """Anything that answers a chat request.
 
-    `complete` raises `Transient` if a retry may help, `EndpointDown` if it will not until the user
-    acts, and `ModelFault` if this one request cannot be answered.
+    `complete` raises `Transient` if a retry may help, `EndpointDown` if retries cannot help until
+    the user acts, and `ModelFault` if only this request cannot be answered.
     """
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer one request, once: no retries here."""
+        """Answer a request in a single attempt, without retries."""
         ...
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close all connections."""
         ...
 
 
 class Transient(Exception):
-    """A fault worth retrying; `retry_after_s` is set if the endpoint said how long to wait.
+    """A failed attempt that is worth retrying.
 
-    `kind` is `throttled` or `server` for an error response, `connection` if no response came,
-    `time-out` if none came in time, `unreadable` for an invalid one, and `unconnected` if nothing
-    was sent. `billed` says whether the call may have been billed: not if it was refused or never
-    sent.
+    Attributes:
+        kind: `throttled` or `server` for an error response, `connection` if the connection broke,
+        `time-out` if no response arrived in time, `unreadable` for an invalid response, and
+        `unconnected` if nothing was sent.
+        retry_after_s: Seconds to wait before the next attempt, if the endpoint requested a delay.
+        billed: Whether the attempt may have been billed: false if it was refused or never sent.
     """
 
     def __init__(
@@ -197,8 +203,8 @@ class Transient(Exception):
 
 
 class Unreached(EndpointDown):
-    """An endpoint that cannot be reached and has answered nothing yet: its address may be wrong, or
-    nothing listens there so far."""
+    """An endpoint cannot be reached and has never responded. Its address may be wrong, or its
+    server may not have started yet."""
 
 
 def printable(text: str) -> str:
@@ -207,5 +213,5 @@ def printable(text: str) -> str:
 
 
 def encodable(text: str) -> str:
-    """Return untrusted text with lone surrogates replaced, which UTF-8 cannot encode."""
+    """Replace lone surrogates in untrusted text, because UTF-8 cannot encode them."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""How a chatbot is reached over HTTP: the request it takes, and where its response has the reply.
+"""Settings of a chatbot behind HTTP: the request, and the path of the reply in the response.
 
     http:
       url: https://bot.example/api/sessions/{{ session }}/messages
@@ -6,10 +6,10 @@
       body: {text: "{{ message }}", lang: en}
       answer: data.replies[0].text
 
-Templates are Jinja templates, in a sandbox. `message` is the message to the chatbot, `session` the
-id of its dialogue, `messages` all messages (with `role` and `content`), `env.NAME` an environment
-variable: the only place for a secret. Bodies are JSON whose strings are filled in one by one; a
-string that is only `{{ messages }}` becomes a list.
+Jinja renders the templates in a sandbox. `message` is the message to the chatbot, `session` is the
+id of the dialogue, and `messages` is the list of all messages (with `role` and `content`).
+`env.NAME` is an environment variable, the only allowed place for a secret. In a JSON body, each
+string is a separate template. A string that consists only of `{{ messages }}` becomes a list.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
 SECRET_KEY = re.compile(
     r"(?:api|access|private)[-_]?key|token$|secret|passw|authorization|credential", re.IGNORECASE
 )
-"""Keys of a body whose value must be a secret; fewer than for headers, as bodies hold ordinary
-text."""
+"""Keys of a body whose values are treated as secrets. The pattern is narrower than the one for
+headers, because bodies contain ordinary text."""
 
 _ENV = re.compile(r"\benv\.([A-Za-z_]\w*)")
 _WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
@@ -54,14 +54,16 @@ _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
 
 
 class Http(Keys):
-    """A chatbot's request and answer, without secrets."""
+    """The request to a chatbot and the path of its answer, without secrets."""
 
-    url: str = Field(description="URL that takes the messages; its path may contain {{ session }}")
+    url: str = Field(description="URL for the messages; its path may contain {{ session }}")
     headers: dict[str, str] = Field(
         default_factory=dict[str, str],
         description="request headers; write secrets as {{ env.NAME }}",
     )
-    body: dict[str, Any] = Field(description="JSON request body; contains {{ message }}")
+    body: dict[str, Any] = Field(
+        description="JSON request body; must contain {{ message }} or {{ messages }}"
+    )
     answer: str = Field(
         pattern=r"^[^\s]{1,200}$",
         description="path of the answer in the JSON response, such as data.replies[0].text",
@@ -89,9 +91,9 @@ class Http(Keys):
             _check(text, IN_BODY)
         for key, text in _keys(value):
             if "{{" in key or "{%" in key:
-                raise ValueError(f"{key[:60]!r}: templates are allowed in values only, not in keys")
+                raise ValueError(f"{key[:60]!r}: templates are allowed only in values, not in keys")
             if SECRET_KEY.search(key) and text.strip() and "{{" not in text:
-                raise ValueError(f"{key}: take secrets from the environment: {{{{ env.NAME }}}}")
+                raise ValueError(f"{key}: take secrets from the environment, as {{{{ env.NAME }}}}")
         if not any(re.search(r"\{\{.*\bmessages?\b", text) for text in texts):
             raise ValueError("must contain {{ message }} or {{ messages }}")
         try:
@@ -104,17 +106,17 @@ class Http(Keys):
     @classmethod
     def _is_a_path(cls, value: str) -> str:
         if "".join(step[0] for step in _STEP.finditer(value)) != value:
-            raise ValueError("must be keys and numbers of items, such as data.replies[0].text")
+            raise ValueError("must consist of keys and list indices, such as data.replies[0].text")
         return value
 
     @property
     def needs(self) -> list[str]:
-        """The environment variables that it names."""
+        """The names of the environment variables that the templates use."""
         return variables([self.url, *self.headers.values(), *_texts(self.body)])
 
     @property
     def secrets(self) -> dict[str, str]:
-        """The values of these variables, as `environment` returns them."""
+        """The values of the environment variables in `needs`, by name."""
         return environment(self.needs)
 
     def public(self) -> Http:
@@ -123,28 +125,29 @@ class Http(Keys):
 
 
 def checked_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers unchanged; raises `ValueError` if one is invalid or holds a secret."""
+    """Return headers unchanged; raise `ValueError` if one is invalid or contains a secret."""
     for name, text in headers.items():
         _check(text, IN_HEADER)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) or re.search(r"[\r\n]", text):
-            raise ValueError(f"{name[:100]!r} is not a header name")
+            raise ValueError(f"{name[:100]!r} is not a valid header name")
         if name.lower() in FIXED:
-            raise ValueError(f"{name}: is set by convogen and cannot be changed")
+            raise ValueError(f"{name} is set by convogen and cannot be changed")
         if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
-            raise ValueError(f"{name}: take secrets from the environment: {{{{ env.X }}}}")
+            raise ValueError(f"{name}: take secrets from the environment, as {{{{ env.X }}}}")
     return headers
 
 
 def variables(texts: Iterable[str]) -> list[str]:
-    """Return the environment variables that templates name, in alphabetical order."""
+    """Return the environment variables that templates use, in alphabetical order."""
     return sorted({name for text in texts for name in _ENV.findall(text)})
 
 
 def environment(names: Iterable[str]) -> dict[str, str]:
-    """Return the values of environment variables.
+    """Return the values of environment variables, by name.
 
-    Raises `KeyError` naming a variable that is not set, `ValueError` for a value that no header can
-    hold.
+    Raises:
+        KeyError: If a variable is not set. The argument of the error is the variable's name.
+        ValueError: If a value contains a control character, which no HTTP header may contain.
     """
     values = {name: os.environ.get(name, "").strip() for name in names}
     for name, value in values.items():
@@ -156,7 +159,7 @@ def environment(names: Iterable[str]) -> dict[str, str]:
 
 
 def fill(value: Any, given: Mapping[str, Any]) -> Any:
-    """Return a body, or a string, with its templates filled in; raises `jinja2.TemplateError`."""
+    """Render all templates in a body or a string; raise `jinja2.TemplateError` if one fails."""
     if isinstance(value, str):
         if _WHOLE.fullmatch(value.strip()):
             return given["messages"]
@@ -174,8 +177,11 @@ def _template(text: str) -> jinja2.Template:
 
 
 def at_path(data: Any, path: str) -> str:
-    """Return the string at a path of a response; raises `LookupError` describing what is there
-    instead."""
+    """Return the string at a path in a response.
+
+    Raises:
+        LookupError: If there is no string at the path. The message describes what was found.
+    """
     for step in _STEP.finditer(path):
         key, item = step.groups()
         try:
@@ -184,18 +190,19 @@ def at_path(data: Any, path: str) -> str:
             data = cast("Any", data)[int(item) if key is None else key]
         except LookupError:
             wanted = step[0].lstrip(".")
-            raise LookupError(f"no {wanted!r} there, but {shape(data)}") from None
+            raise LookupError(f"{wanted!r} is missing; found {shape(data)}") from None
     text: Any = data
     if not isinstance(text, str):
-        raise LookupError(f"{shape(data)} there, not a text")
+        raise LookupError(f"found {shape(data)} instead of a string")
     return text
 
 
 def shape(value: Any) -> str:
-    """Return what a value is, in words: the keys of an object, else its type."""
+    """Describe a value in words: by its keys if it is an object, otherwise by its type."""
     kind = type(value).__name__
     known = list(cast("dict[str, Any]", value))[:12] if kind == "dict" else []
-    return f"the keys {', '.join(known)}" if known else kind
+    keys = "key" if len(known) == 1 else "keys"
+    return f"the {keys} {', '.join(known)}" if known else f"a value of type {kind}"
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -210,7 +217,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _keys(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each key of a body with an empty string, and with each string directly under it."""
+    """Yield each key of a body with an empty string, then with each string directly under it."""
     if isinstance(value, str):
         yield under, value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Network settings: proxies, certificates, limits on connections and responses."""
+"""Network settings: proxies, certificates, and limits on connections and responses."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ __all__ = [
 ]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""Hosts that are reached directly, whatever proxy the environment names."""
+"""Hosts that are always reached without a proxy."""
 
 LONGEST_URL = 4000
 LONGEST_HOST = 253
-"""Maximum length of a URL, and of a host name (RFC 1035), in characters."""
+"""Maximum lengths of a URL and of a host name (RFC 1035), in characters."""
 
 CONNECT_S = 20.0
-"""Seconds to connect to a host; an answer may take the model's `timeout_s`."""
+"""Time limit in seconds for connecting to a host; the limit for a response is `timeout_s`."""
 
 MOST_FILES = 1 << 16
 OWN_FILES = 128
-"""Number of open files reserved for other purposes than connections: journals, rows, libraries."""
+"""Number of open files reserved for purposes other than connections, such as journals."""
 
 MAX_ANSWER_BYTES = 64 << 20
 
 
 def most_connections() -> int:
-    """Return the maximum number of open connections; adaptive limits are below it.
+    """Return the maximum number of open connections, an upper bound for adaptive limits.
 
-    It is the process's limit on open files less `OWN_FILES`; that limit is first raised from the
-    usual 1024 as far as the system allows, up to `MOST_FILES`.
+    The maximum is the process's limit on open files minus `OWN_FILES`. The limit on open files,
+    usually 1024, is first raised as far as the system allows, up to `MOST_FILES`.
     """
     try:
         import resource
@@ -59,7 +59,7 @@ def most_connections() -> int:
 
 
 def is_url(value: str) -> bool:
-    """Return whether a URL can be requested: HTTP, with a valid host and port."""
+    """Return whether a string is an HTTP or HTTPS URL with a valid host and port."""
     if len(value) > LONGEST_URL or not re.match(r"https?://[^\s]+\Z", value, re.IGNORECASE):
         return False
     try:
@@ -70,7 +70,7 @@ def is_url(value: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Return whether a host, in lower case, is a valid name or address."""
+    """Return whether a lower-case host is a valid name or address."""
     if ":" in host:
         return True  # an address that urlsplit has checked
     name = host.removesuffix(".")
@@ -86,7 +86,7 @@ def _is_host(host: str) -> bool:
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL; None for this machine.
+    """Return the proxy that the environment sets for a URL; None if no proxy is used.
 
     Raises:
         ModelConfigError: If the proxy is invalid or not an HTTP proxy.
@@ -105,9 +105,8 @@ def proxy_for(url: str) -> str | None:
         known = (name for name in (f"{kind}_proxy", f"{kind}_proxy".upper()) if name in os.environ)
         raise ModelConfigError(
             f"{public_url(url)}: {next(known, 'the system')} names the proxy "
-            f"{public_url(proxy)[:80]}, which cannot be used: it must be a URL such as "
-            "http://127.0.0.1:3128 (only HTTP proxies are supported); change it, or add the host "
-            "to NO_PROXY"
+            f"{public_url(proxy)[:80]}, but only HTTP proxies are supported; set it to a URL such "
+            "as http://127.0.0.1:3128, or add the host to NO_PROXY"
         )
     return proxy
 

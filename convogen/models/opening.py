@@ -1,4 +1,4 @@
-"""Opens the backend of a model spec; heavy dependencies are imported only here."""
+"""Functions that open the backend of a model spec, which is imported only when needed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["check_likelihoods", "open_likelihoods", "open_model"]
 
 WHAT_WOULD_DO = (
-    "use one that does: --model transformers:NAME (a checkpoint or its folder), --model "
-    "embedded, a "
-    ".gguf file, or an endpoint that echoes a prompt's on /completions (vLLM, SGLang)"
+    "likelihoods are available from --model transformers:NAME (a checkpoint or its folder), "
+    "--model embedded, a .gguf file, or an endpoint that returns the log-probabilities of a "
+    "prompt on /completions (vLLM, SGLang)"
 )
 
 
 def open_model(spec: ModelSpec) -> ChatModel:
-    """Return the model a spec names; raises `ModelConfigError` if it cannot be used."""
+    """Open the model of a spec; raise `ModelConfigError` if it cannot be used."""
     if spec.kind == "scripted":
         from convogen.models.backends.scripted import ScriptedModel
 
@@ -37,8 +37,8 @@ def open_model(spec: ModelSpec) -> ChatModel:
         return ChatbotModel(spec)
     if spec.kind == "transformers":
         raise ModelConfigError(
-            f"model {spec.name}: cannot chat, it only scores texts; serve it with vLLM and name "
-            f"it with --base-url, or use a .gguf file"
+            f"model {spec.name}: transformers models only compute likelihoods and cannot chat; "
+            f"serve the model with vLLM and use --base-url, or use a .gguf file"
         )
     from convogen.models.backends.openai_compatible import EndpointModel
 
@@ -46,9 +46,10 @@ def open_model(spec: ModelSpec) -> ChatModel:
 
 
 def open_likelihoods(spec: ModelSpec) -> ChatModel:
-    """Return the model of a spec, for computing likelihoods of texts.
+    """Open the model of a spec for computing the likelihoods of texts.
 
-    Raises `ModelConfigError` if it cannot be used.
+    Raises:
+        ModelConfigError: If the model cannot be used.
     """
     if spec.kind in ("embedded", "transformers"):
         from convogen.models.backends.transformers_backend import LocalLikelihoods
@@ -64,9 +65,10 @@ def open_likelihoods(spec: ModelSpec) -> ChatModel:
 
 
 async def check_likelihoods(traffic: Traffic, role: str) -> None:
-    """Request likelihoods from a role's model once; raises `ModelConfigError` if it gives none.
+    """Request likelihoods from a role's model once, to check that it returns them.
 
-    The error says which models can.
+    Raises:
+        ModelConfigError: If it returns none. The message lists the models that do.
     """
     spec = traffic.role(role).spec
     if spec.kind == "scripted":

@@ -1,4 +1,4 @@
-"""How far a request exceeded a model's context, read from the text of the refusal."""
+"""Parser for refusals that state how far a request exceeded a model's context."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WINDOW = (
     rf"\bmaximum number of (?:input )?tokens\D{{0,30}}{_N}",
     rf"\bn_ctx\W{{1,4}}{_N}",
 )
-"""How servers state the tokens that prompt and reply may have together."""
+"""Patterns for the maximum number of tokens in prompt and reply together."""
 
 _PROMPT = (
     rf"context limit: {_N} \+",
@@ -34,16 +34,16 @@ _PROMPT = (
     rf"\bfirst {_N} tokens",
     rf"\bn_prompt_tokens\W{{1,4}}{_N}",
 )
-"""How servers state the tokens of the prompt alone."""
+"""Patterns for the number of tokens in the prompt alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """The numbers of a refusal, in tokens; None for those that it does not state.
+    """Token counts that a refusal states; None for a count that the refusal does not state.
 
     Attributes:
-        window: Tokens that prompt and reply may have together.
-        prompt: Tokens of the refused prompt, or a lower bound on their number.
+        window: Maximum number of tokens in prompt and reply together.
+        prompt: Number of tokens in the refused prompt, or a lower bound on it.
     """
 
     window: int | None
@@ -51,7 +51,7 @@ class Overflow:
 
 
 def read_overflow(detail: str) -> Overflow:
-    """Return the numbers that a refusal states about the context length."""
+    """Return the token counts that the text of a refusal states."""
     return Overflow(_first(_WINDOW, detail), _first(_PROMPT, detail))
 
 

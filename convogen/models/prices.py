@@ -1,7 +1,7 @@
-"""Prices of calls: the user's own, otherwise the list prices of `genai-prices`.
+"""Prices of calls: the user's own prices, otherwise the list prices of `genai-prices`.
 
-List prices are looked up by model and by provider, known from the base URL, since resellers set
-their own prices.
+List prices are looked up by model and by provider, because resellers set their own prices. The base
+URL identifies the provider.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from convogen.redaction import public_url
 __all__ = ["Listed", "Pricer", "listed", "listed_for", "pricer"]
 
 Pricer = Callable[[Usage], float]
-"""Returns the cost of one call in US dollars. Some prices rise with the length of a prompt, so
-calls are priced one by one, never in total."""
+"""A function that returns the cost of one call in US dollars. Calls are priced individually,
+because some prices rise with the length of the prompt."""
 
 OPENAI = "https://api.openai.com/v1"
 FREE = Price(input=0, output=0)
 
 LOCAL = ("scripted", "embedded", "transformers")
-"""Kinds of models that run locally; the cost of an HTTP chatbot is known only to its user."""
+"""Kinds of models that run locally, free of charge. HTTP chatbots are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Listed:
     """A published price.
 
     Attributes:
-        usd: The cost of a call.
-        provider: Whose price it is.
-        assumed: Whether the endpoint publishes no prices, so that the price is the model maker's.
+        usd: Function that returns the cost of a call in US dollars.
+        provider: Provider that publishes the price.
+        assumed: Whether this is the model maker's price, used if the endpoint publishes none.
     """
 
     usd: Pricer
@@ -45,10 +45,9 @@ class Listed:
 
 
 def pricer(spec: ModelSpec) -> Pricer | None:
-    """Return the pricer of a model: its own price, zero if it runs locally, otherwise the list
-    price.
+    """Return the pricer of a model; None if its price is unknown.
 
-    None if the price is unknown.
+    The price is the one in the spec, otherwise zero for a local model, otherwise the list price.
     """
     if spec.price is not None:
         return spec.price.usd
@@ -70,8 +69,8 @@ def listed_for(spec: ModelSpec) -> Listed | None:
 def listed(model: str, base_url: str | None) -> Listed | None:
     """Return the published price of a model at an endpoint; None if it is unknown.
 
-    A provider known by its address has its own prices, and models that it does not list have none.
-    Elsewhere, or if the address is unknown, the price is that of the model's maker.
+    If the address identifies a provider, only that provider's price list is used. Otherwise the
+    price is that of the model's maker.
     """
     from genai_prices import Usage as ListedUsage
     from genai_prices import calc_price
@@ -112,8 +111,8 @@ def _usd(price: Any) -> Pricer:
 
 
 def _flat(price: Any) -> Price | None:
-    """Return a price that does not depend on the prompt's length, which is much faster to apply;
-    None if it does."""
+    """Convert a list price into a `Price`, which is much faster to apply; return None if the price
+    depends on the length of the prompt or cannot be converted for another reason."""
     rates = (price.input_mtok, price.output_mtok, price.cache_read_mtok)
     if price.requests_kcount or not all(hasattr(rate, "as_tuple") for rate in rates):
         return None

@@ -15,23 +15,23 @@ class RunProgress:
 
     counts: Counter[str] = field(default_factory=Counter[str])
     notice: str = ""
-    """What is holding up the run; empty if nothing is."""
+    """The reason why the run is held up; empty if it is not."""
 
     on_notice: Callable[[str], None] = lambda notice: None
     """Called with each notice."""
 
     on_line: Callable[[str], None] = lambda line: None
-    """Called with each line that the user should see in any case."""
+    """Called with each line that must be shown to the user."""
 
     def say(self, line: str) -> None:
-        """Tell the user something once."""
+        """Show the user a line."""
         self.on_line(line)
 
     def note(self, notice: str) -> None:
-        """Report what is holding up the run; empty if nothing is any more."""
+        """Report why the run is held up; an empty notice means that it no longer is."""
         self.notice = notice
         self.on_notice(notice)
 
     def add(self, what: str, n: int = 1) -> None:
-        """Count `n` more of `what`: calls, tokens, retries, turns, experiences, …"""
+        """Add `n` to the count of `what`, for example calls, tokens, retries or turns."""
         self.counts[what] += n

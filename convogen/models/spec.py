@@ -1,4 +1,4 @@
-"""Model specs: which model answers for a role, and its address."""
+"""Model specs: the name of a model, its address and its connection settings."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is an alias."""
 
 SCRIPTED = "scripted"
-"""Canned replies for tests and dry runs, not a language model."""
+"""The name of the model that gives canned replies, for tests and trials."""
 
 TRANSFORMERS = "transformers:"
-"""Prefix of the name or folder of a checkpoint that transformers loads into this process."""
+"""The prefix of a checkpoint's name or folder, which transformers loads into this process."""
 
 
 class Price(Keys):
-    """US dollars per million tokens; prompt tokens read from a cache cost `cached`."""
+    """Prices in US dollars per million tokens; `cached` applies to cached prompt tokens."""
 
-    input: float = Field(ge=0, description="prompt tokens")
-    output: float = Field(ge=0, description="completion tokens")
+    input: float = Field(ge=0, description="price of prompt tokens")
+    output: float = Field(ge=0, description="price of completion tokens")
     cached: float | None = Field(
-        default=None, ge=0, description="price of cached input tokens; default: the price of input"
+        default=None, ge=0, description="price of cached prompt tokens; default: the value of input"
     )
 
     @model_validator(mode="after")
     def _cached_is_no_dearer(self) -> Price:
         if self.cached is not None and self.cached > self.input:
-            raise ValueError(f"cached ({self.cached:g}) is more than input ({self.input:g})")
+            raise ValueError(f"cached ({self.cached:g}) must not exceed input ({self.input:g})")
         return self
 
     def usd(self, usage: Usage) -> float:
@@ -66,7 +66,7 @@ class Price(Keys):
 
 
 class Azure(Keys):
-    """What a deployment on Azure OpenAI needs, besides `base_url` and a key."""
+    """Settings of a deployment on Azure OpenAI, in addition to `base_url` and a key."""
 
     api_version: str | None = Field(
         default=None,
@@ -82,67 +82,70 @@ class Azure(Keys):
     @field_validator("api_version", mode="before")
     @classmethod
     def _is_no_date(cls, value: Any) -> Any:
-        return value.isoformat() if isinstance(value, datetime.date) else value  # YAML reads one
+        return value.isoformat() if isinstance(value, datetime.date) else value  # YAML parses dates
 
 
 class ModelSpec(Keys):
-    """One model: a name alone, or a name plus where and how to reach it.
+    """A model: a name alone, or a name with an address and connection settings.
 
-    `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` and a checkpoint (for
-    likelihoods only), or what the endpoint calls the model; with `http`, a name for the chatbot.
-    `base_url`, `azure`, `http` and the fields after them do not change the data and stay out of the
-    fingerprint.
+    `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` followed by a
+    checkpoint (for likelihoods only), or the endpoint's name for the model. With `http`, it is any
+    name for the chatbot. All other fields are excluded from the fingerprint, because they do not
+    change the data.
     """
 
     name: str = Field(min_length=1)
     base_url: str | None = Field(
         default=None,
-        description="URL of an OpenAI-compatible endpoint, ending in /v1; on Azure, a "
-        "resource such as https://NAME.openai.azure.com, or a deployment in it, optionally "
+        description="URL of an OpenAI-compatible endpoint, ending in /v1; on Azure, the URL of "
+        "a resource such as https://NAME.openai.azure.com or of a deployment, optionally "
         "followed by ?api-version=…; default: OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT",
     )
     azure: Azure | None = Field(
         default=None,
-        description="set if the model is a deployment on Azure OpenAI: {} or its api_version "
-        "and deployment",
+        description="api_version and deployment of a model on Azure OpenAI; {} for the defaults",
     )
     http: Http | None = Field(
         default=None, description="chatbot behind an HTTP endpoint of any format"
     )
     api_key_env: str | None = Field(
         default=None,
-        description="environment variable with the API key; default: OPENAI_API_KEY; with "
-        "azure, AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY takes precedence",
+        description="environment variable that contains the API key; default: OPENAI_API_KEY; "
+        "with azure, AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY takes precedence if set",
     )
     headers: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="additional headers of each call; write secrets as {{ env.NAME }}",
+        description="additional HTTP headers of each call; write secrets as {{ env.NAME }}",
     )
     timeout_s: float = Field(default=120, gt=0, description="time-out of a call, in seconds")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
         default="auto",
-        description="how the endpoint is asked for JSON; auto detects what it supports",
+        description="how JSON is requested; auto detects what the endpoint supports",
     )
     replicas: list[str] = Field(
         default_factory=list[str], description="additional endpoints that serve the same model"
     )
     fallback: list[ModelSpec] = Field(
         default_factory=list["ModelSpec"],
-        description="models to use instead, in this order, while the endpoint is down",
+        description="models to use, in this order, while the endpoint is down",
     )
     requests_per_minute: int | None = Field(
-        default=None, ge=1, description="calls per minute for each endpoint and replica"
+        default=None,
+        ge=1,
+        description="maximum number of calls per minute, for each endpoint and replica",
     )
     tokens_per_minute: int | None = Field(
         default=None,
         ge=1,
-        description="prompt and completion tokens per minute for each endpoint and replica",
+        description="maximum number of prompt and completion tokens per minute, for each endpoint "
+        "and replica",
     )
     patience_s: float = Field(
-        default=900, ge=0, description="seconds an endpoint may be down before the run stops"
+        default=900, ge=0, description="seconds that an endpoint may be down before the run stops"
     )
     price: Price | None = Field(
-        default=None, description="USD per million tokens; default: the published list price"
+        default=None,
+        description="prices in USD per million tokens; default: the published list prices",
     )
 
     @model_validator(mode="before")
@@ -169,7 +172,9 @@ class ModelSpec(Keys):
     @classmethod
     def _one_deep(cls, value: list[ModelSpec]) -> list[ModelSpec]:
         if any(spec.fallback for spec in value):
-            raise ValueError("a fallback cannot have fallbacks: list them in one list")
+            raise ValueError(
+                "a fallback cannot have fallbacks of its own; put all of them in one list"
+            )
         return value
 
     @field_validator("api_key_env")
@@ -184,11 +189,11 @@ class ModelSpec(Keys):
         if self.name == "embedded":
             object.__setattr__(self, "name", EMBEDDED)
         if self.replicas and self.base_url is None:
-            raise ValueError("replicas: require a base_url as well, the first endpoint")
+            raise ValueError("replicas: require base_url, the URL of the first endpoint")
         if self.http is not None and (self.base_url is not None or self.azure is not None):
-            raise ValueError("http: replaces base_url; give only one of the two")
+            raise ValueError("http: cannot be combined with base_url or azure")
         if self.http is not None and self.headers:
-            raise ValueError("headers: use http.headers for a chatbot")
+            raise ValueError("headers: not allowed with http; use http.headers instead")
         return self
 
     @model_validator(mode="after")
@@ -206,8 +211,8 @@ class ModelSpec(Keys):
 
     @property
     def kind(self) -> Literal["scripted", "embedded", "transformers", "endpoint", "http"]:
-        """The backend: a script, a GGUF file or a checkpoint in this process, an endpoint, or a
-        chatbot behind HTTP."""
+        """The kind of backend: canned replies, a GGUF file or a checkpoint in this process, an
+        endpoint, or a chatbot behind HTTP."""
         if self.http is not None:
             return "http"
         if self.base_url is not None or self.azure is not None:
@@ -220,23 +225,23 @@ class ModelSpec(Keys):
 
     @property
     def is_shipped(self) -> bool:
-        """Whether this is the embedded model of 135 million parameters, not any GGUF file."""
+        """Whether this is the embedded model inside the package and not another GGUF file."""
         return self.kind == "embedded" and self.name == EMBEDDED
 
     @property
     def identity(self) -> str:
-        """The name under which replies are recorded; for a file or folder, without the path."""
+        """The name under which replies are recorded; for a file or folder, its base name."""
         if self.kind == "transformers" and os.path.isdir(self.name.removeprefix(TRANSFORMERS)):
             return TRANSFORMERS + os.path.basename(os.path.abspath(self.name))
         return os.path.basename(self.name) if self.kind == "embedded" else self.name
 
     @property
     def identities(self) -> list[str]:
-        """The names of all models that may answer, the first choice first."""
+        """The names of all models that may answer, in order of preference."""
         return list(dict.fromkeys([self.identity, *(spec.identity for spec in self.fallback)]))
 
     def endpoints(self) -> list[ModelSpec]:
-        """Return one spec per endpoint (`base_url` and replicas), without replicas and
+        """Return a spec for `base_url` and one for each replica, all without replicas and
         fallbacks."""
         alone: dict[str, Any] = {"replicas": [], "fallback": []}
         urls = [self.base_url, *self.replicas]
@@ -255,23 +260,23 @@ class ModelSpec(Keys):
 
 
 EMBEDDED_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}
-"""llama.cpp's own settings against repetition, which leave a JSON object's quotes alone."""
+"""llama.cpp's settings against repetition, which do not penalise quotation marks in JSON."""
 
 EMBEDDED_ROOM = 160
-"""Default `max_tokens` of the embedded model: it does not stop by itself, and ten longer replies
-would not fit its context."""
+"""Default `max_tokens` of the embedded model, which does not stop by itself. Ten longer replies
+would not fit into its context."""
 
 EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 4, 20
 """Length limit for strings in the embedded model's JSON replies, as a share of the schema's
-`maxLength`, and the minimum limit in characters: the model does not end a string by itself."""
+`maxLength`, and the minimum limit in characters. The model does not end a string by itself."""
 
 EMBEDDED_ADAPTER = "people-1"
-"""The adapter that ships with the embedded model. Rename it whenever its weights change: the name
-is part of the fingerprint. `extra: {adapter: people-1}` in a role's sampling switches it on."""
+"""The adapter that ships with the embedded model. `extra: {adapter: people-1}` in a role's sampling
+enables it. Rename it whenever its weights change, because its name is part of the fingerprint."""
 
 _ADAPTED = {"adapter": EMBEDDED_ADAPTER}
 _ONE_LINE = {"grammar": r"root ::= [^:\n]+"}
-"""One line without a colon: so small a model would otherwise speak for others."""
+"""A grammar for one line without a colon, so that the model cannot speak for others."""
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(
@@ -285,11 +290,11 @@ EMBEDDED_SAMPLING = {
         presence_penalty=0.4,
         extra={**EMBEDDED_NO_LOOPS, **_ONE_LINE},
     ),
-    # It writes up to any limit and explains nothing.
+    # As a judge, the model fills any limit with text and explains nothing.
     "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }
-"""Sampling defaults by role for a model of 135 million parameters; those of the method and of the
-experiment take precedence."""
+"""Sampling defaults of the embedded model by role. Settings of the method and of the experiment
+take precedence."""
 
 ADAPTED_SAMPLING = {
     "generator": Sampling(
@@ -303,4 +308,4 @@ ADAPTED_SAMPLING = {
     ),
     "selector": Sampling(extra=_ADAPTED),
 }
-"""The same, for roles whose prompts were written for the embedded model."""
+"""Sampling defaults by role for prompts that were written for the embedded model."""

@@ -1,10 +1,10 @@
-"""Spans for OpenTelemetry: a run, its tasks, its model calls. An optional extra.
+"""OpenTelemetry spans for a run, its tasks and its model calls; an optional extra.
 
-The command line exports them to OTEL_EXPORTER_OTLP_ENDPOINT (or the one for traces) if it is set
-and `convogen[otel]` is installed. A program that uses convogen gets them in its own tracer
-provider, together with AutoGen's spans, unless it passes one to `use`. Otherwise no spans are
-recorded. Attributes are those of the semantic conventions for generative AI; they never contain
-text of prompts or replies.
+The command line exports spans if `convogen[otel]` is installed and OTEL_EXPORTER_OTLP_ENDPOINT or
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set. In a program that uses convogen, spans go to the tracer
+provider passed to `use`, or to the program's own provider, which also receives AutoGen's spans.
+Otherwise no spans are recorded. Attributes follow the semantic conventions for generative AI and
+never contain the text of prompts or replies.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ __all__ = ["call_span", "configure", "span", "use"]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROVIDERS = {"endpoint": "openai", "embedded": "llama_cpp", "scripted": "scripted"}
-"""Backends as `gen_ai.provider.name`: the interface, as the provider is unknown."""
+"""Values of `gen_ai.provider.name` by backend. They name interfaces; the provider is unknown."""
 
 
 _own: list[Any] = []
 
 
 def use(provider: Any) -> None:
-    """Use this tracer provider for spans; None restores the process' own."""
+    """Use a tracer provider for spans; None restores the process's own provider."""
     _own[:] = [] if provider is None else [provider]
 
 
 def configure() -> bool:
-    """Export spans if the environment says so; return False if the extra it needs is missing."""
+    """Export spans if the environment requests it; return False if `convogen[otel]` is missing."""
     if _own or not any(os.environ.get(name) for name in ENDPOINTS):
         return True
     try:
@@ -47,16 +47,15 @@ def configure() -> bool:
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "convogen"}
     provider = TracerProvider(resource=Resource.create(named))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    use(provider)  # not the process' own provider: AutoGen would add forty spans per task
+    use(provider)  # not the process's own provider: AutoGen would add forty spans per task
     return True
 
 
 @contextmanager
 def span(name: str, /, **attributes: Any) -> Generator[Any]:
-    """Open a span around the block, or yield None; an exception's type and message become its
-    status.
+    """Open a span around the block and yield it, or yield None if tracing is off.
 
-    Attributes are named `convogen.<name>`.
+    Attributes are named `convogen.<name>`. The span records the type and message of an exception.
     """
     own = {f"convogen.{key}": value for key, value in attributes.items()}
     with _span(name, own, client=False) as opened:
@@ -65,7 +64,7 @@ def span(name: str, /, **attributes: Any) -> Generator[Any]:
 
 @contextmanager
 def call_span(request: Request, kind: str, task: int) -> Generator[_Call]:
-    """Open a span around a model call; report the answer with `answered`."""
+    """Open a span around a model call, and yield an object whose `answered` records the reply."""
     sampling = request.sampling
     asked = {
         "gen_ai.operation.name": "chat",
@@ -92,7 +91,7 @@ class _Call:
         self._span = opened
 
     def answered(self, reply: ModelReply, attempts: int) -> None:
-        """Record the reply."""
+        """Record the reply to the call."""
         if self._span is not None:
             self._span.set_attributes(
                 {

@@ -280,7 +280,7 @@ def test_doctor_says_what_a_place_lacks_that_is_no_api(endpoint: EndpointServer)
     assert ended.status == 2
     assert "base URLs end in /v1" in ended.complaint
     ended = convogen("doctor", "--model", "m", "--base-url", endpoint.base_url)
-    assert "is it a chat API?" in ended.complaint
+    assert "check that --base-url is a chat API" in ended.complaint
 
 
 def test_doctor_names_a_key_that_is_wrong_in_a_line(endpoint: EndpointServer) -> None:

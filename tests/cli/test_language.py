@@ -87,7 +87,7 @@ def test_a_model_that_never_writes_the_language_is_given_up_after_ten(
     endpoint.script = in_english
     done = run(endpoint, "--n", "50", "--concurrency", "1")
     assert done.status != 0
-    assert "the first 10 tasks all failed in one way, gate language" in done.complaint
+    assert "the first 10 tasks all failed in the same way (stage: gate language)" in done.complaint
     assert "is not in Japanese" in done.complaint
     assert len(list(load_run("run").rejected())) == 10
 

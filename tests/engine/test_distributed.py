@@ -165,7 +165,7 @@ def test_a_dead_worker_is_told_in_one_line_and_its_calls_count_as_lost(tmp_path:
 
 def test_workers_that_keep_dying_stop_the_run(tmp_path: Path) -> None:
     workers = InProcessWorkers(2, opens(Counter()), lambda batch: True)
-    with pytest.raises(WorkersDied, match="no task ended meanwhile"):
+    with pytest.raises(WorkersDied, match="no task ended in the meantime"):
         run(experiment(), tmp_path / "run", workers=workers)
 
 

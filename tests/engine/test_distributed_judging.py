@@ -243,7 +243,7 @@ def test_what_cannot_judge_on_a_cluster_is_told_before_anything_is_written(folde
         """A judge under the name of another judge."""
 
     workers = InProcessWorkers(1, opens(Counter()))
-    with pytest.raises(UserError, match="serve it and name it with --base-url"):
+    with pytest.raises(UserError, match="serve the model and use --base-url"):
         judge_run(folder, JUDGE, ModelSpec(name="embedded"), workers=workers)
     fallback = ModelSpec(
         name="m", base_url="http://127.0.0.1:9/v1", fallback=[ModelSpec(name="a.gguf")]

@@ -47,16 +47,16 @@ HOPELESS: dict[str, tuple[Callable[[Asked], Answer], list[str]]] = {
     "thinking": (
         thinking,
         [
-            "ended at max_tokens=4000 before anything was said; the model thinks",
+            "truncated at max_tokens=4000, probably while the model was still thinking",
             "generator.max_tokens=",
         ],
     ),
-    "cut": (cut, ["ended at max_tokens=4000 before its end", "--set sampling.generator."]),
+    "cut": (cut, ["every reply was truncated at max_tokens=4000; ", "--set sampling.generator."]),
     "empty": (lambda _: say(""), ["every reply of the generator is empty"]),
     "prose": (lambda _: say("Of course I can!"), ["experience_invalid", "'Of course I can!'"]),
     "blank": (
         lambda _: say('{"topic": "' + "\\n" * 900, finish_reason="length"),
-        ["blank_loop", "would not help: --set models.default.json_mode=text"],
+        ["blank_loop", "would not help; try --set models.default.json_mode=text"],
     ),
     "unknown end": (
         lambda _: say("Well.", finish_reason="tool_calls"),
@@ -76,7 +76,7 @@ def test_a_hopeless_run_stops_early_and_names_what_to_change(
     endpoint.script, words = HOPELESS[name]
     ended = convogen("run", "GPFS-s", *at(endpoint), "--n", "100", "--out", tmp_path / "run")
     assert ended.status == 1
-    for word in ["the first 10 tasks all failed in one way", *words]:
+    for word in ["the first 10 tasks all failed in the same way", *words]:
         assert word in ended.complaint
     assert len(endpoint.asked) <= MOST_CALLS
     first = len(endpoint.asked)
@@ -108,7 +108,7 @@ def test_failures_of_several_kinds_are_for_the_limit(
     models = {"name": "m", "base_url": endpoint.base_url}
     settings = {"iterative": False, "reasks": 0, "max_failures": 8}
     wanted = Experiment({"name": "x", "n": 40, "models": models, **settings})
-    with pytest.raises(TooManyFailures, match="max_failures: 8"):
+    with pytest.raises(TooManyFailures, match="max_failures is 8"):
         run(wanted, tmp_path)
 
 
@@ -125,11 +125,11 @@ def of_selector(answer: Answer) -> Callable[[Asked], Answer]:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (refuse(400, "no such grammar"), "conversation: bad_request: .*no such grammar"),
+        (refuse(400, "no such grammar"), r"conversation\): bad_request: .*no such grammar"),
         (say(""), "selector_silent: .*every reply of the selector is empty"),
         (
             say("", finish_reason="length", usage={"completion_tokens": 20}),
-            r"max_tokens=20 before anything was said.*--set sampling\.selector\.max_tokens=4000",
+            r"max_tokens=20, probably while the .*--set sampling\.selector\.max_tokens=4000",
         ),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_selector_that_never_chooses_is_no_group_chat(
     endpoint.script = of_selector(answer)
     models = {"name": "m", "base_url": endpoint.base_url}
     wanted = Experiment.load("GPFS-s", {"n": 100, "models": models, "participants": 3})
-    with pytest.raises(Hopeless, match=f"first 10 tasks all failed in one way, .*{words}"):
+    with pytest.raises(Hopeless, match=f"first 10 tasks all failed in the same way .*{words}"):
         run(wanted, tmp_path)
     assert len(endpoint.asked) <= MOST_CALLS
 
@@ -151,7 +151,7 @@ def test_a_selector_that_never_chooses_is_noticed_beside_chats_that_need_none(
     models = {"name": "m", "base_url": endpoint.base_url}
     settings = {"n": 100, "models": models, "participants": [2, 3], "max_turns": 6}
     with pytest.raises(
-        Hopeless, match=r"10 tasks failed for the selector, which has answered none"
+        Hopeless, match=r"10 tasks failed in calls to the selector, which has never replied"
     ):
         run(Experiment.load("GPFS-s", settings), tmp_path)
     assert list(load_run(tmp_path).conversations()), "conversations of two people must succeed"
@@ -164,8 +164,11 @@ def test_one_odd_failure_among_the_first_hides_nothing(
     endpoint.script = lambda asked: refuse(400, "odd") if asked.nth == 3 else cut(asked)
     ended = convogen("run", "GPFS-s", *at(endpoint), "--n", "1000", "--out", tmp_path / "run")
     assert ended.status == 1
-    assert "the first 11 tasks all failed in several ways, 10 in experience" in ended.complaint
-    assert "before its end: --set sampling.generator.max_tokens=" in ended.complaint
+    assert (
+        "the first 11 tasks all failed, 10 of them in the same way (stage: experience)"
+        in ended.complaint
+    )
+    assert "; try --set sampling.generator.max_tokens=" in ended.complaint
     assert len(endpoint.asked) <= MOST_CALLS
 
 
@@ -177,7 +180,7 @@ def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
     started = ("run", "GPFS-s", *at(endpoint), *small, "--n", "1000", "--out", tmp_path)
     ended = convogen(*started)
     assert ended.status == 1
-    assert "the last 50 tasks all failed in one way, " in ended.complaint
+    assert "the last 50 tasks all failed in the same way " in ended.complaint
     assert len(list(load_run(tmp_path).conversations())) > 5, "good conversations must be kept"
     assert len(endpoint.asked) <= 150 + MOST_CALLS
     endpoint.script = converse
@@ -209,7 +212,7 @@ def test_a_run_whose_selector_alone_fails(tmp_path: Path) -> None:
     model = Poisoned(lambda request: request.role == "selector")
     models = {"default": SPEC.model_dump()}
     wanted = Experiment.load("GPFS-s", {"n": 100, "models": models, "participants": 3})
-    with pytest.raises(Hopeless, match=r"conversation: endpoint_fault: .*500: boom"):
+    with pytest.raises(Hopeless, match=r"conversation\): endpoint_fault: .*500: boom"):
         run_virtually(run_async(wanted, tmp_path, open_model=lambda _: model))
     assert model.asked <= MOST_CALLS
 
@@ -282,7 +285,7 @@ def test_a_judge_without_a_score_stops_early(endpoint: EndpointServer, tmp_path:
     endpoint.script = lambda _: say("I would rather not say.")
     ended = convogen("evaluate", tmp_path / "run", "--judge", "geval", *at(endpoint))
     assert ended.status == 1
-    assert "the first 10 scores all failed in one way" in ended.complaint
+    assert "the first 10 scores all failed in the same way" in ended.complaint
     assert "I would rather not say." in ended.complaint
     assert len(endpoint.asked) <= MOST_JUDGED
 
@@ -299,7 +302,7 @@ def test_a_judge_without_a_score_stops_early_whatever_its_first_fault_is(
         return request.messages == first[0].messages
 
     model = Poisoned(fails, lambda _: "I would rather not say.")
-    with pytest.raises(Hopeless, match=r"in several ways.*I would rather not say\."):
+    with pytest.raises(Hopeless, match=r" of them in the same way.*I would rather not say\."):
         run_virtually(judge_run_async(tmp_path, judge, SPEC, open_model=lambda _: model))
     assert model.asked <= MOST_JUDGED
 
@@ -311,7 +314,7 @@ def test_a_judge_that_thinks_is_told_which_of_its_keys_gives_it_room(
     endpoint.script = thinking
     ended = convogen("evaluate", tmp_path / "run", "--judge", "geval", *at(endpoint))
     assert ended.status == 1
-    assert "the model thinks: --set " in ended.complaint
+    assert "was still thinking; try --set " in ended.complaint
     assert "--set explaining.max_tokens=" in ended.complaint
     assert len(endpoint.asked) <= MOST_JUDGED
 
@@ -369,7 +372,7 @@ def test_a_gate_whose_judge_judges_nothing_stops_the_run(
     run_it = ["run", "GPFS-s", *at(endpoint), "--n", "100", "--set", "max_turns=2"]
     ended = convogen(*run_it, "--set", gates, "--out", tmp_path / "run")
     assert ended.status == 1
-    assert "the first 10 tasks all failed in one way, gate judge" in ended.complaint
+    assert "the first 10 tasks all failed in the same way (stage: gate judge)" in ended.complaint
     assert len(endpoint.asked) <= MOST_CALLS
 
 

@@ -271,7 +271,7 @@ def test_a_changed_prompt_stops_a_conversation_before_it_is_paid_for(copied: Pat
     tasks = [call["task"] for call in rows(copied / "calls.jsonl")]
     change(copied / "calls.jsonl", tasks.index(old.task), key="0.1")
     model = Asking()
-    with pytest.raises(RunStopped, match=r"call 1 is not the recorded one"):
+    with pytest.raises(RunStopped, match=r"call 1 differs from the record"):
         replay_conversation(copied, old.id, 3, open_model=lambda _: model)
     assert model.asked == []
 

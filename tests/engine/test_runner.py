@@ -96,7 +96,7 @@ def test_too_many_failures_stop_the_run_and_a_higher_limit_goes_on(tmp_path: Pat
     def broken(request: Request) -> str:
         return "no object" if request.role == "generator" else improvise(request)
 
-    with pytest.raises(TooManyFailures, match=r"max_failures: 3.*max_failures=14"):
+    with pytest.raises(TooManyFailures, match=r"max_failures is 3.*max_failures=14"):
         play(tmp_path, broken, max_failures=3, reasks=0)
     assert len(list(Run(tmp_path).failures())) == 4
     play(tmp_path, max_failures=14, reasks=0)

@@ -153,7 +153,7 @@ def test_a_run_goes_on_after_a_minute_without_its_endpoint(tmp_path: Path) -> No
     assert play(Outage(0, 0), tmp_path / "calm") == []
     model = Outage(4, 64)
     notices = play(model, tmp_path / "run")
-    assert notices[0] == ("paused: http://127.0.0.1:1/v1 cannot be reached; trying again in 1 s")
+    assert notices[0] == ("paused: http://127.0.0.1:1/v1 cannot be reached; retrying in 1 s")
     assert notices[-1] == ""
     assert dataset(tmp_path / "run") == dataset(tmp_path / "calm")
     assert load_run(tmp_path / "run").manifest["complete"]

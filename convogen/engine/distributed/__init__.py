@@ -1,20 +1,20 @@
-"""Run tasks in workers on a Ray cluster: play conversations, or score them with a judge.
+"""Execution of tasks, which play or score conversations, in workers on a Ray cluster.
 
-A worker is a process that runs tasks: the chats, the checks, the HTTP requests, everything that
-takes processor time. All decisions that must be made once stay in the process that the user started
-(the driver): it sends each worker its tasks, admits every attempt at a call (rates, concurrency,
-budget, circuit breaker: `models/traffic`, unchanged), journals each answer as it arrives, and
-commits in the order of the plan, after the gates that compare with the rest of the corpus. So all
-limits hold for a cluster exactly as for one process, and the data set or the scores are
-byte-identical to those of one process.
+A worker is a process that runs tasks. It does everything that takes processor time, such as the
+chats, the checks and the HTTP requests. Decisions that must be made only once stay in the process
+that the user started (the driver). The driver sends tasks to each worker and admits every attempt
+at a call with the unchanged code of `models/traffic` (rates, concurrency, budget, circuit breaker).
+It journals each reply as it arrives, applies the gates that compare a conversation with the corpus,
+and commits in the order of the plan. All limits therefore apply to a cluster exactly as to one
+process, and the data set or the scores are byte-identical to those of one process.
 
     messages        the messages between the driver and a worker
-    playing_work    a run's tasks: what a worker receives, and how it plays them
-    judging_work    a judge's scores: what a worker receives, and how it makes them
-    worker          runs the tasks of either kind; independent of Ray
-    worker_folder   a worker's files on disk, and the cleanup after killed workers
+    playing_work    the tasks of a run, as sent to a worker and played there
+    judging_work    the scores of a judge, as sent to a worker and computed there
+    worker          the worker, which runs tasks of either kind and does not depend on Ray
+    worker_folder   the files of a worker, and the cleanup after killed workers
     worker_traffic  a worker's model calls, admitted by the driver
-    driver          assigns tasks and lineages to workers, and reassigns those of a dead worker
+    driver          the driver, which assigns tasks and lineages to workers
     slots           worker slots, and the tasks assigned to them
     driver_calls    the workers' calls within the driver's traffic
     ray_cluster     workers as Ray actors, and the code that starts them

@@ -1,4 +1,4 @@
-"""The driver: assigns tasks to workers, and reassigns those of a dead worker."""
+"""The driver, which assigns tasks to workers and reassigns the tasks of dead workers."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from convogen.errors import ClusterError, WorkersDied
 from convogen.models.base import ModelReply
 from convogen.models.traffic.router import Traffic
 from convogen.records import Usage
+from convogen.text.counting import counted
 from convogen.version import __version__
 
 __all__ = ["RemoteDoer"]
@@ -43,20 +44,21 @@ __all__ = ["RemoteDoer"]
 LOG = logging.getLogger("convogen.cluster")
 
 DEATHS = 3
-"""The run stops when more workers than the number of slots plus this one have died without any task
-ending in between."""
+"""The run stops if more workers than this number plus the number of slots have died since a task
+last ended."""
 
 LINES = 64
 """Maximum number of rows of committed tasks in a message."""
 
 
 class RemoteDoer:
-    """Runs the tasks of a job in at most `n_workers` workers.
+    """A driver that runs the tasks of a job in at most `n_workers` workers.
 
-    Lineages are distributed over the workers; a task without a lineage goes to the least loaded
-    worker. A dead worker is replaced by a new one, which takes over its lineages and tasks; if the
-    cluster has no room for a new one, the remaining workers take them over. Their state is restored
-    as on resuming: from the rows of committed tasks, and from the journals of uncommitted ones.
+    Lineages are distributed over the workers. A task without a lineage goes to the worker with the
+    lowest load. When a worker dies, a new worker takes over its lineages and tasks. If the cluster
+    has no room for a new worker, the remaining workers take them over. The state of lineages and
+    tasks is restored as in a resumed run, from the rows of committed tasks and from the journals of
+    uncommitted ones.
     """
 
     def __init__(self, job: Job, n_workers: int, spawn: Spawn) -> None:
@@ -95,7 +97,7 @@ class RemoteDoer:
         await self._end()
 
     async def do(self, number: int, given: Any = None) -> Done[Any]:
-        """Return the result of a task run in a worker; raises what the task raised there."""
+        """Run a task in a worker and return its result; raise the exception of the task, if any."""
         if self._failure is not None:
             raise self._failure
         journal = self._job.journal(number)
@@ -135,7 +137,7 @@ class RemoteDoer:
         return min(self._slots, key=lambda slot: (slot.process is None, len(slot.tasks)))
 
     async def _start(self, slot: Slot) -> None:
-        """Start a slot's process, and send it the slot's lineages and tasks."""
+        """Start the process of a slot, and send it the slot's lineages and tasks."""
         process = await self._spawn(slot.number)
         level = logging.getLogger("convogen").getEffectiveLevel()
         setup = Setup(slot.number, __version__, level, self._job.work())
@@ -183,7 +185,7 @@ class RemoteDoer:
             self._fail(error)
 
     async def _exchange(self, slot: Slot) -> None:
-        """Send and receive until the worker has stopped; raises `WorkerGone` if it died."""
+        """Exchange messages until the worker has stopped; raise `WorkerGone` if it dies."""
         process, outbox = slot.process, slot.outbox
         assert process is not None
 
@@ -239,7 +241,7 @@ class RemoteDoer:
     def _ended(self, slot: Slot, message: TaskEnded) -> None:
         task = slot.tasks.get(message.number)
         if task is None or task.done.done():
-            return  # played again for its lineage, or cancelled
+            return  # the task was cancelled, or repeated only for its lineage
         self._deaths = 0
         task.journal.asked = message.asked
         if task.lineage is None:
@@ -252,7 +254,7 @@ class RemoteDoer:
             task.done.cancel()
 
     async def _bury(self, slot: Slot, gone: WorkerGone) -> None:
-        """Count the calls of a dead worker as lost; raises `WorkersDied` if too many have died."""
+        """Count the calls of a dead worker as lost; raise `WorkersDied` if too many have died."""
         assert slot.calls is not None
         if slot.process is not None:
             slot.process.kill()
@@ -262,18 +264,18 @@ class RemoteDoer:
         LOG.warning("worker died", extra={"worker": slot.number, "detail": str(gone)})
         if self._deaths > DEATHS + len(self._slots):
             raise WorkersDied(
-                f"{self._deaths} workers died and no task ended meanwhile; the last on "
-                f"{slot.node}: {gone}; all answers are kept; run the same command to resume"
+                f"{self._deaths} workers died, and no task ended in the meantime; the last one ran "
+                f"on {slot.node}: {gone}; all answers are kept; run the same command to resume"
             )
         self._job.tally.say(
             f"worker {slot.number} on {slot.node} died; "
-            f"its {slot.n_under_way} tasks move to another"
+            f"another worker takes over {counted(slot.n_under_way, 'task')}"
         )
         if any(one.process is not None for one in self._slots):
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])
 
     def _close(self, slot: Slot, gone: WorkerGone | None = None) -> None:
-        """Remove a slot whose process cannot be started; give its lineages and tasks to the
+        """Remove a slot whose process cannot be started, and move its lineages and tasks to the
         remaining slots."""
         self._slots.remove(slot)
         if not self._slots:
@@ -294,14 +296,14 @@ class RemoteDoer:
             self._send_task(heir, task)
 
     def _fail(self, error: BaseException) -> None:
-        """End all tasks with an error, although none of them caused it."""
+        """End all tasks with an error that none of them caused."""
         self._failure = error
         for task in self._tasks.values():
             if not task.done.done():
                 task.done.set_exception(error)
 
     async def _end(self) -> None:
-        """Stop the workers, keeping their answers."""
+        """Stop the workers and keep their replies."""
         running = [slot for slot in self._slots if slot.process is not None]
         for slot in running:
             slot.outbox.put(Stop())
@@ -318,7 +320,7 @@ class RemoteDoer:
 
 
 def _hear(traffic: Traffic, heard: Heard) -> None:
-    """Record that a role was answered, and by which model."""
+    """Register a reply to a role, and the model that wrote it."""
     text = "…" if heard.text else ""
     reply = ModelReply(text, Usage(), "stop", served=heard.served, left_out=heard.left_out)
     traffic.heard(heard.role, reply)

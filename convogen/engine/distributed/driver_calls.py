@@ -1,4 +1,4 @@
-"""The workers' model calls; the driver's traffic admits each of their attempts."""
+"""The workers' model calls. The driver's traffic admits each of their attempts."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _current: ContextVar[_Call] = ContextVar("convogen_worker_call")
 
 
 class RemoteModel:
-    """Stands in for the model of an endpoint: the calling worker makes the attempt."""
+    """A placeholder for the model of an endpoint; the calling worker makes the attempts."""
 
     def __init__(self, endpoint: int) -> None:
         self._endpoint = endpoint
 
     async def complete(self, request: Request) -> ModelReply:
-        """Let the worker make the attempt; return only its usage, since the worker has the
+        """Let the worker make the attempt. Return only its usage, because the worker keeps the
         reply."""
         usage = await _current.get().attempt(self._endpoint, probe=request.dialogue == "probe")
         return ModelReply("", usage, "stop")
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing, because there is nothing to close."""
 
 
 class _Call:
-    """A worker's call; its attempts are made one after another."""
+    """A worker's call, which makes one attempt at a time."""
 
     def __init__(self, number: int, send: Callable[[ToWorker], None]) -> None:
         self._number = number
@@ -66,7 +66,7 @@ class _Call:
 
 
 class WorkerCalls:
-    """The calls in flight of one worker; `send` takes messages to the worker."""
+    """The calls in flight of one worker; `send` sends a message to the worker."""
 
     def __init__(self, traffic: Traffic, send: Callable[[ToWorker], None]) -> None:
         self._traffic = traffic
@@ -74,9 +74,9 @@ class WorkerCalls:
         self._calls: dict[int, tuple[_Call, asyncio.Task[None]]] = {}
 
     def ask(self, message: Asked, journal: Journal) -> asyncio.Task[None]:
-        """Start admitting a call's attempts; return a task that ends with the call.
+        """Start admitting the attempts of a call; return a task that ends with the call.
 
-        Attempts that may have been billed without an answer are recorded in the journal.
+        Attempts that may have been billed without a reply are recorded in the journal.
         """
         call = _Call(message.call, self._send)
         task = asyncio.create_task(self._complete(call, message, journal))
@@ -97,17 +97,17 @@ class WorkerCalls:
             self._send(CallEnded(message.call, ToldError.of(error)))
 
     def attempted(self, message: Attempted) -> None:
-        """Pass on the result of an attempt."""
+        """Pass the result of an attempt to its call."""
         if (known := self._calls.get(message.call)) is not None:
             known[0].attempted(message)
 
     def abandon(self, call: int) -> None:
-        """Cancel a call; an attempt in flight counts as lost."""
+        """Cancel a call. An attempt in flight counts as lost."""
         if (known := self._calls.get(call)) is not None:
             known[1].cancel()
 
     async def abandon_all(self) -> None:
-        """Cancel all calls, since their worker is gone."""
+        """Cancel all calls, because their worker no longer runs."""
         tasks = [task for _, task in self._calls.values()]
         for task in tasks:
             task.cancel()

@@ -1,8 +1,8 @@
-"""Make a judge's scores in workers; any worker can make any score.
+"""Computation of a judge's scores in workers. Any worker can compute any score.
 
-Conversations are sent to the workers, since run folders are on the driver's file system. If a batch
-scores several aspects of a conversation, it contains the conversation once, as pickle writes an
-object only once.
+Conversations are sent to the workers, because run folders are on the driver's file system. A batch
+that scores several aspects of a conversation contains the conversation only once, because pickle
+writes an object only once.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ IN_PROCESS = frozenset({"embedded", "transformers"})
 
 
 def check_judging(judge: Judge, spec: ModelSpec) -> None:
-    """Raise `UserError` if a judge cannot judge with a model in the workers of a cluster."""
+    """Raise `UserError` if the workers of a cluster cannot run a judge with a given model."""
     if type(judge) is not registry.load("judges", judge.name):
         raise ClusterError(
-            f"judge {judge.name}: workers open a judge by its name, and {type(judge).__name__} is "
-            "not the one that is installed under it; install it as a plugin, or judge without --ray"
+            f"judge {judge.name}: workers open a judge by its name, but {type(judge).__name__} is "
+            "not installed under that name; install it as a plugin, or judge without --ray"
         )
     for one in (spec, *spec.fallback):
         if one.kind in IN_PROCESS:
             raise ModelConfigError(
-                f"model {one.identity}: judging with --ray needs an endpoint, as each worker would "
-                "load this model into its own memory; serve it and name it with --base-url, or "
-                "judge without --ray"
+                f"model {one.identity}: judging with --ray needs an endpoint, because each worker "
+                "would load this model into its own memory; serve the model and use --base-url, "
+                "or judge without --ray"
             )
 
 
 class JudgingJob:
-    """The scores of a judge, as the driver sees them."""
+    """The scores of a judge, as seen by the driver."""
 
     lineages: int | None = None
 
@@ -57,7 +57,7 @@ class JudgingJob:
         self.tally = context.tally
 
     def work(self) -> JudgeConversations:
-        """Return the judge, for a worker to open."""
+        """Return the judge in the form that is sent to a worker."""
         judge = self._context.judge
         parameters = judge.model_dump(mode="json", exclude_unset=True)
         return JudgeConversations(
@@ -74,19 +74,19 @@ class JudgingJob:
 
     @property
     def n_committed(self) -> int:
-        """The number of scores that are committed."""
+        """The number of committed scores."""
         return self._context.store.committed
 
     def lineage(self, number: int) -> int:
-        """Raise `NotImplementedError`: scores have no lineages."""
+        """Raise `NotImplementedError`, because scores have no lineages."""
         raise NotImplementedError
 
     def row(self, result: Score) -> bytes | None:
-        """Return None, as no score depends on another."""
+        """Return None, because no score depends on another."""
         del result
 
     def rows(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Return an empty iterator, as no score depends on another."""
+        """Return an empty iterator, because no score depends on another."""
         del lineages
         return iter(())
 
@@ -95,7 +95,8 @@ class JudgingJob:
 class JudgeConversations:
     """A judge and its model, as sent to a worker.
 
-    `fingerprint` is that of the scores; `fingerprint_inputs` are those of the driver's judge.
+    `fingerprint` is the fingerprint of the scores. `fingerprint_inputs` are the inputs of the
+    driver's judge, for comparison.
     """
 
     judge: str
@@ -105,7 +106,7 @@ class JudgeConversations:
     fingerprint: str
 
     def open(self) -> _Judging:
-        """Open the judge; raises `ClusterError` if this node's judge differs from the driver's."""
+        """Open the judge; raise `ClusterError` if this node's judge differs from the driver's."""
         judge = open_judge(self.judge, self.parameters)
         if judge.fingerprint_inputs != self.fingerprint_inputs:
             changed = differences(self.fingerprint_inputs, judge.fingerprint_inputs)
@@ -117,7 +118,7 @@ class JudgeConversations:
 
 
 class _Judging(Part):
-    """A judge in a worker; all its scores form one part."""
+    """A judge in a worker. All scores of the worker form one part."""
 
     def __init__(self, judge: Judge, role: Role, fingerprint: str) -> None:
         self._judge = judge

@@ -1,7 +1,7 @@
 """The messages between the driver and a worker.
 
-They are sent in batches, in order in each direction: the row of an answer reaches the driver before
-the result that depends on it.
+Messages are sent in batches and keep their order in each direction. The row of a reply therefore
+reaches the driver before the result that depends on the reply.
 """
 
 from __future__ import annotations
@@ -53,15 +53,16 @@ LARGEST_BATCH = 256
 """Maximum number of messages in a batch."""
 
 INTERVAL_S = 0.01
-"""Minimum time between two batches: sending one takes as much of the driver's processor time as
-admitting and journalling several calls. The first message after a pause is sent immediately."""
+"""Minimum time between two batches, in seconds. Sending a batch costs the driver as much processor
+time as admitting and journalling several calls. The first message after a pause is sent
+immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldError:
-    """An error in serialisable form: the name of its class, its text, its other fields.
+    """An error in serialisable form: the name of its class, its text and its other fields.
 
-    `kind` is empty for errors that are neither convogen's nor a plugin's; `text` is then the
+    `kind` is empty for errors that do not come from convogen or a plugin. `text` is then the
     traceback.
     """
 
@@ -90,8 +91,8 @@ class ToldError:
         return cls(kind, text, facts)
 
     def error(self) -> Exception:
-        """Return the original error; a `RuntimeError` with its traceback if it is not
-        convogen's."""
+        """Return the original error. If its class is not one of convogen's, return a
+        `RuntimeError` with the traceback."""
         if self.kind == "Transient":
             return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
         if self.kind == "Unreached":
@@ -108,7 +109,7 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Starts a worker with its work; contains no secrets."""
+    """The work of a worker and its settings, sent to start the worker, without secrets."""
 
     worker: int
     version: str
@@ -118,7 +119,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Reports that a worker has started, or why it cannot work."""
+    """A report that a worker has started, or the error that prevents it from working."""
 
     node: str
     pid: int
@@ -127,7 +128,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class PartRows:
-    """Rows of committed tasks of the lineages in a part to be adopted, in the order of the plan."""
+    """Rows of committed tasks in the lineages of a part, in the order of the plan.
+
+    They are sent before `AdoptPart`.
+    """
 
     part: int
     lines: list[bytes]
@@ -135,9 +139,10 @@ class PartRows:
 
 @dataclass(frozen=True, slots=True)
 class AdoptPart:
-    """Lineages assigned to a worker as part number `part`; the first `committed` tasks are done.
+    """The assignment of lineages to a worker as part number `part`.
 
-    If a job has no lineages, all its tasks are part 0.
+    The first `committed` tasks of the job are committed. If a job has no lineages, all its tasks
+    are part 0.
     """
 
     part: int
@@ -148,8 +153,8 @@ class AdoptPart:
 class StartTask:
     """A task to run, with the rows of its journal.
 
-    `again` means that its result is known and it is rerun only to restore its lineage's state.
-    `given` is its input, unless the number alone determines it.
+    `again` means that the result is known and that the task is repeated only to restore the state
+    of its lineage. `given` is the input of the task, or None if the number alone determines it.
     """
 
     number: int
@@ -161,7 +166,7 @@ class StartTask:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A task of a part is in the run folder; `line` is its row, None if it left none."""
+    """A report that a task of a part is committed; `line` is its row, None if it has none."""
 
     part: int
     task: int
@@ -170,14 +175,14 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """A task whose result is no longer needed."""
+    """A request to cancel a task whose result is no longer needed."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Permission to make an attempt at a call to an endpoint; `attempts` includes this one."""
+    """Permission to send a call to an endpoint; `attempts` includes this attempt."""
 
     call: int
     endpoint: int
@@ -187,7 +192,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A call gets no further attempt."""
+    """A report, with the error, that a call gets no further attempts."""
 
     call: int
     why: ToldError
@@ -195,12 +200,12 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop all tasks, report the answers, and end with `Stopped`."""
+    """A request to stop all tasks, report the replies, and end with `Stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call that waits for its first attempt; `before` is the endpoint that answered last."""
+    """A call that waits for its first attempt; `before` is the task's last endpoint."""
 
     call: int
     task: int
@@ -226,7 +231,7 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An answer, as a row of the task's journal."""
+    """A reply or a fault, as a row of the task's journal."""
 
     task: int
     row: dict[str, Any]
@@ -234,7 +239,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A role was answered; describes the answering model as `Provenance` does."""
+    """A reply to a role, described by the facts that `Provenance` needs."""
 
     role: str
     model: str
@@ -245,9 +250,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """A task's outcome, and the keys of its calls in the order they were made.
+    """The outcome of a task, and the keys of its calls in the order in which they were made.
 
-    If it has neither a result nor an error, it was cancelled.
+    A task with neither a result nor an error was cancelled.
     """
 
     number: int
@@ -291,7 +296,7 @@ class Batch:
 
 
 class Outbox(Generic[T]):
-    """Messages waiting to be sent, in order; those added while a batch is sent form the next."""
+    """A queue of messages to send. Messages added during a transfer form the next batch."""
 
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
@@ -304,7 +309,7 @@ class Outbox(Generic[T]):
         self._any.set()
 
     async def take(self) -> list[T]:
-        """Return the next batch as soon as there is a message."""
+        """Wait for a message and return the next batch."""
         clock = asyncio.get_running_loop().time
         await self._any.wait()
         if (wait_s := self._taken_at + INTERVAL_S - clock()) > 0:

@@ -1,4 +1,4 @@
-"""Play a run's tasks in workers; each lineage (lane or topic) stays on one worker."""
+"""The tasks of a run in workers. Each lineage (lane or topic) stays on one worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["PlayExperiment", "PlayingJob"]
 
 
 class PlayingJob:
-    """The tasks of a run, as the driver sees them."""
+    """The tasks of a run, as seen by the driver."""
 
     def __init__(self, context: PlayerContext) -> None:
         self._context = context
@@ -39,7 +39,7 @@ class PlayingJob:
         self.lineages = self._method.lineages()
 
     def work(self) -> PlayExperiment:
-        """Return the experiment, for a worker to read."""
+        """Return the experiment in the form that is sent to a worker."""
         experiment = self._context.experiment
         return PlayExperiment(
             experiment.to_yaml(),
@@ -58,7 +58,7 @@ class PlayingJob:
 
     @property
     def n_committed(self) -> int:
-        """The number of tasks that are committed."""
+        """The number of committed tasks."""
         return self._context.store.committed
 
     def row(self, result: Outcome) -> bytes | None:
@@ -79,8 +79,8 @@ class PlayingJob:
 class PlayExperiment:
     """An experiment to play, as sent to a worker.
 
-    `experiment` is the text of a YAML file; `fingerprint_inputs` are those of the driver's
-    experiment.
+    `experiment` is the text of a YAML file. `fingerprint_inputs` are the inputs of the driver's
+    experiment, for comparison.
     """
 
     experiment: str
@@ -89,14 +89,14 @@ class PlayExperiment:
     begun: str
 
     def open(self) -> _Playing:
-        """Read the experiment; raises `ClusterError` if its fingerprint differs on this node."""
+        """Read the experiment; raise `ClusterError` if its fingerprint differs on this node."""
         where = "the experiment"
         experiment = Experiment.of(parse_yaml(self.experiment, where), {}, where)
         if experiment.fingerprint != self.fingerprint:
             changed = differences(self.fingerprint_inputs, experiment.fingerprint_inputs)
             raise ClusterError(
-                f"reads a different experiment ({changed}); the files it names must be identical "
-                "on every node"
+                f"reads a different experiment ({changed}); the files that it names must be "
+                "identical on every node"
             )
         return _Playing(experiment, self.begun)
 
@@ -115,7 +115,7 @@ class _Playing:
 
 
 class _Lineages(Part):
-    """A worker's lineages: their play, and the folder of their committed experiences."""
+    """The lineages of a worker: their play, and the folder of their committed experiences."""
 
     def __init__(self, experiment: Experiment, begun: str) -> None:
         self._experiment = experiment
@@ -128,7 +128,7 @@ class _Lineages(Part):
         append_line(self._folder.path / "experiences.jsonl", b"".join(lines))
 
     def adopt(self, committed: int) -> None:
-        """Restore the state of these lineages only, as a resumed run does."""
+        """Restore the state of these lineages as a resumed run does."""
         self._committed = committed
         self._play = start_play(self._experiment, Run(self._folder.path), committed)
 
@@ -161,7 +161,7 @@ class _Lineages(Part):
                 count=count,
             )
         finally:
-            if number < self._committed:  # committed while it was played again
+            if number < self._committed:  # committed while the task was repeated
                 self._play.committed(number)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster; each is one actor."""
+"""Workers on a Ray cluster. Each worker is one actor."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from convogen.text.counting import counted
 __all__ = ["RayWorkers", "WorkerActor"]
 
 START_S = 120.0
-"""Seconds that a worker may take to start; the run continues without those that take longer."""
+"""Time limit in seconds for starting a worker; the run continues without slower workers."""
 
 CALLS = 64
-"""Maximum concurrent method calls of an actor; usually two, more if the driver is slow."""
+"""Maximum number of concurrent method calls of an actor. Two are usual."""
 
 T = TypeVar("T")
 
 
 class WorkerActor(Worker):
-    """A worker as a Ray actor; Ray's dashboard shows its title."""
+    """A worker as a Ray actor; Ray's dashboard shows `title`."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class WorkerActor(Worker):
         return self._title
 
     async def start(self, setup: Setup) -> Hello:
-        """Open the work; the process belongs to this worker alone, so its logging is set up."""
+        """Open the work, and set up the process, which runs only this worker."""
         self.own_process(setup.log_level)
         return await super().start(setup)
 
@@ -56,8 +56,8 @@ class RayWorkers:
 
     Args:
         cluster: The cluster, or its address: `local`, `auto` or `10.0.0.1:6379`. If an address is
-            given, the connection ends with the workers.
-        n_workers: Number of worker processes; by default the number of the cluster's processors.
+            given, the connection ends when the workers stop.
+        n_workers: Number of worker processes. Default: the number of the cluster's processors.
     """
 
     def __init__(self, cluster: RayCluster | str = LOCAL, n_workers: int | None = None) -> None:
@@ -68,27 +68,27 @@ class RayWorkers:
         self._n_models = 0
 
     def check(self, specs: Iterable[ModelSpec]) -> None:
-        """Raise `UserError` if Ray is missing, or a model's URL must not be sent to workers.
+        """Raise `UserError` if Ray is missing, or if a model's URL must not be sent to workers.
 
-        Ray's task arguments are visible, so a URL must not contain secrets.
+        A URL must not contain secrets, because Ray's task arguments are visible.
         """
         self._cluster.check()
         for spec in specs:
             if spec != spec.public():
                 raise ModelConfigError(
-                    f"the URL of {spec.identity} holds a secret or a query, which would be seen in "
-                    "Ray's task arguments; name the variable of a key with api_key_env, or set "
-                    "OPENAI_BASE_URL where the workers start"
+                    f"the URL of {spec.identity} contains a secret or a query, which would be "
+                    "visible in Ray's task arguments; name the environment variable of the key "
+                    "with api_key_env, or set OPENAI_BASE_URL for the workers"
                 )
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return a stand-in for the run's next endpoint, whose attempts the workers make."""
+        """Return a placeholder for the run's next endpoint, which only the workers call."""
         self._n_models += 1
         return RemoteModel(self._n_models - 1)
 
     @asynccontextmanager
     async def start(self, job: Job) -> AsyncGenerator[TaskDoer[Any]]:
-        """Connect to the cluster and start the workers; stop them at the end of the block."""
+        """Connect to the cluster and start the workers, which stop at the end of the block."""
         await asyncio.to_thread(self._cluster.connect)
         take_signals_back()
         try:
@@ -99,19 +99,19 @@ class RayWorkers:
                 await asyncio.to_thread(self._cluster.close)
 
     def _count(self, job: Job) -> int:
-        """Return how many workers to start: at most one per lineage, since more would be idle."""
+        """Return the number of workers to start, at most one per lineage, as more would be idle."""
         wanted, lineages = self._cluster.n_workers, job.lineages
         if lineages is None or wanted <= lineages:
             return wanted
         job.tally.say(
-            f"starts {lineages} of {wanted} workers: this experiment has "
+            f"starting {lineages} of {wanted} workers, because this experiment has only "
             f"{counted(lineages, 'lineage')} (lanes or topics), and each stays on one worker"
         )
         return lineages
 
 
 class _Spawner:
-    """Starts the actors of a job, spread over the nodes."""
+    """A factory for the actors of a job, which are spread over the nodes."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -128,7 +128,7 @@ class _Spawner:
 
 
 class _RayWorker:
-    """A worker that runs as an actor."""
+    """A worker that runs as a Ray actor."""
 
     def __init__(self, actor: Any, title: str) -> None:
         self._actor = actor
@@ -143,7 +143,7 @@ class _RayWorker:
         except TimeoutError:
             self.kill()
             raise WorkerGone(
-                f"not started within {START_S:.0f} s; does the cluster have a free processor?"
+                f"not started within {START_S:.0f} s; check that the cluster has a free processor"
             ) from None
 
     async def deliver(self, messages: list[ToWorker]) -> None:
@@ -157,7 +157,7 @@ class _RayWorker:
 
 
 async def _answer(call: Awaitable[T]) -> T:
-    """Return the result of an actor's method; raises `WorkerGone` if the actor is dead."""
+    """Return the result of an actor's method; raise `WorkerGone` if the actor is dead."""
     from ray.exceptions import RayActorError, RayTaskError
 
     try:

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster; Ray is an optional extra."""
+"""The connection to a Ray cluster; Ray is an optional extra."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from convogen.text.extras import optional_module
 __all__ = ["LOCAL", "RayCluster", "ray_module", "take_signals_back"]
 
 LOCAL = "local"
-"""Used instead of an address: a cluster on this machine, for this process alone."""
+"""Address that stands for a new cluster on this machine, used only by this process."""
 
 OBJECT_STORE_BYTES = 100 << 20
-"""Size of a local cluster's object store; small, as messages are small and short-lived."""
+"""Size of a local cluster's object store in bytes. Messages are small and short-lived."""
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
 }
-"""Variables that Ray reads on import, unless the user has set them. The first turns off usage
-reports; the second matches all of Ray's log lines, so that none is printed among a command's
-output."""
+"""Environment variables that are set before Ray is imported, unless the user has set them. The
+first disables usage reports. The second matches all of Ray's log lines, so that none of them is
+mixed with a command's output."""
 
 CONNECT_S = 10.0
 LARGEST_PORT = 65_535
 
 
 class RayCluster:
-    """A Ray cluster, connected to on first use; as a context manager, it disconnects on exit.
+    """A Ray cluster and the connection to it. As a context manager, it disconnects on exit.
 
     Args:
-        address: `local` for a cluster on this machine that ends with this process, `auto` for the
-            one that is running here, or the address of a head node (`10.0.0.1:6379`).
-        n_workers: Number of worker processes; by default the number of the cluster's processors.
+        address: `local` for a new cluster on this machine that ends with this process, `auto` for
+            the cluster that is running here, or the address of a head node (`10.0.0.1:6379`).
+        n_workers: Number of worker processes. Default: the number of the cluster's processors.
     """
 
     def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
@@ -60,12 +60,13 @@ class RayCluster:
     def connect(self) -> None:
         """Connect to the cluster, unless this process is connected already.
 
-        Raises `ClusterError` if there is none.
+        Raises:
+            ClusterError: If the cluster cannot be reached.
         """
         if self._thread is not None:
             return
-        # In a thread, since on the main thread Ray would install its own signal handlers. The
-        # thread lives as long as the connection: when it ends, the kernel kills Ray's processes.
+        # On the main thread, Ray would install its own signal handlers. The thread must live as
+        # long as the connection, because the kernel kills Ray's processes when it ends.
         thread = ThreadPoolExecutor(1, "ray")
         if thread.submit(self._connect).result():
             self._thread = thread
@@ -82,11 +83,11 @@ class RayCluster:
 
     @property
     def n_workers(self) -> int:
-        """Number of worker processes, at least one; available once connected."""
+        """Number of worker processes, at least one; available only while connected."""
         return max(1, self._n_workers or int(ray_module().cluster_resources().get("CPU", 1)))
 
     def _connect(self) -> bool:
-        """Connect; return False if this process was connected already."""
+        """Connect to the cluster; return False if this process was connected already."""
         ray = ray_module()
         if ray.is_initialized():
             return False
@@ -107,14 +108,14 @@ class RayCluster:
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise ClusterError(
-                f"--ray {self._address}: no Ray cluster could be reached: "
+                f"--ray {self._address}: cannot connect to a Ray cluster: "
                 f"{' '.join(str(error).split())[:300]}"
             ) from error
         return True
 
 
 def take_signals_back() -> None:
-    """Restore Python's handlers of SIGINT and SIGTERM, on which Ray would print a stack trace."""
+    """Restore Python's handlers for SIGINT and SIGTERM; Ray's would print a stack trace."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if (handler := signal.getsignal(number)) is not None:
@@ -122,14 +123,14 @@ def take_signals_back() -> None:
 
 
 def _check_address(address: str) -> None:
-    """Raise `ClusterError` if nothing listens at an address: Ray itself would try for minutes."""
+    """Raise `ClusterError` if nothing listens at an address; Ray would retry for minutes."""
     if address in (LOCAL, "auto"):
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > LARGEST_PORT or "/" in host:
         raise ClusterError(
-            f"--ray {address}: must be local, auto, or HOST:PORT of a cluster's head, which "
-            "`ray start --head` prints"
+            f"--ray {address}: must be local, auto, or HOST:PORT of a head node, as printed by "
+            "`ray start --head`"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
@@ -141,7 +142,7 @@ def _check_address(address: str) -> None:
 
 
 def ray_module() -> Any:
-    """Import and return Ray; raises `ClusterError` if it is missing."""
+    """Import and return Ray; raise `ClusterError` if it is missing."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if (ray := optional_module("ray")) is None:

@@ -1,8 +1,8 @@
-"""Measure the batches of a corpus in Ray tasks.
+"""Measurement of a corpus's batches in Ray tasks.
 
-This process reads the rows as bytes and combines the results in the order of the rows; the tasks
-decode and measure them, which takes nearly all of the time. So a source only has to be readable by
-this process, not by the other machines.
+This process reads the rows as bytes and combines the results in the order of the rows. The tasks
+decode and measure the rows, which takes nearly all of the time. Only this process therefore needs
+access to the source.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ PACKAGES = (
     "rjieba",
     "unidic-lite",
 )
-"""Packages whose versions affect the measures; every node must have the same ones."""
+"""Packages whose versions affect the measures; every node needs the same versions."""
 
 RETRIES = 3
-"""How often a batch is sent again after its process has died."""
+"""Number of times that a batch is sent again after its process has died."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class RaySpread:
-    """Applies a function to items in the tasks of a cluster; see `convogen.metrics.Spread`.
+    """A `convogen.metrics.Spread` that applies a function to items in the tasks of a cluster.
 
     At most one item per worker is in progress, and at most two per worker are in memory.
     """
@@ -52,8 +52,9 @@ class RaySpread:
     def __call__(self, work: Iterator[T], do: Callable[[T], R]) -> Iterator[R]:
         """Yield the results in the order of the items.
 
-        Raises `ClusterError` if a node has other versions of `PACKAGES`, and `WorkersDied` if the
-        process of an item died at each of its attempts.
+        Raises:
+            ClusterError: If a node has different versions of `PACKAGES`.
+            WorkersDied: If the process of an item died in every attempt.
         """
         self._cluster.connect()
         ray, n_workers = ray_module(), self._cluster.n_workers
@@ -81,8 +82,12 @@ class RaySpread:
 def do_item(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
     """Apply a function to an item in a process of the cluster, and return the result.
 
-    `shared` contains the driver's package versions, and the function. Raises `ClusterError` if this
-    process has other versions.
+    Args:
+        shared: The driver's package versions, and the function.
+        item: Argument of the function.
+
+    Raises:
+        ClusterError: If this process has different package versions.
     """
     versions, do = shared
     if versions != (here := versions_here()):
@@ -116,6 +121,6 @@ def _result(reference: Any) -> Any:
         raise error.cause or error from None
     except RayError as error:
         raise WorkersDied(
-            f"a batch was sent {1 + RETRIES} times, and its process died each time, most likely "
-            f"for want of memory; use fewer with --workers: {' '.join(str(error).split())[:300]}"
+            f"a batch was sent {1 + RETRIES} times, and its process died each time, probably "
+            f"because memory ran out; lower --workers: {' '.join(str(error).split())[:300]}"
         ) from None

@@ -15,11 +15,11 @@ __all__ = ["RemoteTask", "Slot", "Spawn", "WorkerGone", "WorkerProcess"]
 
 
 class WorkerGone(Exception):
-    """A worker's process is dead, or could not be started in time."""
+    """The process of a worker is dead, or could not be started in time."""
 
 
 class WorkerProcess(Protocol):
-    """A worker in its own process; each method raises `WorkerGone` once the process is dead."""
+    """A worker in its own process. Each method raises `WorkerGone` if the process is dead."""
 
     async def start(self, setup: Setup) -> Hello: ...
 
@@ -31,12 +31,12 @@ class WorkerProcess(Protocol):
 
 
 Spawn = Callable[[int], Awaitable[WorkerProcess]]
-"""Start the worker with a number; raises `WorkerGone` if there is no room for it."""
+"""A function that starts the worker with a given number, or raises `WorkerGone`."""
 
 
 @dataclass(eq=False)
 class RemoteTask:
-    """A task in progress: its lineage, its input, its calls in flight, and its future result."""
+    """A task in progress, with its lineage, its input, its calls in flight and its result."""
 
     number: int
     lineage: int | None
@@ -47,7 +47,7 @@ class RemoteTask:
 
 
 class Slot:
-    """A worker's slot: its tasks and lineages outlive the process that runs them."""
+    """The slot of a worker, whose tasks and lineages outlive the process that runs them."""
 
     def __init__(self, number: int) -> None:
         self.number = number

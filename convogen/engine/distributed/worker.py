@@ -1,4 +1,4 @@
-"""A worker, which runs tasks for the driver; independent of how messages are transported."""
+"""A worker that runs tasks for the driver, independent of the transport of messages."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ from convogen.version import __version__
 __all__ = ["Worker"]
 
 STOP_S = 0.5
-"""Seconds that tasks have to finish when a worker is stopped."""
+"""Time limit in seconds for tasks to finish when a worker is stopped."""
 
 
 class Worker:
-    """Runs tasks; `deliver` takes the driver's messages, `collect` returns the worker's own.
+    """A worker: `deliver` processes the driver's messages, and `collect` returns its own messages.
 
-    `open_model` creates the models; by default the work does.
+    `open_model` creates the models. By default, the work creates them.
     """
 
     def __init__(self, open_model: Callable[[ModelSpec], ChatModel] | None = None) -> None:
@@ -61,7 +61,7 @@ class Worker:
         self._parts: dict[int, Part] = {}
 
     async def start(self, setup: Setup) -> Hello:
-        """Open the work and its models; the reply contains the error if that fails."""
+        """Open the work and its models. If this fails, the returned message contains the error."""
         node, pid = socket.gethostname(), os.getpid()
         try:
             self._open(setup)
@@ -70,7 +70,7 @@ class Worker:
         return Hello(node, pid)
 
     def own_process(self, log_level: int) -> None:
-        """Set up a process that belongs to this worker alone: send its log to the driver."""
+        """Set up a process that runs only this worker, with a log that is sent to the driver."""
         loop, log = asyncio.get_running_loop(), logging.getLogger("convogen")
 
         def send(message: ToDriver) -> None:
@@ -94,12 +94,12 @@ class Worker:
         self._traffic = WorkerTraffic(self._work.roles, self._tally, opens, self._outbox.put)
 
     async def deliver(self, messages: list[ToWorker]) -> None:
-        """Process messages from the driver, in order."""
+        """Process messages from the driver in order."""
         for message in messages:
             self._take(message)
 
     async def collect(self) -> Batch:
-        """Return the next messages to the driver as soon as there are any."""
+        """Wait for messages to the driver and return them."""
         messages = await self._outbox.take()
         counts, self._tally.counts = self._tally.counts, Counter[str]()
         return Batch(messages, counts)

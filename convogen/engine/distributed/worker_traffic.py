@@ -1,5 +1,5 @@
-"""A worker's model calls: the driver admits each attempt, the worker makes it, the driver journals
-the answer."""
+"""The model calls of a worker. The driver admits each attempt, the worker makes it, and the driver
+journals the reply."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Send = Callable[[ToDriver], None]
 
 
 class WorkerTraffic(Traffic):
-    """Opens the models of a run, and makes the attempts that the driver admits.
+    """The traffic of a worker: it opens the models and makes the attempts that the driver admits.
 
-    Its endpoints are in the same order as the driver's, since the roles determine both.
+    The endpoints are in the same order as the driver's, because the roles determine both.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class WorkerTraffic(Traffic):
         self._numbers = {id(endpoint): at for at, endpoint in enumerate(self.endpoints)}
 
     def asking(self, role: str) -> None:
-        """Do nothing: the driver learns of the call from `Asked`."""
+        """Do nothing, because `Asked` informs the driver of the call."""
 
     def heard(self, role: str, reply: ModelReply) -> None:
-        """Do nothing: `provenance` tells the driver."""
+        """Do nothing, because `provenance` informs the driver."""
 
     def tell(self, message: Granted | CallEnded) -> None:
-        """Apply the driver's decision on a call; ignore it if the call has already ended."""
+        """Apply the driver's decision about a call, unless the call has already ended."""
         if (waiting := self._granted.get(message.call)) is not None:
             waiting.put_nowait(message)
 
@@ -77,7 +77,7 @@ class WorkerTraffic(Traffic):
         before: Endpoint | None = None,
         on_lost: OnLost | None = None,
     ) -> RoutedReply:
-        """Call until answered; the driver decides on retries and records losses."""
+        """Send a request until it is answered; the driver decides on retries and records losses."""
         self._calls += 1
         call = self._calls
         granted = self._granted[call] = asyncio.Queue()
@@ -99,7 +99,7 @@ class WorkerTraffic(Traffic):
             del self._granted[call]
 
     async def _attempt(self, request: Request, granted: Granted) -> RoutedReply | None:
-        """Make one attempt; return its reply, or None if it failed or was only a probe."""
+        """Make one attempt; return its reply, or None if it failed or was a probe."""
         call, endpoint = granted.call, self.endpoints[granted.endpoint]
         asked = probe(request) if granted.probe else request
         began = time.monotonic()
@@ -121,7 +121,7 @@ class WorkerTraffic(Traffic):
 
 
 class _ToldProvenance(Provenance):
-    """Tells the driver which models have answered, each only once."""
+    """A provenance that informs the driver of each model that has replied, only once."""
 
     def __init__(self, tell: Callable[[str], None], send: Send) -> None:
         super().__init__(tell)
@@ -136,7 +136,7 @@ class _ToldProvenance(Provenance):
 
 
 class WorkerJournal(Journal):
-    """The journal of a task: starts with the driver's rows, and sends it each further answer."""
+    """A task's journal that starts with the driver's rows and sends new rows to the driver."""
 
     def __init__(self, task: int, rows: Iterable[dict[str, Any]], send: Send) -> None:
         super().__init__(Path(f"{task}.jsonl in the driver's run folder"))
@@ -150,13 +150,13 @@ class WorkerJournal(Journal):
 
 
 class WorkerLog(logging.Handler):
-    """Sends log records to the driver, without the secrets of this process."""
+    """A log handler that sends records to the driver, without the secrets of this process."""
 
     def __init__(self, level: int, send: Send) -> None:
         super().__init__(level)
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record."""
+        """Send a record to the driver."""
         event, facts = facts_of(record)
         self._send(Logged(record.name, record.levelno, event, facts))

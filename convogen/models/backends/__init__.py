@@ -1,1 +1,1 @@
-"""Model backends: endpoint, chatbot, GGUF file, checkpoint or script."""
+"""Model backends: endpoints, chatbots, GGUF files, checkpoints and scripts."""

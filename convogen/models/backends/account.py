@@ -1,7 +1,7 @@
-"""Address and credentials of a model's endpoint: its spec, completed from the environment.
+"""The address and credentials of a model's endpoint, taken from its spec and the environment.
 
-The variables are those of the `openai` client, which reads the rest of them itself: OPENAI_ORG_ID,
-OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS.
+The environment variables are those of the `openai` client. The client itself reads OPENAI_ORG_ID,
+OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ __all__ = ["Account", "place_of"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key-was-set"
-"""Sent to a user's own endpoint if there is no key: the header must not be empty."""
+"""Key sent to the user's own endpoint if none is set, because the header must not be empty."""
 
 AD_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - the name of a variable
 KEYS = ("OPENAI_API_KEY",)
 AZURE_KEYS = (AD_TOKEN, "AZURE_OPENAI_API_KEY", *KEYS)
 KEY_HEADERS = ("authorization", "api-key", "x-api-key")
-"""Headers that carry a key: if the user sets one, no other key is needed."""
+"""Headers that contain a key. If the user sets one of them, no other key is needed."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Account:
-    """How to reach an endpoint.
+    """The address and credentials of an endpoint.
 
-    `url` has neither credentials nor query: these are in `headers`, with the model's own headers,
-    and in `query`. `key` is the value of the environment variable `key_env`. `api_version` is None
-    except on Azure.
+    Attributes:
+        url: URL without credentials and query.
+        query: Parameters of the URL's query.
+        headers: The model's own headers, and the credentials of the URL if it contains any.
+        key: Value of the environment variable `key_env`.
+        api_version: Version of the Azure API; None for other endpoints.
     """
 
     url: str
@@ -52,12 +55,12 @@ class Account:
 
     @property
     def has_ad_token(self) -> bool:
-        """Whether the key is a token of Microsoft Entra ID, which Azure takes as a bearer token."""
+        """Whether the key is a Microsoft Entra ID token, which Azure accepts as a bearer token."""
         return self.key_env == AD_TOKEN
 
     @classmethod
     def of(cls, spec: ModelSpec, *, needs_key: bool = True) -> Account:
-        """Return the account of a spec; without `needs_key`, its `key` is a placeholder.
+        """Return the account of a spec. Without `needs_key`, its `key` is a placeholder.
 
         Raises:
             ModelConfigError: If the spec and the environment lack a URL, an API version or a key.
@@ -95,7 +98,9 @@ def _url(spec: ModelSpec) -> str:
     variable = "AZURE_OPENAI_ENDPOINT" if spec.azure else "OPENAI_BASE_URL"
     url = os.environ.get(variable, "").strip() or ("" if spec.azure else OPENAI_URL)
     if not url:
-        raise ModelConfigError(f"model {spec.name}: no Azure resource; set {variable} or base_url")
+        raise ModelConfigError(
+            f"model {spec.name}: no Azure resource given; set {variable} or base_url"
+        )
     try:
         return without_route(checked_url(url))
     except ValueError as error:
@@ -118,7 +123,7 @@ def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
         env = environment(variables(spec.headers.values()))
     except KeyError as error:
         raise ModelConfigError(
-            f"model {spec.name}: headers need {error.args[0]} in the environment; set it"
+            f"model {spec.name}: set the environment variable {error.args[0]}, which headers uses"
         ) from None
     except ValueError as error:
         raise ModelConfigError(f"model {spec.name}: headers: {error}") from None
@@ -126,7 +131,7 @@ def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             raise ModelConfigError(
-                f"model {spec.name}: headers.{name} contains characters that headers do not allow"
+                f"model {spec.name}: headers.{name} contains characters that HTTP does not allow"
             )
     return headers, list(env.values())
 
@@ -137,14 +142,14 @@ def _api_version(spec: ModelSpec) -> str | None:
     version = spec.azure.api_version or os.environ.get("OPENAI_API_VERSION", "").strip()
     if not version:
         raise ModelConfigError(
-            f"model {spec.name}: no Azure API version; set OPENAI_API_VERSION or "
-            f"azure.api_version, or end --base-url in ?api-version=…, such as 2024-10-21"
+            f"model {spec.name}: no Azure API version given; set OPENAI_API_VERSION or "
+            f"azure.api_version, or append ?api-version=…, such as 2024-10-21, to --base-url"
         )
     return version
 
 
 def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
-    """Return the key and its variable; `NO_KEY` if a user's own endpoint needs none."""
+    """Return the key and its variable; `NO_KEY` if none is set for the user's own endpoint."""
     names = AZURE_KEYS if spec.azure or is_azure(url) else KEYS
     if spec.api_key_env:
         names = (spec.api_key_env,)
@@ -152,8 +157,8 @@ def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
         key = os.environ.get(variable, "").strip()
         if not key.isascii() or not key.isprintable():
             raise ModelConfigError(
-                f"model {spec.name}: {variable} contains characters that keys do not have; copy "
-                f"the key again"
+                f"model {spec.name}: {variable} contains characters that cannot occur in a key; "
+                f"copy the key again"
             )
         if key:
             return key, variable
@@ -161,8 +166,8 @@ def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
         return NO_KEY, names[0]
     preferred = "AZURE_OPENAI_API_KEY" if names == AZURE_KEYS else names[0]
     raise ModelConfigError(
-        f"model {spec.name}: no key in {preferred}; set it, or name your own endpoint "
-        "with --base-url, or leave out --model to use the embedded model"
+        f"model {spec.name}: no key in {preferred}; set it, use your own endpoint with "
+        "--base-url, or omit --model to use the embedded model"
     )
 
 
@@ -173,7 +178,7 @@ def _deployment(spec: ModelSpec) -> str | None:
 
 
 def _custom_secrets() -> list[str]:
-    """Return the secrets in OPENAI_CUSTOM_HEADERS, which has one `name: value` per line."""
+    """Return the secrets in OPENAI_CUSTOM_HEADERS, which contains one `name: value` per line."""
     secrets: list[str] = []
     for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
         name, _, value = line.partition(":")

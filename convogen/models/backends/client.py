@@ -1,7 +1,7 @@
-"""The `openai` client with a limit on response size and without anything that could leak a secret.
+"""The `openai` client with a limit on the size of responses and protection against leaks.
 
-Parsing into its typed objects costs several times the call itself, so responses are returned raw.
-It makes one attempt per call; `traffic/router.py` retries.
+Responses are returned raw, because parsing them into the client's typed objects costs several times
+as much as the call itself. The client makes one attempt per call; `traffic/router.py` retries.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from convogen.redaction import Secrets, masked
 __all__ = ["Client", "KeyProvider"]
 
 KEEPALIVE_S = 15.0
-"""Seconds that an idle connection is kept."""
+"""Seconds for which an idle connection is kept open."""
 
 UNSENT = dict.fromkeys(
     (
@@ -33,20 +33,20 @@ UNSENT = dict.fromkeys(
     ),
     openai.omit,
 )
-"""Headers that describe this machine; building them takes a tenth of a call's processor time."""
+"""Headers that describe this machine. Building them takes a tenth of a call's CPU time."""
 
 KeyProvider = Callable[[], Awaitable[str]]
-"""Returns the key, or on Azure the token, of the next call."""
+"""A function that returns the key, or on Azure the token, for the next call."""
 
 
 class Client:
-    """Posts JSON to one endpoint through `AsyncOpenAI`, or `AsyncAzureOpenAI`.
+    """A client that posts JSON to one endpoint through `AsyncOpenAI` or `AsyncAzureOpenAI`.
 
     Args:
-        account: Its address and credentials.
+        account: Address and credentials of the endpoint.
         timeout_s: Seconds within which the whole response must arrive.
-        faults: Turns errors into faults.
-        provider: Returns the key for each call, instead of the account's key.
+        faults: Converter of errors into exceptions.
+        provider: Function that returns the key for each call and replaces the account's key.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Client:
         logging.getLogger("httpx2").addFilter(_mask)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         await self._client.close()
 
     async def post(
         self, path: str, body: Mapping[str, Any]
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Post a body and return status, headers and body of the answer."""
+        """Post a body and return the status, headers and body of the response."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._client.post(
@@ -75,13 +75,13 @@ class Client:
             answer = error.response
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
             raise self._faults.unreached(error) from error
-        except ValueError as error:  # raised by aiohttp for a malformed answer
+        except ValueError as error:  # raised by aiohttp for a malformed response
             raise self._faults.unreadable(error) from error
         return answer.status_code, answer.headers, answer.content
 
 
 def recorded(provider: KeyProvider, secrets: Secrets) -> KeyProvider:
-    """Return a provider whose keys are masked from their first use on."""
+    """Return a provider that adds each key to the secrets to mask."""
 
     async def provide() -> str:
         key = await provider()
@@ -124,7 +124,7 @@ def _opened(account: Account, timeout_s: float, provider: KeyProvider | None) ->
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """The body of a response; raises `Transient` if it is too long."""
+    """The body of a response. Iteration raises `Transient` if the body is too long."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, chunks: AsyncIterable[bytes]) -> None:
         self._stream = stream
@@ -143,7 +143,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(answer: httpx2.Response) -> None:
-    """Bound the size of a response, compressed and decompressed."""
+    """Limit the size of a response, after decompression if it is compressed."""
     stream = answer.stream
     assert isinstance(stream, httpx2.AsyncByteStream)
     chunks: AsyncIterable[bytes] = stream
@@ -155,6 +155,6 @@ async def _bound(answer: httpx2.Response) -> None:
 
 
 def _mask(record: logging.LogRecord) -> bool:
-    """Mask the URLs that the HTTP library logs, since they may contain keys."""
+    """Mask the URLs that the HTTP library logs, because they may contain keys."""
     record.msg, record.args = masked(record.getMessage()), None
     return True

@@ -1,6 +1,6 @@
-"""Reads chat completions defensively: an endpoint's response is untrusted input.
+"""A defensive parser of chat completions: an endpoint's response is untrusted input.
 
-Errors reported in place of a completion, whatever the status, are read by `reported.py`.
+`reported.py` parses errors that an endpoint reports instead of a completion, with any HTTP status.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from convogen.text.reasoning import without_thinking
 __all__ = ["finish_of", "parsed", "read_completion"]
 
 MOST_TOKENS = 10**9
-"""Token counts above this are ignored."""
+"""Maximum token count; higher counts are ignored."""
 
 _FINISHED = frozenset(
     "complete completed done end end_turn eos eos_token finished normal stop stop_sequence "
@@ -41,18 +41,18 @@ _BROKEN_OFF = frozenset(
     "abort aborted cancelled canceled error insufficient_system_resource load model_error "
     "network_error unload".split()
 )
-"""Finish reasons of replies that the endpoint broke off: a retry may help."""
+"""Finish reasons of replies that the endpoint aborted, so that a retry may help."""
 
 
 def parsed(answer: bytes, secrets: Secrets) -> object:
-    """Return the JSON of a response; a stream of chunks is joined into one completion.
+    """Return the JSON of a response. The chunks of a stream are joined into one completion.
 
     Args:
-        answer: The body.
+        answer: Body of the response.
         secrets: Secrets to mask in the error.
 
     Raises:
-        Transient: If it is neither JSON nor a stream.
+        Transient: If the body is neither JSON nor a stream.
     """
     try:
         return json.loads(answer)
@@ -61,22 +61,22 @@ def parsed(answer: bytes, secrets: Secrets) -> object:
             return whole
         start = printable(" ".join(answer[:400].decode("utf-8", "replace").split()))
         found = f"it begins with {start[:120]!r}" if start else "it is empty"
-        said = secrets.mask_error(f"the answer is not JSON: {found}")
+        said = secrets.mask_error(f"the response is not JSON: {found}")
         raise Transient(said, kind="unreadable") from error
 
 
 def read_completion(body: object, secrets: Secrets, max_tokens: int | None = None) -> ModelReply:
-    """Return the reply in the body of a chat completion, with any secrets it quotes masked.
+    """Return the reply in the body of a chat completion, with any secrets masked.
 
     Args:
-        body: The answer's JSON.
+        body: JSON of the response.
         secrets: Secrets to mask.
-        max_tokens: Token limit of the reply: one that reached it without stating a finish reason
-            was cut off.
+        max_tokens: Token limit of the reply. A reply that reaches the limit and has no finish
+            reason counts as truncated.
 
     Raises:
-        Transient: If the body is not a chat completion, or the endpoint broke the reply off.
-        ModelFault: If the reply was filtered or the model refused.
+        Transient: If the body is not a chat completion, or if the endpoint aborted the reply.
+        ModelFault: If the reply was filtered, or if the model refused to reply.
     """
     try:
         reply = _reply(body, max_tokens)
@@ -95,10 +95,10 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
 
 
 def finish_of(value: object) -> str:
-    """Return a finish reason in the words of the OpenAI API, whatever server gave it.
+    """Translate any server's finish reason into the terms of the OpenAI API.
 
-    `stop`, `length` and `content_filter` stand for all their synonyms in any case; an unknown
-    reason is kept, and a missing one is empty.
+    Synonyms become `stop`, `length` or `content_filter`, regardless of case. An unknown reason is
+    returned unchanged. The result is empty if the reason is missing.
     """
     if value is None or value == "":
         return ""
@@ -114,7 +114,7 @@ def finish_of(value: object) -> str:
 def _masked(
     tokens: tuple[TokenLogprob, ...], mask: Callable[[str], str]
 ) -> tuple[TokenLogprob, ...]:
-    """Return tokens with secrets in their alternatives masked; the tokens themselves have none."""
+    """Mask secrets in the alternatives of tokens; the tokens themselves contain none."""
     return tuple(replace(t, top=tuple((mask(a), p) for a, p in t.top)) for t in tokens)
 
 
@@ -127,16 +127,16 @@ def _reply(body: object, max_tokens: int | None) -> ModelReply:
         full = max_tokens is not None and usage.completion_tokens >= max_tokens
         finish = "length" if full else "stop"
     if finish == "content_filter":
-        message = "the endpoint's content filter cut the reply"
+        message = "the endpoint's content filter stopped the reply"
         raise ModelFault("content_filter", message, printable(content.text), billed=True)
     if finish.casefold() in _BROKEN_OFF:
         kind = "unreadable" if usage.completion_tokens else "server"
-        raise Transient(f"the endpoint cut the reply short (finish reason {finish})", kind=kind)
+        raise Transient(f"the endpoint aborted the reply (finish reason {finish})", kind=kind)
     if not content.text and content.refusal:
         evidence = printable(content.refusal[:2000])
-        raise ModelFault("refusal", "the model refused", evidence, billed=True)
+        raise ModelFault("refusal", "the model refused to reply", evidence, billed=True)
     if not content.complete and finish == "stop":
-        raise _no_completion("no message in its choice", choice)
+        raise _no_completion("a message in the choice", choice)
     spoken, thought = without_thinking(content.text)
     logprobs = _logprobs(choice.get("logprobs"))
     served = printable(f"{cast('dict[str, Any]', body).get('model') or ''}")[:200]
@@ -147,25 +147,27 @@ def _reply(body: object, max_tokens: int | None) -> ModelReply:
 
 def _first_choice(body: object) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise _no_completion("no object", body)
+        raise _no_completion("an object", body)
     whole = cast("dict[str, Any]", body)
     choices: Any = whole.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise _no_completion("no choices in it", whole)
+        raise _no_completion("a list of choices", whole)
     choice = cast("list[Any]", choices)[0]
     if not isinstance(choice, dict):
-        raise _no_completion("no object as its choice", choice)
+        raise _no_completion("an object as the choice", choice)
     return cast("dict[str, Any]", choice)
 
 
 def _no_completion(lack: str, instead: object) -> Transient:
-    message = printable(f"the answer is not a chat completion: {lack}, but {shape(instead)}")
+    message = printable(
+        f"the response is not a chat completion: expected {lack}, found {shape(instead)}"
+    )
     return Transient(message[:300], kind="unreadable")
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The content of a choice; `complete` unless it has no message at all."""
+    """The content of a choice; `complete` is false only if the choice has no message at all."""
 
     text: str = ""
     refusal: str = ""
@@ -174,16 +176,16 @@ class _Content:
 
 
 def _content_of(choice: Mapping[str, Any]) -> _Content:
-    """Return the content of a choice; raises `Transient` if it is not text.
+    """Return the content of a choice; raise `Transient` if it is not text.
 
-    A choice may have only `text`, as in `/completions`, or the `delta` of a stream.
+    Instead of a message, a choice may contain `text`, as in `/completions`, or a stream's `delta`.
     """
     message: Any = choice.get("message") or choice.get("delta")
     if message is None or message == {}:
         text: Any = choice.get("text")
         return _Content(text) if isinstance(text, str) else _Content(complete=message is not None)
     if not isinstance(message, dict):
-        raise _no_completion("no object as its message", message)
+        raise _no_completion("an object as the message", message)
     fields = cast("dict[str, Any]", message)
     content: Any = fields.get("content")
     parts = cast("list[Any]", content) if isinstance(content, list) else [content]
@@ -202,14 +204,14 @@ def _field(part: Any, key: str) -> Any:
 
 
 def _part(part: Any) -> str | None:
-    """Return the text of a part of a message: None for thinking, empty for images and the like.
+    """Return the text of a part of a message; None for thinking, and "" for other types of parts.
 
     Content that is null or a single string counts as one part.
     """
     if part is None or isinstance(part, str):
         return part or ""
     if not isinstance(part, dict):
-        raise _no_completion("no text as its content", part)
+        raise _no_completion("text as the content", part)
     kind = f"{_field(part, 'type') or 'text'}".casefold()
     if "think" in kind or "reason" in kind:
         return None
@@ -220,7 +222,7 @@ def _part(part: Any) -> str | None:
 
 
 def _usage(value: Any) -> Usage:
-    """Return the token usage of an answer; invalid counts are 0, as the answer itself is usable."""
+    """Return the token usage of a response; invalid counts become 0 and raise no error."""
     usage = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     details: Any = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     cached = _field(details, "cached_tokens") or usage.get("prompt_cache_hit_tokens")
@@ -240,7 +242,7 @@ def _count(value: Any) -> int:
 
 
 def _logprobs(data: Any) -> tuple[TokenLogprob, ...] | None:
-    """Return the log-probabilities of an answer; None if there are no readable ones."""
+    """Return the log-probabilities in a choice; None if they are missing or invalid."""
     try:
         return tuple(_token(token) for token in data["content"]) or None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):

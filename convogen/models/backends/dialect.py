@@ -1,7 +1,7 @@
-"""The features an endpoint supports, discovered from its refusals.
+"""The features that an endpoint supports, inferred from its refusals.
 
-'OpenAI-compatible' endpoints differ in how JSON is requested and in the parameters they accept. A
-refusal costs nothing, so a `Dialect` starts with all features and drops those refused.
+'OpenAI-compatible' endpoints differ in how JSON is requested and in which parameters they accept.
+Refusals are free of charge, so a `Dialect` starts with all features and drops the refused ones.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["Dialect"]
 JsonMode = Literal["schema", "portable", "object", "text"]
 LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
 VARYING = "seed"
-"""The parameter whose value differs in each call: a refusal applies to all values."""
+"""A parameter whose value differs in each call; its refusal applies to all values."""
 
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 FEWEST_LOGPROBS = 5
-"""Alternatives per token that endpoints with a lower limit than OpenAI's 20 still return."""
+"""Number of alternatives per token to request from endpoints that do not accept OpenAI's 20."""
 
 _NO_SYSTEM = re.compile(
     r"\bsystem['\"`]? (?:role|message|prompt|instruction)s?\b.*(?:\bnot\b|n't\b|\bunsupported\b)"
@@ -31,7 +31,7 @@ _NO_SYSTEM = re.compile(
     r"|\b(?:only|permitted:|should be) ['\"`]?user['\"`]?(?:,| and| or) ['\"`]?assistant\b",
     re.IGNORECASE,
 )
-"""Error messages of servers whose chat template has no system role."""
+"""Pattern for error messages of servers whose chat template has no system role."""
 
 _NAMED = (
     r"\b(?:argument|field|input|param(?:eter)?|property|option)s?\b[^.;]{{0,60}}?\b{0}\b"
@@ -39,16 +39,17 @@ _NAMED = (
     r"|\b{0}\b(?:\W+\w+){{0,2}}?\W+"
     r"(?:not|\w+n't|only|must|should|unsupported|deprecated|forbidden)\b"
 )
-"""How servers name a refused parameter without quoting it."""
+"""Pattern for error messages that name a refused parameter without quotation marks."""
 
 JSON_WORDS = ("response_format", "json_schema", "schema", "grammar", "structured")
 
 
 class Dialect:
-    """How requests are sent to one endpoint.
+    """The form in which requests are sent to one endpoint.
 
-    JSON is requested by full JSON Schema; by one without the bounds that strict endpoints refuse
-    (`portable`); in JSON mode (`object`); or by the prompt alone (`text`).
+    JSON is requested in one of four ways: with the full JSON Schema (`schema`), with a schema
+    without the bounds that strict endpoints refuse (`portable`), in JSON mode (`object`), or only
+    in the prompt (`text`).
     """
 
     def __init__(self, json_mode: Literal["auto", "schema", "object", "text"] = "auto") -> None:
@@ -61,12 +62,12 @@ class Dialect:
 
     @property
     def dropped(self) -> set[str]:
-        """The parameters that were refused, for any role and value."""
+        """The parameters that were refused for at least one role and value."""
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """Return the settings of a request that are not sent, such as `top_p=0.9`; the seed, which
-        users do not set, is not listed."""
+        """Return the settings of a request that are not sent, such as `top_p=0.9`. The seed is not
+        listed, because users do not set it."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
             f"{key}={value}"
@@ -86,7 +87,7 @@ class Dialect:
         return not {(role, key, value), (None, key, value)}.isdisjoint(self._refused)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """Return the body of a request in this endpoint's dialect."""
+        """Return the body of a request in the dialect of the endpoint."""
         sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         taken = {k: v for k, v in sampling.items() if not self._refuses(request.role, k, v)}
         body: dict[str, Any] = {
@@ -105,7 +106,7 @@ class Dialect:
         return body
 
     def _messages(self, request: Request) -> list[Message]:
-        """Return messages whose roles alternate, none of them empty."""
+        """Return the request's messages with alternating roles and without empty messages."""
         messages = merged(request.messages)
         return messages if self.takes_system else without_system(messages)
 
@@ -126,10 +127,10 @@ class Dialect:
         mode: JsonMode,
         role: str | None = None,
     ) -> bool:
-        """Learn from the refusal of `body`, sent in `mode`; return True if a retry is worthwhile.
+        """Adapt to the refusal of `body`, sent in `mode`; return True if a retry is worthwhile.
 
-        A refusal applies to a parameter with its value, for the calling role (None: all roles). If
-        concurrent requests are refused for the same reason, it counts only once.
+        A refusal applies to a parameter with its value and to the calling role, or to all roles if
+        `role` is None. Refusals of concurrent requests for the same reason count only once.
         """
         if status in (400, 403, 422) and "top_logprobs" in body and "logprobs" in detail:
             fewer = FEWEST_LOGPROBS if body["top_logprobs"] > FEWEST_LOGPROBS else 0
@@ -159,16 +160,16 @@ class Dialect:
 
 
 def _refuses_system(body: dict[str, Any], detail: str) -> bool:
-    """Return whether an error is about the system message of a request that has one."""
+    """Return whether a request has a system message and an error refers to it."""
     has_system = any(message["role"] == "system" for message in body["messages"])
     return has_system and _NO_SYSTEM.search(detail) is not None
 
 
 def names(key: str, detail: str) -> bool:
-    """Return True if an error refers to a parameter, rather than using its name as a word.
+    """Return whether an error names a parameter, and does not use its name as an ordinary word.
 
-    The name must be quoted, follow a word such as `parameter`, or precede `not supported` or the
-    like.
+    The name must be quoted, follow a word such as `parameter`, or precede a phrase such as
+    `not supported`.
     """
     if any(f"{mark}{key}{mark}" in detail for mark in ("'", '"', "`")):
         return True
@@ -176,7 +177,7 @@ def names(key: str, detail: str) -> bool:
 
 
 def portable(schema: Any) -> Any:
-    """Return a JSON Schema without the bounds on text and numbers that strict endpoints refuse."""
+    """Return a JSON Schema without the keywords, such as bounds, that strict endpoints refuse."""
     bounds = {"minLength", "maxLength", "minimum", "maximum", "pattern", "title", "default"}
     if isinstance(schema, dict):
         items = cast("dict[str, Any]", schema)
@@ -191,5 +192,5 @@ def portable(schema: Any) -> Any:
 
 
 def _properties(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return properties with all their names, which are not schema keywords."""
+    """Return properties with portable schemas, and keep names that equal schema keywords."""
     return {name: portable(value) for name, value in properties.items()}

@@ -1,6 +1,7 @@
-"""The files of the embedded model, checked when they are loaded.
+"""The files of the embedded model, which are checked when they are loaded.
 
-A corrupted weight raises no error by itself: the model would just write other text, or garbage.
+A corrupted weight raises no error. Without the check, the model could silently write different
+text or garbage.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A file's size in bytes, its SHA-256, what it is, and how to get it again."""
+    """The size of a file in bytes, its SHA-256, its description, and advice for an invalid file."""
 
     size: int
     sha256: str
@@ -32,20 +33,20 @@ _MODEL = _Known(
     98_362_432,
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     "model",
-    "delete it, then `convogen models pull embedded` downloads it",
+    "delete the file, then run `convogen models pull embedded` to download it",
 )
 _ADAPTER = _Known(
     9_797_696,
     "693a0ad64800fe4b1fdd04fd046a5663f0f403d00b9625e8c4d5c85d9b9fdd81",
     "adapter of the embedded model",
-    "install convogen again",
+    "reinstall convogen",
 )
 
 
 def check_model(path: Path) -> None:
-    """Raise `ModelConfigError` if the file of the embedded model is not as released.
+    """Raise `ModelConfigError` if the file of the embedded model differs from the released one.
 
-    This takes some 0.1 s; other GGUF files are not checked.
+    The check takes about 0.1 s. Other GGUF files are not checked.
     """
     if path.name == MODEL_FILE:
         _check(path, _MODEL)
@@ -54,7 +55,8 @@ def check_model(path: Path) -> None:
 def check_adapter(folder: Path = FOR_EMBEDDED) -> Path:
     """Return the path of the embedded model's adapter in a folder.
 
-    Raises `ModelConfigError` if it is missing or not as released.
+    Raises:
+        ModelConfigError: If the adapter is missing or differs from the released one.
     """
     path = folder / f"{EMBEDDED_ADAPTER}.gguf"
     _check(path, _ADAPTER)

@@ -1,7 +1,7 @@
-"""Exceptions for failed calls, as the caller sees them.
+"""Conversion of failed calls into exceptions.
 
-An error that a retry may fix becomes `Transient`; the others say what the user must change. No
-message contains a secret.
+An error that a retry may fix becomes `Transient`. Messages of other errors state what the user must
+change. No message contains a secret.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from convogen.redaction import Secrets, public_url
 __all__ = ["Advice", "Faults", "Refusal", "too_long"]
 
 REMEDIED = (400, 404, 413, 422, 500)
-"""Statuses whose error messages may suggest a remedy."""
+"""HTTP statuses for which a remedy is derived from the error message."""
 
 _TLS_ALERT = r"b'\x15\x03"
-"""The beginning of a TLS server's response to plain HTTP, as Python prints it."""
+"""Beginning of a TLS server's response to plain HTTP, as Python prints it."""
 
 GATEWAY_TIMEOUTS = (408, 504, 524)
-"""Statuses after which the model may still have answered, and be billed."""
+"""Statuses after which the model may still have completed a reply, which may be billed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do if a server cannot be reached, refuses access, is not found, or responds too
+    """Advice for a server that cannot be reached, refuses access, is not found or responds too
     late."""
 
     unreached: str
@@ -44,10 +44,10 @@ class Refusal:
     """An error response.
 
     Attributes:
-        status: The HTTP status, or the equivalent of an error in the body.
+        status: HTTP status, or the equivalent status of an error in the body.
         headers: Headers of the response.
-        detail: The server's message, in one line.
-        is_page: Whether the response is a web page, and so probably not from the API itself.
+        detail: The server's message as one line.
+        is_page: Whether the response is a web page and therefore probably not from the API.
     """
 
     status: int
@@ -57,13 +57,13 @@ class Refusal:
 
 
 class Faults:
-    """Turns the errors of one server into exceptions.
+    """Converter of one server's errors into exceptions.
 
     Args:
-        where: The server, as messages name it.
-        timeout_s: Seconds a call to it may take.
+        where: Name of the server in messages.
+        timeout_s: Time limit of a call in seconds.
         secrets: Secrets to mask in messages.
-        advice: What the user can do.
+        advice: Advice for the user.
     """
 
     def __init__(self, where: str, timeout_s: float, secrets: Secrets, advice: Advice) -> None:
@@ -72,12 +72,11 @@ class Faults:
         self._secrets = secrets
         self._advice = advice
         self.answered = False
-        """Whether anything was ever answered; until then, an endpoint that cannot be reached is
+        """Whether the server has ever responded. Until then, a failure to reach it is
         `Unreached`."""
 
     def unreached(self, error: BaseException) -> Exception:
-        """Return the exception to raise for one of the HTTP client, which reports most failures as
-        time-outs."""
+        """Convert an exception of the HTTP client, which reports most failures as time-outs."""
         import aiohttp
 
         causes = list(_causes(error))
@@ -95,27 +94,27 @@ class Faults:
         sent = not any(isinstance(each, unconnected) for each in causes)
         if not sent and not self.answered:
             no_tls = "WRONG_VERSION_NUMBER" in detail
-            advice = "it does not speak TLS: try http:// in --base-url" if no_tls else ""
+            advice = "the server does not speak TLS; try http:// in --base-url" if no_tls else ""
             return Unreached(f"{message}; {advice or self._advice.unreached}")
         if sent and any(isinstance(each, TimeoutError) for each in causes):
-            late = f"{self._where}: no answer within {self._timeout_s:g} s; {self._advice.late}"
+            late = f"{self._where}: no response within {self._timeout_s:g} s; {self._advice.late}"
             return Transient(late, kind="time-out")
         return Transient(message, kind="connection" if sent else "unconnected")
 
     def unreadable(self, error: ValueError) -> Transient:
         """Return the exception for a response that is not HTTP."""
         detail = self._secrets.mask_error(" ".join(str(error).split()))
-        return Transient(f"unreadable answer: {detail}"[:300], kind="unreadable")
+        return Transient(f"unreadable response: {detail}"[:300], kind="unreadable")
 
     def refused(self, refusal: Refusal, request: Request | None = None) -> Exception:
-        """Return the exception for an error response; the advice names settings of `request`."""
+        """Return the exception for an error response, with advice on the settings of `request`."""
         status, detail = refusal.status, refusal.detail
         if 300 <= status < 400:
             place = public_url(refusal.headers.get("location", "nowhere"))
             return ModelConfigError(
                 f"{self._where} answered {status} and redirects to "
-                f"{self._secrets.mask_error(place)[:200]}; the redirect is not followed, so that "
-                f"no secret is sent there; {self._advice.missing}"
+                f"{self._secrets.mask_error(place)[:200]}; the redirect is not followed, because "
+                f"it could leak secrets; {self._advice.missing}"
             )
         message = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
@@ -140,35 +139,35 @@ class Faults:
         if not refusal.is_page:
             return self._advice.refused
         return (
-            "a web page is not an API answer: something in front of the API refused this machine "
-            "(a firewall such as Cloudflare's, a proxy, a login), whatever the key"
+            "the response is a web page and not from the API; a firewall such as Cloudflare's, a "
+            "proxy or a login page probably blocked this machine, so another key will not help"
         )
 
 
 def too_long(most_bytes: int) -> Transient:
     """Return the exception for a response that exceeds the size limit."""
-    return Transient(f"an answer of more than {most_bytes >> 20} MiB", kind="unreadable")
+    return Transient(f"the response exceeds {most_bytes >> 20} MiB", kind="unreadable")
 
 
 def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
-    """Return message and kind for a broken response; None if none had begun."""
+    """Return the message and kind for a broken response; None if no response had started."""
     import aiohttp
     import httpx2
     from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine
 
     if any(isinstance(each, httpx2.DecodingError) for each in causes):
-        return "sent an answer that cannot be decompressed", "unreadable"
+        return "sent a response that cannot be decompressed", "unreadable"
     if any(isinstance(each, aiohttp.ClientPayloadError) for each in causes):
-        return "cut its answer short", "connection"
+        return "sent an incomplete response", "connection"
     if isinstance(causes[-1], BadStatusLine) and _TLS_ALERT in f"{causes[-1]}":
-        return "speaks TLS: try https:// in --base-url", "unreadable"
+        return "requires TLS; try https:// in --base-url", "unreadable"
     if isinstance(causes[-1], BadHttpMessage):
-        return "gave an answer that is not HTTP", "unreadable"
+        return "sent a response that is not HTTP", "unreadable"
     return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what led to it, the first cause last."""
+    """Yield an exception and its chain of causes, ending with the root cause."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -176,15 +175,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _kind(status: int) -> FaultKind:
-    """Return the kind of fault of a status; some endpoints send 529 for overload instead of 503."""
+    """Return the kind of fault for a status. Some endpoints report overload as 529, not 503."""
     if status in GATEWAY_TIMEOUTS:
         return "time-out"
     return "throttled" if status in (425, 429, 503, 529) else "server"
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the requested delay in seconds, given as milliseconds, seconds or a date (RFC
-    9110)."""
+    """Return the requested delay in seconds. The headers may contain milliseconds, seconds or
+    a date (RFC 9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)

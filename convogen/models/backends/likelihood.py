@@ -1,9 +1,9 @@
 """Likelihoods of texts under a model: log-probabilities of continuations after a prefix.
 
-A request with `continuations` asks for the likelihood of each one after its single message, instead
-of a chat reply. Local models (`transformers:NAME`, GGUF files) are called directly; endpoints
-through `/completions`, if they echo the prompt's log-probabilities (vLLM, SGLang). The result is
-the reply's text, so it is journalled and recorded like any other.
+A request with `continuations` asks for the likelihood of each continuation after its single message
+instead of a chat reply. Local models (`transformers:NAME`, GGUF files) are called directly.
+Endpoints are called through `/completions`, if they return the prompt's log-probabilities (vLLM,
+SGLang). The text of the reply encodes the result, so it is recorded like any other reply.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """The natural log-probability of a text, summed over its `tokens`."""
+    """The natural log-probability of a text, summed over its tokens, and the number of tokens."""
 
     logprob: float
     tokens: int
@@ -45,24 +45,25 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Likelihoods:
-    """The likelihoods of a prefix and of each continuation given it.
+    """The likelihoods of a prefix and of each continuation given the prefix.
 
-    The very first token has no likelihood. Of a prefix longer than the context, the end is used.
+    The very first token has no likelihood. If a prefix exceeds the context, only its end is used.
     """
 
     prefix: Likelihood
     continuations: list[Likelihood]
 
     def to_reply(self, prompt_tokens: int) -> ModelReply:
-        """Return a reply that encodes them, with log-probabilities rounded to 6 decimals."""
+        """Return a reply that encodes the log-probabilities, rounded to 6 decimals."""
         pairs = [[round(one.logprob, 6), one.tokens] for one in (self.prefix, *self.continuations)]
         return ModelReply(json.dumps(pairs), Usage(prompt_tokens=prompt_tokens), "stop")
 
 
 def read_likelihoods(text: str, n: int) -> Likelihoods:
-    """Return the likelihoods of `n` continuations in a reply's text.
+    """Decode the likelihoods of `n` continuations from the text of a reply.
 
-    Raises `ModelFault` of kind `no_likelihoods` if there are none.
+    Raises:
+        ModelFault: If the text does not contain them; the kind is `no_likelihoods`.
     """
     try:
         pairs = cast("list[Any]", json.loads(text))
@@ -72,7 +73,7 @@ def read_likelihoods(text: str, n: int) -> Likelihoods:
     if len(likelihoods) != n + 1 or not all(
         isfinite(likelihood.logprob) for likelihood in likelihoods
     ):
-        raise ModelFault("no_likelihoods", "the model gave no likelihoods of given texts", text)
+        raise ModelFault("no_likelihoods", "the model returned no likelihoods of given texts", text)
     return Likelihoods(likelihoods[0], likelihoods[1:])
 
 
@@ -94,10 +95,12 @@ def completions_body(request: Request) -> dict[str, Any]:
 
 
 def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply:
-    """Return the likelihoods in the JSON of an endpoint's response.
+    """Return a reply with the likelihoods in the JSON of an endpoint's response.
 
-    The beginning of a continuation is found by matching token strings from the end. Raises
-    `ModelFault` of kind `no_likelihoods` for a response without them.
+    The beginning of a continuation is found by matching token strings from the end.
+
+    Raises:
+        ModelFault: If the response contains no likelihoods; the kind is `no_likelihoods`.
     """
     try:
         body = cast("dict[str, Any]", answer)
@@ -107,14 +110,14 @@ def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply
         usage = cast("dict[str, Any]", body.get("usage") or {})
         asked = int(usage.get("prompt_tokens") or sum(len(one) for one in read))
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        said = "the endpoint gave no log-probabilities of a given text"
+        said = "the endpoint returned no log-probabilities of a given text"
         raise ModelFault("no_likelihoods", said, repr(error)) from error
     return Likelihoods(parts[0][0], [after for _, after in parts]).to_reply(asked)
 
 
 def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return the tokens with log-probabilities, without the first, which has none, and the
-    generated one."""
+    """Return the tokens with their log-probabilities, except the first token, which has none, and
+    the generated token."""
     tokens = [str(token) for token in logprobs["tokens"]]
     values = list(logprobs["token_logprobs"])
     if len(tokens) != len(values) or len(tokens) < 3:
@@ -123,7 +126,7 @@ def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
 
 
 def _split(tokens: list[tuple[str, float]], ending: str) -> tuple[Likelihood, Likelihood]:
-    """Return the likelihood of the text before the ending and that of the ending."""
+    """Return the likelihood of the text before the ending and the likelihood of the ending."""
     start, spelt = len(tokens), ""
     while len(spelt) < len(ending):
         start -= 1
@@ -131,7 +134,7 @@ def _split(tokens: list[tuple[str, float]], ending: str) -> tuple[Likelihood, Li
             raise ValueError("the echo is shorter than the requested text")
         spelt = tokens[start][0] + spelt
     if not spelt.endswith(ending):
-        raise ValueError("the echo is not the requested text")
+        raise ValueError("the echo differs from the requested text")
     return _summed(tokens[:start]), _summed(tokens[start:])
 
 

@@ -1,7 +1,7 @@
-"""Small models on the Hugging Face hub that write better than the embedded one.
+"""Small models on the Hugging Face Hub that write better than the embedded model.
 
-`offers.yaml` has a row for each. A model is downloaded at the row's revision and accepted only if
-its SHA-256 matches.
+`offers.yaml` has one row per model. A model is downloaded at the revision in its row and accepted
+only if its SHA-256 matches.
 """
 
 from __future__ import annotations
@@ -26,20 +26,22 @@ __all__ = ["Offer", "at_hand", "connect", "memory", "read_offers", "sha256"]
 SHIPPED = Path(__file__).with_name("offers.yaml")
 
 CONNECT_S = 10.0
-"""Seconds the hub may take to confirm that it has a file."""
+"""Time limit in seconds for the hub's confirmation that a file exists."""
 
 
 class Offer(Keys):
-    """A GGUF file on the hub: its address, its names and its memory requirement."""
+    """A GGUF file on the hub, with its checksum, licence and memory requirement."""
 
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     file: str = Field(pattern=r"^[\w.-]+\.gguf$")
-    revision: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="the commit")
+    revision: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="hash of the commit")
     sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
-    size: int | None = Field(ge=1, description="bytes")
+    size: int | None = Field(ge=1, description="size of the file in bytes")
     licence: str = Field(min_length=1)
     memory: int = Field(ge=1, description="memory that the machine should have, in bytes")
-    conversations: int = Field(ge=1, description="for a demo: a larger model is slower")
+    conversations: int = Field(
+        ge=1, description="number of conversations in a demo; lower for slower models"
+    )
     enabled: bool
 
     @model_validator(mode="after")
@@ -50,9 +52,10 @@ class Offer(Keys):
 
 
 def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
-    """Return the enabled rows of a file, in order, that need at most `room` bytes of memory.
+    """Return the enabled offers in a file that require at most `room` bytes of memory, in order.
 
-    Raises `ModelConfigError` if the file is not a list of offers.
+    Raises:
+        ModelConfigError: If the file is not a list of offers.
     """
     found = read_yaml(path, ModelConfigError)
     if not isinstance(found, list):
@@ -71,8 +74,8 @@ def memory() -> int | None:
 
 
 def at_hand(offer: Offer) -> Path | None:
-    """Return the path of an offered file if it is already downloaded; None if it is missing or
-    differs."""
+    """Return the path of an offered file; None if it has not been downloaded or differs from the
+    offer."""
     path = models_folder() / offer.file
     there = path.is_file() and path.stat().st_size == offer.size
     return path if there and sha256(path) == offer.sha256 else None
@@ -85,9 +88,9 @@ def sha256(path: Path) -> str:
 
 
 def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
-    """Return why the hub does not provide an offer's file; None if it does.
+    """Return the reason why the hub does not provide an offer's file; None if it does.
 
-    `seconds` bounds the whole attempt, including name resolution.
+    `seconds` limits the whole attempt, including name resolution.
     """
     hub: Any = import_module("huggingface_hub")
     url = hub.hf_hub_url(offer.repository, offer.file, revision=offer.revision)
@@ -96,13 +99,13 @@ def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
     def ask() -> None:
         try:
             metadata = hub.get_hf_file_metadata(url, timeout=seconds)
-        except Exception as error:  # noqa: BLE001 - of several libraries
+        except Exception as error:  # noqa: BLE001 - several libraries raise
             verdicts.append(" ".join(str(error).split())[:160] or type(error).__name__)
         else:
             right = metadata.size in (None, offer.size)
-            verdicts.append(None if right else f"it has {metadata.size} bytes, not {offer.size}")
+            verdicts.append(None if right else f"{metadata.size} bytes instead of {offer.size}")
 
     thread = threading.Thread(target=ask, daemon=True)  # name resolution has no time limit
     thread.start()
     thread.join(seconds)
-    return verdicts[0] if verdicts else f"no answer in {seconds:g} s"
+    return verdicts[0] if verdicts else f"no response within {seconds:g} s"

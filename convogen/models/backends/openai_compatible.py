@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible chat endpoint, through the `openai` client.
+"""Models behind OpenAI-compatible chat endpoints, called through the `openai` client.
 
 Responses are untrusted input and are parsed defensively.
 """
@@ -28,11 +28,12 @@ class EndpointModel:
     """A model behind an OpenAI-compatible endpoint.
 
     Args:
-        spec: Its name, its address, and the variable with its key.
-        key_provider: Returns the key (on Azure the token) of each call, in place of the variable.
+        spec: Name and address of the model, and the environment variable with the key.
+        key_provider: Function that returns the key (on Azure the token) for each call and replaces
+            the environment variable.
 
     Raises:
-        ModelConfigError: If a key, or anything else needed to reach it, is missing.
+        ModelConfigError: If a key, or anything else needed to reach the endpoint, is missing.
     """
 
     def __init__(self, spec: ModelSpec, key_provider: KeyProvider | None = None) -> None:
@@ -49,15 +50,15 @@ class EndpointModel:
 
     @property
     def dialect(self) -> Dialect:
-        """The dialect learned from the endpoint's refusals."""
+        """The dialect inferred from the endpoint's refusals."""
         return self._dialect
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         await self._client.close()
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer one request; if the endpoint refuses a parameter, ask again without it."""
+        """Answer one request; if the endpoint refuses a parameter, retry without the parameter."""
         if request.continuations:
             return await self._likelihoods(request)
         while True:
@@ -70,8 +71,7 @@ class EndpointModel:
                 raise self._faults.refused(answer, request)
 
     async def _likelihoods(self, request: Request) -> ModelReply:
-        """Return the likelihoods of the request's continuations, from the echo of
-        `/completions`."""
+        """Return the likelihoods of the continuations, read from the echo of `/completions`."""
         try:
             answer = await self._post("/completions", completions_body(request))
         except Transient as fault:
@@ -83,7 +83,7 @@ class EndpointModel:
         return read_completions(answer, request.continuations)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> object | Refusal:
-        """Return the JSON response to a body, or the error, whose status may be 200."""
+        """Post a body and return the JSON response or the error, even if its HTTP status is 200."""
         status, headers, answer = await self._client.post(path, body)
         page = is_page(answer)
         if not 200 <= status < 300 or (page and not self._versioned):
@@ -106,10 +106,10 @@ def _advice(spec: ModelSpec, account: Account) -> Advice:
     missing = f"check {places} {spec.name}"
     if spec.azure is None and not has_version(account.url):
         url = public_url(account.url)
-        missing = f"base URLs end in /v1: try --base-url {url}/v1; or {missing}"
+        missing = f"base URLs end in /v1; try --base-url {url}/v1, or {missing}"
     return Advice(
         unreached="check --base-url; see `convogen doctor`",
         refused=valid if account.key_env else "check the key provider",
         missing=missing,
-        late=f"raise timeout_s of model {spec.name}",
+        late=f"increase timeout_s of model {spec.name}",
     )

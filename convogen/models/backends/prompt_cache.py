@@ -1,10 +1,10 @@
-"""Prompt cache for llama.cpp whose reuse never changes a reply.
+"""A prompt cache for llama.cpp that never changes a reply.
 
-llama.cpp's matrix kernels round differently for one token and for many, so the cached state of a
+llama.cpp's matrix kernels round differently for one token and for several, so the cached state of a
 token depends on the batch in which it was evaluated. With llama.cpp's own prompt cache, a reply
-therefore depends on earlier and concurrent requests. Here each prompt is evaluated alone, in
-batches that begin at multiples of `BATCH`. Only whole batches of earlier prompts are reused, never
-the tokens of a reply, which were evaluated one by one.
+therefore depends on earlier and concurrent requests. With this cache, each prompt is evaluated
+alone, in batches that begin at multiples of `BATCH`. Only whole batches of earlier prompts are
+reused. Tokens of replies are never reused, because they were evaluated one by one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from convogen.redaction import Secrets
 __all__ = ["BATCH", "LlamaServer", "PromptCache", "Turns"]
 
 BATCH = 32
-"""Tokens per batch: small batches reuse more of a prompt, large ones are faster on large models."""
+"""Tokens per batch. Small batches allow more reuse; large ones are faster on large models."""
 
 _WORTH = 0.5
-"""Share of a prompt that a slot must hold to be preferred to the least recently used one."""
+"""Share of a prompt that a slot must contain to be preferred to the least recently used slot."""
 
 
 class Turns:
-    """A lock for tasks of any event loop, first come, first served."""
+    """A first-come, first-served lock for tasks of different event loops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -70,14 +70,14 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """The last prompt of a slot, the adapter it was evaluated with, and when."""
+    """The last prompt of a slot, the adapter for its evaluation, and the time of its last use."""
 
     tokens: Sequence[int] = ()
     setting: object = None
     used: int = 0
 
     def shared(self, tokens: Sequence[int], setting: object) -> int:
-        """Return how many tokens another prompt can reuse; its last token never can be."""
+        """Return how many tokens another prompt can reuse. Its last token is never reused."""
         if self.setting != setting:
             return 0
         pairs = zip(self.tokens[:-1], tokens[:-1], strict=False)
@@ -86,15 +86,15 @@ class _Slot:
 
 
 class LlamaServer:
-    """The calls of a llama.cpp server that the OpenAI API does not have.
+    """A client for calls of a llama.cpp server that are not part of the OpenAI API.
 
     Args:
-        url: Its address, without `/v1`.
-        timeout_s: Seconds a call may take.
+        url: Address of the server, without `/v1`.
+        timeout_s: Time limit of a call in seconds.
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        advice = Advice(unreached="run again", refused="", missing="", late="raise timeout_s")
+        advice = Advice(unreached="run again", refused="", missing="", late="increase timeout_s")
         self._url = url
         self._transport = Transport(
             url,
@@ -104,32 +104,32 @@ class LlamaServer:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         await self._transport.close()
 
     async def tokens(self, body: Mapping[str, Any]) -> list[int]:
-        """Return the tokens of a chat request's prompt; empty if the server refuses it."""
+        """Return the tokens of a chat request's prompt; empty if the server refuses the request."""
         templated = await self._post("/apply-template", body)
         text = {"content": templated.get("prompt", ""), "add_special": True, "parse_special": True}
         return (await self._post("/tokenize", text)).get("tokens", [])
 
     async def evaluate(self, slot: int, tokens: Sequence[int], **settings: Any) -> int:
-        """Evaluate tokens in a slot; return how many of them it already held."""
+        """Evaluate tokens in a slot; return how many of them the slot already contained."""
         at = {"id_slot": slot, "n_predict": 0, **settings}
         answer = await self._post("/completion", {"prompt": list(tokens), **at})
         return answer.get("timings", {}).get("cache_n", 0)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the server's response; empty for an error."""
+        """Post a body and return the server's response; empty for an error."""
         status, _, answer = await self._transport.post(body, self._url + path)
         return cast("dict[str, Any]", json.loads(answer)) if status == 200 else {}
 
 
 class PromptCache:
-    """The slots of one server, which answers one request at a time.
+    """The prompt cache of one server, which answers one request at a time.
 
     Args:
-        n_slots: Number of prompts that the server holds.
+        n_slots: Number of prompts that the server caches.
     """
 
     def __init__(self, n_slots: int) -> None:
@@ -142,7 +142,7 @@ class PromptCache:
 
     @contextmanager
     def counted(self) -> Generator[None]:
-        """Count a request in `n_requests` while it is answered or waits."""
+        """Count a request in `n_requests` while it is waiting or being answered."""
         self.n_requests += 1
         try:
             yield
@@ -156,11 +156,11 @@ class PromptCache:
         """Wait until the server is free, and prepare a slot for a chat request.
 
         Args:
-            server: The server.
-            body: The request.
+            server: Server that evaluates the prompt.
+            body: Body of the chat request.
 
         Yields:
-            The fields of the request body that select its slot.
+            Fields to add to the request body, which select the slot.
         """
         async with self._turns:
             if self._unfinished is not None:  # a cancelled request may still run: wait for it
@@ -180,7 +180,7 @@ class PromptCache:
             self._unfinished = None
 
     def _chosen(self, tokens: Sequence[int], setting: object) -> tuple[int, int]:
-        """Return a slot for a prompt, and how many of its tokens can be reused there."""
+        """Return a slot for a prompt, and the number of tokens that can be reused there."""
         shared = [slot.shared(tokens, setting) for slot in self._slots]
         index = max(range(len(shared)), key=shared.__getitem__)
         if shared[index] < _WORTH * len(tokens):
@@ -191,10 +191,10 @@ class PromptCache:
 async def _cut(
     server: LlamaServer, index: int, tokens: Sequence[int], setting: Mapping[str, Any]
 ) -> int:
-    """Truncate a slot's cache to `tokens` without the last; return how many tokens it then holds.
+    """Truncate a slot's cache to `tokens` without the last one; return the number of cached tokens.
 
-    A prompt that differs only in the last token makes the server drop everything from there on. If
-    something else has used the slot, nothing is reused.
+    A prompt that differs only in its last token makes the server discard that token and everything
+    after it. If another request has used the slot, nothing is reused.
     """
     *kept, last = tokens
     other = 1 if last == 0 else 0

@@ -1,4 +1,4 @@
-"""Maps servers' error messages to the convogen setting that helps."""
+"""Remedies for servers' error messages: the convogen setting or action that helps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Remedy", "remedy"]
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What to do about an error.
+    """The remedy for an error.
 
     Attributes:
-        kind: The kind of fault, for the record.
-        stops: Whether every request would fail like this one, so that the run should stop.
-        advice: What to change.
+        kind: Kind of the recorded fault.
+        stops: Whether every other request would also fail, so that the run should stop.
+        advice: Action that resolves the error.
     """
 
     kind: str
@@ -39,34 +39,35 @@ _STOPPING = (
     (
         r"enable_thinking",
         "bad_request",
-        "set it: --set sampling.{role}.extra.enable_thinking=false",
+        "use --set sampling.{role}.extra.enable_thinking=false",
     ),
     (
         r"\bonly supports? (?:the )?stream|\bstream(?:ing)?\b.{0,30} (?:must be|is) (?:set to )?"
         r"(?:true|required|enabled)",
         "bad_request",
-        "convogen requests whole replies, and this model only streams: name another with --model",
+        "convogen does not support streaming, but this model requires it; choose another model "
+        "with --model",
     ),
     (
         r"\bno models?\b.{0,20}\bloaded\b|\bmodel\b.{0,100}\bnot (?:been |currently )?loaded\b",
         "bad_request",
-        "load {model} in the server (in LM Studio `lms load {model}`), or name a loaded one with "
-        "--model",
+        "load {model} on the server (in LM Studio with `lms load {model}`), or choose a loaded "
+        "model with --model",
     ),
     (
         r"must provide a chat template|no chat[ _]template|chat[ _]template is not set",
         "bad_request",
-        "it is served as a base model: serve it with a chat template (vLLM: --chat-template), or "
-        "name a chat model with --model",
+        "the model is served without a chat template; add one (vLLM: --chat-template), or choose "
+        "a chat model with --model",
     ),
     (
         r"\bmodel\b.{0,100}\b(?:does not exist|not found)\b|\bnot a valid model\b"
         r"|\b(?:invalid|unknown|no such) model\b|model_not_found",
         "bad_request",
-        "name one of its models with --model (see its /models); {model} is not one of them",
+        "the endpoint does not serve {model}; set --model to a model that its /models lists",
     ),
 )
-"""Patterns of errors that affect every request, the kind of fault, and the advice."""
+"""Patterns of errors that affect every request, with the kind of fault and the advice."""
 
 _TOO_MANY = re.compile(
     r"max_(?:completion_|output_|new_)?tokens.{0,80}?"
@@ -80,25 +81,22 @@ _MOST = re.compile(
 
 
 def remedy(detail: str, request: Request | None) -> Remedy | None:
-    """Return the remedy for an error response; None if it is unknown.
+    """Return the remedy for an error response; None if no remedy is known.
 
     Args:
-        detail: What the server said.
-        request: The request whose role and model the advice names; None if there are no such
-            settings.
+        detail: The server's error message.
+        request: Request whose role and model appear in the advice; None for general advice.
     """
     if _FILTER.search(detail):
-        return Remedy("content_filter", False, "only this text is affected")
+        return Remedy("content_filter", False, "only this request is affected")
     if request is None:
-        return (
-            Remedy("context_length", False, "it is too long") if _CONTEXT.search(detail) else None
-        )
+        too_long = Remedy("context_length", False, "the text is too long")
+        return too_long if _CONTEXT.search(detail) else None
     if _CONTEXT.search(detail):
         advice = (
-            f"prompt and reply must fit into the model's context: lower sampling.{request.role}."
+            f"prompt and reply must fit into the model's context; lower sampling.{request.role}."
             "max_tokens or max_turns, or serve the model with a longer context (vLLM: "
-            "--max-model-len, "
-            "llama.cpp: -c, Ollama: num_ctx)"
+            "--max-model-len, llama.cpp: -c, Ollama: num_ctx)"
         )
         return Remedy("context_length", False, advice)
     for pattern, kind, advice in _STOPPING:
@@ -106,10 +104,11 @@ def remedy(detail: str, request: Request | None) -> Remedy | None:
             return Remedy(kind, True, advice.format(role=request.role, model=request.model))
     if _TOO_MANY.search(detail) and request.sampling.max_tokens:
         most = _MOST.search(detail)
-        said = f"lower it: --set sampling.{request.role}.max_tokens={most[1] if most else '…'}"
+        key = f"sampling.{request.role}.max_tokens"
+        said = f"lower the limit with --set {key}={most[1] if most else '…'}"
         return Remedy("bad_request", True, said)
     for key in request.sampling.extra or {}:
         if re.search(rf"""['"`\s.]{re.escape(key)}['"`\s:.]""", f" {detail} "):
             own = f"sampling.{request.role}.extra.{key}"
-            return Remedy("bad_request", False, f"it names {own}, which you set")
+            return Remedy("bad_request", False, f"the message refers to {own}, which you have set")
     return None

@@ -1,7 +1,7 @@
-"""Errors reported by an endpoint: with an error status, or in the body of a 200.
+"""Errors reported by an endpoint, with an error status or in the body of a 200 response.
 
-Gateways may report errors of the servers behind them in a response whose own status is 200. Such an
-error is treated as if it had come with the status that it names.
+Gateways may report errors of the servers behind them in a response with status 200. Such an error
+is treated as if the response had the status that the error names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["UNKNOWN", "Reported", "is_page", "read_error", "reported_error"]
 
 MOST_CHARS = 1000
 UNKNOWN = 500
-"""The status of an error that names none: the endpoint failed, and a retry may help."""
+"""Status assigned to an error that names none: it counts as a server error and is retried."""
 
 _NAMED = (
     (402, r"insufficient_(?:\w+_)?(?:quota|balance|credit|fund)|payment_required|billing|in_arrears"
@@ -34,7 +34,7 @@ _NAMED = (
     (503, r"overload|unavailable|at_capacity"),
     (404, r"unexpected_endpoint"),
 )  # fmt: skip
-"""Statuses by an error's code, type or, if it has neither, message."""
+"""HTTP statuses with patterns of an error's code or type, or of its message if it has neither."""
 
 _CODES = (
     *_NAMED,
@@ -51,16 +51,17 @@ _TAG = re.compile(r"<(script|style)\b.{0,20000}?</\1|<[^<>]{0,2000}>", re.IGNORE
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """An error in a body: the equivalent HTTP status and the message."""
+    """An error in the body of a response: the equivalent HTTP status and the message."""
 
     status: int
     detail: str
 
 
 def reported_error(body: object, secrets: Secrets) -> Reported | None:
-    """Return the error that the body of a successful answer reports; None if it reports none.
+    """Return the error that the body of a successful response reports; None if it reports none.
 
-    The error may be at the top level, in a choice, or the whole of a body without choices.
+    The error may be at the top level or in a choice. A body without choices may be the error
+    itself.
     """
     if isinstance(body, list) and body:
         body = cast("list[Any]", body)[0]  # as Google wraps its errors
@@ -94,7 +95,7 @@ def read_error(answer: bytes, secrets: Secrets) -> str:
 
 
 def is_page(answer: bytes) -> bool:
-    """Return whether an answer is a web page, and so not from an API."""
+    """Return whether a response is a web page and therefore not from an API."""
     return answer[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
@@ -103,7 +104,7 @@ def _one_line(text: str, secrets: Secrets) -> str:
 
 
 def _error(body: dict[str, Any]) -> Any:
-    """Return the error in a body: an object or a string; None if there is none."""
+    """Return the error in a body, an object or a string; None if the body contains no error."""
     choices: Any = body.get("choices")
     first: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
     choice = cast("dict[str, Any]", first) if isinstance(first, dict) else {}
@@ -126,7 +127,7 @@ def _error(body: dict[str, Any]) -> Any:
 
 
 def _is_success(error: Any) -> bool:
-    """Return whether an error actually reports success, as some gateways do."""
+    """Return whether an error object reports success, as some gateways' objects do."""
     if not isinstance(error, dict):
         return False
     fields = cast("dict[str, Any]", error)
@@ -152,7 +153,7 @@ def _status(error: Any, body: dict[str, Any]) -> int:
 
 
 def _by_code(code: Any) -> int | None:
-    """Return the status that a code denotes: 429, "429", "RESOURCE_EXHAUSTED"."""
+    """Return the status for a code such as 429, "429" or "RESOURCE_EXHAUSTED"."""
     if isinstance(code, bool):
         return None
     if isinstance(code, int | float) or re.fullmatch(r"\d{3}", f"{code}"):

@@ -1,8 +1,8 @@
-"""The scripted model: canned replies for tests and dry runs, not a language model.
+"""The scripted model, which gives canned replies for tests and trials.
 
-Its reply depends on the request alone, so the same run gives the same dataset. It fills a requested
-JSON schema with words from a list; otherwise it replies with a sentence made of them, or with what
-the caller's `script` returns: a string, tokens with log-probabilities, or a whole reply.
+A reply depends on the request alone, so the same run produces the same data set. By default, the
+model fills a requested JSON schema with words from a list, or writes a sentence of such words.
+A caller's `script` may instead return a string, tokens with log-probabilities, or a whole reply.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ Uma Vera Viggo Wanda Wiktor Xenia Yara Yusuf Zeno Zita Zoran
 
 
 class ScriptedModel:
-    """Answers every request from a script; the default one is `improvise`.
+    """A model that answers every request from a script; the default script is `improvise`.
 
-    If log-probabilities are requested, each word of a text is a token with probability 1. With
-    `logprobs=False` there are none, as with endpoints that lack them.
+    If log-probabilities are requested, each word of a text is a token with probability 1.
+    `logprobs=False` simulates an endpoint without log-probabilities.
     """
 
     def __init__(self, script: Script | None = None, *, logprobs: bool = True) -> None:
@@ -48,7 +48,7 @@ class ScriptedModel:
         self._logprobs = logprobs
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer at once; tokens are counted as white-space words."""
+        """Answer without delay. Tokens are counted as words separated by white space."""
         scripted = self._script(request)
         if isinstance(scripted, ModelReply):
             return scripted
@@ -62,7 +62,7 @@ class ScriptedModel:
         return ModelReply(text, usage, "stop", logprobs=tokens if wanted else None)
 
     async def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing, because there is nothing to close."""
 
 
 def _certain(text: str) -> tuple[TokenLogprob, ...]:
@@ -72,10 +72,11 @@ def _certain(text: str) -> tuple[TokenLogprob, ...]:
 
 
 def improvise(request: Request) -> str:
-    """Return a reply drawn from the request's hash: an object of the schema, likelihoods, a choice
-    or a sentence, in double quotes if the prompt asks for these.
+    """Return a random reply seeded with the request's hash.
 
-    Names in the object do not occur in the prompt.
+    Depending on the request, the reply is an object of the schema, likelihoods, a choice or a
+    sentence, in double quotes if the prompt asks for them. Names in the object do not occur in the
+    prompt.
     """
     rng = random.Random(request.hash)
     if request.schema is not None:
@@ -95,7 +96,7 @@ def improvise(request: Request) -> str:
 def _instance(
     schema: dict[str, Any], root: dict[str, Any], rng: random.Random, names: Sequence[str], key: str
 ) -> Any:
-    """Return a value that satisfies a JSON Schema of the kind pydantic writes."""
+    """Return a value that satisfies a JSON Schema of the kind that pydantic generates."""
     if "$ref" in schema:
         return _instance(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, rng, names, key)
     if "enum" in schema:
@@ -123,5 +124,5 @@ def _instance(
 def _words(rng: random.Random, low: int, high: int) -> str:
     words = rng.choices(WORDS, k=rng.randint(3, 9))
     while len(words) > 1 and len(" ".join(words)) > high - 2:
-        words.pop()  # A text that stops at its bound would count as cut off.
+        words.pop()  # A text that ends at its limit would count as truncated.
     return " ".join(words)[:high].ljust(low, "x")

@@ -1,4 +1,4 @@
-"""Vectors of texts, and their similarity, by a sentence encoder loaded with transformers."""
+"""Sentence vectors and similarities, computed by an encoder loaded with transformers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,21 @@ KEPT = 10_000
 """Number of texts whose vectors are cached."""
 
 BATCH = 64
-"""Number of texts that are encoded at once."""
+"""Number of texts per batch."""
 
 
 def sentence_similarity(name: str) -> Callable[[str, str], float]:
-    """Return a function for the cosine similarity of two texts' mean token vectors, from 0 to 100.
+    """Return a function that computes the similarity of two texts, from 0 to 100.
 
-    `name` is a checkpoint's name or folder (safetensors), such as
-    `sentence-transformers/all-MiniLM-L6-v2`. Raises `ModelConfigError` if it cannot be loaded.
+    The similarity is the cosine of the texts' mean token vectors, times 100; negative values become
+    0.
+
+    Args:
+        name: Name or folder of a checkpoint (safetensors), such as
+            `sentence-transformers/all-MiniLM-L6-v2`.
+
+    Raises:
+        ModelConfigError: If the checkpoint cannot be loaded.
     """
     encode = _load(name, f"similarity embedding:{name}", "similarity: token_sort")
 
@@ -42,15 +49,15 @@ def sentence_similarity(name: str) -> Callable[[str, str], float]:
 
 
 def sentence_vectors(name: str) -> Callable[[Sequence[str]], NDArray[np.float64]]:
-    """Return a function for the mean token vectors of texts, of length 1: an array of shape (texts,
-    dimensions).
+    """Return a function that computes the mean token vectors of texts, scaled to length 1.
 
-    `name` and exceptions are those of `sentence_similarity`.
+    The function returns an array of shape (texts, dimensions). The parameter and the exceptions are
+    the same as for `sentence_similarity`.
     """
     encode = _load(name, f"embeddings {name}", "no embeddings")
 
     def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
-        # batch texts of similar length, to reduce padding
+        # texts of similar length form a batch, to reduce padding
         order = sorted(range(len(texts)), key=lambda at: (len(texts[at]), at))
         parts = [encode([texts[at] for at in batch]) for batch in _batches(order)]
         stacked = np.concatenate(parts) if parts else np.zeros((0, 1))
@@ -66,7 +73,7 @@ def _batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _load(name: str, what: str, instead: str) -> Callable[[list[str]], NDArray[np.float64]]:
-    """Return a function that encodes a batch of texts; errors name `what` needs it and suggest
+    """Return a function that encodes a batch of texts. Error messages begin with `what` and suggest
     `instead`."""
     model_class, tokenizer_class = (
         transformers_class("AutoModel"),

@@ -1,4 +1,4 @@
-"""Completions sent as a stream although none was requested, as some gateways do."""
+"""A parser of completions that a gateway streams although no stream was requested."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["streamed_completion"]
 
 
 def streamed_completion(answer: bytes) -> dict[str, Any] | None:
-    """Return the completion whose chunks are the server-sent events of a response.
+    """Join the server-sent events of a response into one completion.
 
-    The deltas of its first choice are joined. A stream that breaks off before its finish reason has
-    no choices. None if the response is not a stream.
+    The deltas of the first choice are joined. If the stream ends before its finish reason, the
+    completion has no choices. The result is None if the response is not a stream.
     """
     if not answer.lstrip().startswith((b"data:", b"event:", b"id:", b":")):
         return None

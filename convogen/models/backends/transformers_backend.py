@@ -1,6 +1,6 @@
-"""Checkpoints loaded into this process with transformers, and the likelihoods they assign.
+"""Checkpoints loaded into this process with transformers, and the likelihoods they assign to texts.
 
-Loading imports torch (seconds) and happens on the first call.
+The first call loads the checkpoint and imports torch, which takes seconds.
 """
 
 from __future__ import annotations
@@ -22,27 +22,32 @@ from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
 __all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]
 
 PREFIXES = 4
-"""Number of prefixes whose states are cached; calls about one conversation are consecutive."""
+"""Number of prefixes with cached states. Few suffice, because calls with the same prefix are
+consecutive."""
 
 
 def transformers_class(name: str) -> Any:
-    """Return a class of transformers; raises `ModelConfigError` if the extra is not installed."""
+    """Return a class of transformers; raise `ModelConfigError` if the extra is not installed."""
     try:
         import_module("torch")
         transformers: Any = import_module("transformers")
     except ImportError as error:
         raise ModelConfigError(
-            "models loaded by transformers need: pip install 'convogen[train]'"
+            "models loaded with transformers require: pip install 'convogen[train]'"
         ) from error
     transformers.utils.logging.disable_progress_bar()
     return getattr(transformers, name)
 
 
 def load_causal(name: str) -> tuple[Any, Any]:
-    """Return a causal language model, in 32 bits and evaluation mode, and its tokenizer.
+    """Return a causal language model in 32-bit precision and evaluation mode, and its tokenizer.
 
-    `name` is a checkpoint's name or folder (safetensors), `embedded`, or a GGUF file, which is
-    dequantised. Raises `ModelConfigError` if it cannot be loaded.
+    Args:
+        name: Name or folder of a checkpoint (safetensors), `embedded`, or a GGUF file, which is
+            dequantised.
+
+    Raises:
+        ModelConfigError: If the model cannot be loaded.
     """
     model_class = transformers_class("AutoModelForCausalLM")
     tokenizer_class = transformers_class("AutoTokenizer")
@@ -71,10 +76,11 @@ def load_causal(name: str) -> tuple[Any, Any]:
 
 
 class LocalLikelihoods:
-    """Likelihoods under a local checkpoint; raises `ModelConfigError` at the first call.
+    """A model that computes likelihoods under a local checkpoint.
 
-    The continuations of a request are scored in one batch from the states of the prefix, which are
-    cached for the next request. Results do not depend on other requests.
+    The first call raises `ModelConfigError` if the checkpoint cannot be loaded. The continuations
+    of a request are scored in one batch from the states of the prefix, which are cached for the
+    next request. Results do not depend on other requests.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -84,7 +90,7 @@ class LocalLikelihoods:
         self._known: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer one request, loading the model on the first."""
+        """Answer one request; the first request loads the model."""
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._answer, request)
 
@@ -112,11 +118,11 @@ class LocalLikelihoods:
         return Likelihoods(prefix.likelihood, likelihoods).to_reply(tokens)
 
     def _prefix(self, model: Any, tokenizer: Any, text: str, room: int) -> _Prefix:
-        """Return the state after the last `room` tokens of a text, cached if it was read before."""
+        """Return the state after the last `room` tokens of a text, from the cache if possible."""
         if room < 1:
             raise ModelFault(
                 "continuation_too_long",
-                f"a text to score fills the {_context(model)} tokens that the model reads",
+                f"a continuation fills the model's context of {_context(model)} tokens",
             )
         first = tokenizer.bos_token_id
         begin = tokenizer.eos_token_id if first is None else first
@@ -131,7 +137,7 @@ class LocalLikelihoods:
 
 
 class _Prefix:
-    """A prefix processed by a model: its states, its likelihood and the next-token distribution."""
+    """The states, the likelihood and the next-token distribution of a prefix under a model."""
 
     def __init__(self, model: Any, ids: list[int]) -> None:
         torch: Any = import_module("torch")
@@ -146,7 +152,7 @@ class _Prefix:
             )
 
     def score(self, model: Any, endings: list[list[int]]) -> list[Likelihood]:
-        """Return the likelihoods of endings, each of at least one token."""
+        """Return the likelihoods of endings; each ending has at least one token."""
         if not endings:
             return []
         torch: Any = import_module("torch")

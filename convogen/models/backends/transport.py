@@ -1,6 +1,6 @@
-"""JSON over HTTP with aiohttp, for chatbots with their own interface.
+"""JSON over HTTP with aiohttp, for chatbots that have their own interface.
 
-A response is untrusted input of bounded size.
+Responses are untrusted input, so their size is limited.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["Transport"]
 
 
 class Transport:
-    """Posts JSON to a URL.
+    """A client that posts JSON to a URL.
 
     Args:
-        url: The address; proxy and certificates are chosen for it.
-        headers: Sent with every request.
+        url: Default URL of requests, which also determines the proxy.
+        headers: HTTP headers of every request.
         timeout_s: Seconds within which the whole response must arrive.
-        faults: Turns errors into exceptions.
-        most_bytes: Maximum size of a response.
+        faults: Converter of errors into exceptions.
+        most_bytes: Maximum size of a response in bytes.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -59,9 +59,9 @@ class Transport:
     async def post(
         self, body: object, url: str | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Post a body and return status, headers and body of the answer.
+        """Post a body and return the status, headers and body of the response.
 
-        `url` replaces the transport's own; it must be on the same host.
+        `url` replaces the default URL and must be on the same host.
         """
         import aiohttp
 
@@ -73,11 +73,11 @@ class Transport:
                 return response.status, response.headers, answer
         except (aiohttp.ClientError, OSError) as error:
             raise self._faults.unreached(error) from error
-        except ValueError as error:  # raised by aiohttp for a malformed answer
+        except ValueError as error:  # raised by aiohttp for a malformed response
             raise self._faults.unreadable(error) from error
 
     def _connected(self) -> aiohttp.ClientSession:
-        """Return the HTTP session of this event loop, created on first use."""
+        """Create the HTTP session."""
         import aiohttp
 
         timeout_s = self._timeout_s
@@ -91,7 +91,7 @@ class Transport:
 
 
 async def _bounded(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
-    """Read a whole response; raises `Transient` if it is too long."""
+    """Read a whole response; raise `Transient` if it is too long."""
     read = bytearray()
     async for chunk in content.iter_any():
         read += chunk

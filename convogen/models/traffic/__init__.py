@@ -1,1 +1,1 @@
-"""All model calls of a run: scheduling, retries, budget and journal."""
+"""The model calls of a run: scheduling, retries, budget and journal."""

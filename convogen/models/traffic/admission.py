@@ -1,4 +1,4 @@
-"""The queue of attempts that wait for the budget, by priority."""
+"""A priority queue of attempts that wait for the budget."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from convogen.records import Usage
 __all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
-"""Called with the token usage that an attempt may be billed although no recorded answer reports it,
-the number of lost attempts, and the attempt's seconds. The number is 1 if no answer came, and 0 for
-an answered probe or an answer that reported no usage."""
+"""A function that is called with the usage of an attempt, the number of lost attempts, and the
+duration in seconds, if the usage may be billed although no recorded reply reports it. The number is
+1 if no reply arrived, and 0 for an answered probe or a reply that reported no usage."""
 
 _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
-"""A waiting attempt; ordered by priority, then by arrival."""
+"""A waiting attempt. Attempts are ordered by priority, then by arrival."""
 
 
 class AdmissionQueue:
-    """Admits attempts when the budget covers them.
+    """A queue that admits attempts when the budget covers them.
 
-    An attempt that does not fit waits for those in flight, and the attempts behind it wait too, so
-    that small ones do not starve a larger one of an earlier task. If none is in flight and it still
-    does not fit, those behind it are admitted first; if none of them fits either, the run ends.
+    An attempt that does not fit waits until attempts in flight have ended. The attempts behind it
+    wait too, because small attempts could otherwise starve a larger attempt of an earlier task. If
+    no attempt is in flight and the first one still does not fit, the attempts behind it are
+    admitted first. If none of them fits either, the run ends.
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
@@ -41,10 +42,13 @@ class AdmissionQueue:
     async def attempt(
         self, request: Request, priority: int, on_lost: OnLost | None = None
     ) -> AsyncGenerator[Reservation]:
-        """Hold a reservation for one attempt; the block settles it with the reply's usage.
+        """Reserve one attempt; the block must settle the reservation with the reply's usage.
 
-        An exception releases the reservation or counts it as lost, depending on its kind. Raises
-        `BudgetReached`.
+        If the block raises an exception, the reservation is released, or counts as lost if the
+        attempt may have been billed.
+
+        Raises:
+            BudgetReached: If the attempt does not fit into the budget.
         """
         reservation = await self._admit(request, priority)
         try:
@@ -62,7 +66,7 @@ class AdmissionQueue:
 
     @asynccontextmanager
     async def until_deadline(self) -> AsyncGenerator[None]:
-        """Cancel the block at the deadline and raise `BudgetReached`."""
+        """Cancel the block and raise `BudgetReached` when the deadline passes."""
         timer = asyncio.timeout_at(self.budget.deadline)
         try:
             async with timer:
@@ -104,7 +108,7 @@ class AdmissionQueue:
             raise
 
     def _serve(self) -> None:
-        """Admit waiting attempts in order, up to the first that does not fit yet but may later."""
+        """Admit waiting attempts in order, up to the first one that must wait for others to end."""
         if self._drained is not None:
             if self.budget.outstanding == 0:
                 self._drained.set()
@@ -135,7 +139,7 @@ def _say(on_lost: OnLost | None, usage: Usage, attempts: int, reservation: Reser
 
 
 def _billed(fault: BaseException) -> bool:
-    """Return whether a failed attempt may have been billed: all but refused ones."""
+    """Return whether a failed attempt may have been billed."""
     if isinstance(fault, Transient | ModelFault):
         return fault.billed
     return not isinstance(fault, ConvogenError)

@@ -1,10 +1,10 @@
-"""A run's budget: every attempt is reserved at its maximum cost, then settled.
+"""A run's budget, which reserves each attempt at its maximum cost and settles it afterwards.
 
-An attempt's estimate is an upper bound. For the prompt, it is the number of bytes plus room for a
-chat template, since a token of any common tokenizer covers at least one byte. For the completion,
-it is the request's cap or, without one, twice the longest completion seen for its role. If an
-endpoint reports more than that, later estimates are raised accordingly. Spent and reserved amounts
-together never exceed a limit.
+An attempt's estimate is an upper bound. For the prompt, it is the number of bytes plus an allowance
+for a chat template, because a token of any common tokenizer covers at least one byte. For the
+completion, it is the request's cap or, without a cap, twice the longest completion of the role so
+far. If an endpoint reports a higher count, later estimates are raised accordingly. An attempt
+starts only if spent and reserved amounts together stay within the limits.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ __all__ = ["NO_LIMITS", "Budget", "Limits", "Reservation"]
 
 MESSAGE_TOKENS = 16
 REQUEST_TOKENS = 64
-"""Tokens that a chat template may add per message and per request."""
+"""Numbers of tokens that a chat template may add per message and per request."""
 
 UNSEEN_COMPLETION = 4096
-"""Assumed length of a reply without a cap before any other was seen."""
+"""Minimum estimate of a completion, in tokens, if the request has no cap."""
 
 LATENCIES = 200
 USUAL = 0.95
-"""A call's usual latency is this quantile of the last `LATENCIES` latencies of its role."""
+"""The usual latency of a role is this quantile of its last `LATENCIES` latencies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a run; None for no limit.
+    """The limits of a run; None means no limit.
 
     Attributes:
-        usd: Budget of the run folder for all calls, in US dollars.
-        tokens: Budget of the run folder in tokens, prompt and completion.
-        deadline_s: Seconds from this start until the run stops.
+        usd: Maximum cost of all calls in the run folder, in US dollars.
+        tokens: Maximum number of prompt and completion tokens in the run folder.
+        deadline_s: Seconds after which this start of the run stops.
     """
 
     usd: float | None = None
@@ -54,7 +54,7 @@ NO_LIMITS = Limits()
 
 
 class Reservation:
-    """An attempt in flight, reserved at its estimate until it is settled, released or lost."""
+    """A reservation for an attempt in flight, open until it is settled, released or lost."""
 
     def __init__(self, budget: Budget, role: str, estimate: Usage, usd: float) -> None:
         self._budget = budget
@@ -67,11 +67,11 @@ class Reservation:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the attempt began."""
+        """Seconds since the attempt started."""
         return self._budget.clock() - self._began
 
     def settle(self, usage: Usage) -> None:
-        """Settle an answered attempt at `usage`, or at its estimate if none was reported."""
+        """Settle an answered attempt at `usage`, or at its estimate if no usage was reported."""
         self.reported = _total(usage) > 0
         self._budget.close(self, usage if self.reported else self.estimate)
         self._budget.learn(self, usage)
@@ -81,16 +81,20 @@ class Reservation:
         self._budget.close(self, None)
 
     def lost(self) -> Usage:
-        """Settle an unanswered attempt at its estimate, as it may have been billed."""
+        """Settle an unanswered attempt at its estimate, because it may have been billed."""
         self._budget.close(self, self.estimate)
         return self.estimate
 
 
 class Budget:
-    """Tracks spent and reserved amounts and admits further attempts.
+    """The spent and reserved amounts of a run, which decide whether an attempt is admitted.
 
-    `prices` maps roles to pricers; a missing role is free. `spent_usd` and `spent_tokens` were
-    spent by earlier starts of the run. `clock` is monotonic, in seconds.
+    Args:
+        limits: Limits of the run.
+        prices: Pricers by role; roles without a pricer are free.
+        spent_usd: US dollars spent by earlier starts of the run.
+        spent_tokens: Tokens spent by earlier starts of the run.
+        clock: Function that returns a monotonic time in seconds.
     """
 
     def __init__(
@@ -117,10 +121,10 @@ class Budget:
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=LATENCIES))
 
     def admit(self, request: Request) -> Reservation | None:
-        """Reserve the most an attempt can cost; None if that does not fit now.
+        """Reserve the maximum cost of an attempt; return None if it does not fit now.
 
-        It may fit later, once outstanding reservations are settled, most of them far below their
-        estimate.
+        The attempt may fit later, because most outstanding reservations are settled far below their
+        estimates.
         """
         estimate = self.estimate(request)
         if self._shortage(request.role, estimate) is not None:
@@ -132,34 +136,33 @@ class Budget:
         return reservation
 
     def shortage(self, request: Request) -> tuple[str, str] | None:
-        """Return the limit that blocks an attempt now, and the reason; None if none does."""
+        """Return the option whose limit blocks an attempt, and the reason; None if none does."""
         return self._shortage(request.role, self.estimate(request))
 
     def _shortage(self, role: str, estimate: Usage) -> tuple[str, str] | None:
         limits = self.limits
         if self.deadline is not None and self.clock() + self._usual_s(role) > self.deadline:
-            return "--deadline", "the deadline leaves no time for another call"
+            return "--deadline", "too little time is left for another call"
         usd = self._usd(role, estimate)
         if limits.usd is not None and self.spent_usd + self.reserved_usd + usd > limits.usd:
             return "--budget-usd", (
                 f"${self.spent_usd:.4f} of ${limits.usd:.4f} spent, "
-                f"another call may take ${usd:.4f}"
+                f"and the next call may cost ${usd:.4f}"
             )
         tokens = self.spent_tokens + self.reserved_tokens + _total(estimate)
         if limits.tokens is not None and tokens > limits.tokens:
             return "--budget-tokens", (
                 f"{self.spent_tokens:,} of {limits.tokens:,} tokens spent, "
-                f"another call may take {_total(estimate):,}"
+                f"and the next call may use {_total(estimate):,}"
             )
         return None
 
     def affords(self, tasks: int) -> float:
-        """Return how many more tasks the remaining budget covers, given that `tasks` have ended so
-        far.
+        """Estimate how many more tasks the budget covers, from the `tasks` that have ended.
 
-        The cost of all tasks, including those in flight, is attributed to the ended ones, which
-        overestimates the cost per task. Infinite if nothing is spent, or neither money nor tokens
-        are limited.
+        The cost of all tasks, including those in flight, is attributed to the tasks that have
+        ended, which overestimates the cost per task. The result is infinite if nothing has been
+        spent, or if neither money nor tokens are limited.
         """
         limits = self.limits
         bounds = ((limits.usd, self.spent_usd), (limits.tokens, self.spent_tokens))
@@ -171,7 +174,7 @@ class Budget:
         return min(paid, default=math.inf)
 
     def estimate(self, request: Request) -> Usage:
-        """Return the most tokens an attempt can take."""
+        """Return an upper bound on the tokens of an attempt."""
         texts = [message.content for message in request.messages]
         if request.schema is not None:
             texts.append(json.dumps(request.schema, ensure_ascii=False))
@@ -183,8 +186,8 @@ class Budget:
         return Usage(prompt_tokens=stretched, completion_tokens=most)
 
     def close(self, reservation: Reservation, usage: Usage | None) -> None:
-        """End a reservation and charge `usage`; None charges nothing."""
-        assert reservation.open, "a reservation is settled, released or lost once"
+        """Close a reservation and charge `usage`; None charges nothing."""
+        assert reservation.open, "a reservation can be closed only once"
         reservation.open = False
         self.outstanding -= 1
         self.reserved_tokens -= _total(reservation.estimate)

@@ -1,4 +1,4 @@
-"""A circuit breaker per endpoint; times are in seconds of the event loop's clock."""
+"""Circuit breakers for endpoints. Times are in seconds on the event loop's clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ __all__ = ["Breaker"]
 
 
 class Breaker:
-    """Stops calling an endpoint that keeps failing, and probes it with single calls.
+    """A circuit breaker that pauses an endpoint after repeated failures and tries single calls.
 
-    Closed until `FAULTS` consecutive calls have failed; then open for a second, doubled up to half
-    a minute each time the trial call fails as well. Every other trial, starting with the first, is
-    a probe: it tells whether the endpoint or the request is at fault.
+    The breaker is closed until `FAULTS` consecutive calls have failed. It then opens for one
+    second, after which a trial call is admitted. Each failed trial call doubles the pause, up to
+    half a minute. Every other trial, starting with the first, is a probe, which shows whether the
+    endpoint or the request is at fault.
     """
 
     FAULTS = 12
@@ -35,7 +36,7 @@ class Breaker:
 
     @property
     def failing_s(self) -> float:
-        """Seconds since the first of the consecutive failures."""
+        """Seconds since the start of the first of the consecutive failed calls."""
         return 0.0 if self._since is None else self._clock() - self._since
 
     @property
@@ -44,7 +45,7 @@ class Breaker:
         return self._trials % 2 == 1
 
     def admits(self, now: float) -> bool:
-        """Return whether a call may start; while open, one at a time and not before `until`."""
+        """Return whether a call may start; an open breaker admits one at a time, after `until`."""
         return not self.open or (now >= self.until and not self._trying)
 
     def started(self) -> bool:
@@ -54,14 +55,14 @@ class Breaker:
         return self._trying
 
     def answered(self) -> bool:
-        """Register an answered call; return True if it closes the breaker."""
+        """Register an answered call; return True if the call closes the breaker."""
         was_open = self.open
         self._failed, self._pause_s, self._trying, self._since = 0, 0.0, False, None
         self._trials = 0
         return was_open
 
     def given_up(self, *, trial: bool) -> None:
-        """Register a call that ended with neither an answer nor a fault."""
+        """Register a call that ended without a reply and without a fault."""
         if trial:
             self._trying = False
             self._trials -= 1
@@ -69,13 +70,13 @@ class Breaker:
     def failed(
         self, started: float, retry_after_s: float | None, most: int = FAULTS, *, trial: bool
     ) -> bool:
-        """Register that a call begun at `started` failed; return True if this opens the breaker
-        (again).
+        """Register the failure of a call that started at `started`; return True if the failure
+        opens the breaker or keeps it open.
 
-        `most` failures in a row open it.
+        A closed breaker opens after `most` consecutive failures.
         """
         if self.open and not trial:
-            return False  # it was in flight when the breaker opened
+            return False  # the call was in flight when the breaker opened
         self._since = started if self._since is None else self._since
         self._failed += 1
         if not self.open and self._failed < most:
@@ -84,7 +85,7 @@ class Breaker:
         return True
 
     def doubt(self) -> None:
-        """Open the breaker so that a probe shows whether the endpoint still answers."""
+        """Open the breaker, so that a probe shows whether the endpoint still responds."""
         if not self.open:
             self._trip(0.0)
 

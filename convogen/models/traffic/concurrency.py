@@ -1,4 +1,4 @@
-"""Adaptive concurrency per endpoint, on the event loop's clock."""
+"""Adaptive limits on the concurrent calls of an endpoint."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ START = 16
 
 FEWEST_SAMPLES = 32
 FLOOR = 8
-"""The limit is never lowered below this because of latency alone."""
+"""Minimum to which rising latency alone may lower the limit."""
 
 WORTH = 0.3
-"""Minimum gain in throughput for a larger limit to be kept, as a share of the increase in calls."""
+"""Minimum relative gain in throughput, as a share of the relative increase in calls in flight."""
 
 SLOWER = 1.5
 """Slowdown, relative to the last good limit, that counts as overload."""
 
 HOLD = 6
-"""Windows for which a limit is kept after a larger one did not pay off."""
+"""Number of windows for which a limit is kept after a larger limit did not help."""
 
 NOISE_MOST = 0.5
-"""Share of refusals that may have other causes; above it the limit is always lowered."""
+"""Share of refused calls above which the limit is always lowered."""
 
 
 class ConcurrencyLimit:
-    """The adaptive limit of in-flight calls of an endpoint.
+    """An adaptive limit on an endpoint's calls in flight.
 
-    The limit is reconsidered after each window: as many calls as the limit, or half as many while
-    the limit is doubling (as many as were added), but at least `FEWEST_SAMPLES`. It is doubled
-    while throughput grows with it; once throughput stops growing, the previous limit is restored
-    and later raised in small steps. It is lowered on refusals, time-outs and rising latency.
+    The limit is revised after each window of calls. A window has as many calls as the limit, or
+    half as many while the limit is being doubled, but at least `FEWEST_SAMPLES`. The limit is
+    doubled while throughput grows. When throughput stops growing, the previous limit is restored
+    and later raised in small steps. Refusals, time-outs and rising latency lower the limit.
     Refusals that do not decrease with fewer calls have other causes and are tolerated.
 
-    Throughput is in-flight calls divided by slowness (Little's law). Slowness is a call's latency
-    relative to the fastest of its role, so it does not depend on the mix of roles.
+    Throughput is the number of calls in flight divided by their slowness (Little's law). Slowness
+    is a call's latency relative to the fastest call of its role, so it does not depend on the mix
+    of roles.
     """
 
     def __init__(self, ceiling: int, *, adaptive: bool) -> None:
@@ -61,12 +62,12 @@ class ConcurrencyLimit:
         self._full = False
 
     def started(self) -> int:
-        """Register the start of a call; return its epoch."""
+        """Register the start of a call; return the current epoch."""
         self._started += 1
         return self.epoch
 
     def answered(self, epoch: int, role: str, seconds: float, in_flight: int) -> None:
-        """Register the answer to a call started in `epoch`, with `in_flight` others in flight."""
+        """Register the reply to a call started in `epoch`; `in_flight` calls are in flight."""
         if not self._adaptive or epoch != self.epoch:
             return
         quickest = self._quickest.setdefault(role, seconds)
@@ -79,7 +80,7 @@ class ConcurrencyLimit:
         self._close_window()
 
     def refused(self, epoch: int) -> None:
-        """Register that a call started in `epoch` was refused for the load or timed out."""
+        """Register that a call started in `epoch` timed out or was refused because of overload."""
         if self._adaptive and epoch == self.epoch:
             self._refused += 1
             self._close_window()
@@ -89,7 +90,7 @@ class ConcurrencyLimit:
         enough = self.now // 2 if self._doubling else self.now
         if n < max(enough, FEWEST_SAMPLES):
             return
-        share = self._refused / self._started  # refusals arrive sooner than answers
+        share = self._refused / self._started  # refusals arrive sooner than replies
         spread = 2 * math.sqrt(self._noise * (1 - self._noise) / n)
         if share > self._noise + max(0.1, spread):
             self._give_way(share)

@@ -1,9 +1,9 @@
-"""Fit the requests of a dialogue into a model's context window, whatever its size.
+"""Truncation of a dialogue's requests to the model's context window, whose size may be unknown.
 
-A request that an endpoint refuses as too long is sent again: first with a lower cap on the reply,
-as long as the prompt leaves room for one, then without the oldest exchanges. What was cut is
-recorded on the turn. What is learned about a window stays within the dialogue: the data must not
-depend on which of many tasks was refused first.
+A request that an endpoint refuses as too long is sent again, first with a lower cap on the reply,
+if the prompt leaves enough room, and then without the oldest exchanges. The turn records these
+changes. The inferred size of a window is used only within the dialogue, because the data must not
+depend on which task was refused first.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ from convogen.models.traffic.session import Session, SessionReply
 __all__ = ["LEAST_REPLY", "ContextWindow", "Fitted", "ask_whole"]
 
 LEAST_REPLY = 512
-"""If a prompt leaves fewer tokens than this for the reply, the oldest exchanges are left out."""
+"""Minimum number of tokens for a reply; the oldest exchanges are dropped if fewer remain."""
 
 SHORTEST_REPLY = 16
-"""The same once only the last exchange remains, when nothing more can be left out."""
+"""Minimum number of tokens for a reply once no further exchanges can be dropped."""
 
 _MARGIN = 1.05
-"""Safety factor on the estimated length of a prompt."""
+"""Safety factor for the estimated length of a prompt."""
 
 _TOKENS_PER_CHAR = 0.33
-"""The estimate until a model has reported a token count."""
+"""Estimated number of tokens per character until a model has reported a token count."""
 
 _CAPS = ("max_tokens", "max_completion_tokens")
 
 Chat = Callable[[int], Sequence[Message]]
-"""Returns the messages of a request without the given number of oldest exchanges.
+"""A function that returns a request's messages without the given number of oldest exchanges.
 
-What an exchange is depends on the caller: a prompt and its response, or one turn of a group chat.
+The caller defines an exchange, for example as a prompt and its response or as one turn of a group
+chat.
 """
 
 
 class Fitted(NamedTuple):
-    """An answer, and what was cut to make its request fit; None if nothing was.
+    """A reply, and the changes that made its request fit; None for a change that was not made.
 
-    `capped_at` is the lowered cap on the reply, in tokens; `left_out` counts exchanges.
+    `capped_at` is the lowered cap on the reply in tokens. `left_out` is the number of dropped
+    exchanges.
     """
 
     answer: SessionReply
@@ -52,14 +54,14 @@ class Fitted(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Exchanges to leave out, and the reply's cap in tokens (None: no cap is sent)."""
+    """The number of exchanges to drop, and the cap on the reply in tokens (None sends no cap)."""
 
     left_out: int
     cap: int | None
 
 
 class ContextWindow:
-    """Asks the roles of one dialogue, cutting each request to its model's window."""
+    """The calls of one dialogue, with each request truncated to its model's context window."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -73,18 +75,18 @@ class ContextWindow:
         sampling: Sampling | None = None,
         **options: Any,
     ) -> Fitted:
-        """Return a role's answer to a chat.
+        """Return a role's reply to a chat.
 
         Args:
-            role: The role to ask.
-            chat: Returns the messages without the given number of oldest exchanges.
-            exchanges: How many exchanges may be left out.
-            sampling: Overrides the role's own settings.
-            options: Passed on to `Session.ask`.
+            role: Name of the role.
+            chat: Function that returns the messages without the given number of oldest exchanges.
+            exchanges: Maximum number of exchanges that may be dropped.
+            sampling: Settings that take precedence over those of the role.
+            options: Further arguments of `Session.ask`.
 
         Raises:
-            ModelFault: Not even the last exchange fits, or `Session.ask` raises it. A chatbot that
-                keeps its own memory is asked only once.
+            ModelFault: If not even the last exchange fits, or if `Session.ask` raises it. An HTTP
+                chatbot, which keeps its own memory, is called only once.
         """
         (answer,) = await self.ask_several(1, role, chat, exchanges, sampling, **options)
         if isinstance(answer, ModelFault):
@@ -100,10 +102,10 @@ class ContextWindow:
         sampling: Sampling | None = None,
         **options: Any,
     ) -> list[Fitted | ModelFault]:
-        """Return `n` answers to a chat, requested at once; the fault for an unanswered request.
+        """Return the results of `n` concurrent requests for a chat: a reply or a fault for each.
 
-        Takes the arguments of `ask`. Equal requests are equally long, so they are cut only if all
-        of them are refused as too long.
+        The other arguments are those of `ask`. Equal requests have the same length, so they are
+        truncated only if all of them are refused as too long.
         """
         held = self._session.traffic.role(role)
         own = sampling.with_defaults(held.sampling) if sampling else held.sampling
@@ -153,9 +155,10 @@ async def ask_whole(
     sampling: Sampling | None = None,
     **options: Any,
 ) -> SessionReply:
-    """Return a role's answer to messages of which nothing may be left out.
+    """Return a role's reply to messages that must not be truncated.
 
-    Only the room for the reply is cut to the model's window. Raises what `ContextWindow.ask` does.
+    Only the cap on the reply is adapted to the model's context window. The exceptions are those of
+    `ContextWindow.ask`.
     """
     fitted = await ContextWindow(session).ask(role, lambda _: messages, 0, sampling, **options)
     return fitted.answer
@@ -166,9 +169,10 @@ def _is_too_long(answer: SessionReply | ModelFault) -> TypeGuard[ModelFault]:
 
 
 class _Model:
-    """What is known about a role's model from its earlier responses.
+    """The facts about a role's model that are inferred from its earlier responses.
 
-    `window` is in tokens, None until a refusal names it; `last` is the latest plan that worked.
+    `window` is the size of the context window in tokens, None until a refusal states it. `last` is
+    the latest successful plan.
     """
 
     def __init__(self) -> None:
@@ -186,13 +190,13 @@ class _Model:
             self._tokens_per_char = tokens / max(_chars(messages), 1)
 
     def room(self, messages: Sequence[Message]) -> int:
-        """Return the tokens that a prompt leaves for the reply."""
+        """Return the number of tokens that a prompt leaves for the reply."""
         assert self.window is not None
         return self.window - int(_MARGIN * self._tokens_per_char * _chars(messages)) - 1
 
 
 class _Request:
-    """One request, and what may be cut from it. `wanted` is the cap its reply should have."""
+    """A request that may be truncated; `wanted` is the desired cap on its reply."""
 
     def __init__(self, model: _Model, chat: Chat, exchanges: int, wanted: int | None) -> None:
         self.wanted = wanted
@@ -200,7 +204,7 @@ class _Request:
         self._least = min(LEAST_REPLY, wanted or LEAST_REPLY)
 
     def first(self) -> _Plan:
-        """Return the plan to try first: nothing is cut until a request was refused."""
+        """Return the first plan. Nothing is truncated before a request has been refused."""
         if self._model.window is not None:
             return self._within(range(self._exchanges + 1), self.wanted) or _Plan(
                 self._exchanges, self.wanted
@@ -210,10 +214,10 @@ class _Request:
         return _Plan(min(left_out, self._exchanges), min(caps, default=None))
 
     def smaller(self, plan: _Plan, *, again: bool) -> _Plan | None:
-        """Return a smaller plan than the one that was refused; None if there is none.
+        """Return a smaller plan than the refused one; None if there is none.
 
-        If a second plan with as many exchanges is refused (`again`), the reported length of the
-        prompt is not trusted, and the reply is halved.
+        `again` means that two plans with the same number of exchanges were refused. The reported
+        length of the prompt is then not trusted, and the cap on the reply is halved.
         """
         left_out, cap = plan
         if self._model.window is None:
@@ -235,7 +239,7 @@ class _Request:
         return None if last else _Plan(left_out + 1, cap)
 
     def _within(self, left_out: range, cap: int | None) -> _Plan | None:
-        """Return the plan that cuts least of those that leave room for a reply."""
+        """Return the plan that leaves room for a reply and drops the fewest exchanges, if any."""
         for number in left_out:
             room = self._model.room(self._chat(number))
             least = SHORTEST_REPLY if number == self._exchanges else self._least
@@ -249,13 +253,13 @@ def _chars(messages: Sequence[Message]) -> int:
 
 
 def _cap(sampling: Sampling) -> int | None:
-    """Return the most tokens a reply may have; `extra` overrides the other settings."""
+    """Return the cap on a reply in tokens; keys in `extra` override the other settings."""
     extra = sampling.extra or {}
     caps = [extra[key] for key in _CAPS if isinstance(extra.get(key), int)]
     return min(caps, default=sampling.max_tokens)
 
 
 def _capped(sampling: Sampling, cap: int | None) -> Sampling:
-    """Return the settings with another cap, under every key that sets one."""
+    """Return the settings with a new cap under every key that sets one."""
     extra = {key: cap if key in _CAPS else value for key, value in (sampling.extra or {}).items()}
     return sampling.model_copy(update={"max_tokens": cap, **({"extra": extra} if extra else {})})

@@ -1,8 +1,8 @@
 """The journal of a task's answered calls.
 
-Until the task is committed they are in a separate file, one line per call, appended as soon as the
-answer arrives. A task that is played again after a crash is answered from it. Attempts that may
-have been billed without an answer have their own lines.
+Each task has its own file until it is committed. One line is appended per call as soon as the reply
+arrives. If a task is repeated after a crash, its calls are answered from the journal. Attempts that
+may have been billed although no reply arrived have their own lines.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class _Call(BaseModel):
-    """The usage of a call; `lost_…` for attempts that may have been billed without an answer."""
+    """The usage of a call; `lost_…` fields are for attempts that may be billed without a reply."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -45,9 +45,10 @@ class _Call(BaseModel):
 
 
 class Journal:
-    """Answered calls by key; an existing file is read on opening.
+    """The answered calls of a task by key. An existing file is read when the journal is opened.
 
-    A key is the request's hash and a running number among equal requests, from 1.
+    A key consists of the request's hash and a running number among equal requests, which starts at
+    1.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,10 +67,10 @@ class Journal:
                 self._take(row)
 
     def find(self, key: str) -> ModelReply | None:
-        """Return the recorded reply to the call that is being made; None if it was not answered
-        yet.
+        """Return the recorded reply to the current call; None if it has not been answered yet.
 
-        Raises the recorded `ModelFault` if a fault was the answer.
+        Raises:
+            ModelFault: If the recorded answer is a fault.
         """
         self.asked.append(key)
         known = self.answer(key)
@@ -85,7 +86,7 @@ class Journal:
         attempts: int,
         seconds: float,
     ) -> None:
-        """Append an answer; raises `RunFolderError` if it cannot be written."""
+        """Append a reply or a fault; raise `RunFolderError` if it cannot be written."""
         usage = answer.usage if isinstance(answer, ModelReply) else Usage()
         row: dict[str, Any] = {
             "key": key,
@@ -105,8 +106,16 @@ class Journal:
     def record_lost_attempt(
         self, usage: Usage, attempts: int, seconds: float, *, key: str, role: str, model: str
     ) -> None:
-        """Append what may have been billed without an answer, at most `usage`: a lost attempt, or
-        (with 0 `attempts`) an answer that reported no usage."""
+        """Append an attempt that may have been billed although no reply reports its usage.
+
+        Args:
+            usage: Upper bound on the billed usage.
+            attempts: 1 for a lost attempt, 0 for a reply that reported no usage or a probe.
+            seconds: Duration of the attempt.
+            key: Key of the call.
+            role: Role of the call.
+            model: Model of the call.
+        """
         row: dict[str, Any] = {
             "key": key,
             "call": {
@@ -124,8 +133,8 @@ class Journal:
         self.append(row)
 
     def append(self, row: dict[str, Any]) -> None:
-        """Append a row of this or another journal of the task; raises `RunFolderError` if it cannot
-        be written."""
+        """Append a row of any journal of the task; raise `RunFolderError` if it cannot be
+        written."""
         self._write(row)
         self._take(row)
 
@@ -139,13 +148,13 @@ class Journal:
             self._lost.append(row)
 
     def answered(self) -> list[dict[str, Any]]:
-        """Return the rows of the answers, as they stand in the file."""
+        """Return the rows of all recorded answers, unchanged."""
         return list(self._rows.values())
 
     def calls(self) -> Iterator[dict[str, Any]]:
-        """Yield the ledger rows of the calls, then of lost attempts.
+        """Yield the ledger rows of answered calls, followed by those of lost attempts.
 
-        An answer of an earlier start that was not requested again is `unused`.
+        A call of an earlier start that was not repeated is marked as `unused`.
         """
         asked = set(self.asked)
         for key, row in self._rows.items():
@@ -158,12 +167,12 @@ class Journal:
         return (answer for answer in found if answer is not None)
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """Return the recorded answer to a call; None if there is none yet."""
+        """Return the recorded answer to a call; None if it has not been answered yet."""
         return _answer(self._rows[key]) if key in self._rows else None
 
 
 def _by(answer: ModelReply | ModelFault) -> dict[str, Any]:
-    """Return the endpoint's name of the model, and the settings that were left out."""
+    """Return the endpoint's name for the model and the omitted settings, if there are any."""
     if isinstance(answer, ModelFault):
         return {}
     fields = {"served": answer.served, "left_out": list(answer.left_out)}
@@ -183,7 +192,7 @@ def _answer_fields(answer: ModelReply | ModelFault) -> dict[str, Any]:
 
 
 def _answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a journal's row without the fields that differ between starts."""
+    """Return a row of the journal without the fields that differ between starts."""
     call = row["call"]
     fields = {name: value for name, value in row.items() if name not in ("key", "call")}
     usage = {name: call.get(name, 0) for name in Usage.model_fields}
@@ -194,9 +203,9 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
 def journal_lines(
     path: Path, paid: Iterable[Mapping[str, Any]], answers: Iterable[dict[str, Any]]
 ) -> str:
-    """Rebuild the journal of a task from its rows in the ledger and its recorded answers.
+    """Rebuild the journal of a task from its ledger rows and its recorded answers.
 
-    A paid call whose answer is missing counts as lost.
+    A paid call without a recorded answer counts as lost.
     """
     ledger = defaultdict[tuple[Any, ...], list[dict[str, Any]]](list)
     lost: list[dict[str, Any]] = []
@@ -222,7 +231,7 @@ def _kind(call: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a call whose answer is missing, as a lost attempt."""
+    """Convert a call without a recorded answer into a lost attempt."""
     return {
         **call,
         **Usage().model_dump(),
@@ -234,7 +243,7 @@ def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_call(where: object, call: Any) -> None:
-    """Raise `RunFolderError` if a row has no valid usage of a call."""
+    """Raise `RunFolderError` if a row does not contain the valid usage of a call."""
     try:
         _Call.model_validate(call)
     except ValidationError as error:
@@ -242,7 +251,7 @@ def check_call(where: object, call: Any) -> None:
 
 
 def check_answer(path: object, answer: dict[str, Any]) -> None:
-    """Raise `RunFolderError` naming the file if a row is not a recorded answer."""
+    """Raise `RunFolderError`, with the path of the file, if a row is not a recorded answer."""
     try:
         reply = reply_of(answer)
         told = (answer["key"], answer["role"], reply.text, reply.finish_reason, reply.model)
@@ -256,7 +265,7 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
 
 
 def reply_of(answer: dict[str, Any]) -> ModelReply:
-    """Return the reply of a recorded answer; raises the recorded `ModelFault`."""
+    """Return the reply of a recorded answer; raise the fault if the answer is a `ModelFault`."""
     if (fault := answer.get("fault")) is not None:
         raise ModelFault(fault["kind"], fault["message"], fault["evidence"])
     logprobs = answer.get("logprobs")

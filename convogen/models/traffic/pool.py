@@ -1,6 +1,6 @@
-"""The endpoints that answer for a model: replicas by load, fallbacks if they are down.
+"""The endpoints of a model: calls go to replicas by load, or to fallbacks if replicas are down.
 
-A call waits in its pool's queue until an endpoint has room for it, the earliest task first.
+A call waits in the queue of its pool until an endpoint has room. Earlier tasks go first.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ __all__ = ["Endpoint", "Permit", "Pool", "no_completion_from"]
 LOG = logging.getLogger("convogen.traffic")
 
 FAVOUR = 0.25
-"""Additional load, as a share of its limit, at which a task's last endpoint is still preferred."""
+"""Load difference up to which a task's last endpoint is preferred, as a share of the limit."""
 
 
 UNREADABLE = 3
-"""Number of consecutive responses without a completion after which an endpoint that never gave one
-is probed; if the probe gets none either, the endpoint is given up."""
+"""Number of consecutive responses without a completion after which an endpoint that has never
+returned one is probed. If the probe also fails, the endpoint is given up."""
 
 TOLD_S = 5.0
-"""Seconds of a requested wait from which the user is told and fallbacks take over."""
+"""Length in seconds above which a requested delay is reported and fallbacks take over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One call's slot at an endpoint."""
+    """The slot of one call at an endpoint."""
 
     endpoint: Endpoint
     started: float
@@ -50,14 +50,15 @@ class Permit:
 
     @property
     def probe(self) -> bool:
-        """Whether a probe should be sent in place of the caller's request."""
+        """Whether a probe should be sent instead of the caller's request."""
         return self.trial and self.endpoint.breaker.probes
 
 
 class Endpoint:
     """One endpoint of a model, with its load and health.
 
-    `notice` is called with a line for the user, empty once an earlier one no longer applies.
+    `notice` is called with a line for the user, or with an empty string when the previous line no
+    longer applies.
     """
 
     def __init__(
@@ -68,14 +69,14 @@ class Endpoint:
         self.where = public_url(spec.base_url) if spec.base_url else spec.identity
         self.in_flight = 0
         self.answers = 0
-        """Calls answered so far, including refusals that blame the request."""
+        """Number of calls answered so far, including refusals that blame the request."""
 
         self.outages = 0
-        """Failed trials: calls that failed around them failed because of the endpoint."""
+        """Number of failed trials. Other calls that failed at the same time are not at fault."""
 
         self.down: EndpointDown | ModelConfigError | None = None
         self.never_reached: Unreached | None = None
-        """Why no call has reached the endpoint so far, if one was tried and none has."""
+        """Error of the last call if calls were attempted but none has reached the endpoint."""
 
         self.pools: list[Pool] = []
         self.prompts = PromptWatch()
@@ -89,17 +90,17 @@ class Endpoint:
         self._not_before = 0.0
 
     def addressed_to_endpoint(self, request: Request) -> Request:
-        """Return a request under the name this endpoint has for the model."""
+        """Return a request that uses this endpoint's name for the model."""
         name = self.spec.identity
         return request if request.model == name else replace(request, model=name)
 
     @property
     def load(self) -> float:
-        """Calls in flight as a share of the limit."""
+        """Number of calls in flight as a share of the limit."""
         return self.in_flight / self.limit.now
 
     def free_at(self, now: float) -> float | None:
-        """Return the earliest time at which a call may start; None if another must end first."""
+        """Return the earliest time at which a call may start; None if a call must end first."""
         if self.down is not None or self.in_flight >= self.limit.now:
             return None
         if not self.breaker.admits(now):
@@ -108,7 +109,7 @@ class Endpoint:
 
     @property
     def paused(self) -> bool:
-        """Whether calls are paused for a while and go to another endpoint, if there is one."""
+        """Whether the endpoint is paused, so that calls go to another endpoint if there is one."""
         return self.breaker.open or self._not_before > self._clock() + TOLD_S
 
     def enter(self, tokens: int) -> Permit:
@@ -120,11 +121,11 @@ class Endpoint:
         return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
     def begun(self, permit: Permit) -> Permit:
-        """Return a permit restarted now, for a call that has waited for the budget."""
+        """Return a permit that starts now, for a call that has waited for the budget."""
         return replace(permit, started=self._clock())
 
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:
-        """Release the slot after an answer; return the seconds it took."""
+        """Release the slot after a reply; return the duration of the call in seconds."""
         now = self._clock()
         seconds = now - permit.started
         self._tokens.take(usage.prompt_tokens + usage.completion_tokens - permit.tokens, now)
@@ -140,7 +141,7 @@ class Endpoint:
         self._leave()
 
     def _back(self) -> None:
-        """Note that the endpoint answers."""
+        """Register that the endpoint has responded."""
         self.answers += 1
         self.never_reached = None
         if self.breaker.answered():
@@ -167,8 +168,9 @@ class Endpoint:
     def _unreached(self, permit: Permit, fault: Unreached) -> Transient:
         """Release the slot of a call that could not be sent.
 
-        An endpoint that never answered is paused while others answer for the model, since it may be
-        a replica that starts late; if each is down or was never reached, all are given up.
+        An endpoint that has never responded is paused while other endpoints serve the model,
+        because it may be a replica that starts late. If every endpoint is down or has never been
+        reached, all of them are given up.
         """
         met, most = Transient(str(fault), kind="unconnected"), Breaker.FAULTS
         if not self.answers:
@@ -182,7 +184,7 @@ class Endpoint:
         return met
 
     def _failed(self, permit: Permit, fault: Transient, most: int) -> None:
-        """Release the slot after a fault; `most` in a row pause the endpoint."""
+        """Release the slot after a fault; `most` consecutive faults pause the endpoint."""
         if fault.kind in ("throttled", "time-out"):
             self.limit.refused(permit.epoch)
         never = not self.answers and fault.kind == "unreadable"
@@ -194,8 +196,8 @@ class Endpoint:
         wait_s = max(self.breaker.until if opened else 0.0, self._not_before) - self._clock()
         if asked_s > self.spec.patience_s:
             self.down = EndpointDown(
-                f"model {self.spec.name}: {fault}; it asks to wait for {asked_s:.0f} s, and "
-                f"patience_s is {self.spec.patience_s:g}"
+                f"model {self.spec.name}: {fault}; the requested delay of {asked_s:.0f} s "
+                f"exceeds patience_s, which is {self.spec.patience_s:g}"
             )
         elif never and permit.trial:
             self.down = EndpointDown(
@@ -208,7 +210,7 @@ class Endpoint:
             )
         elif opened or (asked_s > TOLD_S and not left_alone):
             self._noticed = True
-            self._notice(f"paused: {fault}; trying again in {wait_s:.0f} s")
+            self._notice(f"paused: {fault}; retrying in {wait_s:.0f} s")
             LOG.warning(
                 "endpoint paused",
                 extra={"endpoint": self.where, "fault": str(fault), "wait_s": round(wait_s, 1)},
@@ -220,7 +222,7 @@ class Endpoint:
         self.breaker.doubt()
 
     def close_for_good(self, permit: Permit, reason: EndpointDown | ModelConfigError) -> None:
-        """Release the slot and stop using an endpoint that refuses access."""
+        """Release the slot and stop using the endpoint, for the given reason."""
         self.down = reason
         LOG.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
         self._leave()
@@ -232,15 +234,15 @@ class Endpoint:
 
 
 def no_completion_from(spec: ModelSpec) -> str:
-    """Return the error text for an endpoint that never gave a completion."""
+    """Return the error text for an endpoint that has never returned a completion."""
     where = public_url(spec.base_url) if spec.base_url else spec.identity
     if spec.base_url and not has_version(spec.base_url):
-        return f"{where} is not the base URL of a chat API: base URLs end in /v1 (--base-url)"
-    return f"{where} never gave a completion; check --base-url: is it a chat API?"
+        return f"{where} is not the base URL of a chat API; base URLs end in /v1 (--base-url)"
+    return f"{where} has never returned a completion; check that --base-url is a chat API"
 
 
 class Pool:
-    """A model's endpoints in tiers: a tier that is down or paused gives way to the next one."""
+    """The endpoints of a model in tiers; if a tier is down or paused, calls go to the next tier."""
 
     def __init__(self, tiers: Sequence[Sequence[Endpoint]]) -> None:
         self._tiers = tiers
@@ -253,11 +255,13 @@ class Pool:
                 endpoint.pools.append(self)
 
     async def enter(self, priority: int, tokens: int, before: Endpoint | None) -> Permit:
-        """Return a slot at an endpoint for a call of about `tokens` tokens; the lowest `priority`
-        goes first.
+        """Return a slot at an endpoint for a call of about `tokens` tokens.
 
-        The endpoint that answered `before` is preferred, as it has the prompt's prefix cached.
-        Raises `EndpointDown` if no endpoint is left, or the error that rules them all out.
+        Calls with the lowest `priority` go first. The endpoint that answered `before` is preferred,
+        because it has cached the prompt's prefix.
+
+        Raises:
+            EndpointDown, ModelConfigError: If all endpoints have been given up.
         """
         if not self._waiting:
             chosen = self._choose(before)
@@ -276,7 +280,7 @@ class Pool:
             raise
 
     def dispatch(self) -> None:
-        """Admit waiting calls while there is room."""
+        """Admit waiting calls while an endpoint has room."""
         while self._waiting:
             _, _, tokens, before, turn = self._waiting[0]
             if not turn.done():
@@ -291,8 +295,8 @@ class Pool:
             heapq.heappop(self._waiting)
 
     def _choose(self, before: Endpoint | None) -> Endpoint | None:
-        """Return the endpoint for the next call; None if none has room, with a timer set to try
-        again."""
+        """Return the endpoint for the next call. If none has room, set a timer for the next try and
+        return None."""
         now = self._loop.time()
         wake: float | None = None
         for tier in self._tiers:
@@ -310,7 +314,7 @@ class Pool:
             if best is not None:
                 return best[1]
             if busy:
-                break  # a healthy tier is waited for
+                break  # wait for a healthy tier
         self._wake_at(wake)
         reasons = [endpoint.down for tier in self._tiers for endpoint in tier]
         if all(reasons):
@@ -323,7 +327,7 @@ class Pool:
         self._timer = None if when is None else self._loop.call_at(when, self.dispatch)
 
     def give_up_if_unreached(self) -> None:
-        """Give up all endpoints if each is down or was never reached."""
+        """Give up all endpoints if each is down or has never been reached."""
         endpoints = [endpoint for tier in self._tiers for endpoint in tier]
         if all(endpoint.down or endpoint.never_reached for endpoint in endpoints):
             for endpoint in endpoints:

@@ -1,6 +1,6 @@
-"""Provenance of answers: the endpoints' own model names, and settings they did not accept.
+"""The provenance of replies: endpoints' names for models, and settings that they did not accept.
 
-Both are kept in the ledger per call; the user sees each once, in one line.
+The ledger contains both for every call. The user is shown each name and each setting once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["Provenance", "last_calls", "moved"]
 LOG = logging.getLogger("convogen.traffic")
 
 TAIL_BYTES = 1 << 17
-"""How much of a ledger is read to find the models that answered last: hundreds of calls."""
+"""Number of bytes at the end of a ledger that are read to find the models that replied last."""
 
 
 class Provenance:
-    """Tracks which models answered in one start; `tell` is called with a line for the user."""
+    """The models that replied in one start. `tell` is called with each line for the user."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -32,25 +32,23 @@ class Provenance:
         self._left_out: set[tuple[str, str, str]] = set()
 
     def earlier(self, calls: Iterator[Mapping[str, Any]]) -> None:
-        """Restore which models answered in earlier starts, from rows of the ledger."""
+        """Restore the models that replied in earlier starts from rows of the ledger."""
         for call in calls:
             model, served = call.get("model"), call.get("served")
             if isinstance(model, str) and isinstance(served, str):
                 self._know(model, served)
 
     def heard(self, role: str, model: str, reply: ModelReply) -> None:
-        """Register an answer from an endpoint to a request for `model`."""
+        """Register an endpoint's reply to a request for `model`."""
         if reply.served and reply.served not in self._served[model]:
             if known := self._served[model]:
                 before = ", ".join(known)
-                self._say(f"model {model}: previously answered as {before}, now as {reply.served}")
+                self._say(f"model {model}: previously served as {before}, now as {reply.served}")
             self._know(model, reply.served)
         for what in reply.left_out:
             if (role, model, what) not in self._left_out:
                 self._left_out.add((role, model, what))
-                self._say(
-                    f"model {model} does not accept {what} of the {role}: requests leave it out"
-                )
+                self._say(f"model {model} does not accept {what} for the {role}; requests omit it")
 
     def _know(self, model: str, served: str) -> None:
         if served not in self._served[model]:
@@ -62,7 +60,7 @@ class Provenance:
 
 
 def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
-    """Yield the last rows of a ledger, as far as they can be read; none if there is no ledger."""
+    """Yield the last readable rows of a ledger; no rows if the ledger does not exist."""
     if not ledger.exists():
         return
     with open_file(ledger) as file:
@@ -79,7 +77,7 @@ def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
 
 
 def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a line on models whose address has changed; empty if there are none.
+    """Return a line about models whose address has changed; empty if there are none.
 
     Both arguments map roles to models, as in a manifest.
     """
@@ -92,9 +90,9 @@ def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
     told = [
         f"{', '.join(roles)}: {there} before, {here} now" for (there, here), roles in places.items()
     ]
-    return f"continues at another endpoint, {'; '.join(told)}" if told else ""
+    return f"the run continues at another endpoint: {'; '.join(told)}" if told else ""
 
 
 def _keys(value: Any) -> dict[str, Any]:
-    """Return a mapping from a manifest, or an empty one, as the file may have been edited."""
+    """Return `value` if it is a mapping, otherwise {}, because manifests may have been edited."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

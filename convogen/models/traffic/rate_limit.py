@@ -1,4 +1,4 @@
-"""Rate limits of an endpoint per minute; times are in seconds of the event loop's clock."""
+"""Rate limits per minute. Times are in seconds on the event loop's clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["PerMinute"]
 
 
 class PerMinute:
-    """A limit on requests or tokens per minute, with bursts of at most six seconds' worth."""
+    """A limit on requests or tokens per minute. A burst is at most the amount for six seconds."""
 
     def __init__(self, limit: int | None) -> None:
         self._rate = None if limit is None else limit / 60
@@ -22,7 +22,7 @@ class PerMinute:
         return now if self._level < self._burst else now + (self._level - self._burst) / self._rate
 
     def take(self, amount: float, now: float) -> None:
-        """Count an amount; a negative one corrects an estimate that was too high."""
+        """Count an amount. A negative amount corrects an estimate that was too high."""
         if self._rate is not None:
             self._drain(now)
             self._level = max(0.0, self._level + amount)

@@ -1,4 +1,4 @@
-"""Answers a task's calls from their record, by the request's hash."""
+"""Journals that answer a task's calls from recorded calls, by the hash of the request."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ __all__ = ["NoModel", "NotRecorded", "RecordedJournal"]
 
 
 class NotRecorded(RunStopped):
-    """Raised for a call that is not in the record; `nth` is its index in the task, from 1."""
+    """A call is not in the record. `nth` is its number in the task, counted from 1."""
 
     def __init__(self, nth: int, recorded: str | None) -> None:
-        wanted = "no further call was recorded" if recorded is None else f"another {recorded} call"
-        super().__init__(f"call {nth} is not the recorded one: {wanted}")
+        wanted = "no further call" if recorded is None else f"a call for the role {recorded}"
+        super().__init__(f"call {nth} differs from the record, which contains {wanted}")
         self.nth = nth
 
 
 class NoModel:
-    """Takes the place of a model in a replay: no model is called."""
+    """A placeholder for the model in a replay, which calls no model."""
 
     async def complete(self, request: Request) -> ModelReply:
-        """Not reached: the journal raises first if it has no answer."""
-        raise AssertionError("a recorded run asks no model")
+        """Raise an error. Replays never get here, because the journal raises `NotRecorded`."""
+        raise AssertionError("a replay must not call a model")
 
     async def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing, because there is nothing to close."""
 
 
 class RecordedJournal(Journal):
-    """Answers from a task's recorded calls until it is switched to `live`.
+    """A journal that answers from a task's recorded calls until it is switched to `live`.
 
-    From then on it is an ordinary journal of the calls made since. `answers` has both.
+    A live journal records new calls as an ordinary journal does. `answers` returns recorded and
+    new answers.
     """
 
     def __init__(self, path: Path, calls: Sequence[dict[str, Any]]) -> None:
@@ -47,7 +48,7 @@ class RecordedJournal(Journal):
         self._taken: dict[str, dict[str, Any]] = {}
 
     def find(self, key: str) -> ModelReply | None:
-        """Return the recorded reply; raises `NotRecorded` if there is none and the journal is not
+        """Return the recorded reply; raise `NotRecorded` if there is none and the journal is not
         live."""
         if self.live:
             return super().find(key)

@@ -1,4 +1,4 @@
-"""Routes all model calls of a run to endpoints, with retries."""
+"""Routing of all model calls of a run to endpoints, with retries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOG = logging.getLogger("convogen.traffic")
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role's model and sampling."""
+    """The model and the sampling of a role."""
 
     spec: ModelSpec
     sampling: Sampling
@@ -47,7 +47,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class RoutedReply:
-    """A reply with its endpoint, the number of attempts, and the seconds of the last one."""
+    """A reply, its endpoint, the number of attempts, and the seconds of the last attempt."""
 
     reply: ModelReply
     endpoint: Endpoint
@@ -58,8 +58,9 @@ class RoutedReply:
 class Traffic:
     """The models of a run by role, and their shared endpoints.
 
-    Opens the models, raising `ModelConfigError` if one cannot be used. `concurrency` bounds the
-    calls in flight at one endpoint. Create it in the event loop that makes the calls.
+    The constructor opens the models and raises `ModelConfigError` if one of them cannot be used. It
+    must run in the event loop that makes the calls. `concurrency` is the maximum number of calls in
+    flight per endpoint.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Traffic:
         self._endpoints: dict[str, Endpoint] = {}
         self._completion_tokens = 100.0
         self.unheard: set[str] = set()
-        """Roles that were called and have not answered yet."""
+        """Roles that were called and have not replied yet."""
 
         self._heard: set[str] = set()
         pools = {role.spec.model_dump_json(): role.spec for role in roles.values()}
@@ -87,12 +88,12 @@ class Traffic:
         self._pools = {name: opened[role.spec.model_dump_json()] for name, role in roles.items()}
 
     def _pool(self, spec: ModelSpec) -> Pool:
-        """Return a model's endpoints: its replicas, then each fallback with its own."""
+        """Return the pool of a model: its own endpoints, then the endpoints of each fallback."""
         tiers = [one.endpoints() for one in (spec, *spec.fallback)]
         return Pool([[self._endpoint(place) for place in tier] for tier in tiers])
 
     def _endpoint(self, spec: ModelSpec) -> Endpoint:
-        """Return an endpoint, one for all roles that name it."""
+        """Return the endpoint of a spec, which all roles with the same spec share."""
         key = spec.model_dump_json()
         if key not in self._endpoints:
             model = self._open_model(spec)
@@ -101,7 +102,7 @@ class Traffic:
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        """All endpoints, in an order that follows from the roles alone."""
+        """All endpoints, in an order that depends only on the roles."""
         return list(self._endpoints.values())
 
     def session(
@@ -112,16 +113,16 @@ class Traffic:
         begun: str = "",
         writing: WritingLanguage | None = None,
     ) -> Session:
-        """Return the session of one task, of a run first started at `begun`."""
+        """Return the session of one task in a run that was first started at `begun`."""
         return Session(self, task, seed, journal, begun=begun, writing=writing)
 
     def asking(self, role: str) -> None:
-        """Register that a role is called."""
+        """Register a call to a role."""
         if role not in self._heard:
             self.unheard.add(role)
 
     def heard(self, role: str, reply: ModelReply) -> None:
-        """Register a role's answer."""
+        """Register a role's reply."""
         if role in self.unheard and reply.text.strip():
             self._heard.add(role)
             self.unheard.remove(role)
@@ -135,7 +136,7 @@ class Traffic:
         await self._gate.drain()
 
     async def close(self) -> None:
-        """Close every model once."""
+        """Close all pools and models."""
         for pool in self._pools.values():
             pool.close()
         for endpoint in self._endpoints.values():
@@ -148,13 +149,17 @@ class Traffic:
         before: Endpoint | None = None,
         on_lost: OnLost | None = None,
     ) -> RoutedReply:
-        """Call until answered, preferring the endpoint that answered `before` if it has room.
+        """Send a request until it is answered; prefer the endpoint that answered `before`.
 
-        A fault is retried with back-off until the call is found to fail alone (`trouble.py`); then
-        `ModelFault` is raised. While the endpoint answers no calls, the call waits. `on_lost` is
-        called for each attempt that may have been billed without an answer, and for probes. Raises
-        `EndpointDown` or `ModelConfigError` if no endpoint is left to ask, `BudgetReached` if no
-        attempt fits.
+        A fault is retried with back-off. While an endpoint answers no calls at all, the call waits.
+        `on_lost` is called for each attempt that may have been billed without a reply, and for
+        probes.
+
+        Raises:
+            ModelFault: If the request is refused, or keeps failing while other calls succeed
+                (`trouble.py`).
+            EndpointDown, ModelConfigError: If all endpoints have been given up.
+            BudgetReached: If the budget does not cover another attempt.
         """
         pool, trouble = self._pools[request.role], Trouble()
         tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
@@ -194,16 +199,16 @@ class Traffic:
     async def _retry(
         self, request: Request, endpoint: Endpoint, fault: Transient, trouble: Trouble
     ) -> None:
-        """Wait before the next attempt; raises `ModelFault` if there will be none."""
+        """Wait before the next attempt; raise `ModelFault` if the call is given up."""
         trouble.fault(request, endpoint, fault)
         if endpoint.breaker.open or endpoint.down:
-            return  # the pool waits for it
+            return  # the pool waits for the endpoint
         wait_s = _wait_s(trouble.met)
         _log_retry(request, endpoint, fault, trouble.attempts, wait_s)
         await asyncio.sleep(wait_s)
 
     def _watch_prompts(self, request: Request, endpoint: Endpoint, reply: ModelReply) -> None:
-        """Notify the user of an endpoint that truncates prompts silently."""
+        """Notify the user if the endpoint truncates prompts silently."""
         if line := endpoint.prompts.notice(request, reply.usage):
             self.tally.note(line)
             LOG.warning("prompts cut", extra={"endpoint": endpoint.where, "notice": line})
@@ -218,8 +223,7 @@ class Traffic:
 
 
 def _wait_s(attempt: int) -> float:
-    """Return a jittered exponential back-off in seconds; endpoints themselves keep to
-    Retry-After."""
+    """Return a jittered exponential back-off in seconds. `Endpoint` handles Retry-After."""
     return random.uniform(0.5, 1.0) * min(BACKOFF_S * 2 ** (attempt - 1), LONGEST_BACKOFF_S)
 
 

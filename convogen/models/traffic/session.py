@@ -1,7 +1,7 @@
-"""The model calls of one task: their seeds, their journal, their usage.
+"""The model calls of one task, with their seeds, journal and usage.
 
-Calls in the task's journal are answered from it, so a task that is played again after a crash pays
-for nothing twice.
+Calls in the task's journal are answered from it. A task that is repeated after a crash therefore
+does not pay for any call twice.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOG = logging.getLogger("convogen.traffic")
 
 @dataclass(frozen=True, slots=True)
 class SessionReply:
-    """A reply, the hash of its request, and the model that gave it."""
+    """A reply, the hash of its request, and the model that wrote the reply."""
 
     text: str
     _: KW_ONLY
@@ -49,20 +49,20 @@ class SessionReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the reply may be truncated: true unless it is known to be finished."""
+        """Whether the reply may be truncated: true unless it is known to be complete."""
         return self.finish_reason != "stop"
 
 
 class Session:
-    """The model calls of one task, answered from its journal if they were answered before.
+    """The model calls of one task. Calls that were answered before are answered from its journal.
 
     The seed of a call is derived from the task's seed, the request, and the number of earlier calls
-    with the same request. It therefore does not depend on what else runs at the same time.
-    `traffic` and `seed` may be replaced between two calls.
+    with the same request. It therefore does not depend on concurrent tasks. `traffic` and `seed`
+    may be replaced between two calls.
 
-    A chatbot's memory belongs to a task of one run, so the dialogue's id, and nothing else, depends
-    on the start time `begun`. Requests of roles that write text state the `language` of the task,
-    if one is requested.
+    A chatbot's memory must not be shared between runs. The id of the dialogue, and nothing else,
+    therefore depends on the start time `begun`. Requests for roles that write text state the
+    task's `language`, if one is set.
     """
 
     def __init__(
@@ -101,9 +101,10 @@ class Session:
         continuations: Sequence[str] = (),
         sampling: Sampling | None = None,
     ) -> SessionReply:
-        """Call a role's model; `sampling` takes precedence over the role's settings.
+        """Call a role's model and return its reply.
 
-        Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
+        `sampling` takes precedence over the role's settings. The exceptions are those of
+        `Traffic.complete`.
         """
         held = self.traffic.role(role)
         settings = sampling.with_defaults(held.sampling) if sampling else held.sampling
@@ -163,7 +164,7 @@ class Session:
         reply = replace(done.reply, model=done.endpoint.spec.identity)
         self.traffic.heard(request.role, reply)
         self.traffic.provenance.heard(request.role, reply.model, reply)
-        # No await between the answer and its journal line, so that no answer is lost.
+        # No await between the reply and its journal line, so that no reply is lost.
         self._journal.record(
             key, request.role, reply.model, reply, attempts=done.attempts, seconds=done.seconds
         )
@@ -174,11 +175,11 @@ class Session:
 
 
 def _dialogue(task_seed: int, begun: str) -> str:
-    """Return the id of a task's dialogue for a chatbot: 16 hexadecimal digits."""
+    """Return the id of a task's dialogue for a chatbot, in 16 hexadecimal digits."""
     return hashlib.blake2b(f"{task_seed:016x}/{begun}".encode(), digest_size=8).hexdigest()
 
 
 def _seed(task_seed: int, request: str, nth: int) -> int:
-    """Return a seed of 31 bits, the size that all endpoints accept."""
+    """Return a seed of 31 bits, a size that all endpoints accept."""
     digest = hashlib.blake2b(f"{task_seed}/{request}/{nth}".encode(), digest_size=4).digest()
     return int.from_bytes(digest) & 0x7FFFFFFF

@@ -1,7 +1,7 @@
-"""Tells whether an unanswered call or its endpoint is at fault.
+"""A test of whether an unanswered call or its endpoint is at fault.
 
-A call that keeps failing while the endpoint answers others will always fail. If no other is
-answered meanwhile, a short request (a probe) tells the two cases apart.
+A call that keeps failing while the endpoint answers other calls is assumed to fail always. If no
+other call is answered in the meantime, a short request (a probe) distinguishes the two cases.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from convogen.models.traffic.pool import Endpoint
 __all__ = ["ATTEMPTS", "Trouble", "probe"]
 
 ATTEMPTS = 20
-"""Number of faults, of any kind, after which a call is given up."""
+"""Number of faults of any kind after which a call is given up."""
 
 FAULTS = 12
-"""The same, not counting refusals due to load, which say nothing about the call."""
+"""Number of faults, excluding refusals due to overload, after which a call is given up."""
 
 TIME_OUTS = 6
-"""Time-outs after which a call is given up: each takes long and may be billed."""
+"""Number of time-outs after which a call is given up. Each is slow and may be billed."""
 
 PROBE = "Answer with one word: yes."
 PROBE_TOKENS = 16
 
 
 class Trouble:
-    """The faults of one call, and whether it fails alone.
+    """The faults of one call, which show whether the call fails while others succeed.
 
-    Faults of an endpoint that answers no calls say nothing about this call.
+    Faults while an endpoint answers no calls at all are not counted.
     """
 
     def __init__(self) -> None:
@@ -41,13 +41,13 @@ class Trouble:
 
     @property
     def met(self) -> int:
-        """Number of faults that count."""
+        """Number of counted faults."""
         return self._faults.total()
 
     def fault(self, request: Request, endpoint: Endpoint, fault: Transient) -> None:
-        """Count a fault; raises `ModelFault` if the call fails alone.
+        """Count a fault; raise `ModelFault` if the call keeps failing while others succeed.
 
-        If that is not known yet, the endpoint is paused until it has been probed.
+        If the call keeps failing and no other call is answered, the endpoint is paused and probed.
         """
         answers, outages = self._since.setdefault(endpoint, (endpoint.answers, endpoint.outages))
         if outages != endpoint.outages:
@@ -61,7 +61,7 @@ class Trouble:
             endpoint.doubt()
             return
         said = f"model {request.model}: {fault}; gave up after {self.attempts} attempts"
-        given_up = ModelFault("endpoint_fault", f"{said}, other calls were answered")
+        given_up = ModelFault("endpoint_fault", f"{said} while other calls were answered")
         given_up.attempts = self.attempts
         raise given_up from fault
 
@@ -75,7 +75,7 @@ class Trouble:
 
 
 def probe(request: Request) -> Request:
-    """Return a short request in place of a failing one, with its role, model and `extra` keys."""
+    """Return a short request with the role, model and `extra` keys of a failing request."""
     sampling = request.sampling.model_copy(update={"max_tokens": PROBE_TOKENS, "stop": None})
     return replace(
         request,

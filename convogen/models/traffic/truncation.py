@@ -1,4 +1,4 @@
-"""Detects endpoints that truncate prompts silently, as Ollama does at its `num_ctx`."""
+"""Detection of endpoints that silently truncate prompts, as Ollama does at its `num_ctx`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convogen.records import Usage
 __all__ = ["PromptWatch"]
 
 FEWEST_TOKENS = 256
-"""No server truncates prompts shorter than this."""
+"""Minimum token count of a prompt to examine; no server truncates shorter prompts."""
 
 SAME = 3
 """Number of prompts of different lengths whose equal token count reveals truncation."""
@@ -18,10 +18,10 @@ GROWTH = 1.15
 
 
 class PromptWatch:
-    """Compares the lengths of prompts with the tokens that one endpoint counts.
+    """A comparison of prompt lengths with the token counts that one endpoint reports.
 
-    If prompts of growing length have the same token count and none has a larger one, they were
-    truncated.
+    If prompts of different lengths have the same token count and no prompt has a higher one, they
+    were probably truncated.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,11 @@ class PromptWatch:
         self._noticed = False
 
     def notice(self, request: Request, usage: Usage) -> str:
-        """Register an answer; return a line for the user once truncation is detected.
+        """Register a reply; return a line for the user when truncation is detected, otherwise "".
 
         Args:
-            request: The request.
-            usage: The endpoint's token counts.
+            request: Request that was answered.
+            usage: Token counts that the endpoint reported.
         """
         tokens, length = usage.prompt_tokens, sum(len(one.content) for one in request.messages)
         if self._noticed or tokens < max(FEWEST_TOKENS, self._most):
@@ -47,6 +47,7 @@ class PromptWatch:
         self._noticed = True
         return (
             f"{request.model}: prompts of {min(self._lengths):,} to {max(self._lengths):,} "
-            f"characters all count as {tokens:,} tokens: the server seems to truncate them "
-            f"silently; serve it with a longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
+            f"characters all count as {tokens:,} tokens; the server seems to truncate them "
+            f"silently; serve the model with a longer context (Ollama: num_ctx or "
+            f"OLLAMA_CONTEXT_LENGTH)"
         )

@@ -1,4 +1,4 @@
-"""The language of a task's text, stated once in each request for it."""
+"""The language of a task's text, which each request for text states once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convogen.text.lengths import without_shortest
 __all__ = ["WritingLanguage"]
 
 _SHORT = frozenset(("Hans", "Hant", "Jpan", "Khmr", "Kore", "Laoo", "Mymr", "Thai", "Tibt"))
-"""Scripts in which a single character may be a word, or without spaces between words."""
+"""Scripts without spaces between words, or in which a single character may be a word."""
 
 _TEXT = (
     "Write in {language}, whatever language anything else here is in. Names you are given, and "
@@ -34,7 +34,7 @@ class WritingLanguage:
     roles: frozenset[str]
 
     def schema(self, role: str, schema: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Return a request's schema; in scripts without spaces, texts may have any length."""
+        """Return a request's schema, without minimum lengths if the script is in `_SHORT`."""
         if role not in self.roles or script_of(self.tag) not in _SHORT:
             return schema
         return without_shortest(schema)
@@ -42,8 +42,8 @@ class WritingLanguage:
     def ask_for(self, role: str, messages: Sequence[Message], structured: bool) -> list[Message]:
         """Return a request's messages, with the language stated at the end of the system message.
 
-        `structured` says whether a JSON object is requested. Roles that do not write in the
-        language get unchanged requests.
+        `structured` says whether a JSON object is requested. The messages of roles that do not
+        write in the language are unchanged.
         """
         asked = list(messages)
         if role not in self.roles:

@@ -321,7 +321,7 @@ def test_an_answer_that_is_too_long_is_refused_while_it_is_read(
 ) -> None:
     monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 1 << 20)
     endpoint.script = lambda _: answer
-    with pytest.raises(Transient, match="more than 1 MiB") as caught:
+    with pytest.raises(Transient, match="exceeds 1 MiB") as caught:
         ask({"name": "gpt-4o", "base_url": endpoint.base_url})
     assert caught.value.kind == "unreadable"
 

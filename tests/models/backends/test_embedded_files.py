@@ -70,7 +70,7 @@ def test_a_damaged_adapter_is_named(damage: str, tmp_path: Path) -> None:
     line = str(raised.value)
     assert line.startswith(f"adapter of the embedded model {tmp_path / ADAPTER.name}: ")
     assert DAMAGES[damage] in line
-    assert line.endswith("install convogen again")
+    assert line.endswith("reinstall convogen")
 
 
 def test_nothing_is_written_with_a_damaged_adapter(tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ def test_an_answer_that_is_elsewhere_is_told_with_what_is_there(tmp_path: Path) 
         path = described(shop, tmp_path, answer="data.reply")
         ended = convogen("run", path, "--out", tmp_path / "run")
     assert ended.status == 2
-    assert "http.answer data.reply: no 'reply' there, but the keys replies" in ended.complaint
+    assert "http.answer data.reply: 'reply' is missing; found the key replies" in ended.complaint
 
 
 def test_a_bot_is_never_told_the_same_thing_twice(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_what_it_does_not_answer_in_time_is_not_said_again(tmp_path: Path) -> No
         )
         path.write_text(text, "utf-8")
         result = run(Experiment.load(path), tmp_path / "run")
-    assert ["no answer within 0.5 s" in one.message for one in result.failures()] == [True] * 4
+    assert ["no response within 0.5 s" in one.message for one in result.failures()] == [True] * 4
     assert max(len(heard) for heard in shop.heard.values()) == 1
 
 
@@ -382,7 +382,7 @@ def test_a_missing_variable_of_the_environment_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SHOP_TOKEN")
-    with open_shop() as shop, pytest.raises(ModelConfigError, match="needs SHOP_TOKEN"):
+    with open_shop() as shop, pytest.raises(ModelConfigError, match="variable SHOP_TOKEN, which"):
         run(Experiment.load(described(shop, tmp_path)), tmp_path / "run")
 
 
@@ -393,14 +393,14 @@ def test_a_missing_variable_of_the_environment_is_named(
         ("url", "https://{{ session }}.bot/x", "must be a URL"),
         ("url", "https://bot/{{ message }}", "uses message; allowed: env, session"),
         ("headers", {"Authorization": "Bearer abc"}, "from the environment"),
-        ("headers", {"X\nY": "1"}, "is not a header name"),
+        ("headers", {"X\nY": "1"}, "is not a valid header name"),
         ("body", {"text": "hello"}, "must contain"),
         ("body", {"text": "{{ message", "n": 1}, "unexpected|end"),
         ("body", {"text": "{{ message }} {{ secret }}"}, "uses secret"),
         ("body", {"text": "{{ message }}", "api_key": "abc"}, r"api_key: .*{{ env.NAME }}"),
         ("body", {"text": "{{ message }}", "a": [{"Password": ["abc"]}]}, "Password: take secrets"),
-        ("body", {"{{ session }}": 1, "text": "{{ message }}"}, "are allowed in values only"),
-        ("answer", "data..text", "keys and numbers"),
+        ("body", {"{{ session }}": 1, "text": "{{ message }}"}, "are allowed only in values"),
+        ("answer", "data..text", "keys and list indices"),
     ],
 )
 def test_a_wrong_description_is_refused(key: str, value: object, said: str) -> None:
@@ -437,5 +437,5 @@ def test_a_body_may_have_templated_secrets_and_other_texts() -> None:
     ],
 )
 def test_any_other_json_has_no_text_at_the_path(text: str) -> None:
-    with pytest.raises(LookupError, match="there"):
+    with pytest.raises(LookupError, match="found"):
         at_path(json.loads(text), "a[0].b")

@@ -109,7 +109,7 @@ class TestCheckpoint:
 
     def test_an_ending_that_fills_the_context_is_the_models_fault(self, tmp_path: Path) -> None:
         spec = ModelSpec(name=f"transformers:{checkpoints.causal_absolute(tmp_path)}")
-        with pytest.raises(ModelFault, match="fills the 64 tokens"):
+        with pytest.raises(ModelFault, match="context of 64 tokens"):
             ask(spec, DIALOGUE, "Thank you! " * 60)
 
     def test_it_answers_no_chat(self, folder: Path) -> None:

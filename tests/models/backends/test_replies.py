@@ -334,13 +334,13 @@ def test_a_chunk_in_place_of_a_completion_is_read(endpoint: EndpointServer) -> N
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (raw({"hello": "there"}), "no choices in it, but the keys hello"),
-        (raw({"choices": []}), "no choices in it"),
-        (raw({"choices": [None]}), "no object as its choice"),
-        (raw({"choices": [{"message": None, "finish_reason": "stop"}]}), "no message"),
-        (raw({"choices": [{"message": "Hi", "finish_reason": "stop"}]}), "no object as its mess"),
-        (raw({"choices": [{"message": {"content": 5}}]}), "no text as its content, but int"),
-        (raw([1, 2]), "no object, but list"),
+        (raw({"hello": "there"}), "expected a list of choices, found the key hello"),
+        (raw({"choices": []}), "expected a list of choices"),
+        (raw({"choices": [None]}), "expected an object as the choice"),
+        (raw({"choices": [{"message": None, "finish_reason": "stop"}]}), "a message"),
+        (raw({"choices": [{"message": "Hi", "finish_reason": "stop"}]}), "an object"),
+        (raw({"choices": [{"message": {"content": 5}}]}), "expected text as the content, found"),
+        (raw([1, 2]), "expected an object, found a value of type list"),
         (Bytes(b"hello\nthere"), "not JSON: it begins with 'hello there'"),
         (Bytes(b""), "not JSON: it is empty"),
     ],
@@ -432,7 +432,7 @@ def test_a_page_that_refuses_is_not_blamed_on_the_key(endpoint: EndpointServer) 
     with pytest.raises(EndpointDown) as caught:
         ask(endpoint, Bytes(page, 403, {"Content-Type": "text/html"}))
     assert "Cloudflare" in str(caught.value)
-    assert "whatever the key" in str(caught.value)
+    assert "another key will not help" in str(caught.value)
     assert "OPENAI_API_KEY" not in str(caught.value)
 
 

@@ -41,9 +41,7 @@ def test_the_selectors_temperature_does_not_take_the_agents_away(
 ) -> None:
     endpoint.script = no_zero
     told = run_at(endpoint, tmp_path)
-    assert told == [
-        "model m does not accept temperature=0.0 of the selector: requests leave it out"
-    ]
+    assert told == ["model m does not accept temperature=0.0 for the selector; requests omit it"]
     temperatures = [asked.body.get("temperature") for asked in endpoint.asked]
     assert 0.9 in temperatures
     assert 1.0 in temperatures
@@ -59,7 +57,7 @@ def test_a_schema_that_is_not_taken_is_told(endpoint: EndpointServer, tmp_path: 
 
     endpoint.script = script
     assert run_at(endpoint, tmp_path) == [
-        "model m does not accept a JSON schema of the generator: requests leave it out"
+        "model m does not accept a JSON schema for the generator; requests omit it"
     ]
 
 
@@ -110,7 +108,7 @@ def test_who_answered_is_kept_and_another_is_told(endpoint: EndpointServer, tmp_
     assert b"2024-08-06" not in before, "the calls must not depend on who answered"
     endpoint.script = served_as("m-2025-01-01")  # type: ignore[assignment]
     told = run_at(endpoint, tmp_path, 4)
-    assert told == ["model m: previously answered as m-2024-08-06, now as m-2025-01-01"]
+    assert told == ["model m: previously served as m-2024-08-06, now as m-2025-01-01"]
     assert run_at(endpoint, tmp_path, 5) == [], "the change must be reported only once"
 
 
@@ -119,7 +117,7 @@ def test_another_base_url_is_told(endpoint: EndpointServer, tmp_path: Path) -> N
     assert run_at(endpoint, tmp_path, 3) == []
     with serving() as other:
         [line] = run_at(other, tmp_path, 4)
-        assert line.startswith("continues at another endpoint, generator, agent, selector: ")
+        assert line.startswith("the run continues at another endpoint: generator, agent, sel")
         assert f"{endpoint.base_url} before, {other.base_url} now" in line
 
 

@@ -246,7 +246,7 @@ def test_a_run_waits_for_an_endpoint_that_is_down_and_goes_on(down_s: float) -> 
         assert max(at for at in model.started if at >= 10 + down_s) > 10 + down_s
         resumed = min(at for at in model.started if at >= 10 + down_s)
         assert resumed - (10 + down_s) <= 31, "the recovered endpoint must be found soon"
-        assert setup.notices[0].startswith("paused: cannot be reached; trying again in ")
+        assert setup.notices[0].startswith("paused: cannot be reached; retrying in ")
         assert setup.notices[-1] == setup.tally.notice == ""
 
     run_virtually(main())
@@ -287,7 +287,7 @@ def test_retry_after_holds_all_calls_and_is_told() -> None:
         assert not [at for at in model.started if 1.02 < at < 48], (
             "all of the endpoint's calls must wait"
         )
-        assert setup.notices[0] == "paused: answered 429: slow down; trying again in 47 s"
+        assert setup.notices[0] == "paused: answered 429: slow down; retrying in 47 s"
         assert setup.notices[-1] == ""
 
     run_virtually(main())
@@ -306,7 +306,7 @@ def test_a_retry_after_past_our_patience_ends_it_or_goes_to_the_fallback() -> No
         return results
 
     assert all(isinstance(each, RoutedReply) for each in run_virtually(main(True)))
-    told = "asks to wait for 7200 s, and patience_s is 600"
+    told = "delay of 7200 s exceeds patience_s, which is 600"
     assert all(told in str(each) for each in run_virtually(main(False)))
 
 
