@@ -23,6 +23,7 @@ from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
 from convogen.metrics import Processes, Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths, lines_without_words
+from convogen.plugins import registry
 from convogen.redaction import masked
 from convogen.reports.acceptance import acceptance_of
 from convogen.reports.cells import number_text
@@ -149,6 +150,7 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
             parameters=_parameters(essence),
             prompts=essence.get("prompts", {}),
             sources=essence.get("sources", {}),
+            process=_process(essence),
             languages=said_languages(facts.statistics),
             statistics=_statistics(facts.statistics),
             copies=facts.statistics.repetition,
@@ -220,6 +222,12 @@ def _roles(manifest: Mapping[str, Any], essence: Mapping[str, Any]) -> list[_Rol
         )
         for role, spec in models.items()
     ]
+
+
+def _process(essence: Mapping[str, Any]) -> str:
+    """Return how the run's method makes conversations; empty if the method is not installed."""
+    method = essence.get("method")
+    return registry.load("methods", method).process if registry.known("methods", method) else ""
 
 
 def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:

@@ -187,6 +187,9 @@ class Method(Keys, ABC):
     """Fields that are in the fingerprint only if they differ from their default, so that runs made
     before they were added stay valid."""
 
+    process: ClassVar[str] = ""
+    """How conversations are made, in one or two sentences, for the cards of exports."""
+
     has_experiences: ClassVar[bool] = True
     """Whether conversations have an experience, which judges may need."""
 

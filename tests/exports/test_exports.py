@@ -254,6 +254,26 @@ def test_the_card_says_what_it_is_and_escapes_it(hostile: Path, tmp_path: Path) 
         assert leak not in text
 
 
+@pytest.mark.parametrize(
+    ("experiment", "process", "examples"),
+    [
+        ("GPIS-s", "A model writes an experience", "example experiences"),
+        ("roleplay-smollm2", "plays a person with a persona and a goal", None),
+        ("diasynth-samsum", "a model lists subtopics and personas", "example dialogues"),
+    ],
+)
+def test_the_card_says_how_the_method_makes_conversations(
+    experiment: str, process: str, examples: str | None, tmp_path: Path
+) -> None:
+    asked = ("run", experiment, "--n", "2", "--model", "scripted", "--out", tmp_path / "run")
+    assert convogen(*asked).status == 0
+    export(tmp_path / "run", tmp_path / "out", "jsonl")
+    card = " ".join((tmp_path / "out" / "README.md").read_text("utf-8").split())
+    assert process in card
+    assert card.count("The models were shown") == (examples is not None)
+    assert f"The models were shown {examples}" in card or examples is None
+
+
 def test_the_strictest_licence() -> None:
     def found(*known: str | None) -> Licences:
         counted = Licences()

@@ -27,6 +27,10 @@ class Augment(Method):
     """Parameters of the augment method."""
 
     name: ClassVar[str] = "augment"
+    process: ClassVar[str] = (
+        "For each conversation, a model writes a scene that suits a labelled data set. The scene "
+        "is then played turn by turn, with planned speakers and labels."
+    )
     path_fields: ClassVar[tuple[str, ...]] = ("source",)
     prompt_names: ClassVar[tuple[str, ...]] = (
         "scene",

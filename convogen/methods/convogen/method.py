@@ -50,6 +50,11 @@ class ConvoGen(Method):
     """Parameters of the ConvoGen method."""
 
     name: ClassVar[str] = "convogen"
+    process: ClassVar[str] = (
+        "A model writes an experience for a group of people: their relations, a situation, a topic "
+        "and the first words. The people are invented as well, or come from a persona source. "
+        "Each experience is then played turn by turn, and a speaker is selected for every turn."
+    )
     path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source", "match")
     added_later: ClassVar[tuple[str, ...]] = (
         "candidates",

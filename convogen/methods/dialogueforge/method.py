@@ -23,6 +23,10 @@ class DialogueForge(Method):
     as seeds."""
 
     name: ClassVar[str] = "dialogueforge"
+    process: ClassVar[str] = (
+        "Two models, one as the person and one as the chatbot, take turns to continue the opening "
+        "of a real dialogue on the same task."
+    )
     counts_failed_tasks: ClassVar[bool] = True
     has_experiences: ClassVar[bool] = False
     path_fields: ClassVar[tuple[str, ...]] = ("seeds",)

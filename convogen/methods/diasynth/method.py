@@ -39,6 +39,10 @@ class DiaSynth(Method):
     """Parameters of the DiaSynth method."""
 
     name: ClassVar[str] = "diasynth"
+    process: ClassVar[str] = (
+        "For each topic, a model lists subtopics and personas. For each group of personas, it then "
+        "decides on the circumstances of their dialogue and writes the dialogue."
+    )
     path_fields: ClassVar[tuple[str, ...]] = ("topics", "examples")
     added_later: ClassVar[tuple[str, ...]] = ("addressees",)
     prompt_names: ClassVar[tuple[str, ...]] = (

@@ -45,6 +45,10 @@ class Roleplay(Method):
     """
 
     name: ClassVar[str] = "roleplay"
+    process: ClassVar[str] = (
+        "One model plays a person with a persona and a goal, and another model is the chatbot that "
+        "the person talks to."
+    )
     counts_failed_tasks: ClassVar[bool] = True
     has_experiences: ClassVar[bool] = False
     path_fields: ClassVar[tuple[str, ...]] = ("persona_source", "personas_file", "goals_file")
