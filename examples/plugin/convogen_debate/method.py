@@ -25,7 +25,9 @@ class Debate(Method):
     """Parameters of the method."""
 
     name: ClassVar[str] = "debate"
-    process: ClassVar[str] = "Two models debate a motion: one speaks for it, and the other against it."
+    process: ClassVar[str] = (
+        "Two models debate a motion: one speaks for it, and the other against it."
+    )
     roles: ClassVar[dict[str, Sampling]] = {"debater": Sampling(temperature=0.8, max_tokens=200)}
     prompt_names: ClassVar[tuple[str, ...]] = ("speech",)
 
