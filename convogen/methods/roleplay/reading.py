@@ -127,7 +127,7 @@ def _end_of(shown: str, begin: int, opened: str) -> int | None:
 
 
 def stops(output: str, token: str) -> bool:
-    """Return whether an output begins or ends with the stop token, ignoring punctuation around it."""
+    """Return whether an output begins or ends with the stop token, ignoring punctuation."""
     said = output.strip(_EDGES)
     mark = re.escape(token.strip(_EDGES))
     return re.match(rf"{mark}(?!\w)", said) is not None or (
