@@ -146,7 +146,7 @@ def public_card(persona: Persona) -> list[str]:
 
 
 def memories(persona: Persona) -> list[str]:
-    """Return the memories on a persona's card, which only the persona knows; empty for free text."""
+    """Return the memories on a persona's card, which only the persona knows; empty without card."""
     card = persona.card.model_dump() if persona.card else {}
     return [value for key, value in card.items() if _private(key)]
 
