@@ -78,7 +78,7 @@ class Judge(Keys, ABC):
 
     @cached_property
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """The values, besides the model, that determine the scores: parameters and prompt hashes."""
+        """The values that determine the scores, except the model: parameters and prompt hashes."""
         parameters = self.model_dump(mode="json", exclude={"own_prompts"}, exclude_none=True)
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"judge": self.name, **parameters, "prompts": hashes}
@@ -124,7 +124,7 @@ class Judge(Keys, ABC):
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of a reply on one line, to quote it as the reason for a missing score."""
+    """Return the beginning of a reply on one line, to be quoted if it contains no score."""
     return " ".join(text.split())[:_EXCERPT_CHARS]
 
 

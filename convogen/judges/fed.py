@@ -92,7 +92,11 @@ class Fed(Judge):
     prompt_names: ClassVar[tuple[str, ...]] = ()
     sampling: ClassVar[Sampling] = Sampling()
 
-    follow_ups: dict[str, FollowUps] = Field(default=FOLLOW_UPS, min_length=1)
+    follow_ups: dict[str, FollowUps] = Field(
+        default=FOLLOW_UPS,
+        min_length=1,
+        description="positive and negative follow-ups for each quality",
+    )
     over: Literal["follow_up", "dialogue"] = Field(
         default="follow_up",
         description="tokens over which the mean log-probability is computed; dialogue: those of "
@@ -150,7 +154,7 @@ class Fed(Judge):
         ).per_token
 
     def _dialogue(self, conversation: Conversation) -> tuple[str, str]:
-        """Return the utterances, each followed by the separator, and the follow-up's speaker label."""
+        """Return the utterances, each followed by the separator, and the label of the follow-up."""
         separator = self.separator or LINES
         lines = [" ".join(turn.text.split()) for turn in conversation.turns]
         label = ""

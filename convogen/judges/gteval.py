@@ -33,7 +33,7 @@ class GTEval(Paired):
         description="order of the dialogues; shuffled: drawn for each pair; fixed: the real one "
         "first",
     )
-    order_seed: int = Field(default=0, description="random seed for order: shuffled")
+    order_seed: int = Field(default=0, description="random seed for the shuffled order")
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
         if self.order == "fixed":

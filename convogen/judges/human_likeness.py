@@ -183,7 +183,7 @@ class Paired(TuringJudge):
 
 
 def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
-    """Return the position of a conversation, which is pseudo-random but the same for every judge."""
+    """Return a pseudo-random position for a conversation, which is the same for every judge."""
     digest = hashlib.blake2b(f"{seed}/{conversation}".encode(), digest_size=1).digest()
     return 1 if digest[0] % 2 else 2
 
