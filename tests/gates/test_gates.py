@@ -223,7 +223,7 @@ def test_what_a_guard_does_not_clear_is_rejected(tmp_path: Path) -> None:
         ("programs.gate_rules:nothing", "no attribute 'nothing'"),
         ("no_such_package:rule", "No module named 'no_such_package'"),
         ("programs.gate_rules:broken", r"conversation c-\w+: raised KeyError"),
-        ("programs.gate_rules:wrong", r"must return a reason .text. or None .found bool."),
+        ("programs.gate_rules:wrong", r"must return a reason .str. or None .found bool."),
         ("os", "must be of the form"),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_gate_of_more_turns_than_there_can_be_is_refused(
 
 
 def test_a_judge_of_experiences_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ExperimentError, match="by their experience, and this method has none"):
+    with pytest.raises(ExperimentError, match="by their experience, but those of this method"):
         Experiment(
             {"name": "x", "method": "roleplay", "gates": [{"gate": "judge", "min_score": 2}]}
         )

@@ -177,7 +177,8 @@ def hub_people(hub: PersonaHub, n: int, seed: int) -> list[Persona]:
     """
     if n > len(hub):
         raise SourceError(
-            f"persona_source {hub.source}: has only {len(hub)} personas, but `personas` is {n}"
+            f"persona_source {hub.source}: has too few personas ({len(hub)}); `personas` "
+            f"requests {n}"
         )
     chosen = Random(f"{seed}").sample(range(len(hub)), n)
     return [hub[at][0].named(SPEAKER) for at in chosen]
@@ -204,7 +205,9 @@ def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
             f"{', '.join(FEATURES)}, or CSV with these columns"
         )
     if n is not None and n > len(rows):
-        raise SourceError(f"personas {path}: has only {len(rows)} personas, but `personas` is {n}")
+        raise SourceError(
+            f"personas {path}: has too few personas ({len(rows)}); `personas` requests {n}"
+        )
     named = Counter(row[_ID] for row in rows if _ID in row)
     if twice := next((name for name, times in named.items() if times > 1), None):
         raise SourceError(f"personas {path}: two rows have the persona_id {twice!r:.60}")
