@@ -180,7 +180,7 @@ def test_a_fault_that_stays_is_a_failure_or_recorded_with_the_turn(
         return
     [failure] = done.failures()
     assert (failure.stage, failure.kind) == ("conversation", fault)
-    assert failure.message.startswith("seed s0: no usable reply of the inquirer")
+    assert failure.message.startswith("seed s0: no usable reply from the inquirer")
     assert failure.evidence.strip() == FAULTS[fault].strip()
 
 

@@ -67,23 +67,23 @@ class Augment(Method):
     )
     balance: Kind | None = Field(
         default=None,
-        description="label whose values are planned equally often, instead of as often as in the "
-        "source",
+        description="label whose values should be equally frequent; default: all labels are as "
+        "frequent as in the source",
     )
     shots: int = Field(
         default=2, ge=1, le=4, description="number of source dialogues shown as examples"
     )
     relabel: bool = Field(
         default=True,
-        description="keep a conversation whose topic or intent, according to the labeller, "
-        "differs from the planned one, and store the labeller's; if off, and always for the "
-        "balanced label, such a conversation counts as a failed attempt",
+        description="if the labeller finds another topic or intent than planned, keep the "
+        "conversation with the labeller's label; if off, and always for the balanced label, the "
+        "attempt fails instead",
     )
     attempts: int = Field(
         default=3,
         ge=1,
         le=20,
-        description="maximum number of attempts at a conversation before its task fails",
+        description="maximum number of attempts per task, after which the task fails",
     )
     max_turns: int = Field(
         default=30,
@@ -113,8 +113,8 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def languages(self) -> tuple[str, ...]:
-        """Return the requested languages. Without any, return the source's language unless it is
-        English."""
+        """Return the requested languages. If there are none, return the source's language unless it
+        is English."""
         own = self.source_language
         kept = () if own is None or same_language(own, ENGLISH) else (own,)
         return super().languages() or kept
@@ -155,7 +155,7 @@ class Augment(Method):
 
     @cached_property
     def data(self) -> LabelledSource:
-        """The source, read once."""
+        """The labelled source, read once."""
         data = open_labelled(
             self.source,
             format=self.source_format,

@@ -104,8 +104,8 @@ class ConvoGen(Method):
         BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
     ] = Field(
         default=(2, 4),
-        description="number of people per conversation: a number, or [minimum, maximum]; reused "
-        "personas: ignored, since the source determines the number",
+        description="number of people per conversation: a number, or [minimum, maximum]; ignored "
+        "for reused personas, since the source determines the number",
     )
     iterative: Literal[True, False, "rotate"] = Field(
         default=True,
@@ -117,7 +117,8 @@ class ConvoGen(Method):
         default=1,
         ge=1,
         le=10_000,
-        description="number of independent hubs, which run in parallel; 1 in the paper",
+        description="number of independent lineages of the hub, which run in parallel; 1 in the "
+        "paper",
     )
     per_round: int = Field(
         default=8,
@@ -149,8 +150,8 @@ class ConvoGen(Method):
     match: str | None = Field(
         default=None,
         description="corpus to match: a file or hf:OWNER/NAME[@CONFIG][:SPLIT]; each new "
-        "conversation takes its number of turns, the words per turn and its number of speakers "
-        "from a conversation drawn from the corpus",
+        "conversation takes its numbers of turns and speakers and the length of each turn from a "
+        "conversation drawn from the corpus",
     )
     match_features: tuple[str, ...] = Field(
         default=(),
@@ -195,8 +196,8 @@ class ConvoGen(Method):
     )
     addressees: bool = Field(
         default=False,
-        description="ask each agent whom it addresses, and record the answer as the turn's "
-        "`addressee`",
+        description="whether agents are asked whom they address; the answer is recorded as the "
+        "turn's `addressee`",
     )
 
     @model_validator(mode="before")
@@ -301,7 +302,7 @@ class ConvoGen(Method):
         without = [tag for tag in self.languages() if not in_languages(self.seeds, [tag])]
         if not without:
             return []
-        later = "; later ones are generated from this run's own" if self.iterative is True else ""
+        later = "; later ones get examples from this run" if self.iterative is True else ""
         return [
             f"no example experience is in {languages_text(without)}: the first experiences are "
             f"generated without examples{later}"
@@ -368,7 +369,7 @@ class ConvoGen(Method):
         return SampledGroups(self.hub, seed, self.participants, self.persona_match)
 
     def lineages(self) -> int | None:
-        """Return the number of lanes if the hub grows; otherwise None, since tasks are
+        """Return the number of lanes if the hub grows; otherwise None, since tasks are then
         independent."""
         return self.lanes if self.iterative is True else None
 

@@ -1,8 +1,7 @@
 """Instructions for agents' turns, derived from a conversation of the corpus to match.
 
-One conversation is drawn per task. Each agent follows one of its speakers: the features of that
-speaker's turns, in order, become the instructions for the agent's turns. Agents are not given
-rates, since models do not adhere to them.
+One conversation is drawn per task. The features of one speaker's turns, in order, become the
+instructions for one agent's turns. Agents are not given rates, since models do not adhere to them.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def turn_notes(
     Args:
         shape: The drawn conversation, with the features of its turns (`marks`).
         names: The people, beginning with the first speaker. Each person follows one speaker of the
-            conversation; if it has fewer speakers than people, some people share a speaker.
+            conversation; if there are fewer speakers than people, some people share a speaker.
         features: The features in `STEERABLE` for which instructions are given.
     """
     by_speaker: dict[int, list[str]] = {}

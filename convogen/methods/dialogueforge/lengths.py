@@ -20,8 +20,8 @@ imitate."""
 
 
 def later_turns(seed: Seed) -> list[int]:
-    """Return the lengths of the user's turns after the first, in words, clipped to 1 to
-    `MOST_WORDS`."""
+    """Return the lengths of the user's turns after the first, in words, each limited to the range
+    from 1 to `MOST_WORDS`."""
     later = [turn.text for turn in seed.turns if turn.speaker == INQUIRER][1:]
     return [min(max(1, about_words(text)), MOST_WORDS) for text in later]
 

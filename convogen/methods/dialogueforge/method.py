@@ -40,7 +40,7 @@ class DialogueForge(Method):
         "summarizer": Sampling(temperature=0.3, max_tokens=200),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # Otherwise, the model would go on and write the chatbot's reply as well.
+        # Otherwise, the model would continue with the chatbot's reply.
         "inquirer": Sampling(
             temperature=0.9,
             top_p=0.9,
@@ -88,8 +88,8 @@ class DialogueForge(Method):
     )
     match_lengths: bool = Field(
         default=False,
-        description="request messages of the inquirer that are about as long as the real users' "
-        "messages in other seeds, openings excluded",
+        description="whether the inquirer is asked for messages that are about as long as those of "
+        "real users in other seeds, openings excluded",
     )
     reasks: int = Field(
         default=2,

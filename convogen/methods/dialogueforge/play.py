@@ -344,5 +344,6 @@ class _Dialogue:
 
     def _end(self, role: str, faults: list[str], raw: str) -> None:
         if not self._inquired:
-            raise ModelFault(faults[-1], f"no usable reply of the {role}: {', '.join(faults)}", raw)
+            message = f"no usable reply from the {role}: {', '.join(faults)}"
+            raise ModelFault(faults[-1], message, raw)
         self._ended = faults[-1]

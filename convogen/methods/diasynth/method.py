@@ -132,8 +132,8 @@ class DiaSynth(Method):
     )
     reasoning: bool = Field(
         default=True,
-        description="let the model decide the characteristics of a dialogue before it writes the "
-        "turns",
+        description="whether the model decides the characteristics of a dialogue before it writes "
+        "the turns",
     )
     personas: bool = Field(
         default=True,
@@ -158,8 +158,8 @@ class DiaSynth(Method):
     )
     addressees: bool = Field(
         default=False,
-        description="ask each agent whom it addresses, and record the answer as the turn's "
-        "`addressee`; requires mode: groupchat",
+        description="whether agents are asked whom they address; the answer is recorded as the "
+        "turn's `addressee`; requires mode: groupchat",
     )
     reasks: int = Field(
         default=2,
@@ -256,7 +256,8 @@ class DiaSynth(Method):
         return len(self.dialogues)
 
     def notices(self) -> list[str]:
-        """Return a line that describes the plan and, if examples lack a language, one more."""
+        """Return a line that describes the plan and, if there are no examples in a language, a
+        second line that says so."""
         without = [tag for tag in self.languages() if not self.example_list.in_languages([tag])]
         shots = f"no example dialogue is in {languages_text(without)}, so none is shown"
         return [f"plan: {self.plan()}", *([shots] if without and self.shots else [])]

@@ -2,8 +2,9 @@
 script or turn by turn.
 
 The first task of a topic requests its subtopics, and the first task of a subtopic requests its
-personas. The lists are stored in the record of that task's experience, from which a resumed run
-reads them. If the task fails, the next task of the same topic or subtopic requests the list.
+personas. A list is stored in the record of the requesting task's experience, from which a resumed
+run reads it. If the requesting task fails, the next task of the same topic or subtopic requests the
+list.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class DiaSynthPlay(Play):
         personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
 
     async def _find(self, task: Task, place: TaskPosition) -> _Parts:
-        """Return a task's subtopic and people, requesting lists if necessary.
+        """Return a task's subtopic and people, and request missing lists.
 
         Raises `ModelFault` if a list is too short.
         """

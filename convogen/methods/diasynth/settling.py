@@ -60,7 +60,7 @@ class Settled:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Settled:
-        """Read the settled part of a reply's object; any of its keys may be missing."""
+        """Return the settled part of a reply's object; any key may be missing."""
         if "characteristics" not in data:
             return cls()
         told: dict[str, Any] = {**data["characteristics"]}
@@ -90,7 +90,8 @@ def settled_fields(names: Sequence[str]) -> dict[str, Any]:
 def _feeling(name: str) -> Any:
     """Return a field for a person's feelings.
 
-    Its alias is the person's name, which may be any string. Its value is empty if a reply omits it.
+    The alias of the field is the person's name, which may be any string. The value is empty if a
+    reply omits the field.
     """
     text = WORDS["characteristic"]
     return Field(

@@ -115,7 +115,7 @@ def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
 
     Tokens within the first quoted text do not count, since that text is the prompt to the chatbot.
     A token that ends in a colon is a label. A label does not count at the very beginning of the
-    output. Unless it is in capitals, it counts only at the beginning of a line.
+    output. Unless the label is in capitals, it counts only at the beginning of a line.
     """
     begin, end = next(iter(quoted_spans(output, most=1)), (0, 0))
     first = len(output) - len(output.lstrip(_LABEL_EDGES))
@@ -148,7 +148,8 @@ def _place_of(token: str) -> re.Pattern[str]:
 
 
 def misses_stop(output: str, token: str, language: str = "en") -> bool:
-    """Return whether an inquirer omits the stop token although it only gives thanks or is done."""
+    """Return whether an inquirer only gives thanks, or says that it is done, but omits the stop
+    token."""
     said = extract_prompt(output) or output
     if stops(output, token) or "?" in said:
         return False

@@ -90,7 +90,7 @@ def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[d
 
     Args:
         n: Number of people.
-        options: The options to draw from, by feature. Missing features use all their options.
+        options: The options to draw from, by feature; all options for features that are not listed.
         seed: Seed of the draw.
     """
     sides = [tuple(options.get(name) or options_of(name)) for name in FEATURES]

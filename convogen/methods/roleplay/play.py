@@ -49,7 +49,7 @@ up after an incoherent one."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Maps faults to their names in a dialogue's `ended`, if these differ."""
+"""Maps faults to their names in a dialogue's `ended`, if these are different."""
 
 
 class RoleplayPlay(Play):
