@@ -90,7 +90,7 @@ class Gate(Keys, ABC):
     def sources(self) -> dict[str, str]:
         """Return the content hashes of the files and code that the gate reads, by name.
 
-        Prompts are not included. Raises `UserError` if something cannot be read.
+        Prompts are not included. Raises `UserError` if one of them cannot be read.
         """
         return {}
 

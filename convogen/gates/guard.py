@@ -65,7 +65,7 @@ class Guard(Gate):
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The single prompt."""
+        """The gate's only prompt."""
         own = {"verdict": self.prompt} if self.prompt else {}
         return prompts_of(type(self), "gates/{name}-{step}", {**own, **self.own_prompts})
 

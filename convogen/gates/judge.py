@@ -32,7 +32,7 @@ class JudgeGate(Gate):
     aspects: list[str] = Field(
         default=["overall"],
         min_length=1,
-        description="aspects of which the mean score is computed",
+        description="aspects whose mean score is compared with min_score",
     )
     min_score: float = Field(description="minimum mean score of an accepted conversation")
 
@@ -67,8 +67,8 @@ class JudgeGate(Gate):
         judge, known = self.judging, self.judging.all_aspects()
         if judge.needs == "experience" and not experiences:
             return (
-                f"{self.judge} scores conversations by their experience, but those of this method "
-                f"have none"
+                f"{self.judge} scores conversations by their experience, but conversations of this "
+                f"method have none"
             )
         if unknown := [aspect for aspect in self.aspects if aspect not in known]:
             return f"aspects: {unknown[0]!r} is not known; allowed: {', '.join(known)}"

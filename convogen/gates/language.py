@@ -49,8 +49,8 @@ class LanguageGate(Gate):
             return None
         first, said = foreign[0], turns[foreign[0]]
         return Rejection(
-            f"turn {first + 1} of {said.speaker} is not in {language_name(tag)}: "
+            f"turn {first + 1} ({said.speaker}) is not in {language_name(tag)}: "
             f"{said.text[:60]!r}; {share:.0%} of {n_told} turns with {LEAST_WORDS} or more words "
-            f"are, but at least {self.min_share:.0%} must be",
+            f"are in this language, but at least {self.min_share:.0%} must be",
             round(share, 4),
         )

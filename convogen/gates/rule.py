@@ -36,7 +36,7 @@ class Rule(Gate):
 
     @cached_property
     def function(self) -> Callable[..., Any]:
-        """The function.
+        """The user's function.
 
         Raises `ExperimentError` if it does not exist.
         """

@@ -121,7 +121,7 @@ class Coverage:
 
 
 def cluster_numbers(texts: Sequence[str], clusters: int, seed: str) -> list[int] | None:
-    """Return the index of each text's cluster; None if the texts are too few or all alike.
+    """Return the index of each text's cluster; None if there are too few texts or all are alike.
 
     Args:
         texts: Experiences as returned by `compared_text`.

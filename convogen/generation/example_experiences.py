@@ -84,7 +84,7 @@ def _tag(given: str, path: Path) -> str:
 
 
 def in_languages(experiences: Sequence[Experience], tags: Sequence[str]) -> list[Experience]:
-    """Return the experiences that are in one of the languages `tags`, or in English if it is empty.
+    """Return the experiences in one of the languages `tags`, or in English if `tags` is empty.
 
     Experiences without a language count as English.
     """
@@ -146,7 +146,10 @@ def public_card(persona: Persona) -> list[str]:
 
 
 def memories(persona: Persona) -> list[str]:
-    """Return the memories on a persona's card, which only the persona knows; empty without card."""
+    """Return the memories on a persona's card, which only the persona knows.
+
+    The list is empty without a card.
+    """
     card = persona.card.model_dump() if persona.card else {}
     return [value for key, value in card.items() if _private(key)]
 

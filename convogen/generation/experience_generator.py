@@ -82,7 +82,7 @@ class ExperienceGenerator:
             starter_note: Additional instruction about the starter, at the end of the request.
 
         Raises:
-            ModelFault: If no reply is usable; of kind `experience_invalid`.
+            ModelFault: Of kind `experience_invalid`, if no reply is usable.
         """
         fields = [(name, about.description) for name, about in PersonaCard.model_fields.items()]
         messages = self._prompt.render(
@@ -285,8 +285,8 @@ def _starter(
 
 
 def _starter_speaker(named: str, names: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the starter's speaker, and a note if the draft names nobody here and the first persona
-    is used."""
+    """Return the starter's speaker. If the draft names an unknown person, return the first persona
+    and a note."""
     if (speaker := person_named(named, names)) is not None:
         return speaker, []
     return names[0], [f"starter.speaker {named[:80]!r} is nobody here: given to {names[0]!r}"]
@@ -327,7 +327,7 @@ def _draft_model(n: int, starter: Words) -> type[StructuredReply]:
 
 @lru_cache(maxsize=64)
 def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
-    """Return the reply model for given people, with names for the `unnamed` but without personas.
+    """Return the reply model for given people, with `unnamed` names but without personas.
 
     `acquainted` is None if a custom prompt does not request it.
     """

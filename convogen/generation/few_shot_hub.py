@@ -1,4 +1,4 @@
-"""The few-shot hub: a source of shots for the experience generator, which grows by its output.
+"""The few-shot hub: shots for the experience generator, whose experiences enter the hub in turn.
 
 A lane is one lineage of the hub. Rounds within a lane are sequential: all prompts of a round get
 the same shots, drawn from the state after the earlier rounds. Source: ConvoGen, sections II-C-1 and

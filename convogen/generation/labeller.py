@@ -138,7 +138,7 @@ def _words(text: str, language: str | None) -> list[str]:
 
 
 class Labeller:
-    """Assigns labels with the prompts `summary`, `choice` and `emotions`, using a role's model."""
+    """Assigns labels with the prompts `summary`, `choice` and `emotions` and a role's model."""
 
     def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
         self._prompts = prompts
@@ -154,7 +154,7 @@ class Labeller:
     ) -> Label:
         """Return a summary that meets the rules and does not copy an example.
 
-        Raises `ModelFault` of kind `summary_refused` if no reply does.
+        Raises `ModelFault` of kind `summary_refused` if no reply contains one.
         """
         shown = [{"dialogue": script, "summary": summary} for script, summary in examples]
         prompt = self._prompts["summary"].partial(
@@ -184,7 +184,7 @@ class Labeller:
     async def choose(
         self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
     ) -> Label:
-        """Return the option that the model finds most fitting, without seeing the planned one.
+        """Return the option that the model chooses without seeing which one was planned.
 
         Raises `ModelFault` of kind `label_invalid` if no reply names an option.
         """
@@ -260,7 +260,7 @@ def _summary(answer: SessionReply) -> str:
 
 
 def _is_cut(answer: SessionReply, summary: str) -> bool:
-    """Return True if a reply was truncated within the summary, before its first sentence ended."""
+    """Return whether a reply was truncated before the first sentence of the summary ended."""
     only_paragraph = "\n\n" not in answer.text.strip()
     return answer.cut_off and only_paragraph and lacks_end(summary)
 

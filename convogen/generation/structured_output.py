@@ -41,10 +41,10 @@ _SHOWN_CHARS = 12_000
 _CUT_OFF = "it was cut off before its end; keep each text to the words asked for"
 
 BLANK_LOOP = "blank_loop"
-"""The fault of a reply that ends in white space until it reaches its token limit."""
+"""The fault of a reply that ends in white space up to the token limit."""
 
 MOST_BLANK_LOOPS = 2
-"""Number of such replies after which a request is no longer retried, since each of them costs the
+"""Number of blank loops after which a request is no longer retried, since each of them costs the
 full token limit."""
 
 _COMPLAINTS = 3
@@ -108,7 +108,7 @@ async def ask_draft(
 
     Raises:
         ModelFault: Of kind `kind` if none of 1 + `reasks` replies is usable; of kind `blank_loop`
-            as soon as two replies end in white space until their token limit.
+            as soon as two replies end in white space up to the token limit.
     """
     window = ContextWindow(session)
     asking, complaint, kinds = list(messages), "", list[str]()
@@ -138,9 +138,9 @@ async def ask_draft(
 def _blank_loop(answer: SessionReply) -> ModelFault:
     said = " ".join(answer.text.split())[:200]
     message = (
-        f"{MOST_BLANK_LOOPS} replies ended in white space until their token limit, which happens "
-        "if an endpoint forces a model to write JSON; set `json_mode: text` for the model to "
-        "request JSON by the prompt alone"
+        f"{MOST_BLANK_LOOPS} replies ended in white space up to the token limit, which happens if "
+        "an endpoint forces a model to write JSON; set `json_mode: text` for the model to request "
+        "JSON by the prompt alone"
     )
     return ModelFault(BLANK_LOOP, message, f"{said} […{len(answer.text):,} characters]")
 
@@ -158,7 +158,7 @@ def read_draft(answer: SessionReply, model: type[D]) -> D:
 
 
 def parse_draft(answer: SessionReply, model: type[D]) -> tuple[D, list[BoundedText]]:
-    """Return the draft in a reply, and those of its strings that were cut off.
+    """Return the draft in a reply, and the strings in the draft that were cut off.
 
     Raises:
         UnusableReply: If the reply contains no valid draft.

@@ -48,8 +48,8 @@ def draw_variation(rng: random.Random) -> Variation:
 
 
 def deal_variation(seed: str, position: int, topic: str = "") -> Variation:
-    """Return the variation at a position. Each part is dealt from a deck of all its entries, which
-    is reshuffled when it is empty.
+    """Return the variation at a position. Each part is dealt from a deck of the part's entries,
+    which is reshuffled when it is empty.
 
     Args:
         seed: Random seed of the decks.

@@ -73,7 +73,8 @@ class _Attempt:
 
 
 class PersonaAgent(BaseChatAgent):
-    """The agent that plays a persona. AutoGen knows it by an ASCII key; `display` is its name."""
+    """The agent that plays a persona. Its name in AutoGen is an ASCII key; `display` is the
+    persona's name."""
 
     def __init__(self, chat: Chat, key: str, persona: Persona) -> None:
         super().__init__(key, description=description(persona) or persona.name)
@@ -150,7 +151,7 @@ class PersonaAgent(BaseChatAgent):
         return utterance.text
 
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
-        """Request the number of candidates that the rules set, concurrently, and check each reply.
+        """Request as many candidates as the rules require, concurrently, and check each reply.
 
         If all requests fail, raises the first fault that is not a refusal. Refusals alone are not
         raised, since some endpoints report a refusal as an error.

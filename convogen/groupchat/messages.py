@@ -36,7 +36,7 @@ def identity(
     max_words: int | None,
     private: Sequence[str] = (),
 ) -> str:
-    """Return the system message that makes an agent its persona.
+    """Return the system message that gives an agent its persona.
 
     `private` contains facts that only the persona knows, besides its memories.
     """

@@ -1,4 +1,4 @@
-"""AutoGen's runtime without its tracing."""
+"""AutoGen's runtime without tracing."""
 
 from __future__ import annotations
 

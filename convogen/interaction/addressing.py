@@ -41,7 +41,7 @@ EVIDENCE_LABELS: dict[Evidence, str] = {
 """The labels of evidence for readers, beginning with the most certain evidence."""
 
 LOOK_BACK = 6
-"""Number of preceding turns that a turn may reply to."""
+"""Maximum distance, in turns, between a turn and the earlier turn that it replies to."""
 
 NEARNESS = (1.0, 0.55, 0.3, 0.15, 0.08, 0.04)
 ADDRESSED, OPEN_QUESTION, OPEN_TO_ALL, OVERLAP, NAMED = 0.4, 0.5, 0.6, 0.6, 1.2
@@ -192,7 +192,7 @@ class _Inference:
         return Address(to, everyone=False, reply_to=reply, evidence=evidence)
 
     def _opening(self, index: int, others: tuple[str, ...]) -> Address:
-        """Return the address of a turn that is not a reply. A question is for the next speaker."""
+        """Return the address of a turn that is not a reply. A question addresses the next speaker."""
         if self.said[index].asks:
             following = (name for name in self.speakers[index + 1 :] if name in others)
             if (answering := next(following, None)) is not None:

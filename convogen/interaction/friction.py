@@ -54,9 +54,9 @@ class _Context:
     """The context of a turn.
 
     Attributes:
-        before: The preceding turn if it is by another speaker, or None.
-        replied: The turn that is replied to, or None.
-        asked: The turn that is replied to if it asks this speaker a question, or None.
+        before: The preceding turn, if it is by another speaker; otherwise None.
+        replied: The turn that is replied to, if any.
+        asked: The turn that is replied to, if it asks this speaker a question; otherwise None.
         patterns: The patterns of the language.
     """
 

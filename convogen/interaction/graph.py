@@ -30,8 +30,8 @@ class Graph:
 
     @property
     def density(self) -> float | None:
-        """Share of ordered pairs of people of which the first addresses the second at least once;
-        None for fewer than two people."""
+        """Share of ordered pairs of people in which the first person addresses the second at least
+        once; None for fewer than two people."""
         n = len(self.people)
         return len(self.weights) / (n * (n - 1)) if n > 1 else None
 

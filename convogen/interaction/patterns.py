@@ -1,4 +1,4 @@
-"""The patterns of a language that detect turns to a group, and friction."""
+"""The patterns with which turns to a group and friction are detected in a language."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ class Rule(BaseModel):
 
     Attributes:
         opens: Pattern for the beginning of a turn.
-        words: Words of which a turn must contain at least one for `has` to apply; empty for none.
+        words: Words, at least one of which a turn must contain for `has` to apply; if empty, `has`
+            applies to all turns.
         has: Pattern that matches anywhere in a turn.
     """
 

@@ -122,7 +122,7 @@ def named_in(said: Utterance, names: Names) -> Named:
 
 
 def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str]]:
-    """Return the people, if a part of a sentence contains only their names, or else its words."""
+    """Return the people that a part of a sentence names, or its words if it has more than names."""
     for start in _starts(words, names.lang):
         whole = _owner(" ".join(start), names)
         if whole is not None:
@@ -134,7 +134,7 @@ def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str
 
 
 def _starts(words: Sequence[str], lang: Language) -> Iterator[Sequence[str]]:
-    """Yield the words of a part of a sentence without calling words, such as `hey`, at the start.
+    """Yield the words of a part of a sentence without leading calling words, such as `hey`.
 
     In a script without spaces, yield one reading of the part for each position at which a name may
     begin, split at words that join names.
@@ -205,7 +205,7 @@ def _bare(word: str) -> str:
 
 
 def _owner(words: str, names: Names) -> str | None:
-    """Return the person whom some words name, or None.
+    """Return the person that a sequence of words names, or None.
 
     A name that is also a common word counts only if it is capitalised. In a script without spaces,
     homophones do not count.

@@ -99,8 +99,8 @@ class Fed(Judge):
     )
     over: Literal["follow_up", "dialogue"] = Field(
         default="follow_up",
-        description="tokens over which the mean log-probability is computed; dialogue: those of "
-        "the dialogue and the follow-up",
+        description="tokens over which the mean log-probability is computed; follow_up: only those "
+        "of the follow-up; dialogue: those of the dialogue and the follow-up",
     )
     separator: str | None = Field(
         default=None,

@@ -2,7 +2,7 @@
 
 The behaviours are those that `convogen.interaction.friction` detects by rules, and two that only a
 reader can detect: sarcasm, and misreading what somebody meant. Each call labels a range of turns,
-which is shown together with the turns before it. If a reply omits turns or gives them unknown
+which is shown together with earlier turns. If a reply omits turns or gives them unknown
 labels, only these turns are requested again. A turn that never gets valid labels is not counted.
 
 A turn may have several labels or an empty list, since dialogue acts are multifunctional (Bunt et

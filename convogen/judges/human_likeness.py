@@ -108,7 +108,7 @@ class TuringJudge(Judge):
         """Return the fields of the score that follow from a verdict."""
 
     def indices(self, judged: JudgeInput) -> list[int]:
-        """Return the numbers of the utterances that a choice may name; empty if it names none."""
+        """Return the numbers of the utterances that a verdict may name; empty if it names none."""
         del judged
         return []
 
@@ -276,7 +276,7 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 
 
 def _closed(answer: SessionReply) -> str:
-    """Return the text of a reply; if it was truncated within the last string, close the object."""
+    """Return the text of a reply, with its object closed if the last string was truncated."""
     text = answer.text
     cut = answer.cut_off and find_json(text) is None
     return f'{text}"}}' if cut and find_json(f'{text}"}}') else text

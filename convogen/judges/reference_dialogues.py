@@ -53,8 +53,8 @@ class CorpusFolder(_Elsewhere):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """A manifest with nothing but fingerprint and source, since a corpus has no other
-        provenance."""
+        """A manifest that contains only a fingerprint and the source, since nothing else is known
+        about a corpus."""
         return {"fingerprint": self.digest, "source": self.source}
 
     def conversations(self) -> Iterator[Conversation]:
@@ -101,7 +101,7 @@ class PairFolder(_Elsewhere):
 
 
 class ReferenceDialogues:
-    """Reference dialogues, looked up by seed, by person and goal, or by position from 0.
+    """Reference dialogues, looked up by seed, by person and goal, or by position (from 0).
 
     `digest` identifies their content; by default, it is computed. With `same_opening`, a dialogue
     that is found by position must have the same opening as the conversation, ignoring white space

@@ -128,7 +128,7 @@ def count_verdicts(
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
-    """Return the verdicts in a file, in order; the file may also contain convogen's scores.
+    """Return the verdicts in a file, in order; files of convogen's scores are read as well.
 
     Raises `SourceError` if the file contains no verdict or, with the line number, if a verdict is
     invalid.

@@ -134,7 +134,7 @@ def compare(
 
 
 def families_of(dialogues: Sequence[Dialogue], turns: Turns = "all") -> dict[str, KernelSource]:
-    """Return the families of features of dialogues that contain the turns of `turns`."""
+    """Return the families of features of dialogues; `turns` says whose turns are included."""
     features = _features(turns)
     return _families(measure(dialogues, features), word_lists(dialogues), features)
 

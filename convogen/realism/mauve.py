@@ -50,8 +50,8 @@ class Mauve:
     Attributes:
         value: MAUVE of the two corpora, 0 to 1.
         halves: Mean MAUVE of random halves of the human corpus.
-        low: Smallest MAUVE of halves.
-        high: Largest MAUVE of halves.
+        low: Smallest MAUVE of these halves.
+        high: Largest MAUVE of these halves.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""Removal of typographic differences between two corpora that do not come from the writers.
+"""Removal of typographic differences that do not originate from the writers of two corpora.
 
 For example, PERSONA-CHAT is in lower case with spaces around punctuation, and quotation marks are
 straight in some corpora and curly in others. If two corpora differ systematically in such a way,

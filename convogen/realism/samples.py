@@ -42,7 +42,7 @@ class Dialogue:
     Attributes:
         id: The id of the conversation in its corpus.
         turns: The speaker and the text of each compared turn.
-        keys: Values that it shares with conversations that must stay in the same group.
+        keys: Values that the dialogue shares with dialogues that must stay in the same group.
         language: The BCP 47 tag that the conversation states, if any.
     """
 

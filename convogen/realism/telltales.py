@@ -39,7 +39,8 @@ class Telltale:
         unit: `share` (0 to 1), or the unit of the number.
         generated: Mean over generated conversations.
         human: Mean over human conversations.
-        effect: Cliff's delta, -1 to 1; positive if generated conversations tend to higher values.
+        effect: Cliff's delta, -1 to 1; positive if the values of generated conversations are
+            higher.
     """
 
     name: str
@@ -59,7 +60,7 @@ class TellingWord:
         word: The word or the pair, in lower case.
         generated: Share of generated conversations that contain it.
         human: Share of human conversations that contain it.
-        z: Log-odds ratio divided by its standard error; positive if it is more frequent in
+        z: Log-odds ratio divided by its standard error; positive if the word is more frequent in
             generated conversations.
     """
 

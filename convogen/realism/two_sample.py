@@ -72,8 +72,8 @@ class Control:
 
     Attributes:
         auc: Mean area under the curve over the halves.
-        low: 2.5th percentile.
-        high: 97.5th percentile.
+        low: 2.5th percentile of the area over the halves.
+        high: 97.5th percentile of the area over the halves.
         halves: Number of times that the corpus was halved.
     """
 

@@ -299,7 +299,7 @@ def test_a_gate_of_more_turns_than_there_can_be_is_refused(
 
 
 def test_a_judge_of_experiences_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ExperimentError, match="by their experience, but those of this method"):
+    with pytest.raises(ExperimentError, match="by their experience, but conversations of this"):
         Experiment(
             {"name": "x", "method": "roleplay", "gates": [{"gate": "judge", "min_score": 2}]}
         )

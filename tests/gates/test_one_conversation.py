@@ -114,7 +114,7 @@ ASPECTS = ["engagingness", "coherence"]
 
 @pytest.mark.parametrize(
     ("least", "found"),
-    [(1.4, None), (1.5, None), (1.6, ("score 1.50 of engagingness, coherence, below 1.6", 1.5))],
+    [(1.4, None), (1.5, None), (1.6, ("score 1.50 for engagingness, coherence, below 1.6", 1.5))],
 )
 def test_the_mean_of_the_aspects_is_held_against_the_lowest_score(
     least: float, found: tuple[str, float] | None, tmp_path: Path
