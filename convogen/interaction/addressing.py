@@ -192,7 +192,7 @@ class _Inference:
         return Address(to, everyone=False, reply_to=reply, evidence=evidence)
 
     def _opening(self, index: int, others: tuple[str, ...]) -> Address:
-        """Return the address of a turn that is not a reply. A question addresses the next speaker."""
+        """Return the address of a turn that is no reply. A question addresses the next speaker."""
         if self.said[index].asks:
             following = (name for name in self.speakers[index + 1 :] if name in others)
             if (answering := next(following, None)) is not None:
