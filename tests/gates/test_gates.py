@@ -244,7 +244,7 @@ def test_a_rule_may_look_at_the_experience(tmp_path: Path) -> None:
     ("entries", "message"),
     [
         (["no_such"], "gate: 'no_such' is not known; allowed: near_duplicate, safety"),
-        ([{"turns": 3}], "without `gate`: {'turns': 3}; write"),
+        ([{"turns": 3}], "the entry {'turns': 3} has no key `gate`; write"),
         ([{"min_turns": 2}], "`- {gate: min_turns, turns: VALUE}`"),
         ([3], "must be a mapping"),
         (["min_turns"], r"gates\[0\]: turns: is missing"),

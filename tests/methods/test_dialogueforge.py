@@ -476,7 +476,7 @@ def test_a_message_far_from_its_length_is_asked_for_again_and_the_nearest_is_kep
 def test_lengths_cannot_be_matched_to_one_seed(tmp_path: Path) -> None:
     alone = tmp_path / "one.jsonl"
     alone.write_text(SEEDS.read_text("utf-8").splitlines()[0], "utf-8")
-    with pytest.raises(SourceError, match="give more seeds"):
+    with pytest.raises(SourceError, match="provide more seeds"):
         play(tmp_path, seeds=str(alone), match_lengths=True)
 
 

@@ -132,7 +132,7 @@ def test_a_dialogue_without_an_exchange_is_a_failure_on_record(
     assert (failure.kind, failure.stage) == (kind, "turn 1")
     assert failure.counts is not None
     assert (failure.counts[kind], failure.counts["regenerated"]) == (3, 2)
-    assert failure.message.endswith("after 3 outputs")
+    assert failure.message.endswith("(attempts: 3)")
     assert failure.usage is not None
     assert result.manifest["complete"] is True
 
@@ -358,7 +358,7 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
     ("text", "goals", "said"),
     [
         (None, ["tea"], "goals: 'tea' is not known; allowed: race-times, run-walk-skip"),
-        (None, 11, "goals: 11 requested, only 10 are shipped"),
+        (None, 11, "goals: 11 requested, but only 10 are shipped"),
         ("goals: [{name: a}]", None, "goal 1: goal: is missing"),
         ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
         ("goals: 3", None, "must contain a list `goals`"),

@@ -223,7 +223,7 @@ def test_small_samples_are_refused_in_one_line(tmp_path: Path) -> None:
         compare(
             _sample(converse(40, seed=1, opening=same)), _sample(converse(40, seed=2, opening=same))
         )
-    with pytest.raises(SourceError, match="0 conversations"):
+    with pytest.raises(SourceError, match="too few conversations"):
         _sample([])
 
 
