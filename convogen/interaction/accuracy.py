@@ -37,7 +37,7 @@ def accuracy_text() -> str:
     """Return a few sentences for readers about the accuracy of the rules."""
     found = HELD_OUT
     return (
-        f"Rules infer who is addressed. On {found.turns} hand-labelled turns, the addressee was "
+        f"Rules infer who is addressed. On {found.turns} turns labelled by hand, the addressee was "
         f"correct in {found.addressee:.0%} (always the previous speaker: "
         f"{found.previous_speaker:.0%}), and the turn replied to in {found.reply_to:.0%}. For "
         f"behaviours, the pooled kappa is {found.behaviours:.2f}, but it is much lower for "
