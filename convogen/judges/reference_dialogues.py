@@ -103,9 +103,9 @@ class PairFolder(_Elsewhere):
 class ReferenceDialogues:
     """Reference dialogues, looked up by seed, by person and goal, or by position (from 0).
 
-    `digest` identifies their content; by default, it is computed. With `same_opening`, a dialogue
-    that is found by position must have the same opening as the conversation, ignoring white space
-    and case.
+    `digest` identifies the content of the dialogues; by default, it is computed. With
+    `same_opening`, a dialogue that is found by position must have the same opening as the
+    conversation, ignoring white space and case.
     """
 
     def __init__(

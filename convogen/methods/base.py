@@ -264,8 +264,8 @@ class Method(Keys, ABC):
     def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:
         """Raise `ModelFault` if a model error ended a conversation that must not be kept.
 
-        Such a conversation is kept only if it has at least half of its `planned` turns and `broken`
-        is `keep`.
+        A conversation that a model error ended is kept only if it has at least half of its
+        `planned` turns and `broken` is `keep`.
         """
         if ended in PROPER_ENDS or (self.broken == "keep" and 2 * len(turns) >= planned):
             return

@@ -24,7 +24,7 @@ __all__ = ["ConvoGenPlay"]
 
 
 class ConvoGenPlay(Play):
-    """One run of the method."""
+    """The state of the ConvoGen method in one run."""
 
     def __init__(self, method: ConvoGen, inputs: RunInputs) -> None:
         from convogen.groupchat import ChatPrompts, ChatRules

@@ -1,4 +1,4 @@
-"""The plan of dialogues, and the lists that tasks share.
+"""The plan of dialogues and the lists that tasks share.
 
 Topics vary fastest, then subtopics, then groups. The first dialogues of a run are therefore spread
 over all topics, and the first task of each topic and subtopic comes early.

@@ -47,7 +47,7 @@ class _Parts:
 
 
 class DiaSynthPlay(Play):
-    """One run of the method."""
+    """The state of the DiaSynth method in one run."""
 
     def __init__(self, method: DiaSynth, inputs: RunInputs) -> None:
         self._method = method

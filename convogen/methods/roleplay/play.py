@@ -53,7 +53,7 @@ _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incohere
 
 
 class RoleplayPlay(Play):
-    """One run of the method."""
+    """The state of the LLM Roleplay method in one run."""
 
     def __init__(self, method: Roleplay, inputs: RunInputs) -> None:
         self._method = method
