@@ -1,8 +1,9 @@
 """The base classes of gates.
 
 A `Gate` is a frozen pydantic model whose fields are its parameters. It checks one finished
-conversation, with model calls if needed, and returns why the conversation is rejected, or None. An
-`OrderedGate` also sees the conversations accepted before it, in the order of the plan.
+conversation, with model calls if necessary, and returns the reason for rejecting it, or None. An
+`OrderedGate` also takes the previously accepted conversations into account, in the order of the
+plan.
 """
 
 from __future__ import annotations
@@ -35,79 +36,83 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a conversation is rejected, in one line, and the value that decided it."""
+    """The reason why a conversation is rejected, on one line, and the value that decided it."""
 
     reason: str
     value: float | str | None = None
 
 
 class Gate(Keys, ABC):
-    """Base of all gates; unknown parameters are rejected."""
+    """The base class of all gates. Unknown parameters are rejected."""
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]] = {}
     """The roles whose models the gate calls, with their default sampling."""
 
     rejections_are_failures: ClassVar[bool] = False
-    """Whether the run stops if its first conversations are all rejected, as if they had failed,
-    since the model is unlikely to improve."""
+    """Whether a run stops if this gate rejects all of its first conversations, just as it stops if
+    all of them fail. The model is then unlikely to improve."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file. Its content, not its path, determines the data; `sources` hashes the
-    content."""
+    """Fields that name a file. The data depends on the content, not on the path, so `sources`
+    hashes the content."""
 
     prompt_names: ClassVar[tuple[str, ...]] = ()
-    """The steps that have a prompt: `gates/prompts/<gate>-<step>.md`, see `prompts`."""
+    """The steps that have a prompt in `gates/prompts/<gate>-<step>.md`; see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """Maps a step to the gate whose prompt it uses, if that is another gate."""
+    """Maps each step that uses another gate's prompt to the name of that gate."""
 
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
         exclude=True,
-        description="your own prompt file per step, instead of the shipped one",
+        description="your own prompt files by step, which replace the shipped ones",
     )
 
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
-        """Return False if a value of one of `path_fields` is not a path."""
+        """Return whether the value of a field in `path_fields` is a path."""
         return True
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` if a user's prompt file is invalid."""
+        """The prompts by step.
+
+        Raises `SourceError` if a user's prompt file is invalid.
+        """
         return prompts_of(type(self), "gates/{name}-{step}", self.own_prompts)
 
     def prompt_hashes(self) -> dict[str, Any]:
-        """Return the entry of the prompts' hashes in the fingerprint; empty without prompts."""
+        """Return the fingerprint's entry with the hashes of the prompts; empty without prompts."""
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"prompts": hashes} if hashes else {}
 
     def sources(self) -> dict[str, str]:
-        """Return the content hashes of what the gate reads besides prompts (files, code), by name.
+        """Return the content hashes of the files and code that the gate reads, by name.
 
-        Raises `UserError` if it cannot be read.
+        Prompts are not included. Raises `UserError` if one of them cannot be read.
         """
         return {}
 
     @property
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """What determines which conversations are accepted."""
+        """The values that determine which conversations are accepted."""
         parameters = self.model_dump(mode="json", exclude=set(self.path_fields))
         return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
         """Return why no conversation of a method can ever pass; None if one may.
 
-        It is called before any conversation is generated. `most_turns` is the upper bound of turns,
-        if there is one; `experiences` says whether the conversations have an experience.
+        The method is called before any conversation is generated. `most_turns` is the maximum
+        number of turns; None if unbounded. `experiences` says whether conversations have an
+        experience.
         """
         return None
 
     def cannot_check(self, languages: Sequence[str]) -> str | None:
         """Return why conversations in the languages of an experiment cannot be checked, or None.
 
-        `languages` are BCP 47 tags, none if the experiment asks for none.
+        `languages` contains BCP 47 tags; it is empty if the experiment sets no language.
         """
         return None
 
@@ -115,8 +120,8 @@ class Gate(Keys, ABC):
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         """Return why a conversation is rejected; None if it passes.
 
-        A model's mistake is also a reason for rejection; only `RunStopped` and `UserError` may be
-        raised.
+        A model error is also a reason for rejection. Implementations may raise only `RunStopped`
+        and `UserError`.
         """
 
 
@@ -125,7 +130,7 @@ class Filter(ABC):
 
     @abstractmethod
     def check(self, conversation: Conversation) -> Rejection | None:
-        """Return why a conversation is rejected, given all conversations added; None if it
+        """Return why a conversation is rejected, given the conversations added so far; None if it
         passes."""
 
     @abstractmethod
@@ -135,19 +140,22 @@ class Filter(ABC):
     def add_rejected(self, rejected: Rejected) -> None:  # noqa: B027
         """Add a conversation that this or another gate rejected and whose row is in the run folder.
 
-        Accepted and rejected conversations are added in the order of the plan, also after a
+        Accepted and rejected conversations are added in the order of the plan, even after a
         restart.
         """
 
 
 class OrderedGate(Gate):
-    """A gate that decides when a conversation is committed, after all other gates."""
+    """A gate that checks a conversation at the time of its commit, after all other gates."""
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
-        """Return None, as the filter decides at commit."""
+        """Return None, since the filter decides at the time of the commit."""
         return None
 
     @abstractmethod
     def start(self, run: Run) -> Filter:
-        """Return a new filter for a run; `run` is the run's folder, read only. The conversations it
-        already has are added afterwards."""
+        """Return a new filter for a run.
+
+        `run` gives read-only access to the run folder. The conversations that are already in the
+        folder are added to the filter afterwards.
+        """

@@ -1,4 +1,4 @@
-"""The entries of an experiment's `gates`: a name alone, or `gate: NAME` with its parameters."""
+"""The entries of an experiment's `gates`: a name alone, or `gate: NAME` with parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["gate_class", "gates_schema", "parameters", "place_gate"]
 
 
 def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
-    """Return the class of an entry; raises `ExperimentError` naming those that exist."""
+    """Return the gate class of an entry.
+
+    Raises `ExperimentError` if there is none; the error lists the available gates.
+    """
     if "gate" not in entry:
         alone = str(next(iter(entry), ""))
         name, key = "NAME", "KEY"
@@ -23,8 +26,8 @@ def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
             fields = registry.load("gates", name).model_fields.items()
             key = next((field for field, info in fields if not info.exclude), key)
         raise ExperimentError(
-            f"gates: an entry without `gate`: {dict(entry)!r}; write the name alone, or with its "
-            f"parameters `- {{gate: {name}, {key}: VALUE}}`; allowed names: "
+            f"gates: the entry {dict(entry)!r} has no key `gate`; write the name alone or, with "
+            f"parameters, `- {{gate: {name}, {key}: VALUE}}`; allowed names: "
             f"{', '.join(registry.names('gates'))}"
         )
     return registry.load("gates", str(entry.get("gate", "")))
@@ -38,7 +41,7 @@ def parameters(entry: Mapping[str, Any]) -> dict[str, Any]:
 def place_gate(entry: Any, folder: Path) -> Any:
     """Return an entry with its relative paths resolved against a folder.
 
-    An entry of the wrong type is returned unchanged; the error is reported when it is read.
+    An entry of the wrong type is returned unchanged; the error is reported when the entry is read.
     """
     if not isinstance(entry, dict):
         return entry
@@ -62,7 +65,7 @@ def place_gate(entry: Any, folder: Path) -> Any:
 
 
 def gates_schema(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON Schema of an entry; its references are added to `definitions`."""
+    """Return the JSON Schema of an entry; add the definitions that it uses to `definitions`."""
     alone: list[str] = []
     alternatives: list[dict[str, Any]] = []
     for name in registry.names("gates"):

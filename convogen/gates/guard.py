@@ -1,9 +1,8 @@
-"""Rejects conversations that a guard model calls unsafe, in Llama Guard's reply format (Inan et
-al., 2023).
+"""Rejects conversations that a guard model such as Llama Guard (Inan et al., 2023) calls unsafe.
 
-The model reads the whole conversation and answers `safe`, or `unsafe` followed on the next line by
-the codes of the categories. If the reply is neither, even after retries, the conversation is
-rejected, so only conversations that the model calls safe are accepted.
+The model reads the whole conversation and replies in Llama Guard's format: `safe`, or `unsafe`
+followed by the codes of the categories on the next line. If no reply has this format, even after
+retries, the conversation is rejected. Only conversations that the model calls safe are accepted.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _CODES = re.compile(r"\s*[A-Za-z]{1,4}\d{1,3}(?:\s*,\s*[A-Za-z]{1,4}\d{1,3}){0,4
 
 
 class Guard(Gate):
-    """Parameters of the gate."""
+    """Parameters of the gate `guard`."""
 
     name: ClassVar[str] = "guard"
     roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(temperature=0.0, max_tokens=32)}
@@ -57,14 +56,16 @@ class Guard(Gate):
     categories: dict[str, str] = Field(
         default=CATEGORIES, min_length=1, description="category codes and their meanings"
     )
-    prompt: str | None = Field(default=None, description="short for own_prompts: {verdict: FILE}")
+    prompt: str | None = Field(
+        default=None, description="prompt file; short for own_prompts: {verdict: FILE}"
+    )
     reasks: int = Field(
-        default=1, ge=0, le=10, description="how often an unusable reply is requested again"
+        default=1, ge=0, le=10, description="maximum number of retries after an unusable reply"
     )
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The single prompt."""
+        """The gate's only prompt."""
         own = {"verdict": self.prompt} if self.prompt else {}
         return prompts_of(type(self), "gates/{name}-{step}", {**own, **self.own_prompts})
 
@@ -86,7 +87,7 @@ class Guard(Gate):
         return Rejection(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
 
     def _named(self, codes: str) -> str:
-        """Return the categories' names; unknown codes are returned unchanged."""
+        """Return the names of the categories; unknown codes are returned unchanged."""
         return ", ".join(self.categories.get(code, code) for code in codes.split(","))
 
 
@@ -94,7 +95,7 @@ def read_verdict(reply: str) -> str | None:
     """Return `""` for safe, the codes or `no category named` for unsafe, and None for other
     replies.
 
-    The first non-blank line is the verdict, the next one has the codes.
+    The first non-blank line contains the verdict, and the next one contains the codes.
     """
     lines = [line.strip() for line in reply[:2000].splitlines() if line.strip()]
     verdict = lines[0].casefold().strip(".!\"'`*") if lines else ""

@@ -19,18 +19,20 @@ from convogen.prompts import Prompt
 __all__ = ["ROLE", "JudgeGate"]
 
 ROLE = "gate_judge"
-"""A separate role: these calls are part of the run, those of `evaluate` are not."""
+"""A separate role, since these calls are part of the run, unlike those of `evaluate`."""
 
 
 class JudgeGate(Gate):
-    """Parameters of the gate."""
+    """Parameters of the gate `judge`."""
 
     name: ClassVar[str] = "judge"
     roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(max_tokens=400)}
 
-    judge: str = Field(default="geval", description="the judge's name")
+    judge: str = Field(default="geval", description="name of the judge")
     aspects: list[str] = Field(
-        default=["overall"], min_length=1, description="aspects whose mean score counts"
+        default=["overall"],
+        min_length=1,
+        description="aspects whose mean score is compared with min_score",
     )
     min_score: float = Field(description="minimum mean score of an accepted conversation")
 
@@ -41,15 +43,15 @@ class JudgeGate(Gate):
             raise ValueError(f"must be one of {', '.join(registry.names('judges'))}")
         judge: type[Judge] = registry.load("judges", name)
         if judge.needs == "reference":
-            raise ValueError(f"{name} compares two dialogues; a gate has only one")
+            raise ValueError(f"{name} compares two dialogues, but a gate sees only one")
         needed = [key for key, field in judge.model_fields.items() if field.is_required()]
         if needed:
-            raise ValueError(f"{name} needs {needed[0]}; a gate cannot set a judge's keys")
+            raise ValueError(f"{name} requires {needed[0]}, which cannot be set for a gate")
         return name
 
     @cached_property
     def judging(self) -> Judge:
-        """The judge with its own parameters, calling models under the gate's role."""
+        """The judge with its default parameters, which calls models in the gate's role."""
         judge: Judge = registry.load("judges", self.judge)(role=ROLE, own_prompts=self.own_prompts)
         return judge
 
@@ -65,7 +67,8 @@ class JudgeGate(Gate):
         judge, known = self.judging, self.judging.all_aspects()
         if judge.needs == "experience" and not experiences:
             return (
-                f"{self.judge} scores conversations by their experience, and this method has none"
+                f"{self.judge} scores conversations by their experience, but conversations of this "
+                f"method have none"
             )
         if unknown := [aspect for aspect in self.aspects if aspect not in known]:
             return f"aspects: {unknown[0]!r} is not known; allowed: {', '.join(known)}"
@@ -80,7 +83,7 @@ class JudgeGate(Gate):
         conversation, experience = candidate.conversation, candidate.experience
         if self.judging.needs == "experience" and experience is None:
             raise ExperimentError(
-                f"gates: judge: {self.judge} scores conversations by their experience, and "
+                f"gates: judge: {self.judge} scores conversations by their experience, but "
                 f"conversation {conversation.id} has none"
             )
         known = self.judging.aspects(experience)
@@ -93,9 +96,11 @@ class JudgeGate(Gate):
             judged = JudgeInput(conversation, experience)
             score = await self.judging.judge(session, judged, aspect)
             if score.value is None:
-                return Rejection(f"no score of {aspect}: {score.reason}")
+                return Rejection(f"no score for {aspect}: {score.reason}")
             values.append(score.value)
         if (value := mean(values)) >= self.min_score:
             return None
         about = ", ".join(self.aspects)
-        return Rejection(f"score {value:.2f} of {about}, below {self.min_score:g}", round(value, 4))
+        return Rejection(
+            f"score {value:.2f} for {about}, below {self.min_score:g}", round(value, 4)
+        )

@@ -1,7 +1,8 @@
-"""Rejects conversations with too few turns in the requested language, English if there is none.
+"""Rejects conversations with too few turns in the requested language (default: English).
 
-Turns of five words or more count; shorter ones are inconclusive. Languages in Latin, Cyrillic,
-Arabic or Devanagari letters are recognized by lingua (extra `lingua`), all others by their script.
+Only turns of five or more words count, since shorter ones are inconclusive. Languages in Latin,
+Cyrillic, Arabic or Devanagari letters are recognised by lingua (extra `lingua`), and all others by
+their script.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["LanguageGate"]
 
 
 class LanguageGate(Gate):
-    """Parameters of the gate."""
+    """Parameters of the gate `language`."""
 
     name: ClassVar[str] = "language"
     rejections_are_failures: ClassVar[bool] = True
@@ -29,14 +30,14 @@ class LanguageGate(Gate):
         default=0.9,
         gt=0,
         le=1,
-        description="minimum share of turns in the conversation's language, among turns of "
-        "five or more words",
+        description="minimum share of turns that are in the conversation's language; turns of "
+        "fewer than five words do not count",
     )
 
     def cannot_check(self, languages: Sequence[str]) -> str | None:
         reasons = (can_tell(tag) for tag in languages or (ENGLISH,))
         why = next((reason for reason in reasons if reason), None)
-        return why and f"{why}; to run without this gate: --set 'gates=[]'"
+        return why and f"{why}; use --set 'gates=[]' to run without this gate"
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         turns, tag = candidate.conversation.turns, candidate.conversation.language or ENGLISH
@@ -48,8 +49,8 @@ class LanguageGate(Gate):
             return None
         first, said = foreign[0], turns[foreign[0]]
         return Rejection(
-            f"turn {first + 1}, {said.speaker}, is not in {language_name(tag)}: "
-            f"{said.text[:60]!r}; {share:.0%} of {n_told} turns of {LEAST_WORDS} words or more "
-            f"are, at least {self.min_share:.0%} must be",
+            f"turn {first + 1} ({said.speaker}) is not in {language_name(tag)}: "
+            f"{said.text[:60]!r}; {share:.0%} of {n_told} turns with {LEAST_WORDS} or more words "
+            f"are in this language, but at least {self.min_share:.0%} must be",
             round(share, 4),
         )

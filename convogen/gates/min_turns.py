@@ -13,7 +13,7 @@ __all__ = ["MinTurns"]
 
 
 class MinTurns(Gate):
-    """Parameters of the gate."""
+    """Parameters of the gate `min_turns`."""
 
     name: ClassVar[str] = "min_turns"
 

@@ -1,11 +1,12 @@
 """Rejects conversations with nearly the same words as an earlier accepted one.
 
 Two conversations are compared by the sorted words of all their turns (token-sort similarity, 0 to
-1), so that case, punctuation and the order of turns do not matter; speakers are left out. MinHash
-over character 4-grams (Broder, 1997) selects the few earlier conversations to compare with; its
-recall is stated in `NearCopyIndex`.
+1), so case, punctuation and the order of turns do not matter. Speakers are ignored. MinHash over
+character 4-grams (Broder, 1997) selects the few earlier conversations to compare with; its recall
+is stated in `NearCopyIndex`.
 
-Memory: 72 bytes per accepted conversation; texts are read again from the run folder.
+Only 72 bytes per accepted conversation are kept in memory. Texts are read from the run folder when
+they are needed.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from convogen.text.near_duplicates import NearCopyIndex, sorted_words
 __all__ = ["NearDuplicate"]
 
 _CLIP = 8_000
-"""Maximum length of a compared conversation, in characters."""
+"""Maximum number of characters of a conversation that are compared."""
 
 _COMPARED = 20
-"""Maximum number of earlier conversations that each one is compared with."""
+"""Maximum number of earlier conversations with which a conversation is compared."""
 
 
 class NearDuplicate(OrderedGate):
-    """Parameters of the gate."""
+    """Parameters of the gate `near_duplicate`."""
 
     name: ClassVar[str] = "near_duplicate"
 
@@ -38,7 +39,8 @@ class NearDuplicate(OrderedGate):
         default=0.9,
         gt=0,
         le=1,
-        description="word similarity at or above which a conversation counts as a near-duplicate",
+        description="similarity of words (0 to 1) at or above which a conversation counts as a "
+        "near-duplicate",
     )
 
     def start(self, run: Run) -> Filter:
@@ -46,7 +48,7 @@ class NearDuplicate(OrderedGate):
 
 
 class _Earlier(Filter):
-    """The accepted conversations by task."""
+    """An index of the accepted conversations."""
 
     def __init__(self, threshold: float, run: Run) -> None:
         self._threshold = threshold

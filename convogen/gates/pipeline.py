@@ -1,4 +1,4 @@
-"""The gates of an experiment in sequence: the first that rejects decides."""
+"""The gates of an experiment, applied in order; the first rejection decides."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ LONGEST_REASON = 1000
 
 
 class GateLine:
-    """The state of the gates of one run.
+    """The state of the gates in one run.
 
-    Call `decide` and `committed` when a task is committed; `check` may run concurrently in tasks.
+    Call `decide` before a task is committed and `committed` afterwards, in the order of the plan.
+    `check` may run concurrently.
     """
 
     def __init__(self, gates: Sequence[Gate], run: Run) -> None:
@@ -29,7 +30,7 @@ class GateLine:
         self._filters = [(g.name, g.start(run)) for g in gates if isinstance(g, OrderedGate)]
 
     def restore(self) -> None:
-        """Restore the state from the conversations of earlier starts, read one by one, in order."""
+        """Restore the state from the conversations of earlier starts, read one by one in order."""
         if self._filters:
             accepted, rejected = self._run.conversations(), self._run.rejected()
             for row in merge(accepted, rejected, key=lambda row: row.task or 0):
@@ -64,7 +65,7 @@ class GateLine:
 async def check_gates(gates: Sequence[Gate], outcome: Outcome, session: Session) -> Outcome:
     """Return a task's outcome, marked as rejected by the first gate that rejects it.
 
-    Ordered gates, which compare it with others, decide later.
+    Ordered gates, which compare the conversation with others, decide later.
     """
     if outcome.conversation is None:
         return outcome

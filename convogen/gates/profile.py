@@ -1,14 +1,14 @@
 """Keeps the distribution of accepted conversations close to a human corpus, feature by feature.
 
-The corpus' quantiles divide each feature into a few bins. A bin is overfull if it holds a larger
-share of the accepted conversations than of the corpus. The surplus of a conversation is the sum,
-over the features, of the number of conversations that its bin has too many. A conversation whose
-surplus exceeds the tolerance is rejected, unless it is below the median of recent conversations. So
-the allowed rejections are spent on the worst conversations, not on the first. Quotas are based on
-the conversations so far, so the accepted ones are close to the corpus at any length of the run, and
-a run can be extended.
+The quantiles of the corpus divide each feature into a few bins. The excess of a bin is the number
+of accepted conversations in it, minus the number expected from the corpus. The surplus of a
+conversation is the sum of the excesses of its bins over all features. A conversation whose surplus
+exceeds the tolerance is rejected, unless its surplus is below the median of recent conversations.
+The allowed rejections are therefore spent on the worst conversations, not on the first ones. Quotas
+are based on the conversations so far. The accepted conversations are therefore close to the corpus
+at any length of the run, and a run can be extended.
 
-Only counts and the surplus of the last few conversations are kept in memory.
+Only counts and the surpluses of the last few conversations are kept in memory.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 __all__ = ["Profile"]
 
 _RECENT = 20
-"""Number of recent conversations, including rejected ones, whose surplus is compared."""
+"""Number of recent conversations, including rejected ones, whose median surplus is used."""
 
 TOLERANCE = 0.01
-"""Tolerated excess of a bin over its share, per feature, as a share of accepted conversations."""
+"""Tolerated excess of a bin, per feature, as a share of the accepted conversations."""
 
 _FEWEST = 4
-"""Minimum number of conversations for a comparison."""
+"""Minimum number of recent conversations for which a median is computed."""
 
 
 class Profile(OrderedGate):
-    """Parameters of the gate."""
+    """Parameters of the gate `profile`."""
 
     name: ClassVar[str] = "profile"
     path_fields: ClassVar[tuple[str, ...]] = ("corpus",)
@@ -54,14 +54,14 @@ class Profile(OrderedGate):
     )
     features: tuple[str, ...] = Field(
         min_length=1,
-        description="features (see `convogen realism`) whose distribution should match the corpus",
+        description="features (see `convogen realism`) whose distributions should match the corpus",
     )
     bins: int = Field(default=4, ge=2, le=20, description="maximum number of bins per feature")
     max_redraws_per_accepted: float = Field(
         default=1.0,
         ge=0,
-        description="maximum number of rejections by this gate per accepted conversation; "
-        "a value of 1 at most doubles the calls",
+        description="maximum number of rejections by this gate per accepted conversation; with 1, "
+        "the number of calls at most doubles",
     )
 
     @field_validator("features")
@@ -78,8 +78,10 @@ class Profile(OrderedGate):
 
     @cached_property
     def histograms(self) -> list[Histogram]:
-        """The corpus' distribution of each feature, read once; raises `SourceError` if it cannot be
-        read."""
+        """The distribution of each feature in the corpus, read once.
+
+        Raises `SourceError` if the corpus cannot be read.
+        """
         from convogen.realism.features import features_named
         from convogen.realism.histograms import human_histograms
 
@@ -95,7 +97,7 @@ class Profile(OrderedGate):
 
 
 class _Quotas(Filter):
-    """The accepted conversations by bin."""
+    """The numbers of accepted conversations by feature and bin."""
 
     def __init__(self, histograms: list[Histogram], redraws: float) -> None:
         self._histograms = histograms
@@ -115,7 +117,7 @@ class _Quotas(Filter):
         worst = max(range(len(surpluses)), key=surpluses.__getitem__)
         about = self._histograms[worst].feature.about
         return Rejection(
-            f"as many as in the corpus are accepted already, most of all by {about}",
+            f"too many accepted conversations are similar, most of all in this feature: {about}",
             round(surplus, 4),
         )
 
@@ -132,7 +134,7 @@ class _Quotas(Filter):
             self._rejected += 1
 
     def _bins(self, conversation: Conversation) -> list[int]:
-        """Return the bin of a conversation for each feature; the lowest if it has no words."""
+        """Return the bin of a conversation for each feature; the lowest bins if it has no words."""
         from convogen.realism.features import measure
         from convogen.realism.samples import dialogue_of
 
@@ -143,7 +145,7 @@ class _Quotas(Filter):
         return [one.bin(value) for one, value in zip(self._histograms, values, strict=True)]
 
     def _surpluses(self, bins: list[int]) -> list[float]:
-        """Return for each feature by how many conversations its bin exceeds its share."""
+        """Return the excess of the bin of each feature, in conversations."""
         return [
             counts[at] - one.shares[at] * self._accepted
             for one, counts, at in zip(self._histograms, self._counts, bins, strict=True)

@@ -1,8 +1,8 @@
 """A user-defined rule: a function in an importable module.
 
-It is called with the conversation and, if it takes two arguments, with the experience; it returns
-why the conversation is rejected, or None. It must be deterministic; otherwise a resumed run would
-differ.
+The function is called with the conversation and, if it takes two arguments, with the experience. It
+returns the reason for rejecting the conversation, or None. It must be deterministic, since a
+resumed run would differ otherwise.
 """
 
 from __future__ import annotations
@@ -24,18 +24,22 @@ __all__ = ["Rule"]
 
 
 class Rule(Gate):
-    """Parameters of the gate."""
+    """Parameters of the gate `rule`."""
 
     name: ClassVar[str] = "rule"
 
     rule: str = Field(
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="package.module:function, called with a conversation (and its experience)",
+        description="function, as package.module:function, that is called with a conversation and, "
+        "if it takes two arguments, its experience",
     )
 
     @cached_property
     def function(self) -> Callable[..., Any]:
-        """The function; raises `ExperimentError` if it does not exist."""
+        """The user's function.
+
+        Raises `ExperimentError` if it does not exist.
+        """
         module, _, name = self.rule.partition(":")
         try:
             value = getattr(import_module(module), name)
@@ -60,7 +64,8 @@ class Rule(Gate):
         return min(sum(one.kind in places for one in parameters), 2)
 
     def sources(self) -> dict[str, str]:
-        """Return the hash of the module's source, so that a changed rule is another experiment."""
+        """Return the hash of the module's source, so that changing the rule changes the
+        fingerprint."""
         try:
             text = inspect.getsource(inspect.getmodule(self.function) or self.function)
         except (OSError, TypeError, ValueError, SyntaxError):
@@ -78,7 +83,7 @@ class Rule(Gate):
             raise ExperimentError(f"{where}: raised {_described(error)}") from error
         if reason is not None and not isinstance(reason, str):
             kind = type(reason).__name__
-            raise ExperimentError(f"{where}: must return a reason (text) or None (found {kind})")
+            raise ExperimentError(f"{where}: must return a reason (str) or None (found {kind})")
         return None if reason is None else Rejection(reason)
 
 

@@ -1,13 +1,13 @@
-"""A word list, offline: an entry in any turn of any speaker rejects the conversation.
+"""Rejects conversations in which any turn contains an entry of a word list; no model is called.
 
-Text and entries are normalised: letters of all scripts and look-alikes become ASCII without case
-and accents, digits and signs that stand for letters are replaced (`sh1t`, `$hit`), stretched
+Texts and entries are normalised: letters of all scripts and look-alikes become lower-case ASCII
+without accents, digits and signs that stand for letters are replaced (`sh1t`, `$hit`), stretched
 letters are shortened (`fuuuck`), and spaced letters are joined (`f.u.c.k`). Entries match whole
-words; an entry that ends in `*` matches words that begin with it, and an entry of several words
-matches them in sequence.
+words. An entry that ends in `*` matches all words with that beginning, and an entry of several
+words matches the same words in sequence.
 
-A list knows words, not meanings: it misses meanings expressed in other words, and rejects harmless
-quotations of its words.
+A list contains words, not meanings. It misses the same meaning in other words, and it rejects
+harmless uses of its words.
 """
 
 from __future__ import annotations
@@ -44,19 +44,23 @@ _DIGITS = str.maketrans("0134578", "oieastb")
 
 
 class Safety(Gate):
-    """Parameters of the gate."""
+    """Parameters of the gate `safety`."""
 
     name: ClassVar[str] = "safety"
     path_fields: ClassVar[tuple[str, ...]] = ("words",)
 
     words: str | None = Field(
-        default=None, description="your own word list file: one entry per line; # starts a comment"
+        default=None,
+        description="file with your own word list: one entry per line; # starts a comment",
     )
-    shipped: bool = Field(default=True, description="also use the shipped list (English)")
+    shipped: bool = Field(default=True, description="whether to use the shipped English list")
 
     @cached_property
     def word_list(self) -> WordList:
-        """The entries; raises `SourceError` if a file cannot be read."""
+        """The entries of all lists.
+
+        Raises `SourceError` if a file cannot be read.
+        """
         paths = [SHIPPED] if self.shipped else []
         return WordList([*paths, *([Path(self.words)] if self.words else [])])
 
@@ -67,12 +71,14 @@ class Safety(Gate):
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         for nth, turn in enumerate(candidate.conversation.turns, 1):
             if (entry := self.word_list.find(turn.text)) is not None:
-                return Rejection(f"turn {nth}, {turn.speaker}: {entry!r} of the word list", entry)
+                return Rejection(
+                    f"turn {nth}, {turn.speaker}: {entry!r} is on the word list", entry
+                )
         return None
 
 
 class WordList:
-    """The entries of files: words, prefixes, and sequences of words.
+    """The entries of word list files: words, prefixes, and sequences of words.
 
     An entry in a script without spaces between words matches anywhere.
     """
@@ -131,7 +137,8 @@ def _without_signs(word: re.Match[str]) -> str:
 
 
 def _readings(text: str) -> list[list[str]]:
-    """Return the words unchanged, then with spaced letters joined and stretched ones shortened.
+    """Return the readings of a text: its words, its words with spaced letters joined, and the
+    latter with stretched letters shortened.
 
     Three or more of the same letter may stand for one or two.
     """

@@ -1,1 +1,1 @@
-"""Generation before and after a chat: experiences, labels, structured output."""
+"""Generation before and after a chat: experiences, labels and structured output."""

@@ -1,12 +1,12 @@
-"""Topic coverage of a lane: what its experiences are about so far, and what is missing.
+"""Topic coverage of a lane: the topics of its experiences so far, and the topics that are rare.
 
-Experiences are TF-IDF vectors over topic, situation and relations, clustered by k-means. The
-crowding of a cluster counts the experiences of all clusters by their closeness to its centre: a
-dominating theme is crowded however many clusters it has been split into. Each of the next tasks is
-directed to the cluster that is then the least crowded.
+Experiences are represented by TF-IDF vectors of topic, situation and relations, and clustered by
+k-means. The crowding of a cluster is the sum of the similarities of all experiences to its centre.
+A dominant theme is therefore crowded even if it is split into several clusters. Each of the next
+tasks is directed to the cluster that is least crowded at that point.
 
-Everything is a function of the lane's experiences in plan order, so that a resumed run continues as
-it would have. Per experience, only the compared text is kept in memory.
+The results depend only on the lane's experiences in plan order, so a resumed run continues exactly
+as if it had not been interrupted. Only the compared texts are kept in memory.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ __all__ = ["Coverage", "Target", "cluster_numbers", "compared_text"]
 WANTED = "shot_policy: coverage"
 
 FIRST_FIT = 16
-"""Number of experiences required for clusters; they are refitted whenever the number doubles."""
+"""Number of experiences required to fit clusters. They are refitted whenever the number doubles."""
 
 MOST_FITTED = 2_000
-"""Maximum number of experiences to which clusters are fitted, sampled from all."""
+"""Maximum number of experiences to which clusters are fitted; if there are more, a sample is used.
+"""
 
 N_NEAR, N_FAR = 3, 5
-"""Number of words that describe a cluster, and of the most common words across all experiences."""
+"""Numbers of words that describe the desired cluster and all experiences so far, respectively."""
 
 LONGEST_TERM = 20
 
@@ -50,8 +51,8 @@ class Target:
     """The desired topic region of a task's experience.
 
     Attributes:
-        members: The cluster's experiences: task numbers, and seeds as experiences.
-        topic: What the topic should be close to and far from, as a phrase for the prompt.
+        members: The experiences in the cluster: task numbers of generated ones, and the seeds.
+        topic: A phrase for the prompt that says what the topic should be near and far from.
     """
 
     members: tuple[int | Experience, ...]
@@ -64,10 +65,10 @@ class Coverage:
     Args:
         seeds: The hub's initial experiences.
         clusters: Number of clusters, k.
-        seed: Random seed of the clusters and of ties.
+        seed: Random seed for fitting clusters and breaking ties.
 
     Raises:
-        UserError: scikit-learn is not installed.
+        UserError: If scikit-learn is not installed.
     """
 
     def __init__(self, seeds: Sequence[Experience], clusters: int, seed: str) -> None:
@@ -81,7 +82,7 @@ class Coverage:
         self._targets: list[Target] | None = None
 
     def add(self, task: int, experience: Experience) -> None:
-        """Add the lane's next experience, effective from the next round on."""
+        """Add the lane's next experience, which counts from the next round on."""
         self._members.append(task)
         self._texts.append(compared_text(experience))
 
@@ -93,7 +94,7 @@ class Coverage:
     def target(self, index: int, per_round: int) -> Target | None:
         """Return the desired topic region of a task of the current round.
 
-        None if there are too few experiences to form clusters, or all are alike.
+        Return None if there are too few experiences to form clusters, or if all are alike.
         """
         if self._targets is None:
             self._targets = self._planned(per_round)
@@ -120,15 +121,15 @@ class Coverage:
 
 
 def cluster_numbers(texts: Sequence[str], clusters: int, seed: str) -> list[int] | None:
-    """Return the cluster of each text, from 0; None if texts are too few or all alike.
+    """Return the index of each text's cluster; None if there are too few texts or all are alike.
 
     Args:
-        texts: As `compared_text` returns them.
+        texts: Experiences as returned by `compared_text`.
         clusters: Number of clusters, k.
-        seed: Random seed of the clusters.
+        seed: Random seed for fitting clusters.
 
     Raises:
-        UserError: scikit-learn is not installed.
+        UserError: If scikit-learn is not installed.
     """
     if len(texts) < FIRST_FIT or (fitted := _fitted(texts, clusters, seed)) is None:
         return None
@@ -170,10 +171,10 @@ class _Clusters:
         self._near: NDArray[np.float64] = np.zeros((0, len(centres)))
 
     def planned(self, texts: Sequence[str], n: int, seed: str) -> list[tuple[list[int], str]]:
-        """Return the texts of the cluster (as indices) and the desired topic for each of `n` tasks.
+        """Return the desired cluster's texts (as indices) and topic for each of `n` tasks.
 
         Args:
-            texts: All texts so far, those of earlier calls first.
+            texts: All texts so far, beginning with those of the previous call.
             n: Number of tasks.
             seed: Random seed for ties between clusters.
         """
@@ -194,7 +195,7 @@ class _Clusters:
         return found
 
     def nearest(self, texts: Sequence[str]) -> list[int]:
-        """Return the cluster of each text."""
+        """Return the index of each text's cluster."""
         return self._nearness(texts).argmax(axis=1).tolist()
 
     def _nearness(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -222,7 +223,7 @@ def _topic(near: Sequence[str], far: Sequence[str]) -> str:
 
 
 def compared_text(experience: Experience) -> str:
-    """Return an experience's topic, situation and relations, without its people's names."""
+    """Return the topic, situation and relations of an experience, without the people's names."""
     text = f"{experience.topic}\n{experience.situation}\n{experience.relations}"
     names = {part for persona in experience.personas for part in persona.name.split()}
     named = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))

@@ -37,18 +37,21 @@ __all__ = [
 ]
 
 KEYS = ("language", "personas", "relations", "situation", "topic", "starter", "acquainted")
-"""The content of a file; the other fields of an `Experience` describe its generation."""
+"""The keys of a file; the other fields of `Experience` describe how a model generated it."""
 
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
-    """Return the experiences of a folder of YAML files (or of one file), sorted by file name.
+    """Return the experiences in a folder of YAML files, sorted by file name, or in a single file.
 
-    Raises `SourceError` naming the file and key if a file is malformed or there are none.
+    Raises `SourceError` if there are no files or a file is malformed. The error names the file and
+    the key.
     """
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
     if not paths:
-        raise SourceError(f"{where}: no experiences here; the hub needs at least one *.yaml file")
+        raise SourceError(
+            f"{where}: contains no experiences; the hub needs at least one *.yaml file"
+        )
     return [_load(path) for path in paths]
 
 
@@ -81,7 +84,7 @@ def _tag(given: str, path: Path) -> str:
 
 
 def in_languages(experiences: Sequence[Experience], tags: Sequence[str]) -> list[Experience]:
-    """Return the experiences in any of the languages `tags`; none given means English.
+    """Return the experiences in one of the languages `tags`, or in English if `tags` is empty.
 
     Experiences without a language count as English.
     """
@@ -106,7 +109,7 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
 
 
 def check_experience(experience: Experience) -> str | None:
-    """Return an objection to an experience's people or starter, in words; None if valid."""
+    """Return an objection to an experience's people or starter; None if both are valid."""
     names = Counter(tidy_name(persona.name).casefold() for persona in experience.personas)
     twice = [name for name, n in names.items() if n > 1]
     if len(experience.personas) < 2:
@@ -122,7 +125,7 @@ def check_experience(experience: Experience) -> str | None:
 
 
 def card_text(persona: Persona | Profile) -> str:
-    """Return a persona for a prompt: one line per field of the card, or the hub's free text."""
+    """Return a persona as text for a prompt: the card, one field per line, or the free text."""
     if persona.card is None:
         return persona.text or ""
     return "\n".join(f"- {line}" for line in _lines(persona.card).values())
@@ -143,7 +146,10 @@ def public_card(persona: Persona) -> list[str]:
 
 
 def memories(persona: Persona) -> list[str]:
-    """Return the memories of a persona's card, which only the persona knows; free text has none."""
+    """Return the memories on a persona's card, which only the persona knows.
+
+    The list is empty without a card.
+    """
     card = persona.card.model_dump() if persona.card else {}
     return [value for key, value in card.items() if _private(key)]
 
@@ -161,9 +167,9 @@ def description(persona: Persona) -> str:
 def know_each_other(experience: Experience) -> bool:
     """Return whether the people know one another's public cards.
 
-    An experience may state this itself (`acquainted`). Otherwise people who were invented together,
-    by a model or in a file of experiences, know each other; people from a hub or a data set only
-    know names.
+    An experience may state this itself (`acquainted`). Otherwise, people know each other if they
+    were invented together, by a model or in an experience file. People from a hub or a data set
+    know only each other's names.
     """
     if experience.acquainted is not None:
         return experience.acquainted
@@ -176,7 +182,7 @@ def _private(key: str) -> bool:
 
 
 def shot_text(experience: Experience) -> str:
-    """Return an experience as the JSON object requested from the generator."""
+    """Return an experience as the JSON object that is requested from the generator."""
     return json.dumps(
         {
             "personas": [_flat(persona) for persona in experience.personas],
@@ -187,10 +193,10 @@ def shot_text(experience: Experience) -> str:
 
 
 def person_line(persona: Persona | Profile, *, named: bool) -> str:
-    """Return a persona in one line, as given to the generator, with or without the name.
+    """Return a persona on one line, as shown to the generator, with or without the name.
 
-    Without its name, a card is shortened to about the length of a hub's free text: lifestyle and
-    recent memory.
+    Without the name, a card is reduced to lifestyle and recent memory, which are together about as
+    long as a hub's free text.
     """
     if persona.card is None:
         text = persona.text or ""
@@ -203,7 +209,7 @@ def person_line(persona: Persona | Profile, *, named: bool) -> str:
 
 
 def encounter_text(experience: Experience, *, named: bool) -> str:
-    """Return an experience as the JSON object requested when people are given."""
+    """Return an experience as the JSON object that is requested when people are given."""
     answer: dict[str, Any] = {}
     if not named:
         answer["names"] = [persona.name for persona in experience.personas]

@@ -47,13 +47,14 @@ WORDS = {
     "topic": Words(12),
     "starter": Words(30),
 }
-"""Length limits of the texts of an experience, besides those of `PersonaCard`."""
+"""Length limits of the texts in an experience; `PersonaCard` has its own."""
 
 
 class ExperienceGenerator:
-    """Generates experiences: `invent` creates everything, `match` everything but the people.
+    """Generates experiences: `invent` creates all parts, and `match` all parts except the people.
 
-    `prompt` belongs to the mode used; `reasks` bounds the retries per experience.
+    `prompt` must be the one for the method that is called. `reasks` is the maximum number of
+    retries per experience.
     """
 
     def __init__(self, prompt: Prompt, reasks: int) -> None:
@@ -70,18 +71,18 @@ class ExperienceGenerator:
         *,
         starter_note: str | None = None,
     ) -> Experience:
-        """Return an experience of `n` people, none with a name that occurs in a shot.
+        """Return an experience with `n` people, none of whom has a name from a shot.
 
         Args:
-            session: The task's model calls.
+            session: The session for the task's model calls.
             n: Number of people.
-            shots: The examples shown.
-            starter_words: Requested length of the starter; None for any.
+            shots: The examples in the prompt.
+            starter_words: Requested length of the starter, in words; None for any length.
             variation: The suggested tie, place and mood.
             starter_note: Additional instruction about the starter, at the end of the request.
 
         Raises:
-            ModelFault: Of kind `experience_invalid`, if no reply could be used.
+            ModelFault: Of kind `experience_invalid`, if no reply is usable.
         """
         fields = [(name, about.description) for name, about in PersonaCard.model_fields.items()]
         messages = self._prompt.render(
@@ -112,10 +113,11 @@ class ExperienceGenerator:
         *,
         starter_note: str | None = None,
     ) -> Experience:
-        """Return an experience of given people; unnamed people get names that are in no shot.
+        """Return an experience with the given people.
 
-        Everything else about them is unchanged. Only the scene of a variation is suggested: place,
-        mood and topic. Raises `ModelFault` as `invent` does.
+        Unnamed people get names that do not occur in the shots; nothing else about the people
+        changes. Of the variation, only the scene is suggested: place, mood and topic. Raises
+        `ModelFault` under the same conditions as `invent`.
         """
         messages = _ended(
             encounter_messages(self._prompt, people, shots, starter_words, variation), starter_note
@@ -137,7 +139,7 @@ class ExperienceGenerator:
         parse: Callable[[Any, SessionReply], Experience],
         starter_words: int | None,
     ) -> Experience:
-        """Request replies until `parse` returns an experience; cut its starter to the requested
+        """Request replies until `parse` returns an experience, and cut its starter to the requested
         length."""
         experience, reasks = await ask_draft(
             session,
@@ -178,7 +180,7 @@ def encounter_messages(
 
 
 def _ended(messages: list[Message], note: str | None) -> list[Message]:
-    """Return the messages, with a note appended to the last one if there is one."""
+    """Return the messages, with the note, if any, appended to the last message."""
     if note is None:
         return messages
     *before, last = messages
@@ -190,7 +192,7 @@ def _unnamed(people: Sequence[Persona | Profile]) -> int:
 
 
 def _fitted(experience: Experience, words: int | None) -> Experience:
-    """Return the experience, its starter cut at the sentence end nearest to `words`."""
+    """Return the experience with its starter cut at the sentence end nearest to `words`."""
     starter = experience.starter
     text = starter.text if words is None else nearest_sentences(starter.text, words)
     if text == starter.text:
@@ -203,7 +205,7 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
 def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
     """Raise `UnusableReply` if an invented name or first name occurs in a shot.
 
-    The reply is not shown to the model again: having copied one name, it would copy more.
+    The retry does not show the reply, since a model that has copied one name would copy more.
     """
     shown = {tidy_name(persona.name).casefold() for shot in shots for persona in shot.personas}
     taken = shown | {first_name(name) for name in shown}
@@ -233,9 +235,10 @@ def _experience(
     shots: Sequence[Experience],
     language: str | None,
 ) -> Experience:
-    """Return the experience of a draft; raises `UnusableReply` if it cannot be played.
+    """Return the experience in a draft.
 
-    People who were invented together are acquainted; for given people the draft decides.
+    People who were invented together are acquainted; for given people, the draft decides. Raises
+    `UnusableReply` if the experience cannot be played.
     """
     starter, repairs = _starter(
         draft.starter, [persona.name for persona in personas], shots, language
@@ -260,7 +263,7 @@ def _experience(
 def _starter(
     draft: Any, names: Sequence[str], shots: Sequence[Experience], language: str | None
 ) -> tuple[Starter, list[str]]:
-    """Return the starter of a draft, and its corrections.
+    """Return the starter in a draft, and the corrections made to it.
 
     Raises:
         UnusableReply: Of kind `starter_<fault>`, if the text is not a usable utterance.
@@ -282,15 +285,16 @@ def _starter(
 
 
 def _starter_speaker(named: str, names: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the starter's speaker: the persona named, otherwise the first one, with a note."""
+    """Return the starter's speaker. If the draft names an unknown person, return the first persona
+    and a note."""
     if (speaker := person_named(named, names)) is not None:
         return speaker, []
     return names[0], [f"starter.speaker {named[:80]!r} is nobody here: given to {names[0]!r}"]
 
 
 def _starter_length(words: int | None) -> Words:
-    """Return how long a starter may be: 1.5 times the requested length, or the usual limit if that
-    is more."""
+    """Return the length limit of a starter: 1.5 times the requested length, but at least the usual
+    limit."""
     usual = WORDS["starter"]
     return usual if words is None else Words(max(usual.most, words + words // 2))
 
@@ -323,7 +327,7 @@ def _draft_model(n: int, starter: Words) -> type[StructuredReply]:
 
 @lru_cache(maxsize=64)
 def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
-    """Return the reply model for given people: a name for each of the `unnamed`, no personas.
+    """Return the reply model for given people, with `unnamed` names but without personas.
 
     `acquainted` is None if a custom prompt does not request it.
     """

@@ -1,17 +1,17 @@
-"""The few-shot hub: shots for the experience generator, fed by its own output.
+"""The few-shot hub: shots for the experience generator, whose experiences enter the hub in turn.
 
-A lane is one lineage. Within it, rounds are sequential: all prompts of a round get the same shots,
-drawn from the state after the earlier rounds. Source: ConvoGen, sections II-C-1 and III (eight
-experiences per round from the same shot).
+A lane is one lineage of the hub. Rounds within a lane are sequential: all prompts of a round get
+the same shots, drawn from the state after the earlier rounds. Source: ConvoGen, sections II-C-1 and
+III (eight experiences per round from the same shot).
 
 A draw considers only seeds and members in the task's language.
 
-Within a lane, tasks report in plan order: an experience is compared with the seeds, the members and
-the earlier experiences of its own round before it may enter. Therefore, neither the hub nor any
-record depends on the order in which calls return.
+Within a lane, tasks report in plan order. Before an experience may enter, it is compared with the
+seeds, the members and the earlier experiences of its own round. Neither the hub nor any record
+therefore depends on the order in which calls return.
 
-The hub holds 80 bytes per member: its task number and a MinHash signature. The experience itself is
-held only until it is committed; after that it is read from the run folder.
+The hub keeps 80 bytes per member in memory: the task number and a MinHash signature. The experience
+itself is kept only until it is committed; afterwards, it is read from the run folder.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ __all__ = ["FewShotHub", "RoundSlot", "round_slot", "similarity"]
 Policy = Literal["uniform", "newest", "coverage"]
 
 _COMPARED = 3
-"""Number of candidates among the seeds, and among the members, with which an experience is
-compared."""
+"""Maximum number of seeds, and of members, with which an experience is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class RoundSlot:
 
 
 def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
-    """Return a task's position; lanes take turns, each with `per_round` consecutive tasks."""
+    """Return a task's position. Lanes alternate, each with `per_round` consecutive tasks."""
     in_round = task // per_round
     return RoundSlot(in_round % lanes, in_round // lanes, task % per_round)
 
@@ -57,14 +56,18 @@ def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
 class FewShotHub:
     """The hub of one run.
 
-    `iterative` sets the source of shots. True: the lane's hub, from which `policy` selects at
-    random (`uniform`), the `newest` members, or per task what the lane lacks (`coverage`: see
-    `Coverage`). False: one draw of seeds for the whole run. `rotate`: the seeds in turn, different
-    ones in each round. The hub grows only with True. Round 0 of lane 0 has the same shots in all
-    three cases.
+    `iterative` determines the source of the shots:
 
-    An experience whose similarity to a shot, a seed or a member of its lane is `near_copy` or more
-    does not enter. `recall` returns the committed experience of a task.
+    - True: the lane's hub, to which experiences are added. With the policy `uniform`, shots are
+      drawn at random; with `newest`, they are the latest members; with `coverage`, each task gets
+      shots from a rare topic (see `Coverage`).
+    - False: the same seeds for the whole run.
+    - `rotate`: the seeds in turn, different ones in each round.
+
+    Round 0 of lane 0 has the same shots in all three cases.
+
+    An experience does not enter if its similarity to a shot, a seed or a member of its lane is at
+    least `near_copy`. `recall` returns the committed experience of a task.
     """
 
     def __init__(
@@ -101,9 +104,10 @@ class FewShotHub:
         return round_slot(task, len(self._lanes), self._per_round)
 
     async def shots(self, task: int, language: str | None = None) -> list[Experience]:
-        """Return the shots for a task's prompt, once all earlier rounds of its lane have reported.
+        """Wait until all earlier rounds of a task's lane have reported; return the task's shots.
 
-        All are in the task's `language`, a BCP 47 tag (None: English); empty if the hub has none.
+        All shots are in `language`, a BCP 47 tag (None: English). The list is empty if the hub
+        contains none in that language.
         """
         place, wanted = self.place(task), language_and_script(language)
         seeds = [seed for seed in self._seeds if language_and_script(seed.language) == wanted]
@@ -120,9 +124,10 @@ class FewShotHub:
         return lane.drawn[wanted]
 
     def topic(self, task: int, language: str | None = None) -> str:
-        """Return what a task's topic should be close to and far from; call it after `shots`.
+        """Return a phrase that says what a task's topic should be near and far from.
 
-        Empty without `coverage`, and while a lane has too few experiences.
+        Call this method after `shots`. The phrase is empty without `coverage`, and as long as the
+        lane has too few experiences.
         """
         place = self.place(task)
         target = self._lanes[place.lane].target(language_and_script(language), place.index)
@@ -131,12 +136,12 @@ class FewShotHub:
     async def admit(
         self, task: int, experience: Experience, shots: Sequence[Experience]
     ) -> Experience:
-        """Return a task's experience with its `admitted` and `similarity`.
+        """Report a task's experience, and return it with `admitted` and `similarity`.
 
-        Waits until all earlier tasks of its lane have reported, then reports in its turn.
-        `similarity` (0 to 1) is the highest to any of its shots and of the candidates that MinHash
-        finds among the seeds and the lane's members (`NearCopyIndex` states the recall). `admitted`
-        is None if the hub does not grow.
+        If the hub grows, the method first waits until all earlier tasks of the lane have reported.
+        `similarity` (0 to 1) is the highest similarity to a shot of the task, or to a candidate
+        that MinHash finds among the seeds and the lane's members (`NearCopyIndex` states the
+        recall). `admitted` is None if the hub does not grow.
         """
         lane = await self._turn(task)
         words = _words(experience)
@@ -153,19 +158,19 @@ class FewShotHub:
         return experience
 
     async def skip(self, task: int) -> None:
-        """Report that a task has no experience; waits as `admit` does."""
+        """Report that a task has no experience, after the same wait as in `admit`."""
         lane = await self._turn(task)
         if self._iterative is True:
             lane.report(task, None, None)
 
     def committed(self, task: int) -> None:
-        """Record that a task's rows are on disk, where its experience is read from now on."""
+        """Record that a task's rows are on disk, so that its experience is read from there."""
         self._uncommitted.pop(task, None)
 
     def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
         """Restore the reports of the first `committed` tasks.
 
-        `experiences` yields the committed experiences in plan order; none is kept in memory.
+        `experiences` yields the committed experiences in plan order. They are not kept in memory.
         """
         if self._iterative is not True:
             return
@@ -180,7 +185,7 @@ class FewShotHub:
                 lane.report(task, None, None)
 
     def stop(self) -> None:
-        """Cancel all tasks waiting for their turn: a task raised, so the run ends."""
+        """Cancel all tasks that wait for their turn, because a task has raised and the run ends."""
         for lane in self._lanes:
             lane.stop()
 
@@ -225,7 +230,7 @@ class FewShotHub:
         }
 
     def _of_cluster(self, place: RoundSlot, target: Target) -> list[Experience]:
-        """Return the shots of a task from the cluster of its desired topic."""
+        """Return a task's shots, drawn from the cluster of the desired topic."""
         draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}/{place.index}")
         chosen = draws.sample(target.members, min(self._shots, len(target.members)))
         return [self._member(at) if isinstance(at, int) else at for at in chosen]
@@ -233,9 +238,9 @@ class FewShotHub:
     def _in_turn(self, seeds: Sequence[Experience], lane: int, number: int) -> list[Experience]:
         """Return the shots of a round if the seeds rotate.
 
-        The seeds form a shuffled circle; after as many rounds as there are seeds, each has been
-        shown equally often, and the circle is shuffled again. Consecutive rounds never have the
-        same shots unless all seeds are shown at once.
+        The seeds form a shuffled circle. After as many rounds as there are seeds, each seed has
+        been shown equally often, and the circle is reshuffled. Consecutive rounds never have the
+        same shots, unless each round shows all seeds.
         """
         size = len(seeds)
         if not size:
@@ -257,11 +262,10 @@ class FewShotHub:
 
 
 class _Lane:
-    """One lineage: the tasks whose experiences entered, and the number of its tasks that have
-    reported.
+    """One lineage of the hub: its members, and the number of its tasks that have reported.
 
-    `drawn` has the current round's shots by language, once drawn; `coverage` the topic coverage by
-    language, None if shots are drawn otherwise.
+    `drawn` contains the shots of the current round that have been drawn so far, by language.
+    `coverage` contains the topic coverage by language; None unless the policy is `coverage`.
     """
 
     def __init__(
@@ -285,9 +289,9 @@ class _Lane:
             raise asyncio.CancelledError
 
     def members(self, written: str) -> tuple[Sequence[int], int]:
-        """Return the tasks of a language's members, and how many of them may be shown.
+        """Return the task numbers of a language's members, and how many of them may be shown.
 
-        Members may be shown if they existed when the current round began.
+        Only members that existed when the current round began may be shown.
         """
         return self._members.get(written, ()), self._n_shown.get(written, 0)
 
@@ -322,9 +326,9 @@ class _Lane:
 
 
 def similarity(experience: Experience, other: Experience) -> float:
-    """Return how close two experiences are, 0 to 1: the token-sort ratio of their words.
+    """Return the similarity of two experiences, 0 to 1: the token-sort ratio of their words.
 
-    Names and the free text of personas do not count: they were given, not invented.
+    The names and the free text of personas do not count.
     """
     return _alike(_words(experience), _words(other))
 
@@ -334,7 +338,7 @@ def _alike(words: str, others: str) -> float:
 
 
 def _words(experience: Experience) -> str:
-    """Return the words that count, sorted."""
+    """Return the words of an experience that are compared, sorted."""
     parts = [experience.relations, experience.situation, experience.topic, experience.starter.text]
     for card in (persona.card for persona in experience.personas if persona.card):
         parts += map(str, vars(card).values())

@@ -1,7 +1,7 @@
-"""The labeller: assigns labels to a conversation and checks them against it.
+"""The labeller: assigns labels to a conversation and checks them against its text.
 
-It is not told which label was planned. An invalid reply is retried a bounded number of times; after
-that a `ModelFault` is raised.
+The labeller does not see the planned labels. After an invalid reply, the request is retried up to a
+maximum number of times; then `ModelFault` is raised.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from convogen.text.utterances import repeats, whole_sentences
 __all__ = ["Labeller", "SummaryRules", "content_share", "shuffled", "unknown_names"]
 
 LEARNED_FROM = 2_000
-"""Maximum number of the source's summaries from which the rules are learned."""
+"""Maximum number of source summaries from which the rules are learned."""
 
 STEM = 5
-"""Number of leading letters two words must share to count as forms of the same word."""
+"""Number of leading letters that two words must share to count as forms of the same word."""
 
 STOPWORDS = frozenset(
     """
@@ -61,8 +61,9 @@ class SummaryRules:
     """Requirements on a summary: its length in words, and the minimum share of its content words
     that occur in the dialogue.
 
-    Learned from the source's summaries: the length range covers 98% of them, and 95% reach the
-    share. `language` is the primary BCP 47 subtag of the summaries' language; None if unknown.
+    The requirements are learned from the source's summaries, 98% of which are within the length
+    range and 95% of which reach the share. `language` is the primary BCP 47 subtag of the
+    summaries' language; None if unknown.
     """
 
     low: int
@@ -72,7 +73,7 @@ class SummaryRules:
 
     @classmethod
     def learn(cls, pairs: Iterable[tuple[str, str]]) -> SummaryRules:
-        """Return the rules learned from pairs of dialogue and summary, at least one."""
+        """Return the rules learned from at least one pair of a dialogue and its summary."""
         known = list(islice(pairs, LEARNED_FROM))
         language = identify(summary for _, summary in known)
         lengths = sorted(about_words(summary, language) for _, summary in known)
@@ -88,7 +89,7 @@ class SummaryRules:
         return replace(self, grounded=0.0, language=primary_subtag(language))
 
     def complaint(self, summary: str, dialogue: str) -> str | None:
-        """Return what is wrong with a summary, in words; None if nothing is."""
+        """Return a complaint about a summary, worded for the model; None if it is acceptable."""
         n = about_words(summary, self.language)
         if not self.low <= n <= self.high:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
@@ -102,11 +103,11 @@ class SummaryRules:
 
 def content_share(summary: str, dialogue: str, language: str | None = None) -> float:
     """Return the share of a summary's content words that also occur in the dialogue, 0 to 1; 1 if
-    it has none.
+    there are no content words.
 
-    A content word has four letters or more and is not a function word; forms of one word (the same
-    first five letters) count as the same. In scripts without spaces between words, it has two
-    characters or more; without a segmenter, there are no content words.
+    A content word has at least four letters and is not a function word. Words that share their
+    first five letters count as forms of the same word. In scripts without spaces between words,
+    content words have at least two characters; without a segmenter, there are none.
     """
     stems = {word[:STEM] for word in _words(dialogue, language)}
     mine = [word for word in _words(summary, language) if word not in STOPWORDS]
@@ -114,10 +115,10 @@ def content_share(summary: str, dialogue: str, language: str | None = None) -> f
 
 
 def unknown_names(summary: str, dialogue: str, language: str | None = None) -> list[str]:
-    """Return the names in a summary, capitalised within a sentence or `#Name#`, that are not in the
-    dialogue.
+    """Return the names in a summary that do not occur in the dialogue.
 
-    In a language that capitalises all nouns, only the latter are recognised as names.
+    Names are words that are capitalised within a sentence, and placeholders such as `#Name#`. In
+    languages that capitalise all nouns, only placeholders count as names.
     """
     there = set(re.findall(r"\w+", dialogue.casefold()))
     unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
@@ -137,7 +138,7 @@ def _words(text: str, language: str | None) -> list[str]:
 
 
 class Labeller:
-    """Assigns labels with the prompts `summary`, `choice` and `emotions`, as a role of the run."""
+    """Assigns labels with the prompts `summary`, `choice` and `emotions` and a role's model."""
 
     def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
         self._prompts = prompts
@@ -151,9 +152,9 @@ class Labeller:
         rules: SummaryRules,
         examples: Sequence[tuple[str, str]],
     ) -> Label:
-        """Return a summary that meets the rules and copies no example.
+        """Return a summary that meets the rules and does not copy an example.
 
-        Raises `ModelFault` of kind `summary_refused`.
+        Raises `ModelFault` of kind `summary_refused` if no reply contains one.
         """
         shown = [{"dialogue": script, "summary": summary} for script, summary in examples]
         prompt = self._prompts["summary"].partial(
@@ -183,7 +184,7 @@ class Labeller:
     async def choose(
         self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
     ) -> Label:
-        """Return the option that fits best, chosen by the model without knowing the planned one.
+        """Return the option that the model chooses without seeing which one was planned.
 
         Raises `ModelFault` of kind `label_invalid` if no reply names an option.
         """
@@ -211,7 +212,7 @@ class Labeller:
     ) -> Label:
         """Return one of `options` for each line of a script, all from a single reply.
 
-        Raises `ModelFault` of kind `emotions_invalid`.
+        Raises `ModelFault` of kind `emotions_invalid` if no reply is valid.
         """
         shown = [
             {"lines": said, "answer": json.dumps(_numbered(labels), ensure_ascii=False)}
@@ -250,7 +251,7 @@ def _asking(prompt: Prompt, complaints: Sequence[str]) -> list[Message]:
 
 
 def _summary(answer: SessionReply) -> str:
-    """Return the first paragraph of a reply, without surrounding additions by the model."""
+    """Return the summary in a reply: the first paragraph, without a label such as `Summary:`."""
     text = printable(answer.text).strip()
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
@@ -259,7 +260,7 @@ def _summary(answer: SessionReply) -> str:
 
 
 def _is_cut(answer: SessionReply, summary: str) -> bool:
-    """Return True if a reply was truncated within the summary, before its first sentence ended."""
+    """Return whether a reply was truncated before the first sentence of the summary ended."""
     only_paragraph = "\n\n" not in answer.text.strip()
     return answer.cut_off and only_paragraph and lacks_end(summary)
 

@@ -1,8 +1,8 @@
-"""Structured output: JSON objects requested from a model, parsed, validated and retried.
+"""Structured output: request JSON objects from a model, parse and validate them, and retry.
 
-An endpoint's structured output is used if it has that feature. Every reply is parsed and validated;
-an invalid one is requested again, with the complaint shown to the model, and so is a reply with a
-string that was cut off at its schema's `maxLength`.
+If the endpoint supports structured output, it is used. Every reply is parsed and validated. If a
+reply is invalid, or contains a string that was cut off at the `maxLength` of its schema, the
+request is retried with a complaint for the model.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _SHOWN_CHARS = 12_000
 _CUT_OFF = "it was cut off before its end; keep each text to the words asked for"
 
 BLANK_LOOP = "blank_loop"
-"""The fault of a reply that ends in white space up to its token limit."""
+"""The fault of a reply that ends in white space up to the token limit."""
 
 MOST_BLANK_LOOPS = 2
-"""Number of such replies after which a model is not retried, since each of them costs the full
-token limit."""
+"""Number of blank loops after which a request is no longer retried, since each of them costs the
+full token limit."""
 
 _COMPLAINTS = 3
 """Maximum number of truncated texts named in a complaint."""
@@ -58,8 +58,8 @@ D = TypeVar("D", bound="StructuredReply")
 
 
 class StructuredReply(BaseModel):
-    """Base of models' replies: extra keys, surrounding white space and control characters are
-    dropped.
+    """The base class of parsed replies. Extra keys, surrounding white space and control characters
+    are dropped.
 
     Raw replies have no control characters, but their JSON strings may contain escaped ones.
     """
@@ -75,10 +75,10 @@ class StructuredReply(BaseModel):
 
 
 class UnusableReply(Exception):
-    """A fault of a draft, worded for the model.
+    """An error in a draft, worded for the model.
 
     Attributes:
-        kind: The fault in a word or two, for the record.
+        kind: A short name of the error for the record.
         afresh: Whether the retry hides the refused reply from the model.
     """
 
@@ -98,17 +98,17 @@ async def ask_draft(
     reasks: int,
     kind: str,
 ) -> tuple[T, list[str]]:
-    """Request drafts until `parse` accepts one; it raises `UnusableReply` to reject one.
+    """Request drafts until `parse` accepts one. `parse` raises `UnusableReply` to reject a draft.
 
-    If the request does not fit the model's context, the reply gets less room; if that is not
-    enough, the refused draft is not shown again.
+    If a request does not fit into the model's context, the limit of the reply is reduced. If that
+    is not enough, the retry does not show the refused draft.
 
     Returns:
-        The result of `parse`, and the fault kinds of the refused replies in order.
+        The result of `parse`, and the kinds of errors in the refused replies, in order.
 
     Raises:
-        ModelFault: Of `kind`, if none of 1 + `reasks` replies could be used; of kind `blank_loop`
-            as soon as two of them were white space up to their limit.
+        ModelFault: Of kind `kind` if none of 1 + `reasks` replies is usable; of kind `blank_loop`
+            as soon as two replies end in white space up to the token limit.
     """
     window = ContextWindow(session)
     asking, complaint, kinds = list(messages), "", list[str]()
@@ -138,14 +138,18 @@ async def ask_draft(
 def _blank_loop(answer: SessionReply) -> ModelFault:
     said = " ".join(answer.text.split())[:200]
     message = (
-        f"{MOST_BLANK_LOOPS} replies were white space up to their limit of tokens, as models write "
-        "that are held to JSON: `json_mode: text` of the model asks for JSON by the prompt alone"
+        f"{MOST_BLANK_LOOPS} replies ended in white space up to the token limit, which happens if "
+        "an endpoint forces a model to write JSON; set `json_mode: text` for the model to request "
+        "JSON by the prompt alone"
     )
     return ModelFault(BLANK_LOOP, message, f"{said} […{len(answer.text):,} characters]")
 
 
 def read_draft(answer: SessionReply, model: type[D]) -> D:
-    """Return the draft in a reply; raises `UnusableReply` saying what is wrong with it."""
+    """Return the draft in a reply.
+
+    Raises `UnusableReply` if there is no valid draft or one of its strings was cut off.
+    """
     draft, cut = parse_draft(answer, model)
     if cut:
         complaint = "; ".join(text.complaint() for text in cut[:_COMPLAINTS])
@@ -154,10 +158,10 @@ def read_draft(answer: SessionReply, model: type[D]) -> D:
 
 
 def parse_draft(answer: SessionReply, model: type[D]) -> tuple[D, list[BoundedText]]:
-    """Return the draft in a reply and its strings that were cut off.
+    """Return the draft in a reply, and the strings in the draft that were cut off.
 
     Raises:
-        UnusableReply: If the reply holds no draft.
+        UnusableReply: If the reply contains no valid draft.
     """
     data = read_object(answer, model.model_fields)
     try:
@@ -172,11 +176,11 @@ def parse_draft(answer: SessionReply, model: type[D]) -> tuple[D, list[BoundedTe
 
 
 def read_object(answer: SessionReply, keys: Collection[str]) -> dict[str, Any]:
-    """Return the JSON object in a reply that should have these keys.
+    """Return the JSON object in a reply; the object should have the given keys.
 
     Raises:
-        UnusableReply: If there is none; of kind `cut_off` or `blank_loop` if the reply hit its
-            length limit.
+        UnusableReply: If there is no object; of kind `cut_off` or `blank_loop` if the reply reached
+            its token limit.
     """
     try:
         return find_object(answer.text, keys)
@@ -204,9 +208,10 @@ def first_name(name: str) -> str:
 
 
 def name_of_a_person(name: str) -> str:
-    """Return a name in the form used for comparison; raises `ValueError` if it is not a name.
+    """Return a person's name in the form used for comparison.
 
-    Line breaks, digits and the marks of code, templates and labels do not occur in names.
+    Raises `ValueError` if the text is not a name: names are short and contain letters, but no line
+    breaks, digits, or marks of code, templates and labels.
     """
     tidied = tidy_name(name)
     several = len(name.splitlines()) > 1 or len(tidied) > _MOST_NAME

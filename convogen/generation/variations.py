@@ -24,7 +24,7 @@ _PARTS = ("ties", "places", "moods")
 class Variation:
     """Suggestions for one experience, each a phrase for the prompt.
 
-    `topic` says what the topic should be close to and far from; empty for any.
+    `topic` says what the topic should be near and far from; it is empty if any topic will do.
     """
 
     tie: str
@@ -33,7 +33,7 @@ class Variation:
     topic: str = ""
 
     def scene(self) -> str:
-        """Return the place, the mood and any topic: what is suggested when people are given."""
+        """Return the suggestions for given people: the place, the mood and the topic, if any."""
         scene = f"{self.place}; the mood is {self.mood}"
         return f"{scene}; the topic is {self.topic}" if self.topic else scene
 
@@ -42,19 +42,19 @@ class Variation:
 
 
 def draw_variation(rng: random.Random) -> Variation:
-    """Return a variation, with each part drawn independently."""
+    """Return a variation whose parts are drawn independently."""
     listed = variations()
     return Variation(*(rng.choice(listed[part]) for part in _PARTS))
 
 
 def deal_variation(seed: str, position: int, topic: str = "") -> Variation:
-    """Return the variation of a position, with each part dealt from a deck that is reshuffled when
-    empty.
+    """Return the variation at a position. Each part is dealt from a deck of the part's entries,
+    which is reshuffled when it is empty.
 
     Args:
         seed: Random seed of the decks.
-        position: From 0; consecutive positions have each entry of a part equally often.
-        topic: What the topic should be close to and far from.
+        position: The position in the sequence of variations, from 0.
+        topic: A phrase that says what the topic should be near and far from.
     """
     dealt: list[str] = []
     for part in _PARTS:
@@ -74,5 +74,5 @@ def variations() -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=1)
 def variations_hash() -> str:
-    """Return the hash of the shipped file, for a run's fingerprint."""
+    """Return the hash of the shipped variations, for a run's fingerprint."""
     return hashlib.blake2b(_FILE.read_bytes(), digest_size=8).hexdigest()

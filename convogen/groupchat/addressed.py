@@ -1,4 +1,4 @@
-"""Utterances with an addressee: how they are requested and parsed."""
+"""The schema and the parser of utterances with an addressee."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convogen.text.speakers import person_named
 __all__ = ["ALL", "addressed_schema", "split_addressee"]
 
 ALL = "all"
-"""The addressee of an utterance to everybody."""
+"""The addressee of an utterance that is meant for everybody."""
 
 
 def addressed_schema(others: Sequence[str]) -> dict[str, Any]:

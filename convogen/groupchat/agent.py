@@ -43,16 +43,16 @@ ADDRESS_TOKENS = 40
 """Extra tokens for the addressee and the JSON syntax."""
 
 MOST_TIMES = 2
-"""Reply length, as a multiple of the guideline, above which it counts as too long."""
+"""A reply that exceeds this multiple of the maximum number of words counts as too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """One attempt at a turn: the reply's fault, and its usable part, if any.
 
-    `off` is the difference between `words` and the number requested; `likelihood` is the mean
-    log-probability of a token, 0 if unknown. An attempt that got no reply has no `words`. `to` is
-    the addressee; None if it was not requested or is not given.
+    `words` is None if there was no reply. `off` is the difference between `words` and the requested
+    number. `likelihood` is the mean log-probability per token; 0 if unknown. `to` is the addressee;
+    None if none was requested or given.
     """
 
     fault: str | None
@@ -63,8 +63,8 @@ class _Attempt:
     to: str | None = None
 
     def rank(self) -> tuple[int, float]:
-        """Return a key that sorts better attempts first: without a fault, then usable despite
-        one."""
+        """Return a sort key that puts better attempts first: those without a fault, then those that
+        are usable despite one."""
         if self.fault is None:
             return 0, -self.likelihood
         if self.taken:
@@ -73,7 +73,8 @@ class _Attempt:
 
 
 class PersonaAgent(BaseChatAgent):
-    """A persona in the chat, under an ASCII key; `display` is its name."""
+    """The agent that plays a persona. Its name in AutoGen is an ASCII key; `display` is the
+    persona's name."""
 
     def __init__(self, chat: Chat, key: str, persona: Persona) -> None:
         super().__init__(key, description=description(persona) or persona.name)
@@ -150,10 +151,10 @@ class PersonaAgent(BaseChatAgent):
         return utterance.text
 
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
-        """Request as many replies as the rules say, concurrently, and check each of them.
+        """Request as many candidates as the rules require, concurrently, and check each reply.
 
-        If none is answered, raises the model's fault, unless all are refusals: some endpoints
-        report a refusal as an error.
+        If all requests fail, raises the first fault that is not a refusal. Refusals alone are not
+        raised, since some endpoints report a refusal as an error.
         """
         n = self._chat.rules.candidates
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
@@ -183,14 +184,14 @@ class PersonaAgent(BaseChatAgent):
         return _Attempt(fault, words, off, _likelihood(reply.answer.reply), taken, to)
 
     def _addressed(self, reply: Fitted) -> tuple[Fitted, str | None]:
-        """Return a reply reduced to the utterance, and its addressee."""
+        """Return a reply that is reduced to the utterance, and the addressee."""
         if not self._chat.rules.addressees:
             return reply, None
         text, to = split_addressee(reply.answer.text, self._others)
         return reply._replace(answer=replace(reply.answer, text=text)), to
 
     def _room(self, target: int | None) -> dict[str, Sampling]:
-        """Return room for twice the words of a turn, unless the role's sampling sets its own."""
+        """Return a token limit for twice the requested words, unless the role has its own limit."""
         given = self._chat.session.traffic.role("agent").sampling.max_tokens
         if target is None or given is not None:
             return {}
@@ -199,8 +200,8 @@ class PersonaAgent(BaseChatAgent):
         return {"sampling": Sampling(max_tokens=room)}
 
     def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
-        """Return the utterance in an answer; with a target length, the sentences that come
-        closest."""
+        """Return the utterance in a reply, cut at the sentence end nearest to the target length, if
+        any."""
         chat = self._chat
         notes = [one for one in (note, chat.turn_note(self.display)) if one]
         scene = Scene(
@@ -221,7 +222,7 @@ class PersonaAgent(BaseChatAgent):
         return Utterance(whole, utterance.tidied)
 
     def _length_fault(self, text: str, target: int | None) -> str | None:
-        """Return `too_long` or `too_short` if a text is far from the requested length."""
+        """Return `too_long` or `too_short` if a text is far from the requested length, or None."""
         language = self._chat.experience.language
         if target is not None:
             return length_fault(text, target, language)
@@ -252,7 +253,7 @@ class PersonaAgent(BaseChatAgent):
         return agent_messages(self._system, chat.opening, turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        """Do nothing: a chat is played only once."""
+        """Do nothing, since a chat is played only once."""
 
 
 def _likelihood(reply: ModelReply) -> float:

@@ -1,4 +1,4 @@
-"""The state of a chat, and playing it from its opening to its end."""
+"""The state of a chat, and a function that plays a chat from its opening to its end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from convogen.text.speakers import agent_keys
 __all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
 
 LONGEST = 600
-"""Maximum length of a person's description shown to the manager, in characters."""
+"""Maximum length, in characters, of a person's description that is shown to the manager."""
 
 Shown = Callable[[Sequence[Turn]], Sequence[Message]]
 
@@ -39,12 +39,12 @@ SpeakerSelection = Literal["auto", "round_robin"]
 class ChatRules:
     """The rules of a chat.
 
-    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None for
-    no limit. `reasks` limits the retries per utterance. `turn_words` has the number of words
-    requested for each turn, the starter first; None if no length is requested. `candidates` is the
-    number of replies requested at once, of which one is selected. With `addressees`, an agent
-    states the addressee of each utterance. `turn_notes` has instructions for each speaker's turns,
-    repeated cyclically; None for none.
+    `max_turns` includes the starter. `max_words` is the guideline for the length of a reply; None
+    for no limit. `reasks` is the maximum number of retries per utterance. `turn_words` contains the
+    number of words requested for each turn, beginning with the starter; None if no length is
+    requested. `candidates` is the number of replies requested per turn, of which one is selected.
+    With `addressees`, agents state the addressee of each utterance. `turn_notes` contains
+    instructions for each speaker's turns, used cyclically; None if there are none.
     """
 
     max_turns: int
@@ -62,7 +62,7 @@ class ChatRules:
 @dataclass(frozen=True, slots=True)
 class ChatPrompts:
     """The prompts of a chat: the user proxy's opening, an agent's system message, the note that
-    ends an agent's request, the manager's question, and how an addressee is asked for."""
+    ends an agent's request, the manager's question, and the request for an addressee."""
 
     opening: Prompt
     agent: Prompt
@@ -74,7 +74,10 @@ class ChatPrompts:
 
     @classmethod
     def of(cls, prompts: Mapping[str, Prompt], **given: Any) -> ChatPrompts:
-        """Select the prompts of a chat from a method's; `given` fills variables of the opening."""
+        """Return the chat prompts among a method's prompts.
+
+        `given` provides values for variables of the opening.
+        """
         steps = {step: prompts[step] for step in cls.STEPS}
         steps["opening"] = steps["opening"].partial(**given)
         return cls(**steps, addressed=prompts.get("addressed"))
@@ -82,9 +85,9 @@ class ChatPrompts:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The turns of a chat, the starter first, and why it ended.
+    """The turns of a chat, beginning with the starter, and the reason why the chat ended.
 
-    `refused` are the faults of the attempts at the turn that ended it early.
+    `refused` lists the faults of the attempts at a turn that ended the chat early.
     """
 
     turns: list[Turn]
@@ -101,12 +104,13 @@ async def play_group_chat(
     on_turn: Callable[[], None],
     private: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Played:
-    """Play one experience; `on_turn` is called for each turn.
+    """Play one experience and return its turns; `on_turn` is called after each turn.
 
-    `private` maps a person's name to what only they know besides their memories.
+    `private` maps the name of a person to facts that only this person knows, besides memories.
 
-    Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns are done,
-    or the selector never answered; otherwise it is recorded as the chat's end.
+    Raises the errors of `Session.ask`. A `ModelFault` is raised only if fewer than half of the
+    turns are done, or if the selector never gave a usable reply. Otherwise, its kind becomes the
+    reason why the chat ended.
     """
     chat = Chat(
         experience, rules, prompts=prompts, session=session, on_turn=on_turn, private=private
@@ -118,7 +122,7 @@ async def play_group_chat(
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
-        chat.stop()  # Cancelling AutoGen midway leaks tasks, so let it end by itself
+        chat.stop()  # Cancelling AutoGen midway leaks tasks, so let it end on its own.
         await running
         raise
     stands = 2 * len(chat.turns) >= rules.max_turns and not chat.undirected
@@ -136,17 +140,17 @@ async def _run(chat: Chat, opening: TextMessage) -> None:
         await chat.team(runtime).run(task=opening)
     finally:
         await runtime.stop_when_idle()
-        # Agents, team and runtime refer to each other: without this, a chat is 500 objects that
-        # only the garbage collector frees, which pauses all chats.
+        # Agents, team and runtime refer to each other. Without this line, a chat leaves 500 objects
+        # that only the garbage collector can free, which pauses all chats.
         vars(runtime).clear()
 
 
 @dataclass
 class Chat:
-    """The state of one chat, shared by its agents and selector, but never by two chats.
+    """The state of one chat, shared by its agents and its selector.
 
-    `failed` holds an exception of a model call: the chat is ended first and the exception raised
-    afterwards, because AutoGen would turn it into a `RuntimeError`.
+    `failed` is the exception of a failed model call. The chat ends first, and the exception is
+    raised afterwards, because AutoGen would turn it into a `RuntimeError`.
     """
 
     experience: Experience
@@ -180,18 +184,21 @@ class Chat:
 
     @property
     def target_words(self) -> int | None:
-        """Requested number of words of the next turn; None for any."""
+        """The requested number of words of the next turn; None if no number is requested."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
     def turn_note(self, speaker: str) -> str | None:
-        """Return the instruction for a speaker's next turn; None for none."""
+        """Return the instruction for a speaker's next turn, or None."""
         if self.rules.turn_notes is None:
             return None
         notes = self.rules.turn_notes[speaker]
         return notes[sum(turn.speaker == speaker for turn in self.turns) % len(notes)]
 
     async def ask(self, role: str, chat: Shown, **options: Any) -> Fitted:
-        """Call a model; `stop` ends the wait. Raises `ModelFault`."""
+        """Request a reply from a model; `stop` cancels the request.
+
+        Raises `ModelFault` if the request fails.
+        """
         (answer,) = await self.ask_several(1, role, chat, **options)
         if isinstance(answer, ModelFault):
             raise answer
@@ -200,10 +207,10 @@ class Chat:
     async def ask_several(
         self, n: int, role: str, chat: Shown, **options: Any
     ) -> list[Fitted | ModelFault]:
-        """Request `n` replies from a model at once; for an unanswered request, return its fault.
+        """Request `n` replies from a model concurrently; return the fault of each failed request.
 
-        `chat` returns the messages for the turns to show: all of them, or as many of the last as
-        fit into the model's context, at least one.
+        `chat` returns the messages for the turns that it is given: all turns, or as many of the
+        last turns as fit into the model's context, but at least one.
         """
         turns = self.turns
 
@@ -215,14 +222,14 @@ class Chat:
         return await self.asking
 
     def stop(self) -> None:
-        """End the chat now."""
+        """End the chat immediately."""
         self.failed = asyncio.CancelledError()
         if self.asking is not None:
             self.asking.cancel()
 
     @cached_property
     def opening(self) -> str:
-        """The user proxy's opening message: situation, relations, topic."""
+        """The user proxy's opening message, with the situation, the relations and the topic."""
         e = self.experience
         return self.prompts.opening.render(
             situation=e.situation, relations=e.relations, topic=e.topic
@@ -237,7 +244,7 @@ class Chat:
         ]
 
     def candidates(self) -> list[str]:
-        """Return the keys of those who may speak next."""
+        """Return the keys of the people who may speak next."""
         last = self.turns[-1].speaker
         keys = [k for k, n in self.names.items() if self.rules.allow_repeats or n != last]
         return keys or list(self.names)

@@ -1,9 +1,9 @@
-"""The requests of agents and of the manager.
+"""The requests to agents.
 
-An agent's request is a chat in which it is the assistant: its own system message, the user proxy's
-opening, then the turns: its own as the assistant's, those of others as the user's with the
-speaker's name in front. Adjacent messages of one role are merged, so roles alternate and the last
-message is the user's.
+A request is a chat in which the agent is the assistant. It begins with the agent's system message
+and the user proxy's opening. The agent's own turns follow as assistant messages, and the turns of
+others as user messages that begin with the speaker's name. Adjacent messages of the same role are
+merged, so roles alternate and the last message is the user's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from convogen.records import Experience, Persona, Turn
 __all__ = ["agent_messages", "identity", "instructions", "sayable"]
 
 SAYABLE_WORDS = 4
-"""Phrases with fewer words are too common to be cut out of the instructions."""
+"""Minimum number of words of a phrase that is removed from the instructions; shorter phrases are
+too common."""
 
 
 def identity(
@@ -35,9 +36,9 @@ def identity(
     max_words: int | None,
     private: Sequence[str] = (),
 ) -> str:
-    """Return the system message that makes an agent its persona.
+    """Return the system message that gives an agent its persona.
 
-    `private` is what only the persona knows, besides its memories.
+    `private` contains facts that only the persona knows, besides its memories.
     """
     shown = know_each_other(experience)
     others = [
@@ -56,7 +57,7 @@ def identity(
 
 
 def instructions(text: str, spoken: Iterable[str]) -> list[str]:
-    """Return the lines of a request's text that nobody should say aloud: all except the `spoken`
+    """Return the lines of a request that nobody should say aloud: its text without the `spoken`
     phrases."""
     marks = "|".join(re.escape(phrase) for phrase in spoken if len(phrase.split()) >= SAYABLE_WORDS)
     pieces = re.split(marks, text) if marks else [text]
@@ -64,9 +65,9 @@ def instructions(text: str, spoken: Iterable[str]) -> list[str]:
 
 
 def sayable(experience: Experience, persona: Persona) -> list[str]:
-    """Return what a persona may repeat from its request: memories, text, topic.
+    """Return the parts of its request that a persona may repeat: memories, free text and topic.
 
-    The lines of a card are excluded: they are about the persona, not in its words.
+    The lines of a card are excluded, since they are not in the persona's own words.
     """
     return [*memories(persona), free_text(persona), experience.topic]
 

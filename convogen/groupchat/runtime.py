@@ -1,4 +1,4 @@
-"""AutoGen's runtime without its tracing."""
+"""AutoGen's runtime without tracing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ __all__ = ["UntracedRuntime"]
 
 
 class UntracedRuntime(SingleThreadedAgentRuntime):
-    """Delivers the messages of one chat without logging them.
+    """Delivers the messages of one chat without tracing or logging them.
 
-    AutoGen opens a span around each step of each delivery and serialises every message as JSON for
-    it and for its event log, even if nobody listens. A run records what matters in its ledger.
+    AutoGen opens a tracing span around each step of each delivery, and serialises every message as
+    JSON for the span and for its event log, even if nothing consumes them. convogen records its
+    calls in a ledger of its own.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class UntracedRuntime(SingleThreadedAgentRuntime):
 
 
 class _Untraced:
-    """Replaces AutoGen's `TraceHelper`."""
+    """Replaces AutoGen's `TraceHelper` and does nothing."""
 
     def trace_block(self, *what: Any, **named: Any) -> nullcontext[None]:
         return nullcontext()

@@ -1,4 +1,4 @@
-"""The manager's side of a chat: who speaks next, and when it is over."""
+"""The manager's side of a chat: who speaks next, and when the chat is over."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ MOST_SILENT = 3
 
 
 class Selector(ChatCompletionClient):
-    """The manager's model client: it returns one candidate, whatever the model replies.
+    """The manager's model client, which returns one of the candidates, whatever the model replies.
 
-    If the first replies are all empty, the chat fails instead of relying on the fallback alone.
+    If the first replies are all empty, the chat fails, since it would rely on the fallback alone.
     """
 
     component_type = "model"
@@ -112,19 +112,19 @@ class Selector(ChatCompletionClient):
         return key
 
     def _listen(self, reply: str) -> None:
-        """Register a reply; raises `ModelFault` if the model keeps giving empty ones."""
+        """Register a reply; raise `ModelFault` if the first replies are all empty."""
         self._heard |= bool(reply.strip())
         self._silent += 1
         if not self._heard and self._silent >= MOST_SILENT:
             self._chat.undirected = True
-            message = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
+            message = f"the selector chose nobody: its first {MOST_SILENT} replies were empty"
             raise ModelFault("selector_silent", message)
 
     def create_stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[str | CreateResult, None]:
         raise NotImplementedError("the selector does not stream")
 
     async def close(self) -> None:
-        """Do nothing: the session belongs to the run."""
+        """Do nothing, since the run owns the session."""
 
     def actual_usage(self) -> RequestUsage:
         return RequestUsage(prompt_tokens=0, completion_tokens=0)
@@ -154,7 +154,7 @@ class Selector(ChatCompletionClient):
 
 
 class Ended(TerminationCondition, Component[BaseModel]):
-    """Ends the chat as soon as its state says so."""
+    """Ends the chat as soon as `Chat.over` is true."""
 
     component_config_schema = BaseModel
 
@@ -173,4 +173,4 @@ class Ended(TerminationCondition, Component[BaseModel]):
         return None
 
     async def reset(self) -> None:
-        """Do nothing: a chat is played only once."""
+        """Do nothing, since a chat is played only once."""

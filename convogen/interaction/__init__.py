@@ -1,6 +1,7 @@
 """How people in a conversation interact: whom they address, and what causes friction.
 
-Pure functions of speakers and texts, without a model. Language-dependent rules are in `languages/`
-and, for names in address, in `convogen/text/languages`, one file per language; in other languages
-addressees are inferred from questions and order alone, and friction is not detected.
+All functions are pure, take speakers and texts, and call no model. Language-dependent rules are in
+`languages/` and, for addressing people by name, in `convogen/text/languages`, with one file per
+language. In other languages, addressees are inferred from questions and order alone, and friction
+is not detected.
 """

@@ -13,11 +13,11 @@ class Accuracy:
     """Agreement of the rules with manual labels, on English conversations of three to five people.
 
     Attributes:
-        turns: Number of turns labelled.
-        addressee: Share of them with the right addressee, 0 to 1.
-        previous_speaker: The same for a baseline that always chooses the previous speaker.
-        reply_to: Share with the right turn replied to.
-        behaviours: Cohen's kappa of the behaviours, pooled.
+        turns: Number of labelled turns.
+        addressee: Share of turns for which the addressee is correct, 0 to 1.
+        previous_speaker: The same share for a baseline that always chooses the previous speaker.
+        reply_to: Share of turns for which the turn replied to is correct, 0 to 1.
+        behaviours: Cohen's kappa, pooled over the behaviours.
     """
 
     turns: int
@@ -30,16 +30,17 @@ class Accuracy:
 HELD_OUT = Accuracy(
     turns=115, addressee=0.87, previous_speaker=0.77, reply_to=0.87, behaviours=0.61
 )
-"""On conversations not used for tuning, labelled by the author of the rules."""
+"""The agreement on conversations that were not used for tuning, labelled by the rules' author."""
 
 
 def accuracy_text() -> str:
-    """Return how accurate the rules are, in two sentences for readers."""
+    """Return a few sentences for readers about the accuracy of the rules."""
     found = HELD_OUT
     return (
-        f"Rules infer who is addressed: on {found.turns} turns labelled by hand they were right in "
-        f"{found.addressee:.0%} (always the previous speaker: {found.previous_speaker:.0%}), and "
-        f"in {found.reply_to:.0%} as to the turn replied to. Behaviours agree with a pooled kappa "
-        f"of {found.behaviours:.2f}, disagreement and evasion much less; one person wrote both "
-        f"labels and rules, so these figures are optimistic."
+        f"Rules infer who is addressed. On {found.turns} turns labelled by hand, the addressee was "
+        f"correct in {found.addressee:.0%} (always the previous speaker: "
+        f"{found.previous_speaker:.0%}), and the turn replied to in {found.reply_to:.0%}. For "
+        f"behaviours, the pooled kappa is {found.behaviours:.2f}, but it is much lower for "
+        f"disagreement and evasion. The same person wrote the labels and the rules, so these "
+        f"figures are optimistic."
     )

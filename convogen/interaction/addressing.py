@@ -1,12 +1,14 @@
-"""The addressee of each turn and the earlier turn it replies to, inferred without a model.
+"""The addressee of each turn and the earlier turn that it replies to, inferred without a model.
 
-The evidence, in order: the author's own statement; people addressed by name; the only other person;
-words for a group ("everyone", "you two"); the speaker of the turn that it replies to; for a
-question that replies to none, the next speaker. A turn is assumed to reply to the earlier turn with
-the highest score. The score depends on distance, on whether the earlier turn was addressed to this
-speaker or asked them something that is still open, on shared words, and on whether its speaker is
-named. This is a heuristic in the tradition of adjacency pairs (Sacks, Schegloff and Jefferson,
-1974), not a model; `tests/interaction/test_agreement.py` has its accuracy on labelled dialogues.
+The following evidence is used, in this order: the author's own statement; people addressed by name;
+the only other person; words for a group ("everyone", "you two"); the speaker of the turn that is
+replied to; and, for a question that is not a reply, the next speaker.
+
+A turn is assumed to reply to the earlier turn with the highest score. The score depends on
+distance, on whether the earlier turn addressed the current speaker or asked them a question that is
+still open, on shared words, and on whether the current turn names the earlier speaker. This is a
+heuristic in the tradition of adjacency pairs (Sacks, Schegloff and Jefferson, 1974), not a model.
+`tests/interaction/test_agreement.py` measures its accuracy on labelled dialogues.
 """
 
 from __future__ import annotations
@@ -36,15 +38,15 @@ EVIDENCE_LABELS: dict[Evidence, str] = {
     "answered": "The next speaker answers it",
     "opening": "Nothing: it opens a topic",
 }
-"""The wording of evidence for readers, most certain first."""
+"""The labels of evidence for readers, beginning with the most certain evidence."""
 
 LOOK_BACK = 6
-"""Number of preceding turns that a turn may reply to."""
+"""Maximum distance, in turns, between a turn and the earlier turn that it replies to."""
 
 NEARNESS = (1.0, 0.55, 0.3, 0.15, 0.08, 0.04)
 ADDRESSED, OPEN_QUESTION, OPEN_TO_ALL, OVERLAP, NAMED = 0.4, 0.5, 0.6, 0.6, 1.2
 FADING = 0.75
-"""Factor on the weight of an address for each intervening turn."""
+"""Factor by which each intervening turn reduces the weight of an address."""
 
 _LEAST_LETTERS = 4
 """Minimum length of a word that counts as shared by two turns."""
@@ -55,12 +57,13 @@ class Address:
     """The addressee of a turn.
 
     Attributes:
-        to: Names of the addressees; if `everyone`, those of all other people.
-        everyone: Whether it addresses the whole group.
-        reply_to: Index of the earlier turn it replies to; None if it opens a topic.
-        evidence: The evidence: `stated` by its author, `named`, the `only` other person, words for
-            a `group`, `answers` an open question, replies to the `previous` or an `earlier` turn,
-            is `answered` by the next speaker, or is an `opening`.
+        to: Names of the addressees; if `everyone` is true, the names of all other people.
+        everyone: Whether the turn addresses the whole group.
+        reply_to: Index of the earlier turn that the turn replies to; None if it opens a topic.
+        evidence: The kind of evidence. The addressee is `stated` by the author, is `named`, or is
+            the `only` other person; the turn contains words for a `group`, `answers` an open
+            question, replies to the `previous` or an `earlier` turn, is `answered` by the next
+            speaker, or is an `opening`.
     """
 
     to: tuple[str, ...]
@@ -81,12 +84,14 @@ def addresses(
     """Return the address of each turn.
 
     Args:
-        speakers: Speaker of each turn.
-        texts: Texts of the turns, of the same length.
-        participants: Participants, including those who never speak.
-        stated: Each turn's addressee if its author said so, else None; empty if nobody did.
-        patterns: Patterns of the conversation's language; None: names, questions and order decide.
-        language: BCP 47 tag of the language in which people address each other by name.
+        speakers: The speaker of each turn.
+        texts: The text of each turn.
+        participants: The participants, including those who never speak.
+        stated: The addressee of each turn as stated by its author, or None; empty if none is
+            stated.
+        patterns: The patterns of the conversation's language; if None, only names, questions and
+            order are used.
+        language: The BCP 47 tag of the language in which people address each other by name.
     """
     people = tuple(dict.fromkeys([*participants, *speakers]))
     said = [read(text) for text in texts]
@@ -102,7 +107,7 @@ def infer(
     patterns: Patterns | None = None,
     language: str = "en",
 ) -> list[Address]:
-    """Return the address of each turn, as `addresses` does, for parsed turns."""
+    """Return the address of each turn, like `addresses`, for turns that are already parsed."""
     inference = _Inference(speakers, said, people, patterns, language)
     for index in range(len(speakers)):
         told = stated[index] if index < len(stated) else None
@@ -111,7 +116,7 @@ def infer(
 
 
 class _Inference:
-    """The turns of a conversation, and the results for those before the current one."""
+    """The turns of a conversation, and the results for the turns before the current one."""
 
     def __init__(
         self,
@@ -187,7 +192,7 @@ class _Inference:
         return Address(to, everyone=False, reply_to=reply, evidence=evidence)
 
     def _opening(self, index: int, others: tuple[str, ...]) -> Address:
-        """Return the addressee of a turn that replies to none: for a question, the next speaker."""
+        """Return the address of a turn that is no reply. A question addresses the next speaker."""
         if self.said[index].asks:
             following = (name for name in self.speakers[index + 1 :] if name in others)
             if (answering := next(following, None)) is not None:

@@ -35,10 +35,10 @@ MEASURES: dict[str, str] = {
     "global_coherence": "Global coherence",
     "speaker_consistency": "Speaker consistency",
 }
-"""Measures per conversation, with their wording for readers."""
+"""The measures per conversation, with their labels for readers."""
 
 MOST_TURNS = 2_000
-"""Maximum number of analysed turns of a conversation."""
+"""Maximum number of turns of a conversation that are analysed."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Interaction:
     """The analysis of a conversation.
 
     Attributes:
-        people: Participants, including those who never speak.
-        speakers: Speaker of each turn.
+        people: The participants, including those who never speak.
+        speakers: The speaker of each turn.
         addresses: The address of each turn.
-        asks: Whether each turn has a question.
-        only_asks: Whether each turn consists of questions only.
-        behaviours: The behaviours in each turn; None if there are no patterns for its language.
-        openers: Opener of each turn; None without patterns.
+        asks: Whether each turn contains a question.
+        only_asks: Whether each turn consists only of questions.
+        behaviours: The behaviours in each turn; None if there are no patterns for the language.
+        openers: The opener of each turn, if any; None without patterns.
         language: The primary subtag of the patterns' language; None without patterns.
     """
 
@@ -76,7 +76,7 @@ class Interaction:
 
     @cached_property
     def counter_questions(self) -> list[bool]:
-        """Whether each turn only asks something, in reply to a question to its speaker."""
+        """Whether each turn consists only of questions and replies to a question to its speaker."""
         return [
             only_asks and one.reply_to is not None and self._is_asked(speaker, one.reply_to)
             for speaker, only_asks, one in zip(
@@ -88,9 +88,9 @@ class Interaction:
         return self.asks[reply_to] and speaker in self.addresses[reply_to].to
 
     def measures(self) -> dict[str, float | None]:
-        """Return the values of `MEASURES`; None if a conversation has no value.
+        """Return the values of `MEASURES`, with None for measures without a value.
 
-        Measures of the graph and of addressing vary only in groups; they need three people or more.
+        Measures that vary only in groups have no value if there are fewer than three people.
         """
         n, group = len(self.speakers), len(self.people) > 2
         found = self.addresses
@@ -123,14 +123,15 @@ def analyse(
     stated: Sequence[str | None] = (),
     language: str | None = None,
 ) -> Interaction:
-    """Return the analysis of a conversation, over its first 2,000 turns.
+    """Return the analysis of the first 2,000 turns of a conversation.
 
     Args:
-        speakers: Speaker of each turn.
-        texts: Texts of the turns, of the same length; the first 2,000 characters of each count.
-        participants: Participants, including those who never speak.
-        stated: Each turn's addressee if its author said so, else None; empty if nobody did.
-        language: The conversation's BCP 47 tag; identified if None.
+        speakers: The speaker of each turn.
+        texts: The text of each turn, of which the first 2,000 characters are used.
+        participants: The participants, including those who never speak.
+        stated: The addressee of each turn as stated by its author, or None; empty if none is
+            stated.
+        language: The BCP 47 tag of the conversation's language; detected if None.
     """
     speakers, texts = tuple(speakers[:MOST_TURNS]), list(texts[:MOST_TURNS])
     people = tuple(dict.fromkeys([*participants, *speakers]))
@@ -153,7 +154,10 @@ def analyse(
 
 
 def _content(said: Sequence[Utterance], language: str | None) -> list[Sequence[str]]:
-    """Return the words of each turn, without function words; none in a script without segmenter."""
+    """Return the content words of each turn, or all words in scripts without spaces.
+
+    Scripts without spaces need a segmenter; without one, there are no words.
+    """
     if language is not None and unspaced_language(language):
         return [[word.lower() for word in words(one.text[:CLIP], language) or ()] for one in said]
     known = frequent_words(language)

@@ -1,13 +1,17 @@
-"""Local and global coherence and speaker consistency, by shared words of turns.
+"""Local coherence, global coherence and speaker consistency, measured by words that turns share.
 
-Similar to MPCEval (Zhang et al., 2026, arXiv:2603.04969), but with different measures. MPCEval
-embeds turns with a sentence encoder; here a turn is a TF-IDF vector with the idf of its own
-conversation, so that neither a model nor a corpus is needed, and paraphrases count as dissimilar.
-Its local measures rate one predicted next turn against a window of context; here every turn is
-compared with the turn it replies to. Its global content measures follow the path of the embeddings
-(progression distance); here a turn is compared with all others together. Its speaker consistency is
-the similarity of a speaker's turns with their own centroid; here the similarity with others' turns
-is subtracted, since otherwise a conversation on one subject would look consistent whoever speaks.
+The measures resemble those of MPCEval (Zhang et al., 2026, arXiv:2603.04969), with four
+differences:
+
+- MPCEval embeds turns with a sentence encoder. Here, a turn is a TF-IDF vector with the idf of its
+  own conversation. This needs neither a model nor a corpus, but paraphrases count as dissimilar.
+- MPCEval's local measures rate a predicted next turn against a window of context. Here, every turn
+  is compared with the turn that it replies to.
+- MPCEval's global content measures follow the path of the embeddings (progression distance). Here,
+  every turn is compared with the sum of all other turns.
+- MPCEval's speaker consistency is the similarity of a speaker's turns to their centroid. Here, the
+  similarity to other speakers' turns is subtracted. Otherwise, every conversation on a single
+  subject would look consistent.
 """
 
 from __future__ import annotations
@@ -26,13 +30,13 @@ Vector = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Coherence:
-    """Similarities of turns, cosines of TF-IDF vectors; None if there is nothing to compare.
+    """Similarities of turns, as cosines of TF-IDF vectors; None if there is nothing to compare.
 
     Attributes:
-        local: Mean similarity of a turn with the turn that it replies to, 0 to 1.
-        overall: Mean similarity of a turn with the sum of all other turns, 0 to 1.
-        consistency: Mean similarity of two turns of one speaker minus that of turns of different
-            speakers, -1 to 1; above 0 if people keep to their own topics.
+        local: Mean similarity of a turn to the turn that it replies to, 0 to 1.
+        overall: Mean similarity of a turn to the sum of all other turns, 0 to 1.
+        consistency: Mean similarity of two turns by the same speaker minus the mean similarity of
+            two turns by different speakers, -1 to 1; positive if people keep to their own topics.
     """
 
     local: float | None
@@ -43,12 +47,12 @@ class Coherence:
 def coherence(
     speakers: Sequence[str], words: Sequence[Sequence[str]], found: Sequence[Address]
 ) -> Coherence:
-    """Return the coherence of turns; takes time linear in the number of words.
+    """Return the coherence of turns, in time linear in the number of words.
 
     Args:
-        speakers: Who says each turn.
-        words: The words of each turn, function words left out.
-        found: The turns' addresses.
+        speakers: The speaker of each turn.
+        words: The words of each turn, without function words.
+        found: The address of each turn.
     """
     vectors = _vectors(words)
     return Coherence(_local(vectors, found), _overall(vectors), _consistency(speakers, vectors))
@@ -93,7 +97,7 @@ def _overall(vectors: Sequence[Vector]) -> float | None:
 
 
 def _consistency(speakers: Sequence[str], vectors: Sequence[Vector]) -> float | None:
-    """Return the consistency; sums of cosines over pairs follow from norms of vector sums."""
+    """Return the speaker consistency, with sums of cosines computed from norms of vector sums."""
     own = defaultdict[str, list[Vector]](list)
     for speaker, turn in zip(speakers, vectors, strict=True):
         if turn:

@@ -1,10 +1,10 @@
-"""Friction: what turns do that keeps a conversation from running smoothly, detected by rules.
+"""Friction: behaviours that keep a conversation from running smoothly, detected by rules.
 
 The behaviours are those of conversation analysis: interruption and backchannel (Sacks, Schegloff
 and Jefferson, 1974), self-repair, repair requests and third-position repair of misunderstandings
 (Schegloff, Jefferson and Sacks, 1977), and dispreferred responses: disagreement, refusal, evasion,
-silence, topic changes, complaints, hedges, hesitation. The rules use the turn's words, the previous
-turn, and the turn it replies to; they do not detect irony.
+silence, topic changes, complaints, hedges and hesitation. The rules use the words of a turn, the
+previous turn, and the turn that is replied to. They do not detect irony.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def friction(
     """Return the behaviours of each turn.
 
     Args:
-        speakers: Who says each turn.
-        said: The turns.
-        found: Their addresses.
-        patterns: Those of the conversation's language.
+        speakers: The speaker of each turn.
+        said: The parsed turns.
+        found: The address of each turn.
+        patterns: The patterns of the conversation's language.
     """
     result: list[frozenset[Behaviour]] = []
     for index, turn in enumerate(said):
@@ -54,10 +54,10 @@ class _Context:
     """The context of a turn.
 
     Attributes:
-        before: The preceding turn, if by another speaker.
-        replied: The turn that it replies to.
-        asked: The same turn, if it is a question to this speaker.
-        patterns: Those of the language.
+        before: The preceding turn, if it is by another speaker; otherwise None.
+        replied: The turn that is replied to, if any.
+        asked: The turn that is replied to, if it asks this speaker a question; otherwise None.
+        patterns: The patterns of the language.
     """
 
     before: Utterance | None
@@ -96,7 +96,7 @@ def _requests_repair(matches: bool, turn: Utterance, context: _Context) -> bool:
 
 
 def _echoes(turn: Utterance, replied: Utterance) -> bool:
-    """Return whether a short question repeats words of the turn it replies to."""
+    """Return whether a turn is a short question that repeats words of the turn it replies to."""
     if not turn.plain.endswith("?") or len(turn.tokens) > _ECHO_WORDS:
         return False
     content = [word for word in turn.tokens if len(word) > 2]

@@ -1,4 +1,4 @@
-"""The interaction graph, weighted and directed, and how turns pass between speakers."""
+"""The weighted, directed graph of who addresses whom, and measures of turn-taking."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ __all__ = ["Graph", "gini_of", "graph_of", "speaker_entropy"]
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Turns from each speaker to each addressee; turns to everyone are counted separately.
+    """The numbers of turns from speakers to addressees; turns to everyone are counted separately.
 
     Attributes:
-        people: Participants.
-        weights: Turns by speaker and addressee; a turn to several people counts once for each.
-        to_everyone: Turns to the whole group.
+        people: The participants.
+        weights: Number of turns by speaker and addressee; a turn to several people counts once for
+            each of them.
+        to_everyone: Number of turns to the whole group.
     """
 
     people: tuple[str, ...]
@@ -29,8 +30,8 @@ class Graph:
 
     @property
     def density(self) -> float | None:
-        """Share of ordered pairs of people with at least one turn between them; None for one
-        person."""
+        """Share of ordered pairs of people in which the first person addresses the second at least
+        once; None for fewer than two people."""
         n = len(self.people)
         return len(self.weights) / (n * (n - 1)) if n > 1 else None
 
@@ -43,8 +44,8 @@ class Graph:
     def reciprocity(self) -> float | None:
         """Share of the edge weight that is reciprocated, 0 to 1; None if there are no edges.
 
-        The sum of min(w_ij, w_ji) over the sum of w_ij (Squartini, Picciolo, Ruzzenenti and
-        Garlaschelli, 2013, "Reciprocity of weighted networks").
+        The value is the sum of min(w_ij, w_ji), divided by the sum of w_ij (Squartini, Picciolo,
+        Ruzzenenti and Garlaschelli, 2013, "Reciprocity of weighted networks").
         """
         total = sum(self.weights.values())
         if not total:
@@ -54,20 +55,22 @@ class Graph:
 
     @property
     def out_centralisation(self) -> float | None:
-        """Out-degree centralisation: 0 if all address others equally, 1 if one person does all the
-        addressing."""
+        """Out-degree centralisation: 0 if all people address others equally often, 1 if one person
+        does all the addressing."""
         return self._centralisation(0)
 
     @property
     def in_centralisation(self) -> float | None:
-        """In-degree centralisation: how much one person is the addressee of all turns."""
+        """In-degree centralisation: 0 if all people are addressed equally often, 1 if all turns
+        address one person."""
         return self._centralisation(1)
 
     def _centralisation(self, end: int) -> float | None:
         """Return Freeman's centralisation of shares of edge weight; None without edges.
 
-        The sum of the differences from the largest share, divided by its maximum, n - 1 (Freeman,
-        1978, "Centrality in social networks", with strengths in place of degrees).
+        The value is the sum of the differences from the largest share, divided by the maximum of
+        this sum, n - 1 (Freeman, 1978, "Centrality in social networks", with strengths in place of
+        degrees).
         """
         total, n = sum(self.weights.values()), len(self.people)
         if not total or n < 2:
@@ -80,7 +83,7 @@ class Graph:
 
 
 def graph_of(speakers: Sequence[str], found: Sequence[Address], people: Sequence[str]) -> Graph:
-    """Return the graph of a conversation's turns and their addresses."""
+    """Return the graph of a conversation from the speakers and addresses of its turns."""
     weights = Counter[tuple[str, str]]()
     to_everyone = 0
     for speaker, address in zip(speakers, found, strict=True):
@@ -92,12 +95,13 @@ def graph_of(speakers: Sequence[str], found: Sequence[Address], people: Sequence
 
 
 def speaker_entropy(speakers: Sequence[str]) -> float | None:
-    """Return the entropy of speaker changes: 0 in a round robin, 1 if all others are equally
+    """Return the entropy of speaker changes: 0 for round robin, 1 if all other speakers are equally
     likely.
 
-    The entropy of the next speaker given the current one, divided by its maximum, log(n - 1); only
-    changes of speaker count. None for fewer than three speakers: the next one is then certain.
-    Short conversations have lower values than long ones; compare conversations of similar length.
+    The value is the entropy of the next speaker given the current one, divided by its maximum,
+    log(n - 1). Only changes of speaker count. The value is None for fewer than three speakers,
+    since the next speaker is then certain. Short conversations have lower values than long ones, so
+    compare only conversations of similar length.
     """
     n = len(set(speakers))
     if n < 3:
@@ -116,7 +120,8 @@ def speaker_entropy(speakers: Sequence[str]) -> float | None:
 
 
 def gini_of(speakers: Iterable[str]) -> float:
-    """Return the Gini coefficient of turns per speaker: 0 if equal, near 1 if one has all."""
+    """Return the Gini coefficient of turns per speaker: 0 if all speakers have equally many, near 1
+    if one of many speakers has almost all."""
     counts = sorted(Counter(speakers).values())
     n, total = len(counts), sum(counts)
     if n < 2:

@@ -1,4 +1,4 @@
-"""Patterns of a language: addressing a group, and the words that indicate friction."""
+"""The patterns with which turns to a group and friction are detected in a language."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ BEHAVIOUR_LABELS: dict[Behaviour, str] = {
     "refusal": "turns that refuse something",
     "complaint": "turns that complain",
     "topic_change": "turns that change the topic",
-    "silence": "turns that say next to nothing when something is due",
+    "silence": "turns that say almost nothing when a reply is due",
     "self_repair": "turns in which a speaker corrects themselves",
     "hesitation": "turns that hesitate",
     "hedging": "turns that hedge",
-    "backchannel": "turns that only show one is listening",
+    "backchannel": "turns that only show that somebody is listening",
 }
-"""The wording of behaviours for readers."""
+"""The labels of behaviours for readers."""
 
 BEHAVIOURS: tuple[Behaviour, ...] = tuple(BEHAVIOUR_LABELS)
 
@@ -71,7 +71,7 @@ OPENER_LABELS: dict[Opener, str] = {
     "first_person": "turns that begin with I, my, we or the like",
     "question_word": "turns that begin with a question word",
 }
-"""The wording of openers for readers."""
+"""The labels of openers for readers."""
 
 OPENERS: tuple[Opener, ...] = tuple(OPENER_LABELS)
 
@@ -79,7 +79,7 @@ LANGUAGES = Path(__file__).parent / "languages"
 
 
 _BEFORE_WORDS = " \t\n\"'“”‘*_(-–—.…¡¿"
-"""What may precede the first word of a turn."""
+"""The characters that may precede the first word of a turn."""
 
 
 def behaviour_term(name: str) -> str:
@@ -89,9 +89,9 @@ def behaviour_term(name: str) -> str:
 
 
 def _compiled(lines: object) -> re.Pattern[str]:
-    """Compile patterns, one per line, into one that matches if any does."""
+    """Compile patterns, one per line, into a single pattern that matches if any of them does."""
     if not isinstance(lines, str):
-        raise ValueError("must be text, one pattern per line")
+        raise ValueError("must be a string with one pattern per line")
     return re.compile("|".join(f"(?:{line.strip()})" for line in lines.splitlines()))
 
 
@@ -103,9 +103,10 @@ class Rule(BaseModel):
     """Patterns that detect one property of a turn.
 
     Attributes:
-        opens: Matches the beginning of a turn.
-        words: `has` is tried only on turns with one of these words; on all turns if empty.
-        has: Matches anywhere in a turn.
+        opens: Pattern for the beginning of a turn.
+        words: Words, at least one of which a turn must contain for `has` to apply; if empty, `has`
+            applies to all turns.
+        has: Pattern that matches anywhere in a turn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,7 +116,7 @@ class Rule(BaseModel):
     has: _Pattern | None = None
 
     def match(self, said: Utterance) -> bool:
-        """Return whether any pattern is found in a turn."""
+        """Return whether one of the patterns matches a turn."""
         if self.opens is not None and self.opens.match(said.plain) is not None:
             return True
         if self.has is None or (self.words and self.words.isdisjoint(said.words)):
@@ -127,15 +128,15 @@ class Patterns(BaseModel):
     """The patterns of one language, as in its file.
 
     Attributes:
-        language: Language code.
+        language: The language code.
         everyone: Matches turns to everybody.
         two: Matches turns to two people.
         suggests: Matches proposals to the group.
-        friction: Rules by behaviour.
-        minimal: Matches a reply that says next to nothing.
-        declines: Matches a bare no.
+        friction: The rules by behaviour.
+        minimal: Matches replies that say almost nothing.
+        declines: Matches replies that only say no.
         requests: Matches questions that ask for an action or for permission.
-        openers: Openers of turns, by kind; the first match counts.
+        openers: The patterns of openers by kind; the first match counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -159,7 +160,7 @@ class Patterns(BaseModel):
         return self
 
     def opener(self, said: Utterance) -> Opener | None:
-        """Return the kind of a turn's opener; None if it is of no kind."""
+        """Return the kind of a turn's opener; None if no kind matches."""
         plain = said.plain.lstrip(_BEFORE_WORDS)
         return next((name for name, one in self.openers.items() if one.match(plain)), None)
 
@@ -172,7 +173,7 @@ def load_patterns(language: str) -> Patterns | None:
         language: A primary subtag, such as `en`.
 
     Raises:
-        SourceError: The language's file is invalid.
+        SourceError: If the language's file is invalid.
     """
     path = LANGUAGES / f"{language}.yaml"
     if path.stem not in {known.stem for known in LANGUAGES.glob("*.yaml")}:

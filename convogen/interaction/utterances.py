@@ -1,4 +1,4 @@
-"""Properties of a turn that several measures need: its words, and whether it asks."""
+"""Properties of a turn that several measures need, such as its words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 __all__ = ["CLIP", "Utterance", "only_asks", "read"]
 
 CLIP = 2_000
-"""Maximum length of an analysed turn, in characters."""
+"""Maximum number of characters of a turn that are analysed."""
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _QUESTION = re.compile(r"[?？؟]")
@@ -22,11 +22,11 @@ class Utterance:
     """A turn as the rules see it.
 
     Attributes:
-        text: What was said, clipped.
-        plain: The same in lower case with straight apostrophes.
-        tokens: Its words, in order.
+        text: The text of the turn, clipped.
+        plain: The text in lower case with straight apostrophes.
+        tokens: The words in order.
         words: The distinct words, and the stems of contractions.
-        asks: Whether it has a question mark.
+        asks: Whether the turn contains a question mark.
     """
 
     text: str
@@ -48,5 +48,5 @@ def read(text: str) -> Utterance:
 
 
 def only_asks(said: Utterance) -> bool:
-    """Return whether a turn consists of questions only."""
+    """Return whether a turn consists only of questions."""
     return said.asks and _STATES.search(_PAUSE.sub(" ", said.plain)) is None

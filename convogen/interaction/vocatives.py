@@ -1,4 +1,4 @@
-"""Names in a turn: people it addresses, and people it only mentions."""
+"""Names in a turn: the people whom it addresses, and the people whom it only mentions."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _NEVER = re.compile(r"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The people of a conversation by the names used for them.
+    """The people in a conversation, by the names that may be used for them.
 
     Attributes:
-        whole: People by full name in lower case.
-        forms: People by name form, as returned by `text.names.called`.
-        words: The words of these forms.
-        lang: The language in which they are addressed.
+        whole: The people by full name in lower case.
+        forms: The people by name form, as returned by `text.names.called`.
+        words: The words in these forms.
+        lang: The language in which people are addressed.
     """
 
     whole: Mapping[str, str]
@@ -42,7 +42,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The people addressed by name in a turn, and those only mentioned."""
+    """The people whom a turn addresses by name, and the people whom it only mentions."""
 
     called: tuple[str, ...] = ()
     mentioned: frozenset[str] = frozenset()
@@ -50,11 +50,11 @@ class Named:
 
 @lru_cache(maxsize=1024)
 def names_of(people: tuple[str, ...], language: str = "en") -> Names:
-    """Return people by name form; forms that several people share are left out.
+    """Return people by name form, without forms that several people share.
 
     Args:
-        people: Their names, of which the first 50 count.
-        language: The BCP 47 tag of the language in which they are addressed.
+        people: The people's names, of which the first 50 are used.
+        language: The BCP 47 tag of the language in which people are addressed.
     """
     owners = {name: name_forms(name, language) for name in people[:MOST_NAMES]}
     counts = Counter(form for forms in owners.values() for form in forms)
@@ -68,12 +68,12 @@ def names_of(people: tuple[str, ...], language: str = "en") -> Names:
 
 
 def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[str, ...]:
-    """Return which of `names` are addressed in a turn; none in a language without such patterns.
+    """Return which of `names` a turn addresses; none in a language without patterns for this.
 
     Args:
-        text: The turn, of which the first 2,000 characters count.
-        names: The people who may be addressed: everybody but its speaker.
-        language: The BCP 47 tag of its language.
+        text: The turn, of which the first 2,000 characters are used.
+        names: The people who may be addressed: everybody except the speaker.
+        language: The BCP 47 tag of the turn's language.
     """
     people = names_of(tuple(names), language)
     if text.isascii():  # most turns name nobody and need no parsing
@@ -84,12 +84,12 @@ def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[st
 
 
 def named_in(said: Utterance, names: Names) -> Named:
-    """Return the people named in a turn; none in a language without patterns.
+    """Return the people whom a turn names; none in a language without patterns for this.
 
-    A name is an address if it stands between breaks (the ends of the text, punctuation, words such
-    as `hey` before it), after `@` or after a vocative particle: "Ana, look" and "look, Ana!", not
-    "Ana looked". An honorific may be attached, as in `田中さん`. In a list such as "I like Ana, Bo
-    and Cy", nobody is addressed.
+    A name is an address if it stands alone between breaks (the ends of the text, punctuation, or
+    words such as `hey` before the name), after `@`, or after a vocative particle. "Ana, look" and
+    "look, Ana!" therefore address Ana, but "Ana looked" does not. An honorific may be attached, as
+    in `田中さん`. In a list such as "I like Ana, Bo and Cy", nobody is addressed.
     """
     lang = names.lang
     if "addressing" not in lang.checks:
@@ -122,7 +122,7 @@ def named_in(said: Utterance, names: Names) -> Named:
 
 
 def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str]]:
-    """Return the people that a part of a sentence names, and its remaining words."""
+    """Return the people that a part of a sentence names, or its words if it has more than names."""
     for start in _starts(words, names.lang):
         whole = _owner(" ".join(start), names)
         if whole is not None:
@@ -134,10 +134,10 @@ def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str
 
 
 def _starts(words: Sequence[str], lang: Language) -> Iterator[Sequence[str]]:
-    """Yield the words of a part of a sentence after any calling words, such as `hey`.
+    """Yield the words of a part of a sentence without leading calling words, such as `hey`.
 
-    In a script without spaces, yield one reading of the part for each place where a name may begin,
-    cut at words that join names.
+    In a script without spaces, yield one reading of the part for each position at which a name may
+    begin, split at words that join names.
     """
     calls = lang.addressing.calls | lang.addressing.vocatives
     if lang.spaced:
@@ -181,7 +181,7 @@ def _row(words: Sequence[str], names: Names) -> tuple[list[str], int]:
 
 
 def _after_particle(words: Sequence[str], names: Names) -> list[str]:
-    """Return the person addressed by a vocative particle, whatever follows the name."""
+    """Return the people addressed with a vocative particle, whatever follows their names."""
     particles = names.lang.addressing.vocatives
     starts = (at + 1 for at, word in enumerate(words) if word in particles)
     return [name for start in starts for name in _row(words[start:], names)[0]]
@@ -205,10 +205,10 @@ def _bare(word: str) -> str:
 
 
 def _owner(words: str, names: Names) -> str | None:
-    """Return the person named by some words.
+    """Return the person that a sequence of words names, or None.
 
-    A name that is also a word counts only if capitalised; in a script without spaces, a homophone
-    does not count.
+    A name that is also a common word counts only if it is capitalised. In a script without spaces,
+    homophones do not count.
     """
     lang = names.lang
     bare = without_suffix(words, lang).strip().casefold()

@@ -1,8 +1,8 @@
-"""Arena: which of two generated dialogues on one seed has the more human-like user?
+"""Arena: which of two generated dialogues on the same seed has the more human-like user?
 
-`A` is the judged dialogue and `B` the other one, in whichever order they were shown; the value is 1
-if `A` wins, 0 if it loses and 0.5 for a tie. After the pairwise arenas of BotChat and Chatbot
-Arena.
+In scores, `A` is the judged dialogue and `B` is the other one, whatever their order in the prompt.
+The value is 1 if `A` wins, 0 if it loses and 0.5 for a tie. The protocol follows the pairwise
+arenas of BotChat and Chatbot Arena.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ _POINTS = {"A": 1.0, "B": 0.0, "tie": 0.5}
 
 
 class Arena(Paired):
-    """Parameters of the arena's judge."""
+    """Parameters of the arena judge."""
 
     name: ClassVar[str] = "arena"
     choices: ClassVar[tuple[str, ...]] = ("A", "B", "tie")
     aspect: ClassVar[str] = "more_human"
 
-    order_seed: int = Field(default=0, description="random seed for the order")
+    order_seed: int = Field(
+        default=0, description="random seed for the order in which two dialogues are shown"
+    )
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
         return drawn_place(self.order_seed, judged.conversation.id)

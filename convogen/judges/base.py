@@ -1,8 +1,8 @@
 """The base class of judges.
 
 A `Judge` is a frozen pydantic model whose fields are its parameters. It declares which aspects of a
-conversation it scores, and scores one aspect in a session of model calls. Scheduling, order and
-crash recovery belong to `convogen.engine.judge_runner`.
+conversation it scores, and scores one aspect at a time in a session of model calls.
+`convogen.engine.judge_runner` takes care of scheduling, order and crash recovery.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from convogen.records import Conversation, Experience, Score, Turn
 __all__ = ["ROLE", "Judge", "JudgeInput", "excerpt", "fault_reason"]
 
 ROLE = "judge"
-"""The role of a judge's model, also in the ledger."""
+"""The role of a judge's model, which the ledger also records."""
 
 _EXCERPT_CHARS = 200
 
@@ -37,7 +37,8 @@ _EXCERPT_CHARS = 200
 class JudgeInput:
     """A conversation with its experience, or with the dialogue to compare it with.
 
-    `reference` has the turns of the other dialogue on the same seed; empty if there is none.
+    `reference` contains the turns of the other dialogue on the same seed; it is empty if there is
+    none.
     """
 
     conversation: Conversation
@@ -46,58 +47,63 @@ class JudgeInput:
 
 
 class Judge(Keys, ABC):
-    """Base of all judges; unknown parameters are rejected."""
+    """The base class of all judges. Unknown parameters are rejected."""
 
     name: ClassVar[str]
     prompt_names: ClassVar[tuple[str, ...]]
-    """The steps that have a prompt: `judges/prompts/<judge>-<step>.md`, see `prompts`."""
+    """The steps that have a prompt in `judges/prompts/<judge>-<step>.md`; see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """Maps a step to the judge whose prompt it uses, if that is another judge."""
+    """Maps each step that uses another judge's prompt to the name of that judge."""
 
     sampling: ClassVar[Sampling]
     """The default sampling; the model's own settings and those of the steps override it."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = None
-    """The field of `JudgeInput` that it requires besides the conversation."""
+    """The field of `JudgeInput` that the judge requires besides the conversation, if any."""
 
     role: str = Field(default=ROLE, exclude=True, description="role whose model the judge calls")
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
-        description="your own prompt file per step, instead of the shipped one",
+        description="your own prompt files by step, which replace the shipped ones",
     )
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` if a user's prompt file is invalid."""
+        """The prompts by step.
+
+        Raises `SourceError` if a user's prompt file is invalid.
+        """
         return prompts_of(type(self), "judges/{name}-{step}", self.own_prompts)
 
     @cached_property
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """What determines the scores besides the model: the parameters and the prompts' hashes."""
+        """The values that determine the scores, except the model: parameters and prompt hashes."""
         parameters = self.model_dump(mode="json", exclude={"own_prompts"}, exclude_none=True)
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"judge": self.name, **parameters, "prompts": hashes}
 
     def suited(self, spec: ModelSpec) -> Self:
-        """Return this judge with the parameters that depend on the model filled in."""
+        """Return this judge with values for the parameters that depend on the model."""
         del spec
         return self
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return the model to call; raises `ModelConfigError` if it cannot be used."""
+        """Return the model to call.
+
+        Raises `ModelConfigError` if the model cannot be used.
+        """
         return open_model(spec)
 
     async def check(self, traffic: Traffic) -> None:
-        """Check the model before the first score; raises `ModelConfigError` if it lacks a
-        capability.
+        """Check the model before the first score.
 
-        By default no call is made.
+        Raises `ModelConfigError` if the model lacks a capability. By default, nothing is checked.
         """
 
     @abstractmethod
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
-        """Return the aspects scored for a conversation on this experience, in order."""
+        """Return the aspects that are scored for a conversation with this experience, in order."""
 
     def all_aspects(self) -> tuple[str, ...]:
         """Return all aspects that this judge may score."""
@@ -110,18 +116,18 @@ class Judge(Keys, ABC):
 
     @abstractmethod
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
-        """Score one aspect; a model's mistake gives a score of None with the reason.
+        """Return the score of one aspect; after a model error, its value is None, with the reason.
 
-        Only `RunStopped` and `UserError` may be raised: they stop judging, and the next start
-        retries the score.
+        Implementations may raise only `RunStopped` and `UserError`. Both stop the judge, and the
+        next start retries the score.
         """
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of a reply on one line, to quote as the reason of a missing score."""
+    """Return the beginning of a reply on one line, to be quoted if it contains no score."""
     return " ".join(text.split())[:_EXCERPT_CHARS]
 
 
 def fault_reason(fault: ModelFault) -> str:
-    """Return why a call gave no score, on one line: the kind of fault and what shows it."""
+    """Return the reason for a missing score on one line: the kind of fault and its evidence."""
     return f"{fault.kind}: {excerpt(fault.evidence or str(fault))}"

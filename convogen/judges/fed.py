@@ -1,22 +1,24 @@
-"""FED: qualities of a dialogue by likely follow-ups (Mehri and Eskenazi, 2020, section 4).
+"""FED: qualities of a dialogue, scored by likely follow-ups (Mehri and Eskenazi, 2020, section 4).
 
-Each quality has a few short follow-ups that a listener would say if the dialogue had the quality,
-and a few for when it did not. The score is the difference of their likelihoods
-under a dialogue model: mean log-probability per token, averaged over the follow-ups.
+Each quality has a few negative follow-ups, which a listener would say if the dialogue lacked the
+quality, and some have positive ones. The score is the likelihood of the positive follow-ups minus
+that of the negative ones under a dialogue model. The likelihood is the mean log-probability per
+token, averaged over the follow-ups.
 
-With `over: follow_up`, the mean is over the follow-up's own tokens, given the dialogue. With `over:
-dialogue`, it is over the dialogue and the follow-up together, as in the code that the authors
-released and in table 3 of the DiaSynth paper. In that case, six of the ten qualities have only
-unfavourable follow-ups, so their score is the dialogue's own cross-entropy (near 0.95 in table 3);
-the score of the other four is what the follow-ups change in it (near 0.01). The two kinds can be
-neither compared nor averaged, and only `over: dialogue` is comparable with table 3.
+With `over: follow_up`, the mean is computed over the tokens of the follow-up, given the dialogue.
+With `over: dialogue`, it is computed over the dialogue and the follow-up together, as in the code
+that the authors released and in table 3 of the DiaSynth paper. Six of the ten qualities have only
+negative follow-ups. With `over: dialogue`, their score is therefore close to the cross-entropy of
+the dialogue (near 0.95 in table 3), whereas the score of the other four is a small difference (near
+0.01). Scores of the two kinds can be neither compared nor averaged, and only `over: dialogue` is
+comparable with table 3.
 
-The code of DiaSynth's authors also keeps the speakers' names before the utterances, and puts the
-other speaker's name before the follow-up (if speakers are roles, as in DialogSum). `speakers: true`
-does this for all names.
+The code of the DiaSynth authors also puts the speakers' names before the utterances, and the other
+speaker's name before the follow-up, if speakers are roles as in DialogSum. `speakers: true` does
+this for all names.
 
-The qualities are the authors', but the wording of the follow-ups is convogen's; numbers with
-different wordings are not comparable. The published follow-ups can be given as `follow_ups`.
+The qualities are those of the FED authors, but the follow-ups were written for convogen. Scores
+from different follow-ups are not comparable. Use `follow_ups` to set the published ones.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ __all__ = ["FOLLOW_UPS", "Fed", "FollowUps"]
 
 LINES = "\n"
 END_OF_TEXT = "<|endoftext|>"
-"""The separator of utterances in DialoGPT's training data."""
+"""The separator between utterances in DialoGPT's training data."""
 
 
 class FollowUps(BaseModel):
@@ -79,8 +81,8 @@ FOLLOW_UPS = {
         negative=("You never ask me anything.", "You do not seem to care."),
     ),
 }
-"""The ten qualities of whole dialogues; only those for which the authors have favourable follow-ups
-have some."""
+"""The ten qualities of whole dialogues and their follow-ups. A quality has positive follow-ups only
+if it has some in the paper."""
 
 
 class Fed(Judge):
@@ -90,21 +92,28 @@ class Fed(Judge):
     prompt_names: ClassVar[tuple[str, ...]] = ()
     sampling: ClassVar[Sampling] = Sampling()
 
-    follow_ups: dict[str, FollowUps] = Field(default=FOLLOW_UPS, min_length=1)
+    follow_ups: dict[str, FollowUps] = Field(
+        default=FOLLOW_UPS,
+        min_length=1,
+        description="positive and negative follow-ups for each quality",
+    )
     over: Literal["follow_up", "dialogue"] = Field(
-        default="follow_up", description="tokens over which the mean is computed"
+        default="follow_up",
+        description="tokens over which the mean log-probability is computed; follow_up: only those "
+        "of the follow-up; dialogue: those of the dialogue and the follow-up",
     )
     separator: str | None = Field(
         default=None,
         min_length=1,
         max_length=40,
         description="separator between utterances; default: a newline, or <|endoftext|> for "
-        "a DialoGPT",
+        "DialoGPT models",
     )
     speakers: bool = Field(
         default=False,
         exclude_if=lambda kept: not kept,
-        description="keep the speakers' names; the follow-up then belongs to the other speaker",
+        description="whether to put the speakers' names before the utterances, and the other "
+        "speaker's name before the follow-up",
     )
 
     def suited(self, spec: ModelSpec) -> Self:
@@ -145,8 +154,7 @@ class Fed(Judge):
         ).per_token
 
     def _dialogue(self, conversation: Conversation) -> tuple[str, str]:
-        """Return the utterances, each followed by the separator, and the speaker label of the
-        follow-up."""
+        """Return the utterances, each followed by the separator, and the label of the follow-up."""
         separator = self.separator or LINES
         lines = [" ".join(turn.text.split()) for turn in conversation.turns]
         label = ""

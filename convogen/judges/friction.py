@@ -1,12 +1,13 @@
-"""Friction: what each turn does that keeps a conversation from running smoothly.
+"""Friction: behaviours in each turn that keep a conversation from running smoothly.
 
 The behaviours are those that `convogen.interaction.friction` detects by rules, and two that only a
-reader can detect: sarcasm, and misreading what somebody meant. Each call labels a stretch of turns,
-which is shown with the turns before it. If a reply omits a turn or gives it an unknown label, that
-turn is requested again on its own; a turn that never gets valid labels has none and is not
-counted. A turn may have several labels or an empty list, since dialogue acts are multifunctional
-(Bunt et al., 2012, "ISO 24617-2: A semantically-based standard for dialogue annotation");
-definitions and wording are convogen's.
+reader can detect: sarcasm, and misreading what somebody meant. Each call labels a range of turns,
+which is shown together with earlier turns. If a reply omits turns or gives them unknown
+labels, only these turns are requested again. A turn that never gets valid labels is not counted.
+
+A turn may have several labels or an empty list, since dialogue acts are multifunctional (Bunt et
+al., 2012, "ISO 24617-2: A semantically-based standard for dialogue annotation"). The definitions
+and their wording are convogen's.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ BEHAVIOURS = {
     "backchannel": "only shows attention while somebody else is speaking, as in 'mm-hm'",
     "sarcasm": "means the opposite of what it says, or mocks",
 }
-"""The labels and what they mean."""
+"""The labels and their meanings."""
 
 MOST_LABELS = 5
-"""Maximum number of labels requested per turn, so that no model keeps listing them."""
+"""Maximum number of labels per turn in the schema, which keeps models from listing them endlessly.
+"""
 
 _TOKENS, _TOKENS_PER_TURN = 60, 40
 _LONGEST_REPLY = 4_000
@@ -60,24 +62,31 @@ Labels = tuple[str, ...]
 
 
 class FrictionJudge(Judge):
-    """Parameters of the judge."""
+    """Parameters of the friction judge."""
 
     name: ClassVar[str] = "friction"
     prompt_names: ClassVar[tuple[str, ...]] = ("label",)
     sampling: ClassVar[Sampling] = Sampling(temperature=0.0)
 
     behaviours: dict[str, str] = Field(
-        default=BEHAVIOURS, min_length=1, max_length=30, description="meaning of each label"
+        default=BEHAVIOURS, min_length=1, max_length=30, description="labels and their meanings"
     )
-    turns_per_call: int = Field(default=30, ge=1, le=40, description="turns labelled per call")
-    context_turns: int = Field(default=30, ge=0, description="earlier turns shown as context")
+    turns_per_call: int = Field(
+        default=30, ge=1, le=40, description="maximum number of turns labelled per call"
+    )
+    context_turns: int = Field(
+        default=30, ge=0, description="maximum number of earlier turns shown as context"
+    )
     turn_chars: int = Field(
         default=2_000,
         ge=100,
-        description="maximum length of a turn as shown to the judge, in characters",
+        description="maximum number of characters of a turn that are shown to the judge",
     )
     reasks: int = Field(
-        default=1, ge=0, le=10, description="how often missing turns are requested again"
+        default=1,
+        ge=0,
+        le=10,
+        description="maximum number of retries for turns without valid labels",
     )
 
     @field_validator("behaviours")
@@ -111,7 +120,7 @@ class FrictionJudge(Judge):
         labels: Sequence[Labels | None],
         reasons: Sequence[str],
     ) -> Score:
-        """Return the score: the share of the validly labelled turns with at least one label."""
+        """Return the score: among the validly labelled turns, the share with at least one label."""
         known = [turn for turn in labels if turn is not None]
         return Score(
             conversation=conversation,
@@ -129,10 +138,10 @@ class FrictionJudge(Judge):
         labels: list[Labels | None],
         stretch: tuple[int, int],
     ) -> list[str]:
-        """Fill in the labels of a stretch of turns; its last index is excluded.
+        """Fill in the labels of a range of turns, whose last index is excluded.
 
-        A stretch that does not fit into the model's context is halved. Returns why turns have no
-        valid labels; an empty list if all have.
+        A range that does not fit into the model's context is halved. Returns the reasons why turns
+        have no valid labels; the list is empty if all have some.
         """
         first, last = stretch
         try:
@@ -179,7 +188,7 @@ class FrictionJudge(Judge):
         return [f"labels_invalid: {len(missing)} of {len(turns)} turns have no labels: {why}"]
 
     def _read(self, text: str, wanted: Sequence[int]) -> tuple[dict[int, Labels], str]:
-        """Return the labels in a reply by turn number, and what is wrong with the other turns.
+        """Return the labels in a reply by turn number, and a complaint about the other turns.
 
         Numbers that were not requested are ignored.
         """
@@ -198,7 +207,8 @@ class FrictionJudge(Judge):
         return read, "; ".join(faults[:_MOST_NAMED])
 
     def _labels(self, value: Any) -> Labels | str:
-        """Return a value's labels without duplicates, in the judge's order, or what is wrong."""
+        """Return the labels in a value, without duplicates and in the judge's order, or a
+        complaint."""
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list):
             return "is not there" if value is None else "has no list of labels"

@@ -1,15 +1,15 @@
 """G-Eval: how well a conversation is grounded in its experience (ConvoGen, section IV-D).
 
-For each conversation and aspect, two questions are asked in sequence: (1) why is the conversation
-grounded in this aspect; (2) with the explanation in the context, a score from 1 to 5. The score is
-the sum of k times p(k), where p is the probability of the score token at the position of the score,
-normalised over the scale. (The paper calls the weights log-probabilities; G-Eval, which it follows,
-uses probabilities.) There are nine aspects if personas are cards (table IV), and four if they are
-free text, sampled or reused (table VI).
+Two requests are made for each conversation and aspect. The first asks why the conversation is
+grounded in this aspect. The second, with the explanation in its context, asks for a score from 1 to
+5. The final score is the sum of k times p(k) over the scale, where p(k) is the normalised
+probability of the token k at the position of the score. (The paper calls the weights
+log-probabilities; G-Eval, which it follows, uses probabilities.) There are nine aspects if the
+personas are cards (table IV), and four if they are free text (table VI).
 
-The first question is asked at temperature 0. The second is asked at temperature 1, since some
-endpoints apply the temperature to the probabilities they return. Without log-probabilities, the
-second question is asked `samples` times, and the mean is marked as such.
+The first request has temperature 0. The second has temperature 1, since some endpoints apply the
+temperature to the probabilities that they return. If there are no log-probabilities, the second
+request is made `samples` times, and the score is the mean, marked with the method `samples`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from convogen.text.transcript import transcript
 __all__ = ["GEval", "ScaleJudge", "experience_text"]
 
 TOP_LOGPROBS = 20
-"""Alternatives requested per token; endpoints return no more than this."""
+"""Number of alternatives requested per token, the most that endpoints return."""
 
 GENERATED = {
     "topic": "the topic of the experience",
@@ -45,7 +45,7 @@ GENERATED = {
     "relations": "the relations between the people",
     "overall": "the experience as a whole",
 }
-"""Q1 to Q9 of table IV: each aspect and its wording in the questions."""
+"""Q1 to Q9 of table IV: the aspects and their wording in the questions."""
 
 SAMPLED = {
     "topic": GENERATED["topic"],
@@ -53,7 +53,7 @@ SAMPLED = {
     "personas": "the personas of the people who talk",
     "overall": GENERATED["overall"],
 }
-"""Q1 to Q4 of table VI."""
+"""Q1 to Q4 of table VI: the aspects and their wording in the questions."""
 
 
 class ScaleJudge(Judge):
@@ -62,14 +62,19 @@ class ScaleJudge(Judge):
     sampling: ClassVar[Sampling] = Sampling(max_tokens=400)
 
     scale: Scale = Field(default=(1, 5), description="lowest and highest score, single digits")
-    samples: int = Field(default=5, ge=1, le=100, description="replies without log-probabilities")
+    samples: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="number of replies requested if there are no log-probabilities",
+    )
     scoring: Sampling = Sampling(temperature=1.0, max_tokens=16)
 
     @field_validator("scale")
     @classmethod
     def _digits(cls, scale: Scale) -> Scale:
         if not 0 <= scale[0] < scale[1] <= 9:
-            raise ValueError(f"must be two digits, the lower first; found {scale}")
+            raise ValueError(f"must be two digits with the lower one first (found {scale})")
         return scale
 
     @property
@@ -79,9 +84,9 @@ class ScaleJudge(Judge):
     async def weighed_score(
         self, session: Session, asked: Sequence[Message], partial: Score
     ) -> Score:
-        """Ask for the score: once if there are log-probabilities, otherwise `samples` times.
+        """Request the score once if there are log-probabilities, or else `samples` times.
 
-        `partial` is the score with the fields that are already known.
+        `partial` contains the fields of the score that are already known.
         """
         first = await self._ask_score(session, asked)
         match = find_score(first.text, self.scale)
@@ -123,22 +128,26 @@ class ScaleJudge(Judge):
 
 
 class GEval(ScaleJudge):
-    """Parameters of the G-Eval judge: the scale, the questions, the sampling of replies."""
+    """Parameters of the G-Eval judge."""
 
     name: ClassVar[str] = "geval"
     prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
     needs: ClassVar[Literal["experience", "reference"] | None] = "experience"
 
     questions_generated: dict[str, str] = Field(
-        default=GENERATED, min_length=1, description="aspects if all personas are cards"
+        default=GENERATED,
+        min_length=1,
+        description="aspects and their wording if all personas are cards",
     )
     questions_sampled: dict[str, str] = Field(
-        default=SAMPLED, min_length=1, description="aspects if a persona is free text"
+        default=SAMPLED,
+        min_length=1,
+        description="aspects and their wording if a persona is free text",
     )
     explaining: Sampling = Sampling(temperature=0.0)
 
     def questions(self, experience: Experience | None) -> dict[str, str]:
-        """Return the questions by aspect that apply to the experience's kind of personas."""
+        """Return the questions, by aspect, for the kind of personas in the experience."""
         cards = experience is not None and all(one.card for one in experience.personas)
         return self.questions_generated if cards else self.questions_sampled
 

@@ -1,9 +1,9 @@
-"""G-Eval as DiaSynth asks it: four qualities of any dialogue, from 1 to 3 (section 5.1, table 5).
+"""G-Eval as in DiaSynth: four qualities of any dialogue, scored from 1 to 3 (section 5.1, table 5).
 
-Each quality takes one call, which contains only the dialogue and a scale with a description of each
-score; the score is the sum of k times p(k), where p is the normalised probability of the score
-token. This follows the authors' code, where groundedness means factual accuracy; the wording is
-convogen's.
+Each quality takes one call, whose prompt contains only the dialogue and a scale with a description
+of each score. The final score is the sum of k times p(k), where p(k) is the normalised probability
+of the score token k. This follows the authors' code, in which groundedness means factual accuracy;
+the wording is convogen's.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ Groundedness: is what is said about the world accurate?
 2: mostly accurate, with a small error or a claim that nothing supports
 3: accurate, and its claims have support""",
 }
-"""The columns of table 5: each quality and the meaning of its scores."""
+"""The columns of table 5: the qualities and the meanings of their scores."""
 
 
 class GEval3(ScaleJudge):
-    """Parameters of the judge."""
+    """Parameters of the geval3 judge."""
 
     name: ClassVar[str] = "geval3"
     prompt_names: ClassVar[tuple[str, ...]] = ("score",)
@@ -57,7 +57,7 @@ class GEval3(ScaleJudge):
     questions: dict[str, str] = Field(
         default=QUALITIES,
         min_length=1,
-        description="quality to rate per aspect, with the meaning of its scores",
+        description="description of each aspect, with the meaning of each score",
     )
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:

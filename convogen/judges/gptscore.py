@@ -1,10 +1,10 @@
-"""GPTScore: the probability a model assigns to a dialogue having a quality.
+"""GPTScore: the probability that a model assigns to a dialogue having a quality.
 
-In Fu et al. (2024), the score is the probability of a text; for a dialogue's qualities, as in table
-4 of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of
-Yes at the first token that is an answer; it is not divided by `mass`, the total probability of Yes
-and No. If an endpoint returns no log-probabilities, or none for alternative tokens, the value is
-the share of Yes among `samples` replies.
+In Fu et al. (2024), the score is the probability of a text. For the qualities of a dialogue, as in
+table 4 of the DiaSynth paper, the text is the answer Yes to a question. The value is the
+probability of Yes at the first word of the reply. It is not divided by `mass`, the total
+probability of Yes and No. If an endpoint returns no log-probabilities, or none for alternative
+tokens, the value is the share of Yes among `samples` replies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ __all__ = ["QUESTIONS", "GPTScore"]
 TOP_LOGPROBS = 20
 ANSWERS = ("Yes", "No")
 CERTAIN = 0.99
-"""If No is the only token reported and its probability is below this, that of Yes is unknown."""
+"""If No is the only reported token and its probability is below this value, the probability of Yes
+is unknown."""
 
 QUESTIONS = {
     "coherence": "Do all turns of this conversation belong together?",
@@ -57,9 +58,16 @@ class GPTScore(Judge):
     sampling: ClassVar[Sampling] = Sampling(temperature=1.0, max_tokens=4)
 
     questions: dict[str, str] = Field(
-        default=QUESTIONS, min_length=1, description="question per aspect; Yes is the good answer"
+        default=QUESTIONS,
+        min_length=1,
+        description="question for each aspect; Yes must be the favourable answer",
     )
-    samples: int = Field(default=5, ge=1, le=100, description="replies without log-probabilities")
+    samples: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="number of replies requested if there are no log-probabilities",
+    )
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         return tuple(self.questions)

@@ -1,9 +1,9 @@
-"""GTEval: a real dialogue and a generated one on the same seed; can they be told apart?
+"""GTEval: can a generated dialogue be distinguished from a real one on the same seed?
 
 Role plays, which have no seed, are paired with dialogues of the same person with the same goal. A
 generated dialogue is indistinguishable if the choice does not name it, so `Both` and `Neither` also
-count. In the original, the real dialogue always comes first (`order: fixed`); by default, the order
-is drawn per pair, and the choice is recorded as if the generated dialogue had been second.
+count. In the original, the real dialogue always comes first (`order: fixed`). By default, the order
+is drawn for each pair, and the choice is recorded as if the generated dialogue had come second.
 Source: DialogueForge, section 4.1, after BotChat.
 """
 
@@ -29,9 +29,11 @@ class GTEval(Paired):
     aspect: ClassVar[str] = "indistinguishable"
 
     order: Literal["shuffled", "fixed"] = Field(
-        default="shuffled", description="which dialogue comes first: random, or always the real one"
+        default="shuffled",
+        description="order of the dialogues; shuffled: drawn for each pair; fixed: the real one "
+        "first",
     )
-    order_seed: int = Field(default=0, description="random seed for the order")
+    order_seed: int = Field(default=0, description="random seed for the shuffled order")
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
         if self.order == "fixed":

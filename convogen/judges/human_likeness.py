@@ -1,8 +1,8 @@
 """Shared parts of the judges of human likeness: rendering dialogues and parsing verdicts.
 
-Utterances are numbered, one per line, and a mark stands for a line break within an utterance, so
-that no utterance can pretend to be several. In a dialogue of a person with a chatbot, only the
-person's utterances are judged; without a chatbot, everybody's are.
+Utterances are numbered, one per line. Line breaks within an utterance are replaced by a mark, so an
+utterance cannot pass for several. In a dialogue between a person and a chatbot, only the person's
+utterances are judged; without a chatbot, all utterances are judged.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ CHATBOTS = frozenset({"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"})
 """Speakers known to be machines, in lower case."""
 
 REASON = Words(60)
-"""How long a reason should be."""
+"""The requested length of a reason."""
 
 LINE_BREAK = " ⏎ "
-"""Stands for a line break within an utterance, as the prompts explain."""
+"""The replacement for a line break within an utterance, which the prompts explain."""
 
 _SHORTER = 4
 _SHORTEST = 100
@@ -65,7 +65,7 @@ class Choice:
 
 
 class TuringJudge(Judge):
-    """Base of the judges that answer with a choice and a reason: their request and its parsing."""
+    """The base class of judges that reply with a choice and a reason."""
 
     sampling: ClassVar[Sampling] = Sampling()
     prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
@@ -73,21 +73,22 @@ class TuringJudge(Judge):
     """The allowed choices."""
 
     aspect: ClassVar[str]
-    """The single aspect scored: 1 if it holds, otherwise 0."""
+    """The only aspect that is scored: 1 if it applies, otherwise 0."""
 
     asking: Sampling = Sampling(temperature=0.0, max_tokens=400)
     reasks: int = Field(
-        default=1, ge=0, le=10, description="how often an unusable reply is requested again"
+        default=1, ge=0, le=10, description="maximum number of retries after an unusable reply"
     )
     reason_first: bool = Field(
         default=False,
-        description="the judge states its reason before its choice; in the paper, after it",
+        description="whether the judge states its reason before its choice; in the paper, the "
+        "reason comes after the choice",
     )
     utterance_chars: int = Field(
         default=4_000,
         ge=_SHORTEST,
-        description="maximum length of an utterance as shown to the judge, in characters; a "
-        "quarter of it if the context is too short",
+        description="maximum number of characters of an utterance that are shown to the judge; "
+        "reduced to a quarter, repeatedly if necessary, if the model's context is too short",
     )
 
     @property
@@ -100,14 +101,14 @@ class TuringJudge(Judge):
 
     @abstractmethod
     def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
-        """Return the question, with utterances cut to `longest` characters."""
+        """Return the request, with utterances cut to `longest` characters."""
 
     @abstractmethod
     def scored(self, judged: JudgeInput, verdict: Choice) -> dict[str, Any]:
         """Return the fields of the score that follow from a verdict."""
 
     def indices(self, judged: JudgeInput) -> list[int]:
-        """Return the utterances that a choice may name; empty if the protocol names none."""
+        """Return the numbers of the utterances that a verdict may name; empty if it names none."""
         del judged
         return []
 
@@ -135,10 +136,10 @@ class TuringJudge(Judge):
     async def _ask(
         self, session: Session, asked: list[Message], indices: Sequence[int]
     ) -> Choice | str:
-        """Return a verdict, or what is wrong with the last reply.
+        """Return a verdict, or a complaint about the last reply.
 
-        If a verdict's reason was cut off, the verdict is requested once more. If that gives no
-        better one, the first is kept with the complete sentences of its reason.
+        If the reason of a verdict was cut off, the verdict is requested once more. If the second
+        one is no better, the first verdict is kept with the complete sentences of its reason.
         """
         schema = _schema(self.choices, indices, self.reason_first)
         complaint, asking = "", asked
@@ -163,12 +164,12 @@ class TuringJudge(Judge):
 
 
 class Paired(TuringJudge):
-    """Base of the judges that are shown two dialogues on the same seed."""
+    """The base class of judges that compare two dialogues on the same seed."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = "reference"
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
-        """Return the position at which the judged dialogue is shown."""
+        """Return the position, 1 or 2, at which the judged dialogue is shown."""
         raise NotImplementedError
 
     def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
@@ -182,13 +183,13 @@ class Paired(TuringJudge):
 
 
 def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
-    """Return the position of a conversation: pseudo-random, but the same for every judge."""
+    """Return a pseudo-random position for a conversation, which is the same for every judge."""
     digest = hashlib.blake2b(f"{seed}/{conversation}".encode(), digest_size=1).digest()
     return 1 if digest[0] % 2 else 2
 
 
 def numbered(turns: Sequence[Turn], longest: int) -> str:
-    """Return a dialogue as text for judges: its utterances numbered from 1, one per line.
+    """Return a dialogue as text for judges, with its utterances numbered from 1, one per line.
 
     Line breaks within an utterance become `LINE_BREAK`.
     """
@@ -200,7 +201,8 @@ def numbered(turns: Sequence[Turn], longest: int) -> str:
 
 
 def in_question(turns: Sequence[Turn]) -> list[int]:
-    """Return the numbers of the utterances that are attributed to a person."""
+    """Return the numbers of the utterances that are attributed to a person, or of all utterances if
+    none are."""
     machine = [turn.speaker.casefold() in CHATBOTS for turn in turns]
     if all(machine):
         return list(range(1, len(turns) + 1))
@@ -208,7 +210,7 @@ def in_question(turns: Sequence[Turn]) -> list[int]:
 
 
 def _labels(turns: Sequence[Turn]) -> list[str]:
-    """Return the labels Human and Chatbot if one person talks to a chatbot; otherwise the names."""
+    """Return the labels Human and Chatbot if one person talks to a chatbot, or else the names."""
     people = {turn.speaker for turn in turns if turn.speaker.casefold() not in CHATBOTS}
     if len(people) != 1 or len(people) == len({turn.speaker for turn in turns}):
         return [_clipped(turn.speaker, _LONGEST_NAME) for turn in turns]
@@ -222,8 +224,8 @@ def _clipped(text: str, longest: int) -> str:
 
 
 def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) -> dict[str, Any]:
-    """Return the JSON Schema of a verdict, its keys in the order in which they should be
-    written."""
+    """Return the JSON Schema of a verdict, with its keys in the order in which the model should
+    write them."""
     verdict: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
     if indices:
         number = {"type": "integer", "enum": list(indices)}
@@ -239,9 +241,10 @@ def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) 
 
 
 def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Choice | str:
-    """Return the verdict in a reply, or what is wrong with it.
+    """Return the verdict in a reply, or a complaint about the reply.
 
-    If there are `indices`, the first of `choices` must come with one of them; the others name none.
+    If there are `indices`, the first of `choices` must be accompanied by one of them; the other
+    choices name none.
     """
     try:
         verdict = find_object(text, ["choice"])
@@ -273,7 +276,7 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 
 
 def _closed(answer: SessionReply) -> str:
-    """Return a reply, closing its object if it was truncated within the last string."""
+    """Return the text of a reply, with its object closed if the last string was truncated."""
     text = answer.text
     cut = answer.cut_off and find_json(text) is None
     return f'{text}"}}' if cut and find_json(f'{text}"}}') else text

@@ -1,6 +1,6 @@
-"""Input of judges: the conversations of a run or of any corpus, and their reference dialogues.
+"""The input of judges: the conversations of a run or of any corpus, and their reference dialogues.
 
-A corpus' scores are kept in a separate folder, in the same files as the scores of a run.
+The scores of a corpus are stored in a separate folder, in the same files as the scores of a run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 _SHOWN = 60
-"""Maximum length of a quoted utterance in a message, in characters."""
+"""Maximum number of characters of an utterance that are quoted in a message."""
 
 
 class _Elsewhere(Run):
@@ -53,11 +53,12 @@ class CorpusFolder(_Elsewhere):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """An empty manifest, as the provenance of a corpus is unknown."""
+        """A manifest that contains only a fingerprint and the source, since nothing else is known
+        about a corpus."""
         return {"fingerprint": self.digest, "source": self.source}
 
     def conversations(self) -> Iterator[Conversation]:
-        """Return the corpus' conversations, skipping rows that cannot be read."""
+        """Return the conversations of the corpus, without rows that cannot be read."""
         return iter(self._corpus)
 
     def _ids(self) -> Iterator[str]:
@@ -70,7 +71,7 @@ class CorpusFolder(_Elsewhere):
 
 
 class PairFolder(_Elsewhere):
-    """The dialogues of one run that have a counterpart in another, with their score folder."""
+    """The dialogues of one run that have a counterpart in another run, with their score folder."""
 
     def __init__(self, first: Run, references: ReferenceDialogues, folder: Path) -> None:
         super().__init__(folder)
@@ -83,14 +84,14 @@ class PairFolder(_Elsewhere):
         return {}
 
     def conversations(self) -> Iterator[Conversation]:
-        """Return the first run's conversations in their order."""
+        """Return the first run's paired conversations in order."""
         return (conversation for _, conversation in self._paired_conversations())
 
     def _ids(self) -> Iterator[str]:
         return (one.id for one in self.conversations())
 
     def keys(self) -> dict[str, str]:
-        """Return the pairing keys of the conversations by their ids."""
+        """Return the pairing keys of the conversations by id."""
         return {one.id: f"{pairing_key(one, place)}" for place, one in self._paired_conversations()}
 
     def _paired_conversations(self) -> Iterator[tuple[int, Conversation]]:
@@ -100,10 +101,11 @@ class PairFolder(_Elsewhere):
 
 
 class ReferenceDialogues:
-    """Reference dialogues, looked up by seed, by person and goal, or by position from 0.
+    """Reference dialogues, looked up by seed, by person and goal, or by position (from 0).
 
-    `digest` identifies their content; by default it is computed. With `same_opening`, a dialogue
-    found by position must have the same opening, ignoring white space and case.
+    `digest` identifies the content of the dialogues; by default, it is computed. With
+    `same_opening`, a dialogue that is found by position must have the same opening as the
+    conversation, ignoring white space and case.
     """
 
     def __init__(
@@ -121,17 +123,17 @@ class ReferenceDialogues:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits."""
+        """16 hexadecimal digits that identify the content."""
         return self._digest or digest_of(self._dialogues.items())
 
     def has(self, conversation: Conversation, place: int) -> bool:
-        """Return whether there is a dialogue on the same seed."""
+        """Return whether there is a reference for the conversation at index `place`."""
         return bool(self._dialogues.get(pairing_key(conversation, place)))
 
     def of(self, conversation: Conversation, place: int) -> tuple[Turn, ...]:
-        """Return the reference of the conversation at index `place`.
+        """Return the reference for the conversation at index `place`.
 
-        Raises `SourceError` if there is none or its opening differs.
+        Raises `SourceError` if there is no reference or its opening differs.
         """
         if not self.has(conversation, place):
             raise SourceError(
@@ -144,17 +146,19 @@ class ReferenceDialogues:
         if self._same_opening and isinstance(key, int) and here != there:
             raise SourceError(
                 f"{self.name}: dialogue {key + 1} does not match conversation {conversation.id}: "
-                f"it begins {there[:_SHOWN]!r}, the conversation {here[:_SHOWN]!r}; give "
-                "dialogues with the ids of their seeds, or the real ones in the same order"
+                f"it begins with {there[:_SHOWN]!r}, but the conversation begins with "
+                f"{here[:_SHOWN]!r}; provide dialogues with the ids of their seeds, or the real "
+                "dialogues in the same order"
             )
         return reference
 
 
 def real_dialogues(source: str) -> ReferenceDialogues:
-    """Return all real dialogues of a corpus, held in memory; raises `SourceError` if there is none.
+    """Return all real dialogues of a corpus, which are kept in memory.
 
-    They are looked up by the ids of their seeds. If a vote has two dialogues, the longer one is
-    used, as for the seed. If a person has several dialogues with the same goal, the first is used.
+    Dialogues are looked up by the ids of their seeds. If a vote compares two dialogues, the longer
+    one is used, as for seeds. If a person has several dialogues with the same goal, the first one
+    is used. Raises `SourceError` if the corpus contains no dialogues.
     """
     dialogues: dict[str | int, Sequence[Turn]] = {}
     for place, conversation in enumerate(open_corpus(source)):
@@ -172,15 +176,15 @@ def real_dialogues(source: str) -> ReferenceDialogues:
 
 
 def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, ReferenceDialogues]:
-    """Pair two runs' dialogues on the same seeds; scores go to a folder in `out`.
+    """Pair the dialogues of two runs on the same seeds; scores are written to a folder in `out`.
 
-    The second run's dialogues are held in memory. Raises `SourceError` if the runs share no seed or
-    are the same.
+    The dialogues of the second run are kept in memory. Raises `SourceError` if the runs share no
+    seed or are the same.
     """
     prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
     if prints[0] == prints[1]:
         both = f"{_called(first)} and {_called(second)}"
-        raise SourceError(f"{both}: the same dialogues; give different ones")
+        raise SourceError(f"{both} contain the same dialogues; provide different ones")
     dialogues: dict[str | int, Sequence[Turn]] = {
         pairing_key(conversation, place): conversation.turns
         for place, conversation in enumerate(second.conversations())
@@ -188,18 +192,18 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
     references = ReferenceDialogues(_called(second), dialogues, digest=prints[1])
     pair = PairFolder(first, references, out / "-".join(prints))
     if next(pair.conversations(), None) is None:
-        raise SourceError(f"{_called(first)} and {_called(second)}: no seeds in common")
+        raise SourceError(f"{_called(first)} and {_called(second)} have no seeds in common")
     pair.folder.mkdir(parents=True, exist_ok=True)
     return pair, references
 
 
 def _called(run: Run) -> str:
-    """Return the name the user gave: a corpus' source, otherwise the run's folder."""
+    """Return the name that the user gave: the source of a corpus, or the folder of a run."""
     return run.source if isinstance(run, CorpusFolder) else str(run.folder)
 
 
 def pairing_key(conversation: Conversation, place: int) -> str | int:
-    """Return a conversation's pairing key: its seed, otherwise its person and goal, otherwise its
+    """Return the pairing key of a conversation: its seed, or else its person and goal, or else its
     position."""
     known = seed_of(conversation) or _errand(conversation, place)
     return known or (place if conversation.task is None else conversation.task)
@@ -208,8 +212,8 @@ def pairing_key(conversation: Conversation, place: int) -> str | int:
 def _errand(conversation: Conversation, place: int) -> str | None:
     """Return the person and goal of a role play; None for other conversations.
 
-    The person is `persona_id` or `persona` of the context, otherwise the task or position; the goal
-    is `goal`, or the situation in convogen's role plays.
+    The person is `persona_id` or `persona` in the context, or else the task or position. The goal
+    is `goal` in the context or, in convogen's role plays, the situation.
     """
     context = conversation.context
     ours = conversation.method == "roleplay"
@@ -225,15 +229,18 @@ def _errand(conversation: Conversation, place: int) -> str | None:
 def _missing(conversation: Conversation, place: int) -> str:
     """Describe the missing pairing key of a conversation and how to supply it."""
     if seed := seed_of(conversation):
-        return f"seed {seed!r}; give the dialogues that the seeds are from"
+        return f"seed {seed!r}; provide the dialogues from which the seeds were taken"
     if errand := _errand(conversation, place):
         found = errand if len(errand) <= _SHOWN else f"{errand[:_SHOWN]}…"
-        return f"{found!r}; give dialogues with the same persona_id and goal"
-    return "no seed, and no counterpart by position; give the dialogues that the seeds are from"
+        return f"{found!r}; provide dialogues with the same persona_id and goal"
+    return (
+        "no seed and no counterpart by position; provide the dialogues from which the seeds were "
+        "taken"
+    )
 
 
 def seed_of(conversation: Conversation) -> str | None:
-    """Return the id of the real dialogue that seeded a conversation."""
+    """Return the id of the real dialogue that seeded a conversation, if any."""
     seed = conversation.context.get("seed")
     return seed if isinstance(seed, str) else None
 

@@ -1,7 +1,7 @@
-"""Reading a judge's score from its reply: the number it names and the token probabilities.
+"""Read a judge's score from its reply: the number in the text and the token probabilities.
 
-G-Eval (Liu et al., 2023, section 2.2): the score is the sum of k times p(k) over the scale, where p
-is the probability of the score token.
+In G-Eval (Liu et al., 2023, section 2.2), the score is the sum of k times p(k) over the scale,
+where p(k) is the probability of the score token k.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class ScoreMatch:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Normalised probabilities of the scores, their mean, and their total before normalisation."""
+    """The mean score (`value`), the normalised probabilities of the scores (`shares`), and their
+    total before normalisation (`mass`)."""
 
     value: float
     shares: dict[str, float]
@@ -74,9 +75,9 @@ def token_score(token: str, scale: Scale) -> int | None:
 
 
 def weigh(reply: ModelReply, match: ScoreMatch, scale: Scale) -> Weighed | None:
-    """Return the score weighted by the probabilities of the score tokens at its position.
+    """Return the score, weighted by the probabilities of the score tokens at its position.
 
-    None if the endpoint gave no alternatives there.
+    Return None if the endpoint returned no alternatives for that position.
     """
     token = token_at(reply, match.position)
     if token is None or not token.top:

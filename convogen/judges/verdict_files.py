@@ -1,11 +1,13 @@
 """Verdict files: a judge's verdict on each dialogue, one JSON object per line.
 
-Protocols of DialogueForge (section 4): `unieval` asks whether a dialogue contains an utterance that
-a machine wrote; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
-side by side; the generated one passes if the choice does not name it, so `Both` and `Neither` also
-count. A file of convogen's scores is also a verdict file; a dialogue without a verdict counts as
-not passed. A simulated dialogue begins with the real utterance of its seed; if a UniEval judge
-takes that utterance for a machine's, this is a false alarm.
+The protocols are those of DialogueForge (section 4). `unieval` asks whether a dialogue contains an
+utterance that a machine wrote; its pass rate is the share of `No`. `gteval` shows a real and a
+generated dialogue side by side. The generated one passes if the choice does not name it, so `Both`
+and `Neither` also count. A file of convogen's scores is also a verdict file. A dialogue without a
+verdict counts as not passed.
+
+A simulated dialogue begins with the real utterance of its seed. If a UniEval judge attributes that
+utterance to a machine, this is a false alarm.
 """
 
 from __future__ import annotations
@@ -41,17 +43,17 @@ PROTOCOLS: dict[Protocol, tuple[str, ...]] = {
     "unieval": ("Yes", "No"),
     "gteval": ("Conversation 1", "Conversation 2", "Both", "Neither"),
 }
-"""The allowed choices per protocol."""
+"""The allowed choices of each protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The verdict on one dialogue; `choice` is None if the judge gave none.
 
-    `place` is the position at which a pair's generated dialogue was shown, if the order was drawn;
-    `choice` is then recorded as if that dialogue had been shown second. `passed` says whether the
-    dialogue passes. `index` is the number, from 1, of the utterance that UniEval names as a
-    machine's; None if it names none.
+    `passed` says whether the dialogue passes. `place` is the position at which the generated
+    dialogue of a pair was shown, if the order was drawn; `choice` is then recorded as if that
+    dialogue had been shown second. `index` is the number, from 1, of the utterance that UniEval
+    attributes to a machine; None if there is none.
     """
 
     choice: str | None
@@ -65,10 +67,11 @@ class Verdict:
 class Verdicts:
     """The verdicts of one file: counts by choice, and the pass rate.
 
-    `n` counts all dialogues, `missing` those without a verdict. `low` and `high` bound the rate's
-    95% Wilson interval; all three are percentages. `false_alarms` counts the dialogues whose
-    utterance 1 the judge takes for a machine's, and `false_alarm_rate` is their percentage of all;
-    None if the protocol names no utterances, or the dialogues begin with a model's words.
+    `n` is the number of all dialogues, and `missing` the number of dialogues without a verdict.
+    `rate` is the pass rate, and `low` and `high` are the bounds of its 95% Wilson interval; all
+    three are percentages. `false_alarms` is the number of dialogues whose first utterance the judge
+    attributes to a machine, and `false_alarm_rate` is their percentage. Both are None if the
+    protocol names no utterances or the dialogues begin with generated text.
     """
 
     name: str
@@ -85,9 +88,10 @@ class Verdicts:
 
 
 def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> Verdicts:
-    """Count a file's verdicts; `generated` is the position of GTEval's generated conversation.
+    """Return the counts and the pass rate of the verdicts in a file.
 
-    Raises `SourceError`, with the line, for an invalid verdict, and if there is none.
+    `generated` is the position of the generated conversation in GTEval. Raises `SourceError` if the
+    file contains no verdict or, with the line number, if a verdict is invalid.
     """
     return count_verdicts(path.stem, load_verdicts(path, protocol, generated), protocol)
 
@@ -124,9 +128,10 @@ def count_verdicts(
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
-    """Return a file's verdicts in order; rows of convogen's scores are read too.
+    """Return the verdicts in a file, in order; files of convogen's scores are read as well.
 
-    Raises `SourceError`, with the line, for an invalid verdict, and if there is none.
+    Raises `SourceError` if the file contains no verdict or, with the line number, if a verdict is
+    invalid.
     """
     try:
         with open_file(path) as file:
@@ -135,13 +140,15 @@ def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
     if not verdicts:
-        raise SourceError(f"{path}: holds no verdicts; each line is an object with a `choice`")
+        raise SourceError(
+            f"{path}: contains no verdicts; each line must be an object with a `choice`"
+        )
     choices: dict[str, str | None] = {}
     for verdict in verdicts:
         name = verdict.conversation
         if name is not None and choices.setdefault(name, verdict.choice) != verdict.choice:
             raise SourceError(
-                f"{path}: two verdicts on {name!r} contradict each other; keep the right one"
+                f"{path}: two verdicts on {name!r} contradict each other; keep the correct one"
             )
     return verdicts
 
@@ -167,7 +174,7 @@ def _verdicts(
 
 
 def choice_passes(choice: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> bool:
-    """Return whether a dialogue passes; `generated` is its position in a pair of GTEval."""
+    """Return whether a dialogue passes; `generated` is its position in a GTEval pair."""
     return choice == "No" if protocol == "unieval" else choice != f"Conversation {generated}"
 
 
@@ -191,7 +198,10 @@ def _choice(row: dict[str, Any], allowed: dict[str, str], where: str, ours: bool
 
 
 def wilson(passed: int, n: int) -> tuple[float, float]:
-    """Return the 95% Wilson interval of a share (Wilson, 1927); raises ValueError if n is 0."""
+    """Return the 95% Wilson interval of a share (Wilson, 1927).
+
+    Raises `ValueError` if n is 0.
+    """
     stats: Any = import_module("scipy.stats")
     interval = stats.binomtest(passed, n).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)

@@ -1,1 +1,1 @@
-"""Methods, one package per paper. Each plans tasks and turns a task into a conversation."""
+"""Methods, one package each. A method plans tasks and turns each task into a conversation."""

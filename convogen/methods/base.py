@@ -1,8 +1,9 @@
 """The base classes of methods.
 
-A `Method` is a frozen pydantic model whose fields are its parameters, as written in an experiment
-file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks are numbered
-from 0 in the order of the plan; the engine plays many concurrently and commits them in that order.
+A `Method` is a frozen pydantic model whose fields are the parameters written in an experiment file.
+At the start of a run, it creates a `Play`, which turns tasks into outcomes. Tasks are numbered from
+0 in the order of the plan. The engine plays many of them concurrently and commits their outcomes in
+that order.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ __all__ = ["Method", "Play", "RunInputs", "Task"]
 
 
 def _tags(given: Any) -> str | tuple[str, ...] | None:
-    """Return the tags in their standard form; a list of one tag becomes that tag."""
+    """Return the tags in standard form; a one-element list becomes a single tag."""
     if given is None or isinstance(given, str):
         return given if given is None else language_tag(given)
     listed = cast("Sequence[Any]", given) if isinstance(given, list | tuple) else ()
     if not listed or not all(isinstance(tag, str) for tag in listed):
-        raise ValueError("must be a language tag (BCP 47) such as de, or a list of them")
+        raise ValueError("must be a BCP 47 language tag such as de, or a list of such tags")
     tags = [language_tag(tag) for tag in listed]
     if twice := next((tag for nth, tag in enumerate(tags) if tag in tags[:nth]), None):
         raise ValueError(
-            f"{twice} is listed twice; every language in the list is drawn equally often"
+            f"{twice} is listed twice; list each language once, since all are drawn equally often"
         )
     return tags[0] if len(tags) == 1 else tuple(tags)
 
@@ -50,7 +51,8 @@ Languages = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task: its place in the plan, its id and seed, its model calls, and a counter."""
+    """A task: its number in the plan, its id and seed, the session for its model calls, and a
+    callback that counts progress."""
 
     number: int
     id: str
@@ -62,8 +64,8 @@ class Task:
     def language(self) -> str | None:
         """The language tag of the task; None if no language is set.
 
-        `Session.ask` already states it in the requests of the method's roles, and the records of
-        the task's outcome state it too.
+        `Session.ask` already states the language in the requests of the method's roles, and the
+        records of the task's outcome also state it.
         """
         return self.session.language
 
@@ -78,10 +80,10 @@ class Task:
         context: Mapping[str, Any] | None = None,
         refused: Sequence[str] = (),
     ) -> Conversation:
-        """Return the record of a played experience.
+        """Return the conversation record of a played experience.
 
-        `context` takes precedence over the experience's own context. If a turn ended the
-        conversation early, `refused` lists the errors of the attempts at that turn.
+        Values in `context` replace those taken from the experience. If no attempt at a turn was
+        accepted and the conversation therefore ended early, `refused` lists the attempts' errors.
         """
         return Conversation(
             id=f"c-{self.id}",
@@ -108,7 +110,7 @@ class Task:
         message: str | None = None,
         experience: Experience | None = None,
     ) -> Failure:
-        """Return the row of a failed task, with its usage so far."""
+        """Return the failure record of the task, including its usage so far."""
         return Failure(
             id=f"f-{self.id}",
             task=self.number,
@@ -125,9 +127,9 @@ class Task:
 class RunInputs:
     """The inputs of a method's play at the start of a run.
 
-    `seed` is derived from the fingerprint and unique to this run. `experiment_seed` is the
-    experiment's own, for choices shared by runs with other parameters. `run` is the run folder,
-    read only, with everything committed so far.
+    `seed` is derived from the fingerprint, so it differs between experiments. `experiment_seed` is
+    the `seed` of the experiment itself, for choices that runs with different parameters share.
+    `run` gives read-only access to the run folder with everything committed so far.
     """
 
     seed: int
@@ -140,112 +142,113 @@ class Play(ABC):
     """The state of a method in one run."""
 
     def restore(self, committed: int) -> None:  # noqa: B027
-        """Restore the state after the first `committed` tasks of an earlier start."""
+        """Restore the state that a resumed run has after the first `committed` tasks."""
 
     def committed(self, task: int) -> None:  # noqa: B027
-        """Release a task's state, since its outcome is on disk."""
+        """Release the state of a task whose outcome is now on disk."""
 
     @abstractmethod
     async def play(self, task: Task) -> Outcome:
         """Turn a task into a conversation or a failure.
 
-        Only `RunStopped` and `UserError` may be raised: they stop the run, and the next start plays
-        the task again.
+        Implementations may raise only `RunStopped` and `UserError`. Both stop the run, and the next
+        start plays the task again.
         """
 
 
 class Method(Keys, ABC):
-    """Base of all methods; unknown parameters are rejected."""
+    """The base class of all methods. Unknown parameters are rejected."""
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]]
     """The roles whose models a run needs, with their default sampling."""
 
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {}
-    """Sampling for the embedded model by role; overrides `roles`, and is overridden by the
-    experiment's settings."""
+    """Sampling of the embedded model by role. It overrides `roles`; the experiment's settings
+    override it."""
 
     embedded_prompts: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    """The prompts that the embedded model's adapter was trained on: maps each step to its role and
-    to a file name in `training/embedded/`."""
+    """The prompts that the embedded model's adapter was trained on. Each step is mapped to its role
+    and to a file name in `training/embedded/`."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file or folder. Its content, not its path, determines the data; `sources`
-    hashes the content."""
+    """Fields that name a file or folder. The data depends on the content, not on the path, so
+    `sources` hashes the content."""
 
     prompt_names: ClassVar[tuple[str, ...]]
-    """The steps that have a prompt: `<method>/prompts/<step>.md`, see `prompts`."""
+    """The steps that have a prompt in `<method>/prompts/<step>.md`; see `prompts`."""
 
     counts_failed_tasks: ClassVar[bool] = False
-    """True if n counts tasks, so that a failed or rejected one is not replaced."""
+    """True if n counts tasks rather than conversations: failed and rejected tasks are not
+    replaced."""
 
     roles_in_english: ClassVar[frozenset[str]] = frozenset(("selector",))
-    """Roles whose replies are not part of the data set: they use the language of their prompts,
-    whatever `language` is set."""
+    """Roles whose replies are not part of the data set. They reply in the language of their
+    prompts, regardless of `language`."""
 
     added_later: ClassVar[tuple[str, ...]] = ()
-    """Fields that are in the fingerprint only if they differ from their default, so that runs made
-    before they were added stay valid."""
+    """Fields that enter the fingerprint only if they differ from their defaults. Runs made before
+    these fields were added therefore stay valid."""
 
     process: ClassVar[str] = ""
     """How conversations are made, in one or two sentences, for the cards of exports."""
 
     has_experiences: ClassVar[bool] = True
-    """Whether conversations have an experience, which judges may need."""
+    """Whether conversations have an experience, which some judges need."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """Maps a step to the method whose prompt it uses, if that is another method."""
+    """Maps each step that uses another method's prompt to the name of that method."""
 
     broken: Literal["keep", "drop"] = Field(
         default="keep",
-        description="what happens to a conversation that a fault cuts short after at least "
-        "half of its planned turns: keep commits it with the fault in `ended`; drop records "
-        "a failure",
+        description="what happens to a conversation that a model error ends early, after at "
+        "least half of its planned turns; keep: the conversation is kept, with the error in "
+        "`ended`; drop: a failure is recorded instead",
     )
 
     language: Languages = Field(
         default=None,
-        description="language of the generated text: a BCP 47 tag such as de or pt-BR, or a "
-        "list from which each task draws one; default: English, the language of the prompts",
+        description="language of the generated text: a BCP 47 tag such as de or pt-BR, or a list "
+        "of tags from which each task draws one; default: English, the language of the prompts",
     )
 
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
-        """Return False if a value of one of `path_fields` is not a path."""
+        """Return whether the value of a field in `path_fields` is a path."""
         return True
 
     def not_fingerprinted(self) -> set[str]:
-        """Return the fields outside the fingerprint: paths, and later additions at their
-        default."""
+        """Return the fields excluded from the fingerprint: paths, and later additions that have
+        their default values."""
         fields, later = type(self).model_fields, ("language", *self.added_later)
         unused = {key for key in later if getattr(self, key) == fields[key].default}
         return unused | set(self.path_fields)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the entries of `gates` for an experiment that does not list its own."""
+        """Return the entries of `gates` that apply if the experiment lists none."""
         return [{"gate": "language"}] if self.language else []
 
     def languages(self) -> tuple[str, ...]:
-        """Return the tags from which each task draws one; empty if no language is set."""
+        """Return the tags from which each task draws its language; empty if none is set."""
         asked = self.language
         return (asked,) if isinstance(asked, str) else asked or ()
 
     def draw_language(self, seed: int) -> str | None:
-        """Return the language of the task with a seed; None if none is set."""
+        """Return the language of the task that has this seed; None if no language is set."""
         languages = self.languages()
         return Random(f"{seed}/language").choice(languages) if languages else None
 
     def sampling(self, role: str) -> Sampling:
-        """Return a role's sampling under these parameters."""
+        """Return the sampling of a role with these parameters."""
         return self.roles[role]
 
     def notices(self) -> list[str]:
-        """Return what a user should know about these parameters before the first call, one line
+        """Return notices about these parameters to show before the first model call, one line
         each."""
         return []
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the method's prompts; the user's own files replace shipped ones."""
+        """Return the method's prompts by step; the files in `chosen` replace the shipped ones."""
         return prompts_of(type(self), "{name}/{step}", chosen)
 
     def sources(self) -> dict[str, str]:
@@ -253,35 +256,35 @@ class Method(Keys, ABC):
         return {}
 
     def task_count(self) -> int | None:
-        """Return the number of tasks in the plan, after which a run ends; None if it is
-        unbounded."""
+        """Return the number of tasks in the plan; None if the plan is unbounded."""
         return None
 
     def most_turns(self) -> int | None:
-        """Return the largest number of turns of a conversation, openings included; None if
+        """Return the maximum number of turns per conversation, including openings; None if
         unbounded."""
         return None
 
     def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:
-        """Raise `ModelFault` if a model's error ended a conversation early and it is not kept.
+        """Raise `ModelFault` if a model error ended a conversation that must not be kept.
 
-        It is not kept if it has fewer than half of its `planned` turns, or with `broken: drop`.
+        A conversation that a model error ended is kept only if it has at least half of its
+        `planned` turns and `broken` is `keep`.
         """
         if ended in PROPER_ENDS or (self.broken == "keep" and 2 * len(turns) >= planned):
             return
         last = f"{turns[-1].speaker}: {turns[-1].text}" if turns else ""
-        raise ModelFault(ended, f"broken off after {len(turns)} of {planned} turns", last)
+        raise ModelFault(ended, f"ended early, after {len(turns)} of {planned} turns", last)
 
     def lineages(self) -> int | None:
-        """Return the number of lineages of a run's tasks; None if tasks are independent.
+        """Return the number of lineages in a run; None if tasks are independent.
 
-        Tasks of one lineage share state in their play, so they are played in one process; tasks of
-        different lineages share nothing. By default, all tasks of a run form one lineage.
+        Tasks of the same lineage share state in their play, so they are played in one process.
+        Tasks of different lineages share nothing. By default, all tasks of a run form one lineage.
         """
         return 1
 
     def lineage(self, task: int) -> int:
-        """Return the lineage of a task, from 0, if there are any."""
+        """Return the index of a task's lineage, from 0; unused if tasks are independent."""
         return 0
 
     @abstractmethod

@@ -1,9 +1,9 @@
-"""The distance of generated from human conversations: a classifier two-sample test.
+"""The distance between generated and human conversations, by a classifier two-sample test.
 
 A linear classifier, cross-fitted on features of conversations, predicts which of two corpora a
 conversation comes from (Lopez-Paz and Oquab, "Revisiting classifier two-sample tests", ICLR 2017).
-An area under the curve of 0.5 means that it cannot distinguish the corpora by these features. No
-language model is called.
+An area under the curve of 0.5 means that the classifier cannot distinguish the corpora by these
+features. No language model is called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Comparing a generated corpus with a human one: the distance, and the differences."""
+"""The comparison of a generated corpus with a human one: the distance, and the differences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["HALVES", "PERMUTATIONS", "Realism", "compare", "families_of"]
 PERMUTATIONS = 199
 HALVES = 50
 OF_ALL_TURNS = frozenset(("turn_taking", "interaction"))
-"""Families that need the turns of all speakers."""
+"""Families of features that need the turns of all speakers."""
 
 MOST_WORDS = 10
 MOST_TURNS = 5
@@ -45,12 +45,12 @@ class Realism:
         human: Number of human conversations compared.
         groups: Number of groups of conversations that always stay in the same fold.
         turns: Whose turns were compared.
-        normalisations: Typographic differences that were removed first.
-        separations: Separation by each family of features, and by `all` of them.
+        normalisations: Typographic differences that were removed before the comparison.
+        separations: Separation by each family of features, and by all families together (`all`).
         controls: The same test between halves of the human corpus.
-        telltales: Features that differ, the largest effect first.
-        words: Words that are typical of one corpus, those of the generated corpus first.
-        examples: The most telling turns.
+        telltales: Features that vary, in the order of decreasing effect.
+        words: Words that are typical of one corpus, beginning with those of the generated corpus.
+        examples: The generated turns with the least human words.
         mauve: Overlap of the corpora; None if not requested.
     """
 
@@ -78,21 +78,21 @@ def compare(
     encode: Encoder | None = None,
     mauve: bool = False,
 ) -> Realism:
-    """Compare two samples from `convogen.realism.samples.sample`; needs the extra `realism`.
+    """Compare two samples from `convogen.realism.samples.sample`; requires the extra `realism`.
 
     Args:
-        generated: Conversations of a model.
-        human: Conversations of people.
-        turns: Whose turns the samples have; turn-taking and interaction are compared only for
+        generated: Conversations written by a model.
+        human: Conversations between people.
+        turns: Whose turns the samples contain; turn-taking and interaction are compared only for
             `all`.
-        permutations: Number of label permutations for the p-values; 0 leaves them out.
-        halves: How often the human corpus is split into random halves for the control.
+        permutations: Number of label permutations for the p-values; 0 for no p-values.
+        halves: Number of times that the human corpus is split into random halves for the control.
         seed: Random seed.
-        encode: A sentence encoder, for the family `embeddings`; None leaves it out.
-        mauve: Whether to compute MAUVE of the encoder's vectors.
+        encode: A sentence encoder for the family `embeddings`; None to leave this family out.
+        mauve: Whether to compute MAUVE from the encoder's vectors.
 
     Raises:
-        UserError: There are fewer than five groups, or MAUVE has no encoder.
+        UserError: If there are fewer than five groups, or MAUVE is requested without an encoder.
     """
     if mauve and encode is None:
         raise UserError("realism: MAUVE requires embeddings; name a sentence encoder as well")
@@ -134,7 +134,7 @@ def compare(
 
 
 def families_of(dialogues: Sequence[Dialogue], turns: Turns = "all") -> dict[str, KernelSource]:
-    """Return the families of features of dialogues; `turns` says whose turns they contain."""
+    """Return the families of features of dialogues; `turns` says whose turns are included."""
     features = _features(turns)
     return _families(measure(dialogues, features), word_lists(dialogues), features)
 

@@ -13,13 +13,13 @@ from convogen.realism.two_sample import FoldKernels
 __all__ = ["Embeddings", "Encoder", "conversation_vectors"]
 
 Encoder = Callable[[Sequence[str]], NDArray[np.float64]]
-"""Returns a vector per text: shape (texts, dimensions)."""
+"""A function that maps texts to vectors: shape (texts, dimensions)."""
 
 
 def conversation_vectors(dialogues: Sequence[Dialogue], encode: Encoder) -> NDArray[np.float64]:
-    """Return the mean vector of the turns of each dialogue: shape (dialogues, dimensions).
+    """Return the mean vector of each dialogue's turns: shape (dialogues, dimensions).
 
-    A turn that occurs several times is encoded once.
+    A turn that occurs several times is encoded only once.
     """
     texts = list(dict.fromkeys(text for dialogue in dialogues for text in dialogue.texts))
     rows = {text: at for at, text in enumerate(texts)}
@@ -30,7 +30,7 @@ def conversation_vectors(dialogues: Sequence[Dialogue], encode: Encoder) -> NDAr
 
 
 class Embeddings:
-    """Vectors of conversations as a family of features: a linear kernel."""
+    """A family of features: the vectors of conversations, with a linear kernel."""
 
     def __init__(self, vectors: NDArray[np.float64]) -> None:
         self._vectors = vectors

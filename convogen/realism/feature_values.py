@@ -57,7 +57,7 @@ SHORT_TURN = 3
 """Maximum length of a short turn, such as a backchannel, in words."""
 
 WINDOW = 50
-"""Window of the type-token ratio, in words, which makes it independent of length."""
+"""Window of the type-token ratio, in words, which makes the ratio independent of length."""
 
 
 def cased(text: str) -> float:
@@ -92,7 +92,7 @@ def once(reading: Reading) -> float:
 
 
 def first_words(reading: Reading) -> float:
-    """Return the number of different first words of turns, divided by the number of turns."""
+    """Return the number of distinct first words of turns, divided by the number of turns."""
     firsts = [turn[0] for turn in reading.words if turn]
     return len(set(firsts)) / max(1, len(firsts))
 
@@ -109,13 +109,16 @@ def adjacent(reading: Reading) -> float:
 
 
 def returns(reading: Reading) -> float:
-    """Return the share of turns whose speaker also spoke the turn before the last."""
+    """Return the share of turns whose speaker also spoke two turns earlier, but not in between."""
     triples = list(zip(reading.speakers, reading.speakers[1:], reading.speakers[2:], strict=False))
     return sum(a == c != b for a, b, c in triples) / len(triples) if triples else 0.0
 
 
 def taken_up(reading: Reading) -> float:
-    """Return the mean share of a turn's longer words (5+ letters) that are in the previous turn."""
+    """Return the mean share of a turn's longer words (5+ letters) that occur in the previous turn.
+
+    Turns without longer words do not count.
+    """
     shares: list[float] = []
     for before, turn in pairwise(reading.words):
         content = {word for word in turn if len(word) >= 5}
@@ -125,12 +128,12 @@ def taken_up(reading: Reading) -> float:
 
 
 def interaction(name: str, reading: Reading) -> float:
-    """Return a measure of interaction, 0 if there is none."""
+    """Return a measure of interaction; 0 if it has no value."""
     return reading.measures.get(name) or 0.0
 
 
 def behaves(name: Behaviour, reading: Reading) -> list[bool]:
-    """Return which turns have a behaviour; none if there are no patterns for the language."""
+    """Return which turns have a behaviour; an empty list without patterns for the language."""
     turns = reading.interaction.behaviours
     return [name in turn for turn in turns] if turns else []
 
@@ -145,7 +148,7 @@ def counter_questions(reading: Reading) -> list[bool]:
 
 
 def says_names(reading: Reading) -> float:
-    """Return the share of turns in which another speaker's name is said."""
+    """Return the share of turns that contain another speaker's name."""
     named = 0
     for speaker, text in zip(reading.speakers, reading.texts, strict=True):
         lowered = text.lower()

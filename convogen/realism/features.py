@@ -1,4 +1,4 @@
-"""The features of conversations: named and in four families.
+"""The named features of conversations, in four families.
 
 A feature is a number per conversation that a reader can check by eye. Its description is shown with
 the means of both corpora ("turns that end with a question mark: 71%, people's 24%").
@@ -47,14 +47,15 @@ class Feature:
     """A number per conversation.
 
     Attributes:
-        name: A key, in snake case.
-        family: The family it belongs to.
-        about: Description for readers.
-        unit: `share` (0 to 1) or what it counts.
+        name: The key of the feature, in snake case.
+        family: The family of the feature.
+        about: A description for readers.
+        unit: `share` (0 to 1), or the unit of the number.
         value: Computes the feature.
         marks: Returns which turns have the feature, if that depends on earlier turns; None if each
             turn is evaluated on its own.
-        by_rules: Whether it is detected by rules for some languages; it is 0 in other languages.
+        by_rules: Whether the feature is detected by rules, which exist only for some languages; in
+            other languages, its value is 0.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Feature:
 
 
 def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArray[np.float64]:
-    """Return the features of dialogues, in an array of shape (dialogues, features)."""
+    """Return the features of dialogues as an array of shape (dialogues, features)."""
     measured = np.zeros((len(dialogues), len(features)))
     for row, dialogue in enumerate(dialogues):
         reading = Reading(dialogue)
@@ -78,7 +79,7 @@ def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArr
 def turn_marks(
     conversation: Conversation, features: Sequence[Feature]
 ) -> tuple[frozenset[str], ...]:
-    """Return, for each turn, the names of the features that are above 0; blank turns have none."""
+    """Return the names of each turn's features with values above 0; blank turns have none."""
     alone = [one for one in features if one.marks is None]
     found = [
         {one.name for one, value in zip(alone, row, strict=True) if value > 0}
@@ -102,7 +103,7 @@ def _marked(
     marks: Callable[[Reading], Sequence[bool]],
     by_rules: bool = True,
 ) -> Feature:
-    """Return the feature whose value is the share of turns with a mark."""
+    """Return a feature whose value is the share of marked turns."""
 
     def value(reading: Reading) -> float:
         return sum(marks(reading)) / len(reading.texts)
@@ -131,7 +132,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "ended_turns",
         "surface",
-        "turns that end with a full stop or another end of a sentence",
+        "turns that end with a full stop or another sentence-final mark",
         "share",
         lambda r: r.turns_with(values.END),
     ),
@@ -183,14 +184,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "type_token_ratio",
         "lexical",
-        f"different words among {values.WINDOW} successive ones",
+        f"distinct words among {values.WINDOW} successive words",
         "share",
         values.type_token,
     ),
     Feature(
         "words_said_once",
         "lexical",
-        "words said once, per square root of the words",
+        "words that occur once, per square root of the number of words",
         "words",
         values.once,
     ),
@@ -200,7 +201,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "long_words",
         "lexical",
-        f"words of {values.LONG_WORD} letters or more",
+        f"words of {values.LONG_WORD} or more letters",
         "share",
         lambda r: values.share(r, lambda word: len(word) >= values.LONG_WORD),
     ),
@@ -218,9 +219,7 @@ FEATURES: tuple[Feature, ...] = (
         "share",
         lambda r: values.share(r, lambda word: any(char.isdigit() for char in word)),
     ),
-    Feature(
-        "first_words", "lexical", "different first words, per turn", "share", values.first_words
-    ),
+    Feature("first_words", "lexical", "distinct first words per turn", "share", values.first_words),
     *(
         _marked(f"{name}_starts", "lexical", about, partial(values.opens, name))
         for name, about in OPENER_LABELS.items()
@@ -250,14 +249,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "length_variation",
         "turn_taking",
-        "standard deviation of turn lengths over their mean",
+        "standard deviation of turn lengths, divided by their mean",
         "ratio",
         values.variation,
     ),
     Feature(
         "adjacent_lengths",
         "turn_taking",
-        "shorter over longer of two successive turns, in words",
+        "ratio of the shorter to the longer of two successive turns, in words",
         "ratio",
         values.adjacent,
     ),
@@ -276,7 +275,11 @@ FEATURES: tuple[Feature, ...] = (
         values.taken_up,
     ),
     Feature(
-        "names_said", "turn_taking", "turns that say another's name", "share", values.says_names
+        "names_said",
+        "turn_taking",
+        "turns that contain another speaker's name",
+        "share",
+        values.says_names,
     ),
     *(
         Feature(name, "interaction", about, unit, partial(values.interaction, name))
@@ -284,13 +287,17 @@ FEATURES: tuple[Feature, ...] = (
             ("named", "turns that name their addressee", "share"),
             ("to_everyone", "turns to everyone", "share"),
             ("to_previous", "turns that reply to the previous turn", "share"),
-            ("reciprocity", "turns that are returned, between any two people", "share"),
-            ("out_centralisation", "how much one person does all the addressing", "share"),
-            ("in_centralisation", "how much all turns address one person", "share"),
-            ("speaker_entropy", "how unpredictable the next speaker is", "share"),
-            ("local_coherence", "similarity of a turn and the one it replies to", "cosine"),
-            ("global_coherence", "similarity of a turn and all others", "cosine"),
-            ("speaker_consistency", "how much more similar a speaker's own turns are", "cosine"),
+            ("reciprocity", "turns between two people that are reciprocated", "share"),
+            ("out_centralisation", "degree to which one person does all the addressing", "share"),
+            ("in_centralisation", "degree to which all turns address one person", "share"),
+            ("speaker_entropy", "unpredictability of the next speaker", "share"),
+            ("local_coherence", "similarity of a turn to the turn that it replies to", "cosine"),
+            ("global_coherence", "similarity of a turn to all other turns", "cosine"),
+            (
+                "speaker_consistency",
+                "similarity of a speaker's own turns, minus that to others' turns",
+                "cosine",
+            ),
         )
     ),
     _marked(
@@ -308,7 +315,10 @@ FEATURES: tuple[Feature, ...] = (
 
 
 def features_named(names: Sequence[str]) -> list[Feature]:
-    """Return the features with these names; raises `ValueError` with the allowed ones."""
+    """Return the features with the given names.
+
+    Raises `ValueError`, which lists the allowed names, if a name is unknown.
+    """
     known = {feature.name: feature for feature in FEATURES}
     if unknown := next((name for name in names if name not in known), None):
         raise ValueError(not_known("feature", unknown, known))
@@ -316,11 +326,11 @@ def features_named(names: Sequence[str]) -> list[Feature]:
 
 
 def without_rules(features: Sequence[Feature], languages: Iterable[str | None]) -> str | None:
-    """Return the name of a rule-based feature that none of the languages has rules for, if any.
+    """Return the name of a rule-based feature if none of the languages has rules, otherwise None.
 
     Args:
         features: The features to be measured.
-        languages: Primary subtags, None for an unknown language.
+        languages: Primary subtags; None for an unknown language.
     """
     ruled = next((one.name for one in features if one.by_rules), None)
     known = any(language and load_patterns(language) for language in languages) if ruled else True

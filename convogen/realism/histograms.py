@@ -1,5 +1,5 @@
-"""The distribution of a feature over the conversations of a corpus, in a few bins of equal
-share."""
+"""The distribution of a feature over the conversations of a corpus, in a few bins with about equal
+shares."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Histogram:
     """The distribution of one feature.
 
     Attributes:
-        feature: Name of the feature.
-        cuts: Inclusive upper limits of all bins but the last, ascending.
-        shares: Shares of the corpus' conversations in each bin, one more than the cuts; none is
-        empty.
+        feature: The feature.
+        cuts: Inclusive upper limits of all bins except the last, in ascending order.
+        shares: Share of the corpus' conversations in each bin. There is one more bin than there are
+            cuts, and no bin is empty.
         mean: Mean over the corpus' conversations.
     """
 
@@ -37,9 +37,9 @@ class Histogram:
 
     @classmethod
     def of(cls, feature: Feature, values: NDArray[np.float64], bins: int) -> Histogram:
-        """Return the histogram of values in at most `bins` bins, of equal share if possible.
+        """Return the histogram of values in at most `bins` bins, with equal shares if possible.
 
-        The cuts are quantiles; equal ones are merged, so that no value is in two bins.
+        The cuts are quantiles. Equal quantiles are merged, so no value is in two bins.
         """
         levels = np.arange(1, bins) / bins
         quantiles = np.unique(np.quantile(values, levels, method="inverted_cdf"))
@@ -55,7 +55,7 @@ class Histogram:
         return int(np.searchsorted(self.cuts, value))
 
     def shares_of(self, values: NDArray[np.float64]) -> tuple[float, ...]:
-        """Return the share of values in each of the bins."""
+        """Return the share of the values in each bin."""
         counts = np.bincount(np.searchsorted(self.cuts, values), minlength=len(self.shares))
         return tuple(map(float, counts / max(1, len(values))))
 
@@ -63,7 +63,7 @@ class Histogram:
 def human_histograms(
     conversations: Iterable[Conversation], name: str, features: Sequence[Feature], bins: int
 ) -> list[Histogram]:
-    """Return a histogram per feature of a corpus, or of a sample of it if it is large.
+    """Return a histogram for each feature of a corpus, or of a sample if the corpus is large.
 
     Raises `SourceError`, which names the corpus `name`, if the corpus is too small
     (`samples.FEWEST`), or if a feature's rules support none of its languages.
@@ -72,7 +72,7 @@ def human_histograms(
     languages = (Reading(one).interaction.language for one in dialogues)
     if unknown := without_rules(features, languages):
         raise SourceError(
-            f"{name}: {unknown} is detected by rules for English only, and nothing there is in "
+            f"{name}: {unknown} can be detected in English only, and nothing in the corpus is in "
             f"English"
         )
     values = measure(dialogues, features)
@@ -80,5 +80,5 @@ def human_histograms(
 
 
 def total_variation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the total variation distance of two distributions over the same bins, 0 to 1."""
+    """Return the total variation distance between two distributions over the same bins, 0 to 1."""
     return float(np.abs(np.asarray(one) - np.asarray(other)).sum() / 2)

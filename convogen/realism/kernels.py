@@ -1,4 +1,4 @@
-"""Families of features as kernels: named features, and TF-IDF over words and pairs of words."""
+"""Families of features as kernels: named features, and TF-IDF of words and pairs of words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["NamedFeatures", "TfIdf", "WordLists", "terms", "word_lists"]
 WordLists = list[list[str]]
 QUANTILES = 100
 MIN_CONVERSATIONS = 2
-"""Minimum number of training conversations that contain a counted word."""
+"""Minimum number of training conversations that must contain a word for it to count."""
 
 
 class NamedFeatures:
@@ -31,7 +31,7 @@ class NamedFeatures:
 
     @property
     def empty(self) -> bool:
-        """Whether no feature differs between any two conversations."""
+        """Whether all features are the same in all conversations."""
         return not self._values.shape[1]
 
     def kernels(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> FoldKernels:
@@ -47,13 +47,13 @@ class NamedFeatures:
 
 
 class TfIdf:
-    """Words and pairs of successive words, weighed by TF-IDF with logarithmic counts."""
+    """Words and pairs of successive words, weighted by TF-IDF with logarithmic counts."""
 
     def __init__(self, conversations: Sequence[WordLists]) -> None:
         self._conversations = conversations
 
     def vectors(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> tuple[Any, Any, Any]:
-        """Return the fitted vectorizer, and the matrices of the training and the test part."""
+        """Return the fitted vectorizer, and the matrices of the training part and the test part."""
         vectorizer = learner("feature_extraction.text", "realism").TfidfVectorizer(
             analyzer=terms, min_df=MIN_CONVERSATIONS, sublinear_tf=True
         )
@@ -71,6 +71,6 @@ def word_lists(dialogues: Sequence[Dialogue]) -> list[WordLists]:
 
 
 def terms(turns: WordLists) -> list[str]:
-    """Return words and pairs of successive words; both words of a pair are in the same turn."""
+    """Return the words, and the pairs of successive words within the same turn."""
     terms = [word for turn in turns for word in turn]
     return terms + [f"{first} {second}" for turn in turns for first, second in pairwise(turn)]

@@ -2,15 +2,16 @@
 
 Pillutla et al., "MAUVE: Measuring the gap between neural text and human text using divergence
 frontiers" (NeurIPS 2021), equations 1 and 2: for mixtures R = a P + (1 - a) Q with 0 < a < 1, the
-divergence frontier is the curve of the points (exp(-c KL(Q|R)), exp(-c KL(P|R))), and MAUVE the
-area under it, 1 if P is Q and near 0 if they have nothing in common. P and Q are histograms over
-clusters of the vectors of both corpora. The vectors are normalised to length 1, reduced by a
+divergence frontier is the curve of the points (exp(-c KL(Q|R)), exp(-c KL(P|R))). MAUVE is the area
+under this curve: 1 if P equals Q, and near 0 if they have nothing in common. P and Q are histograms
+over clusters of the vectors of both corpora. The vectors are normalised to length 1, reduced by a
 principal component analysis that keeps 90% of the variance, and clustered by k-means, with one
-cluster per ten texts of the smaller corpus; c is 5 as in the paper.
+cluster per ten texts of the smaller corpus. As in the paper, c is 5.
 
-Unlike in the paper, vectors represent whole conversations and come from the encoder that the user
-names, instead of passages encoded by GPT-2. Compare only values of one encoder and of corpora of
-similar size; the halves of the human corpus show the value of perfect similarity.
+In the paper, vectors represent passages and come from GPT-2. Here, they represent whole
+conversations and come from the encoder that the user names. Compare only values from the same
+encoder and from corpora of similar size. The halves of the human corpus show which value to expect
+if corpora do not differ.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SCALE = 5.0
 """The paper's c."""
 
 PER_CLUSTER = 10
-"""Texts of the smaller corpus per cluster."""
+"""Number of texts of the smaller corpus per cluster."""
 
 VARIANCE = 0.9
 STARTS = 5
@@ -47,10 +48,10 @@ class Mauve:
     """MAUVE of a generated corpus and a human one.
 
     Attributes:
-        value: 0 to 1.
-        halves: Mean of MAUVE between random halves of the human corpus.
-        low: Smallest MAUVE between halves.
-        high: Largest MAUVE between halves.
+        value: MAUVE of the two corpora, 0 to 1.
+        halves: Mean MAUVE of random halves of the human corpus.
+        low: Smallest MAUVE of these halves.
+        high: Largest MAUVE of these halves.
     """
 
     value: float
@@ -62,14 +63,14 @@ class Mauve:
 def mauve_beside_halves(
     generated: Floats, human: Floats, groups: Sequence[int], *, seed: int, halves: int = HALVES
 ) -> Mauve:
-    """Return MAUVE of two corpora, and MAUVE between halves of the human corpus.
+    """Return MAUVE of two corpora, and MAUVE of halves of the human corpus.
 
     Args:
         generated: Vectors of generated texts, of shape (texts, dimensions).
-        human: Vectors of human texts, likewise.
-        groups: The group of each human text; groups are not divided.
+        human: Vectors of human texts, of shape (texts, dimensions).
+        groups: The group of each human text; a group is never split.
         seed: Random seed of k-means and of the halves.
-        halves: How many times the human corpus is halved.
+        halves: Number of times that the human corpus is halved.
     """
     rng = np.random.default_rng(seed)
     numbers = np.asarray(groups, dtype=np.intp)
@@ -105,7 +106,7 @@ def frontier_area(p: Floats, q: Floats) -> float:
     mixtures = share[:, None] * p + (1 - share[:, None]) * q
     x = np.exp(-SCALE * _divergences(q, mixtures))
     y = np.exp(-SCALE * _divergences(p, mixtures))
-    # as the share of P grows, x falls and y rises to 1
+    # As the share of P grows, x falls and y rises to 1.
     return min(1.0, float(np.trapezoid([1.0, *y[::-1], 0.0], [0.0, *x[::-1], 1.0])))
 
 

@@ -1,9 +1,9 @@
-"""Removal of typographic differences between two corpora that do not come from the writers.
+"""Removal of typographic differences that do not originate from the writers of two corpora.
 
-For example, PERSONA-CHAT is in lower case with spaces around punctuation, and corpora have straight
-or curly quotation marks. If two corpora differ systematically in this way, both are converted to
-the form with less information, and the change is reported: the test is about people, not about file
-formats.
+For example, PERSONA-CHAT is in lower case with spaces around punctuation, and quotation marks are
+straight in some corpora and curly in others. If two corpora differ systematically in such a way,
+both are converted to the form with less information, and the change is reported. The test is about
+the writers, not about file formats.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Normalisation:
         measure: The compared measure, such as "capitals among letters".
         generated: The measure of the generated corpus, 0 to 1.
         human: The measure of the human corpus, 0 to 1.
-        change: The change made to both.
+        change: The change made to both corpora.
     """
 
     name: str
@@ -38,7 +38,8 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A rule: if one share is below `low` and the other above `high`, both corpora get `change`."""
+    """A rule that changes both corpora if the share of marked strings is at most `low` in one of
+    them and at least `high` in the other."""
 
     name: str
     measure: str
@@ -53,7 +54,7 @@ class _Rule:
 def normalised(
     generated: Sequence[Dialogue], human: Sequence[Dialogue]
 ) -> tuple[list[Dialogue], list[Dialogue], list[Normalisation]]:
-    """Return both corpora without the typographic differences between them, and these
+    """Return both corpora without the typographic differences between them, and a list of the
     differences."""
     ours, theirs = list(generated), list(human)
     changes: list[Normalisation] = []

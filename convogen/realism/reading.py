@@ -1,4 +1,4 @@
-"""A conversation with the data that several features need: words, sentences, interaction."""
+"""A conversation with the data that several features need: words, sentences and interaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 class Reading:
-    """A conversation's turns with the data that several features need."""
+    """The turns of a conversation, with the data that several features need."""
 
     def __init__(self, dialogue: Dialogue) -> None:
         self.texts = dialogue.texts
@@ -60,7 +60,8 @@ class Reading:
 
 
 def _words(text: str, language: str | None) -> list[str]:
-    """Return the words without punctuation; characters if the language has no segmenter."""
+    """Return the words of a text without punctuation, or its letters and digits if the language has
+    no segmenter."""
     found = words(text, language)
     if found is None:
         return [char for char in text if char.isalnum()]

@@ -25,13 +25,14 @@ Turns = Literal["all", "opener", "others"]
 """Whose turns are compared: everybody's, the first speaker's, or those of all other speakers."""
 
 FEWEST = 30
-"""Minimum number of conversations of each side."""
+"""Minimum number of conversations on each side."""
 
 MOST = 1_500
-"""Maximum number of conversations of each side; larger corpora are sampled."""
+"""Maximum number of conversations on each side; larger corpora are sampled."""
 
 _OPENING_CHARS = 20
-"""Openings below this length are likely greetings, which unrelated conversations may share."""
+"""Minimum length, in characters, of an opening that identifies related conversations. Shorter ones
+are probably greetings, which unrelated conversations may share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,10 @@ class Dialogue:
     """A conversation in the form used for comparison.
 
     Attributes:
-        id: Its id in its corpus.
-        turns: Speaker and text of each compared turn.
-        keys: Values shared with conversations that must stay in the same group.
-        language: Its BCP 47 tag, if it states one.
+        id: The id of the conversation in its corpus.
+        turns: The speaker and the text of each compared turn.
+        keys: Values that the dialogue shares with dialogues that must stay in the same group.
+        language: The BCP 47 tag that the conversation states, if any.
     """
 
     id: str
@@ -55,7 +56,7 @@ class Dialogue:
         return [text for _, text in self.turns]
 
     def with_texts(self, texts: Iterable[str]) -> Dialogue:
-        """Return the same dialogue with other wordings of its turns."""
+        """Return the dialogue with the given texts instead of its own."""
         speakers = (speaker for speaker, _ in self.turns)
         return replace(self, turns=tuple(zip(speakers, texts, strict=True)))
 
@@ -69,19 +70,20 @@ def sample(
     first: int | None = None,
     seed: int = 0,
 ) -> list[Dialogue]:
-    """Return the dialogues of a corpus to compare, at most `MOST`, in the order of the corpus.
+    """Return at most `MOST` dialogues of a corpus to compare, in the order of the corpus.
 
     Args:
         conversations: The corpus.
-        name: Its name in error messages.
+        name: The name of the corpus in error messages.
         turns: Whose turns are compared.
-        skip: Turns at the beginning of each conversation that are left out, such as a seed.
-        first: Number of turns after which a conversation is truncated, counted before anything is
-        left out.
-        seed: Random seed of the sample drawn if there are more than `MOST`.
+        skip: Number of turns, such as those of a seed, that are left out at the beginning of each
+            conversation.
+        first: Number of turns after which a conversation is truncated, counted before any turn is
+            left out.
+        seed: Random seed of the sample that is drawn if there are more than `MOST` dialogues.
 
     Raises:
-        SourceError: Fewer than `FEWEST` conversations have a turn that can be compared.
+        SourceError: If fewer than `FEWEST` conversations have a turn that can be compared.
     """
     draw = random.Random(seed)
     kept: list[tuple[int, Dialogue]] = []
@@ -97,8 +99,8 @@ def sample(
         count += 1
     if len(kept) < FEWEST:
         raise SourceError(
-            f"{name}: {len(kept)} conversations to compare; a comparison needs at least {FEWEST} "
-            "on each side"
+            f"{name}: too few conversations to compare ({len(kept)}); a comparison needs at least "
+            f"{FEWEST} on each side"
         )
     return [dialogue for _, dialogue in sorted(kept, key=lambda one: one[0])]
 
@@ -127,7 +129,7 @@ def dialogue_of(
 
 
 def single_turns(conversation: Conversation) -> list[Dialogue]:
-    """Return a dialogue per turn, of that turn alone, in their order."""
+    """Return one dialogue per turn, which contains only that turn, in order."""
     return [
         Dialogue(conversation.id, ((turn.speaker, turn.text),), frozenset(), conversation.language)
         for turn in conversation.turns
@@ -139,8 +141,8 @@ def _is_chosen(turn: Turn, opener: str, turns: Turns) -> bool:
 
 
 def grouped(dialogues: Sequence[Dialogue]) -> list[int]:
-    """Return a group number per dialogue; dialogues that share a key, even indirectly, get the same
-    number."""
+    """Return one group number per dialogue. Dialogues that share a key, even indirectly, get the
+    same number."""
     parents = list(range(len(dialogues)))
 
     def root(index: int) -> int:

@@ -22,7 +22,7 @@ PRIOR = 0.5
 """Pseudo-counts of conversations with and without a word, added to each corpus."""
 
 LEAST_SHARE = 0.05
-"""Minimum share of conversations of either side that contain a shown word."""
+"""A word is shown only if at least this share of the conversations of one corpus contains it."""
 
 LEAST_WORDS = 5
 """Minimum length of an example turn, in words."""
@@ -33,13 +33,14 @@ class Telltale:
     """A feature in which the corpora differ.
 
     Attributes:
-        name: The feature's key.
-        family: Its family.
-        about: Description for readers.
-        unit: `share` or what it counts.
+        name: The key of the feature.
+        family: The family of the feature.
+        about: A description for readers.
+        unit: `share` (0 to 1), or the unit of the number.
         generated: Mean over generated conversations.
         human: Mean over human conversations.
-        effect: Cliff's delta, -1 to 1; above 0 if generated conversations have more.
+        effect: Cliff's delta, -1 to 1; positive if the values of generated conversations are
+            higher.
     """
 
     name: str
@@ -53,13 +54,14 @@ class Telltale:
 
 @dataclass(frozen=True, slots=True)
 class TellingWord:
-    """A word, or two successive words, that one corpus has more often.
+    """A word, or a pair of successive words, that is more frequent in one corpus.
 
     Attributes:
-        word: In lower case.
-        generated: Share of generated conversations that have it.
-        human: Share of human conversations that have it.
-        z: Log-odds ratio over its standard error; above 0 if generated conversations have more.
+        word: The word or the pair, in lower case.
+        generated: Share of generated conversations that contain it.
+        human: Share of human conversations that contain it.
+        z: Log-odds ratio divided by its standard error; positive if the word is more frequent in
+            generated conversations.
     """
 
     word: str
@@ -70,12 +72,12 @@ class TellingWord:
 
 @dataclass(frozen=True, slots=True)
 class TellingTurn:
-    """A generated turn with the least human words, by a classifier trained on other conversations.
+    """A generated turn whose words a classifier, trained on other conversations, finds least human.
 
     Attributes:
-        conversation: Id of its conversation.
-        text: What was said, as it was compared.
-        score: Its part in the classifier's score; only the order of scores is meaningful.
+        conversation: The id of the turn's conversation.
+        text: The text of the turn, as it was compared.
+        score: The turn's part in the classifier's score; only the order of scores is meaningful.
     """
 
     conversation: str
@@ -86,7 +88,7 @@ class TellingTurn:
 def telltales(
     features: Sequence[Feature], generated: NDArray[np.float64], human: NDArray[np.float64]
 ) -> list[Telltale]:
-    """Return all features that vary, the largest effect first."""
+    """Return all features that vary, in the order of decreasing effect."""
     stats: Any = import_module("scipy.stats")
     ranks = np.asarray(stats.rankdata(np.vstack([generated, human]), axis=0), dtype=float)
     n, m = len(generated), len(human)
@@ -110,7 +112,8 @@ def telltales(
 def telling_words(
     generated: Sequence[WordLists], human: Sequence[WordLists], most: int
 ) -> list[TellingWord]:
-    """Return the words that differ most by log-odds of conversations, up to `most` per corpus."""
+    """Return up to `most` words per corpus whose log-odds of occurring in a conversation differ
+    most between the corpora."""
     both = [*generated, *human]
     vectorizer = learner("feature_extraction.text", "realism").CountVectorizer(
         analyzer=terms, binary=True, min_df=LEAST_SHARE / 2
@@ -147,7 +150,7 @@ def telling_turns(
     seed: int,
     most: int,
 ) -> list[TellingTurn]:
-    """Return the generated turns with the least human words, one per conversation."""
+    """Return up to `most` generated turns with the least human words, one per conversation."""
     family = TfIdf(conversations)
     targets = np.where(labels, 1.0, -1.0)
     found: list[TellingTurn] = []

@@ -1,8 +1,9 @@
-"""The test: cross-fitted ridge classifiers, permuted labels, a human-half control, an interval.
+"""The two-sample test: cross-fitted ridge classifiers, permuted labels, a control and an interval.
 
-Each family of features is a linear kernel; the classifier is ridge regression on labels of -1 and
-1 (scikit-learn's `KernelRidge`), which solves for the true labels and all permuted ones at once.
-Folds keep groups whole and do not depend on labels, so that permuting labels is exact.
+Each family of features is a linear kernel. The classifier is ridge regression on labels of -1 and 1
+(scikit-learn's `KernelRidge`), which is solved for the true labels and all permutations together.
+Folds keep groups together and do not depend on the labels, so the permutation test is exact. The
+control is the same test between halves of the human corpus.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ ALPHA = 0.3
 
 RESAMPLES = 999
 _AT_ONCE = 25
-"""Number of halvings whose classifiers are fitted at once."""
+"""Number of halvings whose classifiers are fitted together."""
 LEVEL = 0.95
 
 
@@ -52,8 +53,9 @@ class Separation:
 
     Attributes:
         auc: Area under the ROC curve, 0.5 at chance.
-        low: Lower end of its 95% interval, over groups, given the classifiers.
-        high: Upper end.
+        low: Lower bound of the 95% interval of the area over resampled groups, with the classifiers
+            unchanged.
+        high: Upper bound of the interval.
         p: Probability of an area at least as large if the corpora did not differ; None without
             permutations.
     """
@@ -70,9 +72,9 @@ class Control:
 
     Attributes:
         auc: Mean area under the curve over the halves.
-        low: 2.5th percentile.
-        high: 97.5th percentile.
-        halves: How many times the corpus was halved.
+        low: 2.5th percentile of the area over the halves.
+        high: 97.5th percentile of the area over the halves.
+        halves: Number of times that the corpus was halved.
     """
 
     auc: float
@@ -96,15 +98,15 @@ class KernelSource(Protocol):
 
 
 def folds(groups: Sequence[int], seed: int) -> list[tuple[Ints, Ints]]:
-    """Return indices of training and test for each fold; no group is on both sides.
+    """Return the training and the test indices of each fold; no group is in both.
 
     Raises:
-        UserError: There are fewer groups than folds.
+        UserError: If there are fewer groups than folds.
     """
     if (count := len(set(groups))) < FOLDS:
         raise UserError(
-            f"realism: the conversations are {count} groups that share an opening, an experience "
-            f"or a seed; the test needs at least {FOLDS}"
+            f"realism: too few groups of conversations that share an opening, an experience or a "
+            f"seed ({count}); the test needs at least {FOLDS}"
         )
     splitter = learner("model_selection", "realism").GroupKFold(
         FOLDS, shuffle=True, random_state=seed
@@ -120,13 +122,14 @@ def separations(
     permutations: int,
     seed: int,
 ) -> dict[str, Separation]:
-    """Return how well the classes are separated by each family and by `all` of them together.
+    """Return how well each family of features, and all families together (`all`), separate the
+    classes.
 
     Args:
-        families: The features, by name.
+        families: The families of features, by name.
         labels: True for generated conversations.
         groups: The group of each conversation.
-        permutations: How often labels are permuted for the p-value; 0 leaves it out.
+        permutations: Number of label permutations for the p-value; 0 for no p-value.
         seed: Random seed of folds, permutations and resamples.
     """
     truth = np.asarray(labels, dtype=bool)
@@ -160,7 +163,7 @@ def control(
 
 
 def random_half(groups: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which conversations are in one half of the groups, drawn at random."""
+    """Return which conversations are in a randomly drawn half of the groups."""
     unique = np.unique(groups)
     return np.isin(groups, rng.permutation(unique)[: len(unique) // 2])
 
@@ -177,15 +180,15 @@ def false_alarms(
     """Return how often the test finds a difference between random halves of one corpus.
 
     Args:
-        families: The features, by name.
+        families: The families of features, by name.
         groups: The group of each conversation.
-        halves: How many times the corpus is halved.
+        halves: Number of times that the corpus is halved.
         permutations: Number of label permutations per p-value.
         seed: Random seed of folds, halves and permutations.
         level: Significance level, 0 to 1.
 
     Returns:
-        By family and for `all`, the share of the halves with a p-value of at most `level`.
+        The share of halvings with a p-value of at most `level`, by family and for `all`.
     """
     numbers = np.asarray(groups, dtype=np.intp)
     rng = np.random.default_rng(seed)
@@ -209,15 +212,15 @@ def cross_fitted(
     classes: NDArray[np.bool_],
     parts: Sequence[tuple[Ints, Ints]],
 ) -> dict[str, Floats]:
-    """Return each conversation's score by classifiers that have not seen its group.
+    """Return the scores of conversations, from classifiers that were not trained on their groups.
 
     Args:
-        families: The features, by name.
+        families: The families of features, by name.
         classes: Labels, of shape (conversations, labellings).
-        parts: Training and test indices by fold.
+        parts: The training and the test indices of each fold.
 
     Returns:
-        Scores of the same shape by family, and by `all` families if there are several.
+        Scores of the same shape, by family and, if there are several families, for `all`.
     """
     targets = np.where(classes, 1.0, -1.0)
     names = [*families, "all"] if len(families) > 1 else list(families)
@@ -277,7 +280,7 @@ def permuted(
 
 
 def areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
-    """Return the area under the curve of each column."""
+    """Return the area under the ROC curve for each column of scores and labels."""
     stats: Any = import_module("scipy.stats")
     ranks = np.asarray(stats.rankdata(scores, axis=0), dtype=float)
     positives = classes.sum(axis=0)
@@ -289,7 +292,7 @@ def areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
 def _interval(
     scores: Floats, truth: NDArray[np.bool_], groups: Ints, seed: int
 ) -> tuple[float, float]:
-    """Return the percentile interval of the area, with groups resampled."""
+    """Return the percentile interval of the area over resampled groups."""
     order = np.argsort(scores, kind="stable")
     positive, group = truth[order], groups[order]
     count = int(groups.max()) + 1

@@ -168,7 +168,7 @@ def test_dailydialogs_numbers_are_words_to_the_model_and_numbers_in_the_file(
     ("options", "complaint"),
     [
         (["--label", "summary"], "no usable summary in the data; labels in the data: intent"),
-        (["--balance", "topic"], "has no topic to balance; its labels are: intent, emotion"),
+        (["--balance", "topic"], "has no label topic to balance; labels found: intent, emotion"),
         (["--label", "intent", "--balance", "emotion"], "balance: emotion is not in label"),
         (["--field", "mood=emotions"], "--field mood=emotions: must be LABEL=COLUMN"),
         (["--set", "max_turns=2", "--label", "emotion", "--set", "source=gone"], "no such file"),
@@ -186,7 +186,7 @@ def test_a_source_without_two_usable_dialogues_is_refused() -> None:
     made: dict[str, Any] = {"name": "x", "method": "augment", "source": "one.jsonl"}
     with pytest.raises(SourceError, match="found 0; a usable dialogue has 2 to 30"):
         run(Experiment({**made, "models": "scripted"}), "run")
-    with pytest.raises(ExperimentError, match="balance: a summary has no values"):
+    with pytest.raises(ExperimentError, match="balance: summaries cannot be balanced"):
         Experiment({**made, "balance": "summary"})
 
 

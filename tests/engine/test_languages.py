@@ -166,8 +166,8 @@ def test_the_draw_is_the_tasks_own_whatever_the_concurrency(tmp_path: Path) -> N
     [
         ("german", "language: 'german' is not a known BCP 47 language tag; did you mean de,"),
         (["de", "de"], "language: de is listed twice"),
-        (["de", 3], "language: must be a language tag"),
-        ([], "language: must be a language tag"),
+        (["de", 3], "language: must be a BCP 47 language tag"),
+        ([], "language: must be a BCP 47 language tag"),
         (True, "language: must not be true or false"),
     ],
 )

@@ -223,7 +223,7 @@ def test_what_a_guard_does_not_clear_is_rejected(tmp_path: Path) -> None:
         ("programs.gate_rules:nothing", "no attribute 'nothing'"),
         ("no_such_package:rule", "No module named 'no_such_package'"),
         ("programs.gate_rules:broken", r"conversation c-\w+: raised KeyError"),
-        ("programs.gate_rules:wrong", r"must return a reason .text. or None .found bool."),
+        ("programs.gate_rules:wrong", r"must return a reason .str. or None .found bool."),
         ("os", "must be of the form"),
     ],
 )
@@ -244,7 +244,7 @@ def test_a_rule_may_look_at_the_experience(tmp_path: Path) -> None:
     ("entries", "message"),
     [
         (["no_such"], "gate: 'no_such' is not known; allowed: near_duplicate, safety"),
-        ([{"turns": 3}], "without `gate`: {'turns': 3}; write"),
+        ([{"turns": 3}], "the entry {'turns': 3} has no key `gate`; write"),
         ([{"min_turns": 2}], "`- {gate: min_turns, turns: VALUE}`"),
         ([3], "must be a mapping"),
         (["min_turns"], r"gates\[0\]: turns: is missing"),
@@ -299,7 +299,7 @@ def test_a_gate_of_more_turns_than_there_can_be_is_refused(
 
 
 def test_a_judge_of_experiences_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ExperimentError, match="by their experience, and this method has none"):
+    with pytest.raises(ExperimentError, match="by their experience, but conversations of this"):
         Experiment(
             {"name": "x", "method": "roleplay", "gates": [{"gate": "judge", "min_score": 2}]}
         )

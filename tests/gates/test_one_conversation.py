@@ -70,7 +70,7 @@ def test_exactly_as_many_turns_as_asked_for_pass(tmp_path: Path) -> None:
 def test_the_word_list_tells_the_turn_and_who_said_it(tmp_path: Path) -> None:
     texts = ["Well.", "Oh Sh1t.", "shit"]
     found = rejection(tmp_path, Safety(), texts)
-    assert found == ("turn 2, P2: 'shit' of the word list", "shit")
+    assert found == ("turn 2, P2: 'shit' is on the word list", "shit")
     assert rejection(tmp_path, Safety(), ["Well.", "Oh."]) is None
 
 
@@ -115,7 +115,7 @@ ASPECTS = ["engagingness", "coherence"]
 
 @pytest.mark.parametrize(
     ("least", "found"),
-    [(1.4, None), (1.5, None), (1.6, ("score 1.50 of engagingness, coherence, below 1.6", 1.5))],
+    [(1.4, None), (1.5, None), (1.6, ("score 1.50 for engagingness, coherence, below 1.6", 1.5))],
 )
 def test_the_mean_of_the_aspects_is_held_against_the_lowest_score(
     least: float, found: tuple[str, float] | None, tmp_path: Path
@@ -132,13 +132,13 @@ def test_the_mean_of_the_aspects_is_held_against_the_lowest_score(
 def test_without_a_score_a_conversation_is_rejected(tmp_path: Path) -> None:
     gate = JudgeGate(judge="geval3", aspects=ASPECTS, min_score=1)
     reason, value = rejection(tmp_path, gate, ["Hello."], "none") or ("", 0)
-    assert reason.startswith("no score of engagingness: no single score from 1 to 3 in the reply")
+    assert reason.startswith("no score for engagingness: no single score from 1 to 3 in the reply")
     assert value is None
 
 
 def test_what_a_judge_needs_and_knows_is_said(tmp_path: Path) -> None:
     grounded = JudgeGate(min_score=1)
-    with pytest.raises(ExperimentError, match="by their experience, and conversation c-7 has none"):
+    with pytest.raises(ExperimentError, match="by their experience, but conversation c-7 has none"):
         decided(tmp_path, [grounded], ["Hello."])
     unknown = JudgeGate(judge="geval3", aspects=["wit", "coherence"], min_score=1)
     with pytest.raises(ExperimentError, match="'wit' is not known; allowed: engagingness, natur"):

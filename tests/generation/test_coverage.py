@@ -175,7 +175,7 @@ def test_the_least_crowded_cluster_comes_first_and_texts_all_alike_have_none() -
 
 
 def test_coverage_needs_a_hub_that_grows() -> None:
-    with pytest.raises(ExperimentError, match="coverage needs iterative: true"):
+    with pytest.raises(ExperimentError, match="coverage requires iterative: true"):
         _ = experiment(4, shot_policy="coverage", iterative=False)
 
 

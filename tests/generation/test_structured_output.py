@@ -321,7 +321,7 @@ def test_what_is_cut_once_leaves_no_cut_text_in_the_data_set(tmp_path: Path, for
     [
         ("invent", "experience", r"personas\.0\.\w+: it was cut off at \d+ characters; say it in"),
         ("match", "experience", r"relations: it was cut off at \d+ characters; say it in at most"),
-        ("diasynth", "plan", r"no subtopics in 4 replies: .* 8 unusable, 8 of them cut off"),
+        ("diasynth", "plan", r"no usable subtopics \(replies: 4, .* unusable: 8, truncated: 8\)"),
     ],
 )
 def test_what_is_always_cut_is_a_failure_that_says_why(

@@ -93,7 +93,7 @@ def test_which_of_two_was_generated_decides(
         ('["No"]\n', "line 1: no JSON object"),
         ('{"choice": ["No"]}\n', "line 1: choice"),
         ("[" * 99_999, "line 1: no JSON object"),
-        ("\n\n", "holds no verdicts"),
+        ("\n\n", "contains no verdicts"),
     ],
 )
 def test_what_is_no_verdict_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -180,7 +180,7 @@ def test_a_fault_that_stays_is_a_failure_or_recorded_with_the_turn(
         return
     [failure] = done.failures()
     assert (failure.stage, failure.kind) == ("conversation", fault)
-    assert failure.message.startswith("seed s0: the inquirer said nothing")
+    assert failure.message.startswith("seed s0: no usable reply from the inquirer")
     assert failure.evidence.strip() == FAULTS[fault].strip()
 
 
@@ -479,7 +479,7 @@ def test_a_message_far_from_its_length_is_asked_for_again_and_the_nearest_is_kep
 def test_lengths_cannot_be_matched_to_one_seed(tmp_path: Path) -> None:
     alone = tmp_path / "one.jsonl"
     alone.write_text(SEEDS.read_text("utf-8").splitlines()[0], "utf-8")
-    with pytest.raises(SourceError, match="give more seeds"):
+    with pytest.raises(SourceError, match="provide more seeds"):
         play(tmp_path, seeds=str(alone), match_lengths=True)
 
 

@@ -148,7 +148,7 @@ def test_no_list_at_all_is_a_fault_that_says_what_came(tmp_path: Path) -> None:
     with pytest.raises(ModelFault) as fault:
         asked.subtopics(2, known=["Salt"])
     assert fault.value.kind == "subtopics_missing"
-    assert str(fault.value) == "no subtopics in 3 replies: 2 near-copies, 2 unusable"
+    assert str(fault.value) == "no usable subtopics (replies: 3, near-copies: 2, unusable: 2)"
     assert json.loads(fault.value.evidence) == {"subtopics": ["...", "salt!"]}
 
 
@@ -199,5 +199,7 @@ def test_personas_that_are_known_are_shown_and_not_taken_again(tmp_path: Path) -
     assert counts(found) == (3, 2, 0)
     assert ["Dora Lee" in prompt for prompt in asked.prompts] == [True, False, False]
     none = Asked(tmp_path, [[person("Dora", "swims in cold water daily")]], tries=1)
-    with pytest.raises(ModelFault, match="no personas in 1 replies: 1 near-copies, 0 unusable"):
+    with pytest.raises(
+        ModelFault, match=r"no usable personas \(replies: 1, near-copies: 1, unusable: 0\)"
+    ):
         none.personas(1, known)

@@ -134,7 +134,7 @@ def test_a_dialogue_without_an_exchange_is_a_failure_on_record(
     assert (failure.kind, failure.stage) == (kind, "turn 1")
     assert failure.counts is not None
     assert (failure.counts[kind], failure.counts["regenerated"]) == (3, 2)
-    assert failure.message.endswith("after 3 outputs")
+    assert failure.message.endswith("(attempts: 3)")
     assert failure.usage is not None
     assert result.manifest["complete"] is True
 
@@ -291,8 +291,8 @@ def test_a_small_model_is_shown_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inquirer", "responder", "reason"),
     [
-        (['"One?"', '"Oh sh1t, two?"', "FINISH"], [], "turn 3, user: 'shit' of the word list"),
-        (['"One?"', "FINISH"], ["$hit happens."], "turn 2, assistant: 'shit' of the word list"),
+        (['"One?"', '"Oh sh1t, two?"', "FINISH"], [], "turn 3, user: 'shit' is on the word list"),
+        (['"One?"', "FINISH"], ["$hit happens."], "turn 2, assistant: 'shit' is on the word list"),
         (['"One?"', "FINISH"], ["Yes."], None),
     ],
 )
@@ -342,7 +342,7 @@ def test_people_may_be_of_a_hub(tmp_path: Path) -> None:
     told = Told(['"One?"', "FINISH"] * 2)
     result = play(tmp_path / "run", told, concurrency=1, max_turns=1, **hub)
     assert {one.personas[0].text for one in result.experiences()} == {"a baker", "a pilot"}
-    with pytest.raises(SourceError, match="has only 2 personas; personas: requests 3"):
+    with pytest.raises(SourceError, match=r"has too few personas \(2\); `personas` requests 3"):
         _ = experiment(**{**hub, "personas": 3}).fingerprint
 
 
@@ -360,10 +360,10 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
     ("text", "goals", "said"),
     [
         (None, ["tea"], "goals: 'tea' is not known; allowed: race-times, run-walk-skip"),
-        (None, 11, "goals: 11 requested, only 10 are shipped"),
+        (None, 11, "goals: 11 requested, but only 10 are shipped"),
         ("goals: [{name: a}]", None, "goal 1: goal: is missing"),
         ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
-        ("goals: 3", None, "must have a list `goals`"),
+        ("goals: 3", None, "must contain a list `goals`"),
         ("goals: [7]", None, "own.yaml: goal 1: 7 is not a goal; a goal has `name` and `goal`"),
         (
             "goals: [tea, [rum]]",

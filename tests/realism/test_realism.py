@@ -217,15 +217,15 @@ def test_small_samples_are_refused_in_one_line(tmp_path: Path) -> None:
     enough = _write(tmp_path / "enough.jsonl", converse(FEWEST, seed=2))
     ended = convogen("realism", few, "--against", enough)
     assert ended.status == 2
-    assert f"few.jsonl: {FEWEST - 1} conversations to compare" in ended.complaint
+    assert f"few.jsonl: too few conversations to compare ({FEWEST - 1})" in ended.complaint
     ended = convogen("realism", enough, "--against", enough, "--skip", 6)
-    assert "0 conversations to compare" in ended.complaint
+    assert "too few conversations to compare (0)" in ended.complaint
     same = "we always meet again at this same place"
-    with pytest.raises(UserError, match="are 1 groups"):
+    with pytest.raises(UserError, match=r"or a seed \(1\)"):
         compare(
             _sample(converse(40, seed=1, opening=same)), _sample(converse(40, seed=2, opening=same))
         )
-    with pytest.raises(SourceError, match="0 conversations"):
+    with pytest.raises(SourceError, match="too few conversations"):
         _sample([])
 
 

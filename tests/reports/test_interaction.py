@@ -67,7 +67,7 @@ def test_a_reader_sees_the_difference_and_how_far_to_trust_it(report: Path) -> N
     assert "| 25.0% (" in row
     assert "| Labelled by | rules, 20 turns | rules, 120 turns |" in section
     assert "It addresses somebody by name" in section
-    assert "on 115 turns labelled by hand they were right in 87%" in section
+    assert "On 115 turns labelled by hand, the addressee was correct in 87%" in section
 
 
 def test_both_figures_are_drawn(report: Path) -> None:

@@ -1,7 +1,7 @@
 """Augmentation of a labelled data set, dialogue by dialogue.
 
-A dialogue of the source determines the shape and the labels (a balanced label follows from the
-task's number alone); then the experience, the turns and the labels are generated. A task makes up
-to `attempts` attempts with the same plan, so the plan depends neither on the order of completion
-nor on n.
+Each task draws a source dialogue, which determines the shape and the labels of the new dialogue. A
+balanced label depends only on the task's number. The experience, the turns and the labels are then
+generated. A task makes up to `attempts` attempts with the same plan, so the plan depends neither on
+the order of completion nor on n.
 """

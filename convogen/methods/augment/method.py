@@ -1,4 +1,4 @@
-"""Augment: extends a labelled data set with labelled group chats of the same shape."""
+"""Augment: extend a labelled data set with labelled group chats of the same shape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from convogen.text.language_tags import ENGLISH, language_name, languages_text, 
 __all__ = ["Augment"]
 
 IDENTIFIED = 200
-"""Number of dialogues of a source that determine its language."""
+"""Maximum number of source dialogues from which the source's language is determined."""
 
 
 class Augment(Method):
@@ -71,39 +71,45 @@ class Augment(Method):
     )
     balance: Kind | None = Field(
         default=None,
-        description="label whose values should be equally frequent, instead of as frequent "
-        "as in the source",
+        description="label whose values should be equally frequent; default: all labels are as "
+        "frequent as in the source",
     )
     shots: int = Field(
         default=2, ge=1, le=4, description="number of source dialogues shown as examples"
     )
     relabel: bool = Field(
         default=True,
-        description="replace a topic or intent that the labeller does not find by the one it "
-        "does; if off, and for the balanced label, the conversation is refused",
+        description="if the labeller finds another topic or intent than planned, keep the "
+        "conversation with the labeller's label; if off, and always for the balanced label, the "
+        "attempt fails instead",
     )
     attempts: int = Field(
         default=3,
         ge=1,
         le=20,
-        description="number of conversations that a task attempts before it fails",
+        description="maximum number of attempts per task, after which the task fails",
     )
     max_turns: int = Field(
-        default=30, ge=2, le=200, description="maximum length of source dialogues to draw, in turns"
+        default=30,
+        ge=2,
+        le=200,
+        description="maximum number of turns of a source dialogue; longer dialogues are not used",
     )
     reasks: int = Field(
         default=2,
         ge=0,
         le=10,
-        description="maximum number of retries of an unusable reply",
+        description="maximum number of retries after an unusable reply",
     )
 
     @model_validator(mode="after")
     def _possible(self) -> Augment:
         if self.balance == "summary":
-            raise ValueError("balance: a summary has no values; allowed: topic, intent, emotion")
+            raise ValueError(
+                "balance: summaries cannot be balanced; allowed: topic, intent, emotion"
+            )
         if self.balance and self.label and self.balance not in self.label:
-            raise ValueError(f"balance: {self.balance} is not in label: {', '.join(self.label)}")
+            raise ValueError(f"balance: {self.balance} is not in label ({', '.join(self.label)})")
         return self
 
     @classmethod
@@ -111,14 +117,16 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def languages(self) -> tuple[str, ...]:
-        """Return the requested languages, otherwise the source's; none for English."""
+        """Return the requested languages. If there are none, return the source's language unless it
+        is English."""
         own = self.source_language
         kept = () if own is None or same_language(own, ENGLISH) else (own,)
         return super().languages() or kept
 
     @cached_property
     def source_language(self) -> str | None:
-        """The language of most of the source's dialogues, stated or detected from their words."""
+        """The most frequent language of the source's dialogues, as stated or detected; None if
+        unknown."""
         some = islice(self.data.dialogues, IDENTIFIED)
         found = (one.language or identify(turn.text for turn in one.turns) for one in some)
         counts = Counter(tag for tag in found if tag)
@@ -130,13 +138,14 @@ class Augment(Method):
             return [f"writing in {languages_text(self.languages())}, the source's language"]
         if own and (other := [tag for tag in asked if not same_language(tag, own)]):
             return [
-                f"the source is in {language_name(own)}: its dialogues show what kind of "
-                f"conversation is wanted, but not how it is said in {languages_text(other)}"
+                f"the source is in {language_name(own)}: its dialogues show the model what to "
+                f"write about, but not how people talk in {languages_text(other)}"
             ]
         return []
 
     def sources(self) -> dict[str, str]:
-        """Return the content hash, name and licence of the source dialogues."""
+        """Return the content hash, name, licence and label columns of the source, and the content
+        hash of the personas."""
         data, kept = self.data, self.languages() if self.language is None else ()
         columns = ", ".join(f"{kind}: {key}" for kind, key in data.columns.items())
         return {
@@ -150,7 +159,7 @@ class Augment(Method):
 
     @cached_property
     def data(self) -> LabelledSource:
-        """The source, read once."""
+        """The labelled source, read once."""
         data = open_labelled(
             self.source,
             format=self.source_format,
@@ -161,8 +170,8 @@ class Augment(Method):
         )
         if self.balance and self.balance not in data.columns:
             raise SourceError(
-                f"{self.source}: has no {self.balance} to balance; "
-                f"its labels are: {', '.join(data.columns) or 'none'}"
+                f"{self.source}: has no label {self.balance} to balance; "
+                f"labels found: {', '.join(data.columns) or 'none'}"
             )
         return data
 

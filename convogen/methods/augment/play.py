@@ -1,4 +1,4 @@
-"""The play of the augment method: plan a task, invent its experience, play the chat, label it."""
+"""The play of augment: plan a task, invent its experience, play the chat and label it."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ if TYPE_CHECKING:
 __all__ = ["AugmentPlay"]
 
 OPTIONS = 8
-"""Labels offered when a conversation's topic or intent is chosen."""
+"""Maximum number of options offered to the labeller for a topic or intent."""
 
 MOST_EMOTIONS = 40
-"""Emotions offered: the source's most frequent ones."""
+"""Maximum number of emotions offered to the labeller: the source's most frequent ones."""
 
 EXAMPLE_CHARS = 3_000
-"""Maximum length of a dialogue that is shown with its label, in characters."""
+"""Maximum length of a dialogue that is shown to the labeller as an example, in characters."""
 
 SCENE_CHARS = 700
-"""Characters of a source dialogue shown to the generator."""
+"""Maximum number of characters of each source dialogue that are shown to the generator."""
 
 UTTERANCES = 4
-"""Utterances of the source shown to the speakers for their tone."""
+"""Maximum number of source utterances shown to the agents as examples of the tone."""
 
 COPY_WORDS = 6
-"""Minimum number of words of an utterance that counts as copied if a shown dialogue contains it."""
+"""Utterances with at least this many words count as copied if a shown dialogue contains them."""
 
 _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A task's targets: shape and language of the source dialogue `base`, and the labels."""
+    """A task's targets: the planned labels, and the shape and language of the source dialogue with
+    the index `base`."""
 
     base: int
     shape: Shape
@@ -85,7 +86,8 @@ class AugmentPlay(Play):
         return outcome
 
     def _plan(self, task: Task) -> _Plan:
-        """Return a task's plan: the balanced label cycles with its number, the rest is drawn."""
+        """Return a task's plan. The balanced label cycles with the task's number; everything else
+        is drawn."""
         data, balance = self._data, self._method.balance
         rng = Random(task.seed)
         pool = list(range(len(data.dialogues)))
@@ -119,7 +121,7 @@ class AugmentPlay(Play):
         return Outcome(experience, conversation.model_copy(update=update))
 
     def _shots(self, plan: _Plan, rng: Random) -> list[int]:
-        """Return the dialogues to show, preferably with the planned label."""
+        """Return the indices of the dialogues to show, preferably ones with the planned label."""
         kind = next(iter(plan.labels), None)
         likely = self._data.members(kind, plan.labels[kind]) if kind else ()
         return self._data.examples(rng, self._method.shots, likely, plan.base)
@@ -148,7 +150,8 @@ class AugmentPlay(Play):
         return experience.model_copy(update=update)
 
     def _cast(self, n: int, rng: Random) -> list[Profile]:
-        """Return the people of a task, with first names only if the source has such names."""
+        """Return the people of a task. Full names are shortened to first names if the source's
+        first dialogue contains only one-word names."""
         people = [
             self._people[at][0] for at in rng.sample(range(len(self._people)), len(self._people))
         ]
@@ -179,7 +182,7 @@ class AugmentPlay(Play):
         language = task.language or plan.language
         shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
         if not same_language(task.language, self._method.source_language):
-            shown = []  # they only set the tone, which does not carry over to another language
+            shown = []  # they only illustrate the tone, which differs in another language
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
@@ -192,7 +195,7 @@ class AugmentPlay(Play):
         turns = played.turns
         for turn in turns:
             if about_words(turn.text, language) >= COPY_WORDS and repeats(turn.text, texts):
-                raise ModelFault("copied", "an utterance is one of the source's", turn.text)
+                raise ModelFault("copied", "an utterance was copied from the source", turn.text)
         self._method.refuse_broken(turns, n_turns, played.ended)
         context: dict[str, Any] = {
             **self._data.roles_of(plan.base, turns),
@@ -229,8 +232,10 @@ class AugmentPlay(Play):
         return labelled
 
     async def _chosen(self, task: Task, plan: _Plan, kind: Kind, text: str, rng: Random) -> Label:
-        """Return the topic or intent chosen by the labeller; raises `ModelFault` if it differs from
-        the planned one although it must not."""
+        """Return the topic or intent that the labeller chose.
+
+        Raises `ModelFault` if it differs from the planned one and must not replace it.
+        """
         planned = plan.labels[kind]
         options = shuffled(planned, list(self._data.texts[kind]), OPTIONS, rng)
         label = await self._labeller.choose(task.session, text, kind, planned, options)
@@ -254,16 +259,16 @@ class AugmentPlay(Play):
         return label.model_copy(update={"planned": planned})
 
     def _disagree(self, kind: Kind, planned: str, chosen: str, text: str) -> NoReturn:
-        message = f"{kind}: planned {planned!r}, the labeller found {chosen!r}"
+        message = f"{kind}: planned {planned!r}, but the labeller found {chosen!r}"
         raise ModelFault("label_disagrees", message, text)
 
     def _summed_up(self, index: int) -> tuple[str, str]:
-        """Return a source dialogue and its summary."""
+        """Return the script of a source dialogue and its summary."""
         return script(self._data.dialogues[index]), self._data.labels("summary", index)[0]
 
 
 def _excerpt(text: str, chars: int) -> str:
-    """Return the first lines of a script, up to `chars` characters."""
+    """Return the first whole lines of a script, up to `chars` characters."""
     if len(text) <= chars:
         return text
     return text[:chars].rpartition("\n")[0] or text[:chars]

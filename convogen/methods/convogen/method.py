@@ -1,4 +1,4 @@
-"""ConvoGen: an experience is invented from shots, then played as a group chat (section II-C)."""
+"""ConvoGen: invent experiences from shots, then play them as group chats (section II-C)."""
 
 from __future__ import annotations
 
@@ -84,21 +84,22 @@ class ConvoGen(Method):
 
     personas: Literal["generated", "sampled", "reused"] = Field(
         default="generated",
-        description="where personas come from: invented by the model, sampled from a hub, or "
-        "reused from the speakers of a data set",
+        description="source of the personas; generated: invented by the model; sampled: drawn from "
+        "a hub; reused: the speakers of a data set",
     )
     persona_source: str | None = Field(
         default=None,
-        description="hub or data set: everyday, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT]; "
-        "default for sampled personas: everyday",
+        description="hub or data set of personas: everyday, a file, or "
+        "hf:OWNER/NAME[@CONFIG][:SPLIT]; default for sampled personas: everyday",
     )
     persona_match: Match = Field(
         default="random",
-        description="how sampled personas are grouped; similar: groups of similar ones",
+        description="how sampled personas are grouped; random: at random; similar: similar "
+        "personas together",
     )
     persona_field: str | None = Field(
         default=None,
-        description="field of the source that holds the persona's text; default: detected",
+        description="field of the source that contains the persona's text; default: detected",
     )
     persona_licence: str | None = Field(
         default=None, description="licence of the source, if it does not state one"
@@ -108,20 +109,21 @@ class ConvoGen(Method):
         BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
     ] = Field(
         default=(2, 4),
-        description="number of people: a number, or [minimum, maximum]; for reused personas, the "
-        "number of speakers in the source",
+        description="number of people per conversation: a number, or [minimum, maximum]; ignored "
+        "for reused personas, since the source determines the number",
     )
     iterative: Literal[True, False, "rotate"] = Field(
         default=True,
-        description="true: draw shots from a hub that grows with generated experiences; "
-        "false: one fixed shot; rotate: use the seeds in turn, with different shots in each "
-        "round, and add nothing to the hub",
+        description="source of the shots; true: a hub to which generated experiences are added; "
+        "false: the same shots throughout the run; rotate: the seeds in turn, different ones in "
+        "each round",
     )
     lanes: int = Field(
         default=1,
         ge=1,
         le=10_000,
-        description="number of independent lineages of the hub; 1 in the paper",
+        description="number of independent lineages of the hub, which run in parallel; 1 in the "
+        "paper",
     )
     per_round: int = Field(
         default=8,
@@ -133,9 +135,9 @@ class ConvoGen(Method):
     )
     shot_policy: Literal["uniform", "newest", "coverage"] = Field(
         default="uniform",
-        description="how shots are drawn; coverage: draw them, for each experience, from "
-        "topics that the lane lacks, and name these topics in the prompt (pip install "
-        "'convogen[realism]')",
+        description="how shots are drawn from the hub; uniform: at random; newest: the latest "
+        "experiences; coverage: from the topic that is rarest in the lane so far, which the prompt "
+        "then requests (pip install 'convogen[realism]')",
     )
     coverage_clusters: int = Field(
         default=8, ge=2, le=100, description="number of topic clusters for shot_policy: coverage"
@@ -144,22 +146,22 @@ class ConvoGen(Method):
         default=0.8,
         gt=0,
         le=1,
-        description="similarity (0 to 1) to an experience in the hub at or above which a new "
-        "one is not added",
+        description="new experiences whose similarity (0 to 1) to a shot or to an experience in "
+        "the hub is at least this value are not added to the hub",
     )
     experiences: str | None = Field(
         default=None, description="folder or file of seed experiences; default: the shipped ones"
     )
     match: str | None = Field(
         default=None,
-        description="corpus to match: a file or hf:OWNER/NAME[@CONFIG][:SPLIT]; each "
-        "conversation takes its number of turns, turn lengths in words and number of "
-        "speakers from one drawn there",
+        description="corpus to match: a file or hf:OWNER/NAME[@CONFIG][:SPLIT]; each new "
+        "conversation takes its numbers of turns and speakers and the length of each turn from a "
+        "conversation drawn from the corpus",
     )
     match_features: tuple[str, ...] = Field(
         default=(),
-        description="features of the corpus that turns are asked to reproduce and whose "
-        f"distribution the gate profile keeps: {', '.join(STEERABLE)}",
+        description="features of the corpus that agents are instructed to reproduce and whose "
+        f"frequencies the gate `profile` preserves: {', '.join(STEERABLE)}",
     )
     max_turns: int = Field(
         default=10,
@@ -169,33 +171,38 @@ class ConvoGen(Method):
         f"default with match: {MOST_TURNS}",
     )
     speaker_selection: Literal["auto", "round_robin"] = Field(
-        default="auto", description="auto: a model selects the next speaker"
+        default="auto",
+        description="how the next speaker is selected; auto: by a model; round_robin: in turn",
     )
     allow_repeats: bool = Field(
         default=False, description="whether the same speaker may take consecutive turns"
     )
     style: Literal["short", "chatty"] = Field(
-        default="short", description="chatty: no limit on length"
+        default="short",
+        description="length of replies; short: limited by max_words; chatty: unlimited",
     )
     max_words: int = Field(
-        default=25, ge=3, description="guideline for the number of words of a short reply"
+        default=25,
+        ge=3,
+        description="maximum number of words of a reply with style: short, as stated in the prompt",
     )
     reasks: int = Field(
         default=2,
         ge=0,
         le=10,
-        description="maximum number of retries of an unusable reply",
+        description="maximum number of retries after an unusable reply",
     )
     candidates: int = Field(
         default=1,
         ge=1,
         le=16,
-        description="number of candidate replies per turn, of which the checks and the "
-        "model's own likelihood select one; every candidate costs as much as the selected one",
+        description="number of candidate replies per turn; checks and the model's own likelihood "
+        "select one of them, but each candidate costs as much as a turn",
     )
     addressees: bool = Field(
         default=False,
-        description="each agent states whom it addresses, recorded as the turn's `addressee`",
+        description="whether agents are asked whom they address; the answer is recorded as the "
+        "turn's `addressee`",
     )
 
     @model_validator(mode="before")
@@ -218,17 +225,17 @@ class ConvoGen(Method):
         if low > high:
             raise ValueError(f"participants: the minimum ({low}) exceeds the maximum ({high})")
         if self.match_features and not self.match:
-            raise ValueError("match_features: requires match, the corpus with these features")
+            raise ValueError("match_features: requires match, which names the corpus")
         for tag in self.languages():
             if unknown := self._feature_without_rules([primary_subtag(tag)]):
                 raise ValueError(
-                    f"match_features: {unknown} is detected by rules for English only (language: "
-                    f"{tag}); leave it out"
+                    f"match_features: {unknown} can be detected in English only (language: {tag}); "
+                    f"leave it out"
                 )
         if self.shot_policy == "coverage" and self.iterative is not True:
             raise ValueError(
-                f"shot_policy: coverage needs iterative: true (found {self.iterative}), so that "
-                f"the hub grows"
+                f"shot_policy: coverage requires iterative: true (found {self.iterative}), since "
+                f"the hub must grow"
             )
         if self.personas == "generated":
             own = ("persona_source", "persona_field", "persona_licence")
@@ -237,7 +244,7 @@ class ConvoGen(Method):
         if self.personas != "sampled" and self.persona_match != "random":
             raise ValueError(f"persona_match: requires personas: sampled (found {self.personas})")
         if self.personas == "reused" and not self.persona_source:
-            raise ValueError("persona_source: personas: reused requires a data set")
+            raise ValueError("persona_source: must name a data set if personas is reused")
         return self
 
     @classmethod
@@ -247,8 +254,8 @@ class ConvoGen(Method):
         return field != "persona_source" or not is_named(value)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the gate `language` if a language is set, and `profile` if there are features to
-        match."""
+        """Return the gate `language` if a language is set, and the gate `profile` if there are
+        features to match."""
         implied = super().implied_gates()
         if self.match_features:
             features = list(self.match_features)
@@ -259,16 +266,17 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts, without those that are unused: the prompt for the other kind of
-        personas, and possibly `addressed`."""
+        """Return the prompts that are used: `experience` or `encounter`, depending on `personas`,
+        and `addressed` only with `addressees`."""
         unused = {"encounter" if self.personas == "generated" else "experience"}
         if not self.addressees:
             unused.add("addressed")
         return {step: p for step, p in super().prompts(chosen).items() if step not in unused}
 
     def sampling(self, role: str) -> Sampling:
-        """Return a role's sampling; as a safety net, agents get twice the words of a short reply.
+        """Return the sampling of a role.
 
+        The token limit of agents is a safety net: it allows more words than a reply should have.
         With `match`, each turn sets its own limit.
         """
         settings = self.roles[role]
@@ -282,16 +290,16 @@ class ConvoGen(Method):
     def seeds(self) -> list[Experience]:
         """The initial example experiences of the hub, read once.
 
-        Only those in the requested languages are used. Raises `SourceError` if no language is set
-        and none of them is in English.
+        Only experiences in the requested languages are used. Raises `SourceError` if no language is
+        set and no experience is in English.
         """
         found = load_experiences(Path(self.experiences) if self.experiences else None)
         seeds = in_languages(found, self.languages())
         if not seeds and not self.languages():
             there = sorted({f"{seed.language}" for seed in found})
             raise SourceError(
-                f"{self.experiences}: no experience there is in English, the default language; "
-                f"there is {', '.join(there)}: --language {there[0]}"
+                f"{self.experiences}: no experience is in English, the default language; found: "
+                f"{', '.join(there)}; use --language {there[0]}"
             )
         return seeds
 
@@ -299,14 +307,14 @@ class ConvoGen(Method):
         without = [tag for tag in self.languages() if not in_languages(self.seeds, [tag])]
         if not without:
             return []
-        later = "; later ones are shown the run's own" if self.iterative is True else ""
+        later = "; later ones get examples from this run" if self.iterative is True else ""
         return [
-            f"no example experience is in {languages_text(without)}: the first ones are invented "
-            f"without examples{later}"
+            f"no example experience is in {languages_text(without)}: the first experiences are "
+            f"generated without examples{later}"
         ]
 
     def sources(self) -> dict[str, str]:
-        """Return the content hashes of seeds, personas and shapes, whatever their paths."""
+        """Return the content hashes of seeds, personas and shapes, which do not depend on paths."""
         text = "\n".join(shot_text(seed) for seed in self.seeds)
         hashes = {
             "experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
@@ -327,7 +335,7 @@ class ConvoGen(Method):
 
     @cached_property
     def hub(self) -> PersonaHub | None:
-        """The source of personas, read once; None if they are generated."""
+        """The persona hub, read once; None if personas are generated."""
         if self.personas == "generated":
             return None
         source = self.persona_source or "everyday"
@@ -336,7 +344,7 @@ class ConvoGen(Method):
 
     @cached_property
     def shapes(self) -> Shapes | None:
-        """The shapes of the corpus to match, read once; None if none is matched."""
+        """The shapes of the corpus to match, read once; None if there is no such corpus."""
         if self.match is None:
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match), self.match_features)
@@ -344,13 +352,13 @@ class ConvoGen(Method):
             raise SourceError(f"match {self.match}: contains no conversations; give another corpus")
         if unknown := self._feature_without_rules(shapes.languages):
             raise SourceError(
-                f"match_features: {unknown} is detected by rules for English only, and nothing "
-                f"in {self.match} is in English; leave it out"
+                f"match_features: {unknown} can be detected in English only, and nothing in "
+                f"{self.match} is in English; leave it out"
             )
         return shapes
 
     def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
-        """Return a requested feature that rules cannot detect in any of the languages, or None."""
+        """Return a requested feature that cannot be detected in any of the languages, or None."""
         if not self.match_features:
             return None
         from convogen.realism.features import features_named, without_rules
@@ -366,7 +374,8 @@ class ConvoGen(Method):
         return SampledGroups(self.hub, seed, self.participants, self.persona_match)
 
     def lineages(self) -> int | None:
-        """Return the number of lanes if the hub grows."""
+        """Return the number of lanes if the hub grows; otherwise None, since tasks are then
+        independent."""
         return self.lanes if self.iterative is True else None
 
     def lineage(self, task: int) -> int:

@@ -24,7 +24,7 @@ __all__ = ["ConvoGenPlay"]
 
 
 class ConvoGenPlay(Play):
-    """One run of the method."""
+    """The state of the ConvoGen method in one run."""
 
     def __init__(self, method: ConvoGen, inputs: RunInputs) -> None:
         from convogen.groupchat import ChatPrompts, ChatRules
@@ -68,7 +68,7 @@ class ConvoGenPlay(Play):
     async def play(self, task: Task) -> Outcome:
         try:
             return await self._play(task)
-        except BaseException:  # the run ends, but later tasks of the lane still wait for this one
+        except BaseException:  # the run ends; later tasks of the lane must not wait for this one
             self._hub.stop()
             raise
 
@@ -118,7 +118,7 @@ class ConvoGenPlay(Play):
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
 
     def _variation(self, task: Task) -> Variation:
-        """Return the task's tie, place and mood and, with coverage, its target topic region."""
+        """Return the task's tie, place and mood and, with `shot_policy: coverage`, its topic."""
         if self._method.shot_policy != "coverage":
             return draw_variation(random.Random(f"{task.seed}/variation"))
         place, per_round = self._hub.place(task.number), self._method.per_round

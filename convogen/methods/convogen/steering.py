@@ -1,8 +1,7 @@
-"""Instructions for an agent's turns, derived from the turns of the matched conversation.
+"""Instructions for agents' turns, derived from a conversation of the corpus to match.
 
-A conversation is drawn for each task. An agent gets an instruction for each turn, derived from the
-features of one speaker's turns in that conversation, in order. It is not given rates, since models
-do not keep to them.
+One conversation is drawn per task. The features of one speaker's turns, in order, become the
+instructions for one agent's turns. Agents are not given rates, since models do not adhere to them.
 """
 
 from __future__ import annotations
@@ -69,12 +68,12 @@ STEERABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "topic_change": ("change the subject, and say that you do", "keep to the subject"),
     }
 )
-"""For each feature of `convogen.realism.features`: the instruction for a turn that has it, and for
-one that does not.
+"""Maps features of `convogen.realism.features` to a pair of instructions: one for turns with the
+feature and one for turns without it.
 
-Two kinds of features are left out: those that rules detect too rarely to measure (evasion, silence,
-corrected misunderstandings), and those that depend on another speaker's turn (refusal, and
-interruption, whose counterpart is `cut_off_turns`).
+Two kinds of features are left out: those that are detected too rarely to be measured (evasion,
+silence, corrected misunderstandings), and those that depend on another speaker's turn (refusal and
+interruption; `cut_off_turns` is the counterpart of interruption).
 """
 
 REACTIONS = frozenset(
@@ -89,10 +88,10 @@ def turn_notes(
     """Return the instructions for each person's turns, in order.
 
     Args:
-        shape: The conversation drawn, with the features of its turns (`marks`).
-        names: The people; the first speaks first. Each gets the turns of one speaker of the
-            conversation; if it has fewer speakers than people, some get the same speaker's.
-        features: The features of `STEERABLE` to give instructions for.
+        shape: The drawn conversation, with the features of its turns (`marks`).
+        names: The people, beginning with the first speaker. Each person follows one speaker of the
+            conversation; if there are fewer speakers than people, some people share a speaker.
+        features: The features in `STEERABLE` for which instructions are given.
     """
     by_speaker: dict[int, list[str]] = {}
     for speaker, marks in zip(shape.speakers, shape.marks, strict=True):
@@ -102,13 +101,14 @@ def turn_notes(
 
 
 def starter_note(shape: Shape, features: Sequence[str]) -> str | None:
-    """Return the instruction for the starter, to add to the request for an experience, or None."""
+    """Return the instruction for the starter, which is added to the request for an experience; None
+    if no feature applies to it."""
     possible = [name for name in features if name not in REACTIONS]
     return _note("In the text of the starter", shape.marks[0], possible) if possible else None
 
 
 def wordings_hash(features: Sequence[str]) -> str:
-    """Return a hash of the instructions for some features, for a run's fingerprint."""
+    """Return a hash of the instructions for the given features, for a run's fingerprint."""
     wordings = {name: STEERABLE[name] for name in features}
     return hashlib.blake2b(f"{wordings}".encode(), digest_size=8).hexdigest()
 

@@ -1,6 +1,6 @@
-"""DialogueForge: task p simulates seed p, with two models writing alternately.
+"""DialogueForge: task p continues seed p, with two models that write alternately.
 
-There is no group chat and no experience, and there are as many tasks as seeds. In the inquirer's
-own chat, the inquirer is the assistant, and the user reports what the chatbot answered: a small
-model that sees the chatbot's words as plain user messages soon talks like a chatbot itself.
+There are as many tasks as seeds, and there is no group chat and no experience. In the inquirer's
+requests, the inquirer is the assistant, and user messages report the chatbot's replies. A small
+model that sees these replies as plain user messages soon talks like a chatbot itself.
 """

@@ -1,7 +1,7 @@
-"""Target lengths of a simulated user's turns: the lengths of real turns in other seeds.
+"""Target lengths of a simulated user's turns, taken from real turns in other seeds.
 
-A simulated dialogue takes the lengths of one real dialogue in order, which preserves patterns such
-as long openings with short replies. When the real dialogue ends, another is drawn.
+A simulated dialogue takes the turn lengths of one real dialogue in order, which preserves patterns
+such as a long message followed by short ones. When the real dialogue ends, another is drawn.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from convogen.text.budgets import about_words
 __all__ = ["MOST_WORDS", "later_turns", "turn_lengths"]
 
 MOST_WORDS = 400
-"""Maximum target length; longer real turns are mostly pasted text, which models need not write."""
+"""Maximum target length in words. Longer real turns are mostly pasted text, which models need not
+imitate."""
 
 
 def later_turns(seed: Seed) -> list[int]:
-    """Return the lengths in words of the user's turns after the first, each 1 to `MOST_WORDS`."""
+    """Return the lengths of the user's turns after the first, in words, each limited to the range
+    from 1 to `MOST_WORDS`."""
     later = [turn.text for turn in seed.turns if turn.speaker == INQUIRER][1:]
     return [min(max(1, about_words(text)), MOST_WORDS) for text in later]
 
 
 def turn_lengths(seeds: Sequence[Seed], own: int, seed: int) -> Iterator[int]:
-    """Yield target lengths of turns in words, without end.
+    """Yield target lengths of turns in words, indefinitely.
 
     Args:
-        seeds: All seeds; at least one besides `own` has a turn of the user after the first.
+        seeds: All seeds. At least one seed other than `own` must have a second user turn.
         own: The index of the seed being played, whose lengths are not used.
         seed: The random seed.
     """

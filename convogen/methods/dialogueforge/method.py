@@ -19,8 +19,10 @@ __all__ = ["DialogueForge"]
 
 
 class DialogueForge(Method):
-    """Parameters of the DialogueForge method. Task p simulates seed p, so there are as many tasks
-    as seeds."""
+    """Parameters of the DialogueForge method.
+
+    Task p continues seed p, so there are as many tasks as seeds.
+    """
 
     name: ClassVar[str] = "dialogueforge"
     process: ClassVar[str] = (
@@ -42,7 +44,7 @@ class DialogueForge(Method):
         "summarizer": Sampling(temperature=0.3, max_tokens=200),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # In the user's role it would continue and answer itself.
+        # Otherwise, the model would continue with the chatbot's reply.
         "inquirer": Sampling(
             temperature=0.9,
             top_p=0.9,
@@ -75,36 +77,36 @@ class DialogueForge(Method):
         default=6,
         ge=3,
         le=200,
-        description="maximum number of utterances of a dialogue, including the seed's; 6 and "
+        description="maximum number of utterances per dialogue, including those of the seed; 6 or "
         "12 in the paper",
     )
     opening: Literal[1, 2] = Field(
         default=1,
-        description="number of utterances taken from the seed; 1: the first; 2: also the "
-        "chatbot's answer, as in the paper's data",
+        description="number of utterances taken from the seed; 1: the user's first message; 2: "
+        "also the chatbot's reply, as in the paper's data",
     )
     conclude: bool = Field(
         default=True,
-        description="the inquirer may end the dialogue; if off, it continues to the maximum "
-        "number of utterances",
+        description="whether the inquirer may end the dialogue; if off, the dialogue continues to "
+        "the maximum number of utterances",
     )
     match_lengths: bool = Field(
         default=False,
-        description="ask for each message of the inquirer to have about as many words as a "
-        "person's later message in another seed",
+        description="whether the inquirer is asked for messages that are about as long as those of "
+        "real users in other seeds, openings excluded",
     )
     reasks: int = Field(
         default=2,
         ge=0,
         le=10,
-        description="maximum number of retries of an unusable reply",
+        description="maximum number of retries after an unusable reply",
     )
 
     @field_validator("language")
     @classmethod
     def _one_language(cls, value: Any) -> Any:
         if isinstance(value, tuple):
-            raise ValueError("must be a single language: that of the seeds used")
+            raise ValueError("must be a single language, the language of the seeds to use")
         return value
 
     @classmethod
@@ -121,8 +123,8 @@ class DialogueForge(Method):
         return [f"seeds of {self.data.name}: {self.data.about}"]
 
     def sources(self) -> dict[str, str]:
-        """Return the content hash of the cleaned seeds, with their name, terms and what was
-        dropped."""
+        """Return the content hash, name and licence of the cleaned seeds, and a summary of the
+        cleaning."""
         return {
             "seeds": self.data.hash,
             "seeds_name": self.data.name,
@@ -134,20 +136,20 @@ class DialogueForge(Method):
     def data(self) -> Seeds:
         """The cleaned seeds, read once.
 
-        Raises `SourceError` if they are unusable or lack the lengths to match.
+        Raises `SourceError` if the seeds are unusable or too few have turn lengths to match.
         """
         language = self.language if isinstance(self.language, str) else None
         seeds = open_seeds(self.seeds, self.seeds_format, self.min_utterances, language)
         if self.match_lengths and sum(bool(later_turns(one)) for one in seeds.seeds) < 2:
             raise SourceError(
-                f"{self.seeds}: match_lengths takes the lengths of a person's later messages in "
-                "other seeds, but fewer than two seeds have such messages; give more seeds"
+                f"{self.seeds}: match_lengths needs at least two seeds with a second message of "
+                "the user; provide more seeds"
             )
         return seeds
 
     def sampling(self, role: str) -> Sampling:
-        """Return a role's sampling; with `match_lengths`, each turn of the inquirer sets its own
-        limit."""
+        """Return the sampling of a role. With `match_lengths`, each turn of the inquirer sets its
+        own token limit."""
         settings = self.roles[role]
         if role != "inquirer" or not self.match_lengths:
             return settings

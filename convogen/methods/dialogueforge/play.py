@@ -38,11 +38,11 @@ TAKEN = (*OF_LENGTH, "echo", "repetition", "topic_deviation")
 dialogue."""
 
 LONG_ANSWER_WORDS = 120
-"""Minimum length in words of a chatbot's answer after which the inquirer is shown its own writing
-style again."""
+"""Minimum length, in words, of a chatbot's reply after which the inquirer is shown a sample of its
+own style again."""
 
 VOICE_CHARS = 300
-"""Number of characters of the inquirer's first message that are shown as that style."""
+"""Number of characters of the inquirer's first message that are shown as that sample."""
 
 _END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
 _RESPONDER_NAMES = (RESPONDER, "chatbot", "bot", "AI")
@@ -55,9 +55,9 @@ _COMPLAINTS = {
     "topic_deviation": "Wander if you like, but from what was said here or what you are after.",
     "concluded_at_once": "It is too early to end: type a message first.",
 }
-"""Complaints shown on a retry, by fault; other faults have the default texts.
+"""Complaints that are sent with a retry, by fault. Other faults have the default complaints.
 
-Each must be understandable on its own, since the refused message is not shown.
+Each complaint must be understandable on its own, since the refused message is not shown.
 """
 
 
@@ -112,10 +112,10 @@ def inquirer_chat(
     complaint: str | None = None,
     target_words: int | None = None,
 ) -> list[Message]:
-    """Return the inquirer's request, which is also its training format.
+    """Return the request to the inquirer; its training examples have the same format.
 
-    The inquirer is the assistant of a chat whose user reports the responder's answers and, after a
-    long answer, shows the inquirer's first message again.
+    The inquirer is the assistant. User messages report the responder's replies and, after a long
+    reply, repeat the beginning of the inquirer's first message.
     """
     messages = prompts["inquirer"].render(task=task, conclude=conclude)
     voice = " ".join(turns[0].text.split())[:VOICE_CHARS] if turns else ""
@@ -136,7 +136,7 @@ def inquirer_chat(
 def responder_chat(
     prompts: Mapping[str, Prompt], turns: Sequence[Turn], complaint: str | None = None
 ) -> list[Message]:
-    """Return the responder's request: a chat with the inquirer as its user."""
+    """Return the request to the responder: a chat in which the inquirer is the user."""
     messages = prompts["responder"].render()
     for index, turn in enumerate(turns, 1):
         note = f"\n\n({complaint})" if complaint and index == len(turns) else ""
@@ -155,7 +155,7 @@ class _Tried:
 
     @property
     def off(self) -> int:
-        """The distance from the target in words."""
+        """The difference from the target, in words; 0 without a target."""
         return 0 if self.target is None else abs(about_words(self.utterance.text) - self.target)
 
 
@@ -182,16 +182,16 @@ class _Dialogue:
         self._language = task.language or ENGLISH
         self._ended: str | None = None
         self.stands = False
-        """Whether a model failed only after an answer to the inquirer's own words; such a dialogue
-        is kept."""
+        """Whether a model failed only after the responder had replied to a generated message of the
+        inquirer. Such a dialogue is kept."""
         matched = method.match_lengths
         self._lengths = turn_lengths(method.data.seeds, task.number, task.seed) if matched else None
 
     async def play(self) -> str:
-        """Play to the end and return why it ended.
+        """Play the dialogue to its end and return why it ended.
 
-        Raises `ModelFault` if a model fails before the first exchange, or the inquirer said nothing
-        of its own.
+        Raises `ModelFault` if a model fails before the responder has replied to a generated message
+        of the inquirer, or at any time with `broken: drop`.
         """
         try:
             while self._ended is None and len(self.turns) < self._method.utterances:
@@ -206,7 +206,7 @@ class _Dialogue:
         return self._ended or "max_turns"
 
     async def _next(self, speaker: str) -> None:
-        """Request the next utterance until one is acceptable; end the dialogue if none is."""
+        """Request the next utterance until a reply is acceptable; end the dialogue if none is."""
         role = "inquirer" if speaker == INQUIRER else "responder"
         faults: list[str] = []
         tried: list[_Tried] = []
@@ -253,9 +253,9 @@ class _Dialogue:
         )
 
     def _room(self, role: str, target: int | None) -> Sampling | None:
-        """Return a token limit that leaves room for a turn of `target` words to end by itself.
+        """Return a token limit that allows a turn of `target` words to end naturally.
 
-        Return None without a target, or if the role's sampling sets its own limit.
+        Return None if there is no target, or if the role's sampling already sets a limit.
         """
         given = self._task.session.traffic.role(role).sampling.max_tokens
         if target is None or given is not None:
@@ -264,15 +264,16 @@ class _Dialogue:
 
     @cached_property
     def _written_in(self) -> str | None:
-        """The language of the task, otherwise of its seed; None if unknown."""
+        """The language of the task, or else of its seed; None if unknown."""
         return self._task.language or identify(turn.text for turn in self._seed.turns)
 
     def _utterance(
         self, answer: SessionReply, speaker: str, target: int | None
     ) -> tuple[Utterance, bool]:
-        """Return the utterance in an answer, and whether the inquirer ends the dialogue with it.
+        """Return the utterance in a reply, and whether the inquirer ends the dialogue with it.
 
-        With a target length, the utterance is cut to the whole sentences nearest to it.
+        If there is a target length, the utterance is cut at the sentence end nearest to that
+        length.
         """
         may_end = speaker == INQUIRER and self._method.conclude
         end = _END.search(answer.text) if may_end else None
@@ -295,7 +296,7 @@ class _Dialogue:
     def _fault(
         self, speaker: str, utterance: Utterance, over: bool, target: int | None
     ) -> str | None:
-        """Return the fault of an utterance, serious or minor; None if it is acceptable."""
+        """Return the fault of an utterance; None if it is acceptable."""
         if over and not self._inquired:
             return "concluded_at_once"
         if not utterance.text:
@@ -312,7 +313,7 @@ class _Dialogue:
 
     @property
     def _inquired(self) -> bool:
-        """Whether the inquirer has said something of its own."""
+        """Whether the dialogue contains a generated message of the inquirer."""
         return any(turn.origin == "agent" and turn.speaker == INQUIRER for turn in self.turns)
 
     def _take(
@@ -343,5 +344,6 @@ class _Dialogue:
 
     def _end(self, role: str, faults: list[str], raw: str) -> None:
         if not self._inquired:
-            raise ModelFault(faults[-1], f"the {role} said nothing: {', '.join(faults)}", raw)
+            message = f"no usable reply from the {role}: {', '.join(faults)}"
+            raise ModelFault(faults[-1], message, raw)
         self._ended = faults[-1]

@@ -20,7 +20,7 @@ from convogen.text.utterances import whole_sentences
 __all__ = ["Summary", "summarize"]
 
 SHOWN_CHARS = 1_000
-"""Number of characters of each user message that are shown to the summarizer."""
+"""Maximum number of characters of each user message that are shown to the summarizer."""
 
 MOST_WORDS = 120
 
@@ -29,8 +29,8 @@ MOST_WORDS = 120
 class Summary:
     """The user's task in the second person, and the model that inferred it.
 
-    `left_out` is the number of the person's messages that were not shown, so that the rest fitted
-    the model's context; None if all were shown.
+    `left_out` is the number of user messages that were not shown because they did not fit into the
+    model's context; None if all were shown.
     """
 
     task: str
@@ -45,12 +45,12 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
         session: A session with the role `summarizer`.
         prompt: The prompt `task_summary`.
         seed: The real dialogue.
-        reasks: The number of retries.
+        reasks: The maximum number of retries.
 
     If the messages do not fit into the model's context, the oldest ones are left out, except for
     the first, which says most about the topic of the dialogue.
 
-    Raises `ModelFault` if no reply is a summary.
+    Raises `ModelFault` if no reply is a usable summary.
     """
     texts = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
     shown = [text[:SHOWN_CHARS] for text in texts]
@@ -73,11 +73,11 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
             objection = "Name what the messages are about."
         else:
             return Summary(summary, answer.model, fitted.left_out)
-    raise ModelFault("summary_invalid", f"no summary of the task: {objection}", summary)
+    raise ModelFault("summary_invalid", f"no usable summary of the task: {objection}", summary)
 
 
 def _without(messages: list[str], left_out: int) -> list[str]:
-    """Return the messages with a note in place of the `left_out` ones that follow the first."""
+    """Return the messages with a note in place of the `left_out` messages after the first."""
     if not left_out:
         return messages
     return [messages[0], f"[{left_out} messages left out here]", *messages[1 + left_out :]]

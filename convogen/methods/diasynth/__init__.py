@@ -1,9 +1,9 @@
 """DiaSynth: topics, their subtopics, personas for each subtopic, and a reasoned dialogue for every
 pair.
 
-Tasks share lists: the first task of a topic requests its subtopics, the first task of a subtopic
-its personas, each among its own calls; later tasks wait for it. The lists are stored in the row of
-that task's experience (`plan`), from which a resumed run reads them. If that task fails, the next
-task of the topic takes over, so the plan alone determines which task makes the request. Topics vary
-fastest, so these tasks come early.
+Tasks share lists. The first task of a topic requests its subtopics, and the first task of a
+subtopic requests its personas; later tasks wait for them. A list is stored in the row of the
+requesting task's experience (`plan`), from which a resumed run reads it. If the requesting task
+fails, the next task of the same topic or subtopic requests the list, so the result never depends on
+timing. Topics vary fastest in the plan, so the requesting tasks come early.
 """

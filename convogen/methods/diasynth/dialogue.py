@@ -28,10 +28,10 @@ from convogen.text.utterances import repeats
 __all__ = ["Asked", "Writer", "Written"]
 
 COPY_WORDS = 6
-"""Minimum number of words of an utterance that counts as copied if an example contains it."""
+"""Utterances with at least this many words count as copied if an example contains them."""
 
 WORDS = {"turn": Words(30), "speaker": Words(4)}
-"""Requested lengths of the strings of a dialogue, in words."""
+"""Requested lengths of the strings in a dialogue, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Asked:
 class Written:
     """A dialogue, or its opening, with its settled part.
 
-    `ended` is `complete`, or `repetition` if the dialogue was cut before a repetition. `reasks`
-    lists the errors of refused replies. If only the opening was requested, `n_turns` is the
-    intended number of turns of the whole dialogue; None if that was not requested.
+    `ended` is `complete`, `repetition` if the dialogue was cut before a repetition, or `max_turns`
+    if it was too long. `reasks` lists the errors of refused replies. `n_turns` is the intended
+    number of turns of the whole dialogue; None unless only the opening and a number were requested.
     """
 
     settled: Settled
@@ -70,7 +70,7 @@ class Written:
 
 
 class Writer:
-    """Requests dialogues; with `reasoning`, also their settled parts, which come first."""
+    """Requests dialogues and, with `reasoning`, their settled parts before the turns."""
 
     def __init__(self, prompt: Prompt, *, reasoning: bool, reasks: int) -> None:
         self._prompt = prompt
@@ -80,12 +80,15 @@ class Writer:
     async def write(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
         """Return the whole dialogue.
 
-        Raises `ModelFault` of kind `dialogue_invalid` if no reply could be used.
+        Raises `ModelFault` of kind `dialogue_invalid` if no reply is usable.
         """
         return await self._ask(session, asked, examples, opening=False)
 
     async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
-        """Return only the settled part and the first turn; raises the same error as `write`."""
+        """Return only the settled part and the first turn.
+
+        Raises the same error as `write`.
+        """
         return await self._ask(session, asked, examples, opening=True)
 
     async def _ask(
@@ -136,8 +139,8 @@ class _Line(StructuredReply):
 def _draft_model(
     names: Sequence[str], asked: Asked, reasoning: bool, opening: bool
 ) -> type[StructuredReply]:
-    """Return the reply's model: the settled part, then the turns, or their number and the first
-    one."""
+    """Return the model of the reply: the settled part, followed either by all turns or by their
+    number and the first turn."""
     speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
     fields = settled_fields(names) if reasoning else {}
@@ -160,7 +163,10 @@ def _written(
     shown: Sequence[str],
     language: str,
 ) -> Written:
-    """Return the dialogue of a draft; raises `UnusableReply` if it is invalid."""
+    """Return the dialogue in a draft.
+
+    Raises `UnusableReply` if the draft is invalid.
+    """
     names = [person.name for person in asked.people]
     data = draft.model_dump(by_alias=True)
     opening = "starter" in data
@@ -192,8 +198,8 @@ def _spoken(
 ) -> tuple[str, Utterance]:
     """Return the speaker and the utterance of a line.
 
-    Raises `UnusableReply` if the speaker is unknown or the utterance unusable; echoes are left to
-    `_until_repetition`, which ends the dialogue before them.
+    Raises `UnusableReply` if the speaker is unknown or the utterance unusable. Echoes are accepted
+    here, since `_until_repetition` ends the dialogue before them.
     """
     speaker = person_named(line["speaker"], names)
     if speaker is None:
@@ -220,7 +226,7 @@ def _turn(speaker: str, utterance: Utterance, answer: SessionReply, opening: boo
 
 
 def _until_repetition(turns: list[Turn]) -> list[Turn]:
-    """Return the turns before the first long repetition of an earlier one."""
+    """Return the turns before the first turn of three or more words that repeats an earlier one."""
     earlier: list[str] = []
     for nth, turn in enumerate(turns):
         if about_words(turn.text) > 2 and repeats(turn.text, earlier):
@@ -230,7 +236,7 @@ def _until_repetition(turns: list[Turn]) -> list[Turn]:
 
 
 def _objection(turns: Sequence[Turn], names: Sequence[str], least: int) -> str | None:
-    """Return what is wrong with the turns, in words; None if nothing is."""
+    """Return an objection to the turns, worded for the model; None if they are acceptable."""
     if len(turns) < least:
         return f"turns: {len(turns)} before one is empty or said again, {least} at least are needed"
     silent = [name for name in names if all(turn.speaker != name for turn in turns)]

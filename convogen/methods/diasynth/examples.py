@@ -1,9 +1,10 @@
 """Few-shot examples: dialogues in the style of a data set, each with its settled characteristics.
 
-The shipped ones were written for convogen in the style of DialogSum (people face to face, whole
-sentences) and of SAMSum (friends who text each other). A user's file is YAML in the same form, or
-conversation data that `convogen stats` reads; the settled part is then taken from the columns
-`reasoning` and `characteristics`, which runs of this method have.
+The shipped examples were written for convogen in the styles of DialogSum (face-to-face
+conversations in whole sentences) and SAMSum (friends who text each other). A user's file contains
+examples in the same YAML format, or conversation data that `convogen stats` can read. In
+conversation data, the settled part is taken from the columns `reasoning` and `characteristics`,
+which this method writes.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ __all__ = [
 ]
 
 ROLE = "#Person{}#"
-"""DialogSum's label of a speaker, by number."""
+"""DialogSum's label of a speaker, to be formatted with the speaker's number."""
 
 MOST = 2_000
 """Maximum number of conversations read from a corpus."""
 
 ROLE_LABEL = re.compile(r"\W*person\W*\d+\W*", re.IGNORECASE)
-"""Matches role labels of data sets, which are not names."""
+"""Matches the role labels of data sets, which are not names."""
 
 LONGEST_CHARS = 3_000
-"""Longer conversations of a corpus are not used as examples."""
+"""Maximum length, in characters, of a corpus conversation that is used as an example."""
 
 
 class Example(Keys):
-    """A dialogue: its topic, its people (name: description), its settled part, and its turns."""
+    """An example dialogue: topic, people (name: description), settled part and turns."""
 
     topic: str = Field(min_length=1)
     people: dict[str, str | None] = Field(min_length=2)
@@ -63,7 +64,8 @@ class Example(Keys):
     )
     turns: list[tuple[str, str]] = Field(min_length=2)
     language: str | None = Field(
-        default=None, description="BCP 47 tag; default: detected from its words"
+        default=None,
+        description="BCP 47 tag of the example's language; default: detected from the turns",
     )
 
 
@@ -82,7 +84,10 @@ class Examples:
         return iter(self._examples)
 
     def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
-        """Return `n` distinct examples, in the given language if any; all if there are fewer."""
+        """Return `n` distinct examples, or all if there are fewer.
+
+        If a language is given, only examples in that language are drawn.
+        """
         fit = self.in_languages((language,)) if language else self._examples
         return rng.sample(fit, min(n, len(fit)))
 
@@ -108,9 +113,9 @@ def shipped_examples() -> dict[str, Path]:
 
 
 def open_examples(source: str) -> Examples:
-    """Read a shipped file by name, or a user's file.
+    """Return the examples in a shipped file, given by name, or in a user's file.
 
-    Raises `SourceError` if it is missing, malformed, or holds no example.
+    Raises `SourceError` if the file is missing or malformed, or contains no usable example.
     """
     path = shipped_examples().get(source, Path(source))
     if not path.is_file():
@@ -123,7 +128,8 @@ def open_examples(source: str) -> Examples:
     examples = _from_yaml(path) if own else _from_corpus(path)
     if not examples:
         raise SourceError(
-            f"examples {source}: none has two speakers and at most {LONGEST_CHARS} characters"
+            f"examples {source}: contains no conversation with two or more speakers and at most "
+            f"{LONGEST_CHARS} characters"
         )
     return Examples(examples)
 
@@ -149,12 +155,15 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
         except ValueError as error:
             raise SourceError(f"{path}: {nth}.language: {error}") from error
     if several := next((name for name in example.people if one_line(name) != name), None):
-        raise SourceError(f"{path}: {nth}.people: the name {several!r:.200} must be one line")
+        raise SourceError(f"{path}: {nth}.people: the name {several!r:.200} must be a single line")
     settled = example.characteristics
     if settled and settled.keys() != CHARACTERISTICS.keys():
         wrong = ", ".join(sorted(settled.keys() ^ CHARACTERISTICS.keys()))
         allowed = ", ".join(CHARACTERISTICS)
-        raise SourceError(f"{path}: {nth}.characteristics: {wrong}; allowed are {allowed}, or none")
+        raise SourceError(
+            f"{path}: {nth}.characteristics: missing or unknown: {wrong}; give all of {allowed}, "
+            "or none"
+        )
     texts = {key for key, value in settled.items() if isinstance(value, str)} | {FEELINGS}
     if settled.keys() - texts:
         raise SourceError(
@@ -162,7 +171,7 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
             f"string; only {FEELINGS} may be given per person"
         )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
-        raise SourceError(f"{path}: {nth}.turns: {stranger!r} is not one of its people")
+        raise SourceError(f"{path}: {nth}.turns: {stranger!r} is not listed in people")
     return example
 
 
@@ -185,10 +194,10 @@ def in_roles(example: Example) -> Example:
 
 
 def shown(example: Example, *, reasoning: bool, opening: bool) -> dict[str, Any]:
-    """Return an example as the prompt shows it: its people, its topic, and the requested object.
+    """Return an example as the prompt shows it: people, topic and the requested object.
 
-    With `reasoning`, its `answer` includes the settled part as far as the example has one; `whole`
-    says whether it is complete.
+    With `reasoning`, `answer` includes whatever the example has of the settled part, and `whole`
+    says whether that part is complete.
     """
     turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
     answer: dict[str, Any] = {}
@@ -228,7 +237,7 @@ def _from_corpus(path: Path) -> list[Example]:
 
 
 def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settled part of a conversation that has the columns of a run of this method."""
+    """Return the settled part that a run of this method stored with a conversation, if any."""
     settled: dict[str, Any] = {}
     if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
         settled["reasoning"] = reasoning

@@ -1,5 +1,4 @@
-"""Subtopics and personas: lists requested from a model, without near-copies, refilled until
-complete.
+"""Lists of subtopics and personas, requested from a model until complete, without near-copies.
 
 Source: DiaSynth, sections 3.1 and 3.2.
 """
@@ -43,16 +42,17 @@ SIMILARITIES: dict[str, Callable[[str, str], float]] = {
 """Similarity measures by name, 0 to 100."""
 
 OF_TOPIC = 80
-"""Minimum similarity (0 to 100) at which a subtopic counts as the topic itself."""
+"""Similarity (0 to 100) at or above which a subtopic counts as the topic itself."""
 
 EMBEDDING = "embedding:"
-"""Prefix of a sentence encoder's name."""
+"""Prefix of a similarity measure that names a sentence encoder."""
 
 WORDS = {"subtopic": Words(10), "name": Words(4), "about": Words(40, least=15)}
-"""Requested lengths of the strings of a list, in words."""
+"""Requested lengths of the strings in a list, in words."""
 
 MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
-"""Maximum words of a subtopic and of a name, and minimum words of a persona's description."""
+"""Maximum numbers of words of a subtopic and of a name, and minimum number of words of a
+description."""
 
 
 def _measure(similarity: str) -> Callable[[str, str], float]:
@@ -64,10 +64,10 @@ def _measure(similarity: str) -> Callable[[str, str], float]:
 
 
 class PlanStep(Record):
-    """A list that a task requested and later tasks share: subtopics of a topic, or personas.
+    """A list that one task requested and later tasks share: subtopics or personas.
 
-    `requests` counts the replies it took, `near_copies` the entries that were dropped because they
-    were similar to another, `unusable` the replies and entries that could not be parsed.
+    `requests` is the number of requests made, `near_copies` the number of entries dropped because
+    they were similar to another, and `unusable` the number of unusable replies and entries.
     """
 
     subtopics: list[str] | None = None
@@ -78,13 +78,13 @@ class PlanStep(Record):
 
 
 class Lister:
-    """Requests lists, each with the prompt of its step.
+    """Requests lists of subtopics and of personas, each with its own prompt.
 
     An entry is dropped and replaced if its similarity to an earlier entry or to the topic itself is
     at least `near_copy` (0 to 1). `similarity` names the measure: one of `SIMILARITIES`, or
-    `embedding:` and an encoder. If a list is still too short after `tries` requests, it is
-    accepted. Subtopics are compared with the topic by all words in any order, since they may
-    contain it.
+    `embedding:` followed by the name of an encoder. A list that is still too short after `tries`
+    requests is accepted. A subtopic may contain the topic, so the two are always compared by all
+    their words in any order (`token_sort`).
     """
 
     def __init__(
@@ -102,7 +102,10 @@ class Lister:
     async def subtopics(
         self, session: Session, topic: str, known: Sequence[str], n: int
     ) -> PlanStep:
-        """Return up to `n` more subtopics of a topic; raises `ModelFault` if there is none."""
+        """Return up to `n` more subtopics of a topic.
+
+        Raises `ModelFault` if no reply contains a usable one.
+        """
         prompt = self._subtopics.partial(topic=topic)
         entries, step = await self._fill(
             session,
@@ -119,8 +122,10 @@ class Lister:
     async def personas(
         self, session: Session, topic: str, subtopic: str | None, known: Sequence[Persona], n: int
     ) -> PlanStep:
-        """Return up to `n` more personas for a subtopic with distinct names; raises as
-        `subtopics`."""
+        """Return up to `n` more personas, with distinct first names, for a subtopic.
+
+        Raises `ModelFault` if no reply contains a usable one.
+        """
         prompt = self._personas.partial(topic=topic, subtopic=subtopic)
         entries, step = await self._fill(
             session,
@@ -156,10 +161,10 @@ class Lister:
         same: Callable[[T, T], bool],
         taken: Callable[[T], bool] = lambda _: False,
     ) -> tuple[list[T], PlanStep]:
-        """Return the entries and the counts of the requests.
+        """Return the new entries, and the counts of requests and dropped entries.
 
-        Entries that are `taken` or similar to `known` ones are dropped; truncated ones are
-        unusable.
+        Entries that are `taken`, or similar to `known` or new ones, are dropped. Truncated entries
+        are unusable.
         """
         items: list[T] = []
         requests = copies = unusable = cut = 0
@@ -167,7 +172,7 @@ class Lister:
         while len(items) < n and requests < self._tries:
             missing = n - len(items)
             model = _list_model(step, missing)
-            # If a model only copied the entries it was shown, they are not shown again.
+            # If the last reply only copied entries that it was shown, none are shown next time.
             shown = [] if copied else [*known, *items]
             asked = prompt.render(n=missing, known=shown, words=WORDS)
             before, copies_before = len(items), copies
@@ -188,8 +193,9 @@ class Lister:
                     items.append(item)
             copied = len(items) == before and copies > copies_before
         if not items:
-            message = f"no {step} in {requests} replies: {copies} near-copies, {unusable} unusable"
-            message += f", {cut} of them cut off" if cut else ""
+            counts = f"replies: {requests}, near-copies: {copies}, unusable: {unusable}"
+            counts += f", truncated: {cut}" if cut else ""
+            message = f"no usable {step} ({counts})"
             raise ModelFault(f"{step}_missing", message, text)
         return items, PlanStep(requests=requests, near_copies=copies, unusable=unusable)
 
@@ -197,9 +203,10 @@ class Lister:
 def _entries(
     answer: SessionReply, model: type[StructuredReply], step: str
 ) -> tuple[list[Any], int]:
-    """Return a reply's entries, None for those cut off, and the number of those.
+    """Return the entries of a reply, with None for truncated ones, and the number of truncated
+    ones.
 
-    If the reply cannot be parsed, there are no entries.
+    If the reply cannot be parsed, there are no entries, and the number is 1 if it was truncated.
     """
     try:
         draft, texts = parse_draft(answer, model)
@@ -233,8 +240,8 @@ class _Person(StructuredReply):
 
 @lru_cache(maxsize=64)
 def _list_model(step: str, n: int) -> type[StructuredReply]:
-    """Return the reply's model: `n` subtopics or personas; longer and shorter lists are
-    accepted."""
+    """Return the model of a reply with `n` subtopics or personas. Only the schema requires `n`;
+    longer and shorter lists are accepted."""
     wanted: Any = {"minItems": n, "maxItems": n}
     entry: Any = _Person if step == "personas" else Annotated[str, WORDS["subtopic"].field()]
     entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))

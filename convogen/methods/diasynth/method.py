@@ -26,7 +26,7 @@ __all__ = ["DiaSynth"]
 TOPICS = Path(__file__).with_name("topics.txt")
 MAX_TOPIC_CHARS = 200
 ROUGE_L = 0.5
-"""Minimum ROUGE-L at which the authors' code drops a subtopic or a persona as a copy."""
+"""ROUGE-L at or above which the authors' code drops a subtopic or a persona as a copy."""
 
 Turns = Annotated[int, Field(ge=2, le=100)]
 
@@ -81,54 +81,63 @@ class DiaSynth(Method):
         description="file with one topic per line; default: the paper's sixteen topics",
     )
     n_subtopics: int = Field(
-        default=6, ge=1, le=1000, description="m, the number of subtopics per topic"
+        default=6, ge=1, le=1000, description="number of subtopics per topic (m in the paper)"
     )
     n_personas: int = Field(
-        default=6, ge=2, le=100, description="p, the number of personas per subtopic"
+        default=6, ge=2, le=100, description="number of personas per subtopic (p in the paper)"
     )
     group_size: int = Field(
         default=2,
         ge=2,
         le=6,
-        description="number of personas per dialogue; 2 in the paper: every pair of personas",
+        description="number of personas per dialogue; every group of this size gets a dialogue; 2 "
+        "in the paper",
     )
     similarity: str = Field(
         default="token_sort",
         pattern="^(token_sort|token_set|rouge_l|embedding:.+)$",
-        description="similarity of two subtopics or personas: by words in any order; "
-        "token_set: likewise, but texts whose words all occur in the other count as equal; "
-        "rouge_l: by words in order; embedding:NAME: by the vectors of a sentence encoder "
-        "(pip install 'convogen[train]')",
+        description="similarity measure for subtopics and personas; token_sort: words in any "
+        "order; token_set: the same, but a text counts as equal to another that contains all its "
+        "words; rouge_l: words in order; embedding:NAME: vectors of a sentence encoder (pip "
+        "install 'convogen[train]')",
     )
     near_copy: float = Field(
         default=0.8,
         gt=0,
         le=1,
-        description="similarity at or above which an entry is dropped as a near-copy; default "
-        f"with rouge_l: {ROUGE_L:g}, as in the authors' code",
+        description="subtopics and personas whose similarity (0 to 1) to an earlier one is at "
+        f"least this value are dropped; default with rouge_l: {ROUGE_L:g}, as in the authors' code",
     )
     tries: int = Field(
-        default=4, ge=1, le=20, description="maximum number of requests a task makes to fill a list"
+        default=4,
+        ge=1,
+        le=20,
+        description="maximum number of requests that a task makes to complete a list",
     )
     examples: str = Field(
         default="dialogsum",
         description="few-shot examples: dialogsum, samsum, a YAML file in their format, or a "
         "file of conversations",
     )
-    shots: int = Field(default=4, ge=0, le=8, description="number of examples shown")
+    shots: int = Field(
+        default=4, ge=0, le=8, description="number of examples in the writer's prompt"
+    )
     speakers: Literal["names", "roles"] = Field(
         default="names",
-        description="speaker names; roles: #Person1# and #Person2#, as in DialogSum",
+        description="labels of the speakers; names: the names of the personas; roles: #Person1# "
+        "and #Person2#, as in DialogSum",
     )
     turns: Annotated[
         tuple[Turns, Turns],
         BeforeValidator(_as_range, json_schema_input_type=Turns | tuple[Turns, Turns]),
     ] = Field(
         default=(6, 16),
-        description="number of turns of a dialogue: a number, or [minimum, maximum]",
+        description="number of turns per dialogue: a number, or [minimum, maximum]",
     )
     reasoning: bool = Field(
-        default=True, description="decide the characteristics of a dialogue before it is written"
+        default=True,
+        description="whether the model decides the characteristics of a dialogue before it writes "
+        "the turns",
     )
     personas: bool = Field(
         default=True,
@@ -142,21 +151,25 @@ class DiaSynth(Method):
     )
     mode: Literal["script", "groupchat"] = Field(
         default="script",
-        description="script: the whole dialogue in one reply; groupchat: turn by turn, by agents",
+        description="how dialogues are generated; script: in a single reply; groupchat: turn by "
+        "turn, with one agent per person",
     )
     max_words: int = Field(
-        default=25, ge=3, description="groupchat: guideline for the number of words of a reply"
+        default=25,
+        ge=3,
+        description="maximum number of words of a reply with mode: groupchat, as stated in the "
+        "prompt",
     )
     addressees: bool = Field(
         default=False,
-        description="groupchat: each agent states whom it addresses, recorded as the turn's "
-        "`addressee`",
+        description="whether agents are asked whom they address; the answer is recorded as the "
+        "turn's `addressee`; requires mode: groupchat",
     )
     reasks: int = Field(
         default=2,
         ge=0,
         le=10,
-        description="maximum number of retries of an unusable reply",
+        description="maximum number of retries after an unusable reply",
     )
 
     @model_validator(mode="before")
@@ -170,7 +183,10 @@ class DiaSynth(Method):
         if low > high:
             raise ValueError(f"turns: the minimum ({low}) exceeds the maximum ({high})")
         if high < self.group_size:
-            raise ValueError(f"turns: {high} are too few for {self.group_size} who all speak")
+            raise ValueError(
+                f"turns: the maximum ({high}) must be at least group_size ({self.group_size}), "
+                "since everybody speaks"
+            )
         if self.addressees and self.mode != "groupchat":
             raise ValueError(f"addressees: requires mode: groupchat (found {self.mode})")
         if self.group_size > self.n_personas:
@@ -185,13 +201,16 @@ class DiaSynth(Method):
         return field != "examples" or value not in shipped_examples()
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts; that for addressees only if addressees are requested."""
+        """Return the prompts, with `addressed` only if addressees are requested."""
         prompts = super().prompts(chosen)
         return {k: p for k, p in prompts.items() if self.addressees or k != "addressed"}
 
     @cached_property
     def topic_list(self) -> list[str]:
-        """The topics, read once; raises `SourceError` if there are none or one is listed twice."""
+        """The topics, read once.
+
+        Raises `SourceError` if there are none, or if one is too long or listed twice.
+        """
         path = Path(self.topics) if self.topics else TOPICS
         lines = read_text(path, f"topics {path}").splitlines()
         told = [" ".join(line.split()) for line in lines]
@@ -201,8 +220,8 @@ class DiaSynth(Method):
         for nth, topic in enumerate(topics):
             if len(topic) > MAX_TOPIC_CHARS:
                 raise SourceError(
-                    f"topics {path}: {topic[:40]!r}… has {len(topic)} characters; a topic may have "
-                    f"{MAX_TOPIC_CHARS}"
+                    f"topics {path}: {topic[:40]!r}… has {len(topic)} characters; at most "
+                    f"{MAX_TOPIC_CHARS} are allowed"
                 )
             if topic.casefold() in (other.casefold() for other in topics[:nth]):
                 raise SourceError(f"topics {path}: {topic!r} is listed twice; remove one")
@@ -214,7 +233,7 @@ class DiaSynth(Method):
         return open_examples(self.examples)
 
     def sources(self) -> dict[str, str]:
-        """Return the content hashes of topics and examples, whatever their paths."""
+        """Return the content hashes of topics and examples, which do not depend on paths."""
         text = "\n".join(self.topic_list)
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         shown = self.example_list
@@ -224,13 +243,13 @@ class DiaSynth(Method):
 
     @property
     def writes_roles(self) -> bool:
-        """Whether the model writes role labels itself; in a group chat, labels replace the names
+        """Whether the model itself writes role labels. In a group chat, labels replace the names
         afterwards."""
         return self.speakers == "roles" and self.mode == "script"
 
     @property
     def dialogues(self) -> DialoguePlan:
-        """The plan: which dialogue each task is."""
+        """The plan, which assigns a dialogue to each task."""
         n_topics = len(self.topic_list)
         return DialoguePlan(n_topics, self.n_subtopics, self.n_personas, self.group_size)
 
@@ -241,9 +260,10 @@ class DiaSynth(Method):
         return len(self.dialogues)
 
     def notices(self) -> list[str]:
-        """Return one line that describes the plan, to print before the first call."""
+        """Return a line that describes the plan and, if there are no examples in a language, a
+        second line that says so."""
         without = [tag for tag in self.languages() if not self.example_list.in_languages([tag])]
-        shots = f"no example dialogue is in {languages_text(without)}: none is shown"
+        shots = f"no example dialogue is in {languages_text(without)}, so none is shown"
         return [f"plan: {self.plan()}", *([shots] if without and self.shots else [])]
 
     def plan(self) -> str:
@@ -255,7 +275,8 @@ class DiaSynth(Method):
         )
 
     def lineages(self) -> int | None:
-        """Return the number of topics, whose lists of subtopics and personas their tasks share."""
+        """Return the number of topics, since the tasks of a topic share lists; None without
+        lists."""
         return len(self.topic_list) if self.subtopics or self.personas else None
 
     def lineage(self, task: int) -> int:

@@ -1,7 +1,7 @@
-"""The plan of dialogues, and the lists that tasks share.
+"""The plan of dialogues and the lists that tasks share.
 
-Topics vary fastest, then subtopics, then the group, so the first dialogues of a run are spread over
-all topics, and the first task of each topic and subtopic is early in the plan.
+Topics vary fastest, then subtopics, then groups. The first dialogues of a run are therefore spread
+over all topics, and the first task of each topic and subtopic comes early.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ T = TypeVar("T")
 class TaskPosition:
     """A task's topic, subtopic and group of personas, as indices from 0.
 
-    `topic_turn` and `subtopic_turn` number the tasks of the same topic and of the same subtopic.
+    `topic_turn` is the number of the task among the tasks of its topic, and `subtopic_turn` its
+    number among those of its subtopic, both from 0.
     """
 
     topic: int
@@ -33,9 +34,10 @@ class TaskPosition:
 
 @dataclass(frozen=True, slots=True)
 class DialoguePlan:
-    """n topics, m subtopics of each, p personas for each, and every group of `group_size` of them.
+    """One dialogue for every topic, subtopic and group of `group_size` personas.
 
-    With groups of two there are n m p (p - 1) / 2 dialogues (DiaSynth, appendix A).
+    With n topics, m subtopics per topic, p personas per subtopic and groups of two, there are
+    n m p (p - 1) / 2 dialogues (DiaSynth, appendix A).
     """
 
     n_topics: int
@@ -71,10 +73,11 @@ class DialoguePlan:
 
 
 class SharedList(Generic[T]):
-    """A list created by the first task that needs it, for all later ones in the plan.
+    """A list that is created by the first task that needs it and shared with all later ones.
 
-    The tasks that share it take turns, from 0. A task that needs more entries waits until all
-    earlier turns have ended and may then add to it, so the content never depends on timing.
+    The tasks that share the list have turns, numbered from 0. A task that needs more entries waits
+    until all earlier turns have ended and may then add some, so the content never depends on
+    timing.
     """
 
     def __init__(self) -> None:
@@ -84,13 +87,14 @@ class SharedList(Generic[T]):
         self._changed = asyncio.Event()
 
     async def has(self, n: int, turn: int) -> bool:
-        """Return True once the list has `n` items, or False if it is this turn and it has fewer."""
+        """Return True once the list has `n` items, or False if it still has fewer when the turn
+        comes."""
         while len(self.items) < n and self._turn < turn:
             await self._changed.wait()
         return len(self.items) >= n
 
     def end(self, turn: int, entries: Iterable[T] = ()) -> None:
-        """End a turn, adding its entries."""
+        """End a turn and add its entries to the list."""
         self.items.extend(entries)
         self._ended.add(turn)
         while self._turn in self._ended:

@@ -1,9 +1,10 @@
-"""How DiaSynth runs a task: obtain its subtopic and personas, then generate the dialogue as one
+"""The play of DiaSynth: obtain a task's subtopic and personas, then generate the dialogue as a
 script or turn by turn.
 
-The first task of a topic requests its subtopics, the first task of a subtopic its personas, each
-among its own calls. The lists are stored in the record of that task's experience, from which a
-resumed run reads them. If that task fails, the next task of the topic or subtopic takes over.
+The first task of a topic requests its subtopics, and the first task of a subtopic requests its
+personas. A list is stored in the record of the requesting task's experience, from which a resumed
+run reads it. If the requesting task fails, the next task of the same topic or subtopic requests the
+list.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ __all__ = ["DiaSynthPlay"]
 T = TypeVar("T")
 
 _NOT_FOR_ALL = frozenset((FEELINGS, "topic", "duration"))
-"""Characteristics left out of the opening of a group chat: feelings are private, the topic is
+"""Characteristics that the opening of a group chat leaves out: feelings are private, the topic is
 already stated, and the duration has been turned into a number of turns."""
 
 
 @dataclass(slots=True)
 class _Parts:
-    """A task's subtopic and people, and the lists it had to request."""
+    """A task's subtopic and people, and the lists that the task had to request."""
 
     subtopic: str | None = None
     people: list[Persona] = field(default_factory=list[Persona])
@@ -46,7 +47,7 @@ class _Parts:
 
 
 class DiaSynthPlay(Play):
-    """One run of the method."""
+    """The state of the DiaSynth method in one run."""
 
     def __init__(self, method: DiaSynth, inputs: RunInputs) -> None:
         self._method = method
@@ -109,13 +110,16 @@ class DiaSynthPlay(Play):
         )
 
     def _share(self, place: TaskPosition, steps: list[PlanStep]) -> None:
-        """End a task's turns, sharing the lists it requested."""
+        """End a task's turns and share the lists that it requested."""
         subtopics, personas = self._lists(place)
         subtopics.end(place.topic_turn, (one for step in steps for one in step.subtopics or ()))
         personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
 
     async def _find(self, task: Task, place: TaskPosition) -> _Parts:
-        """Return a task's subtopic and people; raises `ModelFault` if the lists are too short."""
+        """Return a task's subtopic and people, and request missing lists.
+
+        Raises `ModelFault` if a list is too short.
+        """
         method, topic = self._method, self._topics[place.topic]
         subtopics, personas = self._lists(place)
         parts = _Parts()
@@ -145,8 +149,8 @@ class DiaSynthPlay(Play):
     async def _talk(
         self, task: Task, place: TaskPosition, parts: _Parts, experience: Experience
     ) -> Outcome:
-        """Return the dialogue, written or played, and the experience with its settled
-        characteristics."""
+        """Return the dialogue, written as a script or played as a chat, and the experience with its
+        settled characteristics."""
         method, before = self._method, task.session.usage
         rng = random.Random(task.seed)
         low, high = method.turns
@@ -226,7 +230,7 @@ class DiaSynthPlay(Play):
 def _entry(items: Sequence[T], index: int, step: str) -> T:
     if index < len(items):
         return items[index]
-    message = f"{step}: there are {len(items)}, this dialogue is about number {index + 1}"
+    message = f"{step}: only {len(items)} exist, but this dialogue needs number {index + 1}"
     raise ModelFault(f"{step}_missing", message)
 
 
@@ -237,7 +241,7 @@ def _as_role(person: Persona, number: int) -> Persona:
 
 
 def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience, list[Turn]]:
-    """Return a chat that was played under names, with role labels as speakers."""
+    """Return the experience and turns of a chat with role labels in place of names."""
     people = [_as_role(one, number) for number, one in enumerate(experience.personas, 1)]
     names = (one.name for one in experience.personas)
     roles = dict(zip(names, (one.name for one in people), strict=True))

@@ -1,8 +1,8 @@
 """The settled part of a dialogue: the reasoning about it, then its ten characteristics.
 
-Source: DiaSynth, section 3.3 and table 1. The reasoning comes first; it is free text that explains
-each characteristic and how they interact. Feelings are settled per person, so that in a group chat
-everybody knows only their own.
+Source: DiaSynth, section 3.3 and table 1. The reasoning is free text that explains the
+characteristics and how they interact. Feelings are settled per person, so that each person in a
+group chat knows only their own.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ LEAST_REASONING = 200
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was settled; empty if nothing was requested.
+    """The settled part of a dialogue; empty if it was not requested.
 
-    `characteristics` maps names to texts, including one with everybody's feelings; `feelings` maps
-    each person to theirs.
+    `characteristics` maps names to texts, one of which describes everybody's feelings. `feelings`
+    maps each person to that person's feelings.
     """
 
     reasoning: str = ""
@@ -60,7 +60,7 @@ class Settled:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Settled:
-        """Read the settled part of a reply's object; any of its keys may be missing."""
+        """Return the settled part of a reply's object; any key may be missing."""
         if "characteristics" not in data:
             return cls()
         told: dict[str, Any] = {**data["characteristics"]}
@@ -70,7 +70,7 @@ class Settled:
 
 
 def settled_fields(names: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of the requested object by name, for people with these names."""
+    """Return the fields of the requested object by field name, for people with the given names."""
     text = WORDS["characteristic"]
     each: dict[str, Any] = {
         f"person_{nth}": (str, _feeling(name)) for nth, name in enumerate(names)
@@ -88,9 +88,10 @@ def settled_fields(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _feeling(name: str) -> Any:
-    """Return a field for a person's feelings; its alias is the name, which may be any string.
+    """Return a field for a person's feelings.
 
-    It is empty if a reply omits it.
+    The alias of the field is the person's name, which may be any string. The value is empty if a
+    reply omits the field.
     """
     text = WORDS["characteristic"]
     return Field(
@@ -103,8 +104,8 @@ def _feeling(name: str) -> Any:
 
 
 def _by_name(value: Any, names: Sequence[str]) -> Any:
-    """Return a reply's feelings by the people's full names, even if the reply names them
-    otherwise."""
+    """Return the feelings in a reply by the people's full names, even if the reply uses other forms
+    of the names."""
     if isinstance(value, str):
         return feelings_of(value, names)
     if isinstance(value, dict):
@@ -117,8 +118,8 @@ def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict
     """Return everybody's feelings, by name.
 
     If `feelings` is a single string, each person gets the parts that name them. If no part names
-    anybody, the parts are assigned by position, provided that there are as many parts as people;
-    otherwise all are empty.
+    anybody and there are as many parts as people, the parts are assigned in order. Otherwise, all
+    feelings are empty.
     """
     if not isinstance(feelings, str):
         return {name: feelings.get(name, "") for name in names}
@@ -135,7 +136,7 @@ def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict
 
 
 def _parts(text: str) -> list[str]:
-    """Return a text split at semicolons and line breaks or, without any, into sentences."""
+    """Return a text split at semicolons and line breaks or, if it has none, into sentences."""
     parts = re.split(r"[;\n]", text)
     if len(parts) > 1:
         return parts

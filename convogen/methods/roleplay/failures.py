@@ -1,8 +1,8 @@
-"""The failures of a role play, each a pure function of its text (LLM Roleplay, section 3.3).
+"""Detectors of failures in role plays, all pure functions of the text (LLM Roleplay, section 3.3).
 
-The paper's are: no prompt in double quotes, several of them, an incoherent inquirer, an incoherent
-responder (algorithm 2), an inquirer that answers itself, a missed stopping criterion. Endless
-mutual thanks, which it does not mention, are detected too.
+The paper lists six failures: no prompt in double quotes, several prompts, an incoherent inquirer,
+an incoherent responder (both by algorithm 2), an inquirer that answers itself, and a missed
+stopping criterion. Endless mutual thanks, which the paper does not mention, are detected as well.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ FAILURES = {
     "self_reply": "the inquirer answers itself",
     "stop_missed": "stopping criterion missed",
     "incoherent_responder": "incoherent output of the responder",
-    "thanking": "mutual thanking without end",
+    "thanking": "endless mutual thanks",
 }
-"""Name -> description; all but the last two concern an output of the inquirer."""
+"""Maps the names of failures to descriptions; all but the last two concern the inquirer's output.
+"""
 
 THANKING_TURNS = 2
-"""Number of consecutive turns in which both speakers only give thanks, after which a dialogue
-ends."""
+"""A dialogue ends after this number of consecutive turns in which both speakers only give thanks.
+"""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
@@ -52,9 +53,9 @@ _LABEL_EDGES = " *#_\r\n"
 class Family:
     """The properties of a model family.
 
-    `system` says whether it accepts a system message; `special_tokens` are the tokens that its chat
-    template puts around messages; `max_n` and `r` are the parameters of algorithm 2; `few_shot`
-    says whether its prompts are few-shot.
+    `system` says whether its models accept a system message. `special_tokens` are the tokens that
+    its chat template puts around messages. `max_n` and `r` are the parameters of algorithm 2.
+    `few_shot` says whether its prompts are few-shot.
     """
 
     system: bool
@@ -67,8 +68,8 @@ class Family:
 def is_incoherent(text: str, max_n: int, r: int) -> bool:
     """Return whether a sequence of 2 to `max_n` words keeps repeating (algorithm 2).
 
-    An n-gram counts if it equals the one before it or the one n before it, and if it follows either
-    r equal n-grams in a row or r equal ones at distances of n.
+    An n-gram counts as repeating if it equals the n-gram one or n positions earlier, and if it is
+    preceded by r equal n-grams, either at consecutive positions or n positions apart.
     """
     words = text.split()
     for n in range(2, max_n + 1):
@@ -86,9 +87,9 @@ def is_incoherent(text: str, max_n: int, r: int) -> bool:
 def goes_round(text: str, family: Family) -> bool:
     """Return whether algorithm 2 finds the prose of a text incoherent.
 
-    Fenced code, and words that are only punctuation (such as the rules of tables), are left out,
-    since they repeat by nature; the paper keeps them. This decides what is regenerated and what
-    ends a dialogue; the failures that are counted are those of algorithm 2 itself.
+    Fenced code and words that consist only of punctuation (such as table rules) are ignored, since
+    they repeat by nature; the paper includes them. The result decides which outputs are regenerated
+    and which dialogues end. The failure counts use algorithm 2 without this change.
     """
     words = _FENCED.sub("\n", text).split()
     said = " ".join(word for word in words if any(map(str.isalnum, word)))
@@ -102,18 +103,19 @@ def _alike(items: Sequence[Hashable]) -> bool:
 def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
     """Return the special tokens of both chat templates.
 
-    An inquirer may also answer itself in its own template: in the paper, the responder is Llama-2,
-    but Vicuna's self-replies are recognised by "### Human:".
+    An inquirer may also answer itself in its own template. In the paper, the responder is Llama-2,
+    but self-replies of Vicuna are recognised by "### Human:".
     """
     return tuple(dict.fromkeys((*answers.special_tokens, *asks.special_tokens)))
 
 
 def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
-    """Return where an inquirer begins to answer itself, at a special token; None if it does not.
+    """Return the position of the special token at which an inquirer begins to answer itself, or
+    None.
 
     Tokens within the first quoted text do not count, since that text is the prompt to the chatbot.
-    A token that ends in a colon is a label: it does not count at the very beginning of the output
-    and, unless it is all in capitals, counts only at the beginning of a line.
+    A token that ends in a colon is a label. A label does not count at the very beginning of the
+    output. Unless the label is in capitals, it counts only at the beginning of a line.
     """
     begin, end = next(iter(quoted_spans(output, most=1)), (0, 0))
     first = len(output) - len(output.lstrip(_LABEL_EDGES))
@@ -146,7 +148,8 @@ def _place_of(token: str) -> re.Pattern[str]:
 
 
 def misses_stop(output: str, token: str, language: str = "en") -> bool:
-    """Return whether an inquirer only gives thanks, or says it is done, without the stop token."""
+    """Return whether an inquirer only gives thanks, or says that it is done, but omits the stop
+    token."""
     said = extract_prompt(output) or output
     if stops(output, token) or "?" in said:
         return False
@@ -154,7 +157,7 @@ def misses_stop(output: str, token: str, language: str = "en") -> bool:
 
 
 def thanks_without_end(utterances: Sequence[str], language: str = "en") -> bool:
-    """Return whether the last prompts and responses, which alternate, only give thanks."""
+    """Return whether the last utterances, alternately prompts and responses, only give thanks."""
     last = utterances[-2 * THANKING_TURNS :]
     return len(last) == 2 * THANKING_TURNS and all(is_thanks(text, language) for text in last)
 
@@ -164,8 +167,8 @@ def faults_of_prompt(
 ) -> list[str]:
     """Return the names of all failures in an inquirer's output, in the order of `FAILURES`.
 
-    `asks` is the inquirer's family, `answers` the responder's. An output that stops the dialogue
-    needs no prompt. The language decides what counts as thanks.
+    `asks` is the inquirer's family, and `answers` is the responder's. An output that stops the
+    dialogue needs no prompt. `language` determines which patterns detect thanks.
     """
     tokens = special_tokens(asks, answers)
     own, n_texts = before_reply(output, tokens), len(quoted_spans(output))

@@ -37,11 +37,11 @@ Kind = Literal["gpt", "llama-2", "mixtral", "vicuna", "llama-3", "chatml", "smal
 
 
 class Roleplay(Method):
-    """Parameters of the method.
+    """Parameters of the LLM Roleplay method.
 
-    The plan pairs every persona with every goal, and spreads over both from the first task on: task
-    p has persona p % P of P personas, and each round of P tasks advances everybody by one goal. A
-    pair that fails is recorded as a failure; no other takes its place.
+    The plan pairs every persona with every goal and spreads over both from the first task on. Task
+    p has persona p % P of P personas, and after each round of P tasks, every persona moves on to
+    its next goal. A pair that fails is recorded as a failure and is not replaced.
     """
 
     name: ClassVar[str] = "roleplay"
@@ -58,84 +58,93 @@ class Roleplay(Method):
         "responder": Sampling(temperature=1.0, max_tokens=4000),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # A question takes one line, an answer a few.
+        # A question takes one line, and a reply takes a few.
         "inquirer": Sampling(temperature=0.7, max_tokens=60, extra=EMBEDDED_NO_LOOPS),
         "responder": Sampling(temperature=0.6, max_tokens=120, extra=EMBEDDED_NO_LOOPS),
     }
 
     broken: Literal["keep", "drop"] = Field(
         default="keep",
-        description="what happens to a dialogue that a failure cuts short after at least one "
-        "exchange: keep commits it with the failure in `ended`; drop records a failure",
+        description="what happens to a dialogue that a failure ends early, after at least one "
+        "exchange; keep: the dialogue is kept, with the failure in `ended`; drop: only the failure "
+        "is recorded",
     )
     personas: int | None = Field(
         default=None,
         ge=1,
         le=100_000,
-        description="number of personas; default: 20, or all of personas_file",
+        description="number of personas; default: 20, or all personas in personas_file",
     )
     persona_seed: int = Field(
         default=0,
         ge=0,
-        description="random seed for the personas; use the same for all runs to compare",
+        description="random seed for drawing personas; use the same seed for all runs that you "
+        "compare",
     )
     features: tuple[Feature, ...] = Field(
         default=FEATURES, description="features that a persona's text mentions; []: none"
     )
     feature_options: dict[Feature, tuple[str, ...]] = Field(
         default_factory=dict[Feature, tuple[str, ...]],
-        description="options that personas are drawn from, per feature; a single option fixes the "
+        description="options from which personas are drawn, by feature; a single option fixes the "
         "feature; default: all options of Kumar et al. (2021)",
     )
     vary: Feature | None = Field(
         default=None,
-        description="one feature to vary: each persona appears with each of its options",
+        description="feature to vary: each persona appears once with each option of this feature",
     )
     personas_file: str | None = Field(
         default=None,
-        description="your own personas: rows with age, race, gender, education, "
-        "native_english and, optionally, persona_id, as YAML, JSON, JSONL or CSV",
+        description="YAML, JSON, JSONL or CSV file of your own personas: rows with age, race, "
+        "gender, education, native_english and, optionally, persona_id",
     )
     persona_source: str | None = Field(
         default=None,
-        description="persona hub, instead of features: everyday, a file, or "
+        description="persona hub to use instead of features: everyday, a file, or "
         "hf:OWNER/NAME[@CONFIG][:SPLIT]",
     )
     persona_field: str | None = Field(
         default=None,
-        description="field of the source that holds the persona's text; default: detected",
+        description="field of the source that contains the persona's text; default: detected",
     )
     persona_licence: str | None = Field(
-        default=None, description="licence of the personas, if their source does not name it"
+        default=None, description="licence of the personas, if their source does not state one"
     )
     goals: int | tuple[str, ...] | None = Field(
         default=None,
-        description="number of goals, counted from the first, or their names; default: all",
+        description="goals to use: a number (the first ones in the list) or a list of names; "
+        "default: all",
     )
     goals_file: str | None = Field(
         default=None,
-        description="goals of your own: YAML, a list `goals`, each with `name` and `goal`",
+        description="YAML file of your own goals: a list `goals` of entries with `name` and `goal`",
     )
     inquirer_family: Kind = Field(
         default="gpt",
-        description="model family of the inquirer; sets its prompts and the detectors' parameters",
+        description="model family of the inquirer; determines its prompts and the parameters of "
+        "the failure detectors",
     )
     responder_family: Kind = Field(
         default="gpt",
-        description="model family of the responder; sets whether it takes a system message, "
+        description="model family of the responder; determines whether it gets a system message, "
         "and its special tokens",
     )
     stop_token: str = Field(
-        default="FINISH", pattern=r"^\w[\w-]{0,40}$", description="ends a dialogue"
+        default="FINISH",
+        pattern=r"^\w[\w-]{0,40}$",
+        description="word with which the inquirer ends a dialogue",
     )
     max_turns: int = Field(
         default=12,
         ge=1,
         le=200,
-        description="maximum number of turns; a prompt and its response are one",
+        description="maximum number of turns; a prompt and its response count as one turn",
     )
     regenerations: int = Field(
-        default=2, ge=0, le=10, description="how often an unusable output is regenerated"
+        default=2,
+        ge=0,
+        le=10,
+        description="maximum number of times that an unusable output is regenerated",
     )
 
     @field_validator("features")
@@ -184,13 +193,16 @@ class Roleplay(Method):
         if self.persona_source and self.personas_file:
             raise ValueError("personas_file: cannot be combined with persona_source; leave one out")
         if self.persona_source and (self.vary or self.feature_options):
-            raise ValueError("vary, feature_options: the personas of a hub have no features")
+            raise ValueError(
+                "vary, feature_options: cannot be combined with persona_source, since hub personas "
+                "have no features"
+            )
         if self.personas_file and set(self.feature_options) - {self.vary}:
             raise ValueError(
-                "feature_options: with a personas_file, only for the feature that vary names"
+                "feature_options: with personas_file, may contain only the feature that vary names"
             )
         if self.vary and self.vary not in self.features:
-            raise ValueError(f"vary: {self.vary} is not one of features")
+            raise ValueError(f"vary: {self.vary} is not in features")
         return self
 
     @classmethod
@@ -212,7 +224,7 @@ class Roleplay(Method):
 
     @property
     def families(self) -> tuple[Family, Family]:
-        """The inquirer's model family, and the responder's."""
+        """The model families of the inquirer and of the responder."""
         known = families()
         return known[self.inquirer_family], known[self.responder_family]
 
@@ -235,7 +247,7 @@ class Roleplay(Method):
 
     @property
     def _variants(self) -> tuple[str, ...]:
-        """The options of the varied feature; a single empty one if none is varied."""
+        """The options of the varied feature; a single empty option if no feature is varied."""
         if self.vary is None:
             return ("",)
         return self.feature_options.get(self.vary) or options_of(self.vary)
@@ -244,7 +256,7 @@ class Roleplay(Method):
     def wanted(self) -> list[Goal]:
         """The goals in order, read once.
 
-        Raises `SourceError` for an unknown name, and for a file without goals.
+        Raises `SourceError` if a name is unknown or duplicated, or if there are too few goals.
         """
         known = goals_of(Path(self.goals_file) if self.goals_file else None)
         names = [goal.name for goal in known]
@@ -252,7 +264,7 @@ class Roleplay(Method):
         if len(set(names)) < len(names):
             raise SourceError(f"goals: two goals {where} have the same name")
         if isinstance(self.goals, int) and self.goals > len(known):
-            raise SourceError(f"goals: {self.goals} requested, only {len(known)} are {where}")
+            raise SourceError(f"goals: {self.goals} requested, but only {len(known)} are {where}")
         if self.goals is None or isinstance(self.goals, int):
             return known[: self.goals]
         if unknown := [name for name in self.goals if name not in names]:
@@ -260,14 +272,14 @@ class Roleplay(Method):
         return [known[names.index(name)] for name in self.goals]
 
     def sources(self) -> dict[str, str]:
-        """Return the hashes of personas and goals by content."""
+        """Return the content hashes of the personas and the goals."""
         return {"personas": content_hash(self.people), "goals": content_hash(self.wanted)}
 
     def most_turns(self) -> int:
         return 2 * self.max_turns
 
     def task_count(self) -> int:
-        """Return the number of personas times that of goals."""
+        """Return the number of personas, variants included, times the number of goals."""
         if self.personas is None and self.personas_file is not None:
             return len(self.people) * len(self.wanted)
         return (self.personas or N_PERSONAS) * len(self._variants) * len(self.wanted)

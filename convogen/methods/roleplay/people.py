@@ -1,4 +1,4 @@
-"""The goals of role plays (LLM Roleplay, appendix A), and the families of models that play them."""
+"""The goals of role plays (LLM Roleplay, appendix A), and the model families that play them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DATA = Path(__file__).with_name("roleplay.yaml")
 
 
 class Goal(Keys):
-    """What an inquirer wants from the chatbot, in several steps."""
+    """A goal that an inquirer pursues with the chatbot in several steps."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     goal: Annotated[str, Field(min_length=3, max_length=5_000)]
@@ -61,16 +61,18 @@ def families() -> dict[str, Family]:
 
 
 def goals_of(path: Path | None) -> list[Goal]:
-    """Return the shipped goals, or those of a YAML or JSON file: a list `goals`.
+    """Return the shipped goals, or those in the list `goals` of a YAML or JSON file.
 
-    Raises `SourceError` naming the file and the invalid goal.
+    Raises `SourceError`, which names the file and the invalid goal.
     """
     if path is None:
         return [Goal(**given) for given in shipped()["goals"]]
     data = read_yaml(path)
     listed = cast("dict[str, Any]", data).get("goals") if isinstance(data, dict) else data
     if not isinstance(listed, list) or not listed:
-        raise SourceError(f"goals {path}: must have a list `goals`, each with `name` and `goal`")
+        raise SourceError(
+            f"goals {path}: must contain a list `goals` of entries with `name` and `goal`"
+        )
     return [_goal(path, nth, one) for nth, one in enumerate(cast("list[Any]", listed), 1)]
 
 

@@ -1,7 +1,7 @@
-"""Personas for role plays: sociodemographic features, drawn or read from a file, or a hub's people.
+"""Personas for role plays: drawn or read as sociodemographic features, or sampled from a hub.
 
-LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. Features that are switched off are left
-out of a persona's text only, so a run that mentions fewer features has the same people.
+Source: LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. Disabled features are omitted
+only from a persona's text, so a run that mentions fewer features has the same people.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def _known() -> dict[str, dict[str, str]]:
 
 
 def sentence(features: Features, mentioned: Sequence[str] = FEATURES) -> str:
-    """Return a persona in words: `a male White person of 25 to 34 with a doctoral degree; …`.
+    """Return a persona's text: `a male White person of 25 to 34 with a doctoral degree; …`.
 
     Args:
-        features: Option by feature; an option that is not shipped is used unchanged.
+        features: The option of each feature; options that are not shipped are used unchanged.
         mentioned: The features to mention, if the persona has them.
     """
     words = {name: _words(name, features[name]) for name in FEATURES if name in features}
@@ -83,14 +83,14 @@ def _words(feature: str, option: str) -> str:
 
 
 def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[dict[str, str]]:
-    """Return the first `n` people of a seed, balanced: each option is about equally frequent.
+    """Return the first `n` people for a seed, with all options of a feature about equally frequent.
 
-    Each person has the combination whose options were least frequent so far, ties broken at random
-    (minimisation; Taves, 1974), and none is repeated before every combination has been drawn.
+    Each person gets the combination whose options have been least frequent so far; ties are broken
+    at random (minimisation; Taves, 1974). No combination is repeated before all have been drawn.
 
     Args:
         n: Number of people.
-        options: The options to draw from, by feature; for a feature not in it, all options.
+        options: The options to draw from, by feature; all options for features that are not listed.
         seed: Seed of the draw.
     """
     sides = [tuple(options.get(name) or options_of(name)) for name in FEATURES]
@@ -115,13 +115,13 @@ def people(
     source: str = "features",
     licence: str | None = "Apache-2.0",
 ) -> list[Persona]:
-    """Return the personas of people.
+    """Return personas for people with the given features.
 
     Args:
         rows: The people's features; a row may have a `persona_id`.
-        mentioned: The features that their texts mention.
-        vary: A feature and its options: each person appears once with each option, all else equal
-            (appendix E).
+        mentioned: The features that the personas' texts mention.
+        vary: A feature to vary and its options. Each person appears once with each option, all else
+            being equal (appendix E).
         source: The personas' source.
         licence: The personas' licence.
     """
@@ -144,8 +144,10 @@ def people(
 
 
 def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
-    """Return an id per row: the given id with the varied option, or a hash of the features; numbers
-    make duplicates unique."""
+    """Return one id per row: the given id with the varied option, or else a hash of the features.
+
+    Duplicates are numbered.
+    """
     seen: Counter[str] = Counter()
     names: list[str] = []
     for row in rows:
@@ -159,7 +161,7 @@ def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
 
 
 def persona_id(persona: Persona) -> str:
-    """Return a persona's id in records: the same in all runs that have it."""
+    """Return the id of a persona in records, which is the same in all runs with that persona."""
     return persona.id or _digest(persona.text or persona.name)
 
 
@@ -169,21 +171,25 @@ def _digest(value: object) -> str:
 
 
 def hub_people(hub: PersonaHub, n: int, seed: int) -> list[Persona]:
-    """Return `n` personas of a hub, none twice; raises `SourceError` if it has fewer."""
+    """Return `n` distinct personas of a hub.
+
+    Raises `SourceError` if the hub has fewer.
+    """
     if n > len(hub):
         raise SourceError(
-            f"persona_source {hub.source}: has only {len(hub)} personas; personas: requests {n}"
+            f"persona_source {hub.source}: has too few personas ({len(hub)}); `personas` "
+            f"requests {n}"
         )
     chosen = Random(f"{seed}").sample(range(len(hub)), n)
     return [hub[at][0].named(SPEAKER) for at in chosen]
 
 
 def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
-    """Return the first `n` rows of a file of personas, all if None: features and ids.
+    """Return the first `n` rows of a persona file, with features and ids; all rows if `n` is None.
 
-    The file is a list in YAML or JSON, bare or under `personas`, rows of CSV or JSONL, or the
-    configuration of the authors' experiment. Raises `SourceError` naming the file and the invalid
-    row.
+    The file is a YAML or JSON list, at the top level or under `personas`, CSV or JSONL, or a
+    configuration file of the authors' experiment. Raises `SourceError`, which names the file and
+    the invalid row.
     """
     rows: list[dict[str, str]] = []
     for number, given in _given(path):
@@ -195,11 +201,13 @@ def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
             raise SourceError(f"personas {path}: has more than {_MOST_ROWS:,} rows")
     if not rows:
         raise SourceError(
-            f"personas {path}: has no personas; give a list `personas` of rows with "
+            f"personas {path}: contains no personas; provide a list `personas` of rows with "
             f"{', '.join(FEATURES)}, or CSV with these columns"
         )
     if n is not None and n > len(rows):
-        raise SourceError(f"personas {path}: has only {len(rows)} personas; personas: requests {n}")
+        raise SourceError(
+            f"personas {path}: has too few personas ({len(rows)}); `personas` requests {n}"
+        )
     named = Counter(row[_ID] for row in rows if _ID in row)
     if twice := next((name for name, times in named.items() if times > 1), None):
         raise SourceError(f"personas {path}: two rows have the persona_id {twice!r:.60}")
@@ -207,7 +215,7 @@ def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
 
 
 def _given(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the rows of a file, numbered from 1 or by their lines."""
+    """Yield the rows of a file, numbered from 1 or, in files of lines, by line number."""
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         yield from enumerate(_listed(read_yaml(path)), 1)
         return
@@ -235,10 +243,12 @@ def _listed(data: Any) -> list[Any]:
 
 
 def _row(given: Any) -> dict[str, str]:
-    """Return the features of a row, known options in their shipped wording; raises
-    `ValueError`."""
+    """Return the features of a row, with known options in their shipped wording.
+
+    Raises `ValueError` if the row is invalid.
+    """
     if not isinstance(given, dict):
-        raise ValueError(f"{given!r:.60} is not a persona; it has {', '.join(FEATURES)}")
+        raise ValueError(f"{given!r:.60} is not a persona; a persona has {', '.join(FEATURES)}")
     cells = cast("dict[str, Any]", given)
     if isinstance(cells.get("person"), dict):  # in the authors' file
         cells = cells["person"]
@@ -247,7 +257,7 @@ def _row(given: Any) -> dict[str, str]:
         raise ValueError(f"{unknown!r:.60} is not known; allowed: {', '.join(allowed)}")
     row = {name: _option(name, cells[name]) for name in allowed if _is_given(cells.get(name))}
     if not any(name in row for name in FEATURES):
-        raise ValueError(f"has no features; it may have {', '.join(FEATURES)}")
+        raise ValueError(f"has no features; allowed: {', '.join(FEATURES)}")
     return row
 
 
@@ -257,7 +267,7 @@ def _is_given(value: Any) -> bool:
 
 def _option(name: str, value: Any) -> str:
     if not isinstance(value, str | int):
-        raise ValueError(f"{name}: {value!r:.60} is not text")
+        raise ValueError(f"{name}: must be a string or an integer (found {value!r:.60})")
     text = one_line(str(value)).replace("’", "'")
     if not text or len(text) > _LONGEST:
         raise ValueError(f"{name}: must have 1 to {_LONGEST} characters")

@@ -1,8 +1,8 @@
-"""The play of LLM Roleplay: algorithm 1, with its failures detected and handled.
+"""The play of LLM Roleplay: algorithm 1, with failures detected and handled.
 
-An unusable output is regenerated with changed sampling, a bounded number of times; all outputs are
-counted. If none is usable, the dialogue ends, as in algorithm 1: it is kept if it has at least one
-exchange; otherwise it is a failure.
+An unusable output is regenerated with changed sampling, up to a maximum number of times; all
+outputs are counted. If none is usable, the dialogue ends, as in algorithm 1. It is kept if it has
+at least one exchange and `broken` is `keep`; otherwise, a failure is recorded.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ up after an incoherent one."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Fault -> its name in a dialogue's `ended`, if it differs."""
+"""Maps faults to their names in a dialogue's `ended`, if these are different."""
 
 
 class RoleplayPlay(Play):
-    """One run of the method."""
+    """The state of the LLM Roleplay method in one run."""
 
     def __init__(self, method: Roleplay, inputs: RunInputs) -> None:
         self._method = method
@@ -79,8 +79,8 @@ class RoleplayPlay(Play):
 class _Dialogue:
     """One dialogue in progress.
 
-    `counts` has the numbers of outputs and of their faults. If a turn ended the dialogue early,
-    `refused` has the faults of the attempts at that turn.
+    `counts` contains the numbers of outputs and of their faults. If no attempt at a turn was usable
+    and the dialogue therefore ended early, `refused` lists the faults of these attempts.
     """
 
     def __init__(
@@ -102,7 +102,10 @@ class _Dialogue:
         self._language = task.language or ENGLISH
 
     async def converse(self) -> str:
-        """Play algorithm 1 and return why it ended. Raises `ModelFault` if no output is usable."""
+        """Run algorithm 1 and return why the dialogue ended.
+
+        Raises `ModelFault` if no attempt at a turn is usable.
+        """
         for _ in range(self.method.max_turns):
             if not await self._prompt():
                 return "goal"
@@ -134,8 +137,10 @@ class _Dialogue:
         return messages if self._answers.system else without_system(messages)
 
     async def _prompt(self) -> bool:
-        """Add the inquirer's next prompt; return False if it stops, which is not allowed in the
-        first turn."""
+        """Add the inquirer's next prompt and return True, or return False if the inquirer stops.
+
+        The inquirer cannot stop in the first turn.
+        """
         stop, asks, answers = self.method.stop_token, self._asks, self._answers
         reasks: list[str] = []
         while True:
@@ -162,7 +167,7 @@ class _Dialogue:
             self._again("inquirer", unusable, fitted, reasks)
 
     async def _response(self) -> None:
-        """Add the responder's answer to the last prompt."""
+        """Add the responder's reply to the last prompt."""
         family = self._answers
         reasks: list[str] = []
         while True:
@@ -198,14 +203,15 @@ class _Dialogue:
         return fitted
 
     def _again(self, role: str, fault: str, fitted: Fitted, reasks: list[str]) -> None:
-        """Record why an output is regenerated; raises `ModelFault` if it may not be.
+        """Record why an output is unusable; raise `ModelFault` if it must not be regenerated.
 
-        A chatbot that keeps its own memory is never asked again: it would get the message twice.
+        Requests to a chatbot that keeps its own memory are never repeated, since the chatbot would
+        get the message twice.
         """
         reasks.append(fault)
         self.refused = reasks
         if self._has_memory(role) or len(reasks) > self.method.regenerations:
-            said = f"{FAILURES.get(fault, 'no response')}; after {len(reasks)} outputs"
+            said = f"{FAILURES.get(fault, 'no response')} (attempts: {len(reasks)})"
             raise ModelFault(fault, said, fitted.answer.text)
 
     def _has_memory(self, role: str) -> bool:
@@ -286,7 +292,10 @@ def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Fam
 
 
 def changed(sampling: Sampling, fault: str, times: int) -> Sampling:
-    """Return the sampling of a regeneration: cooler after a faulty format, warmer after a loop."""
+    """Return the sampling of a regeneration.
+
+    The temperature is lower after a format fault and higher after a loop.
+    """
     own = 1.0 if sampling.temperature is None else sampling.temperature
     if fault.startswith("incoherent"):
         return Sampling(temperature=min(own + STEP * times, 1.5), frequency_penalty=0.5)

@@ -1,6 +1,6 @@
-"""The prompts in an inquirer's output, and whether it stops (LLM Roleplay, section 2).
+"""Find the prompts and the stop token in an inquirer's output (LLM Roleplay, section 2).
 
-Pure functions; the output is untrusted.
+All functions are pure. The output is untrusted.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def extract_prompt(output: str) -> str | None:
 
 
 def quoted_texts(output: str, most: int = 100) -> list[str]:
-    """Return the texts in double quotes, up to `most`; neither nested nor empty ones count.
+    """Return up to `most` texts in double quotes, without nested and empty ones.
 
-    Quotation marks in code (`…` or a fence) neither open nor close a quotation; nor do those in a
-    function call (`print("x")`) or around a word quoted within a quotation.
+    Quotation marks in inline or fenced code, in function calls (`print("x")`), or around a word
+    that is quoted within a quotation neither open nor close a quotation.
     """
     return [output[begin:end].strip() for begin, end in quoted_spans(output, most)]
 
 
 def quoted_spans(output: str, most: int = 100) -> list[tuple[int, int]]:
-    """Return where the texts in double quotes begin and end, without the marks."""
+    """Return the start and end positions of the texts in double quotes, excluding the marks."""
     output = output[:MOST_CHARS]
     hidden = _CODE.sub(lambda code: "\x00" * len(code[0]), output)
     return _spans(output, hidden, most) or _spans(output, output, most)
@@ -52,7 +52,7 @@ def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
         begin = mark.end()
         straight = mark[0] == '"'
         if mark[0] == "”" or (straight and shown[: mark.start()][-1:].isalnum()):
-            position = begin  # it closes, or stands for inches
+            position = begin  # a closing mark or an inch mark
             continue
         while straight and shown[begin : begin + 1] == '"':
             begin += 1
@@ -69,9 +69,10 @@ def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
 
 
 def _end(shown: str, begin: int) -> int | None:
-    """Return the end of a quotation opened by a straight mark before `begin`; None if it has none.
+    """Return the end of a quotation that a straight mark before `begin` opens, or None.
 
-    A typographic mark may also close it, unless that mark closes a typographic quotation inside it.
+    A typographic mark may also close the quotation, unless the mark closes a typographic quotation
+    inside it.
     """
     inside, depth = False, 0
     last: int | None = None
@@ -95,7 +96,8 @@ def _end(shown: str, begin: int) -> int | None:
 
 
 def _is_inches(shown: str, index: int) -> bool:
-    """Return whether a straight mark means inches, since the quotation ends later in the line."""
+    """Return whether a straight mark means inches: it follows a digit, and the quotation ends later
+    in the line."""
     if not shown[index - 1].isdigit():
         return False
     following = _LATER.match(shown, index + 1)
@@ -109,8 +111,7 @@ def _nests(shown: str, index: int) -> bool:
 
 
 def _end_of(shown: str, begin: int, opened: str) -> int | None:
-    """Return the end of a typographic quotation, after nested ones of its kind; None if it has
-    none."""
+    """Return the end of a typographic quotation, skipping nested ones of the same kind, or None."""
     closing, depth = _TYPOGRAPHIC[opened], 0
     for mark in _MARKS.finditer(shown, begin):
         if mark[0] in closing:
@@ -126,7 +127,7 @@ def _end_of(shown: str, begin: int, opened: str) -> int | None:
 
 
 def stops(output: str, token: str) -> bool:
-    """Return whether an output begins or ends with the stop token, whatever marks surround it."""
+    """Return whether an output begins or ends with the stop token, ignoring punctuation."""
     said = output.strip(_EDGES)
     mark = re.escape(token.strip(_EDGES))
     return re.match(rf"{mark}(?!\w)", said) is not None or (

@@ -1,6 +1,7 @@
-"""Courtesies: whether a text only gives thanks, says goodbye, or says that its speaker is done.
+"""Detectors of courtesies: texts that only give thanks, say goodbye, or say that the speaker is
+done.
 
-Each sentence is judged by its clauses, and each clause by how it begins. Pure functions.
+A sentence is judged by its clauses, and a clause by its beginning. All functions are pure.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _QUESTION = re.compile(r"[?？؟]")
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """How the clauses of a courtesy begin, from `courtesies` in a language's file."""
+    """Patterns of the beginnings of courteous clauses, from `courtesies` in a language's file."""
 
     acknowledges: re.Pattern[str]
     thanks_or_leaves: re.Pattern[str]
@@ -53,7 +54,7 @@ def _patterns(language: str) -> _Patterns | None:
 def is_thanks(text: str, language: str = "en") -> bool:
     """Return whether a short text only gives thanks, accepts them, or says goodbye.
 
-    It is False for any text in a language without `courtesies`.
+    The result is always False for languages without `courtesies`.
     """
     patterns = _patterns(language)
     sentences = _sentences(text, language)
@@ -69,7 +70,7 @@ def is_thanks(text: str, language: str = "en") -> bool:
 
 
 def says_done(text: str, language: str = "en") -> bool:
-    """Return whether a short text says that its speaker is done, and asks for nothing more."""
+    """Return whether a short text says that the speaker is done, and asks for nothing more."""
     patterns = _patterns(language)
     if patterns is None or patterns.asks_on.search(text):
         return False
