@@ -210,7 +210,9 @@ def test_what_rules_cannot_tell_in_a_language_is_refused(tmp_path: Path) -> None
     with pytest.raises(SourceError, match="hedging can be detected in English only"):
         _ = Experiment({"name": "x", "gates": [gate]}).fingerprint
     assert ConvoGen.model_validate({**keys, "match_features": ["commas"]}).shapes
-    with pytest.raises(ExperimentError, match=r"hedging can be detected .* \(language: de\)") as caught:
+    with pytest.raises(
+        ExperimentError, match=r"hedging can be detected .* \(language: de\)"
+    ) as caught:
         Experiment({"name": "x", **keys, "language": ["en", "de"]})
     assert "\n" not in str(caught.value)
 
