@@ -67,7 +67,7 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
         (("--judge", "gteval"), "give a corpus of real dialogues with --real"),
         (("--judge", "gteval", "--real", "nowhere.jsonl"), "no such file"),
         (("--judge", "gteval", "--set", "order=random"), "judge gteval: order: "),
-        (("--judge", "unieval", "--set", "surprise=1"), "surprise: is not known"),
+        (("--judge", "unieval", "--set", "surprise=1"), "surprise: is not a known key"),
         (("--set", "reasks=1"), "require --judge"),
     ],
 )

@@ -202,7 +202,7 @@ def test_labels_join_the_set_of_the_judges_only_if_it_is_one(tmp_path: Path) -> 
     [
         (choice("c", "1", "No"), "scores", "holds no ratings"),
         (choice("c", "1", "No"), "gteval", "holds no choices by the protocol gteval"),
-        (choice("c", "1", "No", surprise=1), "scores", "line 1: no label: surprise: is not known"),
+        (choice("c", "1", "No", surprise=1), "scores", "no label: surprise: is not a known key"),
         (choice("c", "1", "Perhaps"), "unieval", "the protocol unieval must be one of Yes, No"),
         (choice("c", "1", "No", value=3), "unieval", "must have one of value, choice and comment"),
     ],

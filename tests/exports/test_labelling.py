@@ -192,7 +192,7 @@ def test_the_default_questions_are_what_the_judges_are_asked() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{name: Warm, kind: rating, title: T}", "must be of the form"),
+        ("{name: Warm, kind: rating, title: T}", "must match the pattern"),
         ("{name: conversation, kind: rating, title: T}", "is reserved by the tools"),
         ("{name: a, kind: rating, title: T, scale: [5, 1]}", "the lower first"),
         ("{name: a, kind: rating, title: T, scale: [1, 11]}", "from 0 to 10"),

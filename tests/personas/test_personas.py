@@ -192,7 +192,7 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "not UTF-8": ("hub.txt", b"a baker\n\xff\xfe\n", ["line 2", "UTF-8"]),
     "not UTF-8 in CSV": ("hub.csv", b"persona\n\xff\xfe\n", ["hub.csv", "line"]),
     "a number": ("hub.jsonl", b'{"persona": 5}', ["line 1", "'persona'", "int"]),
-    "a list of numbers": ("hub.jsonl", b'{"persona": [1]}', ["line 1", "int", "list of texts"]),
+    "a list of numbers": ("hub.jsonl", b'{"persona": [1]}', ["line 1", "int", "list of strings"]),
     "no object": ("hub.jsonl", b"5", ["line 1", "int found"]),
     "no such field": (
         "hub.csv",

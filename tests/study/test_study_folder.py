@@ -46,7 +46,7 @@ def test_any_text_survives(text: str) -> None:
         ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must be 2, for"),
         ("kind: ratings\nscales: [{id: page, question: x, points: 5}]", "'page' is the name of"),
         ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
-        ("kind: collect\nfeatures: {age: [old]}", "features.age: must have at least 2"),
+        ("kind: collect\nfeatures: {age: [old]}", "features.age: must have 2 or more"),
         ("kind: collect\nfeatures: {native_english: [oui, non]}", "'non' is not an option"),
         ("kind: collect\ngoals: [{name: a, goal: abc}, {name: a, goal: abc}]", "the same goal"),
         ("kind: collect\nmodel: {name: x, api_key: y}", "unknown key"),
