@@ -33,7 +33,7 @@ BROKEN = {
     ),
     "abstract": ("judges", "lacks:Judging", "missing: prompt_names, sampling, judge"),
     "geval": ("judges", "fine:Mine", "'geval' is built in"),
-    "../up": ("judges", "fine:Mine", "a name may contain letters"),
+    "../up": ("judges", "fine:Mine", "a name may contain only letters"),
     "lost": ("metric", "fine:Mine", "unknown group; allowed: convogen.methods, "),
 }
 MODULES = {
