@@ -102,7 +102,7 @@ def test_a_judge_shortens_the_intervals_and_is_compared_with_people(tmp_path: Pa
     ended = convogen("study", "results", file, "--judge", judged)
     said = flat(ended.out)
     assert "drawn with different probabilities" in said
-    assert "Judge and people on the same 400 pairs" in said
+    assert "Judge and people, pairs judged by both: 400" in said
     assert "utterance number: no model: all values are the same" in said
     found = json.loads(convogen("study", "results", file, "--judge", judged, "--json").out)
     widths = [
