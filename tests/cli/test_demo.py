@@ -115,7 +115,7 @@ def test_a_large_model_is_not_fetched_without_a_terminal_or_a_yes(tmp_path: Path
         ended = look(tmp_path, endpoint, large)
     assert ended.out.strip() == "None"
     assert "300,000,000 bytes, licence Apache-2.0" in ended.err
-    assert "--yes downloads it" in ended.err.splitlines()[-1]
+    assert "use --yes to download it" in ended.err.splitlines()[-1]
     assert not [one for one in asked if one.startswith("GET")]
 
 

@@ -183,7 +183,7 @@ def test_tables_of_groundedness_say_who_judged_ours(folder: Path) -> None:
     judging = ("--judge", "geval", "--model", "scripted", "--n", "1", "--fresh")
     said = " ".join(convogen("evaluate", folder, *judging).out.split())
     assert (
-        "judged by GPT-4o mini with the authors' prompts; convogen's, judged by scripted," in said
+        "scored by GPT-4o mini with the authors' prompts. The scores by scripted" in said
     )
     assert "MTLD: mean and standard deviation over conversations" in said
 

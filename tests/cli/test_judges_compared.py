@@ -201,7 +201,7 @@ def test_a_judge_has_dialogues_of_its_own_once(tmp_path: Path) -> None:
     own = ("--own", "a=x", "--own", "a=y")
     ended = convogen("agreement", *files, "--protocol", "unieval", *own)
     assert ended.status == 2
-    assert "a already has x" in ended.err
+    assert "the dialogues of a are already set to x" in ended.err
 
 
 def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
     judge = ("--judge", "gteval", "--model", "scripted", "--out", tmp_path / "jj")
     ended = convogen("evaluate", source, *judge)
     assert ended.status == 2
-    assert "give the corpus of real ones with --real" in ended.complaint
+    assert "give a corpus of real dialogues with --real" in ended.complaint
 
 
 def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Path) -> None:
