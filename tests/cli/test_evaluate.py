@@ -182,9 +182,7 @@ def test_a_judge_with_questions_of_ones_own_is_not_said_to_have_ours(folder: Pat
 def test_tables_of_groundedness_say_who_judged_ours(folder: Path) -> None:
     judging = ("--judge", "geval", "--model", "scripted", "--n", "1", "--fresh")
     said = " ".join(convogen("evaluate", folder, *judging).out.split())
-    assert (
-        "scored by GPT-4o mini with the authors' prompts. The scores by scripted" in said
-    )
+    assert "scored by GPT-4o mini with the authors' prompts. The scores by scripted" in said
     assert "MTLD: mean and standard deviation over conversations" in said
 
 

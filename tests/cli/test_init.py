@@ -54,7 +54,10 @@ def test_a_file_is_never_replaced(tmp_path: Path) -> None:
     assert "mine.yaml: already exists" in ended.err
     assert (tmp_path / "mine.yaml").read_text() == "name: mine\n"
     ended = convogen("init", "no/x.yaml")
-    assert (ended.status, ended.err) == (2, "convogen: no/x.yaml: the folder no does not exist; create it first\n")
+    assert (ended.status, ended.err) == (
+        2,
+        "convogen: no/x.yaml: the folder no does not exist; create it first\n",
+    )
     assert list(tmp_path.iterdir()) == [tmp_path / "mine.yaml"]
 
 

@@ -154,7 +154,7 @@ def test_a_judge_that_favours_its_own(tmp_path: Path) -> None:
     assert biased["points"]["value"] == pytest.approx(50)
     assert 0 < biased["points"]["low"] < 50 < biased["points"]["high"]
     assert harsh["points"]["value"] == pytest.approx(-25)
-    assert "favoured" in convogen("agreement", *files, "--protocol", "unieval", *own).out
+    assert "Self-preference" in convogen("agreement", *files, "--protocol", "unieval", *own).out
     ended = convogen("agreement", files[0], "--protocol", "unieval", "--own", "biased=own")
     assert "verdicts on own and on another set" in ended.complaint
 

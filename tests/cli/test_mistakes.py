@@ -167,7 +167,7 @@ def test_a_folder_is_no_experiment_and_a_run_folder_says_how_to_go_on() -> None:
     Path("mine/plan.txt").write_text("n: 1")
     ended = convogen("run", "mine/plan.txt")
     assert ended.status == 2
-    assert "*.yaml" in ended.complaint
+    assert "end in .yaml" in ended.complaint
     assert convogen("run", "x" * 5000).status == 2
 
 

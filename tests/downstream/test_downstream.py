@@ -138,7 +138,7 @@ class TestSummarization:
         n_asked = len(endpoint.asked)
         theirs = summarise(folder, held_out, t5, endpoint, *options, *by)
         assert "QAGS: BERTScore of the answers to 1 question per dialogue" in _line(theirs.out)
-        assert "DiaSynth's: BERTScore, 3 questions" in _line(theirs.out)
+        assert "DiaSynth: BERTScore, 3 questions" in _line(theirs.out)
         assert len(endpoint.asked) == n_asked, "the answers are the same, and paid for"
         f1, bertscore = (one.out.splitlines()[4].split("│")[2] for one in (plain, theirs))
         assert f1 != bertscore
@@ -398,7 +398,7 @@ class TestClassification:
             + "".join(json.dumps(row) + "\n" for row in rows[2:]),
             "utf-8",
         )
-        assert "label never seen" in convogen(*command).out
+        assert "label not in training data" in convogen(*command).out
         assert "40.0%" in convogen(*command).out
         laws = [json.dumps(row | {"topic": "law"}) + "\n" for row in rows]
         held_out.write_text("".join(laws), "utf-8")

@@ -73,7 +73,10 @@ def test_one_table_of_several_runs_beside_what_the_paper_says(published: list[Pa
     assert ended.status == 0, ended.err
     said = " ".join(ended.out.split())
     assert "Coverage of in-domain data: 90.48%" in said
-    assert "The paper reports 16.47%, 90.48% and 77.07% over 24 cells" in said
+    assert (
+        "The paper reports an improvement of 16.47% and a coverage of 90.48% (77.07% without QAGS)"
+        in said
+    )
     assert "measured differently from the paper" not in said
     assert ended.out.count("untuned") == 8
     found = json.loads(convogen("downstream", "pool", *published, "--json").out)
@@ -125,7 +128,7 @@ def test_a_bertscore_of_another_encoder_is_said_to_be_another(tmp_path: Path) ->
     said = " ".join(convogen("downstream", "pool", same).out.split())
     assert "measured differently from the paper" not in said
     said = " ".join(convogen("downstream", "pool", other).out.split())
-    assert "BERTScore is measured differently from the paper, which uses bert-base-uncased@9" in said
+    assert "BERTScore is measured differently from the paper, which uses bert-base" in said
 
 
 @pytest.mark.parametrize(

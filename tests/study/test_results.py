@@ -51,7 +51,7 @@ def test_everything_is_printed_beside_the_papers_numbers(
         "Wald χ²(3) = ",
         "Published: 21.49; GPT4 AB, Llama-2 B, Mixtral A, Vicuna C",
         "Contrasts of the mixed models",
-        "49 agree, 3 do not",
+        "49 consistent, 3 inconsistent",
         "Llama-2, total_somewhat_percent: published 42.5, recomputed 29.5",
         "detection: Wald χ²(3) = 20.34, p < 0.001 (published 21.49); letters as published",
         "utterance: F(3, 526) = 31.54, p < 0.001 (published 31.73); letters as published",
