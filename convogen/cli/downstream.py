@@ -309,9 +309,7 @@ def _table(found: SummarizationResult | ClassificationResult) -> Table:
     if any(unknown.values()):
         table.add_section()
         for arm, share in unknown.items():
-            table.add_row(
-                f"{_name(arm)}: label not in training data", f"{share:.1%} of held-out", "", ""
-            )
+            table.add_row(f"{_name(arm)}: unseen labels", f"{share:.1%} of held-out", "", "")
     for what, of, compared in (
         ("improvement", "over the untuned model", found.improvement),
         ("coverage", "of in-domain data", found.coverage),

@@ -48,8 +48,8 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
     real = ("--real", folder / "GPFS-s/conversations.jsonl")
     ended = convogen(*evaluated, "gteval", *real, "--set", "order=fixed")
     assert ended.status == 0, ended.err
-    assert "unieval: % taken for a person's" in ended.out
-    assert "gteval: % indistinguishable" in ended.out
+    assert "unieval: dialogues judged as human, %" in ended.out
+    assert "gteval: dialogues not identified" in ended.out
     ended = convogen(*evaluated, "unieval", "--out", tmp_path / "out", "--json")
     [report] = json.loads(ended.out)["runs"]
     found = report["verdicts"]["unieval"]

@@ -310,7 +310,7 @@ def test_a_checkpoints_own_bound_on_the_length_does_not_hold(tmp_path: Path, bea
 def test_that_no_model_was_named_is_said(folder: Path, held_out: Path, tmp_path: Path) -> None:
     files = ("--held-out", held_out, "--checkpoint", tmp_path)
     ended = convogen("downstream", "summarization", folder, *files)
-    assert "no model given: running on the embedded" in ended.err
+    assert "no model given; using the embedded" in ended.err
 
 
 def test_bertscore_of_the_same_text_is_1_and_of_none_is_0(bert: Path) -> None:
@@ -398,7 +398,7 @@ class TestClassification:
             + "".join(json.dumps(row) + "\n" for row in rows[2:]),
             "utf-8",
         )
-        assert "label not in training data" in convogen(*command).out
+        assert "unseen labels" in convogen(*command).out
         assert "40.0%" in convogen(*command).out
         laws = [json.dumps(row | {"topic": "law"}) + "\n" for row in rows]
         held_out.write_text("".join(laws), "utf-8")

@@ -199,7 +199,7 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path, answers: list[PairAnswe
 def test_the_old_form_of_the_command_says_what_it_is_now(tmp_path: Path) -> None:
     ended = convogen("study", tmp_path)
     assert ended.status == 2
-    assert "`convogen study tables RUN...` prints the tables of runs" in ended.complaint
+    assert "use `convogen study tables RUN...` for the tables of runs" in ended.complaint
     assert "did you mean results?" in convogen("study", "result").complaint
     help_text = convogen("study", "--help").out
     assert "results" in help_text

@@ -91,12 +91,12 @@ def test_participants_are_those_with_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--kind", "pairs"), "needs --natural DATA and --simulated DATA"),
-        (("--kind", "ratings"), "needs --dialogues DATA"),
-        (("--kind", "collect", "--dialogues", "x"), "--dialogues: applies to --kind ratings"),
+        (("--kind", "pairs"), "requires --natural DATA and --simulated DATA"),
+        (("--kind", "ratings"), "requires --dialogues DATA"),
+        (("--kind", "collect", "--dialogues", "x"), "--dialogues applies to --kind ratings"),
         (
             ("--kind", "ratings", "--dialogues", "x", "--model", "y"),
-            "--model: applies to --kind collect",
+            "--model applies to --kind collect",
         ),
         (("--kind", "collect", "--each", "3"), "--each and --attention-checks"),
         (("--kind", "collect", "--model", "a-model", "--budget-usd", "1"), "needs the price"),
