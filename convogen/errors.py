@@ -6,7 +6,7 @@
     │   ├── SourceError           missing or malformed file of experiences, personas, prompts, …
     │   ├── ModelConfigError      no API key, unknown model, embedded model not installed
     │   ├── PluginError           an installed plugin that cannot be used
-    │   ├── RunFolderError        run folder locked, unwritable, damaged or not convogen's
+    │   ├── RunFolderError        run folder locked, unwritable, damaged or not made by convogen
     │   ├── ClusterError          no Ray cluster, or workers that cannot play the run
     │   └── LoopRunning           called in a notebook, where an event loop is running
     ├── RunStopped                a run that ended early; all replies received are kept
@@ -46,7 +46,10 @@ __all__ = [
 
 
 class ConvogenError(Exception):
-    """Base of all exceptions that convogen raises; `exit_status` is the status of a command."""
+    """Base of all exceptions that convogen raises.
+
+    `exit_status` is the exit status of a command that ends with the exception.
+    """
 
     exit_status = 1
 
@@ -74,7 +77,7 @@ class PluginError(UserError):
 
 
 class RunFolderError(UserError):
-    """A run folder is locked by another process, unwritable, damaged or not convogen's."""
+    """A run folder is locked by another process, unwritable, damaged or not made by convogen."""
 
 
 class ClusterError(UserError):
@@ -100,7 +103,7 @@ class TooManyFailures(RunStopped):
 
 
 class Hopeless(RunStopped):
-    """All of the first tasks or scores failed, or many in a row, so that success is unlikely."""
+    """All of the first tasks or scores failed, or many in a row did; success is unlikely."""
 
 
 class TooManyRejected(RunStopped):

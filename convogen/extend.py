@@ -16,22 +16,22 @@ further class variables and methods that each base class requires:
 Methods, judges, gates and exporters are frozen pydantic models; users set their fields as keys in
 an experiment or with `--set KEY=VALUE`. Readers and metrics are created without arguments.
 
-Each name in `prompt_names` is a step with a prompt file. The file lies next to the class's module
-or next to a package above it, as `prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`
-or `prompts/gates/<gate>-<step>.md`. It can also lie in a folder named after the method:
-`<method>/prompts/<step>.md`. The hashes of the files are in fingerprints and manifests. Users can
-replace each file with their own, with the key `prompts` of an experiment or the key `own_prompts`
-of a judge or gate. If a step uses another class's prompt, declare this in `prompt_owners`, for
-example `{"agent": "convogen"}`. `load_prompt(name, owner=MyClass)` loads any other file in that
-folder.
+Each name in `prompt_names` is a step with a prompt file. The file is stored next to the class's
+module or next to a package above it, as `prompts/<method>/<step>.md`,
+`prompts/judges/<judge>-<step>.md` or `prompts/gates/<gate>-<step>.md`. It can also be stored in a
+folder named after the method: `<method>/prompts/<step>.md`. Fingerprints and manifests contain the
+hashes of the files. Users can replace a file with their own: with the key `prompts` of an
+experiment, or the key `own_prompts` of a judge or gate. If a step uses another class's prompt,
+declare this in `prompt_owners`, for example `{"agent": "convogen"}`. `load_prompt(name,
+owner=MyClass)` loads other prompt files.
 
 On a cluster, several processes play the tasks of a run. Tasks that share state in a method's `Play`
 form a lineage, which a single process plays. `lineages` and `lineage` assign tasks to lineages; by
 default, all tasks form one lineage. `lineages` returns None if the play keeps no state.
 
-Record a model's mistake (`ModelFault`) as a failure, a reason or a score of None. Raise `RowError`
-for a row that a reader cannot read. Import heavy packages inside the functions that need them,
-because commands that list plugins import all of them.
+Do not let a model's mistake (`ModelFault`) end the run: record a failure, or a score of None with a
+reason. Raise `RowError` for a row that a reader cannot read. Import heavy packages inside the
+functions that need them, because commands that list plugins import all plugins.
 
 >>> class Turns(Metric):
 ...     name, about, unit = "turns", "how many turns there are", "turns"

@@ -1,5 +1,5 @@
-"""Functions that append whole lines, repair truncated lines and replace only convogen's own
-files."""
+"""Functions for files of JSON lines: append whole lines, repair truncated lines, and replace only
+convogen's own files."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def writing(path: Path) -> Generator[None]:
 
 
 def mend_last_line(path: Path) -> None:
-    """Remove an incomplete last line, as left by a crash.
+    """Remove an incomplete last line, which a crash may have left.
 
     If the last line lacks only its newline, the newline is added instead.
     """
@@ -192,7 +192,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
 
 def as_row(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a line, or None if the line contains no non-empty object."""
+    """Return the JSON object in a line, or None if there is no object or it is empty."""
     try:
         row = from_json(line)
     except (ValueError, RecursionError):
@@ -204,7 +204,8 @@ def parse_row(where: object, line: bytes, key: str | None) -> dict[str, Any]:
     """Return the JSON object in a line.
 
     Raises `RunFolderError` if the line is not an object with `key`, or if `key` is in `NUMBERS` and
-    its value is not a number. A crash leaves only incomplete lines, so the file was edited.
+    its value is not a number. A crash leaves only incomplete lines; anything else means that the
+    file was edited.
     """
     row = as_row(line)
     if row is not None and (key is None or _has(row, key)):

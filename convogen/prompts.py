@@ -6,9 +6,9 @@ contain only `[system]`, `[user]` or, for an example of a reply, `[assistant]` d
 messages. Loading checks that the text uses only declared variables. The hash of the file goes into
 the manifest and the fingerprint.
 
-The prompts of a method, judge or gate lie next to the module of the class or in a package above it,
-as `prompts/<method>/<step>.md` or `<method>/prompts/<step>.md`. The modules of its base classes are
-searched next. This applies to convogen's own prompts and to those of plugins.
+The prompts of a method, judge or gate are stored next to the module of the class or in a package
+above it, as `prompts/<method>/<step>.md` or `<method>/prompts/<step>.md`. The modules of its base
+classes are searched next. This applies to convogen's own prompts and to those of plugins.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> d
 def _find(owner: type[object] | None, name: str) -> Path:
     """Return the first prompt file with this name next to a class or its bases.
 
-    Without a class, search convogen's own folders.
+    If `owner` is None, convogen's own folders are searched.
     """
     kind, _, file = name.rpartition("/")
     places = _places(owner) if owner else iter((PACKAGE / "methods", PACKAGE))

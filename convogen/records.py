@@ -38,7 +38,7 @@ PROPER_ENDS = frozenset(("max_turns", "farewell", "complete", "concluded", "goal
 
 
 class Record(BaseModel):
-    """Base of all records: frozen and without unknown keys."""
+    """Base of all records, which are frozen and have no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -197,8 +197,8 @@ class Turn(Record):
     person addressed, or `all`; None if it was not requested or not stated.
 
     If the conversation did not fit the model's context, the reply was limited to `capped_at`
-    tokens, or the oldest `left_out` exchanges (in a group chat: turns) were not shown. Each of the
-    two is None if it was not necessary.
+    tokens, or the oldest `left_out` exchanges (in a group chat: turns) were not shown. Each is None
+    if that measure was not necessary.
     """
 
     speaker: str
@@ -283,7 +283,7 @@ class Failure(Record):
 
 
 class Rejected(Record):
-    """A finished conversation that a gate rejected, kept in full; `id` is its id.
+    """A finished conversation that a gate rejected, kept in full under the same `id`.
 
     `value` is the value that the gate based its decision on: a number such as a similarity or a
     score, or a string such as an entry of a word list. None if nothing could be measured.

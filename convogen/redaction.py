@@ -42,7 +42,7 @@ _known: set[str] = set()
 
 
 class Secrets:
-    """The secrets of one endpoint; creating an instance makes `masked` mask them as well."""
+    """The secrets of one endpoint, which the function `masked` then masks as well."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._whole: set[str] = set()
@@ -120,7 +120,7 @@ def _masked_credentials(match: re.Match[str]) -> str:
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
-    """Return the spellings of secrets in plain text, URLs and JSON, longest first."""
+    """Return the forms in which secrets occur in plain text, URLs and JSON, longest first."""
     found: set[str] = set()
     for secret in secrets:
         found |= {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]}

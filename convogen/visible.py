@@ -19,12 +19,12 @@ __all__ = ["as_json", "isolated", "visible"]
 _HIDDEN = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""Control characters other than the newline, line separators, marks that change the writing
-direction, and lone surrogates."""
+"""A pattern for control characters other than the newline, line separators, marks that change the
+writing direction, and lone surrogates."""
 
 
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff]")
-"""Letters of right-to-left scripts."""
+"""A pattern for letters of right-to-left scripts."""
 
 
 def visible(text: object) -> str:

@@ -78,7 +78,7 @@ def command(
 ) -> None:
     """Run EXPERIMENT once per combination of the varied values, and compare the cells.
 
-    Each cell is a run folder in --out. Repeat the command to resume it; no call is paid for twice.
+    Each cell is a run folder in --out. Repeat the command to resume; no call is paid for twice.
     Every cell is compared with the first cell, which has the first value of every key. The
     comparison is also written to ablation.json. A budget or deadline applies to all cells together.
 

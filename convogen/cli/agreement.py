@@ -54,7 +54,7 @@ def command(
 
     Verdicts: each FILE is a verdict file that `convogen verdicts` can read, or a judged folder. The
     output contains Cohen's kappa for every pair of judges of the same dialogues, and Fleiss' kappa
-    and (nominal) Krippendorff's alpha over all judges. Self-preference is the number of points by
+    and nominal Krippendorff's alpha over all judges. Self-preference is the number of points by
     which a judge favours its own model's dialogues, compared with the other judges. Position bias
     is reported if the order of the two dialogues was random. Human labels are JSON lines with
     `choice` and either `row` (from 1) or `conversation`.
@@ -63,7 +63,7 @@ def command(
     JSON lines with `conversation`, `value` and `aspect`. The output contains Krippendorff's alpha
     per aspect: ordinal if all values are whole numbers, such as Likert ratings, otherwise interval.
 
-    A file written by `convogen labels import` can also be a FILE; each annotator then counts as a
+    Files written by `convogen labels import` are supported too; each annotator then counts as a
     judge. With --human, the label of a dialogue is the annotators' majority choice.
 
     A path of the form JUDGE/uni_eval/DIALOGUES.jsonl names the judge and the dialogues. For other

@@ -78,7 +78,7 @@ def command(
     ratings on the Elo scale, with 95% intervals over seeds. A tie counts as half a win for each
     side. Half a tie is added to every pair, so that a source that never loses also gets a rating.
 
-    Repeat the command to resume it. If you add a source, only its pairs are judged.
+    Repeat the command to resume. If you add a source, only the pairs with that source are judged.
     """
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena

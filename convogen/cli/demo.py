@@ -61,10 +61,9 @@ def command(
     """Run the experiment `demo` on this machine, and print its conversations.
 
     No API key is needed. Without --model, the embedded model is used, unless the file given with
-    --offers lists a verified and better model on the Hugging Face hub. In that case, the size and
-    licence of the model are printed before it is downloaded. So far, none of the models listed by
-    convogen itself is verified. Repeat the command to resume an interrupted run or to print a
-    complete one.
+    --offers lists a better, verified model on the Hugging Face hub. In that case, the size and
+    licence of the model are printed before it is downloaded. The default file does not list any
+    verified models yet. Repeat the command to resume an interrupted run or to print a complete one.
     """
     from convogen.cli._shared.console import terminal
     from convogen.cli._shared.display import print_conversation, print_summary

@@ -1,4 +1,4 @@
-"""The command `convogen doctor`: check whether a model is reachable, what it can do and how fast.
+"""The command `convogen doctor`: check the reachability, abilities and speed of a model.
 
 The calls resemble those of a run: they use a system message, a bounded schema, log-probabilities
 and a long prompt.
@@ -126,8 +126,8 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
     """Check a model with up to five calls like those of a run (default: the embedded model).
 
     The command checks whether the model is reachable, accepts a system message, thinks before it
-    replies, follows a JSON schema, returns log-probabilities and reads a long prompt in full, and
-    measures how fast the model is.
+    replies, follows a JSON schema, returns log-probabilities and reads a long prompt in full. It
+    also measures the speed of the model.
 
     \b
     Example:

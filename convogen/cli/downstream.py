@@ -155,7 +155,7 @@ def summarization_command(
     """Fine-tune a checkpoint to summarise the dialogues of RUN: ROUGE-L, BERTScore, QAGS.
 
     The model of the role summarizer summarises the dialogues of the run that have no summary. The
-    roles questioner and answerer are used for QAGS. Repeat the command to resume it: existing
+    roles questioner and answerer are used for QAGS. Repeat the command to resume; existing
     summaries and trained models are reused.
     """
     from convogen.cli.evaluate import open_run

@@ -80,8 +80,9 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
         say(f"left out: {n:,} {kind}")
     if found.unknown_status:
         say(
-            f"this export does not record which answers were discarded ({found.unknown_status:,} "
-            "affected); use the JSON of `records.to_list(flatten=True)`, which does",
+            "this export does not record which answers were discarded "
+            f"({counted(found.unknown_status, 'answer')} affected); use the JSON of "
+            "`records.to_list(flatten=True)`, which does",
             err=True,
         )
     if exported is None:

@@ -1,4 +1,4 @@
-"""The command `convogen list`: list all available experiments, methods, judges and so on."""
+"""The command `convogen list`: list the available experiments, methods, judges and so on."""
 
 from __future__ import annotations
 

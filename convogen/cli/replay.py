@@ -56,9 +56,9 @@ def command(
     """Replay a RUN from its recorded calls and check that the data set is byte-identical.
 
     A replay of the whole run calls no model. With --conversation and --from-turn, only that
-    conversation is replayed: the experience and the earlier turns come from the record, and the
-    model given with --model (default: the run's model) writes the later turns. Repeat the command
-    to resume it; no call is paid for twice.
+    conversation is replayed. Its experience and earlier turns come from the record; the model given
+    with --model (default: the run's model) writes the later turns. Repeat the command to resume; no
+    call is paid for twice.
 
     The exit status is 0 if the data sets are identical or the conversation was replayed, and 1 if
     they differ or a model failed.

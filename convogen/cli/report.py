@@ -28,7 +28,11 @@ __all__ = ["command"]
     metavar="CORPUS",
     help="Corpus to compare the runs with, usually of human conversations.",
 )
-@click.option("--baseline", metavar="RUN", help="Run that the other runs are compared with.")
+@click.option(
+    "--baseline",
+    metavar="RUN",
+    help="Run with which the other runs' distances from the corpora are compared.",
+)
 @click.option(
     "--judged",
     multiple=True,

@@ -48,8 +48,8 @@ _LABELS = {
     type=click.Choice(["text", "paper"]),
     default="text",
     show_default=True,
-    help="Text in which words are counted: the text alone, or with user1:/user2: labels as in the "
-    "ConvoGen paper.",
+    help="Count the words of the text alone, or include user1:/user2: labels as in the ConvoGen "
+    "paper.",
 )
 @click.option(
     "--against",

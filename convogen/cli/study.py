@@ -42,9 +42,9 @@ class StudyGroup(NearestGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the subcommand as click does.
+        """Return the subcommand and its arguments.
 
-        Raises `click.UsageError`, with a hint if the first argument is a path.
+        Raises `click.UsageError` if it is unknown, with a hint if the first argument is a path.
         """
         if args[0] not in SUBCOMMANDS and Path(args[0]).exists():
             ctx.fail(

@@ -35,7 +35,7 @@ __all__ = ["command"]
     "--natural",
     multiple=True,
     metavar="DATA",
-    help="pairs: natural dialogues, between people and a chatbot.",
+    help="pairs: natural dialogues between people and a chatbot.",
 )
 @click.option(
     "--simulated",

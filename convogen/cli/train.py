@@ -49,7 +49,7 @@ __all__ = ["command"]
     type=click.Choice(["inquirer", "agents"]),
     default="inquirer",
     show_default=True,
-    help="Speakers that the model learns to imitate: a person who talks to a chatbot (inquirer), "
+    help="Speakers whom the model learns to imitate: a person who talks to a chatbot (inquirer), "
     "or the people in a group chat (agents).",
 )
 @click.option(
@@ -112,7 +112,7 @@ __all__ = ["command"]
 @click.option(
     "--no-summaries",
     is_flag=True,
-    help="Do not generate missing task summaries; train on these dialogues without a task.",
+    help="Do not generate missing task summaries; these dialogues then have no task in the prompt.",
 )
 @click.option("--licence", help="Licence of TRAIN, for the manifest.")
 @click.option("--fresh", is_flag=True, help="Move an existing folder aside and start over.")

@@ -39,8 +39,8 @@ _UNKNOWN = "?"
     "--protocol",
     required=True,
     type=click.Choice(["unieval", "gteval"]),
-    help="Question of the judge. unieval: does the dialogue contain a machine-written utterance? "
-    "gteval: which of two dialogues is generated?",
+    help="Protocol of the verdicts. With unieval, the judge is asked whether a dialogue contains "
+    "a machine-written utterance; with gteval, which of two dialogues is generated.",
 )
 @click.option(
     "--generated",

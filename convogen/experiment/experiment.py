@@ -130,7 +130,7 @@ class Common(Keys):
 
 
 class Experiment:
-    """A validated experiment: its common keys (`common`), and its method with parameters."""
+    """A validated experiment: the common keys (`common`), and the method with its parameters."""
 
     def __init__(self, data: Mapping[str, Any], origin: str = "experiment") -> None:
         """Validate the keys.
@@ -287,7 +287,7 @@ class Experiment:
     def _suited_sampling(self, role: str) -> Sampling | None:
         """Return the sampling parameters tuned for the embedded model in a role, or None.
 
-        A role that uses a prompt adapted to the embedded model has parameters of its own.
+        Roles that use a prompt adapted to the embedded model have separate parameters.
         """
         for step, (asked, file) in self.method.embedded_prompts.items():
             prompt = self.prompts.get(step)

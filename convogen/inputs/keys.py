@@ -1,5 +1,5 @@
-"""The base model of user input: it accepts only known keys and finite numbers, and no booleans in
-place of numbers."""
+"""The base model of user input, which accepts only known keys and finite numbers, and does not
+accept booleans as numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _WORDS = {
 
 
 class Keys(BaseModel):
-    """Base class of models for users' files and options: immutable, without unknown keys.
+    """Base class of the models of users' files and options; immutable, and unknown keys are errors.
 
     In Python, and therefore in pydantic, `true` equals 1; here it is refused unless the field is a
     boolean. Integers have at most 64 bits, as in YAML, so that run folders can be read back.

@@ -27,7 +27,7 @@ __all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]
 Match = Literal["random", "similar"]
 
 DEALT = 128
-"""Number of tasks in a block, within which people are regrouped by similarity."""
+"""Number of tasks per block; people are regrouped by similarity within a block."""
 
 KEPT = 16
 """Number of blocks kept in memory; all other blocks are recomputed deterministically."""

@@ -130,7 +130,7 @@ def known(kind: Kind, name: object) -> bool:
 
 
 def load(kind: Kind, name: str) -> type[Any]:
-    """Return the class with a name.
+    """Return the class that is registered under a name.
 
     Raises:
         ExperimentError: The name is unknown. The message lists the known names.

@@ -98,7 +98,8 @@ def test_skipped_and_discarded_answers_are_left_out_and_counted(tmp_path: Path) 
 
 def test_answers_that_may_have_been_discarded_are_told(tmp_path: Path) -> None:
     assert (
-        "were discarded (6 affected)" in imported(tmp_path, "argilla", argilla_nested(ANSWERS)).err
+        "were discarded (6 answers affected)"
+        in imported(tmp_path, "argilla", argilla_nested(ANSWERS)).err
     )
     for tool, data in (("argilla", argilla_flat(ANSWERS)), ("label-studio", label_studio(ANSWERS))):
         assert "discarded" not in imported(tmp_path, tool, data).err

@@ -57,7 +57,7 @@ def cluster_options(what: str, *, processes: bool = False) -> Callable[[Command]
     """
     at = "on the cluster [default: its number of processors]"
     if processes:
-        at = "[default: all cores], or on the cluster"
+        at = "on this machine [default: all cores] or, with --ray, on the cluster"
 
     def decorate(function: Command) -> Command:
         @click.option(

@@ -144,7 +144,7 @@ def _table(known: PublishedTable, rows: Mapping[str, Row]) -> Table:
 
 
 def _range(known: PublishedTable, column: str, kind: str) -> str:
-    """Return the range of a column over all published models with one kind of examples."""
+    """Return the published range of a column over all models that got one kind of examples."""
     cells = [row[column] for name, row in known.rows.items() if name.endswith(f"/{kind}")]
     values = sorted(float(cell) for cell in cells if cell is not None)
     return f"{_number(values[0])} to {_number(values[-1])}"

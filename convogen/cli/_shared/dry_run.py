@@ -23,7 +23,7 @@ __all__ = ["missing_pilot", "print_forecast"]
 
 
 def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool) -> int:
-    """Return the number of missing pilot conversations, and announce the real calls.
+    """Return the number of missing pilot conversations, and announce that real calls are made.
 
     Raises `RunFolderError` if the folder contains a run of a different experiment.
     """

@@ -1,4 +1,4 @@
-"""Judging with progress bar and messages, shared by several commands."""
+"""Judging of runs with a progress bar and messages, shared by several commands."""
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ BUDGET_USD = click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
     metavar="X",
-    help="Spending limit in US dollars, including earlier starts of the same run. A call starts "
-    "only if the remaining budget covers it.",
+    help="Spending limit in US dollars, including the cost of earlier starts. A call starts only "
+    "if the remaining budget covers it.",
 )
 BUDGET_TOKENS = click.option(
     "--budget-tokens",
     type=WholeNumber(min=1),
     metavar="N",
-    help="Limit on prompt and completion tokens, including earlier starts of the same run.",
+    help="Limit on prompt and completion tokens, including those of earlier starts.",
 )
 
 

@@ -12,8 +12,8 @@ __all__ = ["next_steps"]
 
 _START = (
     ("convogen demo", "generate a few conversations with a small local model"),
-    ("convogen run GPIS-s --n 20 --model gpt-4o", "run a shipped experiment (OPENAI_API_KEY set)"),
-    ("convogen init", "write an experiment file with comments, to edit"),
+    ("convogen run GPIS-s --n 20 --model gpt-4o", "run a shipped experiment (set OPENAI_API_KEY)"),
+    ("convogen init", "write a commented experiment file to edit"),
     ("convogen list", "list experiments, methods, judges, persona hubs and models"),
 )
 

@@ -107,7 +107,7 @@ class NearestGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command as click does; raises `click.UsageError` if it is unknown."""
+        """Return the command and its arguments; raises `click.UsageError` if it is unknown."""
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
             near = get_close_matches(args[0].casefold(), known, 1, 0.5)
@@ -123,9 +123,7 @@ def again() -> str:
     """
     args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
     hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
-    return shlex.join(["convogen", *args]) + (
-        " (with your secret in place of ***)" if hidden else ""
-    )
+    return shlex.join(["convogen", *args]) + (" (replace *** with your secret)" if hidden else "")
 
 
 def stopped(done: str, counts: Mapping[str, int]) -> str:

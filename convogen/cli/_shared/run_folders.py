@@ -47,7 +47,7 @@ class RunPath(SourcePath):
 
 
 class RunOutPath(OutPath):
-    """A run folder to write to, as `pathlib.Path`, or a URL as a string."""
+    """A run folder to write to: a path as `pathlib.Path`, or a URL as a string."""
 
     takes_urls = True
 
