@@ -45,7 +45,13 @@ __all__ = ["command"]
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
 @click.option("--n", type=WholeNumber(min=1), help="Number of conversations per cell.")
-@click.option("--out", type=OutPath(), default=Path("runs/ablation"))
+@click.option(
+    "--out",
+    type=OutPath(),
+    default=Path("runs/ablation"),
+    show_default=True,
+    help="Folder for the cells and ablation.json.",
+)
 @model_option
 @base_url_option
 @price_option

@@ -28,7 +28,12 @@ __all__ = ["command"]
 @click.argument(
     "sources", metavar="[JUDGE[,DIALOGUES]=]FILE...", nargs=-1, required=True, type=SourcePath()
 )
-@click.option("--protocol", required=True, type=click.Choice(["unieval", "gteval", "scores"]))
+@click.option(
+    "--protocol",
+    required=True,
+    type=click.Choice(["unieval", "gteval", "scores"]),
+    help="Kind of judgements in the files: verdicts of unieval or gteval, or scores.",
+)
 @click.option(
     "--own",
     multiple=True,

@@ -152,11 +152,12 @@ def summarization_command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune a checkpoint to summarise the dialogues of RUN: ROUGE-L, BERTScore, QAGS.
+    """Fine-tune a checkpoint to summarise a run's dialogues.
 
-    The model of the role summarizer summarises the dialogues of the run that have no summary. The
-    roles questioner and answerer are used for QAGS. Repeat the command to resume; existing
-    summaries and trained models are reused.
+    The summaries of the held-out dialogues are scored with ROUGE-L, BERTScore and QAGS. The model
+    of the role summarizer summarises the dialogues of the run that have no summary. The roles
+    questioner and answerer are used for QAGS. Repeat the command to resume; existing summaries and
+    trained models are reused.
     """
     from convogen.cli.evaluate import open_run
     from convogen.cli.run import NO_MODEL
@@ -200,7 +201,10 @@ def summarization_command(
 @out_option
 @json_option
 def classification_command(run: Path, out: Path | None, as_json: bool, **given: Any) -> None:
-    """Train a topic or intent classifier on the dialogues of RUN: accuracy and macro-F1."""
+    """Train a topic or intent classifier on a run's dialogues.
+
+    The predictions on the held-out dialogues are scored with accuracy and macro-F1.
+    """
     from convogen.cli.evaluate import open_run
     from convogen.downstream.classification import Classification, classification
 
@@ -214,9 +218,10 @@ def classification_command(run: Path, out: Path | None, as_json: bool, **given: 
 @command.command("published")
 @json_option
 def published_command(as_json: bool) -> None:
-    """Recompute DiaSynth's tables 6 and 7 with the paper's equations, next to the paper's numbers.
+    """Recompute DiaSynth's tables 6 and 7.
 
-    The numbers are means over cells. A cell is one summariser, data set and measure.
+    The numbers are computed with the paper's equations and printed next to the paper's numbers.
+    They are means over cells. A cell is one summariser, data set and measure.
     """
 
     from convogen.papers.diasynth.downstream_gains import published_sums

@@ -35,10 +35,11 @@ ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 @click.argument("results", type=RunPath(), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(results: tuple[Path, ...], as_json: bool) -> None:
-    """Pool RESULTS of `summarization`, given as result files or as run folders that contain them.
+    """Pool the results of several summarization tasks.
 
-    A cell is one run, checkpoint, held-out set and measure. Improvement and coverage are means over
-    the cells, as in the text of the DiaSynth paper. A file given twice is read once.
+    RESULTS are result files of `summarization`, or run folders that contain such files. A file
+    given twice is read once. A cell is one run, checkpoint, held-out set and measure. Improvement
+    and coverage are means over the cells, as in the text of the DiaSynth paper.
     """
     from convogen.downstream.pooled import pool, read_results
 

@@ -12,12 +12,12 @@ __all__ = ["command"]
 
 @click.group("personas", cls=NearestGroup)
 def command() -> None:
-    """List persona hubs, or measure the size, copies and diversity of a hub."""
+    """List persona hubs, or measure a hub."""
 
 
 @command.command("list")
 def list_hubs() -> None:
-    """List the hubs shipped with convogen, and the other supported sources."""
+    """List the shipped hubs and the other supported sources."""
     from convogen.personas import open_hub, shipped_hubs
 
     for name in shipped_hubs():
@@ -34,7 +34,10 @@ def list_hubs() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def stats(source: str, field: str | None, as_json: bool) -> None:
-    """Measure HUB: the name of a shipped hub, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT]."""
+    """Measure the size, copies and diversity of a hub.
+
+    HUB is the name of a shipped hub, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT].
+    """
     from dataclasses import asdict
 
     from convogen.metrics.personas import measure_hub

@@ -15,7 +15,13 @@ __all__ = ["command"]
 @click.command("serve")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=WholeNumber(0, 65_535), default=8717, show_default=True)
+@click.option(
+    "--port",
+    type=WholeNumber(0, 65_535),
+    default=8717,
+    show_default=True,
+    help="Port to listen on; 0 for any free port.",
+)
 @click.option(
     "--https",
     is_flag=True,
