@@ -199,7 +199,7 @@ def test_the_default_questions_are_what_the_judges_are_asked() -> None:
         ("{name: a, kind: rating, title: T, scale: [1, true]}", "must not be true or false"),
         ("{name: a, kind: stars, title: T}", "`kind` must be rating, choice or text"),
         ("{name: a, title: T}", "`kind` must be rating, choice or text"),
-        ("{name: a, kind: choice, title: T, options: {x: y}}", "at least 2 entries"),
+        ("{name: a, kind: choice, title: T, options: {x: y}}", "2 or more entries"),
         ("{name: a, kind: choice, title: T, options: {x: z, y: z}}", "have the same text"),
         (
             "{name: a, kind: choice, title: T, options: {x: y, y: z}}",
