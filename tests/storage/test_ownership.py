@@ -257,7 +257,9 @@ def test_a_pulled_model_takes_the_place_of_no_other(monkeypatch: pytest.MonkeyPa
     one, other = gguf(Path("a/m.gguf"), b"one"), gguf(Path("b/m.gguf"), b"other")
     for _ in range(2):
         assert convogen("models", "pull", one).status == 0
-    refused(convogen("models", "pull", other), "models/m.gguf", "a different file of the same name")
+    refused(
+        convogen("models", "pull", other), "models/m.gguf", "a different file with the same name"
+    )
     assert Path("models/m.gguf").read_bytes() == b"GGUFone"
     Path("b/m.gguf").write_bytes(b"<html>")
     refused(convogen("models", "pull", other), "not a GGUF file")
