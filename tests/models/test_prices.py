@@ -183,4 +183,4 @@ def test_what_is_assumed_is_said_before_and_after_a_run(
     assert "(assumed)" in " ".join(ended.out.split())
     assert {row.price for row in spending(load_run(tmp_path))} == {"assumed"}
     ended = convogen("run", "demo", *small, *where, "--price", "1,2")
-    assert "not published" not in ended.err
+    assert "is not known" not in ended.err

@@ -203,7 +203,7 @@ def test_fresh_moves_runs_aside_and_nothing_else(manifest: str) -> None:
 @pytest.mark.parametrize("name", ["report.html", "report.md", "report.json"])
 def test_a_report_of_ones_own_is_not_replaced(copied: Path, name: str) -> None:
     Path(name).write_text('{"mine": 1}')
-    refused(convogen("report", copied, "--out", "."), name, "move it away")
+    refused(convogen("report", copied, "--out", "."), name, "move the file")
     assert {path.name for path in Path().iterdir()} == {"run", name}
     Path(name).unlink()
     for _ in range(2):
