@@ -14,7 +14,7 @@ from convogen.cli._shared.terminal import say_json
 from convogen.text.counting import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console  # noqa: TID251 - its type alone
+    from rich.console import Console  # noqa: TID251 - only for type hints
     from rich.table import Table
 
     from convogen.judges.verdict_files import Protocol

@@ -27,7 +27,7 @@ from convogen.suggested import suggested
 from convogen.text.counting import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console  # noqa: TID251 - its type alone
+    from rich.console import Console  # noqa: TID251 - only for type hints
 
     from convogen.engine.runner import OnConversation
     from convogen.engine.workers import Workers

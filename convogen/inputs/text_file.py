@@ -54,6 +54,6 @@ def read_text(path: Path, where: object = None, raising: type[UserError] = Sourc
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise raising(f"{where}: line {line}: cannot be read: not {error.encoding}") from error
-    except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
+    except (OSError, ValueError) as error:  # ValueError: the path contains a NUL
         said = getattr(error, "strerror", None) or error
         raise raising(f"{where}: cannot be read: {said}") from error

@@ -67,7 +67,7 @@ def explain(
         field = owner.model_fields.get(str(detail["loc"][-1])) if owner else None
         return f"{message}: {field.description}" if field and field.description else message
     if not SECRETIVE.isdisjoint(detail["loc"]) or _may_hold_a_key(key, detail["input"]):
-        return message  # the value may be a key
+        return message  # the value may be an API key
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
 
 

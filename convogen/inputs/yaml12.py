@@ -84,7 +84,7 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
             loader.dispose()
     except yaml.YAMLError as error:
         raise raising(f"{where}: {_complaint(error, text)}") from error
-    except UnicodeEncodeError as error:  # bytes of an argument that are not UTF-8
+    except UnicodeEncodeError as error:  # an argument with bytes that are not UTF-8
         raise raising(f"{where}: cannot be read: not UTF-8") from error
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import cycle
 from typing import Any, cast
 
-from rich.console import Console  # noqa: TID251 - its type alone
+from rich.console import Console  # noqa: TID251 - only for type hints
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -112,7 +112,8 @@ class _View:
             figures.append(f"{counts['replayed']} answered earlier")
         grid = Table.grid()
         grid.add_row(self._progress)
-        if counts["experiences"] or counts["turns"] or counts["tokens"]:  # else all was done
+        # Without these counts, the run was already complete.
+        if counts["experiences"] or counts["turns"] or counts["tokens"]:
             grid.add_row(" · ".join(figures), style="dim")
         if self._tally.notice:
             grid.add_row(visible(self._tally.notice), style="yellow")
