@@ -7,7 +7,7 @@
 [10, 10]
 
 `load_run(folder)` opens the same run again later. In a notebook, which already runs an event loop,
-use `await run_async(experiment)`. Plugin authors import their base classes from `convogen.extend`.
+use `await run_async(experiment)`. The base classes for plugins are in `convogen.extend`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ _HOMES = {
     "convogen.storage.run_folder": ("Run", "load_run"),
     "convogen.records": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
-"""Modules and the public names they define, except for exceptions."""
+"""Public names by the module that defines them, except for exceptions."""
 
 
 def __getattr__(name: str) -> Any:

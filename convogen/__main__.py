@@ -1,4 +1,4 @@
-"""`python -m convogen`: the command line."""
+"""Entry point of `python -m convogen`."""
 
 from convogen.cli.main import main
 

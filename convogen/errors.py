@@ -1,25 +1,25 @@
 """The exceptions of convogen.
 
-    ConvogenError                 everything raised on purpose
+    ConvogenError                 base of all exceptions that convogen raises
     ├── UserError                 a mistake that the user can correct; exit status 2
-    │   ├── ExperimentError       an experiment file, a key in it or an override
-    │   ├── SourceError           experiences, personas, prompts or a corpus file
-    │   ├── ModelConfigError      no key, unknown model, embedded model not installed
+    │   ├── ExperimentError       invalid experiment file, key or override
+    │   ├── SourceError           missing or malformed file of experiences, personas, prompts, …
+    │   ├── ModelConfigError      no API key, unknown model, embedded model not installed
     │   ├── PluginError           an installed plugin that cannot be used
-    │   ├── RunFolderError        run folder not convogen's, locked, unwritable or damaged
+    │   ├── RunFolderError        run folder locked, unwritable, damaged or not made by convogen
     │   ├── ClusterError          no Ray cluster, or workers that cannot play the run
-    │   └── LoopRunning           called in a notebook, whose event loop is running
+    │   └── LoopRunning           called in a notebook, where an event loop is running
     ├── RunStopped                a run that ended early; all replies received are kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit on failures was reached
-    │   ├── Hopeless              the first tasks or scores, or many in a row, all failed
+    │   ├── Hopeless              all of the first tasks or scores failed, or many in a row
     │   ├── TooManyRejected       the gates rejected more conversations than allowed
     │   ├── WorkersDied           the workers of a cluster kept dying, or none is left
-    │   └── BudgetReached         no further call fits into the budget or before the deadline
-    └── ModelFault                what the model got wrong: becomes a recorded Failure
+    │   └── BudgetReached         another call would exceed the budget or miss the deadline
+    └── ModelFault                a mistake of the model, recorded as a Failure
 
-The message of a `UserError` is one line: what, where, what is allowed and what to do. A model's
-fault never ends a run.
+The message of a `UserError` is one line. It says what is wrong and where, what is allowed, and what
+to do. A model's mistake never ends a run.
 """
 
 from __future__ import annotations
@@ -46,19 +46,22 @@ __all__ = [
 
 
 class ConvogenError(Exception):
-    """Base of all exceptions that convogen raises; `exit_status` is for the command line."""
+    """Base of all exceptions that convogen raises.
+
+    `exit_status` is the exit status of a command that ends with the exception.
+    """
 
     exit_status = 1
 
 
 class UserError(ConvogenError):
-    """A mistake that the user can correct; printed in one line."""
+    """A mistake that the user can correct; the message is one line."""
 
     exit_status = 2
 
 
 class ExperimentError(UserError):
-    """An experiment file, a key in it or an override is wrong."""
+    """An experiment file, one of its keys or an override is invalid."""
 
 
 class SourceError(UserError):
@@ -66,7 +69,7 @@ class SourceError(UserError):
 
 
 class ModelConfigError(UserError):
-    """A model cannot be used as configured: no key, unknown name, not installed."""
+    """A model cannot be used as configured: no API key, an unknown name, or not installed."""
 
 
 class PluginError(UserError):
@@ -74,7 +77,7 @@ class PluginError(UserError):
 
 
 class RunFolderError(UserError):
-    """A run folder is not convogen's, locked by another process, unwritable or damaged."""
+    """A run folder is locked by another process, unwritable, damaged or not made by convogen."""
 
 
 class ClusterError(UserError):
@@ -86,7 +89,7 @@ class LoopRunning(UserError):
 
 
 class RunStopped(ConvogenError):
-    """A run ended before its data set was complete; running it again resumes it."""
+    """A run ended before its data set was complete; repeating the command resumes the run."""
 
 
 class EndpointDown(RunStopped):
@@ -100,7 +103,7 @@ class TooManyFailures(RunStopped):
 
 
 class Hopeless(RunStopped):
-    """All first tasks or scores failed, or many in a row: the setup cannot work."""
+    """All of the first tasks or scores failed, or many in a row did; success is unlikely."""
 
 
 class TooManyRejected(RunStopped):
@@ -108,13 +111,13 @@ class TooManyRejected(RunStopped):
 
 
 class WorkersDied(RunStopped):
-    """The workers of a cluster kept dying, or none of them is left."""
+    """The workers of a cluster kept dying, or none is left."""
 
 
 class BudgetReached(RunStopped):
-    """No further call fits into the budget or before the deadline.
+    """Another call would exceed the budget or miss the deadline.
 
-    `option` is the command-line option to raise or extend.
+    `option` is the command-line option whose limit was reached.
     """
 
     def __init__(self, message: str, option: str) -> None:
@@ -123,11 +126,11 @@ class BudgetReached(RunStopped):
 
 
 class ModelFault(ConvogenError):
-    """A model's mistake that bounded retries did not fix; the task becomes a `Failure` row.
+    """A model's mistake that remained after all retries; the task becomes a `Failure` row.
 
-    `kind` is a short name for counting, and `evidence` the text that shows the fault. `billed` says
-    whether the call may have been charged although no reply arrived. `attempts` is the number of
-    requests sent to an endpoint.
+    `kind` is a short name used in counts, and `evidence` is the text that shows the mistake.
+    `billed` says whether the call may have been charged although no reply arrived. `attempts` is
+    the number of requests sent to an endpoint.
     """
 
     attempts: int = 1

@@ -1,7 +1,8 @@
-"""The base classes of plugins, and the values that their methods receive.
+"""The base classes of plugins, and the types that their methods receive.
 
-A plugin is a class in an installed package, named by an entry point. The groups of entry points,
-and what their classes must define besides `name`, which equals the entry point's name:
+A plugin is a class in an installed package, declared by an entry point. The class must define
+`name`, equal to the name of the entry point. The table lists the groups of entry points and the
+further class variables and methods that each base class requires:
 
 | group | base | class variables | methods |
 | --- | --- | --- | --- |
@@ -15,21 +16,22 @@ and what their classes must define besides `name`, which equals the entry point'
 Methods, judges, gates and exporters are frozen pydantic models; users set their fields as keys in
 an experiment or with `--set KEY=VALUE`. Readers and metrics are created without arguments.
 
-Each of `prompt_names` is a prompt file next to the class's module or next to a package above it:
-`prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`,
-`prompts/gates/<gate>-<step>.md`, or in a folder of that name: `<method>/prompts/<step>.md`. Their
-hashes are in fingerprints and manifests, and users can replace each with a file of their own:
-`prompts:` in an experiment, `own_prompts` of a judge or gate. A step that shares another class's
-prompt declares this in `prompt_owners`, for example `{"agent": "convogen"}`. `load_prompt(name,
-owner=MyClass)` loads any other file of that folder.
+Each name in `prompt_names` is a step with a prompt file. The file is stored next to the class's
+module or next to a package above it, as `prompts/<method>/<step>.md`,
+`prompts/judges/<judge>-<step>.md` or `prompts/gates/<gate>-<step>.md`. It can also be stored in a
+folder named after the method: `<method>/prompts/<step>.md`. Fingerprints and manifests contain the
+hashes of the files. Users can replace a file with their own: with the key `prompts` of an
+experiment, or the key `own_prompts` of a judge or gate. If a step uses another class's prompt,
+declare this in `prompt_owners`, for example `{"agent": "convogen"}`. `load_prompt(name,
+owner=MyClass)` loads other prompt files.
 
-On a cluster, several processes play a run's tasks. Tasks that share state in a method's `Play` form
-a lineage, which a single process plays. `lineages` and `lineage` assign tasks to lineages; by
-default, all tasks form one. `lineages` returns None if the play keeps no state.
+On a cluster, several processes play the tasks of a run. Tasks that share state in a method's `Play`
+form a lineage, which a single process plays. `lineages` and `lineage` assign tasks to lineages; by
+default, all tasks form one lineage. `lineages` returns None if the play keeps no state.
 
-Record a model's mistake (`ModelFault`) as a failure, a reason or a score of None. Raise `RowError`
-for a row that a reader cannot read. Import heavy packages inside the functions that need them,
-because commands that list plugins import them all.
+Do not let a model's mistake (`ModelFault`) end the run: record a failure, or a score of None with a
+reason. Raise `RowError` for a row that a reader cannot read. Import heavy packages inside the
+functions that need them, because commands that list plugins import all plugins.
 
 >>> class Turns(Metric):
 ...     name, about, unit = "turns", "how many turns there are", "turns"
@@ -40,7 +42,7 @@ because commands that list plugins import them all.
 ...     def value(self) -> float:
 ...         return self.count
 
-`examples/plugin/` in convogen's repository has one of each kind.
+`examples/plugin/` in convogen's repository contains one plugin of each kind.
 """
 
 from __future__ import annotations
@@ -142,7 +144,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name, imported on first use, so that unused modules stay unloaded."""
+    """Import a public name on first use, so that unused modules are not loaded."""
     from importlib import import_module
 
     for home, names in _HOMES.items():

@@ -1,4 +1,5 @@
-"""Appending whole lines, repairing truncated ones, and replacing only convogen's own files."""
+"""Functions for files of JSON lines: append whole lines, repair truncated lines, and replace only
+convogen's own files."""
 
 from __future__ import annotations
 
@@ -33,11 +34,11 @@ __all__ = [
 
 BLOCK = 1 << 16
 NUMBERS = ("task", "item")
-"""Keys that identify the task of a row."""
+"""Keys that contain the number of a row's task."""
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append whole lines in one write; raises `RunFolderError` if that fails."""
+    """Append one or more whole lines to a file; raises `RunFolderError` if writing fails."""
     if not line:
         return
     with writing(path):
@@ -50,7 +51,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def make_folder(folder: Path, *, parents: bool = True) -> None:
-    """Create a folder unless it exists; raises `RunFolderError` if that fails."""
+    """Create a folder if it does not exist; raises `RunFolderError` if it cannot be created."""
     try:
         folder.mkdir(parents=parents, exist_ok=True)
     except OSError as error:
@@ -58,7 +59,7 @@ def make_folder(folder: Path, *, parents: bool = True) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: readers see the old text or the new, never a mix.
+    """Replace a file atomically: readers see either the old or the new text, never a mixture.
 
     The caller must ensure that the file belongs to convogen.
     """
@@ -70,10 +71,10 @@ def write_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """Yield a new temporary file in the folder of `path`; after the block, it replaces `path`.
+    """Yield the path of a temporary file next to `path`, which it replaces after the block.
 
-    It gets the permissions of the file it replaces. Raises `RunFolderError` if it cannot be
-    written. If anything raises, `path` is unchanged and the temporary file is removed.
+    The new file keeps the permissions of the old one. If the block raises an exception, `path` is
+    unchanged and the temporary file is removed. Raises `RunFolderError` if writing fails.
     """
     with writing(path):
         descriptor, name = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
@@ -88,23 +89,24 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
+    """Return the umask of the process, which can be read only by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def write_ours(path: Path, text: str, ours: Callable[[str], bool]) -> None:
-    """Write a file; an existing one is replaced only if `ours` recognises its content.
+    """Write a file; an existing file is replaced only if `ours` recognises its content.
 
-    Raises `RunFolderError` if `ours` does not recognise it, or if it cannot be written.
+    Raises `RunFolderError` if `ours` does not recognise the content, or if writing fails.
     """
     refuse_foreign(path, ours)
     write_whole(path, text)
 
 
 def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
-    """Raise `RunFolderError` if a file exists, is not blank, and `ours` does not recognise it."""
+    """Raise `RunFolderError` if a file exists, is not blank, and has content that `ours` does not
+    recognise."""
     if not path.exists():
         return
     with suppress(OSError), open_file(path) as file:
@@ -112,8 +114,8 @@ def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
         if not found.strip() or ours(found):
             return
     raise RunFolderError(
-        f"{path}: already exists and was not written by this command; move it away, or name "
-        f"another place"
+        f"{path}: already exists and was not written by this command; move the file, or choose "
+        f"another path"
     )
 
 
@@ -125,14 +127,14 @@ def writing(path: Path) -> Generator[None]:
     except OSError as error:
         raise RunFolderError(
             f"{path}: cannot be written: {error.strerror or error}; "
-            "all complete rows are kept; fix the cause and run again"
+            "all complete rows are kept; fix the cause, then repeat the command"
         ) from error
 
 
 def mend_last_line(path: Path) -> None:
-    """Remove a last line that a crash left incomplete.
+    """Remove an incomplete last line, which a crash may have left.
 
-    A complete line that only lacks its newline gets one.
+    If the last line lacks only its newline, the newline is added instead.
     """
     if not path.exists():
         return
@@ -149,7 +151,7 @@ def mend_last_line(path: Path) -> None:
 
 
 def _line_end_before(file: Any, end: int) -> int:
-    """Return the offset just after the last newline before `end`; 0 if there is none."""
+    """Return the offset just after the last newline before `end`, or 0 if there is no newline."""
     while end > 0:
         start = max(0, end - BLOCK)
         file.seek(start)
@@ -163,8 +165,8 @@ def _line_end_before(file: Any, end: int) -> int:
 def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of one task in a file of JSON lines that is ordered by task.
 
-    Rows are found by bisection, so neither memory nor time grows with the file. Raises
-    `RunFolderError` for an invalid line.
+    Rows are found by bisection on the memory-mapped file. Raises `RunFolderError` for an invalid
+    line.
     """
     if not path.exists() or not path.stat().st_size:
         return
@@ -176,7 +178,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
         low, end = 0, lines.rfind(b"\n") + 1
         if as_row(lines[end:]) is not None:
-            end = len(lines)  # only its newline is missing
+            end = len(lines)  # the last line lacks only its newline
         high = end
         while low < high:
             start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
@@ -190,7 +192,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
 
 def as_row(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a line; None if there is none or it is empty."""
+    """Return the JSON object in a line, or None if there is no object or it is empty."""
     try:
         row = from_json(line)
     except (ValueError, RecursionError):
@@ -199,9 +201,11 @@ def as_row(line: bytes) -> dict[str, Any] | None:
 
 
 def parse_row(where: object, line: bytes, key: str | None) -> dict[str, Any]:
-    """Return the JSON object in a line; it must have `key`, as a number if `key` is in `NUMBERS`.
+    """Return the JSON object in a line.
 
-    Raises `RunFolderError` otherwise: crashes leave only incomplete lines, so somebody changed it.
+    Raises `RunFolderError` if the line is not an object with `key`, or if `key` is in `NUMBERS` and
+    its value is not a number. A crash leaves only incomplete lines; anything else means that the
+    file was edited.
     """
     row = as_row(line)
     if row is not None and (key is None or _has(row, key)):
@@ -221,7 +225,7 @@ def _has(row: dict[str, Any], key: str) -> bool:
 
 
 def is_json_of(keys: set[str]) -> Callable[[str], bool]:
-    """Return a check of whether text is a JSON object with these keys, as in convogen's files."""
+    """Return a function that checks whether a text is a JSON object with all of these keys."""
 
     def ours(text: str) -> bool:
         try:

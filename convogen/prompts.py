@@ -1,14 +1,14 @@
-"""Prompts are files: `<method>/<step>.md`, rendered with Jinja.
+"""Prompt files, such as `<method>/<step>.md`, which are rendered with Jinja.
 
-A file starts with a YAML header between two `---` lines: `variables` (what the text may use),
-`paper` (the section it follows) and `about`. The body is split into messages by lines that hold
-only `[system]`, `[user]` or, for an example of a reply, `[assistant]`. Loading checks that the text
-uses only declared variables; its hash goes into the manifest and the fingerprint.
+A file starts with a YAML header between two `---` lines, with the keys `variables` (the variables
+that the text may use), `paper` (the section of the paper that it follows) and `about`. Lines that
+contain only `[system]`, `[user]` or, for an example of a reply, `[assistant]` divide the body into
+messages. Loading checks that the text uses only declared variables. The hash of the file goes into
+the manifest and the fingerprint.
 
-A class that calls a model (a method, a judge, a gate) finds its prompts next to itself: as
-`prompts/<method>/<step>.md` or `<method>/prompts/<step>.md` next to its module or in a package
-above that, then next to its base classes. convogen's own prompts are stored the same way, and so
-are those of a plugin in its package.
+The prompts of a method, judge or gate are stored next to the module of the class or in a package
+above it, as `prompts/<method>/<step>.md` or `<method>/prompts/<step>.md`. The modules of its base
+classes are searched next. This applies to convogen's own prompts and to those of plugins.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _ROLE = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
 class Prompted(Protocol):
     """A class with prompts: a method, a judge or a gate.
 
-    `prompt_names` lists its steps. `prompt_owners` maps a step that uses another class's prompt to
-    the `name` of that class.
+    `prompt_names` lists the steps of the class. `prompt_owners` maps a step that uses the prompt of
+    another class to the `name` of that class.
     """
 
     name: ClassVar[str]
@@ -56,7 +56,7 @@ class Prompted(Protocol):
 
 
 class Prompt:
-    """A loaded prompt; `hash` identifies its text."""
+    """A loaded prompt file; `hash` is the hash of its text."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -65,13 +65,13 @@ class Prompt:
         match = _HEADER.match(text)
         if match is None:
             raise SourceError(
-                f"{path}: no header; a prompt starts with a YAML header between --- lines"
+                f"{path}: no header; a prompt file must start with a YAML header between --- lines"
             )
         header = _header(path, match[1])
         self.variables = _names(path, header.get("variables") or [])
         pieces = _ROLE.split(match[2])
         if len(pieces) < 3 or pieces[0].strip():
-            raise SourceError(f"{path}: the text must start with a line [system] or [user]")
+            raise SourceError(f"{path}: the text must start with the line [system] or [user]")
         roles, bodies = pieces[1::2], pieces[2::2]
         self._parts: list[tuple[_Speaker, jinja2.Template]] = [
             (cast("_Speaker", role), self._compile(body.strip()))
@@ -88,21 +88,24 @@ class Prompt:
             used = jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(body))
             if unknown := sorted(used - self.variables):
                 raise SourceError(
-                    f"{self.path}: uses {', '.join(unknown)}; "
-                    f"its header allows {', '.join(sorted(self.variables)) or 'none'}"
+                    f"{self.path}: uses undeclared variables: {', '.join(unknown)}; "
+                    f"the header declares {', '.join(sorted(self.variables)) or 'none'}"
                 )
             return _ENVIRONMENT.from_string(body)
         except jinja2.TemplateSyntaxError as error:
             raise SourceError(f"{self.path} line {error.lineno}: {error.message}") from error
 
     def partial(self, **values: Any) -> Prompt:
-        """Return the same prompt with some of its variables filled in."""
+        """Return a copy of the prompt with some of its variables set."""
         filled = copy(self)
         filled._given = {**self._given, **values}
         return filled
 
     def render(self, **values: Any) -> list[Message]:
-        """Return the messages; every declared variable needs a value, from here or `partial`."""
+        """Return the rendered messages.
+
+        Every declared variable needs a value, given here or with `partial`.
+        """
         values = {**self._given, **values}
         if missing := sorted(self.variables - values.keys()):
             raise SourceError(f"{self.path}: no value for {', '.join(missing)}")
@@ -114,30 +117,31 @@ class Prompt:
 
 
 def _header(path: Path, text: str) -> dict[str, Any]:
-    header = parse_yaml(text, f"{path}: its header is not valid YAML")
+    header = parse_yaml(text, f"{path}: the header is not valid YAML")
     if not isinstance(header, dict):
-        raise SourceError(f"{path}: its header must be a mapping with the key variables")
+        raise SourceError(f"{path}: the header must be a mapping with the key `variables`")
     return cast("dict[str, Any]", header)
 
 
 def _names(path: Path, given: Any) -> frozenset[str]:
     names = cast("list[Any]", given) if isinstance(given, list) else [given]
     if not all(isinstance(name, str) for name in names):
-        raise SourceError(f"{path}: variables must be a list of names (found {given!r})")
+        raise SourceError(f"{path}: `variables` must be a list of names (found {given!r})")
     return frozenset(cast("list[str]", names))
 
 
 @lru_cache(maxsize=64)
 def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | None = None) -> Prompt:
-    """Return a shipped prompt, or the file that replaces it.
+    """Return a shipped prompt, or the user's file that replaces it.
 
     Args:
-        name: Path without `.md`; for a method `<method>/<step>`.
-        chosen: The user's file that replaces it.
-        owner: The class that the prompt belongs to; None for convogen's own.
+        name: The path of the shipped prompt without `.md`, such as `<method>/<step>`.
+        chosen: The path of the user's file; None for the shipped prompt.
+        owner: The class that uses the prompt; None to search only convogen's own folders.
 
-    Raises `SourceError` if the file is missing, uses variables it does not declare, declares
-    variables that the shipped prompt does not, or has the wrong messages for the step.
+    Raises:
+        SourceError: The file is missing, uses variables that it does not declare, declares
+            variables that the shipped prompt does not, or has the wrong messages for the step.
     """
     shipped = _read(_find(owner, f"{name}.md"))
     if chosen is None:
@@ -145,23 +149,30 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
     own = _read(chosen)
     if len(shipped.roles) == 1 and own.roles != shipped.roles:
         found = " ".join(f"[{role}]" for role in own.roles)
-        raise SourceError(f"{chosen}: has {found}; this step is one message, [{shipped.roles[0]}]")
+        raise SourceError(
+            f"{chosen}: has the messages {found}; this step has one message, [{shipped.roles[0]}]"
+        )
     if own.roles[-1] != shipped.roles[-1]:
-        raise SourceError(f"{chosen}: ends with [{own.roles[-1]}], must end with [user]")
+        raise SourceError(f"{chosen}: ends with [{own.roles[-1]}], but must end with [user]")
     if unknown := sorted(own.variables - shipped.variables):
         allowed = ", ".join(sorted(shipped.variables)) or "none"
-        raise SourceError(f"{chosen}: variables: {unknown[0]} is not given; allowed: {allowed}")
+        raise SourceError(f"{chosen}: variables: {unknown[0]} is not known; allowed: {allowed}")
     return own
 
 
 def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-    """Return the prompts of a class by step; the user's files replace those in `chosen`.
+    """Return the prompts of a class by step.
 
-    `file` is the path of a step's prompt below `prompts/`, such as `judges/{name}-{step}`. Raises
-    `SourceError` if a file is invalid or its step does not exist.
+    Args:
+        owner: The class with the prompts.
+        file: The pattern of prompt paths below `prompts/`, such as `judges/{name}-{step}`.
+        chosen: Paths of the user's own files, by step.
+
+    Raises:
+        SourceError: A file is invalid, or its step does not exist.
     """
     if unknown := [step for step in chosen if step not in owner.prompt_names]:
-        allowed = ", ".join(owner.prompt_names) or "none, it has no prompts"
+        allowed = ", ".join(owner.prompt_names) or "none"
         raise SourceError(f"{owner.name}: no prompt {unknown[0]!r}; allowed: {allowed}")
     return {
         step: load_prompt(
@@ -174,7 +185,10 @@ def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> d
 
 
 def _find(owner: type[object] | None, name: str) -> Path:
-    """Return the first file of this name next to a class or its bases; for None, convogen's."""
+    """Return the first prompt file with this name next to a class or its bases.
+
+    If `owner` is None, convogen's own folders are searched.
+    """
     kind, _, file = name.rpartition("/")
     places = _places(owner) if owner else iter((PACKAGE / "methods", PACKAGE))
     folders = [(place / "prompts" / kind, place / kind / "prompts") for place in places]
@@ -183,11 +197,12 @@ def _find(owner: type[object] | None, name: str) -> Path:
             return path
     searched = ", ".join(dict.fromkeys(str(pair[0].parent) for pair in folders))
     whose = f" of {owner.__name__}" if owner else ""
-    raise SourceError(f"prompt {name}{whose}: there is none in {searched}")
+    raise SourceError(f"prompt {name}{whose}: not found in {searched}")
 
 
 def _places(owner: type[object]) -> Iterator[Path]:
-    """Yield the folders of the modules of a class and its bases, and the packages above."""
+    """Yield the folders of a class's module and of the packages above it, then those of its
+    bases."""
     for cls in owner.__mro__:
         module = sys.modules.get(cls.__module__)
         if file := getattr(module, "__file__", None):

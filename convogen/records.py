@@ -1,8 +1,8 @@
-"""The records of convogen: what is written to a run folder and read from any corpus.
+"""The records that convogen writes to run folders and reads from corpora.
 
-All are frozen; a committed record never changes. Fields are written in a fixed order, so that equal
-records have equal bytes. `task` is a record's index in the plan of its run. Records contain no
-times; those are in the ledger.
+All records are frozen, and a record that has been written never changes. Fields are written in a
+fixed order, so that equal records have equal bytes. `task` is the index of the record's task in the
+plan of the run. Records contain no times; times are in the ledger.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ __all__ = [
 
 
 PROPER_ENDS = frozenset(("max_turns", "farewell", "complete", "concluded", "goal", "thanking"))
-"""Values of `ended` for conversations that no fault cut short."""
+"""Values of `ended` for conversations that were not cut short by a fault."""
 
 
 class Record(BaseModel):
-    """Base of all records: frozen, unknown keys refused."""
+    """Base of all records, which are frozen and have no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def to_line(self) -> bytes:
-        """Return the record as one line of JSON in UTF-8, ending in a newline."""
+        """Return the record as one line of JSON in UTF-8, including the newline."""
         return self.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
 class Usage(Record):
-    """Tokens of one or more model calls."""
+    """Token counts of one or more model calls."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -70,15 +70,15 @@ class Usage(Record):
 
 
 def _line(most: int, about: str) -> Any:
-    """Return a text field of a card: `most` words are requested, 500 characters accepted."""
+    """Return a text field of a card; up to `most` words are requested, 500 characters accepted."""
     return Words(most).field(about, longest=500)
 
 
 class PersonaCard(Record):
-    """What makes a person who they are (ConvoGen, section II-C-1).
+    """The structured description of a person (ConvoGen, section II-C-1).
 
-    To add a field, add it here with its description and to the cards in `experiences/`: the
-    generator's prompt and schema, the shots and the agents all pick it up from this class. A
+    To add a field, define it here with a description and add it to the cards in `experiences/`. The
+    generator's prompt and schema, the shots and the agents take their fields from this class. Each
     description ends with the number of words requested.
     """
 
@@ -96,11 +96,11 @@ class PersonaCard(Record):
 
 
 class Persona(Record):
-    """A person in a conversation: a structured card, or the free text of a hub.
+    """A person in a conversation, described by a structured card or by free text from a hub.
 
-    `source` says where the persona came from, and `licence` the terms of its use. A persona built
-    from sociodemographic `features` has all of them, including those that `text` does not mention.
-    `id` is the same in all runs that include the same person.
+    `source` says where the persona comes from, and `licence` gives the terms of its use. If the
+    persona was built from sociodemographic `features`, all of them are listed, including those that
+    `text` does not mention. `id` is the same in all runs that include the same person.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
@@ -113,7 +113,7 @@ class Persona(Record):
 
 
 class Profile(Record):
-    """A persona of a hub, not yet in a conversation: its name may still be missing."""
+    """A persona from a hub that is not yet in a conversation; the name may be missing."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     card: PersonaCard | None = None
@@ -122,14 +122,14 @@ class Profile(Record):
     licence: str | None = None
 
     def named(self, name: str) -> Persona:
-        """Return the persona with a name; everything else is as in the hub."""
+        """Return the persona with a name and otherwise unchanged."""
         return Persona(
             name=name, card=self.card, text=self.text, source=self.source, licence=self.licence
         )
 
 
 class Starter(Record):
-    """The utterance that opens a conversation, and the persona who says it."""
+    """The utterance that opens a conversation, and its speaker."""
 
     speaker: str
     text: str
@@ -138,14 +138,14 @@ class Starter(Record):
 class Experience(Record):
     """A group of related personas and a situation that brings them together to talk.
 
-    `acquainted` says whether the people know one another beforehand. If it is None, that depends on
-    their origin: generated people do, and people from a hub or a data set do not. `shots` names the
-    experiences shown to the generator. `admitted` says whether this experience entered the few-shot
-    hub (None if the hub does not grow), and `similarity` (0 to 1) how close it is to the nearest
-    experience it was compared with. `repairs` lists corrections to the model's reply, and `reasks`
-    the reasons for rejecting earlier replies. `plan` holds results of its task that other tasks
-    use, in the method's format. `language` is the BCP 47 tag of the requested language; None if
-    none was requested.
+    `acquainted` says whether the people know one another beforehand. None means that generated
+    people do, and that people from a hub or a data set do not. `shots` names the experiences shown
+    to the generator. `admitted` says whether this experience entered the few-shot hub (None if the
+    hub does not grow). `similarity` (0 to 1) is the similarity to the nearest of the experiences
+    that it was compared with. `repairs` lists corrections to the model's reply, and `reasks` the
+    reasons for rejecting earlier replies. `plan` contains results of the task that other tasks use,
+    in the method's format. `language` is the BCP 47 tag of the requested language; None if no
+    language was requested.
     """
 
     id: str
@@ -168,10 +168,10 @@ class Experience(Record):
 
 
 class Selection(Record):
-    """How a group chat's manager chose the speaker of a turn.
+    """A record of how the manager of a group chat chose the speaker of a turn.
 
-    `reply` is the selector's raw response; None if only one person could speak. `repair` names the
-    fallback that was used if the response did not name exactly one candidate; otherwise None.
+    `reply` is the selector's raw reply; None if only one person could speak. `repair` names the
+    fallback that was used if the reply did not name exactly one candidate; otherwise None.
     """
 
     candidates: list[str]
@@ -185,18 +185,20 @@ class Selection(Record):
 class Turn(Record):
     """One utterance with its provenance.
 
-    `origin` is `starter` for an opening, `agent` for a model's utterance, `human` for a study
-    participant's, `script` for an utterance of a dialogue written in one reply, and None for a turn
-    of a corpus. `reasks` lists the faults of rejected attempts at this turn, and `tidied` what was
-    removed from the reply to get `text`. `request` is the hash of the request that `text` answered.
-    `target_words` is the requested number of words; None if no length was requested. `lapse` is the
-    fault of an utterance that was kept because no attempt was better. If several candidate replies
-    were requested, `candidates` has the fault of each, empty if it has none. `faults` are those of
-    the output that the utterance was extracted from, for methods that count them. `addressee` is
-    the name of the person addressed, or `all`; None if it was not requested or not stated.
+    `origin` is `starter` for an opening, `agent` for an utterance by a model, `human` for an
+    utterance by a study participant, `script` for an utterance from a dialogue written in one
+    reply, and None for a turn from a corpus. `reasks` lists the faults of rejected attempts at this
+    turn, and `tidied` lists what was removed from the reply to get `text`. `request` is the hash of
+    the request that `text` answered. `target_words` is the requested number of words; None if no
+    length was requested. `lapse` is the fault of an utterance that was kept because no attempt was
+    better. If several candidate replies were requested, `candidates` lists the fault of each, or an
+    empty string for a reply without a fault. For methods that count faults, `faults` lists the
+    faults of the output that the utterance was extracted from. `addressee` is the name of the
+    person addressed, or `all`; None if it was not requested or not stated.
 
-    To fit the model's context, the reply was limited to `capped_at` tokens, and the oldest
-    `left_out` exchanges (in a group chat: turns) were not shown; None if neither was necessary.
+    If the conversation did not fit the model's context, the reply was limited to `capped_at`
+    tokens, or the oldest `left_out` exchanges (in a group chat: turns) were not shown. Each is None
+    if that measure was not necessary.
     """
 
     speaker: str
@@ -218,12 +220,12 @@ class Turn(Record):
 
 
 class Label(Record):
-    """A label of a conversation (summary, topic, intent) or a list of labels, one per turn
+    """A label of a conversation (summary, topic, intent), or a list with one label per turn
     (emotion).
 
-    `planned` is the label that the conversation was meant to get, `check` how `value` was checked.
-    `reasks` lists why earlier replies were rejected, `request` is the hash of the request for the
-    accepted one.
+    `planned` is the label that the conversation was meant to have, and `check` says how `value` was
+    checked. `reasks` lists the reasons for rejecting earlier replies, and `request` is the hash of
+    the request that got the accepted reply.
     """
 
     value: Any
@@ -238,13 +240,14 @@ class Label(Record):
 class Conversation(Record):
     """A conversation, generated by convogen or read from a corpus.
 
-    `ended` says why it stopped: one of `PROPER_ENDS` (`complete` if it was written to its end in
-    one reply; `concluded` or `goal` if a simulated person had what it wanted), or the fault that
-    cut it short, such as `refusal` or `echo`. In the latter case `refused` has the faults of all
-    attempts at the missing turn. `context` holds what the conversation is grounded in (topic,
-    situation, relations), or a corpus' own labels. `labelled` has the labels that a model assigned,
-    by kind. `usage` is the total over the conversation's own calls. `language` is the BCP 47 tag of
-    the language that was requested or that a corpus states; None if unknown.
+    `ended` says why the conversation stopped: one of `PROPER_ENDS`, or the fault that cut it short,
+    such as `refusal` or `echo`. `complete` means that the whole conversation was written in one
+    reply; `concluded` and `goal` mean that a simulated person had reached their goal. If a fault
+    cut the conversation short, `refused` lists the faults of all attempts at the missing turn.
+    `context` contains the grounding of the conversation (topic, situation, relations), or the
+    labels of a corpus. `labelled` contains the labels that a model assigned, by kind. `usage` is
+    the total over the conversation's own calls. `language` is the BCP 47 tag of the language that
+    was requested or that a corpus states; None if unknown.
     """
 
     id: str
@@ -262,10 +265,10 @@ class Conversation(Record):
 
 
 class Failure(Record):
-    """A task without a conversation: the stage, the kind of fault, and the evidence.
+    """A task that ended without a conversation, with the stage, the kind of fault and the evidence.
 
-    `experience` is the id of the task's experience, if it has one. `counts` has the method's counts
-    over the task's outputs, if the method counts any.
+    `experience` is the id of the task's experience, if the task has one. `counts` contains the
+    counts of the task's outputs, if the method counts any.
     """
 
     id: str
@@ -280,10 +283,10 @@ class Failure(Record):
 
 
 class Rejected(Record):
-    """A finished conversation that a gate rejected, kept in full; `id` is the conversation's.
+    """A finished conversation that a gate rejected, kept in full under the same `id`.
 
-    `value` is what the gate decided on: a number such as a similarity or a score, or a string such
-    as an entry of a word list; None if nothing could be measured.
+    `value` is the value that the gate based its decision on: a number such as a similarity or a
+    score, or a string such as an entry of a word list. None if nothing could be measured.
     """
 
     id: str
@@ -295,20 +298,21 @@ class Rejected(Record):
 
 
 class Score(Record):
-    """A judge's or metric's value for one conversation and aspect; None if `reason` says why.
+    """A value from a judge or metric for one conversation and one aspect.
 
+    If `value` is None, `reason` says why; otherwise `reason` says what was left out of the value.
     `method` says how the value was obtained: weighted by the probabilities of the score tokens
-    (`logprobs`), or as the mean of sampled replies (`samples`). `distribution` has the share of
-    each score, summing to 1. `mass` is the total probability of all score tokens (0 to 1) before
-    this normalisation. If there is a value, `reason` says what was left out of it.
+    (`logprobs`), or as the mean of sampled replies (`samples`). `distribution` gives the share of
+    each score; the shares sum to 1. `mass` is the total probability of all score tokens (0 to 1)
+    before normalisation.
 
     For a protocol that asks for a choice, `choice` is that choice, and `index` (from 1) is the
-    utterance it rests on. If two dialogues were shown, `place` (1 or 2) is the position of the
-    judged one; `choice` is recorded as if that position had been the second (`gteval`) or `A`
-    (`arena`).
+    number of the utterance that it is based on. If two dialogues were shown, `place` (1 or 2) is
+    the position of the judged dialogue; `choice` is recorded as if that position had been the
+    second (`gteval`) or `A` (`arena`).
 
-    For a protocol that labels turns, `turn_labels` has the labels of each turn: None if the turn
-    was not labelled, an empty list if no label applies.
+    For a protocol that labels turns, `turn_labels` contains the labels of each turn: None if the
+    turn was not labelled, and an empty list if no label applies.
     """
 
     conversation: str

@@ -1,8 +1,8 @@
-"""Masking of keys and passwords wherever text leaves convogen, for files and for the screen.
+"""Masking of keys and passwords in all text that convogen writes to files or to the screen.
 
-Text from an endpoint is masked on arrival, so that no record, journal or error contains its
-secrets. Text for the screen, the log or a span is masked again, against all secrets known to this
-process.
+Text from an endpoint is masked on arrival, so that no record, journal or error contains the
+endpoint's secrets. Text for the screen, the log or a trace span is masked again, for all secrets
+that this process knows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ __all__ = ["Secrets", "masked", "public_url", "url_secrets", "without_secrets"]
 
 MASK = "***"
 SHORTEST = 8
-"""Minimum length of a secret that is masked in any text: a shorter one may be a word."""
+"""Minimum length of secrets that are masked in all text; shorter secrets may be ordinary words."""
 
 SHORTEST_QUOTED = 3
-"""Minimum length of a secret that is masked in an endpoint's error, where a match is hardly ever an
+"""Minimum length of secrets that are masked in an endpoint's errors, where a match is rarely an
 ordinary word."""
 
 LONG_VALUE = 16
-"""Minimum length of a value in a URL's query that counts as a secret, whatever its name."""
+"""Minimum length of a query value in a URL that counts as a secret, whatever the parameter's
+name."""
 
 SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|cred|code", re.IGNORECASE)
 # Each pattern begins at a word boundary, so that long words are scanned only once.
@@ -37,42 +38,45 @@ _USER = re.compile(r"(?<![^@:='\"])[^@:='\"]+:(?=.)", re.DOTALL)
 _PLACE = re.compile(r"@(?=[\w.\[])")
 
 _known: set[str] = set()
-"""The secrets of this process, which no output shows."""
+"""All secrets known to this process."""
 
 
 class Secrets:
-    """The secrets of one endpoint; once created, `masked` masks them as well."""
+    """The secrets of one endpoint, which the function `masked` then masks as well."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._whole: set[str] = set()
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Mask further secrets as well, such as a key that was renewed."""
+        """Add further secrets to mask, such as a renewed key."""
         self._whole.update(secrets)
         self._quoted = _forms(s for s in self._whole if len(s) >= SHORTEST_QUOTED)
         self._forms = _forms(s for s in self._whole if len(s) >= SHORTEST)
         _known.update(self._forms)
 
     def mask(self, text: str) -> str:
-        """Return text, such as a reply, with these secrets masked."""
+        """Return a text, such as a reply, with the secrets masked."""
         return _replace(text, self._forms)
 
     def mask_error(self, text: str) -> str:
-        """Return an endpoint's error message, with short secrets masked as well."""
+        """Return an endpoint's error message with the secrets masked, including short ones."""
         return _replace(text, self._quoted)
 
 
 def masked(text: str) -> str:
-    """Return text for the screen or a log, without known secrets and without credentials and
-    queries in URLs."""
+    """Return text for the screen or a log, with known secrets and the credentials and queries of
+    URLs masked."""
     text = ANY_URL.sub(_masked_url, text)
     text = _SEGMENT.sub(_masked_credentials, text)
     return _replace(text, sorted(_known, key=len, reverse=True))
 
 
 def without_secrets(value: Any) -> Any:
-    """Return parsed JSON with its strings masked: escapes may have hidden secrets until now."""
+    """Return parsed JSON with secrets masked in its strings.
+
+    Before parsing, JSON escapes may have hidden these secrets from the masking.
+    """
     if isinstance(value, str):
         return _replace(value, sorted(_known, key=len, reverse=True))
     if isinstance(value, list):
@@ -84,12 +88,13 @@ def without_secrets(value: Any) -> Any:
 
 
 def public_url(url: str) -> str:
-    """Return a URL, or text that contains one, without user:password@, query and fragment."""
+    """Return a URL, or a text with URLs, without user:password@, query and fragment."""
     return URL.sub(r"\1\2", url)
 
 
 def url_secrets(url: str) -> list[str]:
-    """Return the secrets in a URL: its password, or else its user, and keys in its query."""
+    """Return the secrets in a URL: the password (or the user if there is no password), and the
+    secret values in the query."""
     parts = urlsplit(url)
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     values = [
@@ -107,7 +112,7 @@ def _masked_url(match: re.Match[str]) -> str:
 
 
 def _masked_credentials(match: re.Match[str]) -> str:
-    """Return a part of text between spaces or slashes, with any `user:password@` masked."""
+    """Return a segment between spaces or slashes with `user:password@` masked."""
     part = match[0]
     places = [found.start() for found in _PLACE.finditer(part)]
     user = _USER.search(part, 0, places[-1]) if places else None
@@ -115,7 +120,7 @@ def _masked_credentials(match: re.Match[str]) -> str:
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
-    """Return the forms that secrets take in text, URLs and JSON, longest first."""
+    """Return the forms in which secrets occur in plain text, URLs and JSON, longest first."""
     found: set[str] = set()
     for secret in secrets:
         found |= {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]}

@@ -1,4 +1,4 @@
-"""Commands that output and errors suggest to the user."""
+"""Shell commands that messages suggest to the user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["shell_path", "suggested"]
 def suggested(*args: str | int | Path) -> str:
     """Return a `convogen` command, quoted for a shell.
 
-    A `Path` that begins with `-` is written so that it is not read as an option.
+    A `Path` that begins with `-` gets the prefix `./` so that it is not read as an option.
 
     >>> suggested("run", Path("-x.yaml"), "--out", Path("my runs/x"))
     "convogen run ./-x.yaml --out 'my runs/x'"
@@ -21,6 +21,6 @@ def suggested(*args: str | int | Path) -> str:
 
 
 def shell_path(path: str | Path) -> str:
-    """Return a path quoted as a shell argument that is not read as an option."""
+    """Return a path quoted for a shell, prefixed with `./` if it could be read as an option."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -1,4 +1,4 @@
-"""The version of convogen, which is written to manifests."""
+"""The version of convogen, which is recorded in manifests."""
 
 from __future__ import annotations
 

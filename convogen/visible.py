@@ -1,7 +1,8 @@
-"""Make untrusted text safe for a screen or a page: all of it is shown, and none takes effect.
+"""Functions that make untrusted text safe for a terminal or a page.
 
-Control characters can move a terminal's cursor or change its colours and window title; those for
-writing direction can reorder a line. Both are shown as escapes. Record files keep them unchanged.
+Control characters can move a terminal's cursor or change its colours and window title. Characters
+that control the writing direction can reorder a line. Both are shown as escapes. Record files keep
+them unchanged.
 
 >>> print(visible("a\\x1b[31mb\\x9bc"))
 a\\x1b[31mb\\x9bc
@@ -18,16 +19,17 @@ __all__ = ["as_json", "isolated", "visible"]
 _HIDDEN = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""Control characters other than the newline, marks that end a line or change the writing direction,
-and lone surrogates."""
+"""A pattern for control characters other than the newline, line separators, marks that change the
+writing direction, and lone surrogates."""
 
 
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff]")
-"""Letters of the scripts that are written from right to left."""
+"""A pattern for letters of right-to-left scripts."""
 
 
 def visible(text: object) -> str:
-    """Return text with control characters other than the newline escaped, and tabs as spaces."""
+    """Return text with tabs as spaces, and with control characters other than the newline
+    escaped."""
     plain = str(text).replace("\r\n", "\n").replace("\t", "    ")
     return _HIDDEN.sub(lambda one: ascii(one[0])[1:-1], plain)
 
@@ -35,13 +37,13 @@ def visible(text: object) -> str:
 def isolated(text: str) -> str:
     """Return visible text that can share a line with other text, whatever its direction.
 
-    Text with right-to-left letters is put between isolates (UAX #9), so that it does not reorder
-    its surroundings; other text is unchanged.
+    Text with right-to-left letters is enclosed in directional isolates (UAX #9) so that it does not
+    reorder the surrounding text. Any other text is unchanged.
     """
     return f"\u2068{text}\u2069" if _RIGHT_TO_LEFT.search(text) else text
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """Return a value as JSON, with escapes for characters that must not be shown."""
+    """Return a value as JSON in which unsafe characters are escaped."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return _HIDDEN.sub(lambda one: f"\\u{ord(one[0]):04x}", text)

@@ -1,1 +1,1 @@
-"""The command line: one module per command, imported when the command is called."""
+"""The command line, with one module per command that is imported when the command is called."""

@@ -1,5 +1,5 @@
-"""`convogen ablate`: a grid of an experiment's settings, one run per cell, compared with the
-first."""
+"""The command `convogen ablate`: run an experiment over a grid of settings and compare the
+cells."""
 
 from __future__ import annotations
 
@@ -40,12 +40,18 @@ __all__ = ["command"]
     multiple=True,
     required=True,
     metavar="KEY[,KEY]=VALUE,VALUE[,…]",
-    help="Key to vary, with its values: style=short,chatty. Give keys that vary "
-    "together lists of values: "
+    help="Key to vary, with its values: style=short,chatty. For keys that vary together, give "
+    "one list per combination of values: "
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
 @click.option("--n", type=WholeNumber(min=1), help="Number of conversations per cell.")
-@click.option("--out", type=OutPath(), default=Path("runs/ablation"))
+@click.option(
+    "--out",
+    type=OutPath(),
+    default=Path("runs/ablation"),
+    show_default=True,
+    help="Folder for the cells and ablation.json.",
+)
 @model_option
 @base_url_option
 @price_option
@@ -54,12 +60,12 @@ __all__ = ["command"]
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a key in every cell, in dotted form: sampling.agent.temperature=0.7.",
+    help="Set a key in every cell; nested keys use dots: sampling.agent.temperature=0.7.",
 )
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of model calls in flight."
 )
-@click.option("--seed", type=WholeNumber(min=0), help="Random seed, the same in every cell.")
+@click.option("--seed", type=WholeNumber(min=0), help="Random seed of every cell.")
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
@@ -78,13 +84,11 @@ def command(
 ) -> None:
     """Run EXPERIMENT once per combination of the varied values, and compare the cells.
 
-    Each cell is a run folder in --out. Run the same command again to continue; nothing is played
-    twice. All cells are compared with the first one, which has the first value of every key. The
-    comparison is also written to ablation.json. A budget or a deadline applies to all cells
-    together.
+    Each cell is a run folder in --out. Repeat the command to resume; no call is paid for twice.
+    Every cell is compared with the first cell, which has the first value of every key. The
+    comparison is also written to ablation.json. A budget or deadline applies to all cells together.
 
-    To compare a judge's scores too, judge the folders with `convogen evaluate` and repeat the
-    command.
+    To compare judge scores too, judge the folders with `convogen evaluate` and repeat the command.
 
     \b
     Example:
@@ -124,12 +128,12 @@ def _refuse_alike(cells: Mapping[str, Experiment]) -> None:
     for name, cell in cells.items():
         if (other := fingerprints[cell.fingerprint]) != name:
             raise ExperimentError(
-                f"--vary: {name} and {other} are the same; choose different values"
+                f"--vary: {name} and {other} give the same experiment; choose different values"
             )
 
 
 def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[str, Run]:
-    """Run the cells in turn, within shared limits."""
+    """Run the cells one after another, within shared limits."""
     from convogen.cli.run import play
     from convogen.engine.run_budget import remaining_limits
     from convogen.storage.run_folder import load_run
@@ -150,19 +154,19 @@ def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
     axes = [_axis(text) for text in varied]
     keys = [key for axis in axes for key in axis[0]]
     if repeated := next((key for key in keys if keys.count(key) > 1), None):
-        raise click.UsageError(f"--vary {repeated}: is varied more than once")
+        raise click.UsageError(f"--vary: the key {repeated} is given more than once")
     grid: dict[str, dict[str, Any]] = {}
     for levels in product(*axes):
         settings = {key: value for level in levels for key, value in level.items()}
         name = ",".join(f"{key}={_shown(value)}" for key, value in settings.items())
         if name in grid:
-            raise click.UsageError(f"--vary: {name} gives the same cell twice")
+            raise click.UsageError(f"--vary: the cell {name} occurs twice")
         grid[name] = settings
     return grid
 
 
 def _axis(text: str) -> list[dict[str, Any]]:
-    """Return the settings of each value of one --vary option."""
+    """Return the settings for each value of one --vary option."""
     from convogen.errors import UserError
     from convogen.inputs.yaml12 import parse_yaml
 
@@ -178,8 +182,8 @@ def _axis(text: str) -> list[dict[str, Any]]:
     settings = [dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys)]
     if not settings or len(settings) < len(levels):
         raise click.UsageError(
-            f"--vary {text}: must be KEY=VALUE,VALUE such as style=short,chatty, or KEY,KEY=[VALUE,"
-            "VALUE],[…] with one value per key in each list"
+            f"--vary {text}: must be KEY=VALUE,VALUE, such as style=short,chatty, or "
+            "KEY,KEY=[VALUE,VALUE],[…] with one value per key in each list"
         )
     return settings
 
@@ -189,7 +193,7 @@ def _shown(value: Any) -> str:
 
 
 def _folder(name: str) -> str:
-    """Return a cell's name in a form usable for a folder and an experiment."""
+    """Return a cell's name in a form that is valid for a folder and an experiment."""
     import hashlib
 
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
@@ -208,7 +212,8 @@ def _print(found: Comparison) -> None:
         console.print(_differences(found))
     else:
         console.print(
-            "Only one cell, so nothing is compared; give --vary more values of a key", style="dim"
+            "There is only one cell, so nothing is compared; give --vary two or more values.",
+            style="dim",
         )
 
 
@@ -242,7 +247,7 @@ def _differences(found: Comparison) -> Table:
     from convogen.reports.cells import number_text
 
     numbers = {name: at for at, name in enumerate(found.cells, 1)}
-    table = Table(title="Differences to cell 1", title_justify="left")
+    table = Table(title="Differences from cell 1", title_justify="left")
     table.add_column("Cell", justify="right")
     table.add_column("Metric")
     for name in ("Difference", "95% interval", "Cliff's δ", "p, Holm"):
@@ -257,7 +262,7 @@ def _differences(found: Comparison) -> Table:
         table.add_row(shown, _label(one.metric), *values, number_text(one.p_holm, 3))
         last = one.cell
     table.caption = (
-        "Intervals: bootstrap over conversations. p: Mann-Whitney U, corrected by "
-        f"{found.correction}."
+        "Intervals: bootstrap over conversations. p: Mann-Whitney U test, with the "
+        f"{found.correction} correction."
     )
     return table

@@ -1,4 +1,4 @@
-"""`convogen agreement`: judges compared with each other and with people."""
+"""The command `convogen agreement`: compare judges with one another and with people."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import click
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.run_folders import SourcePath
 from convogen.cli._shared.terminal import say_json
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console  # noqa: TID251 - its type alone
+    from rich.console import Console  # noqa: TID251 - only for type hints
     from rich.table import Table
 
     from convogen.judges.verdict_files import Protocol
@@ -27,19 +28,24 @@ __all__ = ["command"]
 @click.argument(
     "sources", metavar="[JUDGE[,DIALOGUES]=]FILE...", nargs=-1, required=True, type=SourcePath()
 )
-@click.option("--protocol", required=True, type=click.Choice(["unieval", "gteval", "scores"]))
+@click.option(
+    "--protocol",
+    required=True,
+    type=click.Choice(["unieval", "gteval", "scores"]),
+    help="Kind of judgements in the files: verdicts of unieval or gteval, or scores.",
+)
 @click.option(
     "--own",
     multiple=True,
     metavar="JUDGE=DIALOGUES",
-    help="Dialogues written by the judge's own model, to measure whether it favours them.",
+    help="Dialogues by the judge's own model, to measure whether the judge favours them.",
 )
 @click.option(
     "--human",
     "humans",
     multiple=True,
     metavar="[DIALOGUES=]FILE",
-    help="A few human labels, used to correct the judges' pass rates.",
+    help="File with human labels, which are used to correct the judges' pass rates.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
@@ -51,22 +57,22 @@ def command(
 ) -> None:
     """Compare judges by their verdicts or scores.
 
-    Verdicts: FILES are those that `convogen verdicts` reads, or judged folders. The output has
-    Cohen's kappa for every pair of judges of the same dialogues; Fleiss' kappa and Krippendorff's
-    alpha (nominal) over all judges; self-preference: by how many points a judge favours its own
-    model's dialogues, relative to the other judges; and position bias, if the order of the two
-    dialogues was random. Human labels are JSON lines with `choice` and either `row` (from 1) or
-    `conversation`.
+    Verdicts: each FILE is a verdict file that `convogen verdicts` can read, or a judged folder. The
+    output contains Cohen's kappa for every pair of judges of the same dialogues, and Fleiss' kappa
+    and nominal Krippendorff's alpha over all judges. Self-preference is the number of points by
+    which a judge favours its own model's dialogues, compared with the other judges. Position bias
+    is reported if the order of the two dialogues was random. Human labels are JSON lines with
+    `choice` and either `row` (from 1) or `conversation`.
 
-    Scores (`--protocol scores`): FILES are RUN/scores/geval.jsonl, or JSON lines by people with
-    `conversation`, `value` and `aspect`. The output has Krippendorff's alpha per aspect: ordinal if
-    all values are whole numbers, such as Likert ratings, otherwise interval.
+    Scores (`--protocol scores`): each FILE is RUN/scores/geval.jsonl, or a file of human scores as
+    JSON lines with `conversation`, `value` and `aspect`. The output contains Krippendorff's alpha
+    per aspect: ordinal if all values are whole numbers, such as Likert ratings, otherwise interval.
 
-    Files written by `convogen labels import` can be used as FILES; each annotator then counts as a
-    judge. For --human, the label of a dialogue is the annotators' majority choice.
+    Files written by `convogen labels import` are supported too; each annotator then counts as a
+    judge. With --human, the label of a dialogue is the annotators' majority choice.
 
-    A path JUDGE/uni_eval/DIALOGUES.jsonl names its judge and dialogues. For other paths, put the
-    names in front: JUDGE,DIALOGUES=FILE.
+    A path of the form JUDGE/uni_eval/DIALOGUES.jsonl names the judge and the dialogues. For other
+    paths, add the names in front: JUDGE,DIALOGUES=FILE.
 
     \b
     Examples:
@@ -92,7 +98,9 @@ def command(
         if not sign:
             raise click.UsageError(f"--own {pair}: must be JUDGE=DIALOGUES")
         if judge in mine:
-            raise click.UsageError(f"--own {pair}: {judge} already has {mine[judge]}")
+            raise click.UsageError(
+                f"--own {pair}: the dialogues of {judge} are already set to {mine[judge]}"
+            )
         mine[judge] = dialogues
     found = _Compared(
         protocol,
@@ -106,7 +114,7 @@ def command(
         return
     if not (found.agreement or found.self_preference or found.position_bias or found.calibration):
         raise click.UsageError(
-            "nothing to compare: give the verdicts of two judges on the same dialogues, or add "
+            "nothing to compare; give the verdicts of two judges on the same dialogues, or add "
             "--own or --human"
         )
 
@@ -121,7 +129,7 @@ def _compare_scores(
 
     if own or humans:
         raise click.UsageError(
-            "--own and --human apply to verdicts only; give people's scores as one more FILE"
+            "--own and --human apply only to verdicts; give human scores as another FILE"
         )
     judged = in_one_set([one for each in sources for one in read_all_scores(each)])
     groups = score_agreements(judged)
@@ -130,7 +138,7 @@ def _compare_scores(
         return
     if not groups:
         raise click.UsageError(
-            "nothing to compare: give two files with scores of the same dialogues"
+            "nothing to compare; give two files with scores of the same dialogues"
         )
     for group in groups:
         of = f" on {group.dialogues}" if group.dialogues else ""
@@ -144,7 +152,7 @@ def _compare_scores(
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The results of a comparison of judges, in the form that `--json` prints."""
+    """The results of a comparison of judges, in the form printed with `--json`."""
 
     protocol: str
     agreement: list[Agreement]
@@ -165,7 +173,7 @@ def _print(console: Console, found: _Compared) -> None:
         _row(table, ["Krippendorff's alpha", "all"], group.krippendorff_alpha)
         console.print(table)
     if found.self_preference:
-        table = _table("Own model's dialogues favoured, points", "judge", "own", "beside")
+        table = _table("Self-preference, points", "judge", "own dialogues", "compared with")
         for one in found.self_preference:
             peers = ", ".join(one.compared_with) or "nobody"
             _row(table, [one.judge, one.own, peers], one.points, 2)
@@ -182,11 +190,11 @@ def _print(console: Console, found: _Compared) -> None:
             )
         console.print(table)
     if found.calibration:
-        table = _table("Pass rate corrected, %", "judge", "dialogues", "how")
+        table = _table("Corrected pass rates, %", "judge", "dialogues", "method")
         for one in found.calibration:
             names = [one.judge, one.dialogues]
             _row(table, [*names, f"as judged, n={one.n}"], one.rate, 2)
-            labels = f"{one.labels} labels" + (f", {one.tied} tied" if one.tied else "")
+            labels = counted(one.labels, "label") + (f", {one.tied} tied" if one.tied else "")
             _row(table, [*names, f"Rogan-Gladen, {labels}"], one.rogan_gladen, 2)
             _row(table, [*names, "prediction-powered"], one.prediction_powered, 2)
         console.print(table)

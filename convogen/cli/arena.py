@@ -1,4 +1,4 @@
-"""`convogen arena`: runs on the same seeds compared by a judge, two dialogues at a time."""
+"""The command `convogen arena`: rank runs on the same seeds by a judge's pairwise comparisons."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
-"""Matches the folder name for a pair of sources: their fingerprints."""
+"""A pattern for the folder name of a pair of sources: their two fingerprints."""
 
 
 @click.command("arena")
@@ -57,7 +57,7 @@ PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
 )
-@click.option("--fresh", is_flag=True, help="Move existing verdicts aside first.")
+@click.option("--fresh", is_flag=True, help="Move existing verdicts aside before judging.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
     sources: tuple[str, ...],
@@ -73,12 +73,12 @@ def command(
 ) -> None:
     """Rank runs (or files of dialogues) by how human-like their users are.
 
-    A judge sees two dialogues on the same seed, in random order, and names the one with the more
-    human-like user, or a tie. Every pair of sources is compared. The ranking is Bradley-Terry on
-    the Elo scale, with 95% intervals over seeds; a tie counts as half a win for each side. Half a
-    tie is added to every pair, so that a source that never loses also gets a rating.
+    A judge sees two dialogues on the same seed, in random order, and chooses the one with the more
+    human-like user, or a tie. Every pair of sources is compared. The ranking uses Bradley-Terry
+    ratings on the Elo scale, with 95% intervals over seeds. A tie counts as half a win for each
+    side. Half a tie is added to every pair, so that a source that never loses also gets a rating.
 
-    Run the same command again to continue. If you add a source, only its pairs are judged.
+    Repeat the command to resume. If you add a source, only the pairs with that source are judged.
     """
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena
@@ -91,7 +91,7 @@ def command(
         raise click.UsageError("give two or more sources to compare")
     refuse_strewing(out, lambda path: PAIR.fullmatch(path.name) is not None)
     opened = ((_open(source, out), short_name(source, distinct)) for source in distinct)
-    # Sorted, so that a pair has the same folder in whichever order its sources are given.
+    # Sorted so that the folder of a pair does not depend on the order of the sources.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
     runs, names = [run for run, _ in field], [name for _, name in field]
     pairs = [
@@ -118,13 +118,15 @@ def _open(source: str, out: Path) -> Run:
 
 def _print(found: Standings) -> None:
     console = terminal()
-    table = _table("Ranking", ["who"], ["Elo", "95%", "games", "won"])
+    table = _table("Ranking", ["source"], ["Elo", "95%", "games", "won"])
     for row in found.ratings:
         numbers = (f"{row.elo:.0f}", _ends(row, 0), f"{row.games}", f"{row.won:.0%}")
         table.add_row(row.name, *numbers)
     shown = found.first_shown
     if shown.value is not None:
-        table.caption = f"the dialogue shown first is chosen {shown.value:.0%} ({_ends(shown, 2)})"
+        table.caption = (
+            f"Share of choices for the dialogue shown first: {shown.value:.0%} ({_ends(shown, 2)})"
+        )
     console.print(table)
     table = _table("Matches", ["first", "second"], ["won", "lost", "tied", "none", "points", "95%"])
     for row in found.matches:

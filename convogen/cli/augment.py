@@ -1,4 +1,4 @@
-"""`convogen augment`: more rows of a labelled data set, in its own columns."""
+"""The command `convogen augment`: generate more rows of a labelled data set, in its columns."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ KINDS = ("summary", "topic", "intent", "emotion")
     "labels",
     multiple=True,
     type=click.Choice(KINDS),
-    help="Label to generate; repeat for several [default: all labels of the data set].",
+    help="Label to generate; repeat the option for several [default: all labels of the data set].",
 )
 @click.option(
     "--balance",
     type=click.Choice(KINDS[1:]),
-    help="Label whose values should be equally frequent; failed tasks are not replaced.",
+    help="Label whose values should be equally frequent. Failed tasks are not replaced.",
 )
 @click.option(
     "--field",
     "fields",
     multiple=True,
     metavar="LABEL=COLUMN",
-    help="Column that holds a label [default: detected].",
+    help="Column that contains a label [default: detected].",
 )
 @click.option("--format", "source_format", help="Format of the data set [default: detected].")
 @click.option("--licence", "source_licence", help="Licence of the data set, for the manifest.")
@@ -73,10 +73,12 @@ KINDS = ("summary", "topic", "intent", "emotion")
 @click.option(
     "--seed",
     type=WholeNumber(min=0),
-    help="Random seed for every choice that the model does not make.",
+    help="Random seed for all choices that are not made by a model.",
 )
 @limit_options
-@click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
+@click.option(
+    "--fresh", is_flag=True, help="Move an existing run in the folder aside and start over."
+)
 def command(
     dataset: str,
     n: int | None,
@@ -91,11 +93,11 @@ def command(
     fresh: bool,
     **given: Any,
 ) -> None:
-    """Generate more rows of DATASET: conversations of its shape, with labels, in its own columns.
+    """Generate more rows of DATASET: similar conversations with labels, in the same columns.
 
     DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. The result is an ordinary
-    run: the same command resumes it, and a larger --n extends it. The new rows are written to
-    augmented/ in the run folder, with a note on how they were made.
+    run. Repeat the command to resume the run, or with a larger --n to extend it. The new rows are
+    written to augmented/ in the run folder, with a note on how they were generated.
 
     \b
     Example:
@@ -145,7 +147,7 @@ def _experiment(
 
 
 def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
-    """Write the run's conversations in the source's columns, with a note next to them."""
+    """Write the run's conversations in the columns of the source, with a note next to the file."""
     from convogen.jsonl import write_whole
 
     method: Augment = experiment.method
@@ -156,22 +158,21 @@ def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
     write_whole(folder / "README.md", _note(method, run, path, empty))
     say(f"{path}: {counted(experiment.n, 'conversation')} in the columns of {method.data.name}")
     if empty:
-        say(f"left empty, since nothing is known about them: {', '.join(empty)}")
+        say(f"columns left empty because they cannot be filled: {', '.join(empty)}")
     if method.balance:
         say(_balance(method, run))
 
 
 def _balance(method: Augment, run: Run) -> str:
-    """Return the number of conversations per value of the balanced label; failures are not
-    replaced."""
+    """Return a line with the number of conversations per value of the balanced label."""
     counts = Counter(str(_planned(one, method)) for one in run.conversations())
     values = list(method.data.texts[method.balance]) if method.balance else []
     spread = [counts[value] for value in values]
     failed = sum(1 for _ in run.failures())
     return (
-        f"{method.balance}: {len(values)} values, {min(spread)} to "
-        f"{counted(max(spread), 'conversation')} each"
-        f"; {counted(failed, 'task')} failed, so their values have fewer"
+        f"{method.balance}: {counted(len(values), 'value')} with {min(spread)} to "
+        f"{counted(max(spread), 'conversation')} each; {counted(failed, 'task')} failed and will "
+        "not be replaced"
     )
 
 
@@ -182,33 +183,37 @@ def _planned(one: Any, method: Augment) -> Any:
 def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
     data: LabelledSource = method.data
     checks = {
-        "summary": "length, names and words checked against the conversation; refused if they do "
-        "not match",
-        "topic": "planned, then chosen blindly from the data set's",
-        "intent": "planned, then chosen blindly from the data set's",
-        "emotion": "one of the data set's per utterance, with the whole conversation in view",
+        "summary": "written by a model; its length, names and words were checked against the "
+        "conversation, and it was rejected if they did not match",
+        "topic": "planned, then chosen from the data set's values by a model that did not see the "
+        "plan",
+        "intent": "planned, then chosen from the data set's values by a model that did not see the "
+        "plan",
+        "emotion": "one of the data set's values per utterance, chosen with the whole conversation "
+        "in view",
     }
     lines = [
         f"# {path.name}",
         "",
-        f"Synthetic conversations of the shape of {data.name}, written by language models. The run",
-        "folder above holds how each came about: `conversations.jsonl` has the check of each label",
-        "under `labelled`, `failures.jsonl` what was refused, `manifest.json` models and sources.",
+        f"Synthetic conversations modelled on {data.name}, written by language models. The run",
+        "folder that contains this folder documents how they were generated. In",
+        "`conversations.jsonl`, `labelled` contains each label and how it was checked.",
+        "`failures.jsonl` contains the failed tasks, and `manifest.json` the models and sources.",
         "",
-        f"- Licence of the source: {data.licence or 'not known'}. Examples of it were shown to the",
-        "  models; it is for you to judge whether its terms bind what they wrote.",
+        f"- Licence of the source: {data.licence or 'not known'}. The models were shown examples",
+        "  from the source. Decide for yourself whether its terms apply to the models' output.",
         *(f"- {kind} (column `{data.columns[kind]}`): {checks[kind]}." for kind in data.columns),
         *_system(data),
-        f"- Left empty, since nothing is known about them: {', '.join(empty) or 'no column'}.",
+        f"- Columns left empty because they cannot be filled: {', '.join(empty) or 'none'}.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _system(data: LabelledSource) -> list[str]:
-    """Return a line on what happened to the source's system messages, if it has any."""
+    """Return a note on the source's system messages; empty if the source has none."""
     if not any(data.system_of(at) for at in range(len(data.dialogues))):
         return []
     return [
-        "- System messages are those of the dialogues whose shapes these have; no model was shown",
-        "  them.",
+        "- Each system message is copied from the dialogue that served as the pattern. No model",
+        "  was shown these messages.",
     ]

@@ -1,4 +1,4 @@
-"""`convogen demo`: a few conversations, printed as they are finished."""
+"""The command `convogen demo`: generate a few conversations and print each when it is finished."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["better_model", "command"]
 
 UNASKED = 200_000_000
-"""Maximum size in bytes of a model that is downloaded without asking."""
+"""Maximum size, in bytes, of a model that is downloaded without confirmation."""
 
 
 @click.command("demo")
@@ -30,19 +30,23 @@ UNASKED = 200_000_000
 @click.option(
     "--seed",
     type=WholeNumber(min=0),
-    help="Random seed for every choice that the model does not make.",
+    help="Random seed for all choices that are not made by a model.",
 )
 @click.option(
     "--offline", is_flag=True, help="Use the embedded model without looking for a better one."
 )
-@click.option("--yes", is_flag=True, help="Download a model larger than 200 MB without asking.")
+@click.option(
+    "--yes", is_flag=True, help="Download models larger than 200 MB without confirmation."
+)
 @click.option(
     "--offers",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="YAML file of models to look for on the Hugging Face hub [default: "
     "convogen/models/backends/offers.yaml].",
 )
-@click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
+@click.option(
+    "--fresh", is_flag=True, help="Move an existing run in the folder aside and start over."
+)
 def command(
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
@@ -56,11 +60,10 @@ def command(
 ) -> None:
     """Run the experiment `demo` on this machine, and print its conversations.
 
-    You need no API key. If you name no model, the embedded one writes, unless --offers names a file
-    that enables a better one on the Hugging Face hub: then convogen prints its size and licence
-    before downloading it. Offers that nobody has verified are not used, and so far none of those
-    that come with convogen is verified. Run the same command again to resume an interrupted run or
-    to print a complete one.
+    No API key is needed. Without --model, the embedded model is used, unless the file given with
+    --offers lists a better, verified model on the Hugging Face hub. In that case, the size and
+    licence of the model are printed before it is downloaded. The default file does not list any
+    verified models yet. Repeat the command to resume an interrupted run or to print a complete one.
     """
     from convogen.cli._shared.console import terminal
     from convogen.cli._shared.display import print_conversation, print_summary
@@ -87,7 +90,7 @@ def command(
         conversation: Conversation, experience: Experience | None, number: int | None = None
     ) -> None:
         if not printed:
-            say(f"{what}, into {folder}:", err=True)
+            say(f"{what}, written to {folder}:", err=True)
         printed.add(conversation.id)
         number = number or tally.counts["conversations"]
         print_conversation(conversation, experience, console, f"{number} of {loaded.n}")
@@ -105,7 +108,7 @@ def command(
 def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
     """Return the best offered model that is present or may be downloaded, and its path.
 
-    If there is none, print why the embedded model is used instead.
+    If no such model exists, print why the embedded model is used, and return None.
     """
     from convogen.cli.models import pull_from_hub
     from convogen.errors import ModelConfigError
@@ -122,7 +125,7 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
             break
         say(f"{what}: {offer.size or 0:,} bytes, licence {offer.licence}", err=True)
         if not _allowed(offer, yes):
-            why = f"{what} was not downloaded; --yes downloads it"
+            why = f"{what} was not downloaded; use --yes to download it"
             continue
         try:
             folder = models_folder()
@@ -137,14 +140,14 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
 
 
 def _allowed(offer: Offer, yes: bool) -> bool:
-    """Return whether a model may be downloaded: if it is small, requested, or confirmed."""
+    """Return whether a model may be downloaded because it is small or the user agrees."""
     if yes or (offer.size or 0) <= UNASKED:
         return True
-    return sys.stdin.isatty() and click.confirm("Fetch it?", err=True)
+    return sys.stdin.isatty() and click.confirm("Download it?", err=True)
 
 
 def _print_next(folder: Path) -> None:
-    """Print three commands to try next."""
+    """Print three suggested commands."""
     say("\nTry next:")
     exported = Path(f"{folder.name}-sharegpt")
     say("  " + suggested("stats", folder))

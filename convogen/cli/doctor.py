@@ -1,7 +1,7 @@
-"""`convogen doctor`: checks whether a model is reachable, what it can do, and how fast it is.
+"""The command `convogen doctor`: check the reachability, abilities and speed of a model.
 
-Its calls resemble those of runs: a system message, a bounded schema, log-probabilities, a long
-prompt.
+The calls resemble those of a run: they use a system message, a bounded schema, log-probabilities
+and a long prompt.
 """
 
 from __future__ import annotations
@@ -25,31 +25,32 @@ __all__ = ["command"]
 
 SYSTEM = "You are Ada. Answer in as few words as you can."
 ROOM, SHORT_ROOM = 600, 64
-"""Maximum tokens of a reply: for endpoints, whose models may think first, and for short replies."""
+"""Maximum number of tokens per reply: for endpoints, whose models may think first, and for other
+models and the speed check."""
 
 TOP_LOGPROBS = 20
 WORD = "marigold"
 FILLER = "On day {} the ferry left the harbour at dawn and came back with fish, salt and news."
 FILLERS = 250
-"""Number of sentences in the long prompt, which has about 5,000 tokens, more than many servers
+"""Number of sentences in the long prompt. The prompt has about 5,000 tokens, more than many servers
 accept by default."""
 
 MOST_CHARS_A_TOKEN = 8
-"""Upper bound of that prompt's characters per token, for any tokenizer."""
+"""Upper bound on the characters per token of the long prompt, for any tokenizer."""
 
 CUT = (
-    "{:,} characters count as {:,} tokens: the server truncates prompts silently; serve it with "
-    "a longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
+    "the server counts only {1:,} tokens for {0:,} characters, so it truncates prompts silently; "
+    "serve the model with a longer context (Ollama: num_ctx or OLLAMA_CONTEXT_LENGTH)"
 )
 THINKS = (
-    "{} tokens for a short sentence: sampling.ROLE.max_tokens has to leave room for that, or "
-    "turn thinking off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
+    "{} tokens for a short sentence; set sampling.ROLE.max_tokens high enough to include thinking, "
+    "or turn thinking off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Whether a model answers and whether it thinks; `thinking` states the consequences."""
+    """Whether a model replies and whether it thinks; `thinking` explains the consequences."""
 
     reachable: bool
     says: str
@@ -61,8 +62,8 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """Whether a model follows a JSON schema, or why it does not; for endpoints, also the JSON mode
-    used."""
+    """Whether a model follows a JSON schema, the fault if it does not, and an endpoint's JSON
+    mode."""
 
     json_schema: bool
     json_fault: str | None
@@ -89,7 +90,7 @@ class LongPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How many tokens a model writes per second."""
+    """The number of tokens that a model generates per second."""
 
     tokens_a_second: float
     speed_fault: str | None = None
@@ -97,8 +98,8 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A model's results; `long_prompt` is None for models other than endpoints, which do not
-    truncate prompts."""
+    """The results of all checks of a model; `long_prompt` is None for models without an
+    endpoint."""
 
     model: str
     kind: str
@@ -109,7 +110,7 @@ class Diagnosis:
     speed: Speed
 
     def as_dict(self) -> dict[str, bool | str | float]:
-        """Return the results of all checks by name, without missing values."""
+        """Return the results of all checks by name; missing values are left out."""
         parts = (self.greeting, self.structured, self.judged, self.long_prompt, self.speed)
         found: dict[str, Any] = {"model": self.model, "kind": self.kind}
         for part in parts:
@@ -122,11 +123,11 @@ class Diagnosis:
 @base_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) -> None:
-    """Check a model with five calls like those of a run (default: the embedded one).
+    """Check a model with up to five calls like those of a run (default: the embedded model).
 
-    The checks: is it reachable, does it accept a system message, is it a thinking model, does it
-    follow a JSON schema, does it return log-probabilities, does it read the whole of a long prompt,
-    and how fast is it?
+    The command checks whether the model is reachable, accepts a system message, thinks before it
+    replies, follows a JSON schema, returns log-probabilities and reads a long prompt in full. It
+    also measures the speed of the model.
 
     \b
     Example:
@@ -149,9 +150,9 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
 
 
 async def examine(spec: ModelSpec) -> Diagnosis:
-    """Return a model's results, by check.
+    """Return the results of all checks of a model.
 
-    Raises the model's error if not even the first call is answered.
+    Raises the model's error if the first call fails.
     """
     from convogen.errors import EndpointDown
     from convogen.models.base import Transient
@@ -178,7 +179,7 @@ async def examine(spec: ModelSpec) -> Diagnosis:
 
 
 class _Calls:
-    """The calls made, and the result of each."""
+    """The checks of a model, each of which makes one call."""
 
     def __init__(self, model: ChatModel, spec: ModelSpec) -> None:
         self._model, self._spec = model, spec
@@ -194,7 +195,7 @@ class _Calls:
         )
 
     async def _try(self, text: str, **more: Any) -> ModelReply | str:
-        """Return a reply, or why there is none: one failing call does not stop the checks."""
+        """Return a reply, or the error message, so that a failed call does not stop the checks."""
         from convogen.errors import ModelConfigError, ModelFault
         from convogen.models.base import Transient
 
@@ -261,7 +262,7 @@ class _Calls:
 
 
 def _json_fault(reply: ModelReply, model: type[StructuredReply]) -> str | None:
-    """Return what is wrong with a reply that should be a JSON object; None if nothing is."""
+    """Return the problem in a reply that should be a JSON object, or None if it is valid."""
     from pydantic import ValidationError
 
     from convogen.generation.structured_output import find_json
@@ -271,14 +272,14 @@ def _json_fault(reply: ModelReply, model: type[StructuredReply]) -> str | None:
     try:
         model.model_validate(found or {})
     except ValidationError as error:
-        cut = " (it was cut off)" if reply.cut_off else ""
+        cut = " (the reply was cut off)" if reply.cut_off else ""
         said = "no JSON object" if found is None else first_fault(error)
         return f"{said}{cut}"
     return None
 
 
 def _cast_model() -> type[StructuredReply]:
-    """Return a small model whose JSON schema has every feature that runs use."""
+    """Return a small reply model whose JSON schema has every feature that runs use."""
     from pydantic import Field, create_model
 
     from convogen.generation.structured_output import StructuredReply

@@ -1,4 +1,4 @@
-"""`convogen downstream`: the value of generated dialogues for training a model."""
+"""The command `convogen downstream`: measure the value of generated dialogues as training data."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ ROLES = ("summarizer", "questioner", "answerer")
 
 @click.group("downstream", cls=NearestGroup)
 def command() -> None:
-    """Train models on a RUN's dialogues and evaluate them on held-out ones.
+    """Train models on the dialogues of a RUN and evaluate them on held-out dialogues.
 
-    The original model is compared with up to three fine-tuned ones: on synthetic dialogues, on the
-    same number of in-domain dialogues, and on both.
+    The original model is compared with up to three fine-tuned models, which are trained on
+    synthetic dialogues, on the same number of in-domain dialogues, or on both.
     """
 
 
@@ -57,10 +57,12 @@ held_out_option = click.option(
     required=True,
     multiple=True,
     metavar="FILE",
-    help="Dialogues to evaluate on, never trained on; several files form one set.",
+    help="Dialogues for evaluation, which are never used for training. Several files form one set.",
 )
 in_domain_option = click.option(
-    "--in-domain", metavar="FILE", help="In-domain dialogues to train on, needed for coverage."
+    "--in-domain",
+    metavar="FILE",
+    help="In-domain dialogues for training, required to compute coverage.",
 )
 n_option = click.option(
     "--n", type=WholeNumber(min=1), help="Use only the first N generated dialogues."
@@ -101,7 +103,7 @@ json_option = click.option(
     "seeds",
     multiple=True,
     type=WholeNumber(min=0),
-    help="Random seed; repeat to report the mean over several.",
+    help="Random seed; repeat the option to report means over several seeds.",
 )
 @click.option(
     "--bertscore", metavar="MODEL[@LAYER]", help="Encoder for BERTScore, such as roberta-large@17."
@@ -110,16 +112,17 @@ json_option = click.option(
     "--questions",
     type=WholeNumber(min=0),
     default=0,
-    help="Questions per dialogue for QAGS; DiaSynth's authors ask 3.",
+    help="Number of questions per dialogue for QAGS; DiaSynth's authors use 3.",
 )
 @click.option(
     "--qags-by",
     type=click.Choice(["f1", "bertscore"]),
     default="f1",
     show_default=True,
-    help="How QAGS compares answers. DiaSynth's authors use bertscore, which needs --bertscore.",
+    help="Measure that compares answers in QAGS. DiaSynth's authors use bertscore, which requires "
+    "--bertscore.",
 )
-@click.option("--column", default="summary", help="Column of the files that holds the summary.")
+@click.option("--column", default="summary", help="Column of the files that contains the summary.")
 @n_option
 @n_held_out_option
 @model_option
@@ -149,11 +152,12 @@ def summarization_command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune CHECKPOINT to summarise, on RUN's dialogues: ROUGE-L, BERTScore, QAGS.
+    """Fine-tune a checkpoint to summarise a run's dialogues.
 
-    The model of the role summarizer writes summaries for the run's dialogues, unless they have
-    some. The roles questioner and answerer are used for QAGS. Run the same command again to make
-    and train only what is missing.
+    The summaries of the held-out dialogues are scored with ROUGE-L, BERTScore and QAGS. The model
+    of the role summarizer summarises the dialogues of the run that have no summary. The roles
+    questioner and answerer are used for QAGS. Repeat the command to resume; existing summaries and
+    trained models are reused.
     """
     from convogen.cli.evaluate import open_run
     from convogen.cli.run import NO_MODEL
@@ -197,7 +201,10 @@ def summarization_command(
 @out_option
 @json_option
 def classification_command(run: Path, out: Path | None, as_json: bool, **given: Any) -> None:
-    """Train a topic or intent classifier on RUN's dialogues: accuracy and macro-F1."""
+    """Train a topic or intent classifier on a run's dialogues.
+
+    The predictions on the held-out dialogues are scored with accuracy and macro-F1.
+    """
     from convogen.cli.evaluate import open_run
     from convogen.downstream.classification import Classification, classification
 
@@ -211,9 +218,10 @@ def classification_command(run: Path, out: Path | None, as_json: bool, **given: 
 @command.command("published")
 @json_option
 def published_command(as_json: bool) -> None:
-    """Recompute DiaSynth's tables 6 and 7 from its equations, next to the paper's numbers.
+    """Recompute DiaSynth's tables 6 and 7.
 
-    The numbers are means over the cells: one per summariser, data set and measure.
+    The numbers are computed with the paper's equations and printed next to the paper's numbers.
+    They are means over cells. A cell is one summariser, data set and measure.
     """
 
     from convogen.papers.diasynth.downstream_gains import published_sums
@@ -233,7 +241,7 @@ def _published_table(found: Mapping[str, PublishedSums]) -> Table:
 
     from convogen.reports.cells import number_text
 
-    title = "DiaSynth, tables 6 and 7: generated data compared with none, and with in-domain"
+    title = "DiaSynth, tables 6 and 7: generated data compared with no data and in-domain data"
     table = Table(title=styled(title), title_justify="left")
     for column in ("Generated by", "cells", "% improvement", "% coverage", "without QAGS"):
         table.add_column(column, justify="left" if column == "Generated by" else "right")
@@ -243,8 +251,8 @@ def _published_table(found: Mapping[str, PublishedSums]) -> Table:
     table.add_section()
     table.add_row("published", "", *map(number_text, as_the_text_says().values()), style="dim")
     table.caption = (
-        "Improvement by equation 1, coverage by equation 2. The paper's coverage is that of its "
-        "LLaMA-3 cells; equation 1 does not give its improvement from them."
+        "Improvement is computed with equation 1, coverage with equation 2. The paper's coverage "
+        "follows from its LLaMA-3 cells, but its improvement does not."
     )
     return table
 
@@ -281,8 +289,8 @@ def _show(found: SummarizationResult | ClassificationResult, out: Path, as_json:
 
 
 def _free(out: Path) -> Path:
-    """Return the path for results; raises an error if it holds a file that convogen did not
-    write."""
+    """Return the path for results; raises `RunFolderError` if a file there was not written by
+    convogen."""
     from convogen.jsonl import is_json_of, refuse_foreign
 
     refuse_foreign(out, is_json_of({"task", "arms", "held_out"}))
@@ -290,7 +298,7 @@ def _free(out: Path) -> Path:
 
 
 def _table(found: SummarizationResult | ClassificationResult) -> Table:
-    """Return a table of means by arm, then improvement and coverage, each with its interval."""
+    """Return a table of the means of each arm, the improvement and the coverage, with intervals."""
     from rich.table import Table
 
     held_out = found.held_out
@@ -306,7 +314,7 @@ def _table(found: SummarizationResult | ClassificationResult) -> Table:
     if any(unknown.values()):
         table.add_section()
         for arm, share in unknown.items():
-            table.add_row(f"{_name(arm)}: label never seen", f"{share:.1%} of held-out", "", "")
+            table.add_row(f"{_name(arm)}: unseen labels", f"{share:.1%} of held-out", "", "")
     for what, of, compared in (
         ("improvement", "over the untuned model", found.improvement),
         ("coverage", "of in-domain data", found.coverage),
@@ -322,13 +330,13 @@ def _table(found: SummarizationResult | ClassificationResult) -> Table:
 
 
 def _qags(found: SummarizationResult) -> str:
-    """Return how QAGS is measured, and whether the paper measures it the same way."""
+    """Return how QAGS is measured, and how the paper measures it if that differs."""
     by, n = found.qags_by, found.questions
     if not n:
         return ""
     how = "BERTScore" if by == "bertscore" else "word F1"
     said = f"; QAGS: {how} of the answers to {n} question{'s' if n > 1 else ''} per dialogue"
-    return said if (by, n) == ("bertscore", 3) else f"{said} (DiaSynth's: BERTScore, 3 questions)"
+    return said if (by, n) == ("bertscore", 3) else f"{said} (DiaSynth: BERTScore, 3 questions)"
 
 
 def _name(arm: str) -> str:

@@ -1,4 +1,5 @@
-"""`convogen downstream pool`: results of several runs in one table, as in the DiaSynth paper."""
+"""The command `convogen downstream pool`: pool the results of several runs, as in the DiaSynth
+paper."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ AS_PUBLISHED = {
     "QAGS": "BERTScore of the answers to 3 questions",
     "BERTScore": "bert-base-uncased@9",
 }
-"""How the paper's authors compute each measure."""
+"""The way in which the authors of the paper compute each measure."""
 
 ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 
@@ -34,10 +35,11 @@ ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 @click.argument("results", type=RunPath(), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(results: tuple[Path, ...], as_json: bool) -> None:
-    """Pool RESULTS of `summarization`: result files, or run folders with all of theirs.
+    """Pool the results of several summarization tasks.
 
-    A cell is one run, checkpoint, held-out set and measure. Improvement and coverage are means over
-    the cells, as in the text of the DiaSynth paper. A file named twice is read once.
+    RESULTS are result files of `summarization`, or run folders that contain such files. A file
+    given twice is read once. A cell is one run, checkpoint, held-out set and measure. Improvement
+    and coverage are means over the cells, as in the text of the DiaSynth paper.
     """
     from convogen.downstream.pooled import pool, read_results
 
@@ -70,7 +72,7 @@ def _table(results: Sequence[Result], pooled: Pooled) -> Table:
 
 
 def as_the_text_says() -> dict[str, Any]:
-    """Return the values in the text of the DiaSynth paper, in percent."""
+    """Return the values stated in the text of the DiaSynth paper, in percent."""
     from convogen.published import published
 
     return published("diasynth")["text"].rows["LLaMA-3"]
@@ -81,15 +83,16 @@ def _caption(results: Sequence[Result], pooled: Pooled) -> str:
 
     paper = as_the_text_says()
     said = (
-        f"Synthetic data improves by {number_text(pooled.improvement)}% over {pooled.cells} cells "
-        f"({number_text(pooled.improvement_without_qags)}% without QAGS) and covers "
-        f"{number_text(pooled.coverage)}% of in-domain data over {pooled.covered} "
-        f"({number_text(pooled.coverage_without_qags)}% without QAGS). The paper reports "
-        f"{paper['improvement']}%, {paper['coverage']}% and {paper['coverage_without_qags']}% over "
-        f"{PAPER_CELLS} cells of four checkpoints, two held-out sets and three measures; its "
-        f"improvement does not follow from its own tables (`downstream published`)."
+        f"Improvement with synthetic data: {number_text(pooled.improvement)}% "
+        f"({number_text(pooled.improvement_without_qags)}% without QAGS); cells: {pooled.cells}. "
+        f"Coverage of in-domain data: {number_text(pooled.coverage)}% "
+        f"({number_text(pooled.coverage_without_qags)}% without QAGS); cells: {pooled.covered}. "
+        f"The paper reports an improvement of {paper['improvement']}% and a coverage of "
+        f"{paper['coverage']}% ({paper['coverage_without_qags']}% without QAGS) over "
+        f"{PAPER_CELLS} cells of four checkpoints, two held-out sets and three measures. The "
+        f"paper's improvement does not follow from its tables (see `downstream published`)."
     )
     for measure, theirs in AS_PUBLISHED.items():
         if any(measure in one.differs for one in results):
-            said += f" {measure} is not measured as in the paper ({theirs})."
+            said += f" {measure} is measured differently from the paper, which uses {theirs}."
     return said

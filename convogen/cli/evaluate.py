@@ -1,4 +1,4 @@
-"""`convogen evaluate`: measures runs, and judges them if requested."""
+"""The command `convogen evaluate`: measure runs and, if requested, judge them."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ __all__ = ["command", "open_run"]
     "--judge",
     "judge_name",
     metavar="JUDGE",
-    help="Judge that scores each conversation; `convogen list` shows all.",
+    help="Judge that scores each conversation; `convogen list` lists all judges.",
 )
 @click.option(
     "--real",
     metavar="CORPUS",
     type=SourcePath(),
-    help="Real dialogues that gteval shows next to the generated ones.",
+    help="Real dialogues that the judge gteval compares with the generated dialogues.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key of the judge."
@@ -66,18 +66,20 @@ __all__ = ["command", "open_run"]
     multiple=True,
     metavar="CORPUS",
     type=SourcePath(),
-    help="Corpus to compare the runs with, usually a human one.",
+    help="Corpus to compare the runs with, usually of human conversations.",
 )
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
 )
 @click.option("--n", type=WholeNumber(min=1), help="Judge only the first N conversations.")
 @cluster_options("Judge and measure")
-@click.option("--fresh", is_flag=True, help="Move the judge's existing scores aside first.")
+@click.option(
+    "--fresh", is_flag=True, help="Move the judge's existing scores aside and judge again."
+)
 @click.option(
     "--out",
     type=OutPath(file_okay=False),
-    help="Folder for the scores, for a corpus or for a run that another judge has scored.",
+    help="Folder for the scores of a corpus, or of a run that another judge has already scored.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
@@ -97,11 +99,11 @@ def command(
     as_json: bool,
     limits: Limits,
 ) -> None:
-    """Measure run folders: statistics, diversity, group chat; with --judge, a judge's scores.
+    """Measure run folders: statistics, diversity, group chat and, with --judge, a judge's scores.
 
-    Each run folder gets its statistics in scores/statistics.json and a judge's scores in
-    scores/<judge>.jsonl. Run the same command again to resume interrupted judging; no answered call
-    is paid for twice. With --out, a SOURCE may be any conversation data.
+    Each run folder gets its statistics in scores/statistics.json and the judge's scores in
+    scores/<judge>.jsonl. Repeat the command to resume interrupted judging; no answered call is paid
+    for twice. With --out, SOURCES can be any conversation data.
 
     \b
     Examples:
@@ -133,7 +135,8 @@ def command(
 def _measure(
     runs: Mapping[str, Run], against: Sequence[str], place: Place
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
-    """Measure runs and the corpora to compare them with, including those they were matched to."""
+    """Measure runs and the corpora to compare them with, including corpora that runs were matched
+    to."""
     from convogen.cli.stats import print_metric_faults
     from convogen.reports.matching import matched_corpora
     from convogen.reports.measured import measure_source
@@ -152,7 +155,7 @@ def _evaluated(
     human: Mapping[str, Measured],
     judge: str | None,
 ) -> Evaluation:
-    """Write the statistics of each run into its folder, and return them with its scores."""
+    """Write the statistics of each run into its folder, and return all statistics and scores."""
     from convogen.reports.evaluation import Evaluation, evaluated
     from convogen.reports.measured import write_statistics
 
@@ -174,14 +177,14 @@ def open_run(folder: str) -> Run:
             raise RunFolderError(f"{folder}: this run has no committed conversations yet")
         return run
     raise RunFolderError(
-        f"{folder}: not a run folder (it has no manifest.json); "
-        f"`convogen stats {shell_path(folder)}`"
-        " measures any conversation data, --judge with --out FOLDER judges it"
+        f"{folder}: not a run folder (it has no manifest.json); to measure other conversation "
+        f"data, use `convogen stats {shell_path(folder)}`; to judge it, use --judge with "
+        "--out FOLDER"
     )
 
 
 def _open(source: str, out: Path | None) -> Run:
-    """Return a run; with `out`, any conversation data, whose scores go to a folder in `out`."""
+    """Return a run or, with `out`, any conversation data, whose scores are written below `out`."""
     from convogen.judges.reference_dialogues import CorpusFolder
 
     if out is None:
@@ -199,7 +202,7 @@ def _judge(name: str, settings: tuple[str, ...]) -> Judge:
 
 
 def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | None:
-    """Return the real dialogues that a judge needs; None if it needs none."""
+    """Return the real dialogues that a judge needs, or None if it needs none."""
     from convogen.corpora.seeds import seed_dialogues
     from convogen.errors import SourceError
     from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues, real_dialogues
@@ -212,8 +215,8 @@ def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | No
     if isinstance(run, CorpusFolder):
         if not (Path(run.source) / "experiment.yaml").is_file():
             raise SourceError(
-                f"{run.source}: judge {judge.name} compares each conversation with a real one; "
-                f"give the corpus of real ones with --real"
+                f"{run.source}: the judge {judge.name} compares each conversation with a real "
+                f"dialogue; give a corpus of real dialogues with --real"
             )
         run = load_run(run.source)
     return ReferenceDialogues(f"seeds of {run.folder}", {**seed_dialogues(run)})
@@ -233,13 +236,15 @@ def _print(
     for table in (*_statistics_tables(named, others), *_judges_tables(named, runs)):
         console.print(table)
     if _unjudged(runs):
-        console.print("No judge's scores yet (tables IV and VI): --judge geval", style="dim")
+        console.print(
+            "There are no judge scores yet; use --judge geval for tables IV and VI.", style="dim"
+        )
 
 
 def _statistics_tables(
     named: Mapping[str, Measured], others: Mapping[str, Measured]
 ) -> Iterator[Table]:
-    """Yield the measures of runs and of the corpora to compare with."""
+    """Yield the tables of statistics of the runs and of the corpora to compare them with."""
     from convogen.cli.stats import (
         checks_tables,
         metric_tables,
@@ -262,7 +267,7 @@ def _statistics_tables(
 def _judges_tables(
     named: Mapping[str, Measured], runs: Mapping[str, EvaluatedRun]
 ) -> Iterator[Table]:
-    """Yield the judges' scores, next to the published numbers."""
+    """Yield the tables of the judges' scores, with the published numbers."""
     from convogen.cli._shared.diasynth_tables import diasynth_tables
     from convogen.cli.verdicts import verdict_table
     from convogen.judges.verdict_files import PROTOCOLS
@@ -300,7 +305,7 @@ def _unjudged(runs: Mapping[str, EvaluatedRun]) -> bool:
 
 
 def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> Table:
-    """Return table IV or VI: the runs above, empty if not judged, the published rows below."""
+    """Return table IV or VI: rows for the runs, empty if not judged, then the published rows."""
     from rich.table import Table
 
     from convogen.cli.stats import published_text
@@ -323,10 +328,10 @@ def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> 
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
     judges = dict.fromkeys(found.model for found in judged.values() if found)
-    ours = f"convogen's, judged by {', '.join(judges)}," if judges else "ours"
+    ours = f"The scores by {', '.join(judges)}" if judges else "convogen's scores"
     table.caption = styled(
-        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} use other "
-        f"prompts, which say what each score means. {', '.join(about)}"
+        f"* published: scored by GPT-4o mini with the authors' prompts. {ours} come from other "
+        f"prompts, which define each score. {', '.join(about)}"
     )
     return table
 

@@ -1,4 +1,4 @@
-"""`convogen export`: a run as a data set, or in the file formats of a tool."""
+"""The command `convogen export`: write a run as a data set, or as files for a tool."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["command"]
     metavar="FORMAT",
     required=True,
     help="Format: jsonl, parquet, csv (one row per turn), sharegpt, messages, "
-    "dpo, hf; inspect (a log for Inspect View); argilla, label-studio (for human "
-    "labelling); or an installed exporter.",
+    "dpo, hf, inspect (a log for Inspect View), argilla or label-studio (for human "
+    "labelling), or the name of an installed exporter.",
 )
 @click.option(
     "--out",
     type=OutPath(),
     required=True,
-    help="Folder for the data, README.md (the data card) and export.json; for "
+    help="Folder for the data, README.md (the data card) and export.json. For the format "
     "inspect, a file NAME.eval.",
 )
 @click.option(
@@ -50,7 +50,7 @@ __all__ = ["command"]
     metavar="NAME=SHARE,…",
     default="train=1",
     show_default=True,
-    help="Splits, such as train=0.8,validation=0.1,test=0.1. No experience is in two splits.",
+    help="Splits, such as train=0.8,validation=0.1,test=0.1. Each experience is in only one split.",
 )
 @click.option(
     "--seed",
@@ -69,14 +69,14 @@ __all__ = ["command"]
 @click.option(
     "--perspective",
     metavar="NAME",
-    help="messages, sharegpt, dpo: which speaker is the assistant; `each` writes "
-    "one row per speaker [default: each].",
+    help="messages, sharegpt, dpo: speaker who is the assistant; `each` writes one row per "
+    "speaker [default: each].",
 )
 @click.option(
     "--merge/--no-merge",
     default=None,
-    help="messages, sharegpt: merge turns so that user and assistant alternate, "
-    "or write one message per turn [default: merge].",
+    help="messages, sharegpt: merge turns so that user and assistant alternate; otherwise write "
+    "one message per turn [default: merge].",
 )
 @click.option(
     "--system/--no-system",
@@ -87,23 +87,26 @@ __all__ = ["command"]
 @click.option(
     "--loss-mask",
     metavar="FIELD",
-    help="messages, sharegpt: mark the messages to train on with `weight` "
-    "(OpenAI, mistral-finetune) or `train` (Axolotl). Turns accepted despite a fault are "
-    "not marked for training.",
+    help="messages, sharegpt: field that marks the messages to train on, `weight` (OpenAI, "
+    "mistral-finetune) or `train` (Axolotl). Turns accepted despite a fault are not marked.",
 )
 @click.option(
     "--csv-safe/--no-csv-safe",
     default=None,
-    help="csv: put an apostrophe before text that a spreadsheet would evaluate "
+    help="csv: put an apostrophe before text that a spreadsheet would evaluate as a formula "
     "[default: csv-safe].",
 )
-@click.option("--judge", metavar="NAME", help="dpo: judge whose scores rank the replies; required.")
+@click.option(
+    "--judge", metavar="NAME", help="dpo (required): judge whose scores rank the replies."
+)
 @click.option(
     "--margin",
     type=Amount(min=0),
     help="dpo: minimum score difference between the chosen and the rejected reply [default: 1].",
 )
-@click.option("--aspect", help="dpo: aspect whose score counts [default: the mean of all aspects].")
+@click.option(
+    "--aspect", help="dpo: aspect whose score is used [default: the mean of all aspects]."
+)
 @click.option(
     "--alternatives",
     multiple=True,
@@ -114,19 +117,19 @@ __all__ = ["command"]
 @click.option(
     "--questions",
     metavar="FILE",
-    help="argilla, label-studio: YAML file with your own questions. The export "
-    "contains the default ones as questions.yaml.",
+    help="argilla, label-studio: YAML file with your own questions. The questions in use are "
+    "exported as questions.yaml.",
 )
 @click.option(
     "--scene/--no-scene",
     default=None,
-    help="argilla, label-studio: show annotators what the conversation is "
-    "grounded in [default: scene].",
+    help="argilla, label-studio: show annotators the scene that the conversation is grounded in "
+    "[default: scene].",
 )
 @click.option(
     "--annotators",
     type=WholeNumber(min=1),
-    help="argilla: annotators per conversation [default: 1].",
+    help="argilla: number of annotators per conversation [default: 1].",
 )
 @click.option(
     "--partial",
@@ -141,7 +144,7 @@ __all__ = ["command"]
     help="Push the exported data set to the Hugging Face hub.",
 )
 @click.option("--private", is_flag=True, help="Make the pushed data set private.")
-@click.option("--json", "as_json", is_flag=True, help="Print export.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print the content of export.json.")
 def command(
     folder: str,
     format_: str,
@@ -156,9 +159,9 @@ def command(
 ) -> None:
     """Export a RUN folder as a data set, with a data card that documents it.
 
-    The formats inspect, argilla and label-studio are for viewing a run in Inspect View and for
-    human labelling; `convogen labels import` reads the labels back. `convogen list` describes each
-    FORMAT.
+    The format inspect is for viewing a run in Inspect View. The formats argilla and label-studio
+    are for human labelling; `convogen labels import` imports the labels. `convogen list` describes
+    each FORMAT.
 
     \b
     Examples:
@@ -176,7 +179,7 @@ def command(
     plan = _plan(format_, settings, **given)
     if push_to_hub and plan.exporter.for_tool:
         raise click.UsageError(
-            f"--push-to-hub applies to data sets only; --to {format_} is for "
+            f"--push-to-hub applies only to data sets; --to {format_} is for "
             f"{plan.exporter.for_tool}"
         )
     run = load_run(folder)
@@ -202,10 +205,10 @@ def _plan(
     alternatives: tuple[str, ...],
     **options: Any,
 ) -> ExportPlan:
-    """Return the plan given on the command line.
+    """Return the export plan given on the command line.
 
-    `options` has the exporter keys that have options of their own; those that are not given are
-    left out, since not every exporter knows them.
+    `options` contains the exporter keys that have their own command-line options. Options that are
+    not given are left out, because not every exporter has these keys.
     """
     from convogen.cli.run import read_settings
     from convogen.exports import ExportPlan, open_exporter, parse_splits
@@ -226,7 +229,7 @@ def _plan(
 def _print(exported: Exported, plan: ExportPlan) -> None:
     for split in plan.splits if not plan.exporter.for_tool else ():
         conversations, rows = exported.conversations[split], exported.rows[split]
-        none = "; no file" if not rows else ""
+        none = "; no file written" if not rows else ""
         say(f"{split}: {counted(conversations, 'conversation')}, {counted(rows, 'row')}{none}")
     if plan.exporter.for_tool:
         say(
@@ -234,16 +237,19 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
             f"{plan.exporter.for_tool}"
         )
     if exported.left_out:
-        say(f"left out: {counted(exported.left_out, 'conversation')} without rows")
+        say(f"left out: {counted(exported.left_out, 'conversation')} that gave no rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")
     for folder in exported.alternatives.unjudged if exported.alternatives else ():
-        say(f"not compared, since it has no scores: {folder}", err=True)
+        say(f"not compared because it has no scores: {folder}", err=True)
     licences = exported.licences
     if licences.unknown:
-        say(f"licence not known: {', '.join(licences.unknown)}; see README.md", err=True)
+        say(
+            f"sources of unknown licence: {', '.join(licences.unknown)}; see README.md",
+            err=True,
+        )
     elif licences.conditions and licences.strictest:
         asked = "; ".join(licences.conditions)
-        say(f"strictest licence of a source: {licences.strictest} ({asked})", err=True)
+        say(f"strictest licence of all sources: {licences.strictest} ({asked})", err=True)
     say(exported.folder)

@@ -1,4 +1,4 @@
-"""`convogen init`: a commented experiment file."""
+"""The command `convogen init`: write a commented experiment file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["command"]
 @click.command("init")
 @click.argument("file", default="experiment.yaml", type=OutPath(dir_okay=False), metavar="[FILE]")
 def command(file: Path) -> None:
-    """Write a commented experiment to FILE (experiment.yaml if none is named).
+    """Write a commented experiment to FILE (default: experiment.yaml).
 
-    An existing file is never replaced.
+    Existing files are never replaced.
 
     \b
     Example:
@@ -33,20 +33,20 @@ def command(file: Path) -> None:
 
     if file.suffix not in YAML_SUFFIXES:
         better = suggested("init", file.with_name(f"{file.name}.yaml"))
-        raise UserError(f"{file}: the name must end with .yaml or .yml: {better}")
+        raise UserError(f"{file}: the name must end with .yaml or .yml; use {better}")
     if not file.parent.is_dir():
-        raise UserError(f"{file}: create the folder {file.parent} first")
+        raise UserError(f"{file}: the folder {file.parent} does not exist; create it first")
     text = (PACKAGE / "experiment" / "starter.yaml").read_text(encoding="utf-8")
     if file.exists() or file.is_symlink():
-        raise UserError(f"{file}: already exists; name another file: convogen init FILE")
+        raise UserError(f"{file}: already exists; choose another file: convogen init FILE")
     write_whole(file, text.replace("my-experiment", _as_yaml(file.stem), 1))
-    say(f"wrote {shell_path(file)}. Edit it, then: {suggested('run', file)}")
+    say(f"Wrote {shell_path(file)}. Edit it, then run {suggested('run', file)}")
 
 
 def _as_yaml(stem: str) -> str:
     """Return an experiment name for a file, quoted if YAML might not read it as a string.
 
-    A name has letters, digits, `_`, `.` and `-`; other characters become `-`.
+    Characters other than letters, digits, `_`, `.` and `-` are replaced with `-`.
     """
     name = re.sub(r"[^\w.-]+", "-", stem)
     name = name if re.match(r"\w", name) else "my-experiment"

@@ -1,4 +1,4 @@
-"""`convogen labels`: imports people's answers from a labelling tool."""
+"""The command `convogen labels`: import human labels from a labelling tool."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 @click.group("labels", cls=NearestGroup)
 def command() -> None:
-    """Import human labels of conversations that `convogen export` wrote for labelling."""
+    """Import human labels of conversations that were exported with `convogen export`."""
 
 
 @command.command("import")
@@ -37,20 +37,21 @@ def command() -> None:
     "exported",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Folder that `convogen export` wrote: use its questions, and check conversation "
-    "ids against it [default: the default questions; ids are not checked].",
+    help="Folder written by `convogen export`: its questions are used, and conversation ids are "
+    "checked against it [default: use the default questions, and do not check ids].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bool) -> None:
-    """Read the answers in FILE, for `convogen agreement`.
+    """Import the answers in FILE as labels for `convogen agreement`.
 
-    Argilla: the folder of `Dataset.to_disk`, the file of `Dataset.records.to_json`, or the JSON of
-    `Dataset.records.to_list(flatten=True)`. Only the last one records which answers were discarded.
-    Label Studio: an export as JSON or JSON-MIN.
+    For Argilla, FILE is the folder written by `Dataset.to_disk`, the file written by
+    `Dataset.records.to_json`, or the JSON of `Dataset.records.to_list(flatten=True)`. Only the last
+    of these records which answers were discarded. For Label Studio, FILE is an export as JSON or
+    JSON-MIN.
 
-    Each line of the output has `conversation`, `annotator` (the tool's code for a person), `aspect`
-    (the question) and either `value`, `choice` or `comment`. Use ratings as scores and choices as
-    verdicts.
+    Each line of the output contains `conversation`, `annotator` (the tool's code for a person),
+    `aspect` (the question) and one of `value`, `choice` and `comment`. Use ratings as scores and
+    choices as verdicts.
 
     \b
     Examples:
@@ -65,7 +66,7 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
     found = import_labels(file, tool, exported)
     if not found.labels:
         left = "; ".join(f"{kind}: {n}" for kind, n in found.left_out.items())
-        raise SourceError(f"{file}: holds no answers{f' ({left})' if left else ''}")
+        raise SourceError(f"{file}: contains no answers{f' ({left})' if left else ''}")
     text = "".join(label.to_line().decode() for label in found.labels)
     write_ours(out, text, is_label_text)
     if as_json:
@@ -79,12 +80,13 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
         say(f"left out: {n:,} {kind}")
     if found.unknown_status:
         say(
-            f"{found.unknown_status:,} answers may have been discarded; this export does not "
-            f"say, but the JSON of `records.to_list(flatten=True)` does",
+            "this export does not record which answers were discarded "
+            f"({counted(found.unknown_status, 'answer')} affected); use the JSON of "
+            "`records.to_list(flatten=True)`, which does",
             err=True,
         )
     if exported is None:
-        say("conversation ids were not checked; --export FOLDER checks them", err=True)
+        say("conversation ids were not checked; use --export FOLDER to check them", err=True)
     say(out)
 
 

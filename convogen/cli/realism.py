@@ -1,4 +1,5 @@
-"""`convogen realism`: compares generated with human conversations, and shows what differs."""
+"""The command `convogen realism`: compare generated with human conversations and show the
+differences."""
 
 from __future__ import annotations
 
@@ -25,13 +26,13 @@ MOST_CHARS = 200
 
 @click.command("realism")
 @click.argument("files", metavar="RUN|CORPUS...", nargs=-1, required=True, type=SourcePath())
-@click.option("--against", metavar="CORPUS", required=True, help="The human corpus.")
+@click.option("--against", metavar="CORPUS", required=True, help="Human corpus to compare with.")
 @click.option(
     "--turns",
     type=click.Choice(["all", "opener", "others"]),
     default="all",
     show_default=True,
-    help="Whose turns to compare: everybody's, the first speaker's, or the other speakers'.",
+    help="Turns to compare: all turns, the first speaker's, or the other speakers'.",
 )
 @click.option(
     "--skip", type=WholeNumber(0), default=0, help="Skip the first N turns, such as a seed."
@@ -42,7 +43,7 @@ MOST_CHARS = 200
     type=WholeNumber(0, 9_999),
     default=199,
     show_default=True,
-    help="Label permutations for the p-values; 0 computes none.",
+    help="Number of label permutations for p-values; 0 for no p-values.",
 )
 @click.option(
     "--seed",
@@ -55,12 +56,12 @@ MOST_CHARS = 200
     "--embeddings",
     "encoder",
     metavar="MODEL",
-    help="Name or folder of a sentence encoder, for a second classifier on its embeddings.",
+    help="Name or folder of a sentence encoder, for a second classifier on sentence embeddings.",
 )
 @click.option(
     "--mauve",
     is_flag=True,
-    help="With --embeddings: also compute MAUVE, the overlap of the two sides, from 0 to 1.",
+    help="With --embeddings: also compute MAUVE, the overlap of the two corpora, from 0 to 1.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
@@ -75,10 +76,10 @@ def command(
     mauve: bool,
     as_json: bool,
 ) -> None:
-    """Train a classifier to tell generated from human conversations, and show what differs.
+    """Train a classifier to distinguish generated from human conversations, and show what differs.
 
-    No endpoint is called. Each RUN or CORPUS is compared with the human corpus separately, using a
-    sample of at most 1,500 conversations per side.
+    No endpoint is called. Each RUN or CORPUS is compared with the human corpus separately, using
+    samples of at most 1,500 conversations from each.
 
     \b
     Examples:
@@ -121,8 +122,8 @@ def _print(name: str, against: str, realism: Realism) -> None:
     if (mauve := realism.mauve) is not None:
         console.print(
             styled(
-                f"MAUVE {mauve.value:.3f}; between halves of the human corpus {mauve.halves:.3f} "
-                f"({mauve.low:.3f} to {mauve.high:.3f})"
+                f"MAUVE: {mauve.value:.3f}; between halves of the human corpus: "
+                f"{mauve.halves:.3f} ({mauve.low:.3f} to {mauve.high:.3f})"
             )
         )
     for change in realism.normalisations:
@@ -135,16 +136,16 @@ def _print(name: str, against: str, realism: Realism) -> None:
         )
     shown = [one for one in realism.telltales if abs(one.effect) >= LEAST_EFFECT]
     if shown:
-        console.print("\nWhat gives it away, largest difference first:")
+        console.print("\nFeatures that differ, largest difference first:")
     for one in shown[:MOST_TELLTALES]:
         console.print(styled(f"  {_sentence(one)}"))
-    for sign, label in ((1, "Words it uses more often"), (-1, "Words it uses less often")):
+    for sign, label in ((1, "Words used more often"), (-1, "Words used less often")):
         words = [word for word in realism.words if word.z * sign > 0]
         if words:
             listed = "; ".join(f"{w.word} {w.generated:.0%} ({w.human:.0%})" for w in words)
-            console.print(styled(f"\n{label}, share of conversations (people's):\n  {listed}"))
+            console.print(styled(f"\n{label}, share of conversations (human):\n  {listed}"))
     if realism.examples:
-        console.print("\nMost telling turns:")
+        console.print("\nMost distinctive turns:")
     for example in realism.examples:
         text = " ".join(example.text.split())
         cut = text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
@@ -157,11 +158,11 @@ def _separations(name: str, against: str, realism: Realism) -> Table:
     from convogen.reports.realism import FAMILY_NAMES
 
     table = Table(
-        title=styled(f"{name} beside {against}"),
-        caption=f"{realism.generated:,} generated and {realism.human:,} human conversations in "
-        f"{realism.groups:,} groups, never separated. Area under the curve of a cross-fitted "
-        "classifier: 0.5 at chance, 1 if every conversation is recognised. Halves: random halves "
-        "of the human corpus compared with each other.",
+        title=styled(f"{name} compared with {against}"),
+        caption=f"Conversations: {realism.generated:,} generated, {realism.human:,} human. Groups, "
+        f"which are never split between training and testing: {realism.groups:,}. AUC: area under "
+        "the curve of a cross-fitted classifier, 0.5 at chance, 1 if every conversation is "
+        "recognised. Human halves: random halves of the human corpus compared with each other.",
         title_justify="left",
         caption_justify="left",
     )
@@ -181,9 +182,9 @@ def _separations(name: str, against: str, realism: Realism) -> Table:
 
 
 def _sentence(one: Telltale) -> str:
-    """Return a feature with both means, such as "turns that end …: 71%, people's 24%"."""
+    """Return a feature with both means, such as "turns that end …: 71.0%, human 24.0%"."""
     if one.unit == "share":
-        values = f"{one.generated:.1%}, people's {one.human:.1%}"
+        values = f"{one.generated:.1%}, human {one.human:.1%}"
     else:
-        values = f"{one.generated:.2f}, people's {one.human:.2f}"
+        values = f"{one.generated:.2f}, human {one.human:.2f}"
     return f"{one.about}: {values} (effect {one.effect:+.2f})"

@@ -1,4 +1,5 @@
-"""`convogen replay`: a run from its recorded calls, or a conversation with new replies."""
+"""The command `convogen replay`: replay a run from recorded calls, or a conversation with new
+replies."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ __all__ = ["command"]
 
 @click.command("replay")
 @click.argument("folder", metavar="RUN", type=RunPath())
-@click.option("--conversation", metavar="ID", help="Replay this conversation with new replies.")
+@click.option("--conversation", metavar="ID", help="Conversation to replay with new replies.")
 @click.option(
     "--from-turn", type=WholeNumber(min=1), help="First turn to regenerate, counted from 1."
 )
@@ -42,7 +43,7 @@ __all__ = ["command"]
 @click.option(
     "--out",
     type=OutPath(),
-    help="Folder for the replay [default: none; for a conversation, a folder next to the run].",
+    help="Folder for the replay [default: none, or a folder next to the run with --conversation].",
 )
 def command(
     folder: Path,
@@ -54,12 +55,13 @@ def command(
 ) -> int:
     """Replay a RUN from its recorded calls and check that the data set is byte-identical.
 
-    No model is called for this. With --conversation and --from-turn, only that conversation is
-    replayed: its experience and the earlier turns come from the record, and the named model
-    (default: the run's own) writes the later turns. Run the same command again to continue; nothing
-    is paid for twice.
+    A replay of the whole run calls no model. With --conversation and --from-turn, only that
+    conversation is replayed. Its experience and earlier turns come from the record; the model given
+    with --model (default: the run's model) writes the later turns. Repeat the command to resume; no
+    call is paid for twice.
 
-    Exit status: 0 if identical or replayed; 1 if different or if a model failed.
+    The exit status is 0 if the data sets are identical or the conversation was replayed, and 1 if
+    they differ or a model failed.
     """
     if (conversation is None) != (from_turn is None):
         raise click.UsageError("--conversation and --from-turn must be given together")
@@ -68,7 +70,7 @@ def command(
             raise click.UsageError("--model and --base-url require --conversation and --from-turn")
         return _whole(folder, out)
     if out is None and (url := shown(str(folder))) != str(folder):
-        raise click.UsageError(f"{url}: name a folder for the replay, with --out")
+        raise click.UsageError(f"{url}: give a folder for the replay with --out")
     return _one(folder, conversation, from_turn, _models(folder, models, base_urls), out)
 
 
@@ -84,7 +86,7 @@ def _whole(folder: Path, out: Path | None) -> int:
     played = (
         f"{counted(found.n_conversations, 'conversation')}{rejected} and "
         f"{counted(found.n_failures, 'failure')} from "
-        f"{found.n_calls} recorded calls"
+        f"{counted(found.n_calls, 'recorded call')}"
     )
     if found.difference is None:
         say(f"{folder}: identical: {played}")
@@ -92,7 +94,7 @@ def _whole(folder: Path, out: Path | None) -> int:
         where = f"task {found.difference.task} ({found.difference.record})"
         say(f"{folder}: differs at {where}: {found.difference.what}; before that: {played}")
     if found.changed is not None:
-        say(f"changed since: {found.changed}")
+        say(f"changed since the run: {found.changed}")
     return 0 if found.difference is None else 1
 
 
@@ -105,14 +107,14 @@ def _one(
     try:
         played = replay_conversation(folder, conversation, from_turn, out, models=models)
     except KeyboardInterrupt:
-        say(f"stopped, all answers are kept; to resume: {again()}", err=True)
+        say(f"stopped; all replies received are kept; to resume: {again()}", err=True)
         sys.exit(130)
     _print(load_run(folder), conversation, from_turn, played)
     return 0
 
 
 def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> dict[str, Any] | None:
-    """Return the run's models overridden by the command line's; None if none are given."""
+    """Return the run's models, overridden by the command line; None if no models are given."""
     if not (models or base_urls):
         return None
     experiment = _experiment(folder)
@@ -143,7 +145,7 @@ def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
     turns = new.turns if new is not None else []
     table = Table(show_lines=True)
     table.add_column("")
-    for name, ended in (("recorded", old.ended), ("played", new.ended if new else "failed")):
+    for name, ended in (("recorded", old.ended), ("replayed", new.ended if new else "failed")):
         table.add_column(styled(f"{name}, ended by {ended}"), ratio=1)
     pairs = zip_longest(old.turns[from_turn - 1 :], turns[from_turn - 1 :])
     for nth, pair in enumerate(pairs, from_turn):
@@ -153,4 +155,4 @@ def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
     for failure in played.failures():
         console.print(styled(f"{failure.stage}: {failure.kind}: {failure.message}"))
     calls = sum(1 for _ in played.ledger())
-    console.print(styled(f"{counted(calls, 'call')}; in {played.folder}"))
+    console.print(styled(f"{counted(calls, 'call')}; written to {played.folder}"))

@@ -1,4 +1,4 @@
-"""`convogen report`: a one-page report on runs."""
+"""The command `convogen report`: write a one-page report on runs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,21 @@ __all__ = ["command"]
     "--against",
     multiple=True,
     metavar="CORPUS",
-    help="Corpus to compare the runs with, usually a human one.",
+    help="Corpus to compare the runs with, usually of human conversations.",
 )
-@click.option("--baseline", metavar="RUN", help="Baseline run for comparing distances.")
+@click.option(
+    "--baseline",
+    metavar="RUN",
+    help="Run with which the other runs' distances from the corpora are compared.",
+)
 @click.option(
     "--judged",
     multiple=True,
     metavar="FOLDER",
-    help="Friction labels of a corpus, from `evaluate CORPUS --judge friction "
-    "--out`. Runs carry their own.",
+    help="Folder with friction labels of a corpus, written by `evaluate CORPUS --judge friction "
+    "--out FOLDER`. Run folders contain their own labels.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers of the page as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers of the report as JSON.")
 def command(
     folders: tuple[str, ...],
     out: Path,
@@ -45,10 +49,10 @@ def command(
     judged: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Write a one-page report about RUN folders, next to the published numbers.
+    """Write a one-page report about RUN folders, with the published numbers for comparison.
 
     To include groundedness, first run `convogen evaluate RUN --judge geval`. If a run was matched
-    to a corpus, the report shows that corpus too.
+    to a corpus, the report includes that corpus too.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`convogen run`: runs an experiment into a run folder."""
+"""The command `convogen run`: run an experiment and write the results to a run folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from convogen.suggested import suggested
 from convogen.text.counting import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console  # noqa: TID251 - its type alone
+    from rich.console import Console  # noqa: TID251 - only for type hints
 
     from convogen.engine.runner import OnConversation
     from convogen.engine.workers import Workers
@@ -52,7 +52,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "--flush-every",
     type=Amount(min=0.1),
     metavar="SECONDS",
-    help="With a URL: time between two writes to the store [default: 5].",
+    help="With a URL for --out: time between uploads to the object store [default: 5].",
 )
 @model_option
 @base_url_option
@@ -62,12 +62,14 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set any key of the experiment, in dotted form: lanes=2, sampling.agent.temperature=0.7.",
+    help="Set any key of the experiment; nested keys use dots: lanes=2, "
+    "sampling.agent.temperature=0.7.",
 )
 @click.option(
     "--match",
     metavar="CORPUS",
-    help="Give each conversation the shape of one from a corpus: turns, lengths, speakers.",
+    help="Corpus whose conversations determine the number of turns, the lengths and the number of "
+    "speakers.",
 )
 @language_option
 @click.option(
@@ -76,17 +78,21 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 @click.option(
     "--seed",
     type=WholeNumber(min=0),
-    help="Random seed for every choice that the model does not make.",
+    help="Random seed for all choices that are not made by a model.",
 )
 @limit_options
 @cluster_options("Run")
-@click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
-@click.option("--dry-run", is_flag=True, help="Forecast calls, tokens, cost and time from a pilot.")
+@click.option(
+    "--fresh", is_flag=True, help="Move an existing run in the folder aside and start over."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Run a pilot and forecast calls, tokens, cost and time."
+)
 @click.option(
     "--pilot",
     type=WholeNumber(min=2),
     metavar="K",
-    help="With --dry-run: conversations in the pilot [default: 5].",
+    help="With --dry-run: number of conversations in the pilot [default: 5].",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the forecast as JSON.")
 def command(
@@ -109,14 +115,14 @@ def command(
     pilot: int | None,
     as_json: bool,
 ) -> None:
-    """Run EXPERIMENT: a shipped one by name (see `convogen list`), or a YAML file.
+    """Run EXPERIMENT: the name of a shipped experiment (see `convogen list`), or a YAML file.
 
-    Run the same command again to resume a run that was stopped, or with a larger --n to extend it.
-    Finished conversations and recorded answers are kept, and nothing is paid for twice.
+    Repeat the command to resume an interrupted run, or with a larger --n to extend it. Finished
+    conversations and recorded replies are kept, and no call is paid for twice.
 
-    --dry-run plays the first K conversations with real calls, keeps them in the run folder, and
-    forecasts calls, tokens, cost and time of the whole run. If the folder already holds K
-    conversations, it makes no calls.
+    --dry-run generates the first K conversations with real calls, keeps them in the run folder, and
+    forecasts the calls, tokens, cost and time of the whole run. If the folder already contains K
+    conversations, no calls are made.
 
     \b
     Examples:
@@ -144,14 +150,14 @@ def command(
 
 
 def _folder(out: Path | str, fresh: bool, flush_every: float | None) -> Path:
-    """Return the run's local folder; for a URL, a local copy that is written back."""
+    """Return the run's local folder; for a URL, a local copy that is uploaded."""
     if isinstance(out, Path):
         if flush_every is not None:
-            raise click.UsageError("--flush-every requires a run folder with a URL")
+            raise click.UsageError("--flush-every requires a URL for --out")
         return out
     if fresh:
         raise click.UsageError(
-            f"--fresh: {out} is a URL, and objects are not moved aside; name another folder"
+            f"--fresh: {out} is a URL, and objects cannot be moved aside; choose another --out"
         )
     return Path(writable(out, "run", flush_every))
 
@@ -167,7 +173,7 @@ def play(
     workers: Workers | None = None,
     tally: RunProgress | None = None,
 ) -> Run:
-    """Run an experiment with progress on a console; on Ctrl-C, print how to resume."""
+    """Run an experiment and show its progress; on Ctrl-C, print how to resume."""
     from convogen.cli._shared.display import live
     from convogen.engine.runner import run
     from convogen.models.progress import RunProgress
@@ -193,8 +199,8 @@ def play(
         from convogen.errors import Hopeless
 
         raise Hopeless(
-            f"{counted(failed, 'task')} failed, and none produced a conversation; "
-            f"`{suggested('show', folder)}` says why"
+            f"{counted(failed, 'task')} failed, and no conversation was generated; see "
+            f"`{suggested('show', folder)}` for the causes"
         )
     return played
 
@@ -208,7 +214,7 @@ def _forecast(
     as_json: bool,
     workers: Workers | None,
 ) -> None:
-    """Play the missing part of the pilot, then forecast the run."""
+    """Run the missing part of the pilot, then print the forecast."""
     from convogen.cli._shared.dry_run import missing_pilot, print_forecast, spent_usd
     from convogen.storage.run_folder import load_run
 
@@ -226,10 +232,10 @@ def load_with(
     base_urls: Sequence[str],
     prices: Sequence[str],
 ) -> Experiment:
-    """Return the experiment with its overrides; their model keys take precedence over options.
+    """Return an experiment with overrides, whose model keys take precedence over the options.
 
-    A model set by an override (`models.agent=NAME`) uses the endpoint of `--base-url` and the price
-    of `--price`, as if `--model` had set it.
+    A model set by an override (`models.agent=NAME`) uses the endpoint of --base-url and the price
+    of --price, as if it had been set with --model.
     """
     from convogen.experiment.experiment import Experiment
 
@@ -248,9 +254,9 @@ def load_with(
 
 
 def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Add models set by overrides to `named`; return the remaining overrides.
+    """Add the models set by overrides to `named`, and return the remaining overrides.
 
-    A model that runs in this process stays an override, since it has no base URL.
+    A model that runs in this process remains an override, because it has no base URL.
     """
     from pydantic import ValidationError
 
@@ -280,7 +286,7 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Parse `key=value` pairs, each value as YAML."""
+    """Parse KEY=VALUE pairs whose values are YAML."""
     from convogen.inputs.yaml12 import parse_yaml
 
     read: dict[str, Any] = {}
@@ -293,34 +299,37 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 NO_MODEL = (
-    "no model given: running on the embedded SmolLM2-135M, which writes poor prose; choose "
-    "another with --model or --base-url"
+    "no model given; using the embedded SmolLM2-135M, which writes poor prose; choose another "
+    "model with --model or --base-url"
 )
 
 
 def notices(experiment: Any) -> list[str]:
-    """Return what a user should know before the first call, one line each."""
+    """Return the notices to print before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
     lines += _defaults(experiment)
     if "scripted" in kinds:
-        lines.append("scripted model: canned words for tests and dry runs, no language model")
+        lines.append(
+            "scripted model: canned words for tests and dry runs, not the output of a language "
+            "model"
+        )
     lines += experiment.method.notices()
     lines += sorted(
         {line for role in experiment.roles for line in _assumed(experiment.model(role))}
     )
     if (tasks := experiment.method.task_count()) and tasks > experiment.n:
-        lines.append(f"requested: {experiment.n} of {tasks}")
+        lines.append(f"requested tasks: {experiment.n} of {tasks}")
     return lines
 
 
 def _defaults(experiment: Experiment) -> list[str]:
-    """Return which roles use the embedded model by default, and which the experiment fixes."""
+    """Return notices on roles that use the embedded model by default, and on fixed roles."""
     named = experiment.common.models
     unnamed = [] if "default" in named else [r for r in experiment.roles if r not in named]
     fixed = [
-        f"{role}: {experiment.model(role).identity}, which --model alone does not change; "
-        f"--model {role}=NAME changes it"
+        f"{role}: the experiment fixes the model {experiment.model(role).identity}; change it with "
+        f"--model {role}=NAME"
         for role in experiment.common.fixed_models
         if experiment.model(role).kind == "endpoint"
     ]
@@ -332,7 +341,7 @@ def _defaults(experiment: Experiment) -> list[str]:
 
 
 def _assumed(spec: ModelSpec) -> list[str]:
-    """Return what is assumed about a model's price, if anything."""
+    """Return a notice if a price is assumed for a model."""
     from convogen.models.prices import listed_for
     from convogen.redaction import public_url
 
@@ -341,5 +350,5 @@ def _assumed(spec: ModelSpec) -> list[str]:
         return []
     return [
         f"the price of {spec.identity} at {public_url(spec.base_url or 'its endpoint')} is not "
-        f"published; {found.provider}'s price is assumed, unless you set one with --price"
+        f"known; {found.provider}'s price is assumed unless you set a price with --price"
     ]

@@ -1,4 +1,4 @@
-"""`convogen schema`: the JSON Schema of an experiment file."""
+"""The command `convogen schema`: print the JSON Schema of experiment files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["command"]
 
 @click.command("schema")
 def command() -> None:
-    """Print the JSON Schema of an experiment file, for editors."""
+    """Print the JSON Schema of experiment files, for use in editors."""
     from convogen.cli._shared.plugins import print_faults
     from convogen.experiment.json_schema import json_schema
 

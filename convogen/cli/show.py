@@ -1,4 +1,4 @@
-"""`convogen show`: prints the contents of a run."""
+"""The command `convogen show`: print the contents of a run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["command"]
 
 @click.command("show")
 @click.argument("folder", metavar="RUN", type=RunPath())
-@click.option("--conversation", metavar="ID", help="Print one conversation.")
+@click.option("--conversation", metavar="ID", help="Print the conversation with this id.")
 @click.option("--sample", is_flag=True, help="Print the first conversation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
-    """Show a RUN folder: contents, rejections and failures with their causes, tokens, cost."""
+    """Show the contents, rejections, failures, tokens and cost of a RUN folder."""
     from convogen.cli._shared import display
     from convogen.reports.summary import summarise
     from convogen.storage.run_folder import load_run
@@ -52,5 +52,5 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
 
 
 def _experience_of(run: Run, conversation: Conversation) -> Experience | None:
-    """Return the experience of a conversation; None if it has none."""
+    """Return the experience of a conversation, or None if it has none."""
     return next((one for one in run.experiences() if one.id == conversation.experience), None)

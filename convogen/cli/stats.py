@@ -1,4 +1,4 @@
-"""`convogen stats`: statistics, lexical diversity and group-chat quality of conversation data."""
+"""The command `convogen stats`: measure statistics, lexical diversity and group-chat quality."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ __all__ = [
 
 _LABELS = {
     "paper": "Speaker labels count as words, as in the published numbers.",
-    "text": "Published numbers count speaker labels as words, these do not: use --render paper.",
+    "text": "Unlike the published numbers, these do not count speaker labels as words; to count "
+    "them, use --render paper.",
 }
 
 
@@ -47,22 +48,26 @@ _LABELS = {
     type=click.Choice(["text", "paper"]),
     default="text",
     show_default=True,
-    help="Count words as they are, or as the ConvoGen paper does (with user1:/user2: labels).",
+    help="Count the words of the text alone, or include user1:/user2: labels as in the ConvoGen "
+    "paper.",
 )
 @click.option(
-    "--against", metavar="CORPUS", help="Corpus to compare FILE with, usually a human one."
+    "--against",
+    metavar="CORPUS",
+    help="Corpus to compare each FILE with, usually of human conversations.",
 )
 @click.option(
     "--interaction",
     is_flag=True,
-    help="Also measure who addresses whom, coherence and friction; takes several times as long.",
+    help="Also measure who addresses whom, coherence and friction. This takes several times as "
+    "long.",
 )
 @click.option(
     "--judged",
     multiple=True,
     metavar="FOLDER",
-    help="Friction labels of a corpus, from `evaluate CORPUS --judge friction "
-    "--out`. Runs carry their own.",
+    help="Folder with friction labels of a corpus, written by `evaluate CORPUS --judge friction "
+    "--out FOLDER`. Run folders contain their own labels.",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first bad row.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
@@ -80,8 +85,8 @@ def command(
 ) -> None:
     """Measure conversation data: run folders, files of many formats, or hf:OWNER/NAME.
 
-    Each FILE is measured separately. With several, the JSON object describes the first one and
-    lists all of them under `corpora`.
+    Each FILE is measured separately. If several are given, the JSON object describes the first
+    FILE and lists all of them under `corpora`.
 
     \b
     Examples:
@@ -135,7 +140,7 @@ def _measure(
 
 @dataclass(frozen=True, slots=True)
 class _BadRows:
-    """The number of unreadable rows, and the errors of the first ones."""
+    """The number of unreadable rows, and the errors in the first of them."""
 
     count: int
     first: list[str]
@@ -143,16 +148,17 @@ class _BadRows:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A measured source, as `--json` prints it; its statistics are among the other keys.
+    """A measured source in the form printed with `--json`, where its statistics are top-level keys.
 
     Attributes:
-        source: The source's path or name.
-        format: The format in which it was read.
+        source: The path or name of the source.
+        format: The format that the source was read in.
         left_out: Counts of data that was read but not measured, by kind.
-        distance: Distance from the reference corpus, if there is one.
-        interacting: Interaction measures, if requested.
-        differences_told_by: What labelled the behaviours of both corpora: a judge's model or rules.
-        friction_differences: Difference from the reference corpus in the share of turns with each
+        distance: The distance from the reference corpus, if one is given.
+        interacting: The interaction measures, if requested.
+        differences_told_by: How the behaviours of both corpora were labelled: by the model of a
+            judge, or by rules.
+        friction_differences: Differences from the reference corpus in the share of turns with each
             behaviour.
     """
 
@@ -242,7 +248,7 @@ def _not_measured(name: str, found: Statistics) -> list[str]:
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
-    """Return tables II, III and V: your data above, the published numbers below."""
+    """Return tables II, III and V in one table, with the published rows below the measured data."""
     from rich.table import Table
 
     from convogen.published import published
@@ -279,7 +285,7 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
 def more_tables(
     ours: dict[str, Statistics], human: dict[str, Statistics], columns: int = 4
 ) -> Iterator[Table]:
-    """Yield diversity and group-chat tables, a few data sets at a time to fit the terminal."""
+    """Yield tables of diversity and group-chat measures, with at most `columns` data sets each."""
     named = list((ours | human).items())
     for start in range(0, len(named), columns):
         yield _more_table(dict(named[start : start + columns]), human)
@@ -324,8 +330,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
 
 def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of replies that were requested again, tidied or accepted despite a fault, if
-    any."""
+    """Yield a table of replies that were re-asked, tidied or accepted despite a fault, if any."""
     from rich.table import Table
 
     from convogen.metrics.labels import TURN_CHECKS
@@ -345,7 +350,7 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 
 
 def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of the values of installed metrics, if any."""
+    """Yield a table of the values of installed metrics, if there are any."""
     from rich.table import Table
 
     from convogen.reports.cells import number_text
@@ -374,8 +379,8 @@ def repetition_table(name: str, found: Statistics) -> Table:
     from rich.table import Table
 
     table = Table(title=styled(f"Near-copies in {name}"), title_justify="left")
-    for label in ("What", "Texts", "Different", "Near-copies", "Share", "Commonest"):
-        table.add_column(label, justify="left" if label in ("What", "Commonest") else "right")
+    for label in ("Kind", "Texts", "Different", "Near-copies", "Share", "Most common"):
+        table.add_column(label, justify="left" if label in ("Kind", "Most common") else "right")
     for kind, view in found.repetition.items():
         common = "; ".join(f"{text} ×{count}" for text, count in list(view.most.items())[:3])
         counts = (f"{view.texts}", f"{view.different}", f"{view.copies}", f"{view.share:.1%}")
@@ -390,7 +395,8 @@ def published_text(cell: Cell) -> str:
 
 
 def short_name(name: str | None, others: Iterable[str]) -> str:
-    """Return the last part of a path if it distinguishes the sources."""
+    """Return the last part of a path if it is unique among the sources, otherwise the whole
+    path."""
     from pathlib import Path
 
     last = Path(name or "").name or f"{name}"

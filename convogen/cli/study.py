@@ -1,4 +1,7 @@
-"""`convogen study`: studies of role plays, with people and over seeds; a module per subcommand."""
+"""The command `convogen study` for human studies of role plays and tables over seeds.
+
+Each subcommand has its own module.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,26 @@ from convogen.cli._shared.options import NearestGroup
 __all__ = ["SUBCOMMANDS", "command"]
 
 SUBCOMMANDS = {
-    "new": "Create a study with people: its settings file, and codes for participants.",
+    "new": "Create a human study: the settings file and the participants' codes.",
     "serve": "Serve a study to its participants.",
     "export": "Export the participants' answers to files.",
     "forget": "Delete a participant's answers.",
-    "results": "Analyse people's answers, next to the paper's tables 3 and 10.",
-    "tables": "Print tables for runs over seeds, next to the paper's tables 1, 2, 4, 7 and 9.",
+    "results": "Analyse the participants' answers, with the paper's tables 3 and 10.",
+    "tables": "Print tables for runs over seeds, with the paper's tables 1, 2, 4, 7 and 9.",
 }
-"""Maps subcommands to their lines in `--help`; `convogen.cli.study_<name>.command` is the
-command."""
+"""Descriptions of the subcommands in `--help`, by name. The subcommand NAME is
+`convogen.cli.study_NAME.command`."""
 
 
 class StudyGroup(NearestGroup):
-    """A group that imports a subcommand's module only when it is called or asked for help."""
+    """A group that imports a subcommand's module only when the subcommand or its help is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the subcommands."""
         return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a subcommand; None if it is unknown."""
+        """Import and return a subcommand, or None if it is unknown."""
         if cmd_name not in SUBCOMMANDS:
             return None
         return import_module(f"convogen.cli.study_{cmd_name}").command
@@ -39,13 +42,15 @@ class StudyGroup(NearestGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a subcommand as click does; raises `click.UsageError` with a hint if the user
-        gave folders instead."""
+        """Return the subcommand and its arguments.
+
+        Raises `click.UsageError` if it is unknown, with a hint if the first argument is a path.
+        """
         if args[0] not in SUBCOMMANDS and Path(args[0]).exists():
             ctx.fail(
-                f"{args[0]!r:.200} is not a command; `convogen study tables RUN...` prints the "
-                f"tables "
-                "of runs, `convogen study results ANSWERS...` those of people's answers"
+                f"{args[0]!r:.200} is not a command; use `convogen study tables RUN...` for the "
+                "tables of runs, or `convogen study results ANSWERS...` for the results of a human "
+                "study"
             )
         return super().resolve_command(ctx, args)
 
@@ -57,4 +62,4 @@ class StudyGroup(NearestGroup):
 
 @click.group("study", cls=StudyGroup)
 def command() -> None:
-    """Run studies of role plays with people, and print LLM Roleplay's tables for runs."""
+    """Run human studies of role plays, and print the tables of LLM Roleplay for runs."""

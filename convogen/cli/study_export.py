@@ -1,4 +1,4 @@
-"""`convogen study export`: exports participants' answers to files."""
+"""The command `convogen study export`: export the participants' answers to files."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ __all__ = ["command"]
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="collect: draw the participants' demographics, as in figures 3 to 7 of "
-    "the paper, to this file (.png, .svg or .pdf).",
+    help="collect: file for a chart of the participants' demographics, as in figures 3 to 7 of "
+    "the paper (.png, .svg or .pdf).",
 )
 def command(folder: Path, target: Path, chart: Path | None) -> None:
     """Export the answers of the study in FOLDER as JSON lines and Parquet.
 
     \b
-    collect  natural/ is a run folder, which stats, study tables, evaluate and study new read;
-             personas.yaml, goals.yaml and simulate.yaml have the same personas with the same
-             goals simulated by `convogen run`
-    pairs    answers.jsonl, a line per answer
-    ratings  ratings/<participant>.jsonl, which agreement reads; ratings.jsonl with comments
+    collect  natural/: a run folder for stats, study tables, evaluate and study new;
+             personas.yaml, goals.yaml and simulate.yaml: an experiment for `convogen run`
+             that simulates the same personas with the same goals
+    pairs    answers.jsonl: one line per answer
+    ratings  ratings/<participant>.jsonl: ratings for `convogen agreement`;
+             ratings.jsonl: ratings with comments
 
-    You can export while the study is being served.
+    You can export the answers while the study is being served.
     """
     from convogen.study.exporting import export_study
 

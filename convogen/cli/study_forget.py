@@ -1,4 +1,4 @@
-"""`convogen study forget`: deletes a participant's answers on request."""
+"""The command `convogen study forget`: delete a participant's answers on request."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["command"]
 def command(folder: Path, code: str) -> None:
     """Permanently delete all answers of the participant with CODE.
 
-    CODE is the participant's code, or their name in codes.csv, such as p01. The code stops working.
-    Earlier exports are not changed.
+    CODE is the participant's code, or the participant's name in codes.csv, such as p01. Afterwards,
+    the code is no longer accepted. Earlier exports are not changed.
     """
     from convogen.study.withdrawing import forget
 
-    say(f"{forget(folder, code)}: everything is deleted, and the code no longer works")
+    say(f"{forget(folder, code)}: all answers were deleted, and the code is no longer accepted")

@@ -1,4 +1,4 @@
-"""`convogen study new`: creates the folder of a study with people."""
+"""The command `convogen study new`: create the folder of a human study."""
 
 from __future__ import annotations
 
@@ -24,28 +24,34 @@ __all__ = ["command"]
     "--kind",
     type=click.Choice(["collect", "pairs", "ratings"]),
     required=True,
-    help="collect: people chat with a chatbot; pairs: they distinguish simulated dialogues from "
-    "natural ones; ratings: they rate single dialogues.",
+    help="collect: participants chat with a chatbot; pairs: they distinguish simulated from "
+    "natural dialogues; ratings: they rate single dialogues.",
 )
 @click.option(
     "--participants", type=WholeNumber(1, 10_000), help="Number of participants [default: 20]."
 )
 @click.option("--seed", type=WholeNumber(min=0), help="Random seed for all sampling.")
 @click.option(
-    "--natural", multiple=True, metavar="DATA", help="pairs: natural dialogues, held by people."
+    "--natural",
+    multiple=True,
+    metavar="DATA",
+    help="pairs: natural dialogues between people and a chatbot.",
 )
 @click.option(
     "--simulated",
     multiple=True,
     metavar="[CONDITION=]DATA",
-    help="pairs: simulated dialogues, such as a run of the method roleplay; once per condition.",
+    help="pairs: simulated dialogues, such as a run of the method roleplay. Repeat the option for "
+    "each condition.",
 )
 @click.option("--dialogues", multiple=True, metavar="DATA", help="ratings: dialogues to rate.")
-@click.option("--each", type=WholeNumber(1, 1000), help="Pairs or dialogues per participant.")
+@click.option(
+    "--each", type=WholeNumber(1, 1000), help="Number of pairs or dialogues per participant."
+)
 @click.option(
     "--attention-checks",
     type=WholeNumber(0, 20),
-    help="Extra pairs or dialogues that state which answer to give.",
+    help="Number of additional pairs or dialogues that state which answer to give.",
 )
 @click.option(
     "--judge",
@@ -53,25 +59,31 @@ __all__ = ["command"]
     multiple=True,
     metavar="VERDICTS",
     type=click.Path(path_type=Path),
-    help="pairs: verdicts of a judge, in the format that `study results` reads. "
-    "Participants then get the pairs it is unsure of.",
+    help="pairs: verdicts of a judge, in the format that `study results` reads. Participants "
+    "then get the pairs that the judge is least certain about.",
 )
 @click.option(
     "--goals",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="collect: YAML file of goals, in the format of the method roleplay.",
+    help="collect: YAML file with goals, in the format of the method roleplay.",
 )
 @model_option
 @base_url_option
 @price_option
-@click.option("--budget-usd", type=Amount(min=0, min_open=True), help="collect: per participant.")
-@click.option("--budget-tokens", type=WholeNumber(min=1), help="collect: per participant.")
+@click.option(
+    "--budget-usd",
+    type=Amount(min=0, min_open=True),
+    help="collect: spending limit per participant in US dollars.",
+)
+@click.option(
+    "--budget-tokens", type=WholeNumber(min=1), help="collect: limit on tokens per participant."
+)
 def command(folder: Path, kind: str, **options: Any) -> None:
-    """Create the FOLDER of a study with people.
+    """Create the FOLDER of a human study.
 
-    It contains `study.yaml`, with a comment on every key: texts, questions, goals, scales, the
-    chatbot. Edit this file, then run `convogen study serve`. The participants' codes are printed
-    once and stored in `codes.csv`, readable only by you.
+    The folder contains `study.yaml`, which sets the texts, questions, goals, scales and chatbot and
+    has a comment on every key. Edit this file, then run `convogen study serve`. The participants'
+    codes are printed once and stored in `codes.csv`, which only you can read.
 
     \b
     Examples:
@@ -95,7 +107,7 @@ def command(folder: Path, kind: str, **options: Any) -> None:
         say(f"{participant}  {code}")
     say()
     say(f"{made.summary}. The codes above are also in {made.codes_file}.")
-    say(f"Edit {folder / 'study.yaml'}, then: {suggested('study', 'serve', folder)}")
+    say(f"Edit {folder / 'study.yaml'}, then run {suggested('study', 'serve', folder)}")
 
 
 _ONLY = {
@@ -122,13 +134,13 @@ def _refuse_unused(kind: str, options: dict[str, Any]) -> None:
     for name, only in _ONLY.items():
         if options[name] and kind != only:
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            raise click.UsageError(f"{option}: applies to --kind {only}, not to {kind}")
+            raise click.UsageError(f"{option} applies to --kind {only}, not to {kind}")
     if kind == "collect" and (options["each"] or options["attention_checks"]):
         raise click.UsageError("--each and --attention-checks apply to --kind pairs or ratings")
     if kind == "pairs" and not (options["natural"] and options["simulated"]):
-        raise click.UsageError("--kind pairs needs --natural DATA and --simulated DATA")
+        raise click.UsageError("--kind pairs requires --natural DATA and --simulated DATA")
     if kind == "ratings" and not options["dialogues"]:
-        raise click.UsageError("--kind ratings needs --dialogues DATA")
+        raise click.UsageError("--kind ratings requires --dialogues DATA")
 
 
 def _design(kind: str, options: dict[str, Any]) -> CollectDesign | PairsDesign | RatingsDesign:

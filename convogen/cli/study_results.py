@@ -1,4 +1,4 @@
-"""`convogen study results`: analyses people's answers, next to the published numbers."""
+"""The command `convogen study results`: analyse the participants' answers."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ __all__ = ["command"]
     multiple=True,
     metavar="VERDICTS",
     type=click.Path(path_type=Path),
-    help="Verdicts of a judge on these and other pairs: a run judged by gteval, "
+    help="Verdicts of a judge on these and further pairs: a run judged by gteval, "
     "or JSON lines with pair, condition and undetected (0 to 1).",
 )
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="Draw figures 2 and 13 of the paper to this file (.png, .svg or .pdf).",
+    help="File for a chart like figures 2 and 13 of the paper (.png, .svg or .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
     sources: tuple[Path, ...], verdicts: tuple[Path, ...], chart: Path | None, as_json: bool
 ) -> None:
-    """Analyse people's answers: which dialogue of a pair do they take for the artificial one?
+    """Analyse how often participants detect the artificial dialogue of a pair.
 
-    ANSWERS are JSON lines of answers, or study folders that contain answers.jsonl.
+    ANSWERS are files of answers as JSON lines, or study folders that contain answers.jsonl.
 
-    The output has the undetected pairs per condition, with intervals that allow for correlated
-    answers (same participant, same source person), and mixed models of detection, utterance and
-    duration with all contrasts and compact letters, both unadjusted as in the paper and adjusted
-    (Holm). With --judge, it adds intervals that use the judge's verdicts on all pairs, and the
-    judge's agreement with people.
+    The output contains the share of undetected pairs per condition, with intervals that allow for
+    correlated answers (same participant, same source person). It also contains mixed models of
+    detection, utterance and duration, with all contrasts and compact letters, both unadjusted as in
+    the paper and adjusted (Holm). --judge adds intervals that use the judge's verdicts on all
+    pairs, and the agreement of the judge with people.
     """
     from convogen.papers.roleplay.human_study import checks, printed, table_3
     from convogen.reports.chartfile import check_kind

@@ -1,4 +1,4 @@
-"""`convogen study serve`: serves a study to its participants."""
+"""The command `convogen study serve`: serve a study to its participants."""
 
 from __future__ import annotations
 
@@ -15,23 +15,29 @@ __all__ = ["command"]
 @click.command("serve")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=WholeNumber(0, 65_535), default=8717, show_default=True)
+@click.option(
+    "--port",
+    type=WholeNumber(0, 65_535),
+    default=8717,
+    show_default=True,
+    help="Port to listen on; 0 for any free port.",
+)
 @click.option(
     "--https",
     is_flag=True,
-    help="Participants connect through an HTTPS proxy; mark cookies as secure.",
+    help="Mark cookies as secure, for participants who connect through an HTTPS proxy.",
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the progress page in a browser.")
 def command(folder: Path, host: str, port: int, https: bool, open_browser: bool) -> None:
-    """Serve the study in FOLDER to its participants until Ctrl-C.
+    """Serve the study in FOLDER to its participants until you press Ctrl-C.
 
-    Each participant enters with a code. Every answer is saved to disk before it is acknowledged.
-    /progress is the researcher's page; if other machines can reach the server, it needs the token
-    in the printed address.
+    Each participant logs in with a code. Every answer is saved to disk before it is acknowledged.
+    /progress is the researcher's page. If other machines can reach the server, the page requires
+    the token in the printed address.
 
-    For participants elsewhere, put an HTTPS proxy such as Caddy or nginx in front and add --https;
-    /progress then needs the token, too. The proxy must forward the original Host header (nginx:
-    proxy_set_header Host $host).
+    For participants on other networks, put an HTTPS proxy such as Caddy or nginx in front of the
+    server and add --https; /progress then requires the token too. The proxy must forward the
+    original Host header (nginx: proxy_set_header Host $host).
     """
     import asyncio
 
@@ -52,7 +58,7 @@ def command(folder: Path, host: str, port: int, https: bool, open_browser: bool)
     web_modules()
     from convogen.web.study.app import study_app
 
-    design = load_design(folder)  # before a lock is created in it
+    design = load_design(folder)  # before a lock file is created in the folder
     if isinstance(design, CollectDesign):
         asyncio.run(check_model(design.model))
     listener = bind(host, port)

@@ -1,4 +1,4 @@
-"""`convogen study tables`: LLM Roleplay's tables for runs, next to the published ones."""
+"""The command `convogen study tables`: print the tables of LLM Roleplay for runs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LENGTHS = (
-    "convogen's lengths are those of the dialogues kept; tokens are counted by the endpoint, "
-    "those of a prompt over the whole output around it. The paper names no tokenizer."
+    "convogen's lengths are those of the accepted dialogues. Tokens are counted by the endpoint; "
+    "the tokens of a prompt include the whole output that contains it. The paper does not name its "
+    "tokenizer."
 )
-"""A note on how lengths are measured, for every table with published lengths."""
+"""A note on the measurement of lengths, for every table with published lengths."""
 
 
 @click.command("tables")
@@ -35,15 +36,15 @@ _LENGTHS = (
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="Draw figure 8 of the paper to this file (.png, .svg or .pdf).",
+    help="File for a chart like figure 8 of the paper (.png, .svg or .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
     """Print LLM Roleplay's tables for RUNS: lengths, failures and lexical diversity over seeds.
 
     Runs that differ only in their seeds form one condition; means and standard deviations are over
-    its runs. The tables show the published numbers next to yours. A list below them shows which
-    published numbers can be recomputed from others, and how well they agree.
+    the runs of a condition. The tables show the published numbers next to yours. A list below the
+    tables shows which published numbers can be recomputed from others, and how well they agree.
     """
     from convogen.papers.roleplay.published_checks import checks
     from convogen.papers.roleplay.study import conditions, over_inquirers
@@ -51,7 +52,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
     from convogen.storage.run_folder import load_run
 
     if chart is not None:
-        check_kind(chart)  # before the runs are read, which takes a while
+        check_kind(chart)  # before reading the runs, which takes a while
     found = conditions(load_run(folder) for folder in folders)
     arithmetic = checks()
     if chart is not None:
@@ -73,7 +74,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
 
 
 class _MeasureReport(TypedDict):
-    """A `Measure` as JSON."""
+    """A `Measure` in the form printed as JSON."""
 
     mean: float | None
     std: float | None
@@ -81,9 +82,10 @@ class _MeasureReport(TypedDict):
 
 
 class _ConditionReport(TypedDict):
-    """A condition as JSON; lists have one entry per run.
+    """A condition in the form printed as JSON; lists have one entry per run.
 
-    Lengths are in turns and tokens, rates and shares 0 to 1; the mappings are by measure.
+    Lengths are in turns and tokens; rates and shares are between 0 and 1. The keys of the mappings
+    are measures.
     """
 
     name: str
@@ -102,7 +104,8 @@ class _ConditionReport(TypedDict):
 
 
 class _OverallReport(TypedDict):
-    """Conditions that differ only in their inquirers, by index, as JSON."""
+    """Conditions that differ only in their inquirers, in the form printed as JSON; `conditions` are
+    indices."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -162,7 +165,7 @@ def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
 
 
 def _seed(one: Played) -> str:
-    """Return a run's seed and the number of dialogues begun with it."""
+    """Return a run's seed and the number of dialogues started, as text."""
     whole = "" if one.run.manifest.get("complete") is True else " (incomplete)"
     return f"{one.seed}: {one.counts['dialogues']}{whole}"
 
@@ -184,9 +187,9 @@ def _rates(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["1"].rows
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
-        "In parentheses: deviation within a seed (lengths) or over seeds (failures).\n"
-        f"Endless thanks, broken off, not saved: percent of the dialogues begun. convogen's own "
-        f"rules count what the paper does not print.\n{_LENGTHS}",
+        "In parentheses: standard deviation within a seed (lengths) or over seeds (failures).\n"
+        "Endless thanks, broken off and not saved are in percent of the dialogues started. "
+        f"Failures that the paper does not report are counted by convogen's own rules.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label in LENGTHS.items():
@@ -207,9 +210,8 @@ def _counts(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["7"].rows
     table = _table(
         "Table 7: lengths, and failures with the number of outputs",
-        "In parentheses: deviation within a seed (lengths) or over seeds (failures).\n"
-        "convogen's are means over seeds, whatever the number of dialogues of each; the paper's "
-        "over three. "
+        "In parentheses: standard deviation within a seed (lengths) or over seeds (failures).\n"
+        "convogen's counts are unweighted means over seeds; the paper's are over three seeds. "
         f"{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
@@ -235,9 +237,9 @@ def _places(found: Sequence[Condition]) -> Table:
     columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
     table = _table(
         "Failures in percent of turns and of dialogues",
-        "Turns and dialogues in which a failure occurs at least once; in parentheses: deviation "
-        "over seeds. A turn is a prompt and its response; only the last is known of a failed "
-        "task. The paper counts outputs only (table 1).",
+        "Turns and dialogues in which a failure occurs at least once. In parentheses: standard "
+        "deviation over seeds. A turn is a prompt and its response; for a failed task, only the "
+        "last turn is known. The paper counts only outputs (table 1).",
         ["", *columns],
     )
     for name, (label, _) in RATES.items():
@@ -261,12 +263,12 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
     if not compared:
         return None
     table = _table(
-        "Table 2, tested: how describing a persona changes the user's text",
-        "Compared with the condition without a persona, paired by person and goal: mean "
-        "difference, share of pairs with an increase, p of Wilcoxon's signed-rank test (Holm). A "
-        "type-token ratio falls with length: see MTLD and the number of words. The paper gives "
-        "no test.",
-        ["Told", "measure", "pairs", "difference", "raised", "p"],
+        "Table 2, tested: the effect of describing a persona on the user's text",
+        "Each condition is compared with the condition without a persona, paired by person and "
+        "goal: mean difference, share of pairs with an increase, and p of Wilcoxon's signed-rank "
+        "test (Holm). The type-token ratio falls with the length of the text; see also MTLD and "
+        "the number of words. The paper reports no test.",
+        ["Persona", "measure", "pairs", "difference", "increased", "p"],
     )
     for one in compared:
         table.add_row(
@@ -285,11 +287,11 @@ def _diversity(found: Sequence[Condition]) -> Table:
     from convogen.published import published
 
     table = _table(
-        "Table 2: the user's language by how the persona is described",
-        "convogen's: over the prompts of a dialogue; mean over dialogues, deviation over seeds. "
-        "The paper does not say which text it measures, gives variances, and uses Mixtral as the "
-        "inquirer.",
-        ["Told", *DIVERSITY.values()],
+        "Table 2: the user's language by description of the persona",
+        "convogen's numbers are computed over all prompts of a dialogue and averaged over "
+        "dialogues; standard deviations over seeds are in parentheses. The paper does not say "
+        "which text it measures, reports variances, and uses Mixtral as the inquirer.",
+        ["Persona", *DIVERSITY.values()],
     )
     for nth, one in enumerate(found, 1):
         ours = [_text(one.diversity(name), digits=3) for name in DIVERSITY]
@@ -305,10 +307,10 @@ def _lengths(found: Sequence[Condition]) -> Table:
     from convogen.published import published
 
     table = _table(
-        "Table 4: next to other data sets",
-        "In parentheses: deviation within a seed; over inquirers, and in the paper's own row, "
-        "the deviation of the inquirers' means (for responses, the mean of their deviations).\n"
-        f"{_LENGTHS}",
+        "Table 4: comparison with other data sets",
+        "In parentheses: standard deviation within a seed. In rows over inquirers and in the "
+        "paper's own row, it is the standard deviation of the inquirers' means or, for responses, "
+        f"the mean of their standard deviations.\n{_LENGTHS}",
         ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -328,10 +330,10 @@ def _data_sets(found: Sequence[Condition]) -> Table:
 
     columns = ("type", "dialogues", "style", "topics", "persona")
     table = _table(
-        "Table 9: next to more data sets",
-        "The published rows are as printed, except for the type, which is taken from table 4, "
-        "since it is unclear which rows the three groups of table 9 span. convogen's: all "
-        "dialogues of all seeds. "
+        "Table 9: comparison with further data sets",
+        "The published rows are as printed, except for the type, which is taken from table 4 "
+        "because it is unclear which rows the three groups of table 9 span. convogen's rows cover "
+        "all dialogues of all seeds. "
         f"{_LENGTHS}",
         ["", "type", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[2:]],
     )
@@ -356,10 +358,10 @@ def _figure(found: Sequence[Condition]) -> Table:
 
     mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
     table = _table(
-        "Figure 8: each measure divided by the largest of its group",
-        "The groups are convogen's conditions and the inquirers of table 1. Smaller is better, "
-        "except for turns. --chart FILE draws it. Dividing by the largest is convogen's choice: "
-        "the paper does not say how it normalizes.",
+        "Figure 8: each measure divided by the largest value of its group",
+        "The groups are convogen's conditions and the inquirers of table 1. Smaller values are "
+        "better, except for turns. Use --chart FILE to draw the figure. Dividing by the largest "
+        "value is convogen's choice; the paper does not say how it normalises.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
     )
     for name, label in MEASURES.items():
@@ -381,8 +383,8 @@ _TABLES: tuple[Callable[[Sequence[Condition]], Table | None], ...] = (
 
 
 def _told(arithmetic: Sequence[Check]) -> str:
-    """Return a text on how many published numbers agree with recomputed ones, and which do not."""
-    lines = ["The published numbers, recomputed from each other:"]
+    """Return a summary of how well published numbers agree with recomputed numbers."""
+    lines = ["The published numbers, recomputed from one another:"]
     for what in dict.fromkeys(one.what for one in arithmetic):
         own = [one for one in arithmetic if one.what == what]
         verdicts = dict.fromkeys(("rounded", "truncated", "within the spread", "off"), 0)
@@ -391,7 +393,7 @@ def _told(arithmetic: Sequence[Check]) -> str:
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items() if count)
         lines.append(f"  {what}: {told}")
         lines += [
-            f"    {one.row}, {one.cell}: printed {one.printed:g}, recomputed {one.computed:.4g}"
+            f"    {one.row}, {one.cell}: published {one.printed:g}, recomputed {one.computed:.4g}"
             for one in own
             if one.verdict != "rounded"
         ]
@@ -399,7 +401,7 @@ def _told(arithmetic: Sequence[Check]) -> str:
 
 
 def _text(found: Measure, scale: float = 1, *, spread: bool = False, digits: int = 2) -> str:
-    """Return a mean with its deviation in parentheses."""
+    """Return a mean with its standard deviation in parentheses."""
     from convogen.reports.cells import number_text
 
     std = found.spread if spread else found.std

@@ -1,4 +1,4 @@
-"""`convogen train`: fine-tunes a model to talk as people do, with chatbots or with each other."""
+"""The command `convogen train`: fine-tune a model on human turns or on group chats."""
 
 from __future__ import annotations
 
@@ -35,52 +35,52 @@ __all__ = ["command"]
 
 @click.command("train")
 @click.argument("train")
-@click.option("--held-out", required=True, metavar="SOURCE", help="Another corpus, to evaluate on.")
+@click.option(
+    "--held-out", required=True, metavar="SOURCE", help="Another corpus, used for evaluation."
+)
 @click.option(
     "--base",
     default="embedded",
     show_default=True,
-    help="Model to train: embedded, a .gguf file, or a checkpoint's folder or name.",
+    help="Model to train: embedded, a .gguf file, or the folder or name of a checkpoint.",
 )
 @click.option(
     "--learn",
     type=click.Choice(["inquirer", "agents"]),
     default="inquirer",
     show_default=True,
-    help="Whom the model learns to imitate: a person talking to a chatbot, or the "
-    "people in a group chat.",
+    help="Speakers whom the model learns to imitate: a person who talks to a chatbot (inquirer), "
+    "or the people in a group chat (agents).",
 )
 @click.option(
     "--agent-prompt",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="With --learn agents: prompt file for the agents [default: the shipped one].",
+    help="With --learn agents: prompt file for the agents [default: the shipped file].",
 )
 @click.option(
     "--encounter-prompt",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="With --learn agents: also learn to invent the scenes, using this prompt file.",
+    help="With --learn agents: prompt file with which the model also learns to invent scenes.",
 )
 @click.option(
     "--max-words",
     type=WholeNumber(min=1),
-    help="With --learn agents: guideline for the number of words of a short reply, as in a run.",
+    help="With --learn agents: guideline for the number of words in a short reply, as in a run.",
 )
 @click.option(
     "--from",
     "start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of an earlier training run, to continue training its adapter.",
+    help="Folder of an earlier training run whose adapter is trained further.",
 )
-@click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
+@click.option("--out", type=OutPath(), help="Output folder [default: runs/train-…].")
 @click.option(
     "--settings",
     "file",
     type=click.Path(path_type=Path),
     help="YAML file that overrides the paper's settings (convogen/training/dialogueforge.yaml).",
 )
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override one of the settings."
-)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting.")
 @click.option(
     "--n", type=WholeNumber(min=1), help="Number of dialogues to train on [default: all]."
 )
@@ -92,7 +92,7 @@ __all__ = ["command"]
 @click.option(
     "--steps",
     type=WholeNumber(min=1),
-    help="Number of training steps [default: set by the epochs].",
+    help="Number of training steps [default: determined by the number of epochs].",
 )
 @click.option(
     "--seed", type=WholeNumber(min=0), help="Random seed for order, sampling and initial weights."
@@ -101,7 +101,7 @@ __all__ = ["command"]
 @click.option(
     "--gguf",
     is_flag=True,
-    help="Also write .gguf files: the model, for --model FILE, and the adapter.",
+    help="Also write .gguf files of the model (for --model FILE) and of the adapter.",
 )
 @click.option("--format", "train_format", help="Format of TRAIN [default: detected].")
 @click.option("--held-out-format", help="Format of the held-out corpus [default: detected].")
@@ -112,10 +112,10 @@ __all__ = ["command"]
 @click.option(
     "--no-summaries",
     is_flag=True,
-    help="Train on dialogues that lack a task_summary without stating their task.",
+    help="Do not generate missing task summaries; these dialogues then have no task in the prompt.",
 )
 @click.option("--licence", help="Licence of TRAIN, for the manifest.")
-@click.option("--fresh", is_flag=True, help="Move the folder's existing contents aside first.")
+@click.option("--fresh", is_flag=True, help="Move an existing folder aside and start over.")
 def command(
     train: str,
     held_out: str,
@@ -130,15 +130,15 @@ def command(
 ) -> None:
     """Fine-tune a model on the human turns of TRAIN, and evaluate it on another corpus.
 
-    Each corpus is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It holds dialogues of a
-    person and a chatbot; with --learn agents, it is a run, a file of scenes, or conversations with
-    personas. Dialogues of TRAIN with the same id or the same first utterance as a held-out one are
-    left out of training.
+    Each corpus is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It contains dialogues
+    between a person and a chatbot. With --learn agents, it is a run, a file of scenes, or a file of
+    conversations with personas. A dialogue of TRAIN that has the same id or first utterance as a
+    held-out dialogue is not used for training.
 
-    If a dialogue has no task_summary, --model (the role summarizer) writes one that says what the
-    person wants, and stores it in task-summaries next to --out. --budget-usd and --budget-tokens
-    limit the cost. Run the same command again to continue from the last checkpoint, or to write
-    what is missing.
+    If a dialogue has no task_summary, the model given with --model (the role summarizer) summarises
+    what the person wants. The summaries are stored in task-summaries next to --out. --budget-usd
+    and --budget-tokens limit the cost. Repeat the command to resume from the last checkpoint, or to
+    write missing output files.
 
     \b
     Example:
@@ -163,7 +163,7 @@ def command(
         with _shown() as progress:
             manifest = fine_tune(plan, folder, fresh, progress)
     except KeyboardInterrupt:
-        say(f"interrupted; to resume: {again()}", err=True)
+        say(f"stopped; to resume: {again()}", err=True)
         raise
     _print(manifest, folder)
 
@@ -187,8 +187,10 @@ def _plan(
     max_words: int | None,
     **overrides: int | None,
 ) -> TrainingPlan:
-    """Return the plan given on the command line; `overrides` has settings set by their own
-    options."""
+    """Return the training plan given on the command line.
+
+    `overrides` contains the settings that have their own options.
+    """
     from convogen.cli.run import read_settings
     from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings
@@ -215,7 +217,7 @@ def _plan(
 
 
 def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limits) -> TrainingPlan:
-    """Return the plan with task summaries; missing ones are generated."""
+    """Return the plan with task summaries; missing summaries are generated."""
     from convogen.downstream.task_summaries import write_tasks
     from convogen.models.progress import RunProgress
     from convogen.training.tuning import without_task
@@ -223,8 +225,9 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
     if not (seeds := without_task(plan)):
         return plan
     say(
-        f"{len(seeds):,} dialogues have no task_summary: {spec.identity} writes what the person "
-        f"wants (--model NAME for another model, --no-summaries to train without)",
+        f"{counted(len(seeds), 'dialogue')} without a task_summary will be summarised by "
+        f"{spec.identity}; choose another model with --model NAME, or train without summaries with "
+        "--no-summaries",
         err=True,
     )
     tally = RunProgress()
@@ -234,8 +237,8 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
         tasks = write_tasks(seeds, spec, folder, tally=tally, limits=limits)
     if calls := tally.counts["calls"]:
         say(
-            f"{counted(calls, 'call')}, {counted(tally.counts['tokens'], 'token')}, kept in "
-            f"{folder}",
+            f"{counted(calls, 'call')}, {counted(tally.counts['tokens'], 'token')}; summaries are "
+            f"stored in {folder}",
             err=True,
         )
     return replace(plan, tasks=tasks)
@@ -243,7 +246,7 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
 
 @contextmanager
 def _shown() -> Generator[Progress]:
-    """Show a bar for each stage; without a terminal, print its name."""
+    """Show a progress bar for each stage; without a terminal, print the name of the stage."""
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
@@ -273,7 +276,8 @@ def _print(manifest: TrainingManifest, folder: Path) -> None:
         if untold := part.get("without_task"):
             say(f"{name}: {counted(untold, 'dialogue')} without a task")
     if data["shared_left_out"]:
-        say(f"not trained on, since also held out: {counted(data['shared_left_out'], 'dialogue')}")
+        shared = counted(data["shared_left_out"], "dialogue")
+        say(f"left out of training because they are also held out: {shared}")
     before, after = found["before"]["value"], found["after"]["value"]
     say(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
     for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):
@@ -288,5 +292,6 @@ def _counts(part: SourceCounts) -> str:
         f"{counted(part['dialogues'], 'dialogue')}, {counted(part['samples'], 'sample')}, "
         f"{counted(part['tokens'], 'token')}, "
         f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
-        f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
+        f"({counted(part['cut_targets'], 'target')} lost), {part['without_target']:,} without a "
+        "target"
     )

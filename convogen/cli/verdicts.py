@@ -1,4 +1,4 @@
-"""`convogen verdicts`: pass rates from judges' verdicts, as a table and a chart."""
+"""The command `convogen verdicts`: compute pass rates from judges' verdicts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["command", "verdict_table"]
 
 _SHORT = {"Conversation 1": "1st", "Conversation 2": "2nd"}
 
-_FALSE_ALARM = "utterance 1, which a person wrote, is taken for a machine's: a false alarm"
+_FALSE_ALARM = "false alarms, in which the judge names utterance 1, which a person wrote"
 _MARKS = {"order": "o", "prompt": "p", "judge": "j"}
 _UNKNOWN = "?"
 
@@ -39,23 +39,21 @@ _UNKNOWN = "?"
     "--protocol",
     required=True,
     type=click.Choice(["unieval", "gteval"]),
-    help="unieval: does the dialogue contain a machine's utterance? gteval: which "
-    "of two is generated?",
+    help="Protocol of the verdicts. With unieval, the judge is asked whether a dialogue contains "
+    "a machine-written utterance; with gteval, which of two dialogues is generated.",
 )
 @click.option(
     "--generated",
     type=WholeNumber(1, 2),
     default=2,
     show_default=True,
-    help="gteval: which of the two dialogues was generated, for files that convogen did not write.",
+    help="gteval: position of the generated dialogue, for files that convogen did not write.",
 )
-@click.option(
-    "--table", is_flag=True, help="Print the rates as a table of models, data and lengths."
-)
+@click.option("--table", is_flag=True, help="Print the rates as a table by model, data and length.")
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="Draw the rates to this file (.png, .svg or .pdf).",
+    help="File for a chart of the rates (.png, .svg or .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(
@@ -66,16 +64,17 @@ def command(
     chart: Path | None,
     as_json: bool,
 ) -> None:
-    """Count verdicts: FILES of JSON lines with `choice` (and `index`, `reason`), or judged runs.
+    """Compute pass rates from verdicts.
 
-    The rate is the percentage of dialogues that pass. For UniEval, a dialogue passes if the judge
-    finds no machine-written utterance in it; for GTEval, if the judge does not name it as the
-    generated one.
+    Each FILE contains JSON lines with `choice` (and `index`, `reason`), or is a judged run. The
+    rate is the percentage of dialogues that pass. For UniEval, a dialogue passes if the judge finds
+    no machine-written utterance in it. For GTEval, it passes if the judge does not identify it as
+    the generated dialogue.
 
     --table adds the change from one length to the next and the gain from fine-tuning, next to the
-    published rates. A mark shows rates that were judged differently from the paper. A run records
+    published rates. Marks show which rates were judged differently from the paper. A run records
     its model, data and length; for a file, put MODEL,DATA,N in front, such as "Llama-3.2-3B
-    (FT),OASST1,6=verdicts.jsonl". Use the model `real` for the real dialogues.
+    (FT),OASST1,6=verdicts.jsonl". Use the model name `real` for real dialogues.
     """
     from convogen.papers.dialogueforge.pass_rates import compare, read_cell
 
@@ -103,16 +102,19 @@ def command(
 def verdict_table(
     protocol: Protocol, rows: Sequence[tuple[str, Verdicts, PositionBias | None]]
 ) -> Table:
-    """Return a table of rates and counts, with the effect of a dialogue's position.
+    """Return a table of rates and counts, with notes on position bias.
 
     Args:
-        protocol: Protocol of the verdicts.
-        rows: Names and verdicts, each with the position bias if the order was random.
+        protocol: The protocol of the verdicts.
+        rows: For each row, the name, the verdicts, and the position bias if the order was random.
     """
     from rich.table import Table
 
-    about = {"unieval": "taken for a person's", "gteval": "indistinguishable from real ones"}
-    title = f"{protocol}: % {about[protocol]}"
+    about = {
+        "unieval": "dialogues judged as human, %",
+        "gteval": "dialogues not identified as generated, %",
+    }
+    title = f"{protocol}: {about[protocol]}"
     table = Table(title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Verdicts", overflow="fold", min_width=15)
     counts = list(rows[0][1].counts)
@@ -136,7 +138,7 @@ def verdict_table(
 
 
 def _alarms(row: Verdicts | Rate) -> str:
-    """Return how many dialogues fail because of their real first utterance, and their share."""
+    """Return the number and share of dialogues that fail because of their real first utterance."""
     if row.false_alarms is None:
         return ""
     return f"{row.false_alarms} ({row.false_alarm_rate:.1f}%)"
@@ -145,16 +147,16 @@ def _alarms(row: Verdicts | Rate) -> str:
 def _bias_text(name: str, bias: PositionBias) -> str:
     first, gap = bias.first, bias.gap
     if first.value is None or gap is None:
-        return f"{name}: no position was given"
+        return f"{name}: the positions are unknown"
     ends = f"{first.low:.0%} to {first.high:.0%}"
     return (
-        f"{name}: chooses the dialogue shown first {first.value:.0%} of the time ({ends}), "
-        f"advantage of being shown first {gap.value:+.2f} points"
+        f"{name}: the dialogue shown first is chosen {first.value:.0%} of the time ({ends}); being "
+        f"shown first gives an advantage of {gap.value:+.2f} points"
     )
 
 
 class _Line(NamedTuple):
-    """A row of a table: its labels, its number, the kind of number, and false alarms as text."""
+    """A row of a table: the labels, the number as text, its source, and false alarms as text."""
 
     labels: tuple[str | int | None, ...]
     number: str
@@ -195,7 +197,8 @@ def _print_compared(compared: Compared) -> None:
 
 
 def _compared_table(title: str, columns: Sequence[str], lines: Sequence[_Line]) -> Table:
-    """Return your numbers next to the published ones, marked if the measure differs."""
+    """Return a table of the user's numbers next to the published ones, with marks for
+    differences."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", pad_edge=False)
@@ -216,7 +219,7 @@ def _compared_table(title: str, columns: Sequence[str], lines: Sequence[_Line]) 
 
 
 def _published(row: Rate | LengthChange | TuningGain) -> str:
-    """Return a published number, with a mark for each difference in prompting."""
+    """Return a published number, with a mark for each difference in the judging."""
     if row.published is None:
         return ""
     marks = _UNKNOWN if row.differs is None else "".join(_MARKS[name] for name in row.differs)
@@ -224,11 +227,11 @@ def _published(row: Rate | LengthChange | TuningGain) -> str:
 
 
 def _differences(rows: Sequence[Rate | LengthChange | TuningGain]) -> list[str]:
-    """Return what the marks of published numbers mean."""
+    """Return explanations of the marks on published numbers."""
     from convogen.papers.dialogueforge.as_published import DIFFERENCES
 
     beside = [row.differs for row in rows if row.published is not None]
     found = [name for name in DIFFERENCES if any(name in differs for differs in beside if differs)]
-    unknown = ["it is not known how the judge of this file was prompted"] if None in beside else []
+    unknown = ["it is unknown how the judge of this file was prompted"] if None in beside else []
     notes = [f"{_MARKS[name]}: {DIFFERENCES[name]}" for name in found]
     return [*notes, *(f"{_UNKNOWN}: {note}" for note in unknown)]

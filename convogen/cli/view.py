@@ -1,4 +1,4 @@
-"""`convogen view`: shows run folders in the browser, or exports them to one page."""
+"""The command `convogen view`: show run folders in a browser, or export them to one page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convogen.errors import UserError
 __all__ = ["command"]
 
 PORT = 8765
-"""The default port, fixed so that addresses of conversations can be bookmarked."""
+"""The default port, which is fixed so that addresses of conversations can be bookmarked."""
 
 
 @click.command("view")
@@ -27,7 +27,7 @@ PORT = 8765
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help=f"Port; 0 for a free one [default: {PORT}, or a free one if it is taken].",
+    help=f"Port; 0 for any free port [default: {PORT}, or a free port if it is in use].",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(
@@ -35,19 +35,23 @@ PORT = 8765
     "page",
     metavar="FILE.html",
     type=OutPath(dir_okay=False),
-    help="Write up to 500 conversations to one self-contained page, and exit.",
+    help="Write up to 500 conversations to one self-contained page and exit.",
 )
 @click.option(
-    "--search", metavar="TEXT", help="With --export: only conversations that contain these words."
+    "--search",
+    metavar="TEXT",
+    help="With --export: export only conversations that contain these words.",
 )
 @click.option(
     "--conversation",
     "names",
     multiple=True,
     metavar="ID",
-    help="With --export: only this conversation.",
+    help="With --export: export only this conversation; repeat the option for several.",
 )
-@click.option("--n", type=WholeNumber(min=1), help="With --export: only the first N conversations.")
+@click.option(
+    "--n", type=WholeNumber(min=1), help="With --export: export only the first N conversations."
+)
 def command(
     folders: tuple[Path, ...],
     host: str | None,
@@ -58,11 +62,11 @@ def command(
     names: tuple[str, ...],
     n: int | None,
 ) -> None:
-    """Browse RUN folders: search, filter, compare, and see what is behind each turn.
+    """Browse RUN folders: search, filter and compare conversations, and inspect each turn.
 
-    The run folders are not changed. The search index is kept in your cache directory and can be
-    deleted at any time. The server listens only on this machine unless you set --host; then
-    visitors need the token in the printed address.
+    The run folders are not changed. The search index is stored in your cache directory and can be
+    deleted at any time. By default, the server listens only on this machine. If you set --host to
+    an address that other machines can reach, visitors need the token in the printed address.
 
     \b
     Example:
@@ -74,7 +78,7 @@ def command(
     if page is not None and (host or port is not None or no_browser):
         raise click.UsageError("--host, --port and --no-browser do not apply to --export")
     if page is not None and str(page) == "-":
-        raise click.UsageError("--export -: a page cannot be printed; name a file")
+        raise click.UsageError("--export -: the page cannot be printed; name a file")
     if page is None and (search or names or n):
         raise click.UsageError("--search, --conversation and --n require --export FILE.html")
     try:
@@ -87,12 +91,12 @@ def command(
 
 
 def _no_index(error: sqlite3.Error) -> str:
-    """Return what is wrong with the index, and what to do about it."""
+    """Return a message with the problem of the index and possible remedies."""
     from convogen.web.viewer.index import cache_folder
 
     return (
-        f"the index in {cache_folder()}: {error}; make room there, delete it, or name another "
-        "cache in XDG_CACHE_HOME"
+        f"the index in {cache_folder()} cannot be used: {error}; free disk space, delete the "
+        "index, or set XDG_CACHE_HOME to another folder"
     )
 
 
@@ -126,7 +130,7 @@ def _serve(folders: Sequence[Path], host: str, port: int | None, open_browser: b
 
 
 def _listener(host: str) -> socket.socket:
-    """Return a socket at the usual port, or at a free one if that is taken."""
+    """Return a socket bound to the default port, or to a free port if that is in use."""
     from convogen.errors import UserError
     from convogen.web.serving import bind
 

@@ -1,1 +1,1 @@
-"""Experiments: validated YAML, their fingerprints, and the shipped ones."""
+"""Experiments: validated YAML files, their fingerprints, and the shipped experiments."""

@@ -1,4 +1,4 @@
-"""An experiment: validated, frozen YAML, and its fingerprint.
+"""The `Experiment` class: a validated, immutable experiment and its fingerprint.
 
 The method's parameters are on the same level as the common keys:
 
@@ -8,16 +8,16 @@ The method's parameters are on the same level as the common keys:
     iterative: true
     style: short
 
-The fingerprint covers what changes the data. It leaves out:
+The fingerprint covers every key that changes the data. It leaves out:
 
     n                                   a run can be extended; the existing data stays a prefix
-    name                                the same experiment under another name
-    base_url, azure, api_key_env,       where and how a model is reached (but if a fallback is
-    headers, timeout_s, json_mode,      another model, the fingerprint covers its name)
+    name                                a label that does not change the data
+    base_url, azure, api_key_env,       connection settings (but if a fallback is a different
+    headers, timeout_s, json_mode,      model, the fingerprint covers the name of that model)
     replicas, *_per_minute, patience_s,
     price
-    concurrency                         how many calls are in flight at an endpoint
-    max_failures, max_rejected          when to give up
+    concurrency                         the maximum number of calls in flight per endpoint
+    max_failures, max_rejected          when a run stops early
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ DEFAULT_N = 8
 
 
 class Common(Keys):
-    """The keys every experiment has, whatever its method."""
+    """The keys that are common to all experiments, whatever their method."""
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^\w[\w.-]*$")
     about: str = Field(default="", description="one-line description for `convogen list`")
@@ -66,28 +66,28 @@ class Common(Keys):
     n: int | None = Field(
         default=None,
         ge=1,
-        description="number of conversations; default: 8, or the whole plan if the "
+        description="number of conversations; default: 8, or every task of the plan if the "
         "method's plan is finite",
     )
     seed: int = Field(
-        default=0, ge=0, description="random seed for every choice that the model does not make"
+        default=0, ge=0, description="random seed for all choices that are not made by a model"
     )
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec],
-        description="a model per role; `default` is the model of all roles that are not listed",
+        description="model of each role; `default` applies to all roles that are not listed",
     )
     fixed_models: list[str] = Field(
         default_factory=list[str],
-        description="roles that keep their model and endpoint if the command line names a "
+        description="roles that keep their model and endpoint even if the command line sets a "
         "model for all roles; --model ROLE=NAME still changes them",
     )
     sampling: dict[str, Sampling] = Field(
         default_factory=dict[str, Sampling],
-        description="sampling parameters per role; they override the method's own",
+        description="sampling parameters of each role; they override the method's defaults",
     )
     prompts: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="your own prompt file per step, instead of the shipped one",
+        description="path of your own prompt file for each step, used instead of the shipped file",
     )
     concurrency: int | None = Field(
         default=None,
@@ -98,19 +98,20 @@ class Common(Keys):
     max_failures: int | None = Field(
         default=None,
         ge=0,
-        description="number of failed tasks after which a run stops; default: n, at least 10",
+        description="number of failed tasks after which a run stops; default: n, but at least 10",
     )
     gates: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
-        description="checks that a finished conversation must pass to be accepted, in this "
-        "order; near_duplicate always comes last; default: none, but the gate language if "
-        "`language` is set, and the gate profile if `match_features` is set",
+        description="checks that a finished conversation must pass to be accepted, applied in "
+        "this order, except that near_duplicate always comes last; default: the gate `language` "
+        "if the key `language` is set, the gate `profile` if `match_features` is set, otherwise "
+        "none",
     )
     max_rejected: int | None = Field(
         default=None,
         ge=0,
-        description="number of rejected conversations after which a run stops; default: 4 n, "
-        "at least 50",
+        description="number of rejected conversations after which a run stops; default: 4 times "
+        "n, but at least 50",
     )
 
     @field_validator("gates", mode="before")
@@ -132,8 +133,12 @@ class Experiment:
     """A validated experiment: the common keys (`common`), and the method with its parameters."""
 
     def __init__(self, data: Mapping[str, Any], origin: str = "experiment") -> None:
-        """Validate the keys; raises `ExperimentError` naming `origin`, the key and what is
-        allowed."""
+        """Validate the keys.
+
+        Raises:
+            ExperimentError: A key is invalid. The message names `origin`, the key and the allowed
+                values.
+        """
         own = {key: value for key, value in data.items() if key in Common.model_fields}
         rest = {key: value for key, value in data.items() if key not in Common.model_fields}
         self.origin = origin
@@ -158,15 +163,15 @@ class Experiment:
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-        """Return the experiment of a YAML file, or a shipped one.
+        """Return the experiment in a YAML file, or a shipped experiment.
 
         Args:
-            source: A path, or the name of a shipped experiment.
-            overrides: Values by key; nested keys are dotted. A path in an override is relative to
-                the current folder, a path in the file to the file.
+            source: The path of a file, or the name of a shipped experiment.
+            overrides: Values by key; nested keys are joined with dots. Paths in overrides are
+                relative to the current folder. Paths in the file are relative to its folder.
 
         Raises:
-            ExperimentError: There is no such experiment, or a key is wrong.
+            ExperimentError: The experiment does not exist, or a key is invalid.
         """
         path = _find(source)
         data = read_mapping(path, ExperimentError)
@@ -177,7 +182,7 @@ class Experiment:
     def of(
         cls, data: Mapping[str, Any], overrides: Mapping[str, Any], origin: str = "experiment"
     ) -> Experiment:
-        """Return the experiment with these keys; `overrides` are as in `load`."""
+        """Return the experiment with the keys in `data`; `overrides` work as in `load`."""
         merged = {**data}
         for key, value in overrides.items():
             _set(merged, key, value)
@@ -185,14 +190,14 @@ class Experiment:
 
     @property
     def _gate_entries(self) -> list[dict[str, Any]]:
-        """The configured gates, or those implied by the method if there are none."""
+        """The configured gates, or the method's implied gates if `gates` is not set."""
         unsaid = "gates" not in self.common.model_fields_set
         return self.method.implied_gates() if unsaid else self.common.gates
 
     def check_languages(self) -> None:
         """Raise `ExperimentError` if the gates or models do not support the experiment's languages.
 
-        Opens the sources of a method that takes its languages from them.
+        If the method takes its languages from its sources, this opens the sources.
         """
         self._check_gates()
         foreign = [tag for tag in self.method.languages() if not same_language(tag, ENGLISH)]
@@ -201,8 +206,8 @@ class Experiment:
         if foreign and roles:
             raise ExperimentError(
                 f"{self.origin}: language: {foreign[0]}: the embedded model ({', '.join(roles)}) "
-                f"writes only English, not {language_name(foreign[0])}; name another with --model "
-                "or --base-url, or write in English: --set language=en"
+                f"writes only English, not {language_name(foreign[0])}; name another model with "
+                "--model or --base-url, or use --set language=en to generate English"
             )
 
     def _check_gates(self) -> None:
@@ -219,7 +224,7 @@ class Experiment:
     def n(self) -> int:
         """The number of requested conversations, at most the number of tasks in the method's plan.
 
-        For a method with `counts_failed_tasks`, the number of tasks.
+        If the method has `counts_failed_tasks`, this is the number of requested tasks.
         """
         given, there = self.common.n, self.method.task_count()
         if there is None:
@@ -227,7 +232,8 @@ class Experiment:
         return min(given or there, there)
 
     def progress(self, conversations: int, others: int) -> int:
-        """Return how much of n is done; failed and rejected tasks count if the method says so."""
+        """Return the progress towards `n`: `conversations`, plus failed and rejected tasks
+        (`others`) if the method has `counts_failed_tasks`."""
         return conversations + others if self.method.counts_failed_tasks else conversations
 
     @property
@@ -244,7 +250,7 @@ class Experiment:
 
     @property
     def roles(self) -> list[str]:
-        """The roles whose models a run needs: the method's, then those of its gates."""
+        """The roles that need a model in a run: the method's, then those of the gates."""
         return list(dict.fromkeys([*self.method.roles, *self._gate_roles]))
 
     @property
@@ -258,13 +264,16 @@ class Experiment:
         return self.common.concurrency or (8 if local else 64)
 
     def model(self, role: str) -> ModelSpec:
-        """Return a role's model; the embedded one if none is set."""
+        """Return a role's model, or the embedded model if none is set."""
         models = self.common.models
         return models.get(role) or models.get("default") or ModelSpec(name="embedded")
 
     def sampling(self, role: str) -> Sampling:
-        """Return a role's sampling: the method's, overridden by the model's, then by the
-        experiment's."""
+        """Return the sampling parameters of a role.
+
+        Parameters tuned for the embedded model override the method's, and the experiment's
+        override both.
+        """
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
         if self.model(role).is_shipped and (suits := self._suited_sampling(role)):
@@ -276,8 +285,10 @@ class Experiment:
         return own.with_defaults(settings) if own else settings
 
     def _suited_sampling(self, role: str) -> Sampling | None:
-        """Return the sampling for the embedded model in a role, given the role's prompt, or
-        None."""
+        """Return the sampling parameters tuned for the embedded model in a role, or None.
+
+        Roles that use a prompt adapted to the embedded model have separate parameters.
+        """
         for step, (asked, file) in self.method.embedded_prompts.items():
             prompt = self.prompts.get(step)
             if asked == role and prompt is not None and prompt.path == FOR_EMBEDDED / file:
@@ -286,7 +297,7 @@ class Experiment:
 
     @property
     def packages(self) -> dict[str, str]:
-        """The installed packages whose plugins are used, with their versions."""
+        """The versions of the installed packages whose plugins are used, by package name."""
         judges = [gate.judge for gate in self.gates if isinstance(gate, JudgeGate)]
         gates = [gate.name for gate in self.gates]
         return registry.packages(
@@ -330,17 +341,22 @@ class Experiment:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The identifier of this experiment's data; 16 hexadecimal digits."""
+        """The identifier of this experiment's data: 16 hexadecimal digits."""
         return fingerprint_of(self.fingerprint_inputs)
 
     def is_read_from(self, path: Path) -> bool:
-        """Return whether a file describes this experiment; raises `ExperimentError` if it is not an
-        experiment."""
+        """Return whether the experiment in a file has the same fingerprint as this one.
+
+        Raises:
+            ExperimentError: The file does not contain a valid experiment.
+        """
         return Experiment.load(path).fingerprint == self.fingerprint
 
     def to_yaml(self) -> str:
-        """Return the experiment as YAML that loads as the same experiment; keys and passwords are
-        left out."""
+        """Return the experiment as YAML that loads as the same experiment.
+
+        API keys and passwords are left out.
+        """
         models = {role: spec.public() for role, spec in self.common.models.items()}
         without_secrets = self.common.model_copy(update={"models": models})
         common = without_secrets.model_dump(mode="json", exclude_defaults=True)
@@ -362,7 +378,7 @@ class Experiment:
 
 
 def shipped_experiments() -> dict[str, Path]:
-    """Return the shipped experiments, by name."""
+    """Return the paths of the shipped experiments, by name."""
     paths = sorted(EXPERIMENTS.glob("*/*.yaml"), key=lambda path: path.name)
     return {path.stem: path for path in paths}
 
@@ -374,7 +390,7 @@ def _find(source: str | Path) -> Path:
     path = Path(source)
     try:
         there, folder = path.is_file(), path.is_dir()
-    except (OSError, ValueError):  # a name too long, or with a NUL
+    except (OSError, ValueError):  # the name is too long or contains a NUL
         there = folder = False
     if folder:
         raise ExperimentError(_no_folder(path))
@@ -383,9 +399,7 @@ def _find(source: str | Path) -> Path:
             return path
         raise ExperimentError(f"{path}: no such file")
     if there:
-        raise ExperimentError(
-            f"{path}: is not an experiment; an experiment file is named *.yaml or *.yml"
-        )
+        raise ExperimentError(f"{path}: not an experiment file; the name must end in .yaml or .yml")
     near = get_close_matches(str(source).casefold(), {name.casefold(): name for name in shipped}, 1)
     meant = [name for name in shipped if name.casefold() in near]
     guess = f"did you mean {meant[0]}? " if meant else ""
@@ -398,22 +412,26 @@ def _find(source: str | Path) -> Path:
 def _no_folder(path: Path) -> str:
     if (own := path / "experiment.yaml").is_file():
         return (
-            f"{path}: is a run folder, not an experiment; to resume it: "
+            f"{path}: this is a run folder, not an experiment; to resume the run: "
             f"{suggested('run', own, '--out', path)}"
         )
     inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
-    return f"{path}: is a folder, not an experiment" + (f"; it contains {inside}" if inside else "")
+    return f"{path}: this is a folder, not an experiment" + (
+        f"; it contains {inside}" if inside else ""
+    )
 
 
 def _name_of(path: Path) -> str:
-    """Return a run's name if the file gives none: the file name, with allowed characters only."""
+    """Return an experiment's default name: its file name, reduced to the allowed characters."""
     name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")
     return name[:80] or "experiment"
 
 
 def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys of a file in `folder` with paths resolved against it; values of a wrong type
-    are left unchanged."""
+    """Return an experiment's keys with all paths resolved against `folder`.
+
+    Values of a wrong type are left unchanged.
+    """
     method = data.get("method", Common.model_fields["method"].default)
     result = dict(data)
     if isinstance(method, str) and registry.known("methods", method):
@@ -435,6 +453,6 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         below = data.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise ExperimentError(f"--set {dotted}: {parent} has a value, not keys")
+            raise ExperimentError(f"--set {dotted}: {parent} is a value and has no keys")
         data = cast("dict[str, Any]", below)
     data[last] = value

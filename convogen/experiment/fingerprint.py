@@ -1,4 +1,5 @@
-"""Fingerprints, which identify data by its inputs: experiments, judgements, trainings, branches."""
+"""Fingerprints: identifiers of experiments, judgements, training runs and branches, computed from
+their inputs."""
 
 from __future__ import annotations
 
@@ -10,6 +11,6 @@ __all__ = ["fingerprint_of"]
 
 
 def fingerprint_of(inputs: Any) -> str:
-    """Return 16 hexadecimal digits of plain values; the order of keys makes no difference."""
+    """Return a hash of plain values as 16 hexadecimal digits; the order of keys does not matter."""
     text = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

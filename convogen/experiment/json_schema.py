@@ -12,7 +12,8 @@ __all__ = ["json_schema"]
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of an experiment file, for editors: one alternative per method."""
+    """Return the JSON Schema of experiment files for use in editors, with one alternative per
+    method."""
     common = Common.model_json_schema()
     alternatives: list[dict[str, Any]] = []
     definitions: dict[str, Any] = common.pop("$defs", {})

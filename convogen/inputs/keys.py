@@ -1,4 +1,5 @@
-"""The base model of user input: known keys only, finite numbers, no booleans as numbers."""
+"""The base model of user input, which accepts only known keys and finite numbers, and does not
+accept booleans as numbers."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ __all__ = ["Keys", "first_fault", "no_boolean", "place", "words"]
 
 _WORDS = {
     "missing": "is missing",
-    "extra_forbidden": "is not known",
-    "string_type": "must be text; put a number or true in quotes",
+    "extra_forbidden": "is not a known key",
+    "string_type": "must be text; put numbers, true and false in quotes",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -28,27 +29,27 @@ _WORDS = {
     "model_type": "must be a mapping of keys",
     "model_attributes_type": "must be a mapping of keys",
     "literal_error": "must be {expected}",
-    "greater_than": "must be more than {gt}",
+    "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} entries, and has {actual_length}",
-    "too_long": "must have at most {max_length} entries, and has {actual_length}",
-    "string_pattern_mismatch": "must be of the form {pattern}",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have {max_length} or fewer characters",
+    "too_short": "must have {min_length} or more entries, but has {actual_length}",
+    "too_long": "must have {max_length} or fewer entries, but has {actual_length}",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
     "string_unicode": "must be UTF-8",
-    "invalid_key": "a key must be text; put a number or true in quotes",
-    "json_invalid": "is not JSON: {error}",
+    "invalid_key": "a key must be text; put numbers, true and false in quotes",
+    "json_invalid": "is not valid JSON: {error}",
 }
-"""Error texts by pydantic's error type, since pydantic's own texts refer to Python."""
+"""Error messages by pydantic error type; pydantic's own messages refer to Python."""
 
 
 class Keys(BaseModel):
-    """Base of all models of users' files and options: frozen, unknown keys are refused.
+    """Base class of the models of users' files and options; immutable, and unknown keys are errors.
 
-    Python, and so pydantic, takes `true` for 1; here it is refused unless the field is a boolean.
-    Integers have at most 64 bits, as in YAML, so that a run folder can be read back.
+    In Python, and therefore in pydantic, `true` equals 1; here it is refused unless the field is a
+    boolean. Integers have at most 64 bits, as in YAML, so that run folders can be read back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -76,19 +77,20 @@ def words(detail: Any) -> str:
 
 
 def place(detail: Any) -> str:
-    """Return the dotted path of an error; empty for the top level."""
+    """Return the dotted path of an error, or an empty string for the top level."""
     return ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
 
 
 def first_fault(error: ValidationError, before: str = "") -> str:
-    """Return the first fault in one line: the key, below `before`, and what is wrong with it."""
+    """Return the first error as one line: the path of the key, prefixed with `before`, and the
+    problem."""
     detail = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(part for part in (before, place(detail)) if part)
     return f"{where}: {words(detail)}" if where else words(detail)
 
 
 def no_boolean(value: Any) -> Any:
-    """Return the value; raises `ValueError` if it is or contains a boolean."""
+    """Return the value unchanged; raises `ValueError` if it is or contains a boolean."""
     inside: Any = cast("Any", value).values() if isinstance(value, dict) else value
     if isinstance(value, bool):
         raise ValueError("must not be true or false")
@@ -100,7 +102,7 @@ def no_boolean(value: Any) -> Any:
 
 @lru_cache(maxsize=512, typed=True)
 def _takes_booleans(kind: Any) -> bool:
-    """Return whether a type may contain booleans, or a model that checks them itself."""
+    """Return whether a type allows booleans or contains a model that checks its own values."""
     if kind is bool or kind is Any or isinstance(kind, bool):
         return True
     if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -12,7 +12,7 @@ _NEAREST = 3
 
 
 def not_known(kind: str, name: str, allowed: Iterable[str]) -> str:
-    """Return the message for an unknown name, with the nearest allowed names and all of them."""
+    """Return the message for an unknown name: the closest allowed names, then all allowed names."""
     listed = list(allowed)
     near = get_close_matches(name[:80].casefold(), listed, _NEAREST, 0.5)
     meant = f"did you mean {' or '.join(near)}? " if near else ""

@@ -1,4 +1,4 @@
-"""Reading of users' text files: only regular files are opened, up to a size limit.
+"""Safe reading of users' text files: only regular files are opened, and only up to a size limit.
 
 A named pipe could block forever, and a device such as `/dev/zero` would fill the memory.
 """
@@ -16,12 +16,15 @@ from convogen.errors import SourceError, UserError
 __all__ = ["LARGEST_BYTES", "open_file", "read_text"]
 
 LARGEST_BYTES = 16 << 20
-"""Maximum size of a file that is read as a whole."""
+"""Maximum size, in bytes, of a file that is read as a whole."""
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a regular file for reading; raises `OSError` for anything else, such as a folder, pipe
-    or device."""
+    """Open a regular file for reading.
+
+    Raises:
+        OSError: The path is not a regular file, for example a folder, pipe or device.
+    """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         mode = os.fstat(descriptor).st_mode
@@ -37,7 +40,8 @@ def open_file(path: Path) -> BufferedReader:
 def read_text(path: Path, where: object = None, raising: type[UserError] = SourceError) -> str:
     """Return the text of a file in UTF-8, or in UTF-16 with a byte-order mark.
 
-    Raises `raising`, with one line that begins with `where` (default: the path).
+    Errors are raised as `raising`, with a one-line message that begins with `where` (default: the
+    path).
     """
     where, data = where or path, b""
     try:
@@ -50,6 +54,6 @@ def read_text(path: Path, where: object = None, raising: type[UserError] = Sourc
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise raising(f"{where}: line {line}: cannot be read: not {error.encoding}") from error
-    except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
+    except (OSError, ValueError) as error:  # ValueError: the path contains a NUL
         said = getattr(error, "strerror", None) or error
         raise raising(f"{where}: cannot be read: {said}") from error

@@ -1,4 +1,4 @@
-"""Validation of keys, with one-line errors that say what is allowed."""
+"""Validation of keys, with one-line errors that name the allowed values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["explain", "refuse_unknown", "validated"]
 
 
 SECRETIVE = frozenset({"api_key_env", "headers", "http"})
-"""Keys whose values are never quoted in messages: they may contain secrets."""
+"""Keys whose values are never quoted in messages because they may contain secrets."""
 
 
 def validated(
@@ -25,9 +25,14 @@ def validated(
     extra: Iterable[str] = (),
     raising: type[UserError] = ExperimentError,
 ) -> Any:
-    """Return the model of a mapping; raises `raising`, with one line that begins with `origin`.
+    """Return a mapping validated as a model.
 
-    `extra` are keys allowed in addition to the model's own.
+    Args:
+        model: The model class.
+        data: The mapping.
+        origin: The start of the error message, such as the name of a file.
+        extra: Keys that the error message lists as allowed in addition to the model's own.
+        raising: The exception raised, with a one-line message, if the mapping is invalid.
     """
     try:
         return model.model_validate(data)
@@ -39,12 +44,12 @@ def validated(
 def explain(
     error: ValidationError, model: type[BaseModel], allowed: Iterable[str], before: str = ""
 ) -> str:
-    """Return the first fault in one line: the key, what was found, what is allowed.
+    """Return the first error as one line: the key, the value found and the allowed values.
 
     Args:
-        error: Raised by the model, or by one that includes its keys.
-        model: The model.
-        allowed: The keys that users may write at its top level.
+        error: The error raised by the model, or by a model that includes its keys.
+        model: The model class.
+        allowed: The keys that users may write at the top level of the model.
         before: The dotted path of the model; empty for the top level.
     """
     detail = error.errors(include_url=False)[0]
@@ -62,12 +67,12 @@ def explain(
         field = owner.model_fields.get(str(detail["loc"][-1])) if owner else None
         return f"{message}: {field.description}" if field and field.description else message
     if not SECRETIVE.isdisjoint(detail["loc"]) or _may_hold_a_key(key, detail["input"]):
-        return message  # the value may be a key
+        return message  # the value may be an API key
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
 
 
 def _owner(kind: Any, loc: Sequence[int | str]) -> type[BaseModel] | None:
-    """Return the model at a path below a type, through mappings, lists and unions."""
+    """Return the model at a path below a type, following mappings, lists and unions."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         if not loc:
             return kind
@@ -80,7 +85,7 @@ def _owner(kind: Any, loc: Sequence[int | str]) -> type[BaseModel] | None:
 
 
 def _may_hold_a_key(place: str, value: Any) -> bool:
-    """Return whether a value may be an endpoint's key, put there by mistake."""
+    """Return whether a value may be an API key that was entered in the wrong place."""
     if place.endswith("api_key_env") or ("models" in place and isinstance(value, dict | list)):
         return True
     return ("url" in place or "replicas" in place) and "://" not in str(value)

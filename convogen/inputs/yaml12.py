@@ -1,9 +1,9 @@
 """Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
-PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text; it
-takes the last of two equal keys, and expands aliases and brackets without limit. The result here
-has strings, finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of bounded
-size. Merge keys (`<<`) are kept.
+PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text. It
+keeps the last of two equal keys, and sets no limit on aliases or nesting. The result here is a tree
+of bounded size that consists of strings, finite 64-bit numbers, booleans, null, lists and mappings.
+Merge keys (`<<`) are supported.
 
 >>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
 {'a': 10, 'b': '1:30', 'c': '2024-10-21', 'd': 0.0001}
@@ -30,7 +30,8 @@ DEEPEST = 64
 """Maximum nesting depth of lists and mappings."""
 
 LONGEST_NUMBER = 40
-"""Maximum length of an integer, in characters: longer ones exceed 64 bits or have leading zeros."""
+"""Maximum length of an integer in characters. Longer integers exceed 64 bits or have leading
+zeros."""
 
 _CORE = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -43,7 +44,7 @@ _CORE = {
     ),
     "merge": (r"<<", "<"),
 }
-"""Tag -> pattern of an unquoted scalar of that tag, and its possible first characters."""
+"""For each tag: the pattern of its unquoted scalars, and the characters they can start with."""
 
 _WIDTH = 80
 """Line width of YAML in characters, PyYAML's default."""
@@ -54,13 +55,15 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is te
 
 
 def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
-    """Return the content of a file; raises `raising` in one line that names the file and the
-    line."""
+    """Return the content of a YAML file.
+
+    Errors are raised as `raising`, with a one-line message that names the file and the line.
+    """
     return parse_yaml(read_text(path, path, raising), f"{path}: cannot be read", raising)
 
 
 def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str, Any]:
-    """Return the keys of a file that is a mapping; raises `raising` for anything else."""
+    """Return the content of a YAML file as a mapping; raises `raising` if it is not a mapping."""
     data = read_yaml(path, raising)
     if not isinstance(data, dict):
         raise raising(f"{path}: must be a mapping of keys (KEY: VALUE), not {_kind(data)}")
@@ -68,7 +71,10 @@ def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str
 
 
 def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = SourceError) -> Any:
-    """Return the content of a YAML text; raises `raising` in one line that begins with `where`."""
+    """Return the content of a YAML string.
+
+    Errors are raised as `raising`, with a one-line message that begins with `where`.
+    """
     try:
         _check_bounds(text)
         loader = _Loader(text)
@@ -78,31 +84,31 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
             loader.dispose()
     except yaml.YAMLError as error:
         raise raising(f"{where}: {_complaint(error, text)}") from error
-    except UnicodeEncodeError as error:  # bytes of an argument that are not UTF-8
+    except UnicodeEncodeError as error:  # an argument with bytes that are not UTF-8
         raise raising(f"{where}: cannot be read: not UTF-8") from error
 
 
 def dump_yaml(data: Any, *, blocks: bool = False) -> str:
-    """Return a tree as YAML that reads the same here and in YAML 1.1; keys keep their order.
+    """Return a tree as YAML with the same meaning here and in YAML 1.1; keys keep their order.
 
     Args:
-        data: The tree.
-        blocks: Whether long strings are written as blocks, for files that people edit.
+        data: The tree of mappings, lists and scalars.
+        blocks: Whether long strings are written as block scalars, for files that users edit.
     """
     dumper = _BlockDumper if blocks else _Dumper
     return yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
 def _check_bounds(text: str) -> None:
-    """Check nesting and size while only parsing, since composing deeply nested YAML crashes the C
-    parser."""
+    """Check nesting and size in the stream of parser events, because composing deeply nested YAML
+    crashes the C parser."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
     total = 0
     for event in cast("Any", yaml).parse(text, Loader=_Base):
         if isinstance(event, yaml.AliasEvent):
             if (anchor := str(event.anchor)) not in sizes:
-                problem = f"the alias *{anchor} comes before its anchor, or inside it"
+                problem = f"the alias *{anchor} comes before its anchor or inside the anchored node"
                 raise _fault(problem, event.start_mark)
             total += sizes[anchor]
         elif isinstance(event, yaml.ScalarEvent):
@@ -119,23 +125,23 @@ def _check_bounds(text: str) -> None:
             if anchored:
                 sizes[anchored] = total - before
         if total > LARGEST_BYTES:
-            problem = f"its aliases make it larger than {LARGEST_BYTES >> 20} MB"
+            problem = f"with its aliases expanded, it is larger than {LARGEST_BYTES >> 20} MB"
             raise _fault(problem, event.start_mark)
 
 
 def _kind(data: Any) -> str:
-    known = {list: "a list", str: "a text", type(None): "empty"}
+    known = {list: "a list", str: "text", type(None): "an empty file"}
     return known.get(cast("type[Any]", type(data)), "a value")
 
 
 def _complaint(error: yaml.YAMLError, text: str) -> str:
-    """Return the line and what is wrong in it."""
+    """Return the line number and the problem in that line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         problem = str(error.problem)
         if problem.startswith("but "):
             problem = f"{error.context} {problem}"
         elif error.context and error.context_mark:
-            problem += f" ({error.context} that begins in line {error.context_mark.line + 1})"
+            problem += f" ({error.context} that begins on line {error.context_mark.line + 1})"
         line = (
             min(error.problem_mark.line, text.count("\n")) + 1
         )  # the mark may be after the last line
@@ -152,15 +158,16 @@ def _fault(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 
 
 class _Loader(_Base):
-    """Accepts strings, finite numbers of 64 bits, booleans, null, lists and mappings only."""
+    """A loader that accepts only strings, finite 64-bit numbers, booleans, null, lists and
+    mappings."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to say it
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML requires class attributes
     yaml_constructors: dict[str | None, Any] = {}  # noqa: RUF012
 
     def text(self, node: Any) -> str:
         value: str = self.construct_scalar(node)
         if "\0" in value:
-            raise _fault("a NUL, which text may not contain", node.start_mark)
+            raise _fault("text must not contain a NUL character", node.start_mark)
         return value
 
     def _of(self, tag: str, node: Any) -> str:
@@ -194,14 +201,14 @@ class _Loader(_Base):
 
     def mapping(self, node: Any) -> dict[Any, Any]:
         if not isinstance(node, yaml.MappingNode):
-            raise _fault("a mapping is expected here", node.start_mark)
+            raise _fault("expected a mapping", node.start_mark)
         lines: dict[Any, int] = {}
         for place, _ in node.value:
             key: Any = self.construct_object(place, deep=True)
             if not isinstance(key, Hashable):
-                raise _fault("a key that is a list or a mapping", place.start_mark)
+                raise _fault("a key must not be a list or a mapping", place.start_mark)
             if key in lines:
-                problem = f"the key {key!r:.60} is already in line {lines[key]}"
+                problem = f"duplicate key {key!r:.60}; it first appears on line {lines[key]}"
                 raise _fault(problem, place.start_mark)
             lines[key] = place.start_mark.line + 1
         self.flatten_mapping(node)
@@ -213,14 +220,14 @@ class _Loader(_Base):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes strings that the core schema would read as something else."""
+    """A dumper that quotes strings that the core schema would read as another type."""
 
 
 class _BlockDumper(_Dumper):
-    """Writes long strings as blocks."""
+    """A dumper that writes long strings as block scalars."""
 
     def text(self, value: str) -> Any:
-        """Represent a string: multi-line ones literally, long lines folded."""
+        """Represent a string: multi-line strings as literal blocks, long lines as folded blocks."""
         style = "|" if "\n" in value else ">" if len(value) > _WIDTH else None
         return cast("Any", self).represent_scalar(f"{_TAG}str", value, style=style)
 

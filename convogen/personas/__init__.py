@@ -1,7 +1,7 @@
-"""Personas that an experience is given: sampled from a hub, or reused from a data set.
+"""Personas supplied to an experience: sampled from a hub, or reused from a data set.
 
-Source: ConvoGen, section II-C-1, second method, and table I. A hub is read once into an index of
-offsets; which personas a task gets follows from its number alone.
+Source: ConvoGen, section II-C-1, second method, and table I. A hub is read once and indexed by
+offset. The task number determines which personas a task gets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Assigns personas to tasks, as a function of the task's number, the seed and the hub.
+"""Assignment of personas to tasks, as a function of the task number, the seed and the hub.
 
-No state depends on the run's progress, so the plan is the same at any concurrency and after any
-crash, and a longer run begins like a shorter one.
+No state depends on the progress of the run. The plan is therefore the same at any concurrency and
+after any crash, and a longer run begins with the tasks of a shorter one.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ __all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]
 Match = Literal["random", "similar"]
 
 DEALT = 128
-"""Tasks in a block within which people are regrouped by similarity."""
+"""Number of tasks per block; people are regrouped by similarity within a block."""
 
 KEPT = 16
-"""Number of blocks kept in memory; others are recomputed deterministically."""
+"""Number of blocks kept in memory; all other blocks are recomputed deterministically."""
 
 
 class Casting(ABC):
-    """The participants of each task."""
+    """An assignment of participants to tasks."""
 
     @abstractmethod
     def group(self, task: int) -> list[Profile]:
-        """Return the profiles of a task's people, two or more."""
+        """Return the profiles of the two or more people in a task."""
 
 
 class ReusedGroups(Casting):
-    """The speakers of a data set, row by row, starting over after the last row."""
+    """The speakers of a data set, one row per task, starting over after the last row."""
 
     def __init__(self, hub: PersonaHub) -> None:
         self._hub = hub
         alone = next((at for at in range(len(hub)) if len(hub[at]) < 2), None)
         if alone is not None:
             raise SourceError(
-                f"{hub.source}: row {alone + 1} has only one persona; personas: reused needs "
-                f"both of a conversation, personas: sampled takes single ones"
+                f"{hub.source}: row {alone + 1} has only one persona; `personas: reused` needs "
+                f"both personas of each conversation; use `personas: sampled` for single personas"
             )
 
     def group(self, task: int) -> list[Profile]:
@@ -60,8 +60,9 @@ class ReusedGroups(Casting):
 class SampledGroups(Casting):
     """Groups of random size, drawn without replacement; an exhausted hub starts a new pass.
 
-    People are matched at random or, with `similar`, regrouped within up to 128 consecutive tasks so
-    that people with similar texts meet (mean token-set ratio of their longer words).
+    People are matched at random. With `similar`, they are regrouped within blocks of up to 128
+    consecutive tasks so that people with similar descriptions meet. Similarity is the token-set
+    ratio of their longer words, averaged over the group.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class SampledGroups(Casting):
     ) -> None:
         if len(hub) < participants[1]:
             raise SourceError(
-                f"{hub.source}: {len(hub)} personas, too few for participants: {participants[1]}"
+                f"{hub.source}: too few personas ({len(hub)}) for {participants[1]} participants"
             )
         self._hub = hub
         self._seed = seed
@@ -104,8 +105,8 @@ class SampledGroups(Casting):
         return self._dealt[block][task - start]
 
     def _draw(self) -> None:
-        """Draw the people of the next task; if a pass ends within a group, nobody is in it
-        twice."""
+        """Draw the people of the next task; nobody is drawn twice for a group that spans two
+        passes."""
         size = self._sizes.randint(*self._participants)
         if len(self._order) - self._cursor >= size:
             self._take(self._order[self._cursor : self._cursor + size])
@@ -124,7 +125,7 @@ class SampledGroups(Casting):
             self._blocks.append(task + 1)
 
     def _take(self, people: array[int]) -> None:
-        """Assign people to the next task; a block for `similar` is full after 128 tasks."""
+        """Assign people to the next task, and end the current block after 128 tasks."""
         self._cursor += len(people)
         self._drawn.extend(people)
         self._ends.append(len(self._drawn))
@@ -153,13 +154,13 @@ class SampledGroups(Casting):
 
 
 def _words(profile: Profile) -> str:
-    """Return the content words of a profile: those of four or more letters."""
+    """Return the words of a profile that have four or more letters."""
     text = profile.text or card_text(profile)
     return " ".join(word for word in re.findall(r"\w+", text.casefold()) if len(word) > 3)
 
 
 def _distinct_names(group: Sequence[Profile]) -> list[Profile]:
-    """Return the group without repeated names; people who lose theirs are given a new one later."""
+    """Return the group with repeated names removed; people without a name are named later."""
     seen: set[str] = set()
     result: list[Profile] = []
     for profile in group:

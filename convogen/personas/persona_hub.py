@@ -1,4 +1,4 @@
-"""A persona hub: an index of offsets into a scratch file, so that hubs of any size fit in
+"""Persona hubs, stored in scratch files and indexed by offset so that hubs of any size fit in
 memory."""
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ LICENCES = {
     "hf:proj-persona/PersonaHub": "CC-BY-NC-SA-4.0",
     "hf:google/Synthetic-Persona-Chat": "CC-BY-4.0",
 }
-"""The licences of sources that are known by name."""
+"""Licences of well-known sources, by name."""
 
 
 class PersonaHub:
-    """The groups of a source in its order: single personas, or the speakers of a conversation.
+    """The groups of a source in their original order: single personas, or all speakers of a row.
 
-    `source` is its name in the personas' records, `licence` its terms if known, `hash` identifies
-    its content. Only the offsets are held in memory.
+    `source` is the name written to the personas' records, `licence` the licence of the source if
+    known, and `hash` the hash of its content. Only the offsets are kept in memory.
     """
 
     def __init__(
         self, source: str, licence: str | None, groups: Iterator[list[Profile]], *, apart: bool
     ) -> None:
-        """Read everything once; `apart` splits groups into single personas.
+        """Read all groups once; `apart` splits them into single personas.
 
         Raises `SourceError` if the scratch file cannot be written.
         """
@@ -67,8 +67,9 @@ class PersonaHub:
             with contextlib.suppress(OSError):  # closing tries to write the buffer again
                 self._scratch.close()
             raise SourceError(
-                f"persona source {self.source}: its copy in the temporary folder "
-                f"{tempfile.gettempdir()} cannot be written: {error.strerror}; TMPDIR names another"
+                f"persona source {self.source}: the copy in the temporary folder "
+                f"{tempfile.gettempdir()} cannot be written: {error.strerror}; set TMPDIR to "
+                "another folder"
             ) from error
 
     def _licensed(self, profile: Profile) -> Profile:
@@ -89,10 +90,10 @@ class PersonaHub:
 def open_hub(
     source: str, field: str | None = None, licence: str | None = None, *, apart: bool = True
 ) -> PersonaHub:
-    """Read a hub: a shipped one by name, a file, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
+    """Return a persona hub: a shipped hub, a file, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
-    With `apart=False` the personas of a row stay together. Raises `SourceError` if the source is
-    missing, empty, or has a row that is not a persona.
+    With `apart=False`, the personas of a row stay together. Raises `SourceError` if the source is
+    missing or empty, or has a row that is not a persona.
     """
     place: str | Path = source
     label = source
@@ -105,7 +106,7 @@ def open_hub(
             files = "a file of personas (JSONL, CSV, text)"
             raise SourceError(
                 f"persona source {source}: no such file; allowed: "
-                f"{', '.join([*shipped_hubs(), files])}, or hf:OWNER/NAME of the Hugging Face hub"
+                f"{', '.join([*shipped_hubs(), files])}, or hf:OWNER/NAME on the Hugging Face hub"
             )
     match = re.match(r"hf:[^@:]+", source)
     known = licence or LICENCES.get(match[0] if match else source)
@@ -116,11 +117,11 @@ def open_hub(
 
 
 def shipped_hubs() -> dict[str, Path]:
-    """Return the hubs that come with convogen, by name."""
+    """Return the paths of the hubs shipped with convogen, by name."""
     return {path.stem: path for path in sorted(shipped("personas").glob("*.jsonl"))}
 
 
 def is_named(source: str) -> bool:
-    """Return True for a source that is not a path: a shipped hub, or one on the Hugging Face
-    hub."""
+    """Return whether a source is a shipped hub or a data set on the Hugging Face hub, rather than a
+    path."""
     return source.startswith("hf:") or source in shipped_hubs()

@@ -1,7 +1,7 @@
-"""Reads rows of a hub or a data set as profiles, finding the field or the two fields with personas.
+"""Reading of profiles from the rows of a hub or data set; persona fields are detected.
 
-Text (one persona per line), CSV, JSONL, JSON arrays, Parquet and data sets of the Hugging Face hub;
-PERSONA-CHAT in JSON and in ParlAI's text.
+Supported are text (one persona per line), CSV, JSONL, JSON arrays, Parquet, data sets on the
+Hugging Face hub, and PERSONA-CHAT as JSON or ParlAI text.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
 _LOG = logging.getLogger("convogen.corpora.personas")
 
 MAX_PERSONA_CHARS = 5_000
-"""The longest text a persona may have: it is in the prompt of every turn."""
+"""Maximum length of a persona's text in characters; the prompt of every turn contains the text."""
 
 TEXT_FIELDS = ("persona", "text", "description", "profile", "biography", "bio")
-"""Fields that hold a persona's text, the likeliest first."""
+"""Names of fields that contain a persona's text, most likely first."""
 
 PAIR_FIELDS = (
     ("speaker persona", "listener persona"),
     ("user 1 personas", "user 2 personas"),
     ("User 1 Persona", "User 2 Persona"),
 )
-"""Pairs of fields that hold both speakers' personas, the first speaker's first."""
+"""Pairs of field names for the personas of the first and the second speaker."""
 
 
 def read_groups(place: str | Path, source: str, field: str | None) -> Iterator[list[Profile]]:
     """Yield the profiles of each row: one persona, or both speakers. Rows without text are skipped.
 
-    `place` is a file or `hf:…`, `source` its name in the personas' records, `field` the field with
-    the persona's text. Raises `SourceError` naming the line for a row that is not a persona.
+    `place` is a file or `hf:…`, `source` the name written to the personas' records, and `field` the
+    field that contains the persona's text. Raises `SourceError`, with the line number, for a row
+    that is not a persona.
     """
     for row in _rows(place):
         try:
@@ -72,8 +73,7 @@ def _rows(place: str | Path) -> Iterator[Row]:
 
 
 def _episodes(path: Path) -> Iterator[Row]:
-    """Yield the personas of both speakers of each episode of ParlAI's text, the first speaker
-    first."""
+    """Yield one row per episode of a ParlAI text file, with the personas of both speakers."""
     corpus = open_corpus(path, "parlai", strict=True)
     for number, conversation in enumerate(corpus, 1):
         personas = conversation.context.get("personas", {})
@@ -83,13 +83,13 @@ def _episodes(path: Path) -> Iterator[Row]:
 
 
 def _people(value: Any, source: str, field: str | None) -> list[Profile]:
-    """Return the profiles of a row's value; raises `RowError` if it holds none."""
+    """Return the profiles in a row's value; raises `RowError` if the value is invalid."""
     if isinstance(value, list):
         return [one for item in cast("list[Any]", value) for one in _people(item, source, field)]
     if isinstance(value, str):
         value = {field or TEXT_FIELDS[0]: value}
     if not isinstance(value, dict):
-        raise RowError(f"{type(value).__name__} found; an object or a text is expected")
+        raise RowError(f"expected an object or a string, found {type(value).__name__}")
     row = cast("dict[str, Any]", value)
     licence = next((row[key] for key in ("licence", "license") if key in row), None)
     empty = Profile(source=source, licence=licence if isinstance(licence, str) else None)
@@ -107,7 +107,7 @@ def _people(value: Any, source: str, field: str | None) -> list[Profile]:
 
 
 def _field(row: Mapping[str, Any], field: str | None) -> str:
-    """Return the field that holds the text: the one chosen, the likeliest, or the only one."""
+    """Return the field that contains the text: the chosen, the most likely or the only field."""
     found = [key for key in ((field,) if field else TEXT_FIELDS) if key in row]
     if found:
         return found[0]
@@ -115,22 +115,22 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
         return next(iter(row))
     shown = ", ".join(str(key) for key in list(row)[:12])
     wanted = f"no field {field!r}" if field else f"none of the fields {', '.join(TEXT_FIELDS)}"
-    raise RowError(f"{wanted}; fields found: {shown or 'none'}; choose one with persona_field")
+    raise RowError(f"{wanted}; fields found: {shown or 'none'}; choose one with `persona_field`")
 
 
 def _text(value: Any, key: str) -> str:
-    """Return a persona's text as it stands, empty for null; the sentences of a list are joined by
-    line breaks."""
+    """Return a persona's text unchanged, empty for null; a list of strings is joined with line
+    breaks."""
     if value is None:
         return ""
     items = cast("Sequence[Any]", value) if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
-        raise RowError(f"{key!r} is {kinds}; a text or a list of texts is expected")
+        raise RowError(f"{key!r}: expected a string or a list of strings, found {kinds}")
     text = "\n".join(cast("Sequence[str]", items))
     if len(text) > MAX_PERSONA_CHARS:
         raise RowError(
-            f"{key!r} has {len(text):,} characters; a persona may have {MAX_PERSONA_CHARS:,}"
+            f"{key!r} has {len(text):,} characters; the maximum is {MAX_PERSONA_CHARS:,}"
         )
     return text
 

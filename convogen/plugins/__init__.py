@@ -1,1 +1,2 @@
-"""Classes by name: `registry` has the built-in ones, `discovery` those of installed packages."""
+"""Lookup of classes by name: `discovery` finds the plugins of installed packages, and `registry`
+loads them and the built-in classes."""

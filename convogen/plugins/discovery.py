@@ -1,12 +1,12 @@
-"""Plugins: classes that installed packages add, found by their entry points.
+"""Plugins: classes in installed packages, discovered through entry points.
 
-A package names them in its pyproject.toml, one group per kind:
+A package declares its plugins in pyproject.toml, in one group per kind:
 
     [project.entry-points."convogen.judges"]
     brevity = "my_package.judges:Brevity"
 
-Finding them imports nothing. For a plugin that cannot be used, one line names the distribution, the
-entry point and the reason; only commands that request it by name fail.
+Discovery imports nothing. If a plugin cannot be used, a one-line message names the distribution,
+the entry point and the reason. Only commands that request the plugin by name fail.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """An entry point of an installed distribution; `refused` says why it is never imported."""
+    """An entry point of an installed distribution.
+
+    `refused` is the reason why the plugin is never imported, None if it may be.
+    """
 
     kind: str
     name: str
@@ -47,16 +50,16 @@ class Plugin:
     refused: str | None = None
 
     def line(self, reason: str) -> str:
-        """Return the one-line error that names the plugin and the reason."""
+        """Return a one-line error message with the plugin and the reason."""
         point = f"{self.name} = {self.target} ({GROUP}{self.kind})"
         return f"plugin {self.distribution} {self.version}: entry point {point}: {reason}"
 
 
 def find_plugins(taken: Mapping[str, Iterable[str]]) -> list[Plugin]:
-    """Return the plugins of all installed distributions, by kind, name and distribution.
+    """Return the plugins of all installed distributions, sorted by kind, name and distribution.
 
-    Plugins are refused if their kind is unknown, or their name is in `taken` (the built-in names by
-    kind), used by two distributions for the same kind, or not valid in a file name.
+    A plugin is refused if its kind is unknown, or if its name is in `taken` (the built-in names by
+    kind), is used by two distributions for the same kind, or is not valid in a file name.
     """
     points = _installed()
     counts = Counter((point.kind, point.name) for point in points)
@@ -77,7 +80,7 @@ def _refusal(
     if point.name in taken[point.kind]:
         return f"{point.name!r} is built in and cannot be replaced; use another name"
     if not _NAME.fullmatch(point.name):
-        return "a name may contain letters, digits, '_', '-' and '.'"
+        return "a name may contain only letters, digits, '_', '-' and '.'"
     if counts[point.kind, point.name] > 1:
         owners = [
             f"{other.distribution} {other.version}"
@@ -90,7 +93,7 @@ def _refusal(
 
 @cache
 def _installed() -> tuple[Plugin, ...]:
-    """Return the entry points of the groups `convogen.*`."""
+    """Return the entry points in the groups `convogen.*`."""
     points = entry_points()
     plugins: list[Plugin] = []
     for group in sorted(group for group in points.groups if group.startswith(GROUP)):
@@ -105,7 +108,8 @@ def _installed() -> tuple[Plugin, ...]:
 
 
 def blame(error: BaseException) -> str | None:
-    """Return the error line of the plugin whose code raised an error; None if no plugin did."""
+    """Return an error message naming the plugin whose code raised an error; None if no plugin
+    did."""
     roots = {plugin.target.partition(":")[0].split(".")[0]: plugin for plugin in _installed()}
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
         root = str(frame.f_globals.get("__name__")).split(".")[0]
@@ -120,7 +124,7 @@ def blame(error: BaseException) -> str | None:
 
 
 def explain(error: BaseException) -> str:
-    """Return a third-party error as one line of bounded length."""
+    """Return the type and message of a third-party error as one line of bounded length."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST_REASON]}"
 
 
@@ -132,14 +136,14 @@ def import_class(target: str) -> Any:
 
 @cache
 def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
-    """Return a plugin's class, or why it cannot be used.
+    """Return a plugin's class, or an error that says why the plugin cannot be used.
 
-    It is imported only once, even if that fails. Anything that the import prints goes to stderr.
+    The plugin is imported only once, even if the import fails. Its printed output goes to stderr.
     """
     if plugin.refused:
         return PluginError(plugin.line(plugin.refused))
     if not plugin.target.partition(":")[2]:
-        return PluginError(plugin.line("names no class; write NAME = MODULE:CLASS"))
+        return PluginError(plugin.line("no class is given; write NAME = MODULE:CLASS"))
     try:
         with redirect_stdout(sys.stderr):
             loaded = import_class(plugin.target)
@@ -152,21 +156,21 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
 
 
 def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
-    """Return why an object is not a valid class of its kind; None if it is."""
+    """Return why an object is not a valid plugin class of its kind, or None if it is valid."""
     if not isinstance(loaded, type):
-        return f"is not a class (found {type(loaded).__name__})"
+        return f"not a class (found {type(loaded).__name__})"
     abstract: frozenset[str] = getattr(loaded, "__abstractmethods__", frozenset())
     if missing := [key for key in _required(base) if key in abstract or not hasattr(loaded, key)]:
         return f"missing: {', '.join(missing)}"
     if not issubclass(loaded, base):
-        return f"is not a {base.__name__}; derive it from convogen.extend.{base.__name__}"
+        return f"not a subclass of {base.__name__}; derive it from convogen.extend.{base.__name__}"
     if (own := getattr(loaded, "name", None)) != name:
-        return f"its class has name = {own!r}; it must match the entry point's name"
+        return f"the class has name = {own!r}, which must match the name of the entry point"
     return None
 
 
 def _unmade(loaded: Any, kind: str) -> str | None:
-    """Return why a class of a kind without arguments cannot be instantiated; None if it can."""
+    """Return why a reader or metric cannot be created without arguments, or None if it can."""
     if kind not in ("readers", "metrics"):
         return None
     try:
@@ -180,7 +184,7 @@ def _unmade(loaded: Any, kind: str) -> str | None:
 
 
 def _required(base: type[Any]) -> list[str]:
-    """Return the names that a base leaves to subclasses: class variables without a value, then
+    """Return the names that subclasses of a base must define: class variables without a value, then
     abstract methods."""
     declared = [
         key

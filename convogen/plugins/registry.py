@@ -1,9 +1,9 @@
-"""Maps names to classes, built in or from installed plugins.
+"""The registry that maps names to classes, built in or from installed plugins.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates, exporters, readers
-and metrics likewise. The base classes are in `convogen.extend`. Readers are tried in the order of
-this list, those of plugins last.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml. Judges, gates, exporters, readers
+and metrics are added in the same way. The base classes are in `convogen.extend`. Readers are tried
+in the order of this list, and readers from plugins last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BASES: dict[str, str] = {
     "readers": "convogen.corpora.base:Reader",
     "metrics": "convogen.metrics.base:Metric",
 }
-"""The base class of each kind."""
+"""The base class of each kind of plugin, as `module:class`."""
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {
@@ -112,28 +112,29 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "metrics": {},
 }
-"""The classes by kind and name. The measures of `convogen.metrics.Statistics` are not among them,
-since they share one pass."""
+"""The built-in classes by kind and name. The measures of `convogen.metrics.Statistics` are not
+included because they are computed together in one pass."""
 
 
 def names(kind: Kind) -> list[str]:
-    """Return the names of a kind, built-in ones first, without those of broken plugins.
+    """Return the names of a kind, built-in names first; broken plugins are left out.
 
-    This imports the plugins of the kind, so that each name returned can be loaded.
+    This imports all plugins of the kind, so that every returned name can be loaded.
     """
     return [*BUILT_IN[kind], *(one.name for one in plugins(kind) if fault(one) is None)]
 
 
 def known(kind: Kind, name: object) -> bool:
-    """Return whether a name exists for this kind, even if its plugin is broken; nothing is
-    imported."""
+    """Return whether a name exists for a kind, even if its plugin is broken; imports nothing."""
     return name in BUILT_IN[kind] or any(plugin.name == name for plugin in plugins(kind))
 
 
 def load(kind: Kind, name: str) -> type[Any]:
-    """Return the class of a name.
+    """Return the class that is registered under a name.
 
-    Raises `ExperimentError` listing the known names, `PluginError` if the plugin is broken.
+    Raises:
+        ExperimentError: The name is unknown. The message lists the known names.
+        PluginError: The plugin is broken.
     """
     if name in BUILT_IN[kind]:
         return import_class(BUILT_IN[kind][name])
@@ -147,12 +148,12 @@ def load(kind: Kind, name: str) -> type[Any]:
 
 
 def plugins(kind: Kind | None = None) -> list[Plugin]:
-    """Return the plugins that are installed, usable or not; nothing is imported."""
+    """Return the installed plugins, usable or not; imports nothing."""
     return [plugin for plugin in find_plugins(BUILT_IN) if kind in (None, plugin.kind)]
 
 
 def packages(used: Mapping[Kind, Iterable[str]]) -> dict[str, str]:
-    """Return the distributions, with their versions, of all plugins among the used names."""
+    """Return the versions of the distributions whose plugins are used, by distribution name."""
     return {
         plugin.distribution: plugin.version
         for kind, names in used.items()
@@ -162,7 +163,7 @@ def packages(used: Mapping[Kind, Iterable[str]]) -> dict[str, str]:
 
 
 def fault(plugin: Plugin) -> str | None:
-    """Return the line that says why a plugin cannot be used, None if it can; imports it."""
+    """Import a plugin and return a line that says why it cannot be used, or None if it can."""
     found = _loaded(plugin)
     return str(found) if isinstance(found, PluginError) else None
 
@@ -176,7 +177,7 @@ def faults() -> list[str]:
 def blaming(kind: Kind, name: str) -> Generator[None]:
     """Turn errors in a plugin's code into a `PluginError` that names the plugin.
 
-    Built-in classes and convogen's own errors are left alone.
+    Errors of built-in classes and convogen's own exceptions pass through unchanged.
     """
     try:
         yield

@@ -1,10 +1,11 @@
-"""The numbers that papers report, as data, for comparison.
+"""Numbers reported in papers, as data for comparison.
 
 >>> convogen = published("convogen")
 >>> convogen["III"].rows["PERSONA-CHAT"]["nW"]
 198.46
 
-Only numbers and the names of rows and columns are kept, with the paper and the table they are in.
+The data contains only numbers and the names of rows and columns, with the paper and table that they
+come from.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ Cell = float | int | str | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedTable:
-    """One table of a paper: `rows[row][column]`; `columns` says what each column is.
+    """One table of a paper.
 
-    `source` says where the numbers are from if the paper does not print them; None if it does.
+    `rows[row][column]` is a cell, and `columns` describes each column. `source` says where the
+    numbers come from if the paper does not print them; None if it does.
     """
 
     paper: str
@@ -39,7 +41,8 @@ class PublishedTable:
 
 @lru_cache(maxsize=8)
 def published(paper: str) -> dict[str, PublishedTable]:
-    """Return the tables of a paper by number. Raises `SourceError` for an unknown paper."""
+    """Return the tables of a paper by table number; raises `SourceError` if the paper is
+    unknown."""
     folder = files("convogen.published")
     file = folder / f"{paper}.yaml"
     if not paper.isidentifier() or not file.is_file():

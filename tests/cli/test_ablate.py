@@ -137,11 +137,11 @@ def test_a_budget_is_that_of_all_cells(tmp_path: Path) -> None:
         (["--vary", "style="], "must be KEY=VALUE,VALUE"),
         (["--vary", "style=[short"], "must be KEY=VALUE,VALUE"),
         (["--vary", "style,shots=[short,1],[chatty]"], "one value per key in each list"),
-        (["--vary", "style=short", "--vary", "style=chatty"], "varied more than once"),
+        (["--vary", "style=short", "--vary", "style=chatty"], "style is given more than once"),
         (["--vary", "stile=short,chatty"], "unknown key 'stile'"),
         (["--vary", "shots=1,0"], "must be at least 1"),
-        (["--vary", "max_words=7,7"], "the same cell twice"),
-        (["--vary", "max_failures=7,8"], "are the same"),
+        (["--vary", "max_words=7,7"], "occurs twice"),
+        (["--vary", "max_failures=7,8"], "give the same experiment"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused_before_anything_runs(

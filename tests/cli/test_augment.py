@@ -157,7 +157,7 @@ def test_dailydialogs_numbers_are_words_to_the_model_and_numbers_in_the_file(
     at = ["--model", "m", "--base-url", endpoint.base_url]
     ended = convogen("augment", "daily.jsonl", "--n", "2", *at, "--out", "run")
     assert ended.status == 0, ended.err
-    assert "left empty, since nothing is known about them: act" in ended.out
+    assert "columns left empty because they cannot be filled: act" in ended.out
     for one in open_corpus("run/augmented/daily.jsonl", strict=True):
         assert set(one.context["emotion"]) <= {0, 4, 6}
     shown = str([asked.body["messages"] for asked in endpoint.asked])

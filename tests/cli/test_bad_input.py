@@ -83,7 +83,7 @@ def test_a_wrong_experiment(case: str) -> None:
     Path("my.yaml").write_text(text)
     ended = convogen("run", "my.yaml", "--out", "run")
     assert ended.status == 2
-    lines = [line for line in ended.err.splitlines() if not line.startswith("no model given:")]
+    lines = [line for line in ended.err.splitlines() if not line.startswith("no model given;")]
     assert len(lines) == 1
     for word in words:
         assert word in lines[0]
@@ -210,7 +210,7 @@ HEADER = "---\nvariables: [name]\n---\n[system]\n"
         ("---\nvariables: 5\n---\n[user]\nx", ["variables", "5"]),
         ("---\nvariables: [\n---\n[user]\nx", ["header", "YAML"]),
         ("---\nvariables: [name]\n---\nYou are.", ["[system]"]),
-        (HEADER + "{{ nam }}", ["nam", "allows name"]),
+        (HEADER + "{{ nam }}", ["nam", "header declares name"]),
         (HEADER + "{% if %}", ["line"]),
         (HEADER + "{{ name.age.years }}", ["rendered", "age"]),
         (HEADER + "{{ 1 / 0 }}", ["rendered", "zero"]),

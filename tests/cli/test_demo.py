@@ -115,7 +115,7 @@ def test_a_large_model_is_not_fetched_without_a_terminal_or_a_yes(tmp_path: Path
         ended = look(tmp_path, endpoint, large)
     assert ended.out.strip() == "None"
     assert "300,000,000 bytes, licence Apache-2.0" in ended.err
-    assert "--yes downloads it" in ended.err.splitlines()[-1]
+    assert "use --yes to download it" in ended.err.splitlines()[-1]
     assert not [one for one in asked if one.startswith("GET")]
 
 
@@ -208,13 +208,13 @@ def conversation_of(folder: Path, number: int) -> Conversation:
 
 def test_what_is_announced_is_being_made(tmp_path: Path) -> None:
     ended = convogen("demo", "--model", "scripted", "--n", 1, "--out", tmp_path / "run")
-    assert f"1 conversation by scripted, into {tmp_path / 'run'}:\n" in ended.err
+    assert f"1 conversation by scripted, written to {tmp_path / 'run'}:\n" in ended.err
     assert "1 of 1 conversation\n" in ended.out
     ended = convogen(
         "demo", "--model", "other", "--base-url", "http://127.0.0.1:9/v1", "--out", tmp_path / "run"
     )
     assert ended.status == 2
-    assert "into" not in ended.err.splitlines()[0]
+    assert "written to" not in ended.err.splitlines()[0]
     assert len(ended.err.splitlines()) == 1, ended.err
 
 

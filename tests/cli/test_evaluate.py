@@ -87,9 +87,9 @@ def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None
 @pytest.mark.parametrize(
     ("judge", "table", "published", "otherwise"),
     [
-        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3", "the wording of the questions is convogen's"),
-        ("gptscore", "4: GPTScore", "0.0039 to 0.0286", "the reply begins with Answer:"),
-        ("fed", "3: FED scores", "0.8439 to 0.9684", "without speaker names"),
+        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3", "The wording of the questions is convogen's"),
+        ("gptscore", "4: GPTScore", "0.0039 to 0.0286", "but with `Answer:` in the paper"),
+        ("fed", "3: FED scores", "0.8439 to 0.9684", "Speaker names were not shown"),
     ],
 )
 def test_other_judges_stand_beside_the_tables_of_diasynth(
@@ -103,7 +103,7 @@ def test_other_judges_stand_beside_the_tables_of_diasynth(
     assert published in ended.out
     caption = " ".join(ended.out.split())
     assert otherwise in caption
-    assert "Scored by scripted, the published ones by Phi-3.5-mini" in caption
+    assert "Scored by scripted; the published scores are by Phi-3.5-mini" in caption
 
 
 def a_summary() -> JudgeSummary:
@@ -138,11 +138,13 @@ def test_a_judge_that_names_no_method_is_not_said_to_use_an_unknown_one() -> Non
 def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
     judged = a_summary()
     (table,) = diasynth_tables({}, {"run": {"fed": judged}})
-    ours = "The wording of the follow-ups is convogen's; the paper's goes into the key follow_ups."
+    ours = (
+        "The wording of the follow-ups is convogen's; to use the paper's, set the key follow_ups."
+    )
     assert f"{table.caption}" == ours
     own = replace(judged, own_wording=True)
     (table,) = diasynth_tables({}, {"run": {"fed": own}})
-    assert f"{table.caption}" == "The wording comes from your own keys."
+    assert f"{table.caption}" == "The wording is your own."
 
 
 def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
@@ -160,33 +162,27 @@ def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
     beside = rows["diversity, ROUGE-L between dialogues"]
     assert nearest in beside
     assert "0.27 to 0.3" in beside
-    alone = rows["mean ROUGE-L of all pairs, a sample"]
+    alone = rows["mean ROUGE-L of a sample of all pairs"]
     assert pairs in alone
     assert "0.27" not in alone
-    assert f"dia has {found.text.nearest_of}; fewer dialogues give lower values" in " ".join(
-        out.split()
-    )
+    fewer = f"Fewer dialogues give lower values: dia has {found.text.nearest_of}."
+    assert fewer in " ".join(out.split())
     assert "group chat" not in out
     (table,) = diasynth_tables({"dia": found}, {"dia": {}}, ["dia"])
-    assert (
-        "dia: group chats, one call per turn; the paper's are written in one reply"
-        in f"{table.caption}"
-    )
+    assert "The dialogues of dia are group chats with one call per turn" in f"{table.caption}"
 
 
 def test_a_judge_with_questions_of_ones_own_is_not_said_to_have_ours(folder: Path) -> None:
     own = {name: f"{text} Really?" for name, text in QUESTIONS.items()}
     judging = ("--judge", "gptscore", "--model", "scripted", "--n", "1", "--fresh")
     ended = convogen("evaluate", folder, *judging, "--set", f"questions={json.dumps(own)}")
-    assert "the wording comes from your own keys" in " ".join(ended.out.split())
+    assert "The wording is your own." in " ".join(ended.out.split())
 
 
 def test_tables_of_groundedness_say_who_judged_ours(folder: Path) -> None:
     judging = ("--judge", "geval", "--model", "scripted", "--n", "1", "--fresh")
     said = " ".join(convogen("evaluate", folder, *judging).out.split())
-    assert (
-        "judged by GPT-4o mini with the authors' prompts; convogen's, judged by scripted," in said
-    )
+    assert "scored by GPT-4o mini with the authors' prompts. The scores by scripted" in said
     assert "MTLD: mean and standard deviation over conversations" in said
 
 

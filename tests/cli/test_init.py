@@ -54,7 +54,10 @@ def test_a_file_is_never_replaced(tmp_path: Path) -> None:
     assert "mine.yaml: already exists" in ended.err
     assert (tmp_path / "mine.yaml").read_text() == "name: mine\n"
     ended = convogen("init", "no/x.yaml")
-    assert (ended.status, ended.err) == (2, "convogen: no/x.yaml: create the folder no first\n")
+    assert (ended.status, ended.err) == (
+        2,
+        "convogen: no/x.yaml: the folder no does not exist; create it first\n",
+    )
     assert list(tmp_path.iterdir()) == [tmp_path / "mine.yaml"]
 
 
@@ -71,7 +74,7 @@ def test_a_file_is_never_replaced(tmp_path: Path) -> None:
 def test_what_run_would_refuse_is_not_written(name: str, better: str, tmp_path: Path) -> None:
     ended = convogen("init", "--", name)
     assert ended.status == 2
-    assert ended.complaint.endswith(f"must end with .yaml or .yml: convogen init {better}")
+    assert ended.complaint.endswith(f"must end with .yaml or .yml; use convogen init {better}")
     assert not list(tmp_path.iterdir())
     assert convogen("init", better).status == 0
     assert convogen("run", better, "--n", 1, "--model", "scripted").status == 0
@@ -79,7 +82,7 @@ def test_what_run_would_refuse_is_not_written(name: str, better: str, tmp_path: 
 
 def test_a_name_like_an_option_is_suggested_as_a_path() -> None:
     ended = convogen("init", "--", "-x.yaml")
-    assert ended.out == "wrote ./-x.yaml. Edit it, then: convogen run ./-x.yaml\n"
+    assert ended.out == "Wrote ./-x.yaml. Edit it, then run convogen run ./-x.yaml\n"
 
 
 @pytest.mark.parametrize("name", ["on", "1e3", "a: b", "größe", "…", "null", '"'])

@@ -48,8 +48,8 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
     real = ("--real", folder / "GPFS-s/conversations.jsonl")
     ended = convogen(*evaluated, "gteval", *real, "--set", "order=fixed")
     assert ended.status == 0, ended.err
-    assert "unieval: % taken for a person's" in ended.out
-    assert "gteval: % indistinguishable" in ended.out
+    assert "unieval: dialogues judged as human, %" in ended.out
+    assert "gteval: dialogues not identified" in ended.out
     ended = convogen(*evaluated, "unieval", "--out", tmp_path / "out", "--json")
     [report] = json.loads(ended.out)["runs"]
     found = report["verdicts"]["unieval"]
@@ -67,7 +67,7 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
         (("--judge", "gteval"), "give a corpus of real dialogues with --real"),
         (("--judge", "gteval", "--real", "nowhere.jsonl"), "no such file"),
         (("--judge", "gteval", "--set", "order=random"), "judge gteval: order: "),
-        (("--judge", "unieval", "--set", "surprise=1"), "surprise: is not known"),
+        (("--judge", "unieval", "--set", "surprise=1"), "surprise: is not a known key"),
         (("--set", "reasks=1"), "require --judge"),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_judge_that_favours_its_own(tmp_path: Path) -> None:
     assert biased["points"]["value"] == pytest.approx(50)
     assert 0 < biased["points"]["low"] < 50 < biased["points"]["high"]
     assert harsh["points"]["value"] == pytest.approx(-25)
-    assert "favoured" in convogen("agreement", *files, "--protocol", "unieval", *own).out
+    assert "Self-preference" in convogen("agreement", *files, "--protocol", "unieval", *own).out
     ended = convogen("agreement", files[0], "--protocol", "unieval", "--own", "biased=own")
     assert "verdicts on own and on another set" in ended.complaint
 
@@ -203,7 +203,7 @@ def test_a_judge_has_dialogues_of_its_own_once(tmp_path: Path) -> None:
     own = ("--own", "a=x", "--own", "a=y")
     ended = convogen("agreement", *files, "--protocol", "unieval", *own)
     assert ended.status == 2
-    assert "a already has x" in ended.err
+    assert "the dialogues of a are already set to x" in ended.err
 
 
 def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
     judge = ("--judge", "gteval", "--model", "scripted", "--out", tmp_path / "jj")
     ended = convogen("evaluate", source, *judge)
     assert ended.status == 2
-    assert "give the corpus of real ones with --real" in ended.complaint
+    assert "give a corpus of real dialogues with --real" in ended.complaint
 
 
 def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Path) -> None:

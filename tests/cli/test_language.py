@@ -166,5 +166,5 @@ def test_list_names_languages(endpoint: EndpointServer) -> None:
     listed = json.loads(convogen("list", "--json").out)
     assert "1 in German" in listed["hubs"]["experiences"]
     assert "language" in listed["gates"]
-    assert listed["languages"]["en"] == "English: all checks of turns"
+    assert listed["languages"]["en"] == "English: all turn checks are available"
     assert listed["languages"]["de"].startswith("German (Deutsch): ")

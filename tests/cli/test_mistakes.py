@@ -106,7 +106,7 @@ def test_an_interrupted_command_promises_no_answers_that_it_does_not_have() -> N
         "stopped: 0 of 2 conversations in run; to resume: convogen"
     )
     for what in ("calls", "conversations", "scores"):
-        assert "in run, all answers are kept; to" in stopped("0 of 2 in run", {what: 1})
+        assert "in run; all replies received are kept; to" in stopped("0 of 2 in run", {what: 1})
 
 
 def test_a_narrow_screen_has_lines_instead_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_narrow_screen_has_lines_instead_of_tables(monkeypatch: pytest.MonkeyP
     assert not set(shown) & set("│┃━─")
     steps = convogen().out.splitlines()
     assert "  convogen demo" in steps
-    assert "    a few conversations by a small model on this machine" in steps
+    assert "    generate a few conversations with a small local model" in steps
     monkeypatch.setenv("COLUMNS", "200")
     assert "  convogen demo  " in convogen().out
 
@@ -167,7 +167,7 @@ def test_a_folder_is_no_experiment_and_a_run_folder_says_how_to_go_on() -> None:
     Path("mine/plan.txt").write_text("n: 1")
     ended = convogen("run", "mine/plan.txt")
     assert ended.status == 2
-    assert "*.yaml" in ended.complaint
+    assert "end in .yaml" in ended.complaint
     assert convogen("run", "x" * 5000).status == 2
 
 

@@ -94,7 +94,7 @@ def test_what_is_no_score_is_refused_in_one_line(tmp_path: Path, text: str, said
 def test_what_is_of_verdicts_is_refused(tmp_path: Path) -> None:
     good = scores(tmp_path / "good", [1, 2])
     ended = convogen("agreement", good, "--protocol", "scores", "--human", good)
-    assert (ended.status, "one more FILE" in ended.err) == (2, True)
+    assert (ended.status, "as another FILE" in ended.err) == (2, True)
     alone = convogen("agreement", good, "--protocol", "scores")
     assert (alone.status, "give two files with scores" in alone.err) == (2, True)
     assert "cannot be read" in convogen("agreement", "none", "--protocol", "scores").complaint

@@ -342,7 +342,7 @@ def test_augment_carries_system_messages_over(
     lines = (out / "augmented" / name).read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row[column][0] for row in rows] == [first, first]
-    assert "System messages" in (out / "augmented" / "README.md").read_text("utf-8")
+    assert "system message" in (out / "augmented" / "README.md").read_text("utf-8")
     again = list(open_corpus(out / "augmented" / name))
     assert [one.context["system"] for one in again] == [HARBOUR, HARBOUR]
 

@@ -222,7 +222,7 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
     arguments += ["--price", "1,2", "--out", tmp_path / "run"]
     dry = convogen(*arguments, "--dry-run", "--pilot", "4", "--json")
     assert dry.status == 0
-    assert "playing a pilot of 4 conversations with real calls" in dry.err
+    assert "generating a pilot of 4 conversations with real calls" in dry.err
     found = json.loads(dry.out)
     pilot = load_run(tmp_path / "run")
     assert sum(1 for _ in pilot.conversations()) == found["seen"] == 4
@@ -259,7 +259,7 @@ def test_a_dry_run_says_what_has_no_price_and_minds_what_is_there(
     arguments += ["--set", "max_turns=2", "--out", tmp_path / "run", "--dry-run"]
     ended = convogen(*arguments, "--pilot", "2")
     assert ended.status == 0
-    assert "the price of m is not known" in ended.out
+    assert "The price of m is not known" in ended.out
     assert "unknown" in ended.out
     made = len(endpoint.asked)
     priced = convogen(*arguments, "--pilot", "2", "--price", "1,2")

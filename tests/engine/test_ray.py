@@ -289,4 +289,4 @@ def test_workers_are_for_a_cluster(tmp_path: Path, args: tuple[str, ...]) -> Non
 def test_an_empty_address_is_told(command: str) -> None:
     ended = convogen(command, "demo", "--ray", " ")
     assert ended.status == 2
-    assert "--ray: is empty" in ended.complaint
+    assert "--ray is empty" in ended.complaint

@@ -201,7 +201,7 @@ class TestWhereItIsWritten:
             (("--out", "{}/out"), "must be a file name ending in .eval"),
             (("--out", "{}/a.eval", "--splits", "a=0.5,b=0.5"), "does not support splits"),
             (("--out", "{}/a.eval", "--with", "personas"), "does not support joins"),
-            (("--out", "{}/a.eval", "--push-to-hub", "me/mine"), "applies to data sets only"),
+            (("--out", "{}/a.eval", "--push-to-hub", "me/mine"), "applies only to data sets"),
             (("--out", "{}/a.eval", "--perspective", "each"), "unknown key 'perspective'"),
         ],
     )

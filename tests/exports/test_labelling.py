@@ -192,14 +192,14 @@ def test_the_default_questions_are_what_the_judges_are_asked() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{name: Warm, kind: rating, title: T}", "must be of the form"),
+        ("{name: Warm, kind: rating, title: T}", "must match the pattern"),
         ("{name: conversation, kind: rating, title: T}", "is reserved by the labelling tools"),
         ("{name: a, kind: rating, title: T, scale: [5, 1]}", "the lower first"),
         ("{name: a, kind: rating, title: T, scale: [1, 11]}", "from 0 to 10"),
         ("{name: a, kind: rating, title: T, scale: [1, true]}", "must not be true or false"),
         ("{name: a, kind: stars, title: T}", "`kind` must be rating, choice or text"),
         ("{name: a, title: T}", "`kind` must be rating, choice or text"),
-        ("{name: a, kind: choice, title: T, options: {x: y}}", "at least 2 entries"),
+        ("{name: a, kind: choice, title: T, options: {x: y}}", "2 or more entries"),
         ("{name: a, kind: choice, title: T, options: {x: z, y: z}}", "have the same text"),
         (
             "{name: a, kind: choice, title: T, options: {x: y, y: z}}",

@@ -235,7 +235,7 @@ def test_an_alternative_without_scores_is_left_out_and_told(run: Path, tmp_path:
     write_replay(run, "unjudged", (*BEGUN, "Bthird reply"), {})
     ended = dpo(run, tmp_path / "out")
     assert ended.status == 0
-    assert "not compared, since it has no scores" in ended.err
+    assert "not compared because it has no scores" in ended.err
     assert "unjudged" in ended.err
 
 

@@ -224,7 +224,7 @@ def test_what_a_guard_does_not_clear_is_rejected(tmp_path: Path) -> None:
         ("no_such_package:rule", "No module named 'no_such_package'"),
         ("programs.gate_rules:broken", r"conversation c-\w+: raised KeyError"),
         ("programs.gate_rules:wrong", r"must return a reason .str. or None .found bool."),
-        ("os", "must be of the form"),
+        ("os", "must match the pattern"),
     ],
 )
 def test_a_rule_that_is_none_is_told(rule: str, message: str, tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_every_place_that_reads_yaml_refuses_equal_keys(
     ended = convogen(*arguments, *(() if arguments[0] in ("train", "evaluate") else SCRIPTED))
     assert ended.status == 2
     said = ended.err.splitlines()[-1]
-    assert "is already in line" in said or "--vary" in said
+    assert "duplicate key" in said or "--vary" in said
     assert said.startswith("convogen: ")
     assert name in said
 

@@ -97,7 +97,10 @@ def test_skipped_and_discarded_answers_are_left_out_and_counted(tmp_path: Path) 
 
 
 def test_answers_that_may_have_been_discarded_are_told(tmp_path: Path) -> None:
-    assert "6 answers may have been" in imported(tmp_path, "argilla", argilla_nested(ANSWERS)).err
+    assert (
+        "were discarded (6 answers affected)"
+        in imported(tmp_path, "argilla", argilla_nested(ANSWERS)).err
+    )
     for tool, data in (("argilla", argilla_flat(ANSWERS)), ("label-studio", label_studio(ANSWERS))):
         assert "discarded" not in imported(tmp_path, tool, data).err
 
@@ -158,7 +161,7 @@ def test_a_second_different_answer_of_one_person_is_refused(tmp_path: Path) -> N
         ("label-studio", argilla_nested(ANSWERS), "task 1: not an annotated Label Studio task"),
         ("label-studio", argilla_flat(ANSWERS), "task 1: not an annotated Label Studio task"),
         ("label-studio", {"tasks": []}, "must contain a list"),
-        ("argilla", [], "holds no answers"),
+        ("argilla", [], "contains no answers"),
         ("argilla", [1, "a", None], "record 1: not an Argilla record"),
         ("label-studio", [{"data": {}, "annotations": []}], "has no `conversation`"),
         ("argilla", [{"id": None, "fields": {}, "responses": {}}], "has no `id`"),

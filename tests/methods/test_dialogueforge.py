@@ -274,7 +274,7 @@ def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_pat
     assert played.status == 0
     assert "seeds of seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
     assert "complete, 2 of 2" in " ".join(played.out.split())
-    assert "requested: 2 of 6" in played.err
+    assert "requested tasks: 2 of 6" in played.err
 
 
 EXPERIMENTS = [f"dialogueforge-{data}{cap}" for data in ("arena", "oasst1") for cap in ("", "-12")]
@@ -337,7 +337,9 @@ def test_a_price_for_all_is_not_that_of_a_fixed_model() -> None:
 
 def test_what_is_fixed_is_said_and_a_role_that_is_none_is_refused() -> None:
     lines = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, ["m"], [], ()))
-    assert any(line.startswith("responder: gpt-4o-mini, which --model alone") for line in lines)
+    assert any(
+        line.startswith("responder: the experiment fixes the model gpt-4o-mini") for line in lines
+    )
     alone = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, [], [], ()))
     assert any(line.startswith("no model given for inquirer, summarizer") for line in alone)
     with pytest.raises(ExperimentError, match="fixed_models: unknown key 'chatbot'"):
@@ -349,7 +351,7 @@ def test_a_grid_over_inquirers_is_one_command_and_gives_the_papers_table(tmp_pat
     words += ["--set", f"seeds={SEEDS}", "--model", "responder=scripted"]
     vary = "models.inquirer=scripted,{name: scripted, timeout_s: 9}"
     ended = convogen(*words, "--vary", "utterances=6,12", "--vary", vary)
-    assert "are the same" in ended.complaint  # a time-out does not change the data
+    assert "the same experiment" in ended.complaint  # a time-out makes no other data
     ended = convogen(*words, "--vary", "models.inquirer=scripted", "--vary", "utterances=6,12")
     assert ended.status == 0, ended.err
     cells = json.loads(ended.out)["cells"]

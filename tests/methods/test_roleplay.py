@@ -370,7 +370,7 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
             None,
             "goal 2: ['rum'] is not a goal; a goal has `name` and `goal`",
         ),
-        ("goals: [tea, ru]", None, "goal 2: goal: must have at least 3 characters"),
+        ("goals: [tea, ru]", None, "goal 2: goal: must have 3 or more characters"),
         ("{", None, "cannot be read"),
     ],
 )

@@ -178,9 +178,9 @@ def test_what_is_assumed_is_said_before_and_after_a_run(
     )
     where = ("--model", "gpt-4o", "--base-url", endpoint.base_url)
     ended = convogen("run", "demo", *small, *where)
-    assert f"the price of gpt-4o at {endpoint.base_url} is not published" in ended.err
+    assert f"the price of gpt-4o at {endpoint.base_url} is not known" in ended.err
     assert "openai's price is assumed" in ended.err
     assert "(assumed)" in " ".join(ended.out.split())
     assert {row.price for row in spending(load_run(tmp_path))} == {"assumed"}
     ended = convogen("run", "demo", *small, *where, "--price", "1,2")
-    assert "not published" not in ended.err
+    assert "is not known" not in ended.err

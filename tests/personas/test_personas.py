@@ -195,8 +195,8 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "not UTF-8": ("hub.txt", b"a baker\n\xff\xfe\n", ["line 2", "UTF-8"]),
     "not UTF-8 in CSV": ("hub.csv", b"persona\n\xff\xfe\n", ["hub.csv", "line"]),
     "a number": ("hub.jsonl", b'{"persona": 5}', ["line 1", "'persona'", "int"]),
-    "a list of numbers": ("hub.jsonl", b'{"persona": [1]}', ["line 1", "int", "list of texts"]),
-    "no object": ("hub.jsonl", b"5", ["line 1", "int found"]),
+    "a list of numbers": ("hub.jsonl", b'{"persona": [1]}', ["line 1", "int", "list of strings"]),
+    "no object": ("hub.jsonl", b"5", ["line 1", "found int"]),
     "no such field": (
         "hub.csv",
         b"id,age\n1,2\n",
@@ -229,7 +229,7 @@ def small(source: object, *more: object) -> list[object]:
 
 WRONG: dict[str, tuple[list[object], list[str]]] = {
     "missing": (small("gone.jsonl"), ["gone.jsonl", "no such file", "everyday", "hf:"]),
-    "too few": (small("one.jsonl"), ["one.jsonl", "1 personas", "participants: 4"]),
+    "too few": (small("one.jsonl"), ["one.jsonl", "too few personas (1)", "4 participants"]),
     "wrong field": (small("one.jsonl", "--set", "persona_field=bio"), ["'bio'", "persona"]),
     "a name of no hub": (small("hf:a:b:c"), ["hf:a:b:c", "hf:OWNER/NAME"]),
     "unknown kind": (small("one.jsonl", "--set", "personas=bought"), ["personas", "sampled"]),

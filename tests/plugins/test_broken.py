@@ -22,14 +22,18 @@ BROKEN = {
     "exits": ("exporters", "exits:Mine", "SystemExit: 3"),
     "raises": ("metrics", "raises:Mine", "ZeroDivisionError: division by zero"),
     "no_class": ("readers", "fine:Nothing", "AttributeError: module 'fine' has no attribute"),
-    "no_target": ("readers", "fine", "names no class"),
+    "no_target": ("readers", "fine", "no class is given"),
     "lacks": ("readers", "lacks:Mine", "missing: about, convert"),
-    "a_function": ("gates", "fine:function", "is not a class (found function)"),
-    "unrelated": ("metrics", "fine:Unrelated", "is not a Metric; derive it from"),
-    "renamed": ("metrics", "fine:Mine", "name = 'mine'; it must match the entry point's name"),
+    "a_function": ("gates", "fine:function", "not a class (found function)"),
+    "unrelated": ("metrics", "fine:Unrelated", "not a subclass of Metric; derive it from"),
+    "renamed": (
+        "metrics",
+        "fine:Mine",
+        "name = 'mine', which must match the name of the entry point",
+    ),
     "abstract": ("judges", "lacks:Judging", "missing: prompt_names, sampling, judge"),
     "geval": ("judges", "fine:Mine", "'geval' is built in"),
-    "../up": ("judges", "fine:Mine", "a name may contain letters"),
+    "../up": ("judges", "fine:Mine", "a name may contain only letters"),
     "lost": ("metric", "fine:Mine", "unknown group; allowed: convogen.methods, "),
 }
 MODULES = {

@@ -65,7 +65,7 @@ def test_a_package_has_the_prompts_of_its_name(package: Path) -> None:
 def test_the_nearest_prompt_is_taken(package: Path) -> None:
     mine = importlib.import_module("acme_prompts.deep.mine").Mine
     write(package.parent, "outside of the package")
-    with pytest.raises(SourceError, match=r"prompt mine/ask.md of Mine: there is none"):
+    with pytest.raises(SourceError, match=r"prompt mine/ask.md of Mine: not found in"):
         load_prompt("mine/ask", owner=mine)
     write(package, "above")
     load_prompt.cache_clear()

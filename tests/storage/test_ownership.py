@@ -203,7 +203,7 @@ def test_fresh_moves_runs_aside_and_nothing_else(manifest: str) -> None:
 @pytest.mark.parametrize("name", ["report.html", "report.md", "report.json"])
 def test_a_report_of_ones_own_is_not_replaced(copied: Path, name: str) -> None:
     Path(name).write_text('{"mine": 1}')
-    refused(convogen("report", copied, "--out", "."), name, "move it away")
+    refused(convogen("report", copied, "--out", "."), name, "move the file")
     assert {path.name for path in Path().iterdir()} == {"run", name}
     Path(name).unlink()
     for _ in range(2):
@@ -257,7 +257,9 @@ def test_a_pulled_model_takes_the_place_of_no_other(monkeypatch: pytest.MonkeyPa
     one, other = gguf(Path("a/m.gguf"), b"one"), gguf(Path("b/m.gguf"), b"other")
     for _ in range(2):
         assert convogen("models", "pull", one).status == 0
-    refused(convogen("models", "pull", other), "models/m.gguf", "a different file of the same name")
+    refused(
+        convogen("models", "pull", other), "models/m.gguf", "a different file with the same name"
+    )
     assert Path("models/m.gguf").read_bytes() == b"GGUFone"
     Path("b/m.gguf").write_bytes(b"<html>")
     refused(convogen("models", "pull", other), "not a GGUF file")

@@ -51,7 +51,7 @@ def test_everything_is_printed_beside_the_papers_numbers(
         "Wald χ²(3) = ",
         "Published: 21.49; GPT4 AB, Llama-2 B, Mixtral A, Vicuna C",
         "Contrasts of the mixed models",
-        "49 agree, 3 do not",
+        "49 consistent, 3 inconsistent",
         "Llama-2, total_somewhat_percent: published 42.5, recomputed 29.5",
         "detection: Wald χ²(3) = 20.34, p < 0.001 (published 21.49); letters as published",
         "utterance: F(3, 526) = 31.54, p < 0.001 (published 31.73); letters as published",
@@ -102,7 +102,7 @@ def test_a_judge_shortens_the_intervals_and_is_compared_with_people(tmp_path: Pa
     ended = convogen("study", "results", file, "--judge", judged)
     said = flat(ended.out)
     assert "drawn with different probabilities" in said
-    assert "Judge and people on the same 400 pairs" in said
+    assert "Judge and people, pairs judged by both: 400" in said
     assert "utterance number: no model: all values are the same" in said
     found = json.loads(convogen("study", "results", file, "--judge", judged, "--json").out)
     widths = [
@@ -201,7 +201,7 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path, answers: list[PairAnswe
 def test_the_old_form_of_the_command_says_what_it_is_now(tmp_path: Path) -> None:
     ended = convogen("study", tmp_path)
     assert ended.status == 2
-    assert "`convogen study tables RUN...` prints the tables of runs" in ended.complaint
+    assert "use `convogen study tables RUN...` for the tables of runs" in ended.complaint
     assert "did you mean results?" in convogen("study", "result").complaint
     help_text = convogen("study", "--help").out
     assert "results" in help_text

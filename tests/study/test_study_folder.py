@@ -46,7 +46,7 @@ def test_any_text_survives(text: str) -> None:
         ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must have 2 en"),
         ("kind: ratings\nscales: [{id: page, question: x, points: 5}]", "'page' is the name of"),
         ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
-        ("kind: collect\nfeatures: {age: [old]}", "features.age: must have at least 2"),
+        ("kind: collect\nfeatures: {age: [old]}", "features.age: must have 2 or more"),
         ("kind: collect\nfeatures: {native_english: [oui, non]}", "'non' is not an option"),
         ("kind: collect\ngoals: [{name: a, goal: abc}, {name: a, goal: abc}]", "the same goal"),
         ("kind: collect\nmodel: {name: x, api_key: y}", "unknown key"),
@@ -91,12 +91,12 @@ def test_participants_are_those_with_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--kind", "pairs"), "needs --natural DATA and --simulated DATA"),
-        (("--kind", "ratings"), "needs --dialogues DATA"),
-        (("--kind", "collect", "--dialogues", "x"), "--dialogues: applies to --kind ratings"),
+        (("--kind", "pairs"), "requires --natural DATA and --simulated DATA"),
+        (("--kind", "ratings"), "requires --dialogues DATA"),
+        (("--kind", "collect", "--dialogues", "x"), "--dialogues applies to --kind ratings"),
         (
             ("--kind", "ratings", "--dialogues", "x", "--model", "y"),
-            "--model: applies to --kind collect",
+            "--model applies to --kind collect",
         ),
         (("--kind", "collect", "--each", "3"), "--each and --attention-checks"),
         (("--kind", "collect", "--model", "a-model", "--budget-usd", "1"), "needs the price"),

@@ -416,7 +416,7 @@ def test_train_has_the_missing_tasks_written_and_says_so(
     assert (part["dialogues"], part["samples"], part["without_task"]) == (6, 12, 0)
     assert "samples" in manifest["training"]
     before = len(endpoint.asked)
-    assert "2 dialogues have no task_summary: m writes" in ended.err
+    assert "2 dialogues without a task_summary will be summarised by m;" in ended.err
     assert before >= 2
     again = convogen("train", *data, *model, *one_step, "--out", tmp_path / "out")
     assert again.status == 0, again.err

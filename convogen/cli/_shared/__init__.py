@@ -1,1 +1,1 @@
-"""Shared parts of the commands: options, limits, terminal output, tables, dry runs."""
+"""Code shared by several commands: options, limits, terminal output, tables and dry runs."""

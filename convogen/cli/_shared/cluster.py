@@ -1,4 +1,4 @@
-"""Options of commands that can work on a Ray cluster."""
+"""Options for commands that can run on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ Command = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command runs its work: on a cluster, or on this machine in `processes` processes."""
+    """The place where a command does its work: a cluster, or `processes` processes on this
+    machine."""
 
     cluster: RayCluster | None = None
     processes: int | None = None
 
     def workers(self) -> Workers | None:
-        """Return the cluster's workers for tasks with model calls; None to use this process."""
+        """Return the cluster's workers for tasks with model calls, or None to use this process."""
         if self.cluster is None:
             return None
         from convogen.engine.distributed.ray_cluster import RayWorkers
@@ -37,7 +38,7 @@ class Place:
         return RayWorkers(self.cluster)
 
     def measuring(self) -> Processes:
-        """Return what measures corpora: the cluster's tasks, or processes on this machine."""
+        """Return the processes that measure corpora: on the cluster, or on this machine."""
         from convogen.metrics import available_cores
 
         if self.cluster is None:
@@ -48,23 +49,23 @@ class Place:
 
 
 def cluster_options(what: str, *, processes: bool = False) -> Callable[[Command], Command]:
-    """Add --ray and --workers; the command gets them as `place`.
+    """Add the options --ray and --workers; the command receives them as `place`.
 
     Args:
-        what: What the cluster does, for the help.
-        processes: Whether --workers without --ray is a number of processes on this machine.
+        what: The verb phrase that begins the help text of --ray, such as "Measure".
+        processes: Whether --workers without --ray sets the number of processes on this machine.
     """
     at = "on the cluster [default: its number of processors]"
     if processes:
-        at = "[default: all cores], or on the cluster"
+        at = "on this machine [default: all cores] or, with --ray, on the cluster"
 
     def decorate(function: Command) -> Command:
         @click.option(
             "--ray",
             "address",
             metavar="local|auto|ADDRESS",
-            help=f"{what} on a Ray cluster: `local` starts one on this machine for this command, "
-            "`auto` uses the one running here. The result is the same.",
+            help=f"{what} on a Ray cluster. `local` starts a cluster on this machine for this "
+            "command; `auto` uses the cluster that is running here. The results are the same.",
         )
         @click.option(
             "--workers", type=WholeNumber(min=1), metavar="N", help=f"Number of processes {at}."
@@ -84,7 +85,7 @@ def _place(address: str | None, workers: int | None) -> Place:
     if address is None:
         return Place(processes=workers)
     if not address.strip():
-        raise click.UsageError("--ray: is empty; give local, auto, or the address of a cluster")
+        raise click.UsageError("--ray is empty; use local, auto or the address of a cluster")
     from convogen.engine.distributed.ray_connection import RayCluster
 
     cluster = RayCluster(address, workers)

@@ -1,7 +1,7 @@
-"""A console that prints text literally: tables, bars and styled lines for the terminal.
+"""A console that prints text literally, for tables, progress bars and styled lines.
 
-Printed text is never markup: tags, `:emoji:` names and control characters have no effect. Styles
-are given separately.
+Text is never interpreted as markup: tags, `:emoji:` names and control characters have no effect.
+Styles are given separately.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SIZE = re.compile("[1-9][0-9]{0,3}").fullmatch
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Return text made of parts; a part with a style is (text, style)."""
+    """Return a text composed of parts, each of which is a string or a pair (text, style)."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
     return Text.assemble(*((isolated(visible(shown(text))), style) for text, style in pairs))
 
@@ -39,7 +39,7 @@ def terminal(*, stderr: bool = False) -> Console:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without COLUMNS and LINES if they are too small to print anything."""
+    """Return the environment without COLUMNS and LINES values that are not positive numbers."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -49,12 +49,13 @@ def _environment() -> dict[str, str]:
 
 class _Console(Console):
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a string as text, with control characters made visible before layout."""
+        """Return a string as a rich text whose control characters are made visible before
+        layout."""
         return super().render_str(isolated(visible(shown(text))), **options)
 
 
 class _Cleaner:
-    """A hook of rich that removes control characters from everything it draws."""
+    """A render hook that removes control characters from everything that rich draws."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """Return the renderables without control characters; called by rich."""
@@ -67,6 +68,6 @@ class _Clean:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for text, style, control in console.render(self.inner, options):
-            # Isolates here are convogen's own; those in other text have already been made visible.
+            # These isolates were added by convogen; all others have already been made visible.
             parts = (part if part in _ISOLATES else visible(part) for part in _SPLIT(text))
             yield Segment(text if control else "".join(parts), style, control)

@@ -1,6 +1,6 @@
-"""Tables 2 to 5 of the DiaSynth paper, with your numbers next to the published ones.
+"""Tables 2 to 5 of the DiaSynth paper, with the user's numbers next to the published ones.
 
-The notes below each table say how the measures differ from the paper's.
+The notes below each table say how the measures differ from those in the paper.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from convogen.reports.measured import Measured
 __all__ = ["diasynth_tables"]
 
 TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
-"""The table of each judge; its columns are the judge's aspects."""
+"""The number of the table for each judge; the columns of the table are the judge's aspects."""
 
 _KEYS = {"geval3": "questions", "gptscore": "questions", "fed": "follow_ups"}
 
 SCORER = "Phi-3.5-mini"
-"""The model that scores tables 3 to 5 in the authors' code."""
+"""The model that computes the scores of tables 3 to 5 in the authors' code."""
 
 Row = Mapping[str, float | None]
-"""A run's numbers by column of the paper's table."""
+"""The numbers of a run, by column of the paper's table."""
 
 
 def diasynth_tables(
@@ -34,20 +34,20 @@ def diasynth_tables(
     judged: Mapping[str, Mapping[str, JudgeSummary]],
     group_chats: Collection[str] = (),
 ) -> Iterator[Table]:
-    """Yield tables 2 to 5 for runs, next to the published ones.
+    """Yield tables 2 to 5 with the numbers of runs next to the published ones.
 
     Args:
-        measured: Runs of the method diasynth, for table 2.
-        judged: Each judge's scores of each run, by run and judge, for tables 3 to 5.
-        group_chats: Names of the runs of mode groupchat.
+        measured: The measured runs of the method diasynth, by name, for table 2.
+        judged: The scores by run and judge, for tables 3 to 5.
+        group_chats: The names of the runs with `mode: groupchat`.
     """
     known = published("diasynth")
     if measured:
         rows = {name: _statistics(known["2"], found) for name, found in measured.items()}
         table = _table(known["2"], rows)
         pairs = (_number(found.text.rouge_l) for found in measured.values())
-        table.add_row("mean ROUGE-L of all pairs, a sample", *pairs, style="dim")
-        table.caption = styled(_sentence(_cautions_2(measured, group_chats)))
+        table.add_row("mean ROUGE-L of a sample of all pairs", *pairs, style="dim")
+        table.caption = styled(_sentences(_cautions_2(measured, group_chats)))
         yield table
     for judge, number in TABLES.items():
         of = {name: by[judge] for name, by in judged.items() if judge in by}
@@ -55,7 +55,7 @@ def diasynth_tables(
         if same:
             rows = {name: _scores(one) for name, one in same.items()}
             table = _table(known[number], rows)
-            table.caption = styled(_sentence(_cautions(judge, same)))
+            table.caption = styled(_sentences(_cautions(judge, same)))
             yield table
 
 
@@ -70,24 +70,27 @@ def _scores(judged: JudgeSummary) -> Row:
 
 
 def _comparable(judged: JudgeSummary, known: PublishedTable) -> bool:
-    """Return whether a judge scored the paper's aspects on its scale; FED scores whole
+    """Return whether a judge scored the paper's aspects on the paper's scale, over whole
     dialogues."""
     return [*judged.aspects] == [*known.columns] and judged.over in (None, "dialogue")
 
 
 def _cautions_2(measured: Mapping[str, Measured], group_chats: Collection[str]) -> list[str]:
-    """Return how table 2 is measured differently from the published one."""
-    said = [f"diversity: mean of each dialogue's largest ROUGE-L to another of the first {FIRST}"]
+    """Return how the measures of table 2 differ from the published ones."""
+    said = [
+        "diversity is each dialogue's highest ROUGE-L with another dialogue, averaged over the "
+        f"first {FIRST} dialogues"
+    ]
     few = {name: one.text.nearest_of for name, one in measured.items()}
     fewer = [f"{name} has {n}" for name, n in few.items() if n < FIRST]
     if fewer:
-        said.append(f"{', '.join(fewer)}; fewer dialogues give lower values")
+        said.append(f"fewer dialogues give lower values: {', '.join(fewer)}")
     if chats := [name for name in measured if name in group_chats]:
         said.append(
-            f"{', '.join(chats)}: group chats, one call per turn; the paper's are written in one "
-            f"reply"
+            f"the dialogues of {', '.join(chats)} are group chats with one call per turn, whereas "
+            "the paper's dialogues are written in one reply"
         )
-    return [*said, "words in place of tokens"]
+    return [*said, "lengths are in words instead of tokens"]
 
 
 def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
@@ -97,34 +100,35 @@ def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
         one.model for one in judged.values() if SCORER.casefold() not in one.model.casefold()
     )
     if others:
-        said.append(f"scored by {', '.join(others)}, the published ones by {SCORER}")
+        said.append(f"scored by {', '.join(others)}; the published scores are by {SCORER}")
     if judge == "fed" and not all(one.speakers for one in judged.values()):
-        said.append("without speaker names, which the paper's have (speakers: true)")
-    if judge == "gptscore":
         said.append(
-            "here, Yes is the first word of the reply; in the paper, the reply begins with Answer:"
+            "speaker names were not shown to the judge, unlike in the paper; show them with "
+            "`speakers: true`"
         )
+    if judge == "gptscore":
+        said.append("replies begin with Yes or No here, but with `Answer:` in the paper")
     if judge == "geval3" and any("explain" in one.prompts for one in judged.values()):
         said.append(
-            "scores from an earlier version of convogen, which asked for an explanation first "
-            "and took groundedness to mean staying on topic (--fresh scores again)"
+            "some scores come from an earlier version of convogen, which asked for an explanation "
+            "first and defined groundedness as staying on topic; use --fresh to score again"
         )
     if all(one.own_wording for one in judged.values()):
-        return [*said, "the wording comes from your own keys"]
+        return [*said, "the wording is your own"]
     of = "follow-ups" if judge == "fed" else "questions"
     return [
         *said,
-        f"the wording of the {of} is convogen's; the paper's goes into the key {_KEYS[judge]}",
+        f"the wording of the {of} is convogen's; to use the paper's, set the key {_KEYS[judge]}",
     ]
 
 
-def _sentence(parts: list[str]) -> str:
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+def _sentences(parts: list[str]) -> str:
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts)
 
 
 def _table(known: PublishedTable, rows: Mapping[str, Row]) -> Table:
-    """Return one line per column of the paper; published rows show the range over models."""
+    """Return a table with one row per column of the paper; published cells are ranges over
+    models."""
     title = f"DiaSynth, table {known.table}: {known.about}"
     table = Table(title=styled(title), title_justify="left")
     table.add_column("")
@@ -140,7 +144,7 @@ def _table(known: PublishedTable, rows: Mapping[str, Row]) -> Table:
 
 
 def _range(known: PublishedTable, column: str, kind: str) -> str:
-    """Return the lowest and highest value over the models with examples of one kind."""
+    """Return the published range of a column over all models that got one kind of examples."""
     cells = [row[column] for name, row in known.rows.items() if name.endswith(f"/{kind}")]
     values = sorted(float(cell) for cell in cells if cell is not None)
     return f"{_number(values[0])} to {_number(values[-1])}"

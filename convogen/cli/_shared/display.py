@@ -1,4 +1,4 @@
-"""The output of `run` and `show`: live progress, summary, conversations."""
+"""The output of `run` and `show`: live progress, summaries and conversations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import cycle
 from typing import Any, cast
 
-from rich.console import Console  # noqa: TID251 - its type alone
+from rich.console import Console  # noqa: TID251 - only for type hints
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -37,28 +37,28 @@ __all__ = [
 
 REFRESH_S = 0.25
 NARROW = 60
-"""Minimum screen width in columns for tables; below it, the summary has lines instead."""
+"""Minimum terminal width, in columns, for tables; narrower terminals get lines of text."""
 
 PRICED = (
     ("own", "at the price you gave"),
     ("list", "at list price"),
     (
         "assumed",
-        "priced at its maker's list price (assumed); set your endpoint's price with --price",
+        "list price of the model's maker (assumed); set your endpoint's price with --price",
     ),
 )
-"""The notes on prices, by their source."""
+"""Notes on prices, by the source of the price."""
 
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
-"""The colours of speakers, in the order of the participants."""
+"""Speaker colours, assigned in the order of the participants."""
 
 
 @contextmanager
 def live(
     experiment: Experiment, tally: RunProgress, console: Console | None = None
 ) -> Generator[None]:
-    """Show the progress of a run; without a terminal, print only what delays the run."""
+    """Show the progress of a run; without a terminal, print only the reasons for delays."""
     console = console or terminal(stderr=True)
     if not console.is_terminal:
         print_notices(tally)
@@ -71,13 +71,13 @@ def live(
 
 
 def print_notices(tally: RunProgress) -> None:
-    """Print one line when a run is held up and when it continues."""
-    tally.on_notice = lambda notice: say(notice or "going on", err=True)
+    """Print a line when a run is delayed and another when it continues."""
+    tally.on_notice = lambda notice: say(notice or "continuing", err=True)
     tally.on_line = lambda line: say(line, err=True)
 
 
 class _View:
-    """One line of figures under a bar; `Live` redraws it several times per second."""
+    """A progress bar with a line of figures, which `Live` redraws several times per second."""
 
     def __init__(self, experiment: Experiment, tally: RunProgress) -> None:
         self._experiment, self._tally = experiment, tally
@@ -101,7 +101,7 @@ class _View:
             counted(counts["experiences"], "experience"),
             counted(counts["turns"], "turn"),
             counted(counts["tokens"], "token"),
-            f"{counts['generated'] / seconds:.0f} written/s",
+            f"{counts['generated'] / seconds:.0f} generated/s",
             counted(counts["failures"], "failure"),
         ]
         if counts["rejected"]:
@@ -109,10 +109,11 @@ class _View:
         if counts["retries"]:
             figures.append(f"{counts['retries']} retried")
         if counts["replayed"]:
-            figures.append(f"{counts['replayed']} answered before")
+            figures.append(f"{counts['replayed']} answered earlier")
         grid = Table.grid()
         grid.add_row(self._progress)
-        if counts["experiences"] or counts["turns"] or counts["tokens"]:  # else nothing was left
+        # Without these counts, the run was already complete.
+        if counts["experiences"] or counts["turns"] or counts["tokens"]:
             grid.add_row(" · ".join(figures), style="dim")
         if self._tally.notice:
             grid.add_row(visible(self._tally.notice), style="yellow")
@@ -146,7 +147,7 @@ def print_summary(run: Run, console: Console | None = None) -> None:
 
 
 def _print_ledger(rows: Sequence[Spending], console: Console) -> None:
-    """Print calls by role and model: a table, or a line each on a narrow screen."""
+    """Print the calls by role and model, as a table or, on a narrow terminal, as lines."""
     if console.width >= NARROW:
         console.print(_ledger_table(rows))
         return
@@ -168,7 +169,7 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
         ("words", _words(summary.words, turns)),
         *([("language", _languages(summary))] if summary.stated_languages else []),
         ("ended by", _counted(summary.ended)),
-        ("requested again for", _counted(summary.reasks)),
+        ("re-asked for", _counted(summary.reasks)),
         *([("tidied", _counted(summary.tidied))] if summary.tidied else []),
         *([("taken with", _counted(summary.lapses))] if summary.lapses else []),
         *([("broken off by", _counted(summary.broken_off))] if summary.broken_off else []),
@@ -181,7 +182,7 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
 
 
 def _languages(summary: RunSummary) -> str:
-    """Return the share of conversations in each requested language."""
+    """Return the share of turns in each requested language."""
     return "; ".join(
         f"{language_name(tag)}, "
         + ("share unknown" if found.share is None else f"{found.share:.1%} of turns")
@@ -191,13 +192,13 @@ def _languages(summary: RunSummary) -> str:
 
 def _waiting(summary: RunSummary) -> str:
     return (
-        f"{summary.waiting} finished behind an unfinished task; to export them as well: convogen "
-        f"export --partial"
+        f"{summary.waiting} finished, but behind an unfinished task; to export them too, use "
+        f"convogen export --partial"
     )
 
 
 def _per_conversation(summary: RunSummary) -> str:
-    """Return the cost of a conversation, including failed and rejected tasks but not judging."""
+    """Return the cost per conversation, including failed and rejected tasks but not judging."""
     rows = [row for row in summary.ledger if row.role != JUDGE]
     tokens = sum(row.prompt_tokens + row.completion_tokens for row in rows)
     usd, n = total_usd(rows), summary.conversations
@@ -205,13 +206,13 @@ def _per_conversation(summary: RunSummary) -> str:
 
 
 def _warnings(summary: RunSummary) -> Generator[str]:
-    """Yield warnings about group chats whose speaker selection works badly."""
+    """Yield warnings about group chats with poor speaker selection."""
     if silent := summary.silent:
         yield f"{silent} of {summary.participants} participants never spoke."
     if 2 * summary.selector_repairs > summary.selections:
         yield (
-            f"{_repaired(summary)} selections named nobody and were repaired: the selector's "
-            f"model does not follow its prompt; use another with --model selector=NAME."
+            f"{_repaired(summary)} speaker selections were repaired because the selector's model "
+            f"does not follow the prompt; use another model with --model selector=NAME."
         )
 
 
@@ -229,15 +230,16 @@ def _rejected(summary: RunSummary) -> str:
 def _experiences(summary: RunSummary) -> str:
     text = f"{summary.experiences}, {summary.repaired} of them repaired"
     if again := summary.experiences_asked_again:
-        text += f", requested again for {_counted(again)}"
+        text += f", re-asked for {_counted(again)}"
     admitted, copies = summary.admitted, summary.near_copies
     if plan := summary.plan:
         text += (
-            f"; {plan.subtopics} subtopics and {plan.personas} personas found in "
-            f"{plan.requests} replies, {plan.near_copies} near-copies left out"
+            f"; {counted(plan.subtopics, 'subtopic')} and {counted(plan.personas, 'persona')} "
+            f"found in {plan.requests} {'reply' if plan.requests == 1 else 'replies'}, "
+            f"near-copies left out: {plan.near_copies}"
         )
     if admitted or copies:
-        text += f"; {admitted} entered the hub, {copies} near-copies did not"
+        text += f"; {admitted} entered the hub; near-copies left out: {copies}"
     return text
 
 
@@ -246,7 +248,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _ledger_table(rows: Sequence[Spending]) -> Table:
-    """Return calls by role and model, with totals; unknown prices are marked."""
+    """Return a table of calls by role and model, with totals; unknown costs are marked."""
     lost = any(row.lost_attempts for row in rows)
     figures = ["calls", "tried", *(["lost"] if lost else []), "tokens in", "cached", "out"]
     table = Table(pad_edge=False, caption=" ".join(_remarks(rows)), caption_justify="left")
@@ -266,24 +268,27 @@ def _ledger_table(rows: Sequence[Spending]) -> Table:
 
 
 def _ledger_counts(row: Spending, lost: bool) -> list[int]:
-    """Return the numbers in a row of the ledger table: calls, attempts, lost attempts, tokens."""
+    """Return the counts in a row of the ledger table: calls, attempts, lost attempts and tokens."""
     attempts = [row.attempts, *([row.lost_attempts] if lost else [])]
     return [row.calls, *attempts, row.prompt_tokens, row.cached_tokens, row.completion_tokens]
 
 
 def _remarks(rows: Sequence[Spending]) -> Generator[str]:
-    """Return the sources of the prices, and what may have been billed without an answer."""
+    """Yield the sources of the prices, and the amount that may have been billed for lost calls."""
     for whose, text in PRICED:
         if models := {row.model for row in rows if row.price == whose}:
             yield f"{', '.join(sorted(models))}: {text}."
     if any(row.lost_prompt_tokens for row in rows):
         known = [row.lost_usd for row in rows if row.lost_usd is not None]
         usd = usd_text(sum(known) if len(known) == len(rows) else None)
-        yield f"Lost: unanswered calls, answers without usage, and probes; at most {usd}."
+        yield f"Lost: calls without a reply, replies without usage, and probes; at most {usd}."
 
 
 def usd_text(usd: float | None) -> str:
-    """Return an amount of money: in cents, small amounts to four digits; None is unknown."""
+    """Return an amount in US dollars as text, with four decimals below one dollar, otherwise two.
+
+    None is shown as `unknown`.
+    """
     if usd is None:
         return "unknown"
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
@@ -291,7 +296,7 @@ def usd_text(usd: float | None) -> str:
 
 def _words(words: int | None, turns: int) -> str:
     if words is None:
-        return "–, not available for this language: `convogen stats` says why"
+        return "–, not available for this language; `convogen stats` says why"
     return f"{words}, {words / max(turns, 1):.1f} per turn"
 
 
@@ -301,10 +306,10 @@ def print_conversation(
     console: Console | None = None,
     number: str | None = None,
 ) -> None:
-    """Print one conversation for reading, with a colour per speaker, below its scene.
+    """Print a conversation for reading, with its scene and one colour per speaker.
 
-    The heading is the conversation's number in the run, if given, otherwise its id and how it
-    ended. Model output is printed literally.
+    The heading is the conversation's `number` in the run, if given, otherwise the id and the reason
+    why the conversation ended. Model output is printed literally.
     """
     console = console or terminal()
     if number is None:
@@ -331,7 +336,8 @@ def print_conversation(
 
 
 def _ending(conversation: Conversation) -> str:
-    """Return in words how a conversation ended; empty if it reached its maximum number of turns."""
+    """Return the reason why a conversation ended; empty if it reached its maximum number of
+    turns."""
     if (ended := conversation.ended or "max_turns") == "max_turns":
         return ""
     how = "ended by" if ended in PROPER_ENDS else "broken off by"
@@ -339,11 +345,11 @@ def _ending(conversation: Conversation) -> str:
 
 
 def print_failures(run: Run, console: Console | None = None, most: int = 20) -> None:
-    """Print the failures with their causes and evidence."""
+    """Print up to `most` failures with their causes and evidence."""
     console = console or terminal()
     for number, failure in enumerate(run.failures()):
         if number == most:
-            console.print(f"… more in {run.folder / 'failures.jsonl'}")
+            console.print(f"… see the rest in {run.folder / 'failures.jsonl'}")
             return
         console.print(styled((failure.id, "bold"), f" {failure.stage}: {failure.kind}"))
         console.print(f"  {failure.message}")
@@ -352,11 +358,11 @@ def print_failures(run: Run, console: Console | None = None, most: int = 20) -> 
 
 
 def print_rejected(run: Run, console: Console | None = None, most: int = 20) -> None:
-    """Print which conversations gates rejected, and why."""
+    """Print up to `most` rejected conversations with the gates and the reasons."""
     console = console or terminal()
     for number, rejected in enumerate(run.rejected()):
         if number == most:
-            console.print(f"… more in {run.folder / 'rejected.jsonl'}")
+            console.print(f"… see the rest in {run.folder / 'rejected.jsonl'}")
             return
         console.print(styled((rejected.id, "bold"), f" rejected by {rejected.gate}"))
         console.print(f"  {rejected.reason}")

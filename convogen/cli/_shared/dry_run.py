@@ -1,4 +1,4 @@
-"""The output of `run --dry-run`: a forecast of the whole run."""
+"""The output of `run --dry-run`: a forecast for the whole run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["missing_pilot", "print_forecast"]
 
 
 def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool) -> int:
-    """Return how many conversations of the pilot are missing, and announce the real calls.
+    """Return the number of missing pilot conversations, and announce that real calls are made.
 
-    Raises `RunFolderError` if the folder holds a different experiment.
+    Raises `RunFolderError` if the folder contains a run of a different experiment.
     """
     wanted, held = min(wanted, experiment.n), 0
     if not fresh and (folder / "manifest.json").exists():
@@ -40,47 +40,52 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
     missing = max(wanted - held, 0)
     if missing:
         say(
-            f"dry run: playing a pilot of {counted(missing, 'conversation')} with real calls "
-            f"into {folder}; "
-            f"the run resumes from there, and nothing is paid for twice",
+            f"dry run: generating a pilot of {counted(missing, 'conversation')} with real calls "
+            f"in {folder}; the full run will continue from there, and no call is paid for twice",
             err=True,
         )
     else:
         say(
-            f"dry run: {held} conversations are already in {folder}; no calls are made",
+            f"dry run: {folder} already contains {counted(held, 'conversation')}; no calls are "
+            "made",
             err=True,
         )
     return missing
 
 
 def _rows(run: Run) -> tuple[int, int]:
-    """Return the numbers of a run's conversations, and of its tasks without a conversation."""
+    """Return the numbers of conversations and of failed or rejected tasks in a run."""
     others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
     return sum(1 for _ in run.conversations()), others
 
 
 def _conversations(experiment: Experiment, run: Run) -> int:
-    """Return how many conversations the whole run will have if tasks fail as often as so far."""
+    """Return the expected number of conversations in the whole run, given the failure rate so
+    far."""
     accepted, others = _rows(run)
     done = experiment.progress(accepted, others)
     return round(experiment.n * accepted / done) if done else experiment.n
 
 
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
-    """Return the cost of a run so far, without its judges; None if a price is not known."""
+    """Return the cost of a run so far, without judging; None if a price is unknown."""
     rows = spending(run, _prices(experiment, run))
     return total_usd(row for row in rows if row.role != JUDGE)
 
 
 def _prices(experiment: Experiment, run: Run) -> Prices:
-    """Return the prices given on the command line, which may not be in the folder yet."""
+    """Return the prices of a run, including prices from the command line that the folder does not
+    record yet."""
     return Prices(run, {role: experiment.model(role) for role in experiment.roles})
 
 
 def print_forecast(
     experiment: Experiment, run: Run, before_usd: float | None, as_json: bool
 ) -> None:
-    """Print a table by role, or JSON; `before_usd` is the folder's cost before the pilot."""
+    """Print the forecast as a table by role or as JSON.
+
+    `before_usd` is the cost of the run before the pilot; None if a price is unknown.
+    """
     prices = _prices(experiment, run)
     found = forecast(run, _conversations(experiment, run), prices)
     wall_s = _wall_s(found, experiment.concurrency)
@@ -93,24 +98,24 @@ def print_forecast(
     console.print(
         styled(
             (experiment.name, "bold"),
-            f": {counted(found.n, 'conversation')}, forecast from the first {found.seen}; the "
-            f"pilot cost "
-            f"{usd_text(pilot_usd)}, everything so far {usd_text(after_usd)}",
+            f": {counted(found.n, 'conversation')}, forecast from the first {found.seen}. Cost of "
+            f"the pilot: {usd_text(pilot_usd)}; total so far: {usd_text(after_usd)}",
         )
     )
     console.print(_table(found))
     if nameless := [model for role, model in found.roles if prices.of(role, model)[0] is None]:
         names = ", ".join(sorted(set(nameless)))
-        console.print(f"the price of {names} is not known; set it with --price")
+        console.print(f"The price of {names} is not known; set it with --price.")
     low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
     console.print(
-        f"still to come: at least {_time(wall_s.expected)}{low} with "
-        f"{counted(experiment.concurrency, 'call')} in flight throughout, each as fast as so far"
+        f"Remaining time: at least {_time(wall_s.expected)}{low}, if "
+        f"{counted(experiment.concurrency, 'call')} can be in flight throughout and calls take as "
+        "long as they have so far."
     )
 
 
 def _wall_s(found: Forecast, concurrency: int) -> Range:
-    """Return the remaining wall time in seconds: the call time divided by the calls in flight."""
+    """Return the remaining wall time in seconds: call time divided by calls in flight."""
     seconds = found.total.get("seconds", Range(0, 0, 0, 0))
     so_far = seconds.so_far
     low, high = (
@@ -121,9 +126,9 @@ def _wall_s(found: Forecast, concurrency: int) -> Range:
 
 
 class _ForecastReport(TypedDict):
-    """A forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
+    """A `Forecast` as JSON: counts of calls and tokens, durations in seconds, and US dollars.
 
-    Each role has its name, its model, and a `Range` per quantity.
+    Each entry of `roles` contains the role, its model and a `Range` per quantity.
     """
 
     n: int
@@ -150,7 +155,7 @@ def _report(found: Forecast, wall_s: Range, pilot_usd: float | None) -> _Forecas
 
 def _table(found: Forecast) -> Table:
     table = Table(pad_edge=False)
-    for column in ("role, model", "what"):
+    for column in ("role, model", "quantity"):
         table.add_column(column)
     for column in ("so far", "whole run", "95% interval"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -173,7 +178,7 @@ def _cells(found: Range | None, text: Callable[[Any], str]) -> list[str]:
 
 
 def _time(seconds: float | None) -> str:
-    """Return a duration in two units: 3 s, 4 min 10 s, 2 h 5 min."""
+    """Return a duration as text in at most two units: 3 s, 4 min 10 s, 2 h 5 min."""
     if seconds is None:
         return "unknown"
     whole = round(seconds)
@@ -191,4 +196,4 @@ SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "seconds": ("total call time", _time),
     "cost_usd": ("cost", usd_text),
 }
-"""The columns of the table by role: each column's name and the format of its values."""
+"""The rows shown for each role: the label of each quantity and the format of its values."""

@@ -1,4 +1,4 @@
-"""The tables of `convogen study results`: LLM Roleplay's tables 3 and 10, shares, contrasts."""
+"""The tables of `convogen study results`: tables 3 and 10 of LLM Roleplay, shares and contrasts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OUTCOMES = {
 
 
 def opening(results: StudyResults) -> Iterator[str]:
-    """Yield notes on whose answers these are and how to read them."""
+    """Yield notes on the answers, the participants and the weighting."""
     yield (
         f"{counted(results.answers, 'answer')} by "
         f"{counted(results.participants, 'participant')} about "
@@ -42,9 +42,8 @@ def opening(results: StudyResults) -> Iterator[str]:
         yield f"Attention checks: {results.attention_checks}; failed: {', '.join(failed) or 'none'}"
     if not results.evenly:
         yield (
-            "Pairs of a condition were drawn with different probabilities: shares and their "
-            "intervals are weighted accordingly; table 3 and the mixed models use the pairs as "
-            "shown."
+            "Pairs within a condition were drawn with different probabilities. Shares and their "
+            "intervals are weighted accordingly; table 3 and the mixed models are unweighted."
         )
 
 
@@ -60,23 +59,25 @@ def tables(
 
 
 def closing(results: StudyResults, arithmetic: Sequence[Check], paper: Printed) -> Iterator[str]:
-    """Yield the comparison of a judge with people, and checks of the paper's own numbers."""
+    """Yield the comparison of a judge with people, and checks of the paper's numbers."""
     if results.judge is not None:
         one = results.judge
         yield (
-            f"Judge and people on the same {one.n} pairs: the judge detects "
-            f"{_percent(one.judge_detects)}, people {_percent(one.people_detect)}; they agree on "
+            f"Judge and people, pairs judged by both: {one.n}. Detected by the judge: "
+            f"{_percent(one.judge_detects)}; by people: {_percent(one.people_detect)}. Agreement: "
             f"{_percent(one.agreement)}, Cohen's kappa {_bounded(one.cohen_kappa)}"
         )
     off = [one for one in arithmetic if one.verdict == "off"]
     yield (
-        f"Published numbers recomputed from each other (table 3): {len(arithmetic) - len(off)} "
-        f"agree, "
-        f"{len(off)} do not"
+        "Published numbers of table 3 recomputed from one another: "
+        f"{len(arithmetic) - len(off)} consistent, {len(off)} inconsistent"
     )
     for one in off:
         yield f"  {one.row}, {one.cell}: published {one.printed:g}, recomputed {one.computed:g}"
-    yield "Table 10 from the counts, means and deviations of table 3, without random effects:"
+    yield (
+        "Table 10 recomputed from the counts, means and standard deviations in table 3, without "
+        "random effects:"
+    )
     for model in paper.recomputed:
         own = paper.tests.get(model.outcome)
         beside = "no published test" if own is None else f"published {own:g}"
@@ -100,9 +101,9 @@ def _table(title: str, caption: str, columns: Sequence[str], names: int = 1) -> 
 def _table_3(conditions: Sequence[Condition]) -> Table:
     table = _table(
         "Table 3: undetected pairs, and answers by confidence, seconds and utterance number",
-        "Detected and undetected pairs are given as those judged very confidently/confidently/"
-        "somewhat confidently. Seconds and utterance numbers are means, with standard deviations "
-        "in parentheses. A rate of 50% means that people cannot distinguish the two.",
+        "Detected and undetected pairs are counted by confidence: very confident/confident/"
+        "somewhat confident. Seconds and utterance numbers are means, with standard deviations "
+        "in parentheses. A rate of 50% means that people cannot distinguish the two dialogues.",
         [
             "",
             "undetected, %",
@@ -142,14 +143,14 @@ def _table_3(conditions: Sequence[Condition]) -> Table:
 def _shares(results: StudyResults) -> Table:
     judged = any(one.powered is not None for one in results.rates)
     caption = (
-        "The 95% intervals hold for new participants and source persons. Differences are in "
-        "percentage "
-        "points."
+        "The 95% intervals generalise to new participants and source persons. Differences are in "
+        "percentage points."
     )
     if judged:
         caption += (
-            " With the judge: prediction-powered estimates, its verdicts on all pairs corrected "
-            "by people's answers; weight says how much it counts, 0 to 1."
+            ' The columns "with judge" are prediction-powered estimates: the judge\'s verdicts on '
+            "all pairs, corrected by people's answers. The weight of the verdicts is between 0 "
+            "and 1."
         )
     beside = ["pairs", "with judge", "95%", "weight"] if judged else []
     table = _table("Undetected pairs, %", caption, ["", "answers", "by answers", "95%", *beside])
@@ -165,14 +166,14 @@ def _shares(results: StudyResults) -> Table:
 
 def _table_10(models: Sequence[Model], paper: Printed) -> Table:
     caption = [
-        "Means for an average participant and source person. Conditions that share a letter do "
-        "not differ at 5%. A is the hardest to detect: least often, at the latest utterance, "
-        "after the longest time. Letters are first unadjusted, as in the paper, then adjusted "
-        "(Holm).",
+        "Means are for an average participant and source person. Conditions that share a letter "
+        "do not differ significantly at the 5% level. Conditions with the letter A are the hardest "
+        "to detect: they are detected least often, at the latest utterance or after the longest "
+        "time. The column letters is unadjusted, as in the paper; the column Holm is adjusted.",
         *(_told(model, paper) for model in models),
     ]
     table = _table(
-        "Table 10: mixed models, random intercepts of participants and source persons",
+        "Table 10: mixed models with random intercepts for participants and source persons",
         "\n".join(caption),
         ["outcome", "condition", "mean", "95%", "letters", "Holm"],
         2,
@@ -191,7 +192,7 @@ def _table_10(models: Sequence[Model], paper: Printed) -> Table:
 
 
 def _told(model: Model, paper: Printed) -> str:
-    """Return a model's test next to the published one, or why there is no model."""
+    """Return the test of a model next to the published test, or why the model was not fitted."""
     label = f"{_OUTCOMES[model.outcome]}: "
     if model.refused is not None:
         return f"{label}no model: {model.refused}"
@@ -207,8 +208,8 @@ def _told(model: Model, paper: Printed) -> str:
 def _contrasts(models: Sequence[Model]) -> Table:
     table = _table(
         "Contrasts of the mixed models",
-        "Wald tests; intervals and the first p are unadjusted, the second is adjusted for all "
-        "contrasts of the outcome (Holm).",
+        "Wald tests. Intervals and the column p are unadjusted; the column p, Holm is adjusted for "
+        "all contrasts of the outcome.",
         ["outcome", "contrast", "difference", "95%", "p", "p, Holm"],
         2,
     )
@@ -254,7 +255,7 @@ def _joined(letters: Mapping[str, str]) -> str:
 
 
 def _points(found: Bounded | None) -> tuple[str, str]:
-    """Return a share and its interval, in percent."""
+    """Return a share and its interval in percent, as text."""
     if found is None or found.value is None:
         return "–", "–"
     if found.low is None or found.high is None:
@@ -284,5 +285,5 @@ def _spread(found: Spread) -> str:
 
 
 def _printed(row: Mapping[str, Cell], name: str) -> str:
-    """Return a published mean with its standard deviation."""
+    """Return a published mean with its standard deviation in parentheses."""
     return f"{row[name]:.2f} ({row[f'{name}_std']:.2f})"

@@ -1,4 +1,4 @@
-"""Interaction measures, computed and as tables, for `stats` and `evaluate`."""
+"""Interaction measures and their tables for `stats` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["interacting_of", "interaction_tables"]
 
 
 def interaction_tables(sources: dict[str, SourceInteraction]) -> Iterator[Table]:
-    """Yield the tables of a report; none if nothing was measured."""
+    """Yield the tables of interaction measures by source; none if nothing was measured."""
     from convogen.reports import interaction
 
     for table in interaction.interaction_tables(sources):
@@ -28,7 +28,7 @@ def interaction_tables(sources: dict[str, SourceInteraction]) -> Iterator[Table]
 def interacting_of(
     ours: dict[str, Statistics], human: dict[str, Statistics], judged: Sequence[str]
 ) -> dict[str, SourceInteraction]:
-    """Return the interaction measures by source, runs first; empty if not measured."""
+    """Return the interaction measures by source, runs first; empty if nothing was measured."""
     from convogen.reports.friction_labels import friction_labels
     from convogen.reports.interaction import SourceInteraction
 

@@ -1,4 +1,4 @@
-"""Judging for several commands: opening the model, progress bar, messages."""
+"""Judging of runs with a progress bar and messages, shared by several commands."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def judge_runs(
     *,
     limits: Limits,
 ) -> None:
-    """Judge runs in turn, each with its reference dialogues; all share the limits.
+    """Judge runs one after another, each with its reference dialogues; all runs share the limits.
 
-    All runs are checked before the first call, so that errors are reported immediately.
+    All runs are checked before the first call, so that mistakes are reported early.
     """
     from convogen.engine.judge_runner import count_scores, is_given, judge_run
     from convogen.engine.run_budget import limits_beside, role_prices
@@ -48,7 +48,7 @@ def judge_runs(
 
     prices = role_prices({ROLE: spec}, limits)
     if spec.is_shipped:
-        say("judged by the embedded SmolLM2-135M, whose scores mean little", err=True)
+        say("the judge is the embedded SmolLM2-135M model, whose scores mean little", err=True)
     counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
     for at, (run, beside, total) in enumerate(counted):
         tally = RunProgress()
@@ -75,14 +75,15 @@ def judge_runs(
         scores = list(islice(run.scores(judge.name), total))
         if scores and not any(is_given(score) for score in scores):
             raise Hopeless(
-                f"{run.folder}: {len(scores)} scores requested, none obtained; the last one: "
-                f"{scores[-1].reason}; use another judge or model, with --fresh to score again"
+                f"{run.folder}: {number_of(len(scores), 'score')} requested, none obtained; reason "
+                f"for the last: {scores[-1].reason}; use another judge or model, and --fresh to "
+                "score again"
             )
 
 
 @contextmanager
 def _live(run: Run, total: int, tally: RunProgress) -> Generator[None]:
-    """Show a progress bar of scores on a terminal; otherwise nothing."""
+    """Show a progress bar of scores on a terminal; otherwise print only the reasons for delays."""
     from rich.live import Live
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""Options that limit a run: money, tokens, time."""
+"""Options that limit the money, tokens and time of a command."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ BUDGET_USD = click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
     metavar="X",
-    help="Spending limit in US dollars, earlier starts included; a call starts only if the rest "
-    "covers it.",
+    help="Spending limit in US dollars, including the cost of earlier starts. A call starts only "
+    "if the remaining budget covers it.",
 )
 BUDGET_TOKENS = click.option(
     "--budget-tokens",
     type=WholeNumber(min=1),
     metavar="N",
-    help="Limit on prompt and completion tokens, earlier starts included.",
+    help="Limit on prompt and completion tokens, including those of earlier starts.",
 )
 
 
 def budget_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for money and tokens; the command gets them as `limits`."""
+    """Add the options for money and tokens; the command receives them as `limits`."""
 
     @BUDGET_USD
     @BUDGET_TOKENS
@@ -56,7 +56,7 @@ def budget_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def limit_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for money, tokens and time; the command gets them as `limits`."""
+    """Add the options for money, tokens and time; the command receives them as `limits`."""
 
     @budget_options
     @click.option(
@@ -64,8 +64,8 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
         "deadline_s",
         metavar="WHEN",
         callback=_deadline,
-        help="When to stop: 90m, 2h30m, 18:30, or an ISO time. Calls in flight may "
-        "finish until then.",
+        help="Time at which to stop: 90m or 2h30m from now, 18:30, or an ISO time. Calls in flight "
+        "may finish until then.",
     )
     @functools.wraps(function)
     def with_limits(*args: Any, limits: Limits, deadline_s: float | None, **kwargs: Any) -> None:
@@ -75,11 +75,14 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def seconds_until(when: str, now: datetime) -> float:
-    """Return the seconds from `now` to a deadline.
+    """Return the number of seconds from `now` to a deadline.
 
-    `when` is a duration, a time of day (its next occurrence), or an ISO time. `now` has a time
-    zone, which also applies to times without one. Raises `ValueError` for anything else and for
-    past times.
+    Args:
+        when: A duration, a time of day (its next occurrence) or an ISO time.
+        now: The current time. Its time zone applies to deadlines without a time zone.
+
+    Raises:
+        ValueError: The deadline is malformed, in the past or more than ten years away.
     """
     text = when.strip()
     if text and (parts := DURATION.fullmatch(text)):
@@ -88,9 +91,9 @@ def seconds_until(when: str, now: datetime) -> float:
     else:
         left_s = _moment(text, now).timestamp() - now.timestamp()
     if left_s <= 0:
-        raise ValueError("it has already passed")
+        raise ValueError("this time has already passed")
     if left_s > LATEST_DAYS * 86_400:
-        raise ValueError(f"it is more than {LATEST_DAYS} days away")
+        raise ValueError(f"this time is more than {LATEST_DAYS} days away")
     return left_s
 
 

@@ -1,4 +1,4 @@
-"""Warnings about the reliability of results, printed once each to stderr."""
+"""Warnings about the reliability of results, each printed once to stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["notices"]
 
 @contextlib.contextmanager
 def notices(name: str) -> Generator[None]:
-    """Print warnings of a logger and its children to stderr inside the block.
+    """Print the warnings of a logger and its children to stderr while the block runs.
 
     A nested block for the same logger has no effect.
     """
@@ -28,14 +28,14 @@ def notices(name: str) -> Generator[None]:
 
 
 class _Notices(logging.Handler):
-    """Prints each message once, without a prefix, to the current stderr."""
+    """A log handler that prints each message once, without a prefix, to the current stderr."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a message that was not printed before; a closed stderr is ignored."""
+        """Print a message unless it was printed before; a closed stderr is ignored."""
         from convogen.models.base import printable
         from convogen.redaction import masked
 

@@ -1,4 +1,4 @@
-"""Number types for the command line; unlike Python, they do not read `1_0` as 10."""
+"""Number types for the command line, which, unlike Python, do not read `1_0` as 10."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 class WholeNumber(click.IntRange):
-    """An integer of at most 64 bits, which every file of a run can hold."""
+    """An integer of at most 64 bits, which every file of a run can store."""
 
     name = "integer"
 
@@ -40,6 +40,6 @@ class Amount(click.FloatRange):
 
 
 def finite(text: str) -> float | None:
-    """Return a string as a finite number; None if it is not one."""
+    """Return a string as a finite number, or None if it is not a finite number."""
     number = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
     return number if math.isfinite(number) else None

@@ -1,4 +1,4 @@
-"""Options shared by several commands, and how their values are parsed."""
+"""Options shared by several commands, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ __all__ = [
 
 
 class OutPath(click.Path):
-    """An output path as `pathlib.Path`; an empty string is refused rather than read as the current
-    folder."""
+    """An output path as `pathlib.Path`; an empty string is an error, not the current folder."""
 
     takes_urls = False
 
@@ -47,11 +46,11 @@ class OutPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value).strip():
-            self.fail("is empty; give a folder or a file", param, ctx)
+            self.fail("the path is empty; give a folder or a file", param, ctx)
         if is_url(value):
             if self.takes_urls:
                 return value
-            self.fail("is a URL; this command writes to local paths only", param, ctx)
+            self.fail("URLs are not supported; this command writes only to local paths", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -60,16 +59,16 @@ model_option = click.option(
     "models",
     multiple=True,
     metavar="[ROLE=]NAME",
-    help="Model for every role, or for one role: gpt-4o, selector=gpt-4o-mini, "
-    "embedded, a .gguf file, scripted.",
+    help="Model for all roles or for one role: gpt-4o, selector=gpt-4o-mini, "
+    "embedded, scripted, or a .gguf file.",
 )
 base_url_option = click.option(
     "--base-url",
     "base_urls",
     multiple=True,
     metavar="[ROLE=]URL",
-    help="URL of an OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, … "
-    "Repeat it for replicas of the same model.",
+    help="URL of an OpenAI-compatible endpoint (vLLM, llama.cpp, Ollama, …), ending in /v1. "
+    "Repeat the option for replicas of the same model.",
 )
 
 
@@ -85,30 +84,30 @@ language_option = click.option(
     metavar="TAG[,TAG]",
     callback=_tags,
     help="Language of the generated text, as a BCP 47 tag (de, pt-BR, zh-Hant). "
-    "With several, each task draws one.",
+    "If several are given, each task draws one of them.",
 )
 
 HOST = re.compile(
     r"(?:[a-z0-9-]{1,40}\.)*[a-z0-9-]{1,40}(?::\d{1,5}|\.[a-z]{2,10})(?:/[\w./-]{0,80})?"
 )
-"""Matches a host without a scheme, as opposed to a key given by mistake."""
+"""A pattern for hosts without a scheme; other text may be an API key given by mistake."""
 
 price_option = click.option(
     "--price",
     "prices",
     multiple=True,
     metavar="[ROLE=]IN,OUT[,CACHED]",
-    help="Price of a model in USD per million tokens [default: its list price, if known].",
+    help="Price of the model in USD per million tokens [default: the list price, if known].",
 )
 
 
 class NearestGroup(click.Group):
-    """A command group that suggests the nearest command for an unknown one."""
+    """A command group that suggests the closest command if a command is unknown."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a command as click does; raises `click.UsageError`."""
+        """Return the command and its arguments; raises `click.UsageError` if it is unknown."""
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
             near = get_close_matches(args[0].casefold(), known, 1, 0.5)
@@ -118,24 +117,24 @@ class NearestGroup(click.Group):
 
 
 def again() -> str:
-    """Return the command that resumes this one: without --fresh, and with secrets masked in
-    URLs."""
+    """Return the command line that resumes the current command.
+
+    --fresh is left out, and secrets are masked.
+    """
     args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
     hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
-    return shlex.join(["convogen", *args]) + (
-        " (with your secret in place of ***)" if hidden else ""
-    )
+    return shlex.join(["convogen", *args]) + (" (replace *** with your secret)" if hidden else "")
 
 
 def stopped(done: str, counts: Mapping[str, int]) -> str:
-    """Return the line of an interrupted command: what is done, what is kept, how to resume.
+    """Return the message of an interrupted command: what is done and kept, and how to resume.
 
     Args:
         done: How much of the requested work was done, and where.
-        counts: The progress of the run.
+        counts: The progress counts of the run.
     """
     answered = any(counts.get(what) for what in ("calls", "conversations", "scores"))
-    kept = ", all answers are kept" if answered else ""
+    kept = "; all replies received are kept" if answered else ""
     return f"stopped: {done}{kept}; to resume: {again()}"
 
 
@@ -147,10 +146,11 @@ def models_from(
     prices: Sequence[str] = (),
     kept: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return an experiment's models, overridden by those of the command line.
+    """Return an experiment's models by role, overridden by the options of the command line.
 
-    `named` is the experiment's own mapping of role to spec. A NAME without a role replaces the
-    whole mapping; URLs or a price without a role apply to all roles except those in `kept`.
+    `named` is the experiment's own mapping from role to spec. A model name without a role replaces
+    the whole mapping, and URLs or a price without a role apply to all roles. The roles in `kept`
+    are exempt from both.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
@@ -171,7 +171,7 @@ def models_from(
         price = _price(text)
         priced = [role] if role is not None else [key for key in result if key not in kept]
         if not priced:
-            raise click.UsageError(f"--price {text}: say which model's price it is, with --model")
+            raise click.UsageError(f"--price {text}: name the model of this price with --model")
         for key in priced:
             spec = _spec(result.get(key, result.get("default")))
             result = {**result, key: {**spec, "price": price}}
@@ -186,7 +186,7 @@ def specs_from(
 ) -> dict[str, ModelSpec]:
     """Return the models given on the command line, by role or `default`.
 
-    Raises `ModelConfigError` if one of them is not valid.
+    Raises `ModelConfigError` if one of the models is invalid.
     """
     from convogen.inputs.validation import validated
     from convogen.models.spec import ModelSpec
@@ -201,9 +201,9 @@ def specs_from(
 def spec_from(
     role: str, models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str] = ()
 ) -> ModelSpec:
-    """Return the model given for one role, otherwise the default model, otherwise the embedded one.
+    """Return the model given for a role, otherwise the default model, otherwise the embedded model.
 
-    Raises `ModelConfigError` if it is not valid.
+    Raises `ModelConfigError` if a model on the command line is invalid.
     """
     from convogen.models.spec import EMBEDDED, ModelSpec
 
@@ -214,13 +214,13 @@ def spec_from(
 def kept_roles(
     fixed: Sequence[str], models: Sequence[str], overrides: Iterable[str], roles: Sequence[str]
 ) -> list[str]:
-    """Return the roles in `fixed_models` that are not set on the command line.
+    """Return the fixed roles whose models are not set on the command line.
 
     Args:
-        fixed: The roles that the experiment fixes.
+        fixed: The roles in the experiment's `fixed_models`.
         models: The values of --model.
         overrides: The keys of --set.
-        roles: All roles there are.
+        roles: All roles of the experiment.
     """
     named = {role for role, _ in _split(models, roles, "--model")}
     named |= {key.split(".")[1] for key in overrides if key.startswith("models.")}
@@ -228,13 +228,14 @@ def kept_roles(
 
 
 def _places(base_urls: Sequence[str], roles: Sequence[str]) -> dict[str | None, list[str]]:
-    """Return each role's URLs (None for all roles): the first is the base URL, others replicas."""
+    """Return the URLs by role (None for all roles); the first is the base URL, the rest are
+    replicas."""
     places: dict[str | None, list[str]] = {}
     for role, url in _split(base_urls, roles, "--base-url"):
         if not url.startswith(("http://", "https://")):
-            found = url if HOST.fullmatch(url) else "a text that is not a URL"
+            found = url if HOST.fullmatch(url) else "text that is not a URL"
             raise click.UsageError(
-                f"--base-url: must start with http:// or https:// (found {found}); put a key "
+                f"--base-url must start with http:// or https:// (found {found}); put API keys "
                 "into OPENAI_API_KEY"
             )
         places.setdefault(role, []).append(url)
@@ -255,7 +256,7 @@ def _price(text: str) -> dict[str, float]:
 def _split(
     values: Sequence[str], roles: Sequence[str], option: str
 ) -> list[tuple[str | None, str]]:
-    """Return pairs of role (None for all roles) and value, those for all roles first."""
+    """Return pairs of role (None for all roles) and value; pairs for all roles come first."""
     pairs: list[tuple[str | None, str]] = []
     for value in values:
         role, sign, rest = value.partition("=")

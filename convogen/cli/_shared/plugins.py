@@ -1,4 +1,4 @@
-"""Output about plugins: a row per plugin, and a line per broken one."""
+"""Output about plugins: one row per plugin, and one line per broken plugin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def print_faults() -> None:
 
 @dataclass(frozen=True, slots=True)
 class PluginRow:
-    """A plugin as text; `state` is `ok`, or the reason why it cannot be used."""
+    """A plugin as a row of text; `state` is `ok`, or the reason why the plugin cannot be used."""
 
     kind: str
     name: str
@@ -48,7 +48,7 @@ def plugin_rows() -> list[PluginRow]:
 
 
 def print_rows(rows: Sequence[PluginRow]) -> None:
-    """Print a line per plugin; for a broken one, the reason why it cannot be used."""
+    """Print one line per plugin, with the reason if the plugin cannot be used."""
     if not rows:
         say("no plugins are installed")
     lines = [(row.kind, row.name, f"{row.distribution} {row.version}") for row in rows]

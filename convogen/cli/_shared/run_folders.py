@@ -1,4 +1,4 @@
-"""Run folders named on the command line; a URL is replaced by the path of a local copy."""
+"""Run folders given on the command line; URLs are replaced by the paths of local copies."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["RunOutPath", "RunPath", "SourcePath", "writable"]
 
 _AT_URL = re.compile(r"(?P<label>[^/]*?=)?(?P<url>(?!hf:)[A-Za-z][A-Za-z0-9+.:-]*://.*)", re.DOTALL)
-"""Matches a URL, and labels before it as some commands allow: `JUDGE=s3://bucket/run`."""
+"""A pattern for a URL with an optional label, as some commands allow: `JUDGE=s3://bucket/run`."""
 
 
 class SourcePath(click.Path):
     """A run folder or other data to read, as a string; for a URL, the path of its local copy."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the string with a URL replaced; raises `RunFolderError` if it cannot be read."""
+        """Return the string with any URL replaced; raises `RunFolderError` if the URL cannot be
+        read."""
         text = str(value)
         if "://" not in text or (match := _AT_URL.fullmatch(text)) is None:
             return text
@@ -34,28 +35,28 @@ class SourcePath(click.Path):
 
 
 class RunPath(SourcePath):
-    """A run folder, as `pathlib.Path`; for a URL, its local copy."""
+    """A run folder as `pathlib.Path`; for a URL, the path of its local copy."""
 
     def __init__(self, *, writes: bool = False) -> None:
         super().__init__()
         self._writes = writes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path; raises `RunFolderError` if a run on a store cannot be read."""
+        """Return the path; raises `RunFolderError` if a URL cannot be read."""
         return Path(writable(value) if self._writes else super().convert(value, param, ctx))
 
 
 class RunOutPath(OutPath):
-    """A run folder to write to: a `pathlib.Path`, or a URL as a string."""
+    """A run folder to write to: a path as `pathlib.Path`, or a URL as a string."""
 
     takes_urls = True
 
 
 def writable(folder: str, purpose: Purpose = "scores", every_s: float | None = None) -> str:
-    """Return a run folder to write to; for a URL, a local copy that is written back.
+    """Return the path of a run folder to write to; for a URL, the path of a local copy.
 
-    The copy is written back while the command runs, and when the command ends. Raises
-    `RunFolderError` if that is impossible.
+    The copy is uploaded while the command runs and when it ends. Raises `RunFolderError` if it
+    cannot be uploaded.
     """
     if "://" not in folder or _AT_URL.fullmatch(folder) is None:
         return folder

@@ -1,7 +1,7 @@
-"""Line output to the terminal, and guarded streams.
+"""Printing of lines to the terminal, and guarded output streams.
 
-Control characters never reach the terminal. Formatted output uses `console.py`, which has the same
-rule.
+Control characters never reach the terminal. Formatted output uses `console.py`, which follows the
+same rule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]
 
 
 def say(text: object = "", *, err: bool = False) -> None:
-    """Print a line; secrets are masked on stderr."""
+    """Print a line to stdout or stderr; secrets are masked on stderr."""
     line = shown(str(text))
     click.echo(visible(masked(line) if err else line), err=err)
 
@@ -34,9 +34,9 @@ def say_json(value: Any, indent: int | None = None) -> None:
 
 @contextlib.contextmanager
 def guarded_streams() -> Generator[None]:
-    """Guard stdout and stderr inside the block.
+    """Guard stdout and stderr while the block runs.
 
-    If the reader of stdout has closed it, the command ends silently with status 0. Output that
+    If the reader of stdout closes the pipe, the command ends silently with status 0. Output that
     cannot be written to stderr is dropped.
     """
     before = sys.stdout, sys.stderr
@@ -51,7 +51,7 @@ def guarded_streams() -> Generator[None]:
 
 
 def say_nothing_more() -> None:
-    """Flush the streams; raises the same errors as printing does."""
+    """Flush stdout; raises the same errors as printing does."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
@@ -64,7 +64,7 @@ class _Stream:
         self._refused: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write text, as a stream does."""
+        """Write text to the stream; failures are reported to `_failed`."""
         try:
             self._check()
             return self._stream.write(text)
@@ -73,12 +73,12 @@ class _Stream:
             return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write lines, as a stream does."""
+        """Write lines to the stream."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush the stream."""
+        """Flush the stream; failures are reported to `_failed`."""
         try:
             self._check()
             self._stream.flush()
@@ -86,7 +86,7 @@ class _Stream:
             self._failed(error)
 
     def _check(self) -> None:
-        """Raise the first failure again: a library may have swallowed it, as click does."""
+        """Raise the first failure again, because a library such as click may have swallowed it."""
         if self._refused is not None:
             raise self._refused
 
@@ -94,7 +94,7 @@ class _Stream:
         raise NotImplementedError
 
     def _let_go(self) -> None:
-        """Redirect the stream to the null device, since buffered output would fail again at
+        """Redirect the stream to the null device, because buffered output would fail again at
         exit."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -252,7 +252,7 @@ def test_a_false_alarm_is_an_accusation_of_the_real_first_utterance(tmp_path: Pa
     assert (cell.counted.false_alarms, cell.counted.false_alarm_rate) == (3, 100.0)
     text = " ".join(convogen("verdicts", folder, "--protocol", "unieval").out.split())
     assert "3 (100.0%)" in text
-    assert "a false alarm" in text
+    assert "false alarms, in which" in text
     keys = {"goals": 2, "models": "gpt-4o"}  # in a role play, a model writes the first utterance
     (folder / "experiment.yaml").write_text(json.dumps(keys))
     assert read_cell(str(folder), "unieval").counted.false_alarms is None

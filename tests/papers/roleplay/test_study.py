@@ -288,12 +288,12 @@ def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -
     said = " ".join(ended.out.split())
     assert "dialogues by seed: 1: 6, 2: 6" in said
     for different, times in (
-        ("those of a prompt over the whole output around it", 4),
-        ("The paper names no tokenizer", 4),
-        ("convogen's own rules count what the paper does not print", 1),
+        ("the tokens of a prompt include the whole output that contains it", 4),
+        ("The paper does not name its tokenizer", 4),
+        ("are counted by convogen's own rules", 1),
         ("uses Mixtral as the inquirer", 1),
         ("unclear which rows the three groups of table 9 span", 1),
-        ("Dividing by the largest is convogen's choice", 1),
+        ("Dividing by the largest value is convogen's choice", 1),
     ):
         assert said.count(different) == times
     told = json.loads(convogen("study", "tables", *folders, "--json").out)
