@@ -88,7 +88,7 @@ __all__ = ["command"]
     "--loss-mask",
     metavar="FIELD",
     help="messages, sharegpt: field that marks the messages to train on, `weight` (OpenAI, "
-    "mistral-finetune) or `train` (Axolotl). Turns accepted despite a fault are not marked.",
+    "mistral-finetune) or `train` (Axolotl). Turns kept despite a fault are not marked.",
 )
 @click.option(
     "--csv-safe/--no-csv-safe",

@@ -77,7 +77,7 @@ class _Tuning(Chat):
     )
     loss_mask: Literal["weight", "train"] | None = Field(
         default=None,
-        description="mark the messages to train on; turns accepted despite a fault are excluded",
+        description="mark the messages to train on; turns kept despite a fault are excluded",
     )
 
     @abstractmethod

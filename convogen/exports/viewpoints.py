@@ -36,7 +36,7 @@ class Message:
 
     `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, or None if the
     message has several speakers. `learn` is true if a model should be trained on the message: it is
-    the assistant's, and none of its turns was accepted despite a fault (`Turn.lapse`).
+    the assistant's, and none of its turns was kept despite a fault (`Turn.lapse`).
     """
 
     role: str

@@ -46,7 +46,7 @@ GROUP_CHAT = {
 """Display name -> field of `GroupChat`."""
 
 TURN_CHECKS = {
-    "asked_again": "re-asked",
+    "asked_again": "requested again",
     "tidied": "tidied",
     "taken_with": "kept despite",
     "broken_off": "ended early",

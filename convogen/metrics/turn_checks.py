@@ -1,4 +1,4 @@
-"""Counts of faulty turns that were re-asked, tidied or kept, by kind of fault.
+"""Counts of faulty turns that were requested again, tidied or kept, by kind of fault.
 
 The counts come from the records of a run; human corpora have none.
 """

@@ -255,7 +255,7 @@ def _turn_checks(report: Report) -> Table:
             cells = [number_cell(found.get(kind, 0)) for found in counts]
             rows.append(Row("ours", f"{label}: {kind}", cells))
     note = (
-        "Counts of replies that were rejected (re-asked) or tidied, of turns kept despite a fault, "
+        "Counts of replies that were requested again or tidied, of turns kept despite a fault, "
         "and of conversations that ended early."
     )
     return Table("Turn checks", note, ["Kind", *columns], rows)
@@ -312,7 +312,7 @@ def _targets(report: Report) -> Table:
         Row("ours", "Turns with a target", [number_cell(one.turns) for one in runs]),
         Row("ours", "Mean deviation, words", [number_cell(one.mean_off) for one in runs]),
         Row("ours", "Turns outside the tolerance", [share_cell(one.far_off) for one in runs]),
-        Row("ours", "Turns that were re-asked", [share_cell(one.asked_again) for one in runs]),
+        Row("ours", "Turns that were requested again", [share_cell(one.asked_again) for one in runs]),
     ]
     note = (
         "Deviation of turns from the requested numbers of words, which are drawn from the matched "

@@ -169,10 +169,10 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
         ("words", _words(summary.words, turns)),
         *([("language", _languages(summary))] if summary.stated_languages else []),
         ("ended by", _counted(summary.ended)),
-        ("re-asked for", _counted(summary.reasks)),
+        ("requested again for", _counted(summary.reasks)),
         *([("tidied", _counted(summary.tidied))] if summary.tidied else []),
-        *([("taken with", _counted(summary.lapses))] if summary.lapses else []),
-        *([("broken off by", _counted(summary.broken_off))] if summary.broken_off else []),
+        *([("kept despite", _counted(summary.lapses))] if summary.lapses else []),
+        *([("ended early by", _counted(summary.broken_off))] if summary.broken_off else []),
         *([("selector repaired", _repaired(summary))] if summary.selections else []),
         ("rejected", _rejected(summary)),
         ("failures", _counted(summary.failures)),
@@ -230,7 +230,7 @@ def _rejected(summary: RunSummary) -> str:
 def _experiences(summary: RunSummary) -> str:
     text = f"{summary.experiences}, {summary.repaired} of them repaired"
     if again := summary.experiences_asked_again:
-        text += f", re-asked for {_counted(again)}"
+        text += f", requested again for {_counted(again)}"
     admitted, copies = summary.admitted, summary.near_copies
     if plan := summary.plan:
         text += (
@@ -340,7 +340,7 @@ def _ending(conversation: Conversation) -> str:
     turns."""
     if (ended := conversation.ended or "max_turns") == "max_turns":
         return ""
-    how = "ended by" if ended in PROPER_ENDS else "broken off by"
+    how = "ended by" if ended in PROPER_ENDS else "ended early by"
     return f"{how} {ended.replace('_', ' ')} · "
 
 

@@ -62,7 +62,7 @@ class ShownTurn:
     def notes(self) -> list[str]:
         """Unusual properties of the turn, each in a few words."""
         turn = self.turn
-        notes = [f"accepted despite {_words(turn.lapse)}"] if turn.lapse else []
+        notes = [f"kept despite {_words(turn.lapse)}"] if turn.lapse else []
         if turn.reasks:
             notes.append(f"requested again {len(turn.reasks)}×")
         if turn.tidied:

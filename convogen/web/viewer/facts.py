@@ -16,7 +16,7 @@ __all__ = ["CHECKS", "Facts", "facts_of", "said_checks"]
 CHECKS = {
     "asked_again": "requested again",
     "tidied": "tidied",
-    "taken_with": "accepted despite",
+    "taken_with": "kept despite",
     "selector": "selector",
 }
 """Events of a turn, and their names on the pages."""

@@ -36,7 +36,7 @@ def page(client: TestClient, name: str) -> str:
 def test_a_turn_tells_how_it_came_about(client: TestClient) -> None:
     shown = page(client, "c-0")
     assert "requested again 1×" in shown
-    assert "accepted despite echo" in shown
+    assert "kept despite echo" in shown
     assert '<b>assistant offer</b><blockquote dir="auto">How may I help you?' in shown
     assert '<q dir="auto">Nobody</q>' in shown
     assert "Arne Bo, Zoë Ångström" in shown  # the selector's candidates
@@ -71,7 +71,7 @@ def test_what_was_rejected_broken_off_or_failed_has_its_evidence(client: TestCli
     assert "Rejected by the gate safety." in page(client, "c-5")
     assert "This is about guns" in page(client, "c-5")
     broken = page(client, "c-3")
-    assert "Broken off: refusal." in broken
+    assert "Ended early: refusal." in broken
     assert "Attempts at the missing turn: refusal, refusal." in broken
     failed = page(client, "f-6")
     assert "Failed: experience/no json." in failed
