@@ -37,6 +37,7 @@ def running_cluster(cpus: int) -> Iterator[Cluster]:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_prestart_worker_first_driver": "0",  # four unused processes per driver
+        "RAY_worker_niceness": "0",  # default 15, so that other tests leave workers no processor
         "WORKERS_KEY": KEY,
     }
     process = subprocess.Popen(

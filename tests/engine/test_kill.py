@@ -68,11 +68,11 @@ def test_same_dataset_at_any_concurrency(
 def test_killed_at_many_points(
     uninterrupted: tuple[dict[str, bytes], int], tmp_path: Path, part: int
 ) -> None:
-    """There are 32 kill points, eight per part, spread over the run; each run starts from
+    """There are 20 kill points, five per part, spread over the run; each run starts from
     scratch."""
     expected, lines = uninterrupted
-    for point in range(8):
-        kill_after = 1 + (lines - 2) * (part * 8 + point) // 31
+    for point in range(5):
+        kill_after = 1 + (lines - 2) * (part * 5 + point) // 19
         asked = tmp_path / "asked"
         assert start(tmp_path / "run", 16, asked, kill_after) == -signal.SIGKILL
         assert start(tmp_path / "run", 16, asked) == 0

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from command_line import convogen, python_process
+from command_line import PROGRAM, convogen, convogen_process, python_process
 from endpoint_server import Answer, Asked, EndpointServer, converse, say, serving
 from export_runs import played, spoken, write_run
 from ray_clusters import KEY, Cluster, logged, worker_pids
@@ -30,7 +30,6 @@ pytestmark = [
 ]
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
-PROGRAM = "from convogen.cli.main import main; main()"
 DATASET = (
     "experiences.jsonl",
     "conversations.jsonl",
@@ -79,7 +78,7 @@ def command(folder: Path, server: EndpointServer, n: int, *more: object) -> list
     path = folder.parent / "own.yaml"
     path.write_text(dump_yaml(settings(server)))
     args = ["run", path, "--n", n, "--out", folder, *more]
-    return ["-c", PROGRAM, *map(str, args)]
+    return [*map(str, args)]
 
 
 def dataset(folder: Path) -> dict[str, bytes]:
@@ -118,7 +117,7 @@ def test_a_killed_worker_changes_nothing(
         server, len(expected[1]) // 2, lambda: os.kill(worker_pids(folder)[1], signal.SIGKILL)
     )
     on = ("--ray", cluster.address, "--workers", LANES + 2)
-    ended = python_process(*command(folder, server, N, *on), **cluster.environment)
+    ended = convogen_process(*command(folder, server, N, *on), **cluster.environment)
     assert ended.status == 0, ended.err
     too_many, died = ended.err.splitlines()
     assert f"starting {LANES} of {LANES + 2} workers" in too_many
@@ -145,10 +144,10 @@ def test_a_run_on_a_store_is_written_by_the_driver(
     tmp_path: Path,
 ) -> None:
     Endpoint(server, -1, lambda: None)
-    args = command(tmp_path / "run", server, 4, "--ray", cluster.address, "--workers", 2)
+    args = command(tmp_path / "run", server, 4, "--ray", cluster.address, "--workers", 1)
     args[args.index(str(tmp_path / "run"))] = f"file://{tmp_path}/store/run"
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    ended = python_process(*args, **cluster.environment, **cache)
+    ended = convogen_process(*args, **cluster.environment, **cache)
     assert ended.status == 0, ended.err
     stored = dataset(tmp_path / "store" / "run")
     assert stored["conversations.jsonl"].count(b"\n") == 4
@@ -171,10 +170,12 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     environment = {**os.environ, **cluster.environment}
     quiet = subprocess.DEVNULL
     started.append(
-        subprocess.Popen([sys.executable, *args], env=environment, stdout=quiet, stderr=quiet)
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *args], env=environment, stdout=quiet, stderr=quiet
+        )
     )
     assert started[0].wait(120) == -signal.SIGKILL
-    ended = python_process(*args, **cluster.environment)
+    ended = convogen_process(*args, **cluster.environment)
     assert ended.status == 0, ended.err
     for name, content in dataset(folder).items():
         assert expected[0][name].startswith(content)
@@ -201,8 +202,8 @@ def test_a_killed_worker_changes_no_score(
     judge = ("--judge", "geval", "--set", "samples=1", "--concurrency", f"{IN_FLIGHT}")
     model = ("--model", "m", "--base-url", server.base_url)
     on = ("--ray", cluster.address, "--workers", "2")
-    args = ("-c", PROGRAM, "evaluate", ours, *judge, *model, *on)
-    ended = python_process(*args, **cluster.environment)
+    args = ("evaluate", ours, *judge, *model, *on)
+    ended = convogen_process(*args, **cluster.environment)
     assert ended.status == 0, ended.err
     assert "died; another" in ended.err
     assert "judged by m" in ended.out
@@ -228,15 +229,15 @@ def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_p
     texts = (spoken(f"AHello, number {n}!", f"BAnd {n * n} is {n} times {n}.") for n in range(1100))
     records = [played(n, turns) for n, turns in enumerate(texts)]
     folder = write_run(tmp_path / "run", records, n=1100)
-    on = ("--ray", cluster.address, "--workers", "2")
+    on = ("--ray", cluster.address, "--workers", "1")
     here = convogen("stats", folder, "--workers", "1", "--json")
-    there = python_process("-c", PROGRAM, "stats", folder, "--json", *on, **cluster.environment)
+    there = convogen_process("stats", folder, "--json", *on, **cluster.environment)
     assert there.status == 0, there.err
     assert there.out == here.out
     exported = [tmp_path / "one", tmp_path / "cluster"]
     convogen("export", folder, "--to", "messages", "--out", exported[0])
-    args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1])
-    ended = python_process(*args, *on, **cluster.environment)
+    args = ("export", folder, "--to", "messages", "--out", exported[1])
+    ended = convogen_process(*args, *on, **cluster.environment)
     assert ended.status == 0, ended.err
     contents = [
         {p.relative_to(one): p.read_bytes() for p in one.rglob("*") if p.is_file()}

@@ -124,14 +124,15 @@ def _partial(chosen: Experiment, folder: Path, calls: int) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("calls", [1, 61, 100, 140])
-def test_a_run_that_was_killed_goes_on_as_it_would_have(calls: int, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_goes_on_as_it_would_have(tmp_path: Path) -> None:
     chosen = experiment(60, concurrency=8, shot_policy="coverage", lanes=2, per_round=3)
     run(chosen, tmp_path / "whole", open_model=lambda _: ScriptedModel(biased))
-    for _ in _partial(chosen, tmp_path / "killed", calls):
-        pass
-    run(chosen, tmp_path / "killed", open_model=lambda _: ScriptedModel(biased))
-    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+    for calls in (1, 61, 100, 140):
+        killed = tmp_path / f"killed-{calls}"
+        for _ in _partial(chosen, killed, calls):
+            pass
+        run(chosen, killed, open_model=lambda _: ScriptedModel(biased))
+        assert rows(killed) == rows(tmp_path / "whole"), f"killed after {calls} calls"
 
 
 def test_values_of_a_variation_are_dealt_equally_often(tmp_path: Path) -> None:
