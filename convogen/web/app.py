@@ -1,4 +1,4 @@
-"""The application shared by the viewer and studies: protection, styles and error pages."""
+"""What the viewer and studies share as applications: protection, styles and error pages."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ def application(
     """Return a protected application that also serves the `static` files.
 
     Args:
-        package: The application's package, whose `static` folder is served under `/static` along
-            with that of `convogen.web`.
+        package: The application's package. Its `static` folder and the `static` folder of
+            `convogen.web` are served under `/static`.
         routes: The application's own routes.
-        hosts: The allowed host names; empty allows every name.
-        lifespan: Context in which the application runs; it may set the application's state.
+        hosts: The allowed host names; an empty set allows every name.
+        lifespan: Context manager in which the application runs; it may set the application's
+            state.
     """
     files = StaticFiles(packages=[(package, STATIC), ("convogen.web", STATIC)])
     handlers = {HTTPException: _error, sqlite3.OperationalError: _unavailable, 500: _error}

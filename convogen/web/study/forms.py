@@ -57,7 +57,7 @@ def _option(value: str) -> str:
 
 
 def page(visit: Visit, refused: Refused | None) -> Response:
-    """Return the page of a step."""
+    """Return the page for a step."""
     design, step = visit.site.design, visit.step or ""
     if step == "consent":
         return visit.page("consent.html", refused, text=blocks(design.consent))

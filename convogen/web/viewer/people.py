@@ -40,7 +40,7 @@ def people_of(
         names: The names of the participants, in order.
         personas: The participants' personas.
         speakers: The speaker of each turn.
-        prefix: Prefix of the people's keys.
+        prefix: Prefix for the keys.
     """
     known = {persona.name: persona for persona in personas}
     spoke = set(speakers := list(speakers))
