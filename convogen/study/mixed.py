@@ -115,7 +115,7 @@ def fit_linear(
 ) -> Fit:
     """Return the fit of a number by condition, with a random intercept per group member.
 
-    The arguments and errors are those of `fit_binomial`, except that `values` are numbers.
+    The arguments and errors are as for `fit_binomial`, except that each answer's value is a number.
     """
     design = Design.of(conditions, groups)
     y = np.asarray(values, float)
