@@ -233,4 +233,4 @@ def test_two_questions_of_one_name_are_refused(tmp_path: Path) -> None:
     options = 'kind: choice, title: T, options: {"Yes": y, "No": n}, protocol: unieval}'
     lines = "".join(f"  - {{name: {name}, {options}\n" for name in "ab")
     (tmp_path / "own.yaml").write_text(f"questions:\n{lines}")
-    assert "follow the same protocol" in convogen("export", run, *args).complaint
+    assert "have the same protocol" in convogen("export", run, *args).complaint
