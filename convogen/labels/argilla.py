@@ -17,7 +17,7 @@ from convogen.labels.answers import Answer, as_mapping
 __all__ = ["UNKNOWN_STATUS", "argilla_answers"]
 
 UNKNOWN_STATUS = "answers of unknown status"
-"""Counter key of accepted answers whose status (draft, discarded or submitted) is not exported."""
+"""Counter key for accepted answers whose status (draft, discarded or submitted) is not exported."""
 
 _LISTS = (".responses", ".responses.users", ".responses.status")
 

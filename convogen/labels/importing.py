@@ -75,7 +75,7 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
         if known is not None and answer.conversation not in known:
             raise SourceError(
                 f"{answer.place}: conversation {answer.conversation!r:.80} was not exported to "
-                f"{exported}; name the folder from which it was labelled with --export"
+                f"{exported}; use --export to name the folder from which it was labelled"
             )
         label = _label(answer, questions, exported)
         if label is None:

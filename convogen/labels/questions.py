@@ -10,7 +10,7 @@
         protocol: unieval
       - {name: comment, kind: text, title: Anything else?}
 
-A rating with the name of a judge's aspect can be compared with that judge's scores. A choice with a
+A rating named after a judge's aspect can be compared with that judge's scores. A choice with a
 `protocol` can be compared with verdicts under that protocol. The ratings in the default set use
 aspects, wording and the scale from the `geval` judge.
 """
@@ -49,7 +49,7 @@ Shown = Annotated[str, Field(min_length=1, max_length=200)]
 
 def _no_variable(text: str) -> str:
     if "$" in text:
-        raise ValueError("must not contain $, which Label Studio reads as a variable")
+        raise ValueError("must not contain $, which starts a variable in Label Studio")
     return text
 
 

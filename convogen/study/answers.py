@@ -1,4 +1,4 @@
-"""The answers of people who were shown a natural and a simulated dialogue side by side."""
+"""Answers from people who were shown a natural and a simulated dialogue side by side."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The selection of pairs of dialogues, and their probabilities.
 
-`paper` gives all pairs of a condition the same probability. `adaptive` prefers pairs for which a
+`paper` gives all pairs in a condition the same probability. `adaptive` prefers pairs for which a
 judge cannot predict people's answers, as in active statistical inference (Zrnic and Candès, 2024).
 The variance of the estimate is smallest if a pair's probability is proportional to the expected
 error of the judge's prediction. For a binary answer predicted with probability p, this error is the

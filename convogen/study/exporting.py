@@ -139,7 +139,7 @@ def _ratings(target: Path, store: Store) -> list[str]:
     _write_jsonl(target / "ratings.jsonl", rows)
     _write_parquet(target, "ratings", _RATINGS, rows)
     return [
-        f"{target / 'ratings'}: a file of ratings for each of {counted(people, 'participant')}; "
+        f"{target / 'ratings'}: {counted(people, 'file')} of ratings, one per participant; "
         f"to measure agreement, run convogen agreement --protocol scores FILE FILE …",
         f"{target / 'ratings.jsonl'}: {counted(len(rows), 'rating')}; also in data/ratings.parquet",
     ]

@@ -18,7 +18,7 @@ from convogen.study.study_yaml import load_design
 __all__ = ["UNSAID", "draw_people", "feature_counts"]
 
 UNSAID = "Prefer not to say"
-"""An option of every feature, which leaves the feature out of the participant's persona."""
+"""An option for every feature, which leaves the feature out of the participant's persona."""
 
 _MADE_BY = "convogen study export"
 _COLOUR = "#0072b2"

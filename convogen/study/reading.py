@@ -49,5 +49,5 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
                 )
             found[key] = answer
     if not found:
-        raise SourceError(f"no answers in {', '.join(map(str, files))}")
+        raise SourceError(f"there are no answers in {', '.join(map(str, files))}")
     return [found[key] for key in sorted(found)]

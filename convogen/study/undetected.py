@@ -1,4 +1,5 @@
-"""The share of simulated dialogues that people fail to detect per condition, with 95% intervals.
+"""For each condition, the share of simulated dialogues that people fail to detect, with its 95%
+interval.
 
 Each answer is weighted by the inverse of its pair's sampling probability (Hájek, 1971). Standard
 errors are linearised. They are robust to correlation between the answers of one participant and
@@ -60,7 +61,7 @@ class Rate:
         pairs: Number of pairs that were answered or have a verdict.
         alone: The share estimated from answers alone.
         powered: The share estimated from answers and verdicts; None without verdicts.
-        weight: Weight of the judge, 0 to 1; None without verdicts.
+        weight: The judge's weight, 0 to 1; None without verdicts.
     """
 
     condition: str
@@ -84,7 +85,7 @@ class RateDifference:
 def undetected(
     answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
 ) -> tuple[list[Rate], list[RateDifference]]:
-    """Return the share for each condition, and the difference for every pair of conditions.
+    """Return each condition's share, and the difference between the shares of every two conditions.
 
     Args:
         answers: One or more answers, none of them to attention checks.

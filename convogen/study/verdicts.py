@@ -82,7 +82,9 @@ def read_pair_verdicts(
         for verdict in _of_gteval(file, of_dialogue) if own is None else own:
             for key in verdict.ids():
                 if key in found:
-                    raise SourceError(f"{file}: two verdicts on {' '.join(key)!r:.100}; remove one")
+                    raise SourceError(
+                        f"{file}: two verdicts on {' '.join(key)!r:.100}; keep only one"
+                    )
                 found[key] = verdict
     return [*found.values()]
 
@@ -98,7 +100,10 @@ def verdicts_on(
 
 
 def predicted(verdicts: Iterable[PairVerdict], candidates: Iterable[Candidate]) -> dict[str, float]:
-    """Map the id of each candidate with a verdict to the judge's probability for its pair."""
+    """Return, for each candidate with a verdict, the probability that the pair is not detected.
+
+    The keys are candidate ids.
+    """
     by_key = {key: one for one in verdicts for key in one.ids()}
     found: dict[str, float] = {}
     for one in candidates:

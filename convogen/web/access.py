@@ -1,8 +1,8 @@
-"""Access control for the researcher's pages.
+"""Access control for the viewer and for the researcher's pages.
 
 If only this machine can reach the server, everybody on this machine has access. Otherwise, every
 visitor needs the token in the address that the command line printed. The server then moves the
-token from the address into a cookie, so that it appears in no bookmark and no `Referer` header.
+token from the address into a cookie, so that no bookmark and no `Referer` header contains it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Access:
 
     @classmethod
     def listening_at(cls, host: str, *, forwarded: bool = False) -> Access:
-        """Return access with a new token, or without a token if only this machine has access.
+        """Return access control with a new token, or without one if only this machine has access.
 
         Args:
             host: The address that the server listens on.

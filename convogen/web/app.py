@@ -1,4 +1,4 @@
-"""What the viewer and studies share as applications: protection, styles and error pages."""
+"""The parts shared by the viewer and the study application: protection, styles and error pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def _error(_: Request, error: Exception) -> Response:
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    """Respond to a database error, for example because the disk is full."""
+    """Respond with an error page after a database error, for example if the disk is full."""
     LOG.error("database error: %s", error)
     detail = (
         "Data cannot be read or saved right now. Please go back in your browser and try again in "
@@ -46,7 +46,7 @@ def application(
     hosts: frozenset[str] = frozenset(),
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Protection:
-    """Return a protected application that also serves the `static` files.
+    """Return a protected application with the given routes and the `static` files.
 
     Args:
         package: The application's package. Its `static` folder and the `static` folder of

@@ -1,4 +1,4 @@
-"""Jinja pages, in which every value is escaped and control characters are made visible."""
+"""Rendering of pages with Jinja: values are escaped, and control characters are made visible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _shown(value: object) -> object:
 
 @cache
 def _environment(package: str) -> jinja2.Environment:
-    """Return the environment for an application's own templates and those of `convogen.web`."""
+    """Return the Jinja environment for an application's templates and those in `convogen.web`."""
     return jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader(package), jinja2.PackageLoader("convogen.web")]

@@ -76,7 +76,7 @@ class Protection:
         await self._app(scope, limited, with_headers)
 
     def _refusal(self, headers: Headers, method: str) -> tuple[int, str] | None:
-        """Return the status and reason of a refusal, or None if the request is allowed."""
+        """Return the status and reason for a refusal, or None if the request is allowed."""
         host = headers.get("host", "")
         if self._hosts and _name_in(host) not in self._hosts:
             return 421, "This server does not accept this host name."

@@ -51,7 +51,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         why = error.strerror if isinstance(error, OSError) else str(error)
         other = "" if isinstance(error, socket.gaierror) else "; use --port 0 for a free port"
-        raise UserError(f"--host {host} --port {port}: cannot listen here: {why}{other}") from error
+        raise UserError(f"--host {host} --port {port}: cannot listen ({why}){other}") from error
     return listener
 
 

@@ -122,7 +122,7 @@ async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
 
 
 def _unsent(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | None:
-    """Return a refusal that keeps a message from an outdated page for this goal, or None."""
+    """Return a refusal that gives back an unsent message from an outdated page, if there is one."""
     text = prompt_turn(printable(form.get("message", "")).strip()).text
     earlier = any(visit.is_from_its_page(form, part) for part in range(len(chat.said)))
     if not text or not earlier or text in {one.turn.text for one in chat.said}:

@@ -28,7 +28,7 @@ _SHOWN = {"native": "Yes", "non-native": "No"}
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A question of a form; each option is a pair of a value and the displayed text."""
+    """A question in a form; each option is a pair of a value and the displayed text."""
 
     name: str
     label: str

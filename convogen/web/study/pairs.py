@@ -1,6 +1,6 @@
 """The page for a pair of dialogues, which asks which of them is artificial.
 
-It follows LLM Roleplay, figure 12.
+The page follows figure 12 of LLM Roleplay.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class Replies:
 
 
 def _kind(error: Exception) -> str:
-    """Return the kind of an error, for which the page has a text."""
+    """Return the kind of an error, which determines the text on the page."""
     if isinstance(error, ModelFault):
         return error.kind
     return "slow" if isinstance(error, TimeoutError) else "unavailable"

@@ -17,7 +17,7 @@ __all__ = ["forget", "progress"]
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A participant's row in the table of progress."""
+    """A participant's row in the progress table."""
 
     name: str
     state: str

@@ -24,7 +24,7 @@ COOKIE = "convogen-study"
 """Prefix of the cookie names."""
 
 STUDY = "/study"
-"""The address of all pages for participants; a participant's answers determine the page shown."""
+"""The address of all participants' pages; a participant's answers determine which page is shown."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Site:
         return page(PACKAGE, name, status, design=self.design, **values)
 
     def token(self, participant: str, step: str) -> str:
-        """Return the token that forms on a participant's page for this step contain."""
+        """Return the token for forms on a participant's page for a step."""
         text = f"{participant}\x1f{step}".encode()
         return blake2b(text, key=self.secret, digest_size=12).hexdigest()
 
     def is_token(self, given: str, participant: str, step: str) -> bool:
-        """Return whether a form came from the page of this step."""
+        """Return whether a form with this token came from the participant's page for the step."""
         known = self.token(participant, step)
         return hmac.compare_digest(given.encode(errors="replace"), known.encode())
 

@@ -221,12 +221,12 @@ class Pages:
         drawing = self._drawings.of(self._chosen(request)[0])
         svg = drawing.plots.get(request.query_params.get("name", "")) if drawing else None
         if svg is None:
-            raise HTTPException(404, "This plot has not been drawn. Draw it on the page Plots.")
+            raise HTTPException(404, "This plot has not been drawn. Draw it on the Plots page.")
         headers = {"Content-Security-Policy": POLICY}
         return Response(svg, media_type="image/svg+xml", headers=headers)
 
     def _chosen(self, request: Request) -> tuple[Sequence[Opened], Opened | None]:
-        """Return the requested runs, and the requested run if only one is requested."""
+        """Return the requested runs (all by default), and the single run if there is only one."""
         if request.query_params.get("run") or len(self._runs) == 1:
             opened = self._run(request)
             return [opened], opened

@@ -51,8 +51,8 @@ def calls_of(run: Run, task: int, prices: Prices) -> list[Call]:
 def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Call]]:
     """Return the model calls made for each turn, with the accepted call last.
 
-    These are the calls since the previous turn's accepted call, if they were made by the role that
-    made the turn's accepted call or by the selector.
+    A turn's calls are the calls after the previous turn's accepted call that were made by the role
+    behind the turn's own accepted call, or by the selector.
     """
     found: list[list[Call]] = []
     start = 0
@@ -70,7 +70,7 @@ def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Cal
 def spent_on(run: Run, task: int, prices: Prices) -> list[Spent]:
     """Return the cost of a committed task for each role and model.
 
-    Raises `RunFolderError` if a row of the ledger is invalid.
+    Raises `RunFolderError` if a ledger row is invalid.
     """
     path = run.folder / "ledger.jsonl"
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}

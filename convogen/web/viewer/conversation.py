@@ -235,7 +235,7 @@ def _scene(
 
 
 def as_text(value: Any) -> str:
-    """Return a value of a record in readable form."""
+    """Return a record's value in readable form."""
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
         return "; ".join(f"{name.replace('_', ' ')}: {as_text(one)}" for name, one in items)

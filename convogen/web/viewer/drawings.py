@@ -59,7 +59,7 @@ class Drawings:
         return self._drawings.get(_key(runs))
 
     def begin(self, runs: Sequence[Opened]) -> None:
-        """Start to draw the plots for these runs, unless they are already being drawn.
+        """Start drawing the plots for these runs, unless they are already being drawn.
 
         Plots that were drawn before are replaced.
         """

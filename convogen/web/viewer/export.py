@@ -26,7 +26,7 @@ MOST = 500
 """Maximum number of conversations on an exported page."""
 
 _MARK = '<meta name="generator" content="convogen view">'
-"""Marks pages written by convogen, which a new export may replace."""
+"""Marks a page as written by convogen; a new export may replace such a page."""
 
 _STYLES = (("convogen.web", "base.css"), ("convogen.web.viewer", "viewer.css"))
 _SCRIPTS = (("convogen.web.viewer", "viewer.js"), ("convogen.web.viewer", "export.js"))
@@ -36,7 +36,10 @@ _ROOM = "select fewer with --search TEXT, --conversation ID (repeatable) or --n 
 def chosen(
     runs: Sequence[Opened], search: str = "", names: Sequence[str] = (), n: int | None = None
 ) -> list[ConversationPage]:
-    """Return the conversations for a page: those named, or all accepted and broken ones.
+    """Return the conversations to export.
+
+    These are the conversations named, or all accepted and broken conversations that match the
+    search.
 
     Args:
         runs: The runs, which are read only as far as needed.

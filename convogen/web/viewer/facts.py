@@ -66,7 +66,7 @@ def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
 
 
 def said_checks(conversation: Conversation) -> Iterator[tuple[str, dict[str, int]]]:
-    """Yield each kind of turn event (a key of `CHECKS`), with the number of turns per fault."""
+    """Yield each kind of turn event (a key of `CHECKS`), with the number of events per fault."""
     checks = TurnChecks()
     checks.add(conversation)
     counts = checks.counts()

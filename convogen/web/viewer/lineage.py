@@ -89,7 +89,7 @@ class _Known:
 
 
 def window(opened: Opened, first: int = 0) -> Lineage:
-    """Return the picture of up to `MOST` experiences, starting at index `first` of the plan."""
+    """Return the picture of up to `MOST` experiences, starting at index `first` in the plan."""
     with reading([opened.index]) as connection:
         rows = connection.execute(
             "select id from r0.experience order by task limit ? offset ?", (MOST, first)
@@ -168,7 +168,7 @@ def _known(connection: sqlite3.Connection, names: Sequence[str]) -> _Known:
 
 
 def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the column of each experience and its shots; `names` are in the order of the plan.
+    """Return the column for each experience and shot; `names` are in the order of the plan.
 
     A shot that comes later in the plan, as in a run edited by hand, is treated as if it came
     earlier.

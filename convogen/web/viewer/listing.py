@@ -45,8 +45,8 @@ class Choices:
 
     @property
     def scale(self) -> str:
-        """The default scale: the first scale named `overall` or, if there is none, the first scale;
-        "" without scales."""
+        """The default scale: the first scale for the aspect `overall`, if any, otherwise the first
+        scale; "" if there are no scales."""
         overall = (scale for scale in self.scales if scale.endswith("/overall"))
         return next(overall, self.scales[0] if self.scales else "")
 
@@ -89,7 +89,7 @@ class Listing:
 
 
 def listing(runs: Sequence[Opened], query: Query) -> Listing:
-    """Return the data for the list of the runs' conversations that match a query."""
+    """Return the data for a list of the conversations in these runs that match a query."""
     numbers = range(len(runs))
     with reading([opened.index for opened in runs]) as connection:
         choices = _choices(connection, numbers)

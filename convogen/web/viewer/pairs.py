@@ -51,8 +51,9 @@ class Pairs:
     """A page of pairs of corresponding conversations from two runs.
 
     Attributes:
-        by: What the conversations in each pair have in common: `experience`, `seed` (also: person
-            and goal), or `place` (in the plan, which means little if the experiments differ).
+        by: What the conversations in each pair have in common: `experience`, `seed` (the seed, or
+            the person and goal), or `place` (the position in the plan, which means little if the
+            experiments differ).
         total: Number of pairs on all pages.
     """
 
@@ -119,7 +120,8 @@ def _pairs(connection: sqlite3.Connection, joined: str, page: int) -> list[Pair]
 
 
 def counterparts(opened: Opened, name: str, others: list[Opened]) -> list[tuple[str, str]]:
-    """Return the key of each other run with a conversation on the same experience, and its id.
+    """Return, for each other run with a conversation on the same experience, the run's key and the
+    conversation's id.
 
     Experiences are the same if they have the same id, the same seed, or the same person and goal.
     """

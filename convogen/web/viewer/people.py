@@ -34,7 +34,7 @@ class Person:
 def people_of(
     names: Iterable[str], personas: Iterable[Persona], speakers: Iterable[str], prefix: str = "p"
 ) -> dict[str, Person]:
-    """Return the participants and speakers of a conversation, by name.
+    """Return each participant and speaker in a conversation, as a map from name to person.
 
     Args:
         names: The names of the participants, in order.

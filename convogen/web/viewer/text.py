@@ -52,7 +52,7 @@ def match_expression(terms: Iterable[str]) -> str:
 
 
 def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
-    """Return an excerpt around the first hit in the first text with a hit, split at all hits.
+    """Return an excerpt around the first hit in the texts, split into hits and other parts.
 
     The list is empty if no text contains a hit, for example if text and term differ in accents.
     """

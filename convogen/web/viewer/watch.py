@@ -44,8 +44,8 @@ def _watch(runs: Sequence[Opened], stop: Event) -> None:
 
 
 def _step(opened: Opened) -> bool:
-    """Read a batch of rows and return whether there was one; log an error, since the next step
-    retries it."""
+    """Read a batch of rows and return whether there was one; errors are logged, and the run is
+    retried later."""
     try:
         return opened.scanner.step()
     except (OSError, sqlite3.Error, ConvogenError) as error:
