@@ -1,4 +1,4 @@
-"""Human labels of conversations, collected with labelling tools.
+"""Human labels for conversations, collected with labelling tools.
 
 `questions` defines the questions, `importing` reads the answers exported from a tool, and `human`
 defines the resulting label file, which `convogen agreement` reads.

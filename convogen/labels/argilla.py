@@ -1,7 +1,7 @@
 """Answers from Argilla 2.x: `Dataset.to_disk`, `records.to_json`, or `to_list(flatten=True)`.
 
-The first two nest the answers by question and do not show which ones are drafts or were discarded.
-The third has three parallel lists per question: `<question>.responses`,
+The first two formats group the answers by question and do not show which answers are drafts or were
+discarded. The third format has three parallel lists per question: `<question>.responses`,
 `<question>.responses.users` and `<question>.responses.status`.
 """
 
@@ -17,13 +17,13 @@ from convogen.labels.answers import Answer, as_mapping
 __all__ = ["UNKNOWN_STATUS", "argilla_answers"]
 
 UNKNOWN_STATUS = "answers of unknown status"
-"""Counter key of accepted answers whose status (draft, discarded or submitted) is not exported."""
+"""Counter key for accepted answers whose status (draft, discarded or submitted) is not exported."""
 
 _LISTS = (".responses", ".responses.users", ".responses.status")
 
 
 def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iterator[Answer]:
-    """Yield the submitted answers of an export, and count the remaining answers in `left_out`.
+    """Yield the submitted answers in an export, and count omitted entries in `left_out` by reason.
 
     Answers of unknown status are yielded, and are also counted under `UNKNOWN_STATUS`.
 
@@ -41,13 +41,18 @@ def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iter
             )
         conversation = record.get("id")
         if not isinstance(conversation, str):
-            raise SourceError(f"{place}: has no `id`, so its conversation is unknown")
+            raise SourceError(
+                f"{place}: has no `id` that names its conversation; keep the ids that "
+                "`convogen export` wrote"
+            )
         found = 0
         for question, value, user, status in _flat(record) if flat else _nested(record):
             if status not in (None, "submitted"):
                 left_out["answers discarded or not submitted"] += 1
             elif not isinstance(user, str) or not user:
-                raise SourceError(f"{place}: {question}: an answer has no `user_id`")
+                raise SourceError(
+                    f"{place}: {question}: an answer has no `user_id`, so its annotator is unknown"
+                )
             elif value is not None:
                 found += 1
                 left_out[UNKNOWN_STATUS] += status is None

@@ -29,7 +29,7 @@ class HumanLabel(Record):
     """One annotator's answer to one question about a conversation.
 
     Exactly one of `value`, `choice` and `comment` is set. `aspect` is the question's name. If
-    `protocol` is set, the choice can be compared with verdicts of judges under that protocol.
+    `protocol` is set, the choice can be compared with judges' verdicts under that protocol.
     """
 
     conversation: str = Field(min_length=1)
@@ -47,7 +47,7 @@ class HumanLabel(Record):
             raise ValueError("must have exactly one of value, choice and comment")
         if self.protocol and self.choice not in PROTOCOLS[self.protocol]:
             allowed = ", ".join(PROTOCOLS[self.protocol])
-            raise ValueError(f"choice under the protocol {self.protocol} must be one of {allowed}")
+            raise ValueError(f"choice under the {self.protocol} protocol must be one of {allowed}")
         return self
 
 
@@ -84,12 +84,12 @@ def read_labels(path: Path) -> list[HumanLabel]:
             label = HumanLabel.model_validate_json(line)
         except ValidationError as error:
             said = first_fault(error)
-            raise SourceError(f"{path} line {number}: not a label: {said}") from error
+            raise SourceError(f"{path} line {number}: not a human label: {said}") from error
         key = (label.conversation, label.annotator, label.aspect)
         if found.setdefault(key, label) != label:
             raise SourceError(
-                f"{path} line {number}: contradicts an earlier label of {label.conversation!r} by "
-                f"{label.annotator!r}; delete the wrong one"
+                f"{path} line {number}: contradicts an earlier label for {label.conversation!r} by "
+                f"annotator {label.annotator!r}; delete the wrong label"
             )
     return list(found.values())
 

@@ -22,14 +22,14 @@ __all__ = ["EXPORTED", "TOOLS", "Imported", "import_labels"]
 LARGEST_BYTES = 512 << 20
 
 EXPORTED = {"argilla": "records.json", "label-studio": "tasks.json"}
-"""Tool -> name of the file of conversations in the folder that `convogen export` writes."""
+"""Tool -> name of the file with conversations in the folder that `convogen export` writes."""
 
 TOOLS = tuple(EXPORTED)
 
 
 @dataclass
 class Imported:
-    """The labels of an export, in order, and the number of omitted entries by reason.
+    """The labels from an export, in order, and the number of entries omitted for each reason.
 
     `unknown_status` counts accepted answers that may be drafts or discarded, since the export gives
     no status.
@@ -51,7 +51,7 @@ class Imported:
 
 
 def import_labels(path: Path, tool: str, exported: Path | None = None) -> Imported:
-    """Return the labels in the export of a labelling tool.
+    """Return the labels in a labelling tool's export.
 
     Args:
         path: The tool's export.
@@ -75,7 +75,7 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
         if known is not None and answer.conversation not in known:
             raise SourceError(
                 f"{answer.place}: conversation {answer.conversation!r:.80} was not exported to "
-                f"{exported}"
+                f"{exported}; use --export to name the folder from which it was labelled"
             )
         label = _label(answer, questions, exported)
         if label is None:
@@ -108,7 +108,7 @@ def _label(answer: Answer, questions: Questions, exported: Path | None) -> Human
         hint = "" if exported else "; use --export FOLDER to read your own questions"
         asked = ", ".join(one.name for one in questions.questions)
         raise SourceError(
-            f"{answer.place}: {answer.question!r:.80} is not a question; questions: {asked}{hint}"
+            f"{answer.place}: {answer.question!r:.80} is not one of the questions ({asked}){hint}"
         )
     given: dict[str, Any]
     if isinstance(question, Rating):
@@ -189,7 +189,9 @@ def _json_list(path: Path) -> list[Any]:
         with open_file(path) as file:
             data = file.read(LARGEST_BYTES + 1)
         if len(data) > LARGEST_BYTES:
-            raise SourceError(f"{path}: is larger than {LARGEST_BYTES >> 20} MB")
+            raise SourceError(
+                f"{path}: is larger than the maximum size of {LARGEST_BYTES >> 20} MB; split it"
+            )
         found: Any = json.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error

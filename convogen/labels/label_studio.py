@@ -24,7 +24,7 @@ _NOBODY = "unknown"
 def label_studio_answers(
     data: list[Any], where: str, left_out: Counter[str], asked: Sequence[str]
 ) -> Iterator[Answer]:
-    """Yield the answers of an export, and count omitted entries in `left_out` by reason.
+    """Yield the answers in an export, and count omitted entries in `left_out` by reason.
 
     `asked` lists the names of the questions, since JSON-MIN does not separate answers from the
     task's data.
@@ -86,12 +86,14 @@ def _row(
 def _conversation(data: dict[str, Any], place: str) -> str:
     conversation = data.get("conversation")
     if not isinstance(conversation, str) or not conversation:
-        raise SourceError(f"{place}: has no `conversation`, so convogen did not export this task")
+        raise SourceError(
+            f"{place}: has no `conversation`; remove the tasks that convogen did not export"
+        )
     return conversation
 
 
 def _annotator(value: Any) -> str:
-    """Return the annotator's id, or the e-mail address if there is no id."""
+    """Return the annotator's id, or the e-mail address if there is no id, or "unknown"."""
     known = as_mapping(value)
     code = known.get("id", known.get("email")) if known else value
     return str(code) if isinstance(code, int | str) and str(code) else _NOBODY

@@ -10,9 +10,9 @@
         protocol: unieval
       - {name: comment, kind: text, title: Anything else?}
 
-A rating with the name of a judge's aspect can be compared with that judge's scores. A choice with a
-`protocol` can be compared with verdicts under that protocol. The ratings of the default set use the
-aspects, wording and scale of `geval`.
+A rating named after a judge's aspect can be compared with that judge's scores. A choice with a
+`protocol` can be compared with verdicts under that protocol. The ratings in the default set use
+aspects, wording and the scale from the `geval` judge.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _RESERVED = frozenset(
     "agreement annotation_id annotator conversation created_at dialogue history id lead_time scene "
     "updated_at".split()
 )
-"""Keys that the tools use alongside the answers."""
+"""Keys that the labelling tools use alongside the answers."""
 
 _DEFAULT_ASPECTS = ("topic", "situation", "relations", "speech_style", "overall")
 _GUIDELINES = (
@@ -49,12 +49,12 @@ Shown = Annotated[str, Field(min_length=1, max_length=200)]
 
 def _no_variable(text: str) -> str:
     if "$" in text:
-        raise ValueError("must not contain $, which Label Studio reads as a variable")
+        raise ValueError("must not contain $, which starts a variable in Label Studio")
     return text
 
 
 class _Question(Keys):
-    """Base class of all questions: the name used in the answers, and the text annotators see."""
+    """Base class of all questions, with the name used in answers and the text that is shown."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)
     title: str = Field(min_length=1, max_length=500)
@@ -64,7 +64,9 @@ class _Question(Keys):
     def _free(cls, name: str) -> str:
         if name in _RESERVED:
             names = ", ".join(sorted(_RESERVED))
-            raise ValueError(f"is reserved by the labelling tools; all reserved names: {names}")
+            raise ValueError(
+                f"is reserved by the labelling tools; choose another name (reserved: {names})"
+            )
         return name
 
     @field_validator("title")
@@ -84,7 +86,7 @@ class Rating(_Question):
     @classmethod
     def _ordered(cls, scale: tuple[int, int]) -> tuple[int, int]:
         if not 0 <= scale[0] < scale[1] <= 10:
-            raise ValueError("must be two whole numbers from 0 to 10, the lower first")
+            raise ValueError("must be two whole numbers from 0 to 10, with the lower one first")
         return scale
 
     @property
@@ -96,7 +98,7 @@ class Rating(_Question):
 class Choice(_Question):
     """A choice of one option; `options` maps recorded values to displayed text.
 
-    If `protocol` is set, the recorded values must be choices of that judge protocol.
+    If `protocol` is set, the recorded values must be choices under that judge protocol.
     """
 
     kind: Literal["choice"] = "choice"
@@ -108,17 +110,21 @@ class Choice(_Question):
     def _distinct(self) -> Self:
         shown = list(self.options.values())
         if len(set(shown)) < len(shown):
-            raise ValueError("options: two options have the same text")
+            raise ValueError("options: two options have the same text; change one of them")
         for value, text in self.options.items():
             _no_variable(value)
             _no_variable(text)
             if text in self.options and text != value:
                 raise ValueError(
-                    f"options: {text!r} is the recorded value of one option and the text of another"
+                    f"options: {text!r} is the recorded value of one option and the text of "
+                    "another option; change one of them"
                 )
         if self.protocol and not set(self.options) <= set(PROTOCOLS[self.protocol]):
             allowed = ", ".join(PROTOCOLS[self.protocol])
-            raise ValueError(f"options: the protocol {self.protocol} allows only: {allowed}")
+            raise ValueError(
+                f"options: with protocol {self.protocol}, the recorded values must be among "
+                f"{allowed}"
+            )
         return self
 
 
@@ -163,10 +169,10 @@ class Questions(Keys):
     def _unique(cls, questions: list[Question]) -> list[Question]:
         names = [one.name for one in questions]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"two questions have the name {twice!r}")
+            raise ValueError(f"two questions have the name {twice!r}; rename one of them")
         protocols = [one.protocol for one in questions if isinstance(one, Choice) and one.protocol]
         if len(set(protocols)) < len(protocols):
-            raise ValueError("two questions follow the same protocol; keep one")
+            raise ValueError("two questions have the same protocol; keep one of them")
         return questions
 
     def get(self, name: str) -> Question | None:
@@ -186,8 +192,8 @@ class Questions(Keys):
     @staticmethod
     @lru_cache(maxsize=1)
     def default() -> Questions:
-        """Return the default questions: ratings of aspects of `geval`, a choice between artificial
-        and natural, and a comment."""
+        """Return the default questions: ratings of `geval` aspects, a choice between artificial and
+        natural, and a comment."""
         scale = GEval().scale
         asked: list[Question] = [
             Rating(

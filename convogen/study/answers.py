@@ -1,4 +1,4 @@
-"""The answers of people who were shown a natural and a simulated dialogue side by side."""
+"""Answers from people who were shown a natural and a simulated dialogue side by side."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class PairAnswer(Pair):
         confidence: The participant's confidence, which is required even if the choice is `unsure`.
         utterance: Number of the exchange that revealed the artificial dialogue, counted from 1;
             optional if the choice is `unsure`.
-        seconds: Seconds from the page's delivery to the answer's arrival, measured on the server.
+        seconds: Seconds from the page's first delivery to the answer's arrival, measured on the
+            server.
         answered_at: The time of the answer in UTC, in ISO 8601 format.
     """
 

@@ -1,6 +1,6 @@
 """The selection of pairs of dialogues, and their probabilities.
 
-`paper` gives all pairs of a condition the same probability. `adaptive` prefers pairs for which a
+`paper` gives all pairs in a condition the same probability. `adaptive` prefers pairs for which a
 judge cannot predict people's answers, as in active statistical inference (Zrnic and Candès, 2024).
 The variance of the estimate is smallest if a pair's probability is proportional to the expected
 error of the judge's prediction. For a binary answer predicted with probability p, this error is the
@@ -8,8 +8,8 @@ square root of p(1 - p). Part of the probability is spread evenly, so that every
 and an overconfident judge does little harm.
 
 All pairs are drawn before the study begins, so each pair's probability is exact, whatever the order
-of the answers. The probability is stored with the answer, and results weight each answer by the
-inverse probability.
+of the answers. The probability is stored with the answer, and the results weight each answer by the
+inverse of its probability.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 
 from convogen.errors import SourceError
 from convogen.study.candidates import Candidate
+from convogen.text.counting import counted
 
 __all__ = [
     "EVEN_SHARE",
@@ -51,10 +52,10 @@ def chosen_pairs(
     draw: random.Random,
     predicted: Mapping[str, float] | None = None,
 ) -> list[list[Candidate]]:
-    """Return the drawn pairs of each condition, with their probabilities.
+    """Return the pairs drawn for each condition, with their probabilities.
 
     Args:
-        by_condition: Candidate pairs by condition.
+        by_condition: Condition -> candidate pairs.
         n: Number of pairs to draw per condition, at most the number of candidates.
         participants: Number of participants, which is also the maximum number of drawn pairs per
             person and goal.
@@ -75,8 +76,8 @@ def chosen_pairs(
         ]
     if predicted is not None:
         raise SourceError(
-            f"{participants} participants for {len(by_condition)} conditions: adaptive assignment "
-            "needs at least as many participants as conditions"
+            f"adaptive assignment needs at least as many participants as conditions (found "
+            f"{participants} for {len(by_condition)} conditions)"
         )
     return _by_flow(by_condition, n, participants, draw)
 
@@ -135,8 +136,9 @@ def _by_uncertainty(
     missing = [one for one in of if one.id not in predicted]
     if missing:
         raise SourceError(
-            f"adaptive assignment needs a judge's probability for every pair; it is missing for "
-            f"{len(missing)} of condition {of[0].condition!r}, for example {missing[0].id!r}"
+            f"adaptive assignment needs a judge's probability for every pair; add the verdicts "
+            f"missing for {len(missing)} of the pairs in condition {of[0].condition!r}, for "
+            f"example {missing[0].id!r}"
         )
     probabilities = inclusion_probabilities([predicted[one.id] for one in of], n)
     return [
@@ -148,7 +150,7 @@ def _by_uncertainty(
 def _by_flow(
     by_condition: Mapping[str, Sequence[Candidate]], n: int, most: int, draw: random.Random
 ) -> list[list[Candidate]]:
-    """Choose `n` pairs per condition and at most `most` per cell, as a maximum-flow problem."""
+    """Choose `n` pairs per condition and at most `most` per cell, by computing a maximum flow."""
     csgraph: Any = import_module("scipy.sparse.csgraph")
     sparse: Any = import_module("scipy.sparse")
     conditions = sorted(by_condition)
@@ -167,10 +169,10 @@ def _by_flow(
     flow = csgraph.maximum_flow(sparse.csr_matrix(whole, (sink + 1, sink + 1)), 0, sink)
     if int(flow.flow_value) < n * len(conditions):
         raise SourceError(
-            f"{n * len(conditions)} pairs cannot be assigned to {most} participants without "
-            f"showing somebody two pairs of the same person and goal; the {len(cells)} "
-            f"combinations of person and goal allow {int(flow.flow_value)} pairs; use more "
-            "participants or fewer pairs"
+            f"{n * len(conditions)} pairs cannot be assigned to {counted(most, 'participant')} "
+            "without showing somebody two pairs with the same person and goal (with "
+            f"{counted(len(cells), 'combination')} of person and goal, the maximum is "
+            f"{counted(int(flow.flow_value), 'pair')}); use more participants or fewer pairs"
         )
     found: list[list[Candidate]] = []
     for condition, of in sorted(by_condition.items()):

@@ -22,7 +22,7 @@ class StudyDialogue:
         source_person: The id of the person who talks or is simulated.
         goal: The name of the goal that the dialogue pursues.
         responder: The chatbot that answers; empty if unknown.
-        condition: The simulator of the dialogue; empty for natural dialogues.
+        condition: The name of the dialogue's simulator; empty for natural dialogues.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Candidate:
 
     @property
     def cell(self) -> tuple[str, str]:
-        """The person and goal of the pair; nobody sees two pairs of the same cell."""
+        """The person and goal of the pair; nobody sees two pairs from the same cell."""
         return self.source_person, self.goal
 
 
@@ -58,7 +58,8 @@ def candidate_pairs(
 ) -> list[Candidate]:
     """Return one pair per condition, person and goal, in sorted order.
 
-    If several dialogues qualify, one is drawn at random. Pair ids do not reveal the condition.
+    If several dialogues qualify for a pair, one is drawn at random. Pair ids do not reveal the
+    condition.
 
     Raises:
         SourceError: No two dialogues form a pair.
@@ -73,8 +74,8 @@ def candidate_pairs(
             simulated_by[one.condition, one.source_person, one.goal].append(one)
     if not simulated_by:
         raise SourceError(
-            "no pairs: no simulated dialogue has the same person, goal and responder as a "
-            "natural one"
+            "no pairs can be shown: no simulated dialogue has the same person, goal and responder "
+            "as a natural dialogue"
         )
     found: list[Candidate] = []
     for (condition, person, goal), dialogues in sorted(simulated_by.items()):

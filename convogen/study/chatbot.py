@@ -1,8 +1,8 @@
 """The chatbot that participants talk to: a model called through `convogen.models.traffic`.
 
 Each reply is written to a journal immediately, in one file per dialogue. After a crash, the reply
-comes from the journal, so no call is paid for twice. Each participant's usage is computed from the
-same files.
+comes from the journal, so no call is paid for twice. Each participant's usage is computed from
+these journals.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Chatbot:
 
     Args:
         design: The study's design.
-        folder: The folder of the journals.
-        study: The study's random id, from which the seeds of calls are derived.
+        folder: The folder for the journals.
+        study: The study's random id, from which the seeds of model calls are derived.
         open_model: Function that opens the model.
 
     Raises:

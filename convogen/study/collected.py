@@ -1,5 +1,5 @@
 """Export of a study's natural dialogues as a run folder, and of an experiment that simulates the
-same people."""
+study's participants."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from convogen.version import __version__
 __all__ = ["NATURAL", "write_natural"]
 
 NATURAL = "natural"
-"""Name of the run folder of natural dialogues within the folder of an export."""
+"""Name of the run folder, within an export folder, with the natural dialogues."""
 
 _RELATIONS = "a person and a chatbot"
 _PROMPT = """\
@@ -53,13 +53,13 @@ _COLUMNS: dict[str, Column] = {
 
 
 def write_natural(design: CollectDesign, store: Store, folder: Path, target: Path) -> list[str]:
-    """Write the natural dialogues of a study and an experiment that simulates them.
+    """Write the natural dialogues from a study, and an experiment that simulates them.
 
     Args:
         design: The study's design.
         store: The study's answers.
-        folder: The study's folder, which contains the journals of the chatbot's calls.
-        target: The folder of the export.
+        folder: The study's folder, which contains the journals of calls to the chatbot.
+        target: The export folder.
 
     Returns:
         One line of text about each output.

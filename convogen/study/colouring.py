@@ -20,7 +20,7 @@ def coloured(
     frees one. In a bipartite graph, this path never reaches the edge's other end (König, 1916).
 
     Args:
-        edges: Each edge as a pair of nodes, one from either side of the graph.
+        edges: Each edge as a pair of nodes, one from each side of the graph.
         colours: Number of colours, at least the maximum number of edges at a node.
         draw: The source of randomness.
     """

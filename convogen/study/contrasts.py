@@ -58,7 +58,7 @@ class Contrast:
         difference: The contrast; `low` and `high` are the ends of its unadjusted 95% interval.
         error: Standard error of the contrast.
         p: Two-sided p-value of the Wald test.
-        p_holm: The p-value adjusted for all contrasts of the fit (Holm, 1979).
+        p_holm: The p-value, adjusted for all contrasts in the fit (Holm, 1979).
     """
 
     first: str
@@ -102,7 +102,7 @@ def means(fit: Fit) -> list[Mean]:
 
 
 def contrasts(fit: Fit) -> list[Contrast]:
-    """Return the contrast of every pair of conditions, in the order of the conditions."""
+    """Return the contrast for every pair of conditions, in the order of the conditions."""
     stats: Any = import_module("scipy.stats")
     quantile = _quantile(fit)
     found: list[tuple[int, int, float, float, float]] = []
@@ -148,7 +148,7 @@ def letters(
 
     Args:
         best_first: All conditions, from the best mean to the worst.
-        found: The contrast of every pair of conditions.
+        found: The contrast for every pair of conditions.
         p: Function that returns the p-value of a contrast.
         alpha: Two conditions differ if the p-value of their contrast is below this level.
     """
@@ -182,6 +182,6 @@ def _absorbed(columns: Collection[frozenset[int]]) -> list[frozenset[int]]:
 
 
 def _letter(at: int) -> str:
-    """Return the letter of a column by its index: A to Z, then A1 to Z1, and so on."""
+    """Return the letter for a column's index: A to Z, then A1 to Z1, and so on."""
     number, place = divmod(at, len(string.ascii_uppercase))
     return f"{string.ascii_uppercase[place]}{number or ''}"

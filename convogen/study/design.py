@@ -44,7 +44,9 @@ class Design:
         for group, labels in groups.items():
             found = list(dict.fromkeys(labels))
             if len(found) < 2:
-                raise SourceError(f"only 1 {group}; a random intercept needs 2 or more")
+                raise SourceError(
+                    f"there is only 1 {group}, but a random intercept needs at least 2"
+                )
             if len(found) == len(labels):
                 raise SourceError(
                     f"every answer has a different {group}; a random intercept needs several "

@@ -1,4 +1,4 @@
-"""The dialogues of a study: their sources, exchanges and pairs."""
+"""The dialogues in a study: their sources, exchanges and pairs."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Simulated:
     def named(cls, text: str) -> Simulated:
         """Parse `[CONDITION=]SOURCE`.
 
-        By default, the condition is the model of the run's inquirer, or the name of the source if
-        the source is not a run.
+        By default, the condition is the name of the inquirer's model in the run, or the name of
+        the source if the source is not a run.
         """
         name, sign, rest = text.partition("=")
         if sign and name and not Path(text).exists():
@@ -49,7 +49,7 @@ def exchanges(turns: Sequence[Turn]) -> list[Exchange]:
     """Return the exchanges of a dialogue, each beginning with a prompt.
 
     Speakers with names such as `assistant` or `chatbot` count as the chatbot. If no speaker has
-    such a name, everybody except the first speaker counts as the chatbot.
+    such a name, every speaker except the first counts as the chatbot.
     """
     named = any(turn.speaker.casefold() in CHATBOTS for turn in turns)
     found: list[tuple[list[Turn], list[Turn]]] = []
@@ -68,7 +68,7 @@ def responder_of(conversation: Conversation) -> str:
 
 
 def read_dialogues(sources: Iterable[str]) -> list[Conversation]:
-    """Return the dialogues of several sources, except for empty ones.
+    """Return the dialogues from several sources, except those without turns.
 
     Raises:
         SourceError: Two dialogues have the same id, or a source cannot be read.
@@ -77,7 +77,10 @@ def read_dialogues(sources: Iterable[str]) -> list[Conversation]:
     for source in sources:
         for one in open_corpus(source):
             if one.id in found:
-                raise SourceError(f"{source}: two dialogues have the id {one.id!r:.80}")
+                raise SourceError(
+                    f"{source}: another dialogue already has the id {one.id!r:.80}; ids must be "
+                    "unique across all sources"
+                )
             if one.turns:
                 found[one.id] = one
     return list(found.values())
@@ -86,9 +89,9 @@ def read_dialogues(sources: Iterable[str]) -> list[Conversation]:
 def read_pairs(
     natural: Iterable[str], simulated: Iterable[Simulated], seed: int
 ) -> tuple[list[Conversation], list[dict[str, Any]]]:
-    """Return the dialogues of all pairs that may be shown, and the pairs.
+    """Return the dialogues in all pairs that may be shown, and the pairs.
 
-    Both dialogues of a pair have the same person (`persona_id` or `persona` in the context), goal
+    Both dialogues in a pair have the same person (`persona_id` or `persona` in the context), goal
     (`goal` or `situation` in the context) and responder. If any natural dialogue does not name its
     responder, all dialogues are assumed to have the same responder.
 
@@ -100,7 +103,10 @@ def read_pairs(
     for each in simulated:
         for one in read_dialogues([each.source]):
             if one.id in people or one.id in models:
-                raise SourceError(f"{each.source}: two dialogues have the id {one.id!r:.80}")
+                raise SourceError(
+                    f"{each.source}: another dialogue already has the id {one.id!r:.80}; ids must "
+                    "be unique across all sources"
+                )
             models[one.id] = each.condition, one
     known = all(responder_of(one) for one in people.values())
     names = _goal_names([*people.values(), *(one for _, one in models.values())])
@@ -140,7 +146,7 @@ def _goal(conversation: Conversation) -> str:
 
 
 def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
-    """Name each goal by the topic of its dialogues, or by the goal itself if they have no topic."""
+    """Map each goal to the topic of its dialogues, or to itself if the dialogues have no topic."""
     names: dict[str, str] = {}
     for one in conversations:
         goal, topic = _goal(one), one.context.get("topic")
@@ -151,7 +157,7 @@ def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
 
 
 def _inquirer_of(source: str) -> str | None:
-    """Return the model that simulates people in a run, or None if the source is not a run."""
+    """Return the name of the inquirer's model in a run, or None if the source is not a run."""
     if not (Path(source) / "manifest.json").is_file():
         return None
     models: dict[str, dict[str, Any]] = Run(Path(source)).manifest.get("models") or {}

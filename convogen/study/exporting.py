@@ -60,7 +60,10 @@ def export_study(folder: Path, target: Path) -> list[str]:
     """
     design = load_design(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise RunFolderError(f"{target}: already exists; choose a new or empty folder with --to")
+        raise RunFolderError(
+            f"{target}: already exists and is not an empty folder; choose a new or empty folder "
+            "with --to"
+        )
     store = Store(folder / STORE_FILE)
     try:
         make_folder(target)
@@ -109,7 +112,8 @@ def _pairs(target: Path, store: Store) -> list[str]:
 
 
 def _ratings(target: Path, store: Store) -> list[str]:
-    """Write one file of ratings per participant, without attention checks, and one with all."""
+    """Write a file for each participant with the ratings, except attention checks, and a file with
+    all ratings."""
     rows: list[dict[str, Any]] = []
     make_folder(target / "ratings")
     people = 0
@@ -135,7 +139,7 @@ def _ratings(target: Path, store: Store) -> list[str]:
     _write_jsonl(target / "ratings.jsonl", rows)
     _write_parquet(target, "ratings", _RATINGS, rows)
     return [
-        f"{target / 'ratings'}: the ratings of {counted(people, 'participant')}, one file each; "
+        f"{target / 'ratings'}: {counted(people, 'file')} of ratings, one per participant; "
         f"to measure agreement, run convogen agreement --protocol scores FILE FILE …",
         f"{target / 'ratings.jsonl'}: {counted(len(rows), 'rating')}; also in data/ratings.parquet",
     ]

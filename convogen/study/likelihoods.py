@@ -22,7 +22,7 @@ Numbers = NDArray[np.float64]
 
 
 class Laplace:
-    """The Laplace approximation of -2 log likelihood of a binomial model, up to a constant."""
+    """The Laplace approximation of a binomial model's -2 log likelihood, up to a constant."""
 
     def __init__(self, design: Design, y: Numbers) -> None:
         self._design, self._y = design, y
@@ -31,8 +31,8 @@ class Laplace:
     def __call__(self, theta: Numbers, means: Numbers) -> float:
         """Return the value for group standard deviations `theta` and condition means `means`.
 
-        Newton's method with step halving finds the modes of the random effects. It starts from the
-        modes of the previous call.
+        Newton's method with step halving finds the modes of the random effects. The search starts
+        from the modes that the previous evaluation found.
         """
         design, y, scaled = self._design, self._y, self._design.scaled(theta)
         fixed, u = means[design.condition], self._modes
@@ -75,7 +75,7 @@ def _information(design: Design, scaled: Numbers, fitted: Numbers) -> Numbers:
 def reml(design: Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, Numbers, float]:
     """Return the REML criterion, the means, their covariance and the residual standard deviation.
 
-    `theta` contains the groups' standard deviations, divided by that of the residuals.
+    `theta` contains the groups' standard deviations, divided by the residual standard deviation.
     """
     linalg: Any = import_module("scipy.linalg")
     ones, scaled = np.ones(len(y)), design.scaled(theta)

@@ -1,4 +1,4 @@
-"""Creation of a study's folder."""
+"""Creation of a study folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Made", "new_study"]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A created study: each participant's code, the file of codes, and a one-line summary."""
+    """A created study: each participant's code, the file with the codes, and a one-line summary."""
 
     codes: Mapping[str, str]
     codes_file: Path
@@ -43,7 +43,7 @@ def new_study(
     dialogues: Sequence[str] = (),
     verdicts: Sequence[Path] = (),
 ) -> Made:
-    """Create the folder of a study, which must be new or empty.
+    """Create a study in a folder that is new or empty.
 
     All sources are read before the folder is created. If the study cannot be planned, no files
     remain.
@@ -62,7 +62,9 @@ def new_study(
         ModelConfigError: The budget requires the chatbot's price, which is unknown.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunFolderError(f"{folder}: already exists; choose a new or empty folder")
+        raise RunFolderError(
+            f"{folder}: already exists and is not an empty folder; choose a new or empty folder"
+        )
     shown: list[Conversation] = []
     candidates: list[dict[str, Any]] = []
     if isinstance(design, PairsDesign):

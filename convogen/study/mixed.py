@@ -1,6 +1,6 @@
 """Mixed models of answers, with a mean per condition and crossed random intercepts.
 
-The methods are those of lme4 (Bates, Mächler, Bolker and Walker, 2015). Linear models minimise the
+The methods are those in lme4 (Bates, Mächler, Bolker and Walker, 2015). Linear models minimise the
 profiled REML criterion. Binomial models (logit link) minimise the Laplace-approximated deviance
 jointly over variances and means; the covariance of the means comes from the full Hessian. Tests of
 linear models use the containment method for effects that vary within every group: the denominator
@@ -115,7 +115,7 @@ def fit_linear(
 ) -> Fit:
     """Return the fit of a number by condition, with a random intercept per group member.
 
-    The arguments and errors are those of `fit_binomial`, except that `values` are numbers.
+    The arguments and errors are as for `fit_binomial`, but `values` has one number per answer.
     """
     design = Design.of(conditions, groups)
     y = np.asarray(values, float)

@@ -1,15 +1,15 @@
-"""Assignment of pairs (a natural and a simulated dialogue) to participants.
+"""Assignment of pairs, each with a natural and a simulated dialogue, to participants.
 
-The rules are those of LLM Roleplay, section 3.4: both dialogues of a pair have the same person,
-goal and responder; a pair is judged once; nobody sees two pairs of the same person and goal. In
-addition, each participant sees the same number of pairs of each condition, with the artificial
-dialogue equally often on each side.
+The rules are those in LLM Roleplay, section 3.4. Both dialogues in a pair have the same person,
+goal and responder. Each pair is judged only once, and nobody sees two pairs with the same person
+and goal. In addition, each participant sees the same number of pairs from each condition, with the
+artificial dialogue equally often on each side.
 
-The assignment is an edge colouring of a bipartite graph. Its colours are the participants and its
+The assignment is an edge colouring of a bipartite graph. The colours are the participants, and the
 edges are the pairs. The nodes on one side are cells (a person and a goal). The nodes on the other
-side are blocks of pairs of one condition; a block has one pair per participant. No node has more
+side are blocks of pairs from one condition; a block has one pair per participant. No node has more
 edges than there are colours. Each participant therefore gets one pair from every block, and no two
-from the same cell.
+pairs from the same cell.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from convogen.study.answers import Pair, Side
 from convogen.study.assignment import Assignment, chosen_pairs
 from convogen.study.candidates import Candidate, opaque_id
 from convogen.study.colouring import coloured
+from convogen.text.counting import counted
 
 __all__ = ["draw_pairs"]
 
@@ -39,7 +40,7 @@ def draw_pairs(
     predicted: Mapping[str, float] | None = None,
     attention_checks: int = 0,
 ) -> list[Pair]:
-    """Return the pairs of all participants, in the order in which each participant sees them.
+    """Return the pairs for all participants, in the order in which each participant sees them.
 
     Args:
         candidates: Candidate pairs; see `candidate_pairs`.
@@ -54,7 +55,7 @@ def draw_pairs(
             pairs.
 
     Raises:
-        SourceError: No draw meets these conditions.
+        SourceError: The pairs cannot be assigned under these rules, or an argument is invalid.
     """
     draw = random.Random(f"pairs {seed}")
     by_condition: dict[str, list[Candidate]] = defaultdict(list)
@@ -90,20 +91,22 @@ def _check_sizes(
     if not participants or per_participant < 1:
         raise SourceError("a study needs at least 1 participant and 1 pair per participant")
     if len(set(participants)) < len(participants):
-        raise SourceError("two participants have the same name; names must be unique")
+        raise SourceError("two participants have the same name; use a different name for each")
     conditions = len(by_condition)
     if per_participant % conditions:
         allowed = per_participant - per_participant % conditions or conditions
         raise SourceError(
-            f"{per_participant} pairs per participant cannot be split evenly over {conditions} "
-            f"conditions; use a multiple of {conditions}, such as {allowed}"
+            f"{counted(per_participant, 'pair')} per participant cannot be split evenly over "
+            f"{conditions} conditions; use a multiple of {conditions}, such as {allowed}"
         )
     n = len(participants) * per_participant // conditions
     for condition, of in sorted(by_condition.items()):
         if len(of) < n:
             raise SourceError(
-                f"{len(participants)} participants with {per_participant} pairs each need {n} "
-                f"pairs per condition, but {condition!r} has only {len(of)}; each is judged once"
+                f"the study needs {counted(n, 'pair')} per condition for "
+                f"{counted(len(participants), 'participant')} with {per_participant} each, but "
+                f"{condition!r} has only {len(of)}, and each pair is judged only once; use fewer "
+                "participants or pairs, or add dialogues"
             )
 
 
@@ -118,7 +121,8 @@ def _blocks(
 def _with_sides(
     own: Sequence[Candidate], participant: str, nth: int, draw: random.Random
 ) -> list[Pair]:
-    """Return a participant's pairs; in half of each condition, the artificial dialogue is left.
+    """Return a participant's pairs; in half of each condition's pairs, the artificial dialogue is
+    on the left.
 
     If a condition has an odd number of pairs, the side of the extra pair alternates across
     conditions and participants.
@@ -163,7 +167,8 @@ def _checks(
 
 
 def _spread(pairs: Sequence[Pair], checks: Sequence[Pair], draw: random.Random) -> list[Pair]:
-    """Insert each check at a random position within its own equal share of the pairs."""
+    """Divide the pairs into equal parts, one per check, and insert each check at random in its
+    part."""
     cuts = [len(pairs) * nth // max(len(checks), 1) for nth in range(len(checks) + 1)]
     before: dict[int, list[Pair]] = defaultdict(list)
     for check, low, high in zip(checks, cuts, cuts[1:], strict=False):

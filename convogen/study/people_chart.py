@@ -18,7 +18,7 @@ from convogen.study.study_yaml import load_design
 __all__ = ["UNSAID", "draw_people", "feature_counts"]
 
 UNSAID = "Prefer not to say"
-"""An option of every feature, which leaves the feature out of the participant's persona."""
+"""An option for every feature, which leaves the feature out of the participant's persona."""
 
 _MADE_BY = "convogen study export"
 _COLOUR = "#0072b2"
@@ -40,14 +40,14 @@ def feature_counts(design: CollectDesign, store: Store) -> dict[str, dict[str, i
 
 
 def draw_people(folder: Path, path: Path) -> None:
-    """Draw the features of a study's participants.
+    """Draw a bar chart for each feature of a study's participants.
 
     Args:
-        folder: The folder of a study of the kind `collect`.
+        folder: The folder of a `collect` study.
         path: The chart's file: .png, .svg or .pdf.
 
     Raises:
-        SourceError: The study is of another kind, or nobody has filled in the form.
+        SourceError: The study has no persona form, or nobody has filled it in.
         RunFolderError: The file cannot be written.
     """
     check_kind(path)
@@ -60,7 +60,7 @@ def draw_people(folder: Path, path: Path) -> None:
     finally:
         store.close()
     if not any(sum(of.values()) for of in counts.values()):
-        raise SourceError(f"{folder}: nobody has filled in the form yet")
+        raise SourceError(f"{folder}: no participant has filled in the persona form yet")
     with drawing({"font.size": 9}):
         figure: Any = import_module("matplotlib.figure").Figure((12, 5.5), layout="constrained")
         panels = figure.subplots(2, 3).flat

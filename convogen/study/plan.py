@@ -22,7 +22,7 @@ def plan_study(design: Design, store: Store, where: object) -> None:
     Args:
         design: The design.
         store: The study's store, which already contains the dialogues and participants.
-        where: The file of the design, for error messages.
+        where: The file with the design, for error messages.
 
     Raises:
         SourceError: The plan would change after the first answer, or no plan is possible.
@@ -35,7 +35,7 @@ def plan_study(design: Design, store: Store, where: object) -> None:
         changed = next(key for key in planned if before.get(key) != planned[key])
         raise SourceError(
             f"{where}: {changed}: cannot be changed, since somebody has already answered; "
-            f"restore {_short(before.get(changed))} or create a new study"
+            f"restore the value {_short(before.get(changed))} or create a new study"
         )
     names = [one.id for one in store.participants()]
     if len(names) != design.participants:

@@ -30,7 +30,7 @@ class Scale(Keys):
     question: Line
     points: int = Field(ge=2, le=11)
     labels: tuple[Option, ...] = Field(
-        default=(), description="labels of both ends or of every point; empty: only numbers"
+        default=(), description="labels for both ends or for every point; if empty, only numbers"
     )
 
     @model_validator(mode="after")

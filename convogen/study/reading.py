@@ -1,4 +1,4 @@
-"""The reader of a study's exported answers."""
+"""The reader for a study's exported answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convogen.study.answers import PairAnswer
 __all__ = ["ANSWERS_FILE", "read_answers"]
 
 ANSWERS_FILE = "answers.jsonl"
-"""Name of the file of answers in the folder of an export."""
+"""Name of the file with the answers in an export folder."""
 
 
 def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
@@ -30,7 +30,9 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
         file = path / ANSWERS_FILE if path.is_dir() else path
         files.append(file)
         if path.is_dir() and not file.exists():
-            raise SourceError(f"{path}: has no {ANSWERS_FILE}; export the study's answers first")
+            raise SourceError(
+                f"{path}: has no {ANSWERS_FILE}; export the study with `convogen study export`"
+            )
         for number, line in enumerate(read_text(file).splitlines(), 1):
             if not line.strip():
                 continue
@@ -47,5 +49,5 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
                 )
             found[key] = answer
     if not found:
-        raise SourceError(f"no answers in {', '.join(map(str, files))}")
+        raise SourceError(f"there are no answers in {', '.join(map(str, files))}")
     return [found[key] for key in sorted(found)]

@@ -36,22 +36,22 @@ Outcome = Literal["detection", "utterance", "seconds", "log seconds"]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A mixed model of one outcome by condition, or the reason why it could not be fitted.
+    """A mixed model that explains one outcome by condition, or why it could not be fitted.
 
     Attributes:
         outcome: The modelled outcome: detection of a pair, the utterance that revealed it, the
             seconds taken to answer, or their logarithm.
         n: Number of answers in the model.
-        refused: Why the model could not be fitted, in one line. All attributes below are then
-            empty. None if the model was fitted.
+        refused: Why the model could not be fitted, in one line; all attributes below are then
+            empty or None. None if the model was fitted.
         test: Test of whether the conditions differ at all.
         deviations: Group -> standard deviation of its random intercepts; linear models also have
             the standard deviation of the residuals.
-        means: Mean of each condition, on the scale of the link (log odds for detection).
-        contrasts: Contrast of every pair of conditions, on the same scale.
+        means: Mean for each condition, on the scale of the link (log odds for detection).
+        contrasts: Contrast for every pair of conditions, on the scale of the link.
         letters: Condition -> its letters in the compact letter display of the unadjusted
             contrasts. The best condition has the letter A.
-        letters_holm: Condition -> its letters with Holm's adjustment.
+        letters_holm: Condition -> its letters if the contrasts are adjusted with Holm's method.
     """
 
     outcome: Outcome
@@ -70,10 +70,11 @@ class JudgeAgainstPeople:
     """A comparison of a judge with people on the same pairs.
 
     Attributes:
-        n: Number of pairs that both judged.
+        n: Number of pairs with both a judge's verdict and a participant's answer.
         judge_detects: Share of pairs in which the judge identifies the simulated dialogue.
         people_detect: Share of pairs in which people identify the simulated dialogue.
-        agreement: Share of pairs with the same outcome, 0 to 1, with a 95% bootstrap interval.
+        agreement: Share of pairs that the judge and people both detect or both do not detect,
+            0 to 1, with a 95% bootstrap interval.
         cohen_kappa: Agreement beyond chance, -1 to 1; None if undefined.
     """
 
@@ -97,8 +98,8 @@ class Attention:
 class StudyResults:
     """All results of a study.
 
-    `answers` does not count attention checks. `evenly` is whether all pairs of a condition had the
-    same probability, as mixed models assume.
+    `answers` does not count attention checks. `evenly` tells whether all pairs from a condition
+    were drawn with the same probability, as mixed models assume.
     """
 
     answers: int
@@ -117,10 +118,10 @@ class StudyResults:
 def study_results(
     answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
 ) -> StudyResults:
-    """Return the results of a study's answers and, if given, of a judge's verdicts.
+    """Return the results computed from a study's answers and, if given, a judge's verdicts.
 
     Raises:
-        SourceError: There are only attention checks, or too many conditions.
+        SourceError: There are only answers to attention checks, or too many conditions.
     """
     counted = sorted(
         (one for one in answers if not one.attention_check), key=attrgetter("condition")
@@ -129,7 +130,9 @@ def study_results(
     if not counted:
         raise SourceError("only attention checks were answered, and results exclude them")
     if len(conditions) > MOST_CONDITIONS:
-        raise SourceError(f"{len(conditions)} conditions; at most {MOST_CONDITIONS} are allowed")
+        raise SourceError(
+            f"{len(conditions)} conditions are too many; at most {MOST_CONDITIONS} can be compared"
+        )
     rates, differences = undetected(counted, verdicts)
     checks = [one for one in answers if one.attention_check]
     return StudyResults(

@@ -1,4 +1,4 @@
-"""The store of participants' answers: an SQLite file, written before an answer is acknowledged.
+"""The store for participants' answers: an SQLite file, written before an answer is acknowledged.
 
 The file uses write-ahead logging with full synchronisation, so an acknowledged answer survives a
 crash of the process or the machine. Each participant goes through steps in order, and only the
@@ -47,7 +47,7 @@ WHERE EXISTS (SELECT 1 FROM participant WHERE id = :who AND code IS NOT NULL)
 
 
 class Store:
-    """The answers of a study. Methods may be called from any thread, and writes are serialised."""
+    """The store of one study. Methods may be called from any thread, and writes are serialised."""
 
     def __init__(self, path: Path) -> None:
         """Open a store, or raise `SourceError` if it is missing or cannot be read."""
@@ -65,12 +65,13 @@ class Store:
             raise SourceError(f"{path}: cannot be read: {error}") from error
         if written != _FORMAT:
             raise SourceError(
-                f"{path}: has format {written!r:.20}, but this version reads only format {_FORMAT}"
+                f"{path}: has format {written!r:.20}, but this version of convogen reads only "
+                f"format {_FORMAT}"
             )
 
     @classmethod
     def create(cls, path: Path, codes: Mapping[str, str]) -> Store:
-        """Create a store with these participants and their codes."""
+        """Create a store with participants; `codes` maps their names to their codes."""
         path.touch(0o600, exist_ok=False)
         db = sqlite3.connect(path)
         with db:
@@ -214,7 +215,7 @@ class Store:
         return {step for (step,) in rows}
 
     def answers(self, participant: str) -> dict[str, Answer]:
-        """Return a participant's answers by step."""
+        """Return a participant's answer to each answered step."""
         query = "SELECT step, body, seconds, at FROM answer WHERE participant = ?"
         return {
             step: Answer(json.loads(body), seconds, at)

@@ -1,4 +1,4 @@
-"""The keys of `study.yaml`: one model per kind of study.
+"""The keys of `study.yaml`, as one pydantic model per kind of study.
 
 Texts may be changed at any time. Keys that affect participants' items (`PLANNED`) must not change
 after the first answer.
@@ -50,10 +50,10 @@ class Budget(Keys):
     """Limits on one participant's chatbot usage, over all goals."""
 
     messages: int | None = Field(
-        default=200, ge=1, description="maximum number of the participant's messages"
+        default=200, ge=1, description="maximum number of messages from the participant"
     )
     tokens: int | None = Field(
-        default=None, ge=1, description="maximum number of prompt and completion tokens"
+        default=None, ge=1, description="maximum total number of prompt and completion tokens"
     )
     usd: float | None = Field(default=None, gt=0, description="maximum cost in US dollars")
 
@@ -90,14 +90,14 @@ class Design(Keys):
                 "I work on or research them",
             ),
         ),
-        description="question asked before the first task; null: no question",
+        description="question asked before the first task, or null for no question",
     )
     thanks: Text = Field(
         default="Thank you. Your answers have been recorded, and you can close this page.",
         description="text on the last page",
     )
     participants: int = Field(
-        default=20, ge=1, le=10_000, description="number of participants; each has a code"
+        default=20, ge=1, le=10_000, description="number of participants; each receives a code"
     )
     seed: int = Field(default=0, ge=0, description="random seed for all sampling")
 
@@ -122,30 +122,30 @@ class CollectDesign(Design):
     features: dict[Feature, Annotated[tuple[Option, ...], Field(min_length=2, max_length=40)]] = (
         Field(
             default_factory=lambda: {name: options_of(name) for name in FEATURES},
-            description="the persona form: features and their options, by default those of the "
-            "method roleplay; the option “Prefer not to say” is added to every feature",
+            description="features in the persona form, with their options; by default, those in "
+            "the roleplay method. The option “Prefer not to say” is added to every feature",
         )
     )
     goals: Annotated[tuple[Goal, ...], Field(min_length=1, max_length=100)] = Field(
         default_factory=lambda: tuple(goals_of(None)),
-        description="goals of every participant, in this order, with one dialogue per goal; "
-        "enclose code in lines of ```",
+        description="goals that every participant pursues in this order, with one dialogue per "
+        "goal; enclose code in lines of ```",
     )
     model: ModelSpec = Field(
         default_factory=lambda: ModelSpec(name="embedded"),
-        description="the chatbot; the keys are those of a model in an experiment, such as name, "
-        "base_url and api_key_env",
+        description="the chatbot's model, with the same keys as a model in an experiment, such as "
+        "name, base_url and api_key_env",
     )
     sampling: Sampling | None = Field(
         default=None,
-        description="sampling parameters of the chatbot; default: those of the responder in "
-        "the method roleplay",
+        description="sampling parameters for the chatbot; by default, those for the responder in "
+        "the roleplay method",
     )
     system: str | None = Field(
         default=None,
         max_length=20_000,
-        description="the chatbot's system message; default: that of the responder in the "
-        "method roleplay; empty: no system message",
+        description="the chatbot's system message, or an empty string for none; by default, the "
+        "responder's system message in the roleplay method",
     )
     responder_family: Family = Field(
         default="gpt",
@@ -153,7 +153,7 @@ class CollectDesign(Design):
         "message",
     )
     budget: Budget = Field(
-        default=Budget(), description="total chatbot usage allowed per participant"
+        default=Budget(), description="limits on each participant's total use of the chatbot"
     )
     reply_timeout_s: float = Field(
         default=120, gt=0, le=3600, description="time limit for a reply, in seconds"
@@ -166,8 +166,8 @@ class CollectDesign(Design):
     )
     guard: Literal["words", "none"] = Field(
         default="words",
-        description="words: withhold replies that contain an entry of the safety gate's word "
-        "list, and let the participant request another; none: show every reply",
+        description="whether to withhold replies that contain an entry in the safety gate's word "
+        "list and let the participant request another reply (words), or show every reply (none)",
     )
 
     @field_validator("features")
@@ -183,7 +183,7 @@ class CollectDesign(Design):
     @field_validator("goals")
     @classmethod
     def _named_once(cls, value: tuple[Goal, ...]) -> tuple[Goal, ...]:
-        _refuse_twice("goal", [goal.name for goal in value])
+        _refuse_twice("name", [goal.name for goal in value])
         return value
 
 
@@ -206,8 +206,8 @@ class PairsDesign(Design):
     )
     assignment: Literal["paper", "adaptive"] = Field(
         default="paper",
-        description="how pairs are drawn before the study; paper: all with the same probability; "
-        "adaptive: more often if the judge's verdict on a pair is uncertain",
+        description="how pairs are drawn before the study: all with the same probability (paper), "
+        "or pairs with an uncertain verdict from a judge more often (adaptive)",
     )
     attention_checks: int = Field(
         default=0,
@@ -249,11 +249,11 @@ class RatingsDesign(Design):
             ),
         ),
         description="rating scales, each with an id, a question, a number of points, and labels "
-        "of both ends or of every point",
+        "for both ends or for every point",
     )
     comment: Line | None = Field(
         default="Is there anything you would like to add? (optional)",
-        description="label of a free-text field; null: no field",
+        description="label of a free-text field, or null for no field",
     )
     attention_checks: int = Field(
         default=0,
@@ -266,9 +266,11 @@ class RatingsDesign(Design):
     @field_validator("scales")
     @classmethod
     def _named_once(cls, value: tuple[Scale, ...]) -> tuple[Scale, ...]:
-        _refuse_twice("scale", [scale.id for scale in value])
+        _refuse_twice("id", [scale.id for scale in value])
         if taken := _OTHER_FIELDS & {scale.id for scale in value}:
-            raise ValueError(f"id: {min(taken)!r} is the name of another field; choose another id")
+            raise ValueError(
+                f"id: {min(taken)!r} is the name of another form field; choose a different id"
+            )
         return value
 
 
@@ -281,4 +283,4 @@ KINDS: dict[str, type[CollectDesign | PairsDesign | RatingsDesign]] = {
 
 def _refuse_twice(kind: str, names: list[str]) -> None:
     if twice := next((name for name, times in Counter(names).items() if times > 1), None):
-        raise ValueError(f"two entries have the same {kind}: {twice!r:.80}")
+        raise ValueError(f"two entries have the same {kind} {twice!r:.80}; change one of them")

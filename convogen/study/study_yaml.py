@@ -27,7 +27,7 @@ def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
     path = folder / DESIGN_FILE
     if not path.is_file():
         raise SourceError(
-            f"{folder}: not a study, since it has no {DESIGN_FILE}; create one with "
+            f"{folder}: not a study, since it has no {DESIGN_FILE}; create a study with "
             f"`{suggested('study', 'new', folder)} --kind …`"
         )
     data = read_mapping(path)

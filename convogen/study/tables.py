@@ -48,7 +48,7 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a step.
+    """A participant's answer to a step.
 
     Attributes:
         body: The answer, in the step's format.

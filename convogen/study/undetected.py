@@ -1,4 +1,5 @@
-"""The share of simulated dialogues that people fail to detect, by condition, with 95% intervals.
+"""For each condition, the share of simulated dialogues that people fail to detect, with its 95%
+interval.
 
 Each answer is weighted by the inverse of its pair's sampling probability (Hájek, 1971). Standard
 errors are linearised. They are robust to correlation between the answers of one participant and
@@ -7,7 +8,7 @@ Intervals use quantiles of the t distribution. Pairs that were drawn but not ans
 be missing at random.
 
 A judge's verdicts on all pairs can shorten the intervals through prediction-powered inference
-(Angelopoulos and others, 2023). The estimate is the judge's mean over all pairs, corrected by its
+(Angelopoulos and others, 2023). The estimate is the judge's mean over all pairs, corrected for its
 mean error on the answered pairs. The judge's weight minimises the variance (PPI++: Angelopoulos,
 Duchi and Zrnic, 2024). As in active statistical inference (Zrnic and Candès, 2024), answers are
 weighted by inverse probabilities. A judge that does not predict people's answers gets weight 0.
@@ -60,7 +61,7 @@ class Rate:
         pairs: Number of pairs that were answered or have a verdict.
         alone: The share estimated from answers alone.
         powered: The share estimated from answers and verdicts; None without verdicts.
-        weight: Weight of the judge, 0 to 1; None without verdicts.
+        weight: The judge's weight, 0 to 1; None without verdicts.
     """
 
     condition: str
@@ -84,10 +85,10 @@ class RateDifference:
 def undetected(
     answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
 ) -> tuple[list[Rate], list[RateDifference]]:
-    """Return the share of each condition, and the difference between every two conditions.
+    """Return each condition's share, and the difference between the shares of every two conditions.
 
     Args:
-        answers: One or more answers, without attention checks.
+        answers: One or more answers, none of them to attention checks.
         verdicts: A judge's verdicts on these and other pairs; None without a judge.
     """
     by_condition: dict[str, list[PairAnswer]] = defaultdict(list)
@@ -143,7 +144,10 @@ class _Pool:
 
 @dataclass(frozen=True, slots=True)
 class _Estimate:
-    """A share and the influence of each pair on it; `answered` marks the pairs with an answer."""
+    """A share, or a difference of shares, and the influence of each pair on this value.
+
+    `answered` marks the pairs with an answer.
+    """
 
     value: float
     influence: Numbers
@@ -178,8 +182,8 @@ def _predicted(verdict: PairVerdict | None) -> float:
 
 
 def _directions(pool: _Pool) -> tuple[Numbers, Numbers]:
-    """Return each pair's influence from answers alone, and the influence added by a judge of
-    weight 1."""
+    """Return each pair's influence on the estimate from answers alone, and the influence that a
+    judge with weight 1 adds."""
     n, size = len(pool.labels), len(pool.predicted)
     by_answers, by_judge = np.zeros(size), (pool.predicted - pool.predicted.mean()) / size
     by_answers[:n] = pool.weights * (pool.labels - pool.weights @ pool.labels)

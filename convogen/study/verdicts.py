@@ -1,10 +1,10 @@
-"""A judge's verdicts on the pairs of a study.
+"""A judge's verdicts on the pairs in a study.
 
-Two file formats are supported. Files of the judge `gteval`, written by `convogen evaluate RUN
+Two file formats are supported. Files from the `gteval` judge, written by `convogen evaluate RUN
 --judge gteval --real NATURAL`, name the simulated dialogue in `conversation` and cover one
-condition. Files in convogen's own format have one object per line: `pair`, `condition`,
-`undetected` (the judge's probability that the pair is not detected, 0 to 1), and `source_person` if
-it is known.
+condition. Files in convogen's own format have one object per line, with the keys `pair`,
+`condition`, `undetected` (the judge's probability that the pair is not detected, 0 to 1), and
+`source_person` if the person is known.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PairVerdict:
     """A judge's verdict on a pair.
 
     Attributes:
-        condition: The condition of the pair.
+        condition: The pair's condition, which is the simulator of its artificial dialogue.
         undetected: The judge's probability that the pair is not detected, 0 to 1; None if the judge
             gave no verdict.
         pair: The id of the pair; None if the file gives only the simulated dialogue.
@@ -72,7 +72,7 @@ def read_pair_verdicts(
         known: Answers or candidates, which give the condition of each simulated dialogue.
 
     Raises:
-        SourceError: A file is of another kind, or contains two verdicts on the same pair.
+        SourceError: A file has neither format, or there are two verdicts on the same pair.
     """
     of_dialogue = {one.simulated: one for one in known}
     found: dict[tuple[str, str], PairVerdict] = {}
@@ -82,7 +82,9 @@ def read_pair_verdicts(
         for verdict in _of_gteval(file, of_dialogue) if own is None else own:
             for key in verdict.ids():
                 if key in found:
-                    raise SourceError(f"{file}: two verdicts on {' '.join(key)!r:.100}; remove one")
+                    raise SourceError(
+                        f"{file}: two verdicts on {' '.join(key)!r:.100}; keep only one"
+                    )
                 found[key] = verdict
     return [*found.values()]
 
@@ -90,7 +92,7 @@ def read_pair_verdicts(
 def verdicts_on(
     verdicts: Iterable[PairVerdict], pairs: Iterable[PairAnswer]
 ) -> list[PairVerdict | None]:
-    """Return the verdict on the pair of each answer, or None for a pair without a verdict."""
+    """Return the verdict on each answered pair, or None for a pair without a verdict."""
     by_id = {key: one for one in verdicts for key in one.ids()}
     return [
         by_id.get(("pair", one.pair)) or by_id.get(("simulated", one.simulated)) for one in pairs
@@ -98,7 +100,10 @@ def verdicts_on(
 
 
 def predicted(verdicts: Iterable[PairVerdict], candidates: Iterable[Candidate]) -> dict[str, float]:
-    """Return the judge's probability by candidate id, for the candidates with a verdict."""
+    """Return, for each candidate with a verdict, the probability that the pair is not detected.
+
+    The keys are candidate ids.
+    """
     by_key = {key: one for one in verdicts for key in one.ids()}
     found: dict[str, float] = {}
     for one in candidates:
@@ -109,7 +114,7 @@ def predicted(verdicts: Iterable[PairVerdict], candidates: Iterable[Candidate]) 
 
 
 def _ours(file: Path) -> list[PairVerdict] | None:
-    """Return the verdicts of a file in convogen's own format, or None for another format."""
+    """Return the verdicts in a file if it has convogen's own format, otherwise None."""
     found: list[PairVerdict] = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
         if not line.strip():
@@ -138,8 +143,8 @@ def _of_gteval(file: Path, of_dialogue: Mapping[str, PairAnswer | Candidate]) ->
     if len(conditions) != 1:
         of = f"{len(conditions)} conditions" if conditions else "none of the study's pairs"
         raise SourceError(
-            f"{file}: has verdicts on {of}; a gteval file must cover the simulated dialogues of "
-            f"exactly one condition, unless each line has `pair` and `condition`"
+            f"{file}: has verdicts on {of}; a gteval file must cover simulated dialogues from "
+            f"exactly one condition, so use one file per condition"
         )
     return [
         PairVerdict(

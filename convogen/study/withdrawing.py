@@ -13,18 +13,18 @@ from convogen.study.study_yaml import load_design
 __all__ = ["JOURNALS", "forget"]
 
 JOURNALS = "journal"
-"""Name of the folder of journals of the chatbot's calls, within a study's folder."""
+"""Name of the folder, within a study's folder, with the journals of calls to the chatbot."""
 
 
 def forget(folder: Path, code: str) -> str:
     """Delete all data of a participant, and return the participant's name.
 
     Args:
-        folder: The study's folder; it may be served at the same time.
+        folder: The study's folder; the study may be served at the same time.
         code: The participant's code or name.
 
     Raises:
-        SourceError: There is no such participant.
+        SourceError: No participant has this code or name.
     """
     design, store = load_design(folder), Store(folder / STORE_FILE)
     try:

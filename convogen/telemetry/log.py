@@ -1,6 +1,6 @@
 """The log of a run: `log.jsonl` in the run folder and, with `--verbose`, lines on stderr.
 
-Modules log through children of the logger `convogen`. A record is a short message with its values
+Modules log through children of the `convogen` logger. A record is a short message with its values
 in `extra`. The log is for users and their tools; convogen itself never reads it. The size of the
 file is bounded. If the file cannot be written, the run continues without it.
 """
@@ -43,9 +43,9 @@ _current: ContextVar[Path | None] = ContextVar("convogen_log", default=None)
 
 @contextlib.contextmanager
 def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
-    """Write the log records of the block, and of tasks started in it, to `path`.
+    """Write the log records from the block, and from tasks started in the block, to `path`.
 
-    If the logger `convogen` has no level, it is set to INFO for the block.
+    If the `convogen` logger has no level, its level is INFO during the block.
     """
     handler = _RunLog(path, max_bytes)
     before = _current.set(path)
@@ -65,7 +65,7 @@ def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
 
 @contextlib.contextmanager
 def verbose(times: int) -> Generator[None]:
-    """Print the log records of the block to stderr.
+    """Print the log records from the block to stderr.
 
     Args:
         times: Number of `--verbose` options: 0 prints nothing, 1 prints records of level INFO or
@@ -103,7 +103,7 @@ class JsonLine(logging.Formatter):
     """Formats a record as a JSON object: `at`, `level`, `logger`, `event`, then its values."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line in which secrets are masked and long strings are cut."""
+        """Return one line in which secrets are masked and long strings are truncated."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         row = {
             "at": f"{at}.{int(record.msecs):03d}Z",
@@ -132,9 +132,9 @@ class PlainLine(logging.Formatter):
 
 
 def facts_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
-    """Return the message of a record, and its values as JSON data.
+    """Return a record's message, and the record's values as JSON data.
 
-    Secrets are masked and long strings are cut.
+    Secrets are masked and long strings are truncated.
     """
     return _text(record.getMessage()), _plain(_facts(record))
 
@@ -152,7 +152,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any, depth: int = 4) -> Any:
-    """Convert a value to JSON data: mask and cut strings, and turn other types into strings."""
+    """Return a value as JSON data: strings are masked and truncated, other types become strings."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):

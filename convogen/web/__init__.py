@@ -1,1 +1,1 @@
-"""The web pages: the viewer of runs, and studies with people."""
+"""The web pages: the viewer for runs, and studies with human participants."""

@@ -1,8 +1,8 @@
-"""Access control for the researcher's pages.
+"""Access control for the viewer and for the researcher's pages.
 
-If the server listens only on this machine, everybody on this machine has access. Otherwise, every
-visitor needs the token that the command line printed. The token is part of the first address and is
-then kept in a cookie, so that it appears in no bookmark and no `Referer` header.
+If only this machine can reach the server, everybody on this machine has access. Otherwise, every
+visitor needs the token in the address that the command line printed. The server then moves the
+token from the address into a cookie, so that no bookmark and no `Referer` header contains it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Access:
-    """Access to the researcher's pages; `token` is None if no token is needed."""
+    """Access control for pages; `token` is None if visitors need no token."""
 
     token: str | None = field(default=None, repr=False)
 
     @classmethod
     def listening_at(cls, host: str, *, forwarded: bool = False) -> Access:
-        """Return access with a new token, or without one if only this machine can reach `host`.
+        """Return access control with a new token, or without one if only this machine has access.
 
         Args:
             host: The address that the server listens on.
@@ -58,7 +58,7 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie, unique to the token since all ports of a host share cookies."""
+        """The cookie's name, which depends on the token since all ports of a host share cookies."""
         return f"{COOKIE}-{blake2b((self.token or '').encode(), digest_size=4).hexdigest()}"
 
     def refusal(self, request: Request) -> Response | None:

@@ -1,4 +1,4 @@
-"""The application shared by the viewer and studies: protection, styles and error pages."""
+"""The parts shared by the viewer and the study application: protection, styles and error pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def _error(_: Request, error: Exception) -> Response:
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    """Respond to a database error, for example because the disk is full."""
+    """Respond with an error page after a database error, for example if the disk is full."""
     LOG.error("database error: %s", error)
     detail = (
         "Data cannot be read or saved right now. Please go back in your browser and try again in "
@@ -46,14 +46,15 @@ def application(
     hosts: frozenset[str] = frozenset(),
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Protection:
-    """Return a protected application that also serves the `static` files.
+    """Return a protected application with the given routes and the `static` files.
 
     Args:
-        package: The application's package, whose `static` folder is served under `/static` along
-            with that of `convogen.web`.
+        package: The application's package. Its `static` folder and the `static` folder of
+            `convogen.web` are served under `/static`.
         routes: The application's own routes.
-        hosts: The allowed host names; empty allows every name.
-        lifespan: Context in which the application runs; it may set the application's state.
+        hosts: The allowed host names; an empty set allows every name.
+        lifespan: Context manager in which the application runs; it may set the application's
+            state.
     """
     files = StaticFiles(packages=[(package, STATIC), ("convogen.web", STATIC)])
     handlers = {HTTPException: _error, sqlite3.OperationalError: _unavailable, 500: _error}

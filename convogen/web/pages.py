@@ -1,4 +1,4 @@
-"""Jinja pages, in which every value is escaped and control characters are made visible."""
+"""Rendering of pages with Jinja: values are escaped, and control characters are made visible."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from convogen.visible import visible
 __all__ = ["STATIC", "page"]
 
 STATIC = "static"
-"""The folder of scripts and styles, within `convogen.web` and each of its applications."""
+"""Name of the folder with scripts and styles in `convogen.web` and in each of its applications."""
 
 
 def _shown(value: object) -> object:
-    """Make control characters in a string visible, unless it is markup from convogen's macros."""
+    """Make control characters visible in strings other than the markup from convogen's macros."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
 def _environment(package: str) -> jinja2.Environment:
-    """Return the templates of one application; shared templates are in `convogen/web`."""
+    """Return the Jinja environment for an application's templates and those in `convogen.web`."""
     return jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader(package), jinja2.PackageLoader("convogen.web")]
@@ -45,6 +45,6 @@ def page(package: str, name: str, status: int = 200, **values: Any) -> HTMLRespo
             `convogen.web.viewer`.
         name: The template's file name.
         status: The HTTP status.
-        values: Variables of the template; a missing variable is an error.
+        values: Variables for the template; a missing variable is an error.
     """
     return HTMLResponse(_environment(package).get_template(name).render(**values), status)

@@ -36,11 +36,11 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 class Protection:
-    """ASGI middleware that protects pages, forms and the server.
+    """ASGI middleware that refuses unsafe requests and adds security headers to responses.
 
     Args:
         app: The protected application.
-        hosts: The allowed host names of the pages; empty allows every name.
+        hosts: The host names that requests may use; an empty set allows every name.
     """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] = frozenset()) -> None:
@@ -76,12 +76,12 @@ class Protection:
         await self._app(scope, limited, with_headers)
 
     def _refusal(self, headers: Headers, method: str) -> tuple[int, str] | None:
-        """Return the status and reason of a refusal, or None if the request is allowed."""
+        """Return the status and reason for a refusal, or None if the request is allowed."""
         host = headers.get("host", "")
         if self._hosts and _name_in(host) not in self._hosts:
-            return 421, "This server does not respond to that host name."
+            return 421, "This server does not accept this host name."
         if method not in _SAFE_METHODS and not _is_from_our_pages(headers, host):
-            return 403, "This request comes from another site."
+            return 403, "This request was refused because it comes from another site."
         try:
             if int(headers.get("content-length", "0")) > MOST_BODY:
                 return 413, "The request is too large."
@@ -93,8 +93,8 @@ class Protection:
 def _is_from_our_pages(headers: Headers, host: str) -> bool:
     """Return whether a modifying request was sent by one of convogen's pages.
 
-    Clients other than browsers send neither header. They are accepted, since they have no cookies
-    that another page could abuse.
+    Clients other than browsers send neither `Sec-Fetch-Site` nor `Origin`. They are accepted, since
+    they have no cookies that another page could abuse.
     """
     if (site := headers.get("sec-fetch-site")) is not None:
         return site in {"same-origin", "none"}
@@ -103,7 +103,7 @@ def _is_from_our_pages(headers: Headers, host: str) -> bool:
 
 
 def _name_in(host: str) -> str:
-    """Return the name in a `Host` header, or "" if it contains none."""
+    """Return the host name in a `Host` header without the port, or "" if there is no name."""
     return _parts(f"//{host}").hostname or ""
 
 

@@ -30,14 +30,16 @@ def _web(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UserError("the web pages need: pip install 'convogen[web]'") from error
+        raise UserError(
+            f"the web pages need the package {module}; run: pip install 'convogen[web]'"
+        ) from error
 
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket; `port` 0 selects a free port.
 
     Raises:
-        UserError: The server cannot listen on the address, for example because the port is taken.
+        UserError: The server cannot listen at this address, for example because the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -49,7 +51,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         why = error.strerror if isinstance(error, OSError) else str(error)
         other = "" if isinstance(error, socket.gaierror) else "; use --port 0 for a free port"
-        raise UserError(f"--host {host} --port {port}: {why}{other}") from error
+        raise UserError(f"--host {host} --port {port}: cannot listen ({why}){other}") from error
     return listener
 
 
@@ -65,7 +67,7 @@ def own_names(host: str, *, forwarded: bool = False) -> frozenset[str]:
 
 
 def base_address(listener: socket.socket) -> str:
-    """Return the address of a listener's pages, as entered in a browser."""
+    """Return the address at which browsers find a listener's pages."""
     host, port = listener.getsockname()[:2]
     everywhere = not is_loopback(host) and ipaddress.ip_address(host).is_unspecified
     shown: str = socket.gethostname() if everywhere else host
@@ -98,10 +100,10 @@ def serve(
     Args:
         app: The application.
         listener: The listening socket, from `bind`.
-        access: Access to the pages; the token is part of the printed address.
+        access: Access control for the pages; the printed address contains its token.
         say: Function that prints a line.
-        path: The page to open, without a leading slash.
-        open_browser: Whether to open the page in the user's browser.
+        path: Path of the page in the printed address, without a leading slash.
+        open_browser: Whether to open the printed address in the user's browser.
     """
     uvicorn = _web("uvicorn")
     address = access.address(base_address(listener) + path)

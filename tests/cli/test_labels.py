@@ -203,8 +203,8 @@ def test_labels_join_the_set_of_the_judges_only_if_it_is_one(tmp_path: Path) -> 
     [
         (choice("c", "1", "No"), "scores", "contains no ratings"),
         (choice("c", "1", "No"), "gteval", "contains no choices of the protocol gteval"),
-        (choice("c", "1", "No", surprise=1), "scores", "not a label: surprise: is not a known key"),
-        (choice("c", "1", "Perhaps"), "unieval", "the protocol unieval must be one of Yes, No"),
+        (choice("c", "1", "No", surprise=1), "scores", "a human label: surprise: is not a known"),
+        (choice("c", "1", "Perhaps"), "unieval", "the unieval protocol must be one of Yes, No"),
         (choice("c", "1", "No", value=3), "unieval", "must have exactly one of value"),
     ],
 )
@@ -218,7 +218,7 @@ def test_labels_that_do_not_fit_are_told_in_one_line(
 def test_contradicting_labels_of_one_person_are_refused(tmp_path: Path) -> None:
     labels = labelled(tmp_path / "L.jsonl", choice("c", "1", "No"), choice("c", "1", "Yes"))
     ended = convogen("agreement", labels, "--protocol", "unieval")
-    assert "line 2: contradicts an earlier label of 'c' by '1'" in ended.complaint
+    assert "line 2: contradicts an earlier label for 'c' by annotator '1'" in ended.complaint
     judge = labelled(tmp_path / "v.jsonl", {"choice": "No"})
     ended = convogen("agreement", judge, "--protocol", "unieval", "--human", labels)
     assert "contradicts an earlier label" in ended.complaint

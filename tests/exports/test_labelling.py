@@ -194,7 +194,7 @@ def test_the_default_questions_are_what_the_judges_are_asked() -> None:
     [
         ("{name: Warm, kind: rating, title: T}", "must match the pattern"),
         ("{name: conversation, kind: rating, title: T}", "is reserved by the labelling tools"),
-        ("{name: a, kind: rating, title: T, scale: [5, 1]}", "the lower first"),
+        ("{name: a, kind: rating, title: T, scale: [5, 1]}", "the lower one first"),
         ("{name: a, kind: rating, title: T, scale: [1, 11]}", "from 0 to 10"),
         ("{name: a, kind: rating, title: T, scale: [1, true]}", "must not be true or false"),
         ("{name: a, kind: stars, title: T}", "`kind` must be rating, choice or text"),
@@ -207,7 +207,7 @@ def test_the_default_questions_are_what_the_judges_are_asked() -> None:
         ),
         (
             "{name: a, kind: choice, title: T, options: {x: x, y: y}, protocol: unieval}",
-            "unieval allows only: Yes, No",
+            "the recorded values must be among Yes, No",
         ),
         ("{name: a, kind: text, title: Costs $x}", "must not contain $"),
         ("{name: a, kind: text, title: T, colour: red}", "questions.0.text.colour"),
@@ -233,4 +233,4 @@ def test_two_questions_of_one_name_are_refused(tmp_path: Path) -> None:
     options = 'kind: choice, title: T, options: {"Yes": y, "No": n}, protocol: unieval}'
     lines = "".join(f"  - {{name: {name}, {options}\n" for name in "ab")
     (tmp_path / "own.yaml").write_text(f"questions:\n{lines}")
-    assert "follow the same protocol" in convogen("export", run, *args).complaint
+    assert "have the same protocol" in convogen("export", run, *args).complaint

@@ -120,7 +120,7 @@ def test_scales_of_ones_own_are_read_from_the_export(tmp_path: Path) -> None:
     found = import_labels(written(tmp_path / "a.json", answers), "label-studio", folder)
     assert [one.value for one in found.labels] == [0.0]
     ended = imported(tmp_path, "label-studio", answers)
-    assert "'warmth' is not a question" in ended.complaint
+    assert "'warmth' is not one of the questions" in ended.complaint
     assert "--export FOLDER" in ended.complaint
 
 
@@ -134,7 +134,7 @@ def test_scales_of_ones_own_are_read_from_the_export(tmp_path: Path) -> None:
         ({("c-0", "7"): {"artificial": "Maybe"}}, "is not an option; allowed: artificial, natural"),
         ({("c-0", "7"): {"artificial": 3}}, "artificial: 3 by annotator '7' is not an option"),
         ({("c-0", "7"): {"comment": 3}}, "comment: must be text"),
-        ({("c-0", "7"): {"colour": 3}}, "'colour' is not a question; questions: topic, situation"),
+        ({("c-0", "7"): {"colour": 3}}, "'colour' is not one of the questions (topic, situation"),
     ],
 )
 def test_answers_that_are_none_are_told_in_one_line(

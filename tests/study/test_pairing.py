@@ -114,7 +114,7 @@ def test_the_order_of_the_dialogues_changes_nothing() -> None:
 def test_only_dialogues_of_the_same_person_goal_and_responder_are_paired() -> None:
     natural = [StudyDialogue("n", "s", "g", "bot")]
     other = [StudyDialogue("a", "s", "g", "another", "M"), StudyDialogue("b", "t", "g", "bot", "M")]
-    with pytest.raises(SourceError, match=r"no pairs: .* same person, goal and responder"):
+    with pytest.raises(SourceError, match=r"no pairs .* same person, goal and responder"):
         candidate_pairs(natural, other, seed=0)
     twice = [StudyDialogue(f"{at}", "s", "g", "bot", "M") for at in range(3)]
     (one,) = candidate_pairs(natural, [*other, *twice], seed=0)
@@ -127,12 +127,12 @@ def test_only_dialogues_of_the_same_person_goal_and_responder_are_paired() -> No
     [
         (0, 4, "at least 1 participant"),
         (2, 6, "cannot be split evenly over 4 conditions; .* such as 4"),
-        (9, 4, "need 9 pairs per condition, but 'GPT4' has only 6"),
+        (9, 4, "needs 9 pairs per condition for .* 'GPT4' has only 6"),
         (
             1,
             8,
-            "showing somebody two pairs of the same person and goal; the 6 combinations of person "
-            "and goal allow 6 pairs",
+            "showing somebody two pairs with the same person and goal .with 6 combinations of "
+            "person and goal, the maximum is 6 pairs",
         ),
     ],
 )
@@ -157,7 +157,7 @@ def test_adaptive_prefers_what_the_judge_is_unsure_of() -> None:
     assert len(unsure) > 0.6 * len(shown)
     assert min(one.probability for one in shown) > 0.1
     assert len({one.probability for one in shown}) == 2
-    with pytest.raises(SourceError, match="probability for every pair; it is missing for 100 of"):
+    with pytest.raises(SourceError, match="for every pair; add the verdicts missing for 100 of"):
         draw_pairs(of, codes(5), 40, seed=3, assignment="adaptive")
     with pytest.raises(SourceError, match="as many participants as conditions"):
         draw_pairs(of, codes(2), 40, seed=3, assignment="adaptive", predicted=predicted)

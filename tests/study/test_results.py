@@ -147,7 +147,7 @@ def test_one_person_or_condition_has_shares_and_a_reason_for_no_model(tmp_path: 
     alone = answers_of(simulated(1, participants=1, persons=24, each=24))
     ended = convogen("study", "results", written(tmp_path / "one.jsonl", alone))
     assert ended.status == 0, ended.err
-    assert "detection, log odds: no model: only 1 participant" in flat(ended.out)
+    assert "detection, log odds: no model: there is only 1 participant" in flat(ended.out)
     same = answers_of(simulated(1, participants=6, each=12, log_odds={"M": 0.0}))
     ended = convogen("study", "results", written(tmp_path / "same.jsonl", same))
     assert "no model: a comparison needs 2 to 26 conditions (found 1)" in flat(ended.out)
@@ -180,10 +180,10 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
     assert "cannot be read" in convogen("study", "results", tmp_path / "nothing").complaint
     (tmp_path / "study").mkdir()
     ended = convogen("study", "results", tmp_path / "study")
-    assert "has no answers.jsonl; export the study's answers first" in ended.complaint
+    assert "has no answers.jsonl; export the study" in ended.complaint
     many = [one.model_copy(update={"condition": f"c{at}"}) for at, one in enumerate(answers)]
     refused = convogen("study", "results", written(file, many))
-    assert "192 conditions; at most 26 are allowed" in refused.complaint
+    assert "192 conditions are too many; at most 26" in refused.complaint
 
 
 def test_hostile_names_are_shown_as_text(tmp_path: Path, answers: list[PairAnswer]) -> None:

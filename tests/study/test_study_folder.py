@@ -48,7 +48,7 @@ def test_any_text_survives(text: str) -> None:
         ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
         ("kind: collect\nfeatures: {age: [old]}", "features.age: must have 2 or more"),
         ("kind: collect\nfeatures: {native_english: [oui, non]}", "'non' is not an option"),
-        ("kind: collect\ngoals: [{name: a, goal: abc}, {name: a, goal: abc}]", "the same goal"),
+        ("kind: collect\ngoals: [{name: a, goal: abc}, {name: a, goal: abc}]", "the same name"),
         ("kind: collect\nmodel: {name: x, api_key: y}", "unknown key"),
     ],
 )
@@ -176,7 +176,7 @@ def test_adaptive_pairs_take_a_judges_probabilities(tmp_path: Path) -> None:
     assert len({item["probability"] for item in items}) == 2
     verdicts.write_text("\n".join(map(json.dumps, rows[1:])))
     adaptive = {"pairs_each": 2, "assignment": "adaptive"}
-    with pytest.raises(SourceError, match="1 of condition"):
+    with pytest.raises(SourceError, match="1 of the pairs in condition"):
         made(tmp_path / "other", "pairs", adaptive, **data, verdicts=[verdicts])
 
 

@@ -1,10 +1,10 @@
-"""The web application of a study.
+"""The web application for a study.
 
 /               asks a participant for the code
-/study          shows the participant's next step, and takes the answer
-/study/waiting  says whether the chatbot's reply is still being written
+/study          shows the participant's next step, and accepts the answer
+/study/waiting  reports whether the chatbot's reply is still being written
 /leave          signs this browser out
-/progress       is the researcher's page; it needs the token if other machines can reach the server
+/progress       is the researcher's page; needs the token if other machines can reach the server
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ def study_app(
     hosts: frozenset[str] = frozenset(),
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Protection:
-    """Return the application of the study in a folder.
+    """Return the application for the study in a folder.
 
     Args:
         folder: The study's folder, created by `convogen study new`.
-        access: Access to the researcher's page.
-        hosts: The allowed host names; empty allows every name.
+        access: Access control for the researcher's page.
+        hosts: The allowed host names; an empty set allows every name.
         open_model: Function that opens the chatbot's model.
 
     Raises:
-        SourceError: The folder contains no study, or a key of the design is invalid.
-        ModelConfigError: The chatbot's budget requires a price that is unknown.
+        SourceError: The folder contains no study, or a key in the design is invalid.
+        ModelConfigError: The budget for the chatbot requires a price that is unknown.
     """
     design, store = load_design(folder), Store(folder / STORE_FILE)
     plan_study(design, store, folder / DESIGN_FILE)

@@ -28,7 +28,7 @@ _ANY_FAULT = "The chatbot gave no usable answer."
 
 @dataclass(frozen=True)
 class _Chat:
-    """The state of a dialogue.
+    """The state of a participant's dialogue about one goal.
 
     Attributes:
         said: The messages so far.
@@ -89,7 +89,7 @@ async def is_waiting(visit: Visit) -> bool:
 
 
 async def page(visit: Visit, refused: Refused | None) -> Response:
-    """Return the page of a goal."""
+    """Return the chat page for a goal."""
     design, _, goal = _parts(visit)
     chat = await _chat(visit)
     return visit.page(
@@ -109,8 +109,8 @@ async def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
-    """Handle a form of the chat page; return why the form was refused if the participant can act on
-    the reason."""
+    """Handle a form from the chat page; return the errors if the form was refused and the
+    participant can correct it."""
     chat = await _chat(visit)
     if not visit.is_from_its_page(form, len(chat.said)):
         return _unsent(visit, chat, form)
@@ -122,7 +122,7 @@ async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
 
 
 def _unsent(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | None:
-    """Return a message written on an outdated page of this goal, so that it is not lost."""
+    """Return a refusal that gives back an unsent message from an outdated page, if there is one."""
     text = prompt_turn(printable(form.get("message", "")).strip()).text
     earlier = any(visit.is_from_its_page(form, part) for part in range(len(chat.said)))
     if not text or not earlier or text in {one.turn.text for one in chat.said}:

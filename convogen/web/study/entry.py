@@ -16,7 +16,7 @@ _LONGEST_CODE = 100
 
 
 async def participant_of(request: Request) -> str | None:
-    """Return the name of the participant signed in from this browser, or None if nobody is."""
+    """Return the name of the participant who is signed in from this browser, or None."""
     site = site_of(request)
     token = request.cookies.get(site.cookie, "")
     return await run_in_threadpool(site.store.participant_of, token)
@@ -55,7 +55,7 @@ def _wrong(site: Site, request: Request, code: str) -> Response:
     if site.limiter.refuses(request.client.host if request.client else ""):
         error = "Too many wrong codes. Please wait a minute before you try again."
         return site.page("enter.html", 429, error=error, code=code)
-    error = "Unknown code. Please compare it with the one you were given."
+    error = "Unknown code. Please compare it with the code that you were given."
     return site.page("enter.html", 403, error=error, code=code)
 
 

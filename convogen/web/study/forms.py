@@ -28,7 +28,7 @@ _SHOWN = {"native": "Yes", "non-native": "No"}
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A question of a form; each option is a pair of a value and the displayed text."""
+    """A question in a form; each option is a pair of a value and the displayed text."""
 
     name: str
     label: str
@@ -57,7 +57,7 @@ def _option(value: str) -> str:
 
 
 def page(visit: Visit, refused: Refused | None) -> Response:
-    """Return the page of a step."""
+    """Return the page for a step."""
     design, step = visit.site.design, visit.step or ""
     if step == "consent":
         return visit.page("consent.html", refused, text=blocks(design.consent))

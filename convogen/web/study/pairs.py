@@ -1,4 +1,7 @@
-"""The page of a pair, which asks which dialogue is artificial (LLM Roleplay, figure 12)."""
+"""The page for a pair of dialogues, which asks which of them is artificial.
+
+The page follows figure 12 of LLM Roleplay.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _CHECK = (
 
 
 def _sides(visit: Visit) -> dict[str, Sequence[Turn]]:
-    """Return the dialogues by the side on which they are shown."""
+    """Return the dialogue for each side of the page."""
     item: dict[str, Any] = visit.item or {}
     store = visit.site.store
     natural, simulated = (store.dialogue(item[name]).turns for name in ("natural", "simulated"))
@@ -46,7 +49,7 @@ def _sides(visit: Visit) -> dict[str, Sequence[Turn]]:
 
 
 def page(visit: Visit, refused: Refused | None) -> Response:
-    """Return the page of a pair."""
+    """Return the page for a pair."""
     sides = _sides(visit)
     return visit.page(
         "pair.html",
@@ -59,7 +62,7 @@ def page(visit: Visit, refused: Refused | None) -> Response:
 
 
 def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
-    """Return the answer to a pair, or a `Refused` with the errors."""
+    """Return the answer about a pair, or a `Refused` with the errors."""
     lengths = {side: len(exchanges(turns)) for side, turns in _sides(visit).items()}
     choice, confidence = form.get("choice", ""), form.get("confidence", "")
     errors: dict[str, str] = {}

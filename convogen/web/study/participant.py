@@ -51,7 +51,7 @@ async def show(request: Request) -> Response:
 
 
 async def _page(visit: Visit, refused: Refused | None = None) -> Response:
-    """Return the page of a step, filled with the given values if an answer was refused."""
+    """Return the page for a step, filled with the given values if an answer was refused."""
     if visit.item is None:
         return forms.page(visit, refused)
     if isinstance(visit.site.design, CollectDesign):

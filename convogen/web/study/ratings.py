@@ -22,7 +22,7 @@ def _scales(visit: Visit) -> tuple[Scale, ...]:
 
 
 def _shown(visit: Visit) -> list[Bubble]:
-    """Return the utterances to show; in an attention check, one of them states what to answer."""
+    """Return the utterances to show; an attention check has one more, with the expected answer."""
     item = visit.item or {}
     bubbles = shown_dialogue(visit.site.store.dialogue(item["dialogue"]).turns)
     if (point := item.get("expected")) is None:
@@ -37,7 +37,7 @@ def _shown(visit: Visit) -> list[Bubble]:
 
 
 def page(visit: Visit, refused: Refused | None) -> Response:
-    """Return the page of a dialogue and the scales."""
+    """Return the page with a dialogue and the scales."""
     return visit.page(
         "rating.html",
         refused,

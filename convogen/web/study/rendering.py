@@ -30,7 +30,7 @@ class Bubble:
         machine: Whether the chatbot wrote the utterance.
         number: The number of the exchange, counted from 1.
         opens: Whether the utterance is the first of its exchange.
-        blocks: The text.
+        blocks: The utterance's text, split into prose and code.
     """
 
     machine: bool

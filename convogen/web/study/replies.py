@@ -17,13 +17,13 @@ __all__ = ["Replies"]
 LOG = logging.getLogger(__name__)
 
 _PATIENCE_S = 1.5
-"""Maximum delay of a response, in seconds, in case the chatbot's reply arrives quickly."""
+"""Seconds for which a response waits for the chatbot's reply, so that a quick reply is included."""
 
 _MOST_REASON = 500
-"""Maximum length of a reason in the log, in characters."""
+"""Maximum length, in characters, of a reason that is logged."""
 
 _LAST_WORDS_S = 30
-"""Seconds for which a stopping server waits for replies in progress."""
+"""Maximum number of seconds for which a stopping server waits for replies in progress."""
 
 
 class Replies:
@@ -32,7 +32,7 @@ class Replies:
     def __init__(self, chatbot: Chatbot, store: Store, goals: int) -> None:
         self.chatbot = chatbot
         self.trouble = ""
-        """The chatbot's last error, for the researcher; empty after a reply."""
+        """The chatbot's last error, shown to the researcher; empty after a successful reply."""
 
         self._store = store
         self._goals = goals
@@ -41,7 +41,7 @@ class Replies:
     async def chat(self, participant: str, place: int, goal: int) -> tuple[list[Said], bool]:
         """Return the messages of a dialogue, and whether a reply is being written.
 
-        If the last message has no reply, one is requested, unless an attempt has failed.
+        If the last message has no reply, a reply is requested, unless the last attempt failed.
         """
         task = place * self._goals + goal
         said = await run_in_threadpool(self._store.chat, participant, goal)
@@ -84,7 +84,7 @@ class Replies:
         await run_in_threadpool(self.chatbot.forget, place)
 
     async def close(self) -> None:
-        """Wait for replies in progress, which are paid for already, and close the chatbot."""
+        """Wait for replies in progress, since they are paid for anyway, and close the chatbot."""
         if writing := list(self._under_way.values()):
             await asyncio.wait(writing, timeout=_LAST_WORDS_S)
         await self._stop(list(self._under_way.values()))
@@ -97,7 +97,7 @@ class Replies:
 
 
 def _kind(error: Exception) -> str:
-    """Return the kind of an error, for which the page has a text."""
+    """Return the kind of an error, which determines the text on the page."""
     if isinstance(error, ModelFault):
         return error.kind
     return "slow" if isinstance(error, TimeoutError) else "unavailable"

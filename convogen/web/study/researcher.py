@@ -17,7 +17,7 @@ __all__ = ["forget", "progress"]
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row of the table."""
+    """A participant's row in the progress table."""
 
     name: str
     state: str

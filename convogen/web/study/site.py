@@ -24,7 +24,7 @@ COOKIE = "convogen-study"
 """Prefix of the cookie names."""
 
 STUDY = "/study"
-"""The address of all pages of a participant; the answers so far determine which page is shown."""
+"""The address of all participants' pages; a participant's answers determine which page is shown."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +40,26 @@ class Site:
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie, unique to the study since all ports of a host share cookies."""
+        """The cookie's name, which depends on the study since all ports of a host share cookies."""
         return f"{COOKIE}-{blake2b(self.secret, digest_size=4).hexdigest()}"
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return a page of the study; templates have access to the design."""
+        """Return a page of the study; its template has access to the design."""
         return page(PACKAGE, name, status, design=self.design, **values)
 
     def token(self, participant: str, step: str) -> str:
-        """Return the token of a page, which identifies the forms of that page."""
+        """Return the token for forms on a participant's page for a step."""
         text = f"{participant}\x1f{step}".encode()
         return blake2b(text, key=self.secret, digest_size=12).hexdigest()
 
     def is_token(self, given: str, participant: str, step: str) -> bool:
-        """Return whether a form came from the page of this step."""
+        """Return whether a form with this token came from the participant's page for the step."""
         known = self.token(participant, step)
         return hmac.compare_digest(given.encode(errors="replace"), known.encode())
 
 
 def site_of(request: Request) -> Site:
-    """Return the study to which a request belongs."""
+    """Return the site that received a request."""
     return request.app.state.site
 
 

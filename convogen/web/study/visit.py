@@ -17,7 +17,7 @@ __all__ = ["Refused", "Visit"]
 
 @dataclass(frozen=True)
 class Refused:
-    """A refused answer: the errors by field, and the given values."""
+    """A refused answer: the error for each faulty field, and the given values."""
 
     errors: Mapping[str, str]
     given: Mapping[str, str]
@@ -47,7 +47,7 @@ class Visit:
     def page(
         self, name: str, refused: Refused | None, part: object = "", **values: Any
     ) -> HTMLResponse:
-        """Return this step's page; after a refused answer, with the errors and the given values."""
+        """Return this step's page, with the errors and given values if an answer was refused."""
         empty: Mapping[str, str] = {}
         return self.site.page(
             name,
@@ -61,7 +61,7 @@ class Visit:
         )
 
     def page_token(self, part: object = "") -> str:
-        """Return the token of this step's page, or of a part of it."""
+        """Return the token for this step's page, or for one part of the step."""
         return self.site.token(self.participant.id, f"{self.step}/{part}")
 
     def is_from_its_page(self, form: Mapping[str, str], part: object = "") -> bool:

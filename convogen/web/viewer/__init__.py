@@ -1,1 +1,1 @@
-"""The viewer of run folders: lists, searches, compares and shows conversations."""
+"""The viewer for run folders, which lists, searches, compares and shows conversations."""

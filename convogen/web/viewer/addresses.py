@@ -1,4 +1,4 @@
-"""Addresses of pages, and their parameters."""
+"""Addresses of the viewer's pages, and the parameters in them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ def page_number(request: Request) -> int:
 
 
 def page_of(request: Request, path: str, page: int) -> RedirectResponse:
-    """Redirect to another page of a list, for example to the last page if the requested page does
-    not exist."""
+    """Return a redirect to another page of a list, for example to the last page if the requested
+    page does not exist."""
     return RedirectResponse(f"{path}?{urlencode({**request.query_params, 'page': page})}", 303)
 
 
 def tidied(request: Request, path: str) -> RedirectResponse | None:
-    """Redirect to the address without the empty parameters that forms submit, if there are any."""
+    """Return a redirect to the address without the empty parameters that forms submit, or None if
+    no parameter is empty."""
     given = request.query_params.multi_items()
     kept = [(name, value) for name, value in given if value]
     return RedirectResponse(f"{path}?{urlencode(kept)}", 303) if kept != given else None

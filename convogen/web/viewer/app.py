@@ -1,4 +1,4 @@
-"""The viewer's addresses and their responses.
+"""The addresses of the viewer's pages, and the responses to requests.
 
 A key identifies a run, and an id identifies a conversation. Both are looked up and never become
 part of a file path. Pages use GET and change nothing; only drawing plots is a POST request.
@@ -54,7 +54,7 @@ TABS = [
     ("/lineage", "Lineage"),
     ("/plots", "Plots"),
 ]
-"""The pages of a run, and their titles."""
+"""Addresses and titles of the pages about a run."""
 
 
 def viewer(
@@ -64,8 +64,8 @@ def viewer(
 
     Args:
         runs: The runs to show; `watch.watching` keeps their indexes up to date.
-        access: Access to the pages; None allows everybody.
-        hosts: The allowed host names; empty allows every name.
+        access: Access control for the pages; None allows everybody.
+        hosts: The allowed host names; an empty set allows every name.
     """
     pages = Pages(runs)
     guard = access or Access()
@@ -100,14 +100,14 @@ def viewer(
 
 
 class Pages:
-    """The request handlers."""
+    """The viewer's request handlers."""
 
     def __init__(self, runs: Sequence[Opened]) -> None:
         self._runs = {opened.key: opened for opened in runs}
         self._drawings = Drawings()
 
     def list(self, request: Request) -> Response:
-        """Respond with the requested conversations."""
+        """Respond with a list of the conversations that match the query."""
         if tidy := tidied(request, "/"):
             return tidy
         chosen, one = self._chosen(request)
@@ -117,7 +117,7 @@ class Pages:
         return self._page("list.html", request, found=found, run=one)
 
     def conversation(self, request: Request) -> Response:
-        """Respond with one conversation, or a task's failure."""
+        """Respond with one conversation or one failure."""
         opened = self._run(request)
         shown = self._shown(opened, request.query_params.get("id", ""))
         links = self._links(opened, shown)
@@ -128,7 +128,7 @@ class Pages:
         return JSONResponse(state_of(self._run(request)).as_dict())
 
     def compare(self, request: Request) -> Response:
-        """Respond with the pairs of conversations of two runs."""
+        """Respond with pairs of corresponding conversations from two runs."""
         first, second = self._two(request)
         pairs = pairs_of(first, second, number := page_number(request))
         if number > (last := last_page(pairs.total)):
@@ -156,7 +156,7 @@ class Pages:
         )
 
     def judges(self, request: Request) -> Response:
-        """Respond with two judges' scores of the same conversations."""
+        """Respond with two judges' scores for the same conversations."""
         opened = self._run(request)
         scales = scales_of(opened)
         first = one_of(request.query_params.get("first"), scales)
@@ -195,7 +195,7 @@ class Pages:
         )
 
     def plots(self, request: Request) -> Response:
-        """Respond with the plots of a run or of all runs, if they have been drawn."""
+        """Respond with the plots for one run or for all runs, if they have been drawn."""
         chosen, one = self._chosen(request)
         states = [state_of(opened) for opened in chosen]
         total = sum(s.counts["accepted"] + s.counts["broken"] for s in states)
@@ -211,7 +211,7 @@ class Pages:
         )
 
     def draw(self, request: Request) -> Response:
-        """Start drawing plots."""
+        """Start to draw the plots, and redirect to the page that shows them."""
         chosen, one = self._chosen(request)
         self._drawings.begin(chosen)
         return RedirectResponse(address("/plots", run=one.key if one else None), 303)
@@ -221,12 +221,12 @@ class Pages:
         drawing = self._drawings.of(self._chosen(request)[0])
         svg = drawing.plots.get(request.query_params.get("name", "")) if drawing else None
         if svg is None:
-            raise HTTPException(404, "This plot has not been drawn.")
+            raise HTTPException(404, "This plot has not been drawn. Draw it on the Plots page.")
         headers = {"Content-Security-Policy": POLICY}
         return Response(svg, media_type="image/svg+xml", headers=headers)
 
     def _chosen(self, request: Request) -> tuple[Sequence[Opened], Opened | None]:
-        """Return the requested runs, and the run itself if there is only one."""
+        """Return the requested runs (all by default), and the single run if there is only one."""
         if request.query_params.get("run") or len(self._runs) == 1:
             opened = self._run(request)
             return [opened], opened
@@ -242,7 +242,7 @@ class Pages:
         return first, next(others, first)
 
     def _links(self, opened: Opened, shown: ConversationPage) -> Sequence[tuple[str, str]]:
-        """Return the links of a conversation: texts and addresses."""
+        """Return the text and address of each link on a conversation's page."""
         others = [other for other in self._runs.values() if other is not opened]
         links = [
             (
@@ -261,7 +261,7 @@ class Pages:
         """Return the run that a parameter names, or the first run if the parameter is missing."""
         key = request.query_params.get(name) or next(iter(self._runs))
         if key not in self._runs:
-            raise HTTPException(404, "No such run is open.")
+            raise HTTPException(404, "No run with this name is open in the viewer.")
         return self._runs[key]
 
     def _shown(self, opened: Opened, name: str, prefix: str = "") -> ConversationPage:

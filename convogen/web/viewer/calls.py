@@ -1,4 +1,4 @@
-"""The model calls of a conversation: the turn that each call was made for, and its cost."""
+"""The model calls for a conversation: the turn that each call was made for, and its cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Call", "Spent", "calls_by_turn", "calls_of", "spent_on"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An answered call: the hash of its request, and the reply or the error."""
+    """An answered model call: the hash of its request, the reply or the error, and the cost."""
 
     request: str
     role: str
@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """The cost of a role's calls to a model; `usd` is None if the price is unknown."""
+    """The cost of one role's calls to one model; `usd` is None if the price is unknown."""
 
     role: str
     model: str
@@ -41,18 +41,18 @@ class Spent:
 
 
 def calls_of(run: Run, task: int, prices: Prices) -> list[Call]:
-    """Return the answered calls of a committed task, in the order in which they were made.
+    """Return the answered model calls for a committed task, in the order in which they were made.
 
-    Raises `RunFolderError` if the calls cannot be read.
+    Raises `RunFolderError` if the model calls cannot be read.
     """
     return [_call(row, prices) for row in run.calls(task)]
 
 
 def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Call]]:
-    """Return the calls made for each turn, with the accepted call last.
+    """Return the model calls made for each turn, with the accepted call last.
 
-    A turn's calls are the calls since the previous turn by the same role or the selector. Calls by
-    other roles are left out.
+    A turn's calls are the calls after the previous turn's accepted call that were made by the role
+    behind the turn's own accepted call, or by the selector.
     """
     found: list[list[Call]] = []
     start = 0
@@ -68,9 +68,9 @@ def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Cal
 
 
 def spent_on(run: Run, task: int, prices: Prices) -> list[Spent]:
-    """Return the cost of a committed task, by role and model.
+    """Return the cost of a committed task for each role and model.
 
-    Raises `RunFolderError` if a row of the ledger is invalid.
+    Raises `RunFolderError` if a ledger row is invalid.
     """
     path = run.folder / "ledger.jsonl"
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}

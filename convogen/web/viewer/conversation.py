@@ -1,4 +1,4 @@
-"""The data of a conversation's page."""
+"""The data for a conversation's page."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """A turn with its calls and provenance; `number` counts from 1.
+    """A turn with its provenance and refused replies; `number` counts from 1.
 
-    `beginning` is None unless the text is long. `usage` and `usd` cover all calls for the turn, and
-    are None if unknown.
+    `beginning` is None unless the text is long. `usage` and `usd` cover all model calls for the
+    turn, and are None if unknown.
     """
 
     number: int
@@ -76,7 +76,7 @@ class ShownTurn:
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    """A conversation of any status, or a failure, with all available data."""
+    """A conversation of any status, or a failure, with everything that its page shows."""
 
     run: str
     id: str
@@ -98,7 +98,7 @@ class ConversationPage:
 
     @property
     def usd(self) -> float | None:
-        """The cost of the task; None if it is not recorded or a price is unknown."""
+        """The cost of the task; None if no model calls are recorded or a price is unknown."""
         known = [row.usd for row in self.spent if row.usd is not None]
         return sum(known) if self.spent and len(known) == len(self.spent) else None
 
@@ -109,7 +109,7 @@ class ConversationPage:
 
     @property
     def is_pair(self) -> bool:
-        """Whether exactly two people talk; they are then shown on opposite sides."""
+        """Whether there are exactly two people, who are then shown on opposite sides."""
         return len(self.people) == 2
 
 
@@ -122,7 +122,7 @@ def conversation_page(
         opened: The run.
         name: The id of the conversation or failure.
         outcome: The record of the conversation or failure.
-        prefix: Prefix of element ids, for pages that show several conversations.
+        prefix: Prefix for element ids, needed on pages that show several conversations.
     """
     conversation = _conversation_in(outcome)
     facts = facts_of(outcome, 0)
@@ -191,7 +191,7 @@ def _turn(number: int, turn: Turn, person: Person, calls: Sequence[Call]) -> Sho
 
 
 def _attempts(turn: Turn, calls: Sequence[Call]) -> list[Attempt]:
-    """Return the faults of refused replies, with the replies' texts if the calls identify them."""
+    """Return the faults of refused replies, with the replies' texts if these can be determined."""
     asked = [call for call in calls[:-1] if call.role == calls[-1].role]
     texts = [call.text or call.fault for call in asked] if len(asked) == len(turn.reasks) else []
     pairs = enumerate(turn.reasks[:MOST_REPLIES])
@@ -224,7 +224,7 @@ def passages(text: str) -> list[Passage]:
 def _scene(
     conversation: Conversation | None, experience: Experience | None
 ) -> list[tuple[str, str]]:
-    """Return the grounding of a conversation, as pairs of a label and a text."""
+    """Return a conversation's scene and opening, as pairs of a label and a text."""
     context = dict(conversation.context) if conversation else {}
     if experience is not None:
         known = {name: getattr(experience, name) for name in ("topic", "situation", "relations")}
@@ -235,7 +235,7 @@ def _scene(
 
 
 def as_text(value: Any) -> str:
-    """Return a value of a record in readable form."""
+    """Return a record's value in readable form."""
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
         return "; ".join(f"{name.replace('_', ' ')}: {as_text(one)}" for name, one in items)

@@ -1,4 +1,4 @@
-"""The report's plots of a run, drawn on request and kept in memory."""
+"""The report's plots for runs, drawn on request and kept in memory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["CAPTIONS", "POLICY", "Drawing", "Drawings"]
 CAPTIONS = {
     "mtld": "Lexical diversity: MTLD of the conversations.",
     "words": "Length of turns: the share of turns with at most this number of words.",
-    "judge": "Scores by aspect: mean and 95% interval.",
-    "course_nearest": "How similar an experience is to the most similar earlier one.",
-    "course_near_copies": "Share of experiences that are near-copies of an earlier one.",
-    "course_mtld": "MTLD over the course of the run, rolling mean.",
-    "coverage_largest": "Topics: the share of the largest cluster.",
-    "coverage_entropy": "Topics: how evenly they are spread over the clusters.",
+    "judge": "Scores for each aspect: mean and 95% interval.",
+    "course_nearest": "Similarity of each experience to the most similar earlier experience.",
+    "course_near_copies": "Share of experiences that are near-copies of an earlier experience.",
+    "course_mtld": "Rolling mean of MTLD over the course of the run.",
+    "coverage_largest": "Topics: the share of experiences in the largest cluster.",
+    "coverage_entropy": "Topics: how evenly experiences are spread over the clusters.",
 }
 """Names of plots in display order, with captions."""
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""Content security policy of an image, which contains its own colours and loads nothing."""
+"""Content security policy for an image, which contains its own colours and loads nothing."""
 
 _COLOURS = (
     "<style>svg{--ink:#1d1f24;--rule:#dcd9d1;--soft:#9aa1ad}@media (prefers-color-scheme:dark)"
@@ -34,9 +34,12 @@ _COLOURS = (
 
 @dataclass(slots=True)
 class Drawing:
-    """The plots of some runs, as SVG by name.
+    """The plots for a set of runs.
 
-    `done` is whether drawing has ended. `fault` says why it failed, and is empty otherwise.
+    Attributes:
+        done: Whether drawing has ended, successfully or not.
+        fault: Why drawing failed; empty if it has not failed.
+        plots: Name of the plot -> SVG.
     """
 
     done: bool = False
@@ -52,18 +55,21 @@ class Drawings:
         self._one = Lock()
 
     def of(self, runs: Sequence[Opened]) -> Drawing | None:
-        """Return the drawing of some runs, or None if it was not requested."""
+        """Return the drawing for these runs, or None if their plots were not requested."""
         return self._drawings.get(_key(runs))
 
     def begin(self, runs: Sequence[Opened]) -> None:
-        """Start drawing, unless the same drawing is in progress; redraw a completed drawing."""
+        """Start drawing the plots for these runs, unless they are already being drawn.
+
+        Plots that were drawn before are replaced.
+        """
         known = self.of(runs)
         if known is None or known.done:
             self._drawings[_key(runs)] = Drawing()
             Thread(target=self.draw, args=(runs,), daemon=True).start()
 
     def draw(self, runs: Sequence[Opened]) -> None:
-        """Draw the plots of some runs."""
+        """Draw the plots for these runs."""
         drawing = self._drawings[_key(runs)] = Drawing()
         with self._one:
             try:
@@ -90,6 +96,6 @@ def _plots(runs: Sequence[Opened]) -> dict[str, str]:
 
 
 def _standing_alone(svg: str) -> str:
-    """Return an SVG element of a page as a standalone image with its own colours."""
+    """Return an SVG element from a page as a standalone image with its own colours."""
     opened, rest = svg.split(">", 1)
     return f'{opened} xmlns="http://www.w3.org/2000/svg">{_COLOURS}{rest}'

@@ -23,29 +23,32 @@ from convogen.web.viewer.query import Query, find
 __all__ = ["MOST", "chosen", "export_page", "render"]
 
 MOST = 500
-"""Maximum number of conversations on a page."""
+"""Maximum number of conversations on an exported page."""
 
 _MARK = '<meta name="generator" content="convogen view">'
-"""Marks pages written by convogen, which a new export may replace."""
+"""Marks a page as written by convogen; a new export may replace such a page."""
 
 _STYLES = (("convogen.web", "base.css"), ("convogen.web.viewer", "viewer.css"))
 _SCRIPTS = (("convogen.web.viewer", "viewer.js"), ("convogen.web.viewer", "export.js"))
-_ROOM = "select some with --search TEXT, --conversation ID (repeatable) or --n N"
+_ROOM = "select fewer with --search TEXT, --conversation ID (repeatable) or --n N"
 
 
 def chosen(
     runs: Sequence[Opened], search: str = "", names: Sequence[str] = (), n: int | None = None
 ) -> list[ConversationPage]:
-    """Return the conversations for a page: the named ones, or all that were not rejected.
+    """Return the conversations to export.
+
+    These are the conversations named, or all accepted and broken conversations that match the
+    search.
 
     Args:
         runs: The runs, which are read only as far as needed.
-        search: A search, as in the list.
+        search: Search text, as on the list page; not used if `names` are given.
         names: Ids of conversations, rejected conversations or failures.
-        n: Maximum number of conversations, taken from the beginning.
+        n: Maximum number of conversations; the first ones are kept.
 
     Raises:
-        SourceError: An id does not exist, or there is nothing to show.
+        SourceError: An id does not exist, or there is no conversation to show.
         UserError: There are more than `MOST` conversations.
     """
     wanted = MOST + 1 if n is None else n
@@ -59,7 +62,10 @@ def chosen(
         raise UserError(f"--export: a page can contain at most {MOST} conversations; {_ROOM}")
     if not found:
         raise SourceError(
-            f"--export: no conversation to show{f' for the search {search!r}' if search else ''}"
+            f"--export: no conversation matches --search {search!r}"
+            if search
+            else "--export: no conversation to show; to show rejected conversations or failures, "
+            "name them with --conversation"
         )
     return [_page(number, *one) for number, one in enumerate(found[:wanted], 1)]
 
@@ -75,7 +81,7 @@ def _named(runs: Sequence[Opened], names: Sequence[str]) -> list[tuple[Opened, s
     for name in names:
         matches = [(opened, name) for opened in runs if _has(opened, name)]
         if not matches:
-            raise SourceError(f"--conversation {name}: no such conversation in these runs")
+            raise SourceError(f"--conversation {name}: no run contains a conversation with this id")
         found += matches
     return found
 
@@ -123,7 +129,10 @@ def render(pages: Sequence[ConversationPage]) -> str:
 
 
 def export_page(path: Path, pages: Sequence[ConversationPage]) -> None:
-    """Write the page, or raise `RunFolderError` if the file is not writable or not convogen's."""
+    """Write the page.
+
+    Raises `RunFolderError` if the file is not writable, or exists but is not an exported page.
+    """
     make_folder(path.parent)
     refuse_foreign(path, lambda text: _MARK in text)
     write_whole(path, render(pages))

@@ -1,4 +1,4 @@
-"""The indexed values of a record."""
+"""The values of a record that the index contains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHECKS = {
     "taken_with": "kept despite",
     "selector": "selector",
 }
-"""Events of a turn, and their names on the pages."""
+"""Turn events, and their names on the pages."""
 
 PREVIEW = 220
 """Length of the excerpts and topics shown in the list, in characters."""
@@ -33,8 +33,8 @@ class Facts:
         status: accepted, broken, rejected or failed.
         why: The fault that ended the conversation early, the gate that rejected it, or the stage
             and kind of a failure.
-        scene, said: Text that is searched in addition to the people.
-        checks: Pairs of an event of a turn (a key of `CHECKS`) and its fault.
+        scene, said: Text that is searched in addition to the people's names.
+        checks: Pairs of a turn event (a key of `CHECKS`) and its fault.
     """
 
     status: str
@@ -66,7 +66,7 @@ def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
 
 
 def said_checks(conversation: Conversation) -> Iterator[tuple[str, dict[str, int]]]:
-    """Yield the events of a conversation's turns (a key of `CHECKS`), with counts by fault."""
+    """Yield each kind of turn event (a key of `CHECKS`), with the number of events per fault."""
     checks = TurnChecks()
     checks.add(conversation)
     counts = checks.counts()

@@ -1,4 +1,4 @@
-"""Formats of numbers and times on the pages."""
+"""Formats for numbers and times on the pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FILTERS", "duration_text", "number_text", "score_text", "usd_text"]
 
 
 def usd_text(usd: float | None) -> str:
-    """Return an amount with 2 decimals, or with 4 if it is below $1; None means unknown."""
+    """Return an amount with 2 decimals, or with 4 if it is below $1; "unknown" for None."""
     if usd is None:
         return "unknown"
     if usd == 0 or usd >= 1:
@@ -19,7 +19,7 @@ def usd_text(usd: float | None) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration in its largest units."""
+    """Return a duration in its largest units, for example `45 s` or `3 h 20 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -30,19 +30,19 @@ def duration_text(seconds: float) -> str:
 
 
 def number_text(number: float | None) -> str:
-    """Return a number with thousands separators; a dash for None."""
+    """Return a number with thousands separators, or a dash for None."""
     return "–" if number is None else f"{number:,}"
 
 
 def score_text(value: float | None) -> str:
-    """Return a score in a few characters, whatever its size; a dash for None."""
+    """Return a score in a few characters, whatever its size, or a dash for None."""
     if value is not None and abs(value) >= 1e6:
         return f"{value:.3g}"
     return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def language_text(tag: str | None) -> str:
-    """Return the name of a language, or its tag if it has none."""
+    """Return the name of a language, or its tag if it has no name; "" for None."""
     return language_name(tag) if tag else ""
 
 

@@ -22,10 +22,10 @@ from convogen.storage.cache import cache_location, writable_cache
 __all__ = ["Index", "cache_folder", "index_folder", "index_path", "reading"]
 
 CACHE = "viewer"
-"""The name of the folder of indexes in the cache."""
+"""The name of the folder with the indexes in the cache."""
 
 VERSION = 1
-"""Incremented when the content of the index changes."""
+"""Version of the index's content, to be incremented when the content changes."""
 
 KEPT_DAYS = 30
 BUSY_S = 20.0
@@ -69,14 +69,14 @@ create table pace(slot integer primary key, tasks integer not null);
 create virtual table words using fts5(scene, people, said, content='', columnsize=0,
   tokenize="unicode61 remove_diacritics 2");
 """
-# `status` is accepted, broken, rejected or failed; `why` is the fault, the gate, or stage and kind.
+# `status` is accepted, broken, rejected or failed; `why` is a fault, a gate, or a stage and kind.
 
 
 class Index:
     """The index of one run; each use opens its own connection.
 
     Args:
-        path: The SQLite file, which is recreated if it is missing, damaged or of another version.
+        path: The SQLite file; it is recreated if it is missing, damaged or from another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +98,7 @@ class Index:
             self._make()
 
     def renew(self) -> None:
-        """Replace the file with an empty index after SQLite has found it damaged."""
+        """Replace the file with an empty index, after SQLite has reported that it is damaged."""
         with self._making:
             self._make()
 
@@ -133,7 +133,7 @@ class Index:
 
 @contextmanager
 def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
-    """Yield a connection to several indexes, whose tables are `r0.item`, `r1.item`, …
+    """Yield a read-only connection to several indexes, whose tables are `r0.item`, `r1.item`, …
 
     Raises `sqlite3.OperationalError` if an index was deleted; `Index.ensure` recreates it.
     """
@@ -149,14 +149,15 @@ def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
 
 
 def cache_folder() -> Path:
-    """Return the location of indexes in the user's cache."""
+    """Return the location of the indexes in the user's cache."""
     return cache_location(CACHE)
 
 
 def index_folder() -> Path:
-    """Return the folder of indexes in the user's cache, after deleting unused indexes.
+    """Delete indexes that have not been used for a month, and return the folder of the indexes.
 
-    If the cache is not writable, return a temporary folder for this process.
+    The folder is in the user's cache or, if the cache is not writable, is a temporary folder for
+    this process.
     """
     folder = writable_cache(CACHE)
     oldest = time.time() - KEPT_DAYS * 86_400

@@ -1,4 +1,4 @@
-"""Judges' scores of a conversation."""
+"""Judges' scores for a conversation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Judged", "judged_of"]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judge's scores of a conversation; `low` and `high` are the ends of the judge's scale."""
+    """A judge's scores for a conversation; `low` and `high` are the ends of the judge's scale."""
 
     judge: str
     model: str
@@ -26,7 +26,7 @@ class Judged:
 
 
 def judged_of(opened: Opened, name: str) -> list[Judged]:
-    """Return each judge's scores of the conversation with the id `name`."""
+    """Return each judge's scores for the conversation with the id `name`."""
     by_judge: dict[str, list[Score]] = {}
     for score in opened.scores(name):
         by_judge.setdefault(score.judge, []).append(score)

@@ -1,7 +1,7 @@
-"""Pictures of the lineage of experiences and their shots, for a part of the plan or for one
-experience.
+"""Pictures that show which shots experiences were generated from.
 
-Each experience is to the right of its shots. Large runs are never drawn as a whole.
+A picture covers part of the plan or the lineage of one experience; large runs are never drawn as a
+whole. Each experience is to the right of its shots.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ LABEL = 21
 """Maximum length of a topic in its box, in characters."""
 
 GLYPHS = {"accepted": "✓", "broken": "≈", "rejected": "⊘", "failed": "✕"}
-"""Symbols for the outcome of an experience's conversation; pages also give it in words."""
+"""Symbols for the outcome of an experience's conversation; pages also state it in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An experience: `kind` is `seed`, `earlier` (before the window), `hub` or `near_copy`."""
+    """An experience in a picture.
+
+    `kind` is `seed`, `earlier` (before the part of the plan shown), `hub` or `near_copy`.
+    """
 
     id: str
     topic: str
@@ -41,7 +44,7 @@ class Node:
 
     @property
     def label(self) -> str:
-        """The text in the box."""
+        """The text in the experience's box."""
         topic = self.topic or self.id
         short = topic if len(topic) <= LABEL else f"{topic[: LABEL - 1].rstrip()}…"
         return f"{GLYPHS[self.status]} {short}" if self.status in GLYPHS else short
@@ -49,7 +52,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line from a shot to an experience that was generated from it."""
+    """A line from a shot to an experience that was generated from the shot."""
 
     x1: int
     y1: int
@@ -65,7 +68,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """A picture of some experiences; `total` is the number of experiences in the run."""
+    """A picture of experiences and their shots; `total` is the number of experiences in the run."""
 
     nodes: list[Node]
     edges: list[Edge]
@@ -86,7 +89,7 @@ class _Known:
 
 
 def window(opened: Opened, first: int = 0) -> Lineage:
-    """Return the picture of up to `MOST` experiences, starting at index `first` of the plan."""
+    """Return the picture of up to `MOST` experiences, starting at index `first` in the plan."""
     with reading([opened.index]) as connection:
         rows = connection.execute(
             "select id from r0.experience order by task limit ? offset ?", (MOST, first)
@@ -95,7 +98,7 @@ def window(opened: Opened, first: int = 0) -> Lineage:
 
 
 def around(opened: Opened, name: str) -> Lineage:
-    """Return the picture of an experience's ancestors and descendants."""
+    """Return the picture of an experience with its ancestors and descendants."""
     with reading([opened.index]) as connection:
         up = _reached(connection, name, "parent", "child", MOST // 2)
         down = _reached(connection, name, "child", "parent", MOST - len(up))
@@ -110,7 +113,7 @@ def around(opened: Opened, name: str) -> Lineage:
 def _reached(
     connection: sqlite3.Connection, name: str, wanted: str, given: str, most: int
 ) -> list[str]:
-    """Return the experiences reached along shots, nearest first."""
+    """Return an experience's ancestors (if `wanted` is `parent`) or descendants, nearest first."""
     rows = connection.execute(
         f"with recursive reached(id, depth) as (values(?, 0) union select s.{wanted}, depth + 1 "
         f"from r0.shot s join reached r on s.{given} = r.id where depth < 30 limit 2000) "
@@ -165,7 +168,7 @@ def _known(connection: sqlite3.Connection, names: Sequence[str]) -> _Known:
 
 
 def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the column of each experience and its shots; `names` are in the order of the plan.
+    """Return the column for each experience and shot; `names` are in the order of the plan.
 
     A shot that comes later in the plan, as in a run edited by hand, is treated as if it came
     earlier.
@@ -181,7 +184,7 @@ def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[
 def places_of(
     names: Iterable[str], parents: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, int]]:
-    """Return the positions of the boxes of experiences and their shots, in columns by depth.
+    """Return the position of the box for each experience and shot, with one column per depth.
 
     Args:
         names: Experiences in the order of the plan.

@@ -13,7 +13,7 @@ from convogen.jsonl import as_row
 __all__ = ["Line", "added", "line_at", "mark_of", "size_of"]
 
 MARKED = 4096
-"""Number of bytes at either end of the part already read that show whether a file only grew."""
+"""Number of bytes compared at each end of the part already read, to check that a file only grew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Line:
 
 
 def size_of(path: Path) -> int:
-    """Return the size of a file in bytes, 0 if it does not exist."""
+    """Return the size of a file in bytes, or 0 if it does not exist or is not accessible."""
     try:
         return path.stat().st_size
     except OSError:
@@ -38,9 +38,9 @@ def size_of(path: Path) -> int:
 
 
 def added(path: Path, offset: int) -> Iterator[Line]:
-    """Yield the complete lines from an offset on, but not a line that is still being written.
+    """Yield the complete lines from an offset onwards, but not a line that is still being written.
 
-    A last line that lacks only its newline counts as complete.
+    If the last line lacks only its newline, it counts as complete.
     """
     try:
         file = open_file(path)
@@ -56,7 +56,7 @@ def added(path: Path, offset: int) -> Iterator[Line]:
 
 
 def line_at(path: Path, offset: int, length: int) -> bytes:
-    """Return the bytes of a line; fewer if the file has become shorter.
+    """Return the bytes of a line, or fewer bytes if the file has become shorter.
 
     Raises `OSError` if the file cannot be read.
     """
@@ -66,7 +66,7 @@ def line_at(path: Path, offset: int, length: int) -> bytes:
 
 
 def mark_of(path: Path, end: int) -> bytes:
-    """Return a mark that identifies the first `end` bytes of a file."""
+    """Return a digest by which the first `end` bytes of a file can be recognised."""
     digest = hashlib.blake2b(digest_size=12)
     try:
         with open_file(path) as file:

@@ -1,4 +1,4 @@
-"""The data of the list page: rows, counts, and filter choices."""
+"""The data for the list page: rows, counts, and filter choices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_FACES = 6
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A row of the list: its indexed values, and its search hits."""
+    """A row of the list: its indexed values, people, and search hits."""
 
     run: str
     found: Found
@@ -36,7 +36,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The choices of the filters: values with their frequencies."""
+    """The choices that the filters offer: scales, and other values with their frequencies."""
 
     languages: list[tuple[str, int]]
     reasons: dict[str, list[tuple[str, int]]]
@@ -45,19 +45,21 @@ class Choices:
 
     @property
     def scale(self) -> str:
-        """The scale shown by default: a scale of overall quality, if any, otherwise the first."""
+        """The default scale: the first scale for the aspect `overall`, if any, otherwise the first
+        scale; "" if there are no scales."""
         overall = (scale for scale in self.scales if scale.endswith("/overall"))
         return next(overall, self.scales[0] if self.scales else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The data of the list page.
+    """The data for the list page.
 
     Attributes:
-        counts: Number of rows by status, with all filters applied except the status.
-        total: Number of rows found; `pages` is the number of pages.
-        nothing_searched: Whether the search contains no words.
+        counts: Number of rows for each status, with all filters applied except `status` and `why`.
+        total: Number of rows found with all filters applied.
+        damaged: Run, file, line number and error of some rows that cannot be read.
+        nothing_searched: Whether the search text contains no words, but is not empty.
     """
 
     query: Query
@@ -76,18 +78,18 @@ class Listing:
 
     @property
     def sorts(self) -> dict[str, str]:
-        """The available orders, with their names."""
+        """The available sort orders, with the names shown on the page."""
         scored = bool(self.choices.scales)
         return {key: text for key, text in SORTS.items() if scored or key not in ("best", "worst")}
 
     @property
     def every(self) -> int:
-        """The number of rows of all statuses."""
+        """The total number of rows, whatever their status."""
         return sum(self.counts.values())
 
 
 def listing(runs: Sequence[Opened], query: Query) -> Listing:
-    """Return the list data of runs."""
+    """Return the data for a list of the conversations in these runs that match a query."""
     numbers = range(len(runs))
     with reading([opened.index for opened in runs]) as connection:
         choices = _choices(connection, numbers)
@@ -121,7 +123,7 @@ def scales_of(opened: Opened) -> list[str]:
 
 
 def _with_scale(query: Query, choices: Choices) -> Query:
-    """Return the query with the default scale, unless it requests an existing scale."""
+    """Return the query, with the default scale if the query's own scale does not exist."""
     if query.scale in choices.scales:
         return query
     return replace(query, scale=choices.scale)
@@ -154,7 +156,7 @@ def _listed(opened: Opened, found: Found, terms: Sequence[str]) -> Listed:
 
 
 def _parts(opened: Opened, found: Found, terms: Sequence[str]) -> list[Part]:
-    """Return the search hits in a record's text, which is read from the run's files."""
+    """Return an excerpt with search hits from a record's text, which is read from the run."""
     try:
         outcome = opened.at(found.file, found.offset, found.length)
     except RunFolderError:

@@ -20,7 +20,7 @@ from convogen.web.viewer.scanner import SLOT_S, Progress
 __all__ = ["RunState", "state_of"]
 
 WINDOW_S = 600
-"""Length in seconds of the window over which the rate is measured. It ends at the last call."""
+"""Length in seconds of the period, up to the last model call, over which the rate is measured."""
 
 QUIET_S = 180
 """Seconds without a new row after which a run counts as stopped."""
@@ -34,13 +34,14 @@ class RunState:
         state: `complete`, `running`, `stopped` if nothing was written for a while, or `deleted`.
         wanted: Number of requested conversations; None if unknown.
         done: Number of conversations that count towards `wanted`.
-        counts: Number of rows by status.
+        counts: Number of rows for each status.
         waiting: Number of finished tasks that wait for an earlier, unfinished task.
         in_flight: Number of tasks in progress.
         rate: Recent tasks per minute; None if unknown.
-        left_s: Estimated seconds left at this rate; None if unknown.
-        usd: Cost of the run's committed calls, without judges; None if a price is unknown.
-        tokens: Number of tokens of the same calls.
+        left_s: Estimated seconds left at `rate`; None if unknown.
+        usd: Cost of the run's committed model calls, except the judges' calls; None if a price is
+            unknown.
+        tokens: Total number of tokens in the model calls that `usd` covers.
         quiet_s: Seconds since anything was written; None if the run folder was deleted.
         read: How much of the run's files the viewer has read.
     """
@@ -65,12 +66,12 @@ class RunState:
 
     @property
     def rows(self) -> int:
-        """The number of rows of all statuses."""
+        """The total number of rows, whatever their status."""
         return sum(self.counts.values())
 
     @property
     def texts(self) -> dict[str, str]:
-        """The displayed figures, by name of the page element."""
+        """The figures to display, mapped from the names of the page elements that show them."""
         return {
             "state": self.state,
             "done": f"{self.done:,}" + (f" of {self.wanted:,}" if self.wanted else ""),
@@ -157,7 +158,7 @@ def _counts_failed(manifest: Mapping[str, Any]) -> bool:
     """Return whether failed and rejected tasks count towards the requested number.
 
     This depends on the method, which is looked up by its name in the manifest. experiment.yaml is
-    not opened, since a file from somebody else may name a module to import.
+    not opened, since it may come from somebody else and name a module to import.
     """
     experiment: Any = manifest.get("experiment")
     name = experiment.get("method") if isinstance(experiment, dict) else None  # pyright: ignore

@@ -1,4 +1,4 @@
-"""The runs of a viewer, with records found through the index."""
+"""The runs that are open in the viewer; their records are found through an index."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Opened:
 
     @cached_property
     def prices(self) -> Prices:
-        """The prices of the run's calls."""
+        """The prices for the run's model calls."""
         return Prices(self.run)
 
     def outcome(self, name: str) -> Outcome | None:
@@ -97,7 +97,7 @@ class Opened:
         return self._record("experiences.jsonl", row["offset"], row["length"], Experience)
 
     def scores(self, conversation: str) -> list[Score]:
-        """Return all judges' scores of a conversation, with `judge` set to the name of the file."""
+        """Return all judges' scores for a conversation, with `judge` set from the file name."""
         with reading([self.index]) as connection:
             rows = connection.execute(
                 "select c.judge, s.offset, s.length from r0.score s "
@@ -122,7 +122,7 @@ class Opened:
             return record.model_validate_json(line_at(path, offset, length))
         except (OSError, ValidationError) as error:
             raise RunFolderError(
-                f"{path.name}: has changed since it was indexed, and is being indexed again"
+                f"{path.name}: the file has changed since it was indexed and is being reindexed"
             ) from error
 
 
@@ -133,7 +133,7 @@ def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
     """
     distinct = list({folder.resolve(): folder for folder in folders}.values())
     if len(distinct) > MOST_RUNS:
-        raise UserError(f"view: {len(distinct)} runs; at most {MOST_RUNS} can be shown together")
+        raise UserError(f"view: {len(distinct)} runs are too many; name at most {MOST_RUNS} runs")
     runs = [load_unchecked(folder) for folder in distinct]
     keys = _keys(run.folder.resolve().name for run in runs)
     return [

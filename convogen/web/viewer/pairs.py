@@ -1,4 +1,4 @@
-"""Two runs side by side, and two judges of one run."""
+"""The data for comparing two runs, or two judges' scores for one run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two conversations."""
+    """One conversation of a pair."""
 
     id: str
     status: str
@@ -40,7 +40,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two conversations on the same experience."""
+    """Two corresponding conversations from different runs."""
 
     first: Side
     second: Side
@@ -48,11 +48,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A page of the pairs of two runs.
+    """A page of pairs of corresponding conversations from two runs.
 
     Attributes:
-        by: What the conversations of a pair have in common: `experience`, `seed` (or person and
-            goal), or `place` in the plan, which means little for runs of different experiments.
+        by: What the conversations in each pair have in common: `experience`, `seed` (the seed, or
+            the person and goal), or `place` (the position in the plan, which means little if the
+            experiments differ).
+        total: Number of pairs on all pages.
     """
 
     by: str
@@ -62,7 +64,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class TurnPair:
-    """The turns of two conversations at the same position; `same` if they are equal."""
+    """The turns of two conversations at the same position; `same` tells whether they are equal."""
 
     first: ShownTurn | None
     second: ShownTurn | None
@@ -71,7 +73,7 @@ class TurnPair:
 
 @dataclass(frozen=True, slots=True)
 class JudgePair:
-    """A conversation with two judges' scores."""
+    """A conversation with its scores on two scales."""
 
     id: str
     topic: str
@@ -93,7 +95,11 @@ _BY = {
 
 
 def pairs_of(first: Opened, second: Opened, page: int) -> Pairs:
-    """Return a page (counted from 1) of the pairs of conversations on the same experience."""
+    """Return a page (counted from 1) of pairs of corresponding conversations.
+
+    Conversations are matched by experience. If the runs have no experience in common, they are
+    matched by seed, or by person and goal, and otherwise by their place in the plan.
+    """
     with reading([first.index, second.index]) as connection:
         for by, same in _BY.items():
             joined = f"from r0.item a join r1.item b on {same}"
@@ -114,7 +120,8 @@ def _pairs(connection: sqlite3.Connection, joined: str, page: int) -> list[Pair]
 
 
 def counterparts(opened: Opened, name: str, others: list[Opened]) -> list[tuple[str, str]]:
-    """Return the run and id of each other run's conversation on the same experience.
+    """Return, for each other run with a conversation on the same experience, the run's key and the
+    conversation's id.
 
     Experiences are the same if they have the same id, the same seed, or the same person and goal.
     """
@@ -149,8 +156,8 @@ def _same(one: ShownTurn | None, other: ShownTurn | None) -> bool:
 
 
 def other_judge(scale: str, scales: Sequence[str]) -> str:
-    """Return the best scale to compare with a scale (`judge/aspect`): preferably one of another
-    judge, and among those, one of the same aspect."""
+    """Return the scale (`judge/aspect`) that is best compared with a given scale: if possible, a
+    scale from another judge, and preferably one for the same aspect."""
     judge, _, aspect = scale.rpartition("/")
 
     def nearness(other: str) -> tuple[bool, bool, bool]:
@@ -163,8 +170,8 @@ def other_judge(scale: str, scales: Sequence[str]) -> str:
 def judges_beside(
     opened: Opened, first: str, second: str, page: int
 ) -> tuple[int, list[JudgePair]]:
-    """Return the number of conversations with scores on two scales (`judge/aspect`), and a page of
-    them with the largest differences first."""
+    """Return the number of conversations with scores on both scales (`judge/aspect`), and a page of
+    these conversations, with the largest differences first."""
     joined = (
         "from r0.score a join r0.score b on a.conversation = b.conversation "
         "join r0.item i on i.id = a.conversation "

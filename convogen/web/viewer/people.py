@@ -34,13 +34,13 @@ class Person:
 def people_of(
     names: Iterable[str], personas: Iterable[Persona], speakers: Iterable[str], prefix: str = "p"
 ) -> dict[str, Person]:
-    """Return the participants and speakers of a conversation, by name.
+    """Return each participant and speaker in a conversation, as a map from name to person.
 
     Args:
         names: The names of the participants, in order.
         personas: The participants' personas.
         speakers: The speaker of each turn.
-        prefix: Prefix of the people's keys.
+        prefix: Prefix for the keys.
     """
     known = {persona.name: persona for persona in personas}
     spoke = set(speakers := list(speakers))

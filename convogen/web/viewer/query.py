@@ -1,4 +1,4 @@
-"""Queries of the list, and the SQL for them."""
+"""Queries for the list page, and the SQL that runs them."""
 
 from __future__ import annotations
 
@@ -43,18 +43,19 @@ _COLUMNS = ", ".join(f"i.{name} as {name}" for name in _NAMES.split())
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search with filters; empty values and None do not filter.
+    """A search with filters; an empty string or None means no filter.
 
     Attributes:
-        text: Words and quoted phrases, all of which must occur in the scene, people or turns.
-        topic, speaker: Part of the topic, or of a speaker's name; case is ignored.
-        status: One of `STATUSES`, or `kept` for conversations that no gate rejected; `why` narrows
-            it to a fault, gate, or stage and kind.
-        check: Event of a turn, and its fault, for example `asked_again/echo`.
-        scale: Judge and aspect whose scores are shown, for example `geval/overall`; `low` and
-            `high` limit the scores.
-        least, most: Limits on the number of turns.
-        page: Number of the page, counted from 1.
+        text: Words and quoted phrases, all of which must occur in the scene, names or turns.
+        topic, speaker: Text that the topic or a speaker's name contains; case is ignored.
+        status: One of `STATUSES`, or `kept` for accepted and broken conversations.
+        why: Why the status was given: a fault, a gate, or a failure's stage and kind.
+        check: Turn event and its fault, for example `asked_again/echo`.
+        scale: Judge and aspect whose scores are shown, for example `geval/overall`.
+        low, high: Minimum and maximum score on `scale`.
+        least, most: Minimum and maximum number of turns.
+        sort: One of `SORTS`.
+        page: Number of the list page, counted from 1.
     """
 
     text: str = ""
@@ -74,14 +75,14 @@ class Query:
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Query:
-        """Return the query in the parameters of an address; invalid values are ignored."""
+        """Return the query that an address's parameters describe; invalid values are ignored."""
 
         def text(name: str) -> str:
             return values.get(name, "").strip()[:MOST_CHARS]
 
         sort, status, why = text("sort"), text("status"), text("why")
         chosen, colon, rest = why.partition(":")
-        if colon and chosen in STATUSES:  # the format of the filter
+        if colon and chosen in STATUSES:  # the format of the options of the filter `why`
             status, why = chosen, rest
         return cls(
             text=text("q"),
@@ -101,7 +102,7 @@ class Query:
         )
 
     def address(self, **changes: Any) -> str:
-        """Return the query with these changes as parameters of an address."""
+        """Return the changed query as address parameters, for page 1 unless `page` is given."""
         asked = replace(self, **{"page": 1, **changes})
         names = {"text": "q"}
         values = {
@@ -117,7 +118,7 @@ class Query:
 
     @property
     def narrowed(self) -> bool:
-        """Whether any filter besides text, status and order is set."""
+        """Whether any filter other than `text` and `status` is set."""
         others = (self.topic, self.speaker, self.language, self.why, self.check)
         bounds = (self.low, self.high, self.least, self.most)
         return any(others) or any(bound is not None for bound in bounds)
@@ -148,7 +149,7 @@ class Found:
 def find(
     connection: sqlite3.Connection, runs: Sequence[int], query: Query, most: int = PER_PAGE
 ) -> list[Found]:
-    """Return a page of a query's rows; `runs` are the numbers of the indexes `r0`, `r1`, …"""
+    """Return a page of a query's rows; `runs` are the numbers in the index names `r0`, `r1`, …"""
     selects, values = _selects(runs, query, f"{{run}} as run, {_COLUMNS}, s.value as value")
     order = _ORDERS[query.sort]
     if len(runs) > 1 and query.sort in ("plan", "last"):
@@ -159,7 +160,7 @@ def find(
 
 
 def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> dict[str, int]:
-    """Return the number of rows that a query finds, by status."""
+    """Return the number of rows that a query finds for each status."""
     columns = "i.status as status, count(*) as n"
     bounded = query.low is not None or query.high is not None
     selects, values = _selects(runs, query, columns, scored=bounded, after=" group by 1")
@@ -170,14 +171,15 @@ def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> 
 
 
 def last_page(total: int) -> int:
-    """Return the number of the last page of a list of `total` rows, at least 1."""
+    """Return the number of the last page in a list of `total` rows, at least 1."""
     return max(1, -(-total // PER_PAGE))
 
 
 def _selects(
     runs: Sequence[int], query: Query, columns: str, *, scored: bool = True, after: str = ""
 ) -> tuple[str, list[object]]:
-    """Return a SELECT per run and its parameters, with scores on the query's scale if `scored`."""
+    """Return a SELECT over the runs and its parameters, with scores on the query's scale if
+    `scored`."""
     parts: list[str] = []
     values: list[object] = []
     for run in runs:
@@ -200,7 +202,7 @@ def _scale_of(query: Query) -> list[object]:
 
 
 def _conditions(run: str, query: Query) -> tuple[str, list[object]]:
-    """Return the SQL condition on the rows of a run, and its parameters."""
+    """Return a query's SQL condition for the rows of a run, and the condition's parameters."""
     wanted: list[tuple[str, list[object]]] = []
     if terms := terms_of(query.text):
         matching = f"i.number in (select rowid from {run}.words where words match ?)"

@@ -1,4 +1,4 @@
-"""Reads the existing files of a run into the run's index, in batches."""
+"""Reads the files of a run into the run's index, in batches."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from convogen.web.viewer.text import searchable
 __all__ = ["SLOT_S", "Progress", "Scanner"]
 
 BATCH, FIRST = 400, 100
-"""Number of rows per batch, and per file before the first page is shown."""
+"""Number of rows in a batch, and number read from each file before the first page is shown."""
 
 SLOT_S = 10
-"""Length of a slot of the table `pace`, in seconds."""
+"""Length of a slot in the `pace` table, in seconds."""
 
 _RECORDS: dict[str, type[Conversation | Rejected | Failure]] = {
     "conversations.jsonl": Conversation,
@@ -41,7 +41,8 @@ _RECORDS: dict[str, type[Conversation | Rejected | Failure]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The reading progress of a run's files, in bytes, and the number of damaged rows."""
+    """The number of bytes read from a run's files, their total size, and the number of damaged
+    rows."""
 
     done: int
     total: int
@@ -63,14 +64,14 @@ class Scanner:
         self._latest: tuple[int, float] | None = None
 
     def files(self) -> list[str]:
-        """Return the names of the files, in reading order."""
+        """Return the names of the run's files, in the order in which they are read."""
         names = ["experiences.jsonl", *_RECORDS, "ledger.jsonl"]
         for judge in self.run.judges():
             names += [f"scores/{judge}.jsonl", f"scores/{judge}/ledger.jsonl"]
         return names
 
     def progress(self) -> Progress:
-        """Return the reading progress."""
+        """Return how much of the run's files has been read."""
         with self.index.writing() as connection:
             known = dict(connection.execute("select name, offset from file").fetchall())
             (damaged,) = connection.execute("select count(*) from damaged").fetchone()
@@ -88,7 +89,7 @@ class Scanner:
             self.recover(error)
 
     def step(self) -> bool:
-        """Read a batch from the first file with unread rows; return whether there was one."""
+        """Read a batch from the first file with unread rows; return False if there are none."""
         try:
             self._refuse_changed()
             return any(self._read(name, BATCH) for name in self.files())
@@ -99,13 +100,13 @@ class Scanner:
     def recover(self, error: sqlite3.DatabaseError) -> None:
         """Start over with an empty index if the error means that the index is damaged; otherwise
         raise the error."""
-        if isinstance(error, sqlite3.OperationalError):  # busy, full, not writable: not damaged
+        if isinstance(error, sqlite3.OperationalError):  # busy, full or not writable
             raise error
         self.index.renew()
         self._latest = None
 
     def catch_up(self) -> None:
-        """Read everything available."""
+        """Read all rows that are available."""
         while self.step():
             pass
 
@@ -145,7 +146,7 @@ class Scanner:
     def _take(
         self, connection: sqlite3.Connection, name: str, lines: Sequence[Line], rows: int
     ) -> None:
-        """Store the records in lines, and note the numbers of unreadable lines, counted from 1."""
+        """Store the records in lines; for unreadable lines, store the line number and the error."""
         parse, store = self._kind(name)
         for number, line in enumerate(lines, rows + 1):
             try:
@@ -156,7 +157,7 @@ class Scanner:
                 connection.execute("insert into damaged values(?, ?, ?)", known)
 
     def _kind(self, name: str) -> tuple[Callable[[bytes], Any], Store]:
-        """Return the functions that read and store a file's rows."""
+        """Return the function that parses a file's rows, and the function that stores them."""
         if name in _RECORDS:
             return _RECORDS[name].model_validate_json, _store_item
         if name == "experiences.jsonl":
@@ -182,7 +183,7 @@ class Scanner:
             self._store_pace(connection, call)
 
     def _store_pace(self, connection: sqlite3.Connection, call: Mapping[str, Any]) -> None:
-        """Count a task when the calls of the next task begin."""
+        """Count a task as soon as the ledger contains a model call for the next task."""
         at = call.get("at")
         if not isinstance(at, int | float) or not 0 <= at < 1e12:
             return
@@ -196,7 +197,7 @@ class Scanner:
         self._latest = (call["task"], max(latest, at))
 
     def _pricer(self, role: str, model: str) -> Pricer | None:
-        """Return the function that computes a call's cost, or None if the price is unknown."""
+        """Return the function that prices a model call, or None if the price is unknown."""
         try:
             self._prices = self._prices or Prices(self.run)
         except ConvogenError:

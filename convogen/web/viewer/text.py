@@ -25,7 +25,7 @@ _WORD = regex.compile(r"[\p{L}\p{N}]")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a text; `found` is whether it is a hit."""
+    """A part of a text; `found` tells whether the part is a search hit."""
 
     text: str
     found: bool
@@ -43,7 +43,7 @@ def terms_of(search: str) -> list[str]:
 
 
 def match_expression(terms: Iterable[str]) -> str:
-    """Return an FTS5 expression for all terms, which are quoted as data.
+    """Return an FTS5 expression that requires all terms, each quoted so that it is not an operator.
 
     A term matches words that begin with it.
     """
@@ -52,7 +52,7 @@ def match_expression(terms: Iterable[str]) -> str:
 
 
 def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
-    """Return the parts of an excerpt around the first hit in the first text that contains one.
+    """Return an excerpt around the first hit in the texts, split into hits and other parts.
 
     The list is empty if no text contains a hit, for example if text and term differ in accents.
     """
@@ -72,8 +72,8 @@ def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
 
 
 def _beginning(term: str) -> str:
-    """Return a pattern that matches a term as the search does: at the beginning of a word, or
-    anywhere in scripts without spaces."""
+    """Return a pattern that matches a term where the search does: at the beginning of a word, or
+    anywhere if the term's script has no spaces."""
     pattern = re.escape(term)
     return pattern if _UNSPACED.match(term) else rf"(?<!\w){pattern}"
 

@@ -18,14 +18,14 @@ LOOK_AGAIN_S = 1.5
 
 
 def begin(runs: Sequence[Opened]) -> None:
-    """Read the beginning of each run, so that its first page is not empty."""
+    """Read the first rows of each run, so that the first page shown is not empty."""
     for opened in runs:
         opened.scanner.begin()
 
 
 @contextmanager
 def watching(runs: Sequence[Opened]) -> Generator[None]:
-    """Keep the indexes of runs up to date, in a thread, while the block runs."""
+    """Keep the indexes of runs up to date in a background thread until the block ends."""
     stop = Event()
     thread = Thread(target=_watch, args=(runs, stop), name="view-index", daemon=True)
     thread.start()
@@ -44,7 +44,8 @@ def _watch(runs: Sequence[Opened], stop: Event) -> None:
 
 
 def _step(opened: Opened) -> bool:
-    """Read a batch; a run that cannot be read now is retried later."""
+    """Read a batch of rows and return whether there was one; errors are logged, and the run is
+    retried later."""
     try:
         return opened.scanner.step()
     except (OSError, sqlite3.Error, ConvogenError) as error:

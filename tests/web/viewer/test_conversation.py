@@ -68,7 +68,7 @@ def test_turns_have_the_labels_that_a_judge_gave_them(client: TestClient) -> Non
 
 
 def test_what_was_rejected_broken_off_or_failed_has_its_evidence(client: TestClient) -> None:
-    assert "Rejected by the gate safety." in page(client, "c-5")
+    assert "Rejected by the safety gate." in page(client, "c-5")
     assert "This is about guns" in page(client, "c-5")
     broken = page(client, "c-3")
     assert "Ended early: refusal." in broken
