@@ -330,7 +330,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
 
 def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of replies that were requested again, tidied or kept despite a fault, if any."""
+    """Yield a table of replies that were requested again, tidied or kept despite a fault, if there
+    are any."""
     from rich.table import Table
 
     from convogen.metrics.labels import TURN_CHECKS

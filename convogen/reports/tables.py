@@ -312,7 +312,7 @@ def _targets(report: Report) -> Table:
         Row("ours", "Turns with a target", [number_cell(one.turns) for one in runs]),
         Row("ours", "Mean deviation, words", [number_cell(one.mean_off) for one in runs]),
         Row("ours", "Turns outside the tolerance", [share_cell(one.far_off) for one in runs]),
-        Row("ours", "Turns that were requested again", [share_cell(one.asked_again) for one in runs]),
+        Row("ours", "Turns requested again", [share_cell(one.asked_again) for one in runs]),
     ]
     note = (
         "Deviation of turns from the requested numbers of words, which are drawn from the matched "

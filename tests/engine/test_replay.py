@@ -161,7 +161,7 @@ def test_a_changed_record_is_named_with_what_differs(copied: Path) -> None:
         (lambda lines: lines[:-1], "call"),
         (lambda lines: [*lines[:3], lines[3].replace('"text"', '"said"'), *lines[4:]], "damaged"),
         (lambda lines: [*lines[:3], "[]", *lines[4:]], "damaged"),
-        (lambda lines: [], "no calls.jsonl"),
+        (lambda lines: [], "0 in calls.jsonl"),
     ],
 )
 def test_calls_that_are_missing_or_damaged_are_named(copied: Path, damage, words: str) -> None:
@@ -251,7 +251,7 @@ def test_the_command_line_plays_a_conversation_with_another_model(
     arguments = ["--conversation", old.id, "--from-turn", 4, "--model", "agent=m"]
     ended = convogen("replay", copied, *arguments, "--base-url", f"agent={endpoint.base_url}")
     assert ended.status == 0, ended.err
-    for word in ("Said anew 1.", "recorded, ended by", old.turns[3].speaker, "calls; in"):
+    for word in ("Said anew 1.", "recorded, ended by", old.turns[3].speaker, "calls; written"):
         assert word in ended.out
     (out,) = copied.parent.glob(f"run.{old.id}.turn-4.*")
     for command in ("show", "stats"):

@@ -495,8 +495,6 @@ def test_exported_it_is_a_chat_and_the_card_says_whose_words_it_begins_with(tmp_
     assert [m["role"] for m in row["messages"]] == ["user", "assistant"] * 3
     assert row["messages"][1]["content"] == "Answer 0."
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert (
-        "begins with words written by a person, taken from seeds.jsonl\n(licence: CC0\\-1.0)"
-        in card
-    )
+    assert "an utterance written by a person, taken from seeds.jsonl" in card
+    assert "(licence: CC0\\-1.0)" in card
     assert "No person said any of this" not in card

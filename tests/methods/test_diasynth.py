@@ -189,7 +189,7 @@ def test_where_the_first_task_fails_the_next_asks_in_its_place(tmp_path: Path) -
     made = played(small(tmp_path, concurrency=1), tmp_path / "run", answers)
     (failure,) = made.failures()
     assert (failure.task, failure.stage, failure.kind) == (0, "plan", "subtopics_missing")
-    assert "4 unusable" in failure.message
+    assert "unusable: 4" in failure.message
     experiences = {one.task: one for one in made.experiences()}
     assert experiences[2].plan is not None
     assert "subtopics" in experiences[2].plan[0]
@@ -513,7 +513,7 @@ def test_topics_that_cannot_be_used_are_refused(tmp_path: Path, text: str, said:
     [
         ("topic: x", "must be a list"),
         ("- {topic: x, people: {A: a, B: b}}", "1.turns: is missing"),
-        ("- {topic: x, people: {A: a, B: b}, turns: [[A, hi], [C, ho]]}", "'C' is not one of"),
+        ("- {topic: x, people: {A: a, B: b}, turns: [[A, hi], [C, ho]]}", "'C' is not listed in people"),
         (
             "- {topic: x, people: {A: a, B: b}, characteristics: {mood: dark}, "
             "turns: [[A, hi], [B, ho]]}",
