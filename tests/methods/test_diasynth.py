@@ -513,7 +513,10 @@ def test_topics_that_cannot_be_used_are_refused(tmp_path: Path, text: str, said:
     [
         ("topic: x", "must be a list"),
         ("- {topic: x, people: {A: a, B: b}}", "1.turns: is missing"),
-        ("- {topic: x, people: {A: a, B: b}, turns: [[A, hi], [C, ho]]}", "'C' is not listed in people"),
+        (
+            "- {topic: x, people: {A: a, B: b}, turns: [[A, hi], [C, ho]]}",
+            "'C' is not listed in people",
+        ),
         (
             "- {topic: x, people: {A: a, B: b}, characteristics: {mood: dark}, "
             "turns: [[A, hi], [B, ho]]}",
