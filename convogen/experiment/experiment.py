@@ -66,15 +66,15 @@ class Common(Keys):
     n: int | None = Field(
         default=None,
         ge=1,
-        description="number of conversations; default: 8, or every task of the plan if the "
-        "method's plan is finite",
+        description="number of conversations; by default 8 or, if the method's plan is finite, one "
+        "for each task in the plan",
     )
     seed: int = Field(
         default=0, ge=0, description="random seed for all choices that are not made by a model"
     )
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec],
-        description="model of each role; `default` applies to all roles that are not listed",
+        description="model for each role; `default` applies to all roles that are not listed",
     )
     fixed_models: list[str] = Field(
         default_factory=list[str],
@@ -83,7 +83,7 @@ class Common(Keys):
     )
     sampling: dict[str, Sampling] = Field(
         default_factory=dict[str, Sampling],
-        description="sampling parameters of each role; they override the method's defaults",
+        description="sampling parameters for each role, which override the method's defaults",
     )
     prompts: dict[str, str] = Field(
         default_factory=dict[str, str],
@@ -92,7 +92,7 @@ class Common(Keys):
     concurrency: int | None = Field(
         default=None,
         ge=1,
-        description="maximum number of calls in flight per endpoint; default: 64, or 8 for "
+        description="maximum number of model calls in flight per endpoint; default: 64, or 8 for "
         "the embedded model",
     )
     max_failures: int | None = Field(
@@ -102,10 +102,10 @@ class Common(Keys):
     )
     gates: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
-        description="checks that a finished conversation must pass to be accepted, applied in "
-        "this order, except that near_duplicate always comes last; default: the gate `language` "
-        "if the key `language` is set, the gate `profile` if `match_features` is set, otherwise "
-        "none",
+        description="checks that a finished conversation must pass to be accepted, applied in the "
+        "order listed, except that `near_duplicate` always comes last; by default, the `language` "
+        "gate if the `language` key is set, the `profile` gate if `match_features` is set, and "
+        "otherwise none",
     )
     max_rejected: int | None = Field(
         default=None,
@@ -167,7 +167,7 @@ class Experiment:
 
         Args:
             source: The path of a file, or the name of a shipped experiment.
-            overrides: Values by key; nested keys are joined with dots. Paths in overrides are
+            overrides: Maps keys to values; nested keys are joined with dots. Paths in overrides are
                 relative to the current folder. Paths in the file are relative to its folder.
 
         Raises:
@@ -222,7 +222,7 @@ class Experiment:
 
     @cached_property
     def n(self) -> int:
-        """The number of requested conversations, at most the number of tasks in the method's plan.
+        """The number of requested conversations, which is at most the number of tasks in the plan.
 
         If the method has `counts_failed_tasks`, this is the number of requested tasks.
         """
@@ -250,7 +250,7 @@ class Experiment:
 
     @property
     def roles(self) -> list[str]:
-        """The roles that need a model in a run: the method's, then those of the gates."""
+        """The roles that need a model in a run: the method's roles, then the gates' roles."""
         return list(dict.fromkeys([*self.method.roles, *self._gate_roles]))
 
     @property
@@ -269,10 +269,10 @@ class Experiment:
         return models.get(role) or models.get("default") or ModelSpec(name="embedded")
 
     def sampling(self, role: str) -> Sampling:
-        """Return the sampling parameters of a role.
+        """Return the sampling parameters for a role.
 
-        Parameters tuned for the embedded model override the method's, and the experiment's
-        override both.
+        Parameters tuned for the embedded model override the method's parameters, and the
+        experiment's parameters override both.
         """
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
@@ -297,7 +297,7 @@ class Experiment:
 
     @property
     def packages(self) -> dict[str, str]:
-        """The versions of the installed packages whose plugins are used, by package name."""
+        """A mapping from installed packages whose plugins are used to their versions."""
         judges = [gate.judge for gate in self.gates if isinstance(gate, JudgeGate)]
         gates = [gate.name for gate in self.gates]
         return registry.packages(
@@ -306,7 +306,8 @@ class Experiment:
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` if a user's prompt file is invalid."""
+        """A mapping from steps to prompts; raises `SourceError` if a user's prompt file is
+        invalid."""
         return self.method.prompts({**self._suited_prompts, **self.common.prompts})
 
     @property
@@ -378,7 +379,7 @@ class Experiment:
 
 
 def shipped_experiments() -> dict[str, Path]:
-    """Return the paths of the shipped experiments, by name."""
+    """Return a mapping from the names of the shipped experiments to their paths."""
     paths = sorted(EXPERIMENTS.glob("*/*.yaml"), key=lambda path: path.name)
     return {path.stem: path for path in paths}
 
@@ -416,8 +417,8 @@ def _no_folder(path: Path) -> str:
             f"{suggested('run', own, '--out', path)}"
         )
     inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
-    return f"{path}: this is a folder, not an experiment" + (
-        f"; it contains {inside}" if inside else ""
+    return f"{path}: this is a folder, not an experiment; name an experiment file" + (
+        f", such as one of the files in the folder: {inside}" if inside else ""
     )
 
 
@@ -453,6 +454,9 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         below = data.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise ExperimentError(f"--set {dotted}: {parent} is a value and has no keys")
+            raise ExperimentError(
+                f"--set {dotted}: {parent} is set to a single value, so it "
+                "cannot have keys below it"
+            )
         data = cast("dict[str, Any]", below)
     data[last] = value

@@ -44,7 +44,7 @@ _CORE = {
     ),
     "merge": (r"<<", "<"),
 }
-"""For each tag: the pattern of its unquoted scalars, and the characters they can start with."""
+"""Maps each tag to the pattern for its unquoted scalars and the characters they can start with."""
 
 _WIDTH = 80
 """Line width of YAML in characters, PyYAML's default."""
@@ -89,7 +89,8 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
 
 
 def dump_yaml(data: Any, *, blocks: bool = False) -> str:
-    """Return a tree as YAML with the same meaning here and in YAML 1.1; keys keep their order.
+    """Return a tree as YAML that means the same in YAML 1.1 and in `parse_yaml`; keys keep their
+    order.
 
     Args:
         data: The tree of mappings, lists and scalars.
@@ -125,7 +126,8 @@ def _check_bounds(text: str) -> None:
             if anchored:
                 sizes[anchored] = total - before
         if total > LARGEST_BYTES:
-            problem = f"with its aliases expanded, it is larger than {LARGEST_BYTES >> 20} MB"
+            most = f"{LARGEST_BYTES >> 20} MB"
+            problem = f"with its aliases expanded, the document is larger than {most}"
             raise _fault(problem, event.start_mark)
 
 
@@ -216,7 +218,7 @@ class _Loader(_Base):
         return {build(key, deep=True): build(value, deep=True) for key, value in node.value}
 
     def unknown(self, node: Any) -> None:
-        raise _fault(f"unknown tag {node.tag}", node.start_mark)
+        raise _fault(f"the tag {node.tag} is not supported; remove it", node.start_mark)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,7 +1,8 @@
-"""Reading of profiles from the rows of a hub or data set; persona fields are detected.
+"""Reading of profiles from the rows of a hub or data set; fields with personas are detected
+automatically.
 
-Supported are text (one persona per line), CSV, JSONL, JSON arrays, Parquet, data sets on the
-Hugging Face hub, and PERSONA-CHAT as JSON or ParlAI text.
+The supported formats are text (one persona per line), CSV, JSONL, JSON arrays, Parquet, data sets
+on the Hugging Face hub, and PERSONA-CHAT as JSON or ParlAI text.
 """
 
 from __future__ import annotations
