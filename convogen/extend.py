@@ -1,8 +1,8 @@
 """The base classes of plugins, and the types that their methods receive.
 
 A plugin is a class in an installed package, declared by an entry point. The class must define
-`name`, equal to the name of the entry point. The table lists the groups of entry points and the
-further class variables and methods that each base class requires:
+`name`, which must equal the name of the entry point. The table lists the groups of entry points and
+the further class variables and methods that each base class requires:
 
 | group | base | class variables | methods |
 | --- | --- | --- | --- |

@@ -165,7 +165,7 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
         raise SourceError(f"{chosen}: ends with [{own.roles[-1]}], but must end with [user]")
     if unknown := sorted(own.variables - shipped.variables):
         allowed = ", ".join(sorted(shipped.variables)) or "none"
-        raise SourceError(f"{chosen}: variables: {unknown[0]} is not known; allowed: {allowed}")
+        raise SourceError(f"{chosen}: the variable {unknown[0]} is not known; allowed: {allowed}")
     return own
 
 
@@ -182,7 +182,7 @@ def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> d
     """
     if unknown := [step for step in chosen if step not in owner.prompt_names]:
         allowed = ", ".join(owner.prompt_names) or "none"
-        raise SourceError(f"{owner.name}: no prompt {unknown[0]!r}; allowed: {allowed}")
+        raise SourceError(f"{owner.name}: has no prompt {unknown[0]!r}; allowed: {allowed}")
     return {
         step: load_prompt(
             file.format(name=owner.prompt_owners.get(step, owner.name), step=step),

@@ -40,8 +40,8 @@ __all__ = ["command"]
     multiple=True,
     required=True,
     metavar="KEY[,KEY]=VALUE,VALUE[,…]",
-    help="Key to vary, with its values: style=short,chatty. For keys that vary together, give "
-    "one list per combination of values: "
+    help="Key to vary and its values, such as style=short,chatty. For keys that vary together, "
+    "give one list per combination of values, such as "
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
 @click.option("--n", type=WholeNumber(min=1), help="Number of conversations per cell.")
@@ -60,7 +60,8 @@ __all__ = ["command"]
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a key in every cell; nested keys use dots: sampling.agent.temperature=0.7.",
+    help="Set a key in every cell; use dots for nested keys, such as "
+    "sampling.agent.temperature=0.7.",
 )
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of model calls in flight."
@@ -266,7 +267,7 @@ def _differences(found: Comparison) -> Table:
         table.add_row(shown, _label(one.metric), *values, number_text(one.p_holm, 3))
         last = one.cell
     table.caption = (
-        "Intervals: bootstrap over conversations. p: Mann-Whitney U test, with the "
-        f"{found.correction} correction."
+        "The intervals come from a bootstrap over conversations, and p from a Mann-Whitney U test "
+        f"with the {found.correction} correction."
     )
     return table

@@ -64,10 +64,10 @@ def command(
     bias is reported if the order of the two dialogues was random. Human labels are JSON lines with
     `choice` and either `row` (counted from 1) or `conversation`.
 
-    Scores (`--protocol scores`): each FILE is RUN/scores/geval.jsonl, or a file of human scores as
-    JSON lines with `conversation`, `value` and `aspect`. The output contains Krippendorff's alpha
-    for each aspect, at the ordinal level if all values are whole numbers, such as Likert ratings,
-    and otherwise at the interval level.
+    Scores (`--protocol scores`): each FILE is RUN/scores/geval.jsonl, or a file with human scores
+    as JSON lines with `conversation`, `value` and `aspect`. The output contains Krippendorff's
+    alpha for each aspect, at the ordinal level if all values are whole numbers, such as Likert
+    ratings, and otherwise at the interval level.
 
     Files written by `convogen labels import` are supported too; each annotator then counts as a
     judge. With --human, the label of a dialogue is the annotators' majority choice.
@@ -116,8 +116,8 @@ def command(
         return
     if not (found.agreement or found.self_preference or found.position_bias or found.calibration):
         raise click.UsageError(
-            "nothing to compare; give the verdicts of two judges on the same dialogues, or add "
-            "--own or --human"
+            "nothing to compare; give two judges' verdicts on the same dialogues, or add --own or "
+            "--human"
         )
 
     _print(terminal(), found)

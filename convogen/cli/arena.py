@@ -54,7 +54,7 @@ fingerprints."""
     show_default=True,
     help="Folder for the verdicts, with one subfolder per pair of sources.",
 )
-@click.option("--n", type=WholeNumber(min=1), help="Compare only the first N seeds of each pair.")
+@click.option("--n", type=WholeNumber(min=1), help="Compare only the first N seeds for each pair.")
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
 )

@@ -153,7 +153,7 @@ def _experiment(
 
 
 def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
-    """Write the run's conversations in the columns of the source, with a note next to the file."""
+    """Write the run's conversations in the source's columns, with a note next to the file."""
     from convogen.jsonl import write_whole
 
     method: Augment = experiment.method

@@ -1,6 +1,6 @@
 """The command `convogen doctor`: check the reachability, abilities and speed of a model.
 
-The calls resemble those of a run: they use a system message, a bounded schema, log-probabilities
+The calls resemble those in a run: they use a system message, a bounded schema, log-probabilities
 and a long prompt.
 """
 
@@ -36,7 +36,7 @@ FILLERS = 250
 accept by default."""
 
 MOST_CHARS_A_TOKEN = 8
-"""Upper bound on the characters per token of the long prompt, for any tokenizer."""
+"""Upper bound on the number of characters per token in the long prompt, for any tokenizer."""
 
 CUT = (
     "the server counts only {1:,} tokens for {0:,} characters, so it truncates prompts silently; "

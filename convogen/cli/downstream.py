@@ -71,7 +71,7 @@ n_option = click.option(
 n_held_out_option = click.option(
     "--n-held-out",
     type=WholeNumber(min=1),
-    help="Use only the first N dialogues of each held-out file.",
+    help="Use only the first N dialogues in each held-out file.",
 )
 out_option = click.option(
     "--out",
@@ -113,7 +113,8 @@ json_option = click.option(
     "--questions",
     type=WholeNumber(min=0),
     default=0,
-    help="Number of questions per dialogue for QAGS; DiaSynth's authors use 3.",
+    help="Number of questions per dialogue for QAGS, or 0 (the default) to leave out QAGS; "
+    "DiaSynth's authors use 3.",
 )
 @click.option(
     "--qags-by",
@@ -305,7 +306,7 @@ def _table(found: SummarizationResult | ClassificationResult) -> Table:
 
     held_out = found.held_out
     title = f"{found.task.capitalize()}, {held_out.dialogues} held-out dialogues"
-    table = Table(title=styled(f"{title} of {held_out.source}"), title_justify="left")
+    table = Table(title=styled(f"{title} from {held_out.source}"), title_justify="left")
     metrics = list(next(iter(found.arms.values())))
     table.add_column("Trained on")
     for metric in [*metrics, "average"]:

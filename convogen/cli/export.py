@@ -64,7 +64,7 @@ __all__ = ["command"]
     "joins",
     metavar="WHAT,…",
     default="",
-    help="Columns to add: personas, scores, provenance.",
+    help="Columns to add: any of personas, scores and provenance.",
 )
 @click.option(
     "--perspective",
@@ -240,7 +240,7 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
             f"{plan.exporter.for_tool}"
         )
     if exported.left_out:
-        say(f"left out: {counted(exported.left_out, 'conversation')} that gave no rows")
+        say(f"left out: {counted(exported.left_out, 'conversation')} that produced no rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")

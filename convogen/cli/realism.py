@@ -141,8 +141,8 @@ def _print(name: str, against: str, realism: Realism) -> None:
     for change in realism.normalisations:
         console.print(
             styled(
-                f"{change.name}: {change.measure} {change.generated:.1%} here, {change.human:.1%} "
-                f"in the human corpus; both {change.change}"
+                f"{change.name}: {change.measure} {change.generated:.1%} in the generated corpus, "
+                f"{change.human:.1%} in the human corpus; both {change.change}"
             ),
             style="dim",
         )
@@ -174,8 +174,8 @@ def _separations(name: str, against: str, realism: Realism) -> Table:
         caption=f"Conversations: {realism.generated:,} generated, {realism.human:,} human. Groups, "
         f"which are never split between training and testing: {realism.groups:,}. AUC: area under "
         "the curve of a cross-fitted classifier, 0.5 at chance, 1 if every conversation is "
-        "recognised. Human halves: a control, for which random halves of the human corpus are "
-        "compared with each other.",
+        "recognised. Human halves: the same comparison between random halves of the human corpus, "
+        "as a control.",
         title_justify="left",
         caption_justify="left",
     )

@@ -57,9 +57,9 @@ def command(
     byte-identical to the recorded one.
 
     A replay of the whole run calls no model. With --conversation and --from-turn, only that
-    conversation is replayed. Its experience and earlier turns come from the record; the model given
-    with --model (default: the run's model) writes the later turns. Repeat the command to resume; no
-    model call is paid for twice.
+    conversation is replayed. The conversation's experience and earlier turns come from the record;
+    the model given with --model (default: the run's model) writes the later turns. Repeat the
+    command to resume; no model call is paid for twice.
 
     The exit status is 0 if the data sets are identical or the conversation was replayed, and 1 if
     the data sets differ or a model failed.

@@ -52,7 +52,8 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "--flush-every",
     type=Amount(min=0.1),
     metavar="SECONDS",
-    help="With a URL for --out: time between uploads to the object store [default: 5].",
+    help="With a URL for --out: number of seconds between uploads to the object store [default: "
+    "5].",
 )
 @model_option
 @base_url_option
@@ -62,7 +63,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set any key of the experiment; nested keys use dots: lanes=2, "
+    help="Set any key of the experiment, such as lanes=2; use dots for nested keys, such as "
     "sampling.agent.temperature=0.7.",
 )
 @click.option(
@@ -117,7 +118,7 @@ def command(
     pilot: int | None,
     as_json: bool,
 ) -> None:
-    """Run EXPERIMENT: the name of a shipped experiment (see `convogen list`), or a YAML file.
+    """Run EXPERIMENT, a YAML file or the name of a shipped experiment (see `convogen list`).
 
     Repeat the command to resume an interrupted run, or repeat it with a larger --n to extend the
     run. Finished conversations and recorded replies are kept, and no model call is paid for twice.
@@ -302,8 +303,8 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 NO_MODEL = (
-    "no model given; using the embedded SmolLM2-135M, which writes poor prose; choose another "
-    "model with --model or --base-url"
+    "no model given, so convogen uses the embedded SmolLM2-135M, which writes poor prose; choose "
+    "another model with --model or --base-url"
 )
 
 

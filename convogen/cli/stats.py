@@ -88,7 +88,7 @@ def command(
     as_json: bool,
     place: Place,
 ) -> None:
-    """Measure conversation data: run folders, files of many formats, or hf:OWNER/NAME.
+    """Measure conversation data: run folders, files in many formats, or hf:OWNER/NAME.
 
     Each FILE is measured separately. With several FILES, the JSON object describes the first FILE
     at the top level and all FILES under `corpora`.

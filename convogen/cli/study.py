@@ -15,7 +15,7 @@ from convogen.cli._shared.options import NearestGroup
 __all__ = ["SUBCOMMANDS", "command"]
 
 SUBCOMMANDS = {
-    "new": "Create a human study: the settings file and the participants' codes.",
+    "new": "Create a human study with its settings file and the participants' codes.",
     "serve": "Serve a study to its participants.",
     "export": "Export the participants' answers to files.",
     "forget": "Delete a participant's answers.",

@@ -1,4 +1,4 @@
-"""The command `convogen study new`: create the folder of a human study."""
+"""The command `convogen study new`: create the folder for a human study."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ __all__ = ["command"]
     help="With --kind collect: limit on the number of tokens per participant.",
 )
 def command(folder: Path, kind: str, **options: Any) -> None:
-    """Create the FOLDER of a human study.
+    """Create FOLDER for a human study.
 
     The folder contains `study.yaml`, which sets the texts, questions, goals, scales and chatbot and
     has a comment on every key. Edit this file, then run `convogen study serve`. The participants'

@@ -41,10 +41,11 @@ def command(
     ANSWERS are files with answers as JSON lines, or study folders that contain answers.jsonl.
 
     The output contains the share of undetected pairs per condition, with intervals that allow for
-    correlated answers (same participant, same source person). It also contains mixed models for
-    detection, utterance and duration, with all contrasts and compact letters, both unadjusted as in
-    the paper and adjusted (Holm). --judge adds intervals computed from the judge's verdicts on all
-    pairs, and the agreement between the judge and the participants.
+    correlation between answers from the same participant or about the same source person. It also
+    contains mixed models for detection, utterance and duration, with all contrasts and compact
+    letters, both unadjusted, as in the paper, and adjusted (Holm). --judge adds intervals computed
+    from the judge's verdicts on all pairs, and the agreement between the judge and the
+    participants.
     """
     from convogen.papers.roleplay.human_study import checks, printed, table_3
     from convogen.reports.chartfile import check_kind

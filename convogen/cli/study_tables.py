@@ -188,8 +188,8 @@ def _rates(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["1"].rows
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
-        "In parentheses: standard deviation within a seed (lengths) or over seeds "
-        "(failures).\nEndless thanks, broken off and not saved are percentages of the dialogues "
+        "Standard deviations are in parentheses: within a seed for lengths, over seeds for "
+        "failures.\nEndless thanks, broken off and not saved are percentages of the dialogues "
         "started. Failures that the paper does not report are counted by convogen's own "
         f"rules.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
@@ -212,9 +212,9 @@ def _counts(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["7"].rows
     table = _table(
         "Table 7: lengths, and failures with the number of outputs",
-        "In parentheses: standard deviation within a seed (lengths) or over seeds (failures).\n"
-        "convogen's counts are unweighted means over seeds; the paper's are over three seeds. "
-        f"{_LENGTHS}",
+        "Standard deviations are in parentheses: within a seed for lengths, over seeds for "
+        "failures.\nconvogen's counts are unweighted means over seeds; the paper's counts are "
+        f"means over three seeds. {_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label, of, scale in (
@@ -239,9 +239,9 @@ def _places(found: Sequence[Condition]) -> Table:
     columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
     table = _table(
         "Failures in percent of turns and of dialogues",
-        "The table counts the turns and dialogues in which a failure occurs at least once. In "
-        "parentheses: standard deviation over seeds. A turn is a prompt and its response; for a "
-        "failed task, only the last turn is known. The paper counts only outputs (table 1).",
+        "The table counts the turns and dialogues in which a failure occurs at least once. "
+        "Standard deviations over seeds are in parentheses. A turn is a prompt and its response; "
+        "for a failed task, only the last turn is known. The paper counts only outputs (table 1).",
         ["", *columns],
     )
     for name, (label, _) in RATES.items():
@@ -266,10 +266,11 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
         return None
     table = _table(
         "Table 2, tested: the effect of describing a persona on the user's text",
-        "Each condition is compared with the condition without a persona, paired by person and "
-        "goal: mean difference, share of pairs with an increase, and p of Wilcoxon's signed-rank "
-        "test (Holm). The type-token ratio falls as the text gets longer, so see also MTLD and the "
-        "number of words. The paper reports no test.",
+        "Each condition is compared with the condition without a persona, in pairs with the same "
+        "person and goal. The columns show the number of pairs, the mean difference, the share of "
+        "pairs with an increase, and p from Wilcoxon's signed-rank test (Holm). The type-token "
+        "ratio falls as the text gets longer, so see also MTLD and the number of words. The paper "
+        "reports no test.",
         ["Persona", "measure", "pairs", "difference", "increased", "p"],
     )
     for one in compared:
@@ -291,8 +292,8 @@ def _diversity(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 2: the user's language for each description of the persona",
         "convogen's numbers are computed over all prompts of a dialogue and averaged over "
-        "dialogues; standard deviations over seeds are in parentheses. The paper does not say "
-        "which text it measures, reports variances, and uses Mixtral as the inquirer.",
+        "dialogues; standard deviations over seeds are in parentheses. The paper reports variances "
+        "and uses Mixtral as the inquirer; it does not say which text it measures.",
         ["Persona", *DIVERSITY.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -310,9 +311,9 @@ def _lengths(found: Sequence[Condition]) -> Table:
 
     table = _table(
         "Table 4: comparison with other data sets",
-        "In parentheses: standard deviation within a seed. In rows over inquirers and in the "
-        "paper's own row, it is the standard deviation of the inquirers' means or, for responses, "
-        f"the mean of their standard deviations.\n{_LENGTHS}",
+        "The standard deviation within a seed is in parentheses. In rows over inquirers and in the "
+        "paper's own row, the parentheses contain the standard deviation of the inquirers' means "
+        f"or, for responses, the mean of their standard deviations.\n{_LENGTHS}",
         ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):

@@ -122,7 +122,8 @@ __all__ = ["command"]
 @click.option(
     "--no-summaries",
     is_flag=True,
-    help="Do not generate missing task summaries; these dialogues then have no task in the prompt.",
+    help="Do not generate missing task summaries; dialogues without a summary then have no task in "
+    "the prompt.",
 )
 @click.option("--licence", help="Licence of TRAIN, to be recorded in the manifest.")
 @click.option("--fresh", is_flag=True, help="Move an existing output folder aside and start over.")
@@ -138,12 +139,12 @@ def command(
     no_summaries: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune a model on the human turns of TRAIN, and evaluate it on another corpus.
+    """Fine-tune a model on the human turns in TRAIN, and evaluate it on another corpus.
 
     Each corpus is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It contains dialogues
-    between a person and a chatbot. With --learn agents, it is a run, a file of scenes, or a file of
-    conversations with personas. A dialogue of TRAIN that has the same id or first utterance as a
-    held-out dialogue is not used for training.
+    between a person and a chatbot. With --learn agents, each corpus is a run, a file with scenes,
+    or a file with conversations and their personas. A dialogue in TRAIN that has the same id or
+    first utterance as a held-out dialogue is not used for training.
 
     If a dialogue has no task_summary, the model given with --model (for the `summarizer` role)
     summarises what the person wants. The summaries are stored in task-summaries next to --out.

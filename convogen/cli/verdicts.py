@@ -75,9 +75,10 @@ def command(
     it as the generated dialogue.
 
     --table also shows how the rate changes from one length to the next and how much is gained from
-    fine-tuning, next to the published numbers. Marks show which rates were judged differently from
-    the paper. A run records its model, data and length; for a file, put MODEL,DATA,N in front, such
-    as "Llama-3.2-3B (FT),OASST1,6=verdicts.jsonl". Use the model name `real` for real dialogues.
+    fine-tuning, next to the published numbers. Marks show how the judging differs from the paper's.
+    A run folder records its model, data and length. For a file, put MODEL,DATA,N in front of the
+    path, as in "Llama-3.2-3B (FT),OASST1,6=verdicts.jsonl". Use the model name `real` for real
+    dialogues.
     """
     from convogen.papers.dialogueforge.pass_rates import compare, read_cell
 

@@ -27,7 +27,8 @@ PORT = 8765
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help=f"Port; 0 for any free port [default: {PORT}, or a free port if it is in use].",
+    help=f"Port to listen on, or 0 for any free port [default: {PORT}, or a free port if {PORT} is "
+    "in use].",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(

@@ -87,7 +87,8 @@ class Common(Keys):
     )
     prompts: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="path of your own prompt file for each step, used instead of the shipped file",
+        description="for each step, the path of your own prompt file, which replaces the shipped "
+        "file",
     )
     concurrency: int | None = Field(
         default=None,
@@ -312,7 +313,7 @@ class Experiment:
 
     @property
     def _suited_prompts(self) -> dict[str, str]:
-        """The prompts adapted to the embedded model, for the steps that use it."""
+        """The prompts adapted to the embedded model, for the steps whose roles use that model."""
         return {
             step: str(FOR_EMBEDDED / file)
             for step, (role, file) in self.method.embedded_prompts.items()
@@ -398,7 +399,10 @@ def _find(source: str | Path) -> Path:
     if path.suffix in YAML_SUFFIXES:
         if there:
             return path
-        raise ExperimentError(f"{path}: no such file")
+        raise ExperimentError(
+            f"{path}: no such file; name an existing file, or a shipped "
+            "experiment (see `convogen list`)"
+        )
     if there:
         raise ExperimentError(f"{path}: not an experiment file; the name must end in .yaml or .yml")
     near = get_close_matches(str(source).casefold(), {name.casefold(): name for name in shipped}, 1)

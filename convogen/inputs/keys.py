@@ -42,7 +42,7 @@ _WORDS = {
     "invalid_key": "a key must be text; put numbers, true and false in quotes",
     "json_invalid": "is not valid JSON: {error}",
 }
-"""Error messages by pydantic error type; pydantic's own messages refer to Python."""
+"""Maps pydantic error types to error messages; pydantic's own messages refer to Python."""
 
 
 class Keys(BaseModel):
@@ -91,7 +91,7 @@ def first_fault(error: ValidationError, before: str = "") -> str:
 
 
 def no_boolean(value: Any) -> Any:
-    """Return the value unchanged; raises `ValueError` if it is or contains a boolean."""
+    """Return the value unchanged; raises `ValueError` if the value is or contains a boolean."""
     inside: Any = cast("Any", value).values() if isinstance(value, dict) else value
     if isinstance(value, bool):
         raise ValueError("must not be true or false")

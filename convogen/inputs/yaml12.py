@@ -1,9 +1,9 @@
 """Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
 PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text. It
-keeps the last of two equal keys, and sets no limit on aliases or nesting. The result here is a tree
-of bounded size that consists of strings, finite 64-bit numbers, booleans, null, lists and mappings.
-Merge keys (`<<`) are supported.
+keeps the last of two equal keys, and sets no limit on aliases or nesting. This module returns a
+tree of bounded size that consists of strings, finite 64-bit numbers, booleans, null, lists and
+mappings. Merge keys (`<<`) are supported.
 
 >>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
 {'a': 10, 'b': '1:30', 'c': '2024-10-21', 'd': 0.0001}
@@ -85,7 +85,7 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
     except yaml.YAMLError as error:
         raise raising(f"{where}: {_complaint(error, text)}") from error
     except UnicodeEncodeError as error:  # an argument with bytes that are not UTF-8
-        raise raising(f"{where}: cannot be read: not UTF-8") from error
+        raise raising(f"{where}: cannot be read: the text is not UTF-8") from error
 
 
 def dump_yaml(data: Any, *, blocks: bool = False) -> str:
@@ -229,7 +229,7 @@ class _BlockDumper(_Dumper):
     """A dumper that writes long strings as block scalars."""
 
     def text(self, value: str) -> Any:
-        """Represent a string: multi-line strings as literal blocks, long lines as folded blocks."""
+        """Represent multi-line strings as literal blocks, and long lines as folded blocks."""
         style = "|" if "\n" in value else ">" if len(value) > _WIDTH else None
         return cast("Any", self).represent_scalar(f"{_TAG}str", value, style=style)
 

@@ -159,7 +159,8 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
 
 
 def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
-    """Return why an object is not a valid plugin class of its kind, or None if it is valid."""
+    """Return the reason why an object is not a valid plugin class of its kind, or None if it is
+    valid."""
     if not isinstance(loaded, type):
         return f"the entry point must name a class (found {type(loaded).__name__})"
     abstract: frozenset[str] = getattr(loaded, "__abstractmethods__", frozenset())
@@ -174,7 +175,8 @@ def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
 
 
 def _unmade(loaded: Any, kind: str) -> str | None:
-    """Return why a reader or metric cannot be created without arguments, or None if it can."""
+    """Return the reason why a reader or metric cannot be created without arguments, or None if it
+    can."""
     if kind not in ("readers", "metrics"):
         return None
     try:

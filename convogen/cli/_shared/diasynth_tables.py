@@ -23,7 +23,7 @@ TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
 _KEYS = {"geval3": "questions", "gptscore": "questions", "fed": "follow_ups"}
 
 SCORER = "Phi-3.5-mini"
-"""The model that computes the scores of tables 3 to 5 in the authors' code."""
+"""The model that computes the scores in tables 3 to 5 in the authors' code."""
 
 Row = Mapping[str, float | None]
 """Maps each column of the paper's table to a run's number."""

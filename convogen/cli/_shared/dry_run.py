@@ -111,13 +111,14 @@ def print_forecast(
     low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
     console.print(
         f"Remaining time: at least {_time(wall_s.expected)}{low}, if "
-        f"{counted(experiment.concurrency, 'call')} can be in flight throughout and calls take as "
-        "long as the calls so far."
+        f"{counted(experiment.concurrency, 'call')} can be in flight throughout and the remaining "
+        "calls take as long as the calls so far."
     )
 
 
 def _wall_s(found: Forecast, concurrency: int) -> Range:
-    """Return the remaining wall time in seconds: call time divided by calls in flight."""
+    """Return the remaining wall time in seconds: the call time divided by the number of calls in
+    flight."""
     seconds = found.total.get("seconds", Range(0, 0, 0, 0))
     so_far = seconds.so_far
     low, high = (

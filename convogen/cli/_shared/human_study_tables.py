@@ -102,8 +102,9 @@ def _table(title: str, caption: str, columns: Sequence[str], names: int = 1) -> 
 
 def _table_3(conditions: Sequence[Condition]) -> Table:
     table = _table(
-        "Table 3: undetected pairs, and answers by confidence, seconds and utterance number",
-        "Detected and undetected pairs are counted by confidence: very "
+        "Table 3: undetected pairs, and the confidence, seconds and utterance number of the "
+        "answers",
+        "Detected and undetected pairs are counted for each level of confidence: very "
         "confident/confident/somewhat confident. Seconds and utterance numbers are means, with "
         "standard deviations in parentheses. A rate of 50% means that participants cannot "
         "distinguish the two dialogues.",
@@ -196,7 +197,8 @@ def _table_10(models: Sequence[Model], paper: Printed) -> Table:
 
 
 def _told(model: Model, paper: Printed) -> str:
-    """Return the test of a model next to the published test, or why the model was not fitted."""
+    """Return a model's test next to the published test, or the reason why the model was not
+    fitted."""
     label = f"{_OUTCOMES[model.outcome]}: "
     if model.refused is not None:
         return f"{label}no model: {model.refused}"

@@ -87,7 +87,8 @@ def judge_runs(
 
 @contextmanager
 def _live(run: Run, total: int, tally: RunProgress) -> Generator[None]:
-    """Show a progress bar of scores on a terminal; otherwise print only the reasons for delays."""
+    """Show a progress bar for the scores on a terminal; otherwise print only the reasons for
+    delays."""
     from rich.live import Live
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""Options that limit the money, tokens and time of a command."""
+"""Options that limit the money, tokens and time that a command may use."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def seconds_until(when: str, now: datetime) -> float:
     if left_s <= 0:
         raise ValueError("this time has already passed; give a later time")
     if left_s > LATEST_DAYS * 86_400:
-        raise ValueError(f"this time is more than {LATEST_DAYS} days away")
+        raise ValueError(f"this time is more than {LATEST_DAYS} days away; give an earlier time")
     return left_s
 
 

@@ -50,7 +50,12 @@ class OutPath(click.Path):
         if is_url(value):
             if self.takes_urls:
                 return value
-            self.fail("URLs are not supported; this command writes only to local paths", param, ctx)
+            self.fail(
+                "URLs are not supported; this command writes only to local paths, so give a "
+                "local path",
+                param,
+                ctx,
+            )
         return super().convert(value, param, ctx)
 
 
