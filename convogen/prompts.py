@@ -127,7 +127,7 @@ class Prompt:
 def _header(path: Path, text: str) -> dict[str, Any]:
     header = parse_yaml(text, f"{path}: the header is not valid YAML")
     if not isinstance(header, dict):
-        raise SourceError(f"{path}: the header must be a mapping with the key `variables`")
+        raise SourceError(f"{path}: the header must be a mapping with a `variables` key")
     return cast("dict[str, Any]", header)
 
 

@@ -129,7 +129,7 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
 
     The command checks whether the model is reachable, accepts a system message, thinks before it
     replies, follows a JSON schema, returns log-probabilities and reads a long prompt in full. It
-    also measures the speed of the model.
+    also measures the model's speed.
 
     \b
     Example:
@@ -181,7 +181,7 @@ async def examine(spec: ModelSpec) -> Diagnosis:
 
 
 class _Calls:
-    """The checks of a model, each of which makes one call."""
+    """The checks for a model, each of which makes one model call."""
 
     def __init__(self, model: ChatModel, spec: ModelSpec) -> None:
         self._model, self._spec = model, spec

@@ -55,7 +55,7 @@ __all__ = ["command", "open_run"]
     help="Real dialogues that the `gteval` judge compares with the generated dialogues.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key of the judge."
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one of the judge's keys."
 )
 @model_option
 @base_url_option
@@ -79,7 +79,8 @@ __all__ = ["command", "open_run"]
 @click.option(
     "--out",
     type=OutPath(file_okay=False),
-    help="Folder for the scores of a corpus, or of a run that another judge has already scored.",
+    help="Folder for the scores if a SOURCE is a corpus, or a run that another judge has already "
+    "scored.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
@@ -182,7 +183,7 @@ def open_run(folder: str) -> Run:
         return run
     raise RunFolderError(
         f"{folder}: not a run folder (it has no manifest.json); to measure other conversation "
-        f"data, use `convogen stats {shell_path(folder)}`; to judge such data, use --judge with "
+        f"data, use `convogen stats {shell_path(folder)}`, or to judge such data, use --judge with "
         "--out FOLDER"
     )
 

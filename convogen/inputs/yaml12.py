@@ -1,9 +1,9 @@
 """Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
-PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text. It
-keeps the last of two equal keys, and sets no limit on aliases or nesting. This module returns a
-tree of bounded size that consists of strings, finite 64-bit numbers, booleans, null, lists and
-mappings. Merge keys (`<<`) are supported.
+PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text.
+PyYAML also keeps only the last value of a duplicate key, and sets no limit on aliases or nesting.
+This module returns a tree of bounded size that consists of strings, finite 64-bit numbers,
+booleans, null, lists and mappings. Merge keys (`<<`) are supported.
 
 >>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
 {'a': 10, 'b': '1:30', 'c': '2024-10-21', 'd': 0.0001}

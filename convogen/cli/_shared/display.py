@@ -192,8 +192,8 @@ def _languages(summary: RunSummary) -> str:
 
 def _waiting(summary: RunSummary) -> str:
     return (
-        f"{summary.waiting} finished, but behind an unfinished task; to export finished "
-        "conversations too, use convogen export --partial"
+        f"{counted(summary.waiting, 'conversation')} finished, but an earlier task is unfinished; "
+        "to include finished conversations in an export, use convogen export --partial"
     )
 
 

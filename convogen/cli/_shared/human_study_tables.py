@@ -71,8 +71,8 @@ def closing(results: StudyResults, arithmetic: Sequence[Check], paper: Printed) 
         )
     off = [one for one in arithmetic if one.verdict == "off"]
     yield (
-        "Published numbers of table 3 recomputed from one another: "
-        f"{len(arithmetic) - len(off)} consistent, {len(off)} inconsistent"
+        f"Published numbers in table 3 recomputed from one another: {len(arithmetic) - len(off)} "
+        f"consistent, {len(off)} inconsistent"
     )
     for one in off:
         yield f"  {one.row}, {one.cell}: published {one.printed:g}, recomputed {one.computed:g}"

@@ -72,8 +72,8 @@ base_url_option = click.option(
     "base_urls",
     multiple=True,
     metavar="[ROLE=]URL",
-    help="URL of an OpenAI-compatible endpoint (vLLM, llama.cpp, Ollama, …), ending in /v1. "
-    "Repeat the option for replicas of the same model.",
+    help="URL of an OpenAI-compatible endpoint (vLLM, llama.cpp, Ollama, …), ending in /v1. Repeat "
+    "the option to give replicas of the same model.",
 )
 
 
