@@ -58,7 +58,7 @@ def test_everything_is_printed_beside_the_papers_numbers(
     ):
         assert words in said
     assert "with judge" not in said
-    assert "Judge and people" not in said
+    assert "Pairs judged by both" not in said
 
 
 def test_a_folder_is_read_and_json_has_all_of_it(tmp_path: Path, answers: list[PairAnswer]) -> None:
