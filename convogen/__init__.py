@@ -99,7 +99,7 @@ _HOMES = {
     "convogen.storage.run_folder": ("Run", "load_run"),
     "convogen.records": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
-"""Public names by the module that defines them, except for exceptions."""
+"""Maps modules to the public names that they define; exceptions are left out."""
 
 
 def __getattr__(name: str) -> Any:

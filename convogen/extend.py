@@ -1,8 +1,8 @@
 """The base classes of plugins, and the types that their methods receive.
 
 A plugin is a class in an installed package, declared by an entry point. The class must define
-`name`, equal to the name of the entry point. The table lists the groups of entry points and the
-further class variables and methods that each base class requires:
+`name`, which must equal the name of the entry point. The table lists the groups of entry points and
+the further class variables and methods that each base class requires:
 
 | group | base | class variables | methods |
 | --- | --- | --- | --- |
@@ -20,8 +20,8 @@ Each name in `prompt_names` is a step with a prompt file. The file is stored nex
 module or next to a package above it, as `prompts/<method>/<step>.md`,
 `prompts/judges/<judge>-<step>.md` or `prompts/gates/<gate>-<step>.md`. It can also be stored in a
 folder named after the method: `<method>/prompts/<step>.md`. Fingerprints and manifests contain the
-hashes of the files. Users can replace a file with their own: with the key `prompts` of an
-experiment, or the key `own_prompts` of a judge or gate. If a step uses another class's prompt,
+hashes of the files. Users can replace a file with their own: with the `prompts` key of an
+experiment, or the `own_prompts` key of a judge or gate. If a step uses another class's prompt,
 declare this in `prompt_owners`, for example `{"agent": "convogen"}`. `load_prompt(name,
 owner=MyClass)` loads other prompt files.
 

@@ -34,7 +34,7 @@ __all__ = [
 
 BLOCK = 1 << 16
 NUMBERS = ("task", "item")
-"""Keys that contain the number of a row's task."""
+"""Keys whose value is the number of the row's task."""
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -126,8 +126,8 @@ def writing(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         raise RunFolderError(
-            f"{path}: cannot be written: {error.strerror or error}; "
-            "all complete rows are kept; fix the cause, then repeat the command"
+            f"{path}: cannot be written: {error.strerror or error} (all complete rows are kept); "
+            "fix the cause, then repeat the command"
         ) from error
 
 
@@ -192,7 +192,8 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
 
 def as_row(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a line, or None if there is no object or it is empty."""
+    """Return the JSON object in a line, or None if the line contains no object or an empty
+    object."""
     try:
         row = from_json(line)
     except (ValueError, RecursionError):
@@ -225,7 +226,7 @@ def _has(row: dict[str, Any], key: str) -> bool:
 
 
 def is_json_of(keys: set[str]) -> Callable[[str], bool]:
-    """Return a function that checks whether a text is a JSON object with all of these keys."""
+    """Return a function that checks whether a string is a JSON object with all of these keys."""
 
     def ours(text: str) -> bool:
         try:

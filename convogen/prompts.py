@@ -1,14 +1,15 @@
 """Prompt files, such as `<method>/<step>.md`, which are rendered with Jinja.
 
 A file starts with a YAML header between two `---` lines, with the keys `variables` (the variables
-that the text may use), `paper` (the section of the paper that it follows) and `about`. Lines that
-contain only `[system]`, `[user]` or, for an example of a reply, `[assistant]` divide the body into
-messages. Loading checks that the text uses only declared variables. The hash of the file goes into
-the manifest and the fingerprint.
+that the text may use), `paper` (the section of the paper that the prompt follows) and `about`.
+Lines that contain only `[system]`, `[user]` or, for an example of a reply, `[assistant]` divide the
+body into messages. Loading checks that the text uses only declared variables. The hash of the file
+goes into the manifest and the fingerprint.
 
-The prompts of a method, judge or gate are stored next to the module of the class or in a package
-above it, as `prompts/<method>/<step>.md` or `<method>/prompts/<step>.md`. The modules of its base
-classes are searched next. This applies to convogen's own prompts and to those of plugins.
+The prompts of a method, judge or gate are stored next to the module that defines the class or in a
+package above that module, as `prompts/<method>/<step>.md` or `<method>/prompts/<step>.md`. The
+modules of the base classes are searched next. This applies to convogen's own prompts and to those
+of plugins.
 """
 
 from __future__ import annotations
@@ -65,13 +66,16 @@ class Prompt:
         match = _HEADER.match(text)
         if match is None:
             raise SourceError(
-                f"{path}: no header; a prompt file must start with a YAML header between --- lines"
+                f"{path}: the header is missing; a prompt file must start with a YAML header "
+                "between --- lines"
             )
         header = _header(path, match[1])
         self.variables = _names(path, header.get("variables") or [])
         pieces = _ROLE.split(match[2])
         if len(pieces) < 3 or pieces[0].strip():
-            raise SourceError(f"{path}: the text must start with the line [system] or [user]")
+            raise SourceError(
+                f"{path}: the text after the header must start with the line [system] or [user]"
+            )
         roles, bodies = pieces[1::2], pieces[2::2]
         self._parts: list[tuple[_Speaker, jinja2.Template]] = [
             (cast("_Speaker", role), self._compile(body.strip()))
@@ -88,8 +92,9 @@ class Prompt:
             used = jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(body))
             if unknown := sorted(used - self.variables):
                 raise SourceError(
-                    f"{self.path}: uses undeclared variables: {', '.join(unknown)}; "
-                    f"the header declares {', '.join(sorted(self.variables)) or 'none'}"
+                    f"{self.path}: uses undeclared variables: {', '.join(unknown)}; declare them "
+                    "under `variables` in the header (declared so far: "
+                    f"{', '.join(sorted(self.variables)) or 'none'})"
                 )
             return _ENVIRONMENT.from_string(body)
         except jinja2.TemplateSyntaxError as error:
@@ -108,7 +113,10 @@ class Prompt:
         """
         values = {**self._given, **values}
         if missing := sorted(self.variables - values.keys()):
-            raise SourceError(f"{self.path}: no value for {', '.join(missing)}")
+            raise SourceError(
+                f"{self.path}: no value for {', '.join(missing)}; every declared "
+                "variable needs a value"
+            )
         wanted = {name: values[name] for name in self.variables}
         try:
             return [Message(role, part.render(wanted).strip()) for role, part in self._parts]
@@ -119,7 +127,7 @@ class Prompt:
 def _header(path: Path, text: str) -> dict[str, Any]:
     header = parse_yaml(text, f"{path}: the header is not valid YAML")
     if not isinstance(header, dict):
-        raise SourceError(f"{path}: the header must be a mapping with the key `variables`")
+        raise SourceError(f"{path}: the header must be a mapping with a `variables` key")
     return cast("dict[str, Any]", header)
 
 
@@ -150,30 +158,31 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
     if len(shipped.roles) == 1 and own.roles != shipped.roles:
         found = " ".join(f"[{role}]" for role in own.roles)
         raise SourceError(
-            f"{chosen}: has the messages {found}; this step has one message, [{shipped.roles[0]}]"
+            f"{chosen}: has the messages {found}, but the prompt for this step must have only one, "
+            f"[{shipped.roles[0]}]"
         )
     if own.roles[-1] != shipped.roles[-1]:
         raise SourceError(f"{chosen}: ends with [{own.roles[-1]}], but must end with [user]")
     if unknown := sorted(own.variables - shipped.variables):
         allowed = ", ".join(sorted(shipped.variables)) or "none"
-        raise SourceError(f"{chosen}: variables: {unknown[0]} is not known; allowed: {allowed}")
+        raise SourceError(f"{chosen}: the variable {unknown[0]} is not known; allowed: {allowed}")
     return own
 
 
 def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-    """Return the prompts of a class by step.
+    """Return a mapping from a class's steps to their prompts.
 
     Args:
         owner: The class with the prompts.
-        file: The pattern of prompt paths below `prompts/`, such as `judges/{name}-{step}`.
-        chosen: Paths of the user's own files, by step.
+        file: The pattern for prompt paths below `prompts/`, such as `judges/{name}-{step}`.
+        chosen: Maps steps to the paths of the user's own files.
 
     Raises:
         SourceError: A file is invalid, or its step does not exist.
     """
     if unknown := [step for step in chosen if step not in owner.prompt_names]:
         allowed = ", ".join(owner.prompt_names) or "none"
-        raise SourceError(f"{owner.name}: no prompt {unknown[0]!r}; allowed: {allowed}")
+        raise SourceError(f"{owner.name}: has no prompt {unknown[0]!r}; allowed: {allowed}")
     return {
         step: load_prompt(
             file.format(name=owner.prompt_owners.get(step, owner.name), step=step),

@@ -38,7 +38,7 @@ PROPER_ENDS = frozenset(("max_turns", "farewell", "complete", "concluded", "goal
 
 
 class Record(BaseModel):
-    """Base of all records, which are frozen and have no unknown keys."""
+    """Base class of all records, which are frozen and accept no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class Record(BaseModel):
 
 
 class Usage(Record):
-    """Token counts of one or more model calls."""
+    """Token counts for one or more model calls."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -70,7 +70,8 @@ class Usage(Record):
 
 
 def _line(most: int, about: str) -> Any:
-    """Return a text field of a card; up to `most` words are requested, 500 characters accepted."""
+    """Return a text field of a card; up to `most` words are requested, and 500 characters are
+    accepted."""
     return Words(most).field(about, longest=500)
 
 
@@ -113,7 +114,7 @@ class Persona(Record):
 
 
 class Profile(Record):
-    """A persona from a hub that is not yet in a conversation; the name may be missing."""
+    """A persona from a hub that is not yet part of a conversation; the name may be missing."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     card: PersonaCard | None = None
@@ -122,7 +123,7 @@ class Profile(Record):
     licence: str | None = None
 
     def named(self, name: str) -> Persona:
-        """Return the persona with a name and otherwise unchanged."""
+        """Return the profile as a persona with this name."""
         return Persona(
             name=name, card=self.card, text=self.text, source=self.source, licence=self.licence
         )
@@ -139,13 +140,13 @@ class Experience(Record):
     """A group of related personas and a situation that brings them together to talk.
 
     `acquainted` says whether the people know one another beforehand. None means that generated
-    people do, and that people from a hub or a data set do not. `shots` names the experiences shown
-    to the generator. `admitted` says whether this experience entered the few-shot hub (None if the
-    hub does not grow). `similarity` (0 to 1) is the similarity to the nearest of the experiences
-    that it was compared with. `repairs` lists corrections to the model's reply, and `reasks` the
-    reasons for rejecting earlier replies. `plan` contains results of the task that other tasks use,
-    in the method's format. `language` is the BCP 47 tag of the requested language; None if no
-    language was requested.
+    personas know one another, and that personas from a hub or a data set do not. `shots` names the
+    experiences shown to the generator. `admitted` says whether this experience entered the few-shot
+    hub (None if the hub does not grow). `similarity` (0 to 1) is the similarity to the nearest of
+    the experiences that this one was compared with. `repairs` lists corrections to the model's
+    reply, and `reasks` the reasons for rejecting earlier replies. `plan` contains results of the
+    task that other tasks use, in the method's format. `language` is the BCP 47 tag of the requested
+    language; None if no language was requested.
     """
 
     id: str
@@ -190,11 +191,11 @@ class Turn(Record):
     reply, and None for a turn from a corpus. `reasks` lists the faults of rejected attempts at this
     turn, and `tidied` lists what was removed from the reply to get `text`. `request` is the hash of
     the request that `text` answered. `target_words` is the requested number of words; None if no
-    length was requested. `lapse` is the fault of an utterance that was kept because no attempt was
-    better. If several candidate replies were requested, `candidates` lists the fault of each, or an
-    empty string for a reply without a fault. For methods that count faults, `faults` lists the
-    faults of the output that the utterance was extracted from. `addressee` is the name of the
-    person addressed, or `all`; None if it was not requested or not stated.
+    length was requested. `lapse` is the fault in an utterance that was kept because no other
+    attempt was better. If several candidate replies were requested, `candidates` lists the fault of
+    each, or an empty string for a reply without a fault. For methods that count faults, `faults`
+    lists the faults of the output that the utterance was extracted from. `addressee` is the name of
+    the person addressed, or `all`; None if it was not requested or not stated.
 
     If the conversation did not fit the model's context, the reply was limited to `capped_at`
     tokens, or the oldest `left_out` exchanges (in a group chat: turns) were not shown. Each is None
@@ -220,12 +221,12 @@ class Turn(Record):
 
 
 class Label(Record):
-    """A label of a conversation (summary, topic, intent), or a list with one label per turn
+    """A label for a conversation (summary, topic, intent), or a list with one label per turn
     (emotion).
 
     `planned` is the label that the conversation was meant to have, and `check` says how `value` was
     checked. `reasks` lists the reasons for rejecting earlier replies, and `request` is the hash of
-    the request that got the accepted reply.
+    the request that received the accepted reply.
     """
 
     value: Any
@@ -245,9 +246,9 @@ class Conversation(Record):
     reply; `concluded` and `goal` mean that a simulated person had reached their goal. If a fault
     cut the conversation short, `refused` lists the faults of all attempts at the missing turn.
     `context` contains the grounding of the conversation (topic, situation, relations), or the
-    labels of a corpus. `labelled` contains the labels that a model assigned, by kind. `usage` is
-    the total over the conversation's own calls. `language` is the BCP 47 tag of the language that
-    was requested or that a corpus states; None if unknown.
+    labels of a corpus. `labelled` maps each kind of label to the label that a model assigned.
+    `usage` is the total usage in the conversation's own model calls. `language` is the BCP 47 tag
+    of the language that was requested or that a corpus states; None if unknown.
     """
 
     id: str
@@ -267,8 +268,8 @@ class Conversation(Record):
 class Failure(Record):
     """A task that ended without a conversation, with the stage, the kind of fault and the evidence.
 
-    `experience` is the id of the task's experience, if the task has one. `counts` contains the
-    counts of the task's outputs, if the method counts any.
+    `experience` is the id of the task's experience, if the task has one. `counts` contains counts
+    for the task's outputs, if the method counts anything.
     """
 
     id: str
@@ -301,10 +302,10 @@ class Score(Record):
     """A value from a judge or metric for one conversation and one aspect.
 
     If `value` is None, `reason` says why; otherwise `reason` says what was left out of the value.
-    `method` says how the value was obtained: weighted by the probabilities of the score tokens
-    (`logprobs`), or as the mean of sampled replies (`samples`). `distribution` gives the share of
-    each score; the shares sum to 1. `mass` is the total probability of all score tokens (0 to 1)
-    before normalisation.
+    `method` says how the value was obtained: as the mean weighted by the probabilities of the score
+    tokens (`logprobs`), or as the mean over sampled replies (`samples`). `distribution` gives the
+    share of each score; the shares sum to 1. `mass` is the total probability of all score tokens (0
+    to 1) before normalisation.
 
     For a protocol that asks for a choice, `choice` is that choice, and `index` (from 1) is the
     number of the utterance that it is based on. If two dialogues were shown, `place` (1 or 2) is

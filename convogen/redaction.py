@@ -24,7 +24,7 @@ SHORTEST_QUOTED = 3
 ordinary word."""
 
 LONG_VALUE = 16
-"""Minimum length of a query value in a URL that counts as a secret, whatever the parameter's
+"""Minimum length at which a query value in a URL counts as a secret, whatever the parameter's
 name."""
 
 SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|cred|code", re.IGNORECASE)
@@ -42,7 +42,7 @@ _known: set[str] = set()
 
 
 class Secrets:
-    """The secrets of one endpoint, which the function `masked` then masks as well."""
+    """The secrets of one endpoint, which the `masked` function then masks as well."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._whole: set[str] = set()
@@ -56,7 +56,7 @@ class Secrets:
         _known.update(self._forms)
 
     def mask(self, text: str) -> str:
-        """Return a text, such as a reply, with the secrets masked."""
+        """Return text, such as a reply, with the secrets masked."""
         return _replace(text, self._forms)
 
     def mask_error(self, text: str) -> str:
@@ -88,7 +88,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def public_url(url: str) -> str:
-    """Return a URL, or a text with URLs, without user:password@, query and fragment."""
+    """Return a URL, or text that contains URLs, without user:password@, queries and fragments."""
     return URL.sub(r"\1\2", url)
 
 

@@ -1,8 +1,8 @@
 """Functions that make untrusted text safe for a terminal or a page.
 
 Control characters can move a terminal's cursor or change its colours and window title. Characters
-that control the writing direction can reorder a line. Both are shown as escapes. Record files keep
-them unchanged.
+that control the writing direction can reorder a line. Both kinds of characters are shown as
+escapes. Record files contain them unchanged.
 
 >>> print(visible("a\\x1b[31mb\\x9bc"))
 a\\x1b[31mb\\x9bc
@@ -28,7 +28,7 @@ _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800
 
 
 def visible(text: object) -> str:
-    """Return text with tabs as spaces, and with control characters other than the newline
+    """Return text with tabs replaced by spaces, and with control characters other than the newline
     escaped."""
     plain = str(text).replace("\r\n", "\n").replace("\t", "    ")
     return _HIDDEN.sub(lambda one: ascii(one[0])[1:-1], plain)

@@ -1,5 +1,5 @@
 """The command `convogen ablate`: run an experiment over a grid of settings and compare the
-cells."""
+resulting runs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ __all__ = ["command"]
     multiple=True,
     required=True,
     metavar="KEY[,KEY]=VALUE,VALUE[,…]",
-    help="Key to vary, with its values: style=short,chatty. For keys that vary together, give "
-    "one list per combination of values: "
+    help="Key to vary and its values, such as style=short,chatty. For keys that vary together, "
+    "give one list per combination of values, such as "
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
 @click.option("--n", type=WholeNumber(min=1), help="Number of conversations per cell.")
@@ -50,7 +50,7 @@ __all__ = ["command"]
     type=OutPath(),
     default=Path("runs/ablation"),
     show_default=True,
-    help="Folder for the cells and ablation.json.",
+    help="Folder for the cells' run folders and ablation.json.",
 )
 @model_option
 @base_url_option
@@ -60,12 +60,13 @@ __all__ = ["command"]
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a key in every cell; nested keys use dots: sampling.agent.temperature=0.7.",
+    help="Set a key in every cell; use dots for nested keys, such as "
+    "sampling.agent.temperature=0.7.",
 )
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of model calls in flight."
 )
-@click.option("--seed", type=WholeNumber(min=0), help="Random seed of every cell.")
+@click.option("--seed", type=WholeNumber(min=0), help="Random seed for every cell.")
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
@@ -82,13 +83,13 @@ def command(
     limits: Limits,
     as_json: bool,
 ) -> None:
-    """Run EXPERIMENT once per combination of the varied values, and compare the cells.
+    """Run EXPERIMENT once for each combination (cell) of the varied values, and compare the cells.
 
-    Each cell is a run folder in --out. Repeat the command to resume; no call is paid for twice.
-    Every cell is compared with the first cell, which has the first value of every key. The
+    Each cell is a run folder in --out. Repeat the command to resume; no model call is paid for
+    twice. Every cell is compared with the first cell, which has the first value of every key. The
     comparison is also written to ablation.json. A budget or deadline applies to all cells together.
 
-    To compare judge scores too, judge the folders with `convogen evaluate` and repeat the command.
+    To compare judge scores too, judge the cells with `convogen evaluate` and repeat the command.
 
     \b
     Example:
@@ -150,17 +151,21 @@ def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[st
 
 
 def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the settings of each cell by name; the last key varies fastest."""
+    """Return a mapping from cell names to settings, in which the last key varies fastest."""
     axes = [_axis(text) for text in varied]
     keys = [key for axis in axes for key in axis[0]]
     if repeated := next((key for key in keys if keys.count(key) > 1), None):
-        raise click.UsageError(f"--vary: the key {repeated} is given more than once")
+        raise click.UsageError(
+            f"--vary: the key {repeated} is given more than once; give each key only once"
+        )
     grid: dict[str, dict[str, Any]] = {}
     for levels in product(*axes):
         settings = {key: value for level in levels for key, value in level.items()}
         name = ",".join(f"{key}={_shown(value)}" for key, value in settings.items())
         if name in grid:
-            raise click.UsageError(f"--vary: the cell {name} occurs twice")
+            raise click.UsageError(
+                f"--vary: the values for the cell {name} are given twice; remove the repeated value"
+            )
         grid[name] = settings
     return grid
 
@@ -193,7 +198,7 @@ def _shown(value: Any) -> str:
 
 
 def _folder(name: str) -> str:
-    """Return a cell's name in a form that is valid for a folder and an experiment."""
+    """Return a cell's name in a form that is valid for both a folder and an experiment."""
     import hashlib
 
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
@@ -230,7 +235,7 @@ def _means(found: Comparison) -> Table:
     from convogen.reports.cells import number_text
 
     cells = list(found.cells.values())
-    table = Table(title=f"Means of {found.n} conversations per cell", title_justify="left")
+    table = Table(title=f"Means over {found.n} conversations per cell", title_justify="left")
     table.add_column("Metric")
     for at in range(1, len(cells) + 1):
         table.add_column(f"{at}", justify="right", no_wrap=True)
@@ -262,7 +267,7 @@ def _differences(found: Comparison) -> Table:
         table.add_row(shown, _label(one.metric), *values, number_text(one.p_holm, 3))
         last = one.cell
     table.caption = (
-        "Intervals: bootstrap over conversations. p: Mann-Whitney U test, with the "
-        f"{found.correction} correction."
+        "The intervals come from a bootstrap over conversations, and p from a Mann-Whitney U test "
+        f"with the {found.correction} correction."
     )
     return table

@@ -1,4 +1,4 @@
-"""The command `convogen arena`: rank runs on the same seeds by a judge's pairwise comparisons."""
+"""The command `convogen arena`: rank runs on shared seeds by a judge's pairwise comparisons."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
-"""A pattern for the folder name of a pair of sources: their two fingerprints."""
+"""Pattern for the name of the folder for a pair of sources, which consists of their
+fingerprints."""
 
 
 @click.command("arena")
@@ -53,7 +54,7 @@ PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
     show_default=True,
     help="Folder for the verdicts, with one subfolder per pair of sources.",
 )
-@click.option("--n", type=WholeNumber(min=1), help="Compare only the first N seeds of each pair.")
+@click.option("--n", type=WholeNumber(min=1), help="Compare only the first N seeds for each pair.")
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
 )
@@ -73,12 +74,14 @@ def command(
 ) -> None:
     """Rank runs (or files of dialogues) by how human-like their users are.
 
-    A judge sees two dialogues on the same seed, in random order, and chooses the one with the more
-    human-like user, or a tie. Every pair of sources is compared. The ranking uses Bradley-Terry
-    ratings on the Elo scale, with 95% intervals over seeds. A tie counts as half a win for each
-    side. Half a tie is added to every pair, so that a source that never loses also gets a rating.
+    A judge sees two dialogues from the same seed, in random order, and chooses the one with the
+    more human-like user, or a tie. Every pair of sources is compared. The ranking uses
+    Bradley-Terry ratings on the Elo scale, with 95% intervals over seeds. A tie counts as half a
+    win for each side. Half a tie is added to every pair, so that a source that never loses also
+    gets a rating.
 
-    Repeat the command to resume. If you add a source, only the pairs with that source are judged.
+    Repeat the command to resume. If you add a source, only the pairs that include the new source
+    are judged.
     """
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena

@@ -44,7 +44,7 @@ KINDS = ("summary", "topic", "intent", "emotion")
     "labels",
     multiple=True,
     type=click.Choice(KINDS),
-    help="Label to generate; repeat the option for several [default: all labels of the data set].",
+    help="Label to generate; repeat the option for several [default: all labels in the data set].",
 )
 @click.option(
     "--balance",
@@ -56,10 +56,14 @@ KINDS = ("summary", "topic", "intent", "emotion")
     "fields",
     multiple=True,
     metavar="LABEL=COLUMN",
-    help="Column that contains a label [default: detected].",
+    help="Column that contains a label; detected automatically by default.",
 )
-@click.option("--format", "source_format", help="Format of the data set [default: detected].")
-@click.option("--licence", "source_licence", help="Licence of the data set, for the manifest.")
+@click.option(
+    "--format", "source_format", help="Format of the data set; detected automatically by default."
+)
+@click.option(
+    "--licence", "source_licence", help="Licence of the data set, to be recorded in the manifest."
+)
 @model_option
 @base_url_option
 @price_option
@@ -96,8 +100,8 @@ def command(
     """Generate more rows of DATASET: similar conversations with labels, in the same columns.
 
     DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. The result is an ordinary
-    run. Repeat the command to resume the run, or with a larger --n to extend it. The new rows are
-    written to augmented/ in the run folder, with a note on how they were generated.
+    run. Repeat the command to resume the run, or repeat it with a larger --n to extend the run. The
+    new rows are written to augmented/ in the run folder, with a note on how they were generated.
 
     \b
     Example:
@@ -128,7 +132,9 @@ def command(
 def _pair(field: str) -> tuple[str, str]:
     label, sign, column = field.partition("=")
     if not sign or not column or label not in KINDS:
-        raise click.UsageError(f"--field {field}: must be LABEL=COLUMN, with LABEL one of {KINDS}")
+        raise click.UsageError(
+            f"--field {field}: must be LABEL=COLUMN, with one of the labels {', '.join(KINDS)}"
+        )
     return label, column
 
 
@@ -147,7 +153,7 @@ def _experiment(
 
 
 def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
-    """Write the run's conversations in the columns of the source, with a note next to the file."""
+    """Write the run's conversations in the source's columns, with a note next to the file."""
     from convogen.jsonl import write_whole
 
     method: Augment = experiment.method
@@ -210,7 +216,7 @@ def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
 
 
 def _system(data: LabelledSource) -> list[str]:
-    """Return a note on the source's system messages; empty if the source has none."""
+    """Return a note on the source's system messages, or an empty list if the source has none."""
     if not any(data.system_of(at) for at in range(len(data.dialogues))):
         return []
     return [

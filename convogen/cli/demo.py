@@ -41,7 +41,7 @@ UNASKED = 200_000_000
 @click.option(
     "--offers",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="YAML file of models to look for on the Hugging Face hub [default: "
+    help="YAML file that lists models to look for on the Hugging Face hub [default: "
     "convogen/models/backends/offers.yaml].",
 )
 @click.option(
@@ -58,7 +58,7 @@ def command(
     offers: Path | None,
     fresh: bool,
 ) -> None:
-    """Run the experiment `demo` on this machine, and print its conversations.
+    """Run the `demo` experiment on this machine, and print its conversations.
 
     No API key is needed. Without --model, the embedded model is used, unless the file given with
     --offers lists a better, verified model on the Hugging Face hub. In that case, the size and

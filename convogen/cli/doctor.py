@@ -1,6 +1,6 @@
 """The command `convogen doctor`: check the reachability, abilities and speed of a model.
 
-The calls resemble those of a run: they use a system message, a bounded schema, log-probabilities
+The calls resemble those in a run: they use a system message, a bounded schema, log-probabilities
 and a long prompt.
 """
 
@@ -25,8 +25,8 @@ __all__ = ["command"]
 
 SYSTEM = "You are Ada. Answer in as few words as you can."
 ROOM, SHORT_ROOM = 600, 64
-"""Maximum number of tokens per reply: for endpoints, whose models may think first, and for other
-models and the speed check."""
+"""Maximum numbers of tokens per reply. The first is for endpoints, whose models may think first;
+the second is for other models and for the speed check."""
 
 TOP_LOGPROBS = 20
 WORD = "marigold"
@@ -36,21 +36,23 @@ FILLERS = 250
 accept by default."""
 
 MOST_CHARS_A_TOKEN = 8
-"""Upper bound on the characters per token of the long prompt, for any tokenizer."""
+"""Upper bound on the number of characters per token in the long prompt, for any tokenizer."""
 
 CUT = (
     "the server counts only {1:,} tokens for {0:,} characters, so it truncates prompts silently; "
     "serve the model with a longer context (Ollama: num_ctx or OLLAMA_CONTEXT_LENGTH)"
 )
 THINKS = (
-    "{} tokens for a short sentence; set sampling.ROLE.max_tokens high enough to include thinking, "
-    "or turn thinking off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
+    "the model used {} tokens for a short sentence; set sampling.ROLE.max_tokens high enough for "
+    "thinking, or turn thinking off (Qwen: "
+    "sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Whether a model replies and whether it thinks; `thinking` explains the consequences."""
+    """Whether a model replies and whether it thinks; `thinking` is advice for a model that
+    thinks."""
 
     reachable: bool
     says: str
@@ -62,8 +64,8 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """Whether a model follows a JSON schema, the fault if it does not, and an endpoint's JSON
-    mode."""
+    """Whether a model follows a JSON schema, with the fault in its reply if it does not, and with
+    the endpoint's JSON mode."""
 
     json_schema: bool
     json_fault: str | None
@@ -110,7 +112,7 @@ class Diagnosis:
     speed: Speed
 
     def as_dict(self) -> dict[str, bool | str | float]:
-        """Return the results of all checks by name; missing values are left out."""
+        """Return a mapping from names to results of all checks; missing values are left out."""
         parts = (self.greeting, self.structured, self.judged, self.long_prompt, self.speed)
         found: dict[str, Any] = {"model": self.model, "kind": self.kind}
         for part in parts:
@@ -123,11 +125,11 @@ class Diagnosis:
 @base_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) -> None:
-    """Check a model with up to five calls like those of a run (default: the embedded model).
+    """Check a model, by default the embedded one, with up to five calls like those in a run.
 
     The command checks whether the model is reachable, accepts a system message, thinks before it
     replies, follows a JSON schema, returns log-probabilities and reads a long prompt in full. It
-    also measures the speed of the model.
+    also measures the model's speed.
 
     \b
     Example:
@@ -179,7 +181,7 @@ async def examine(spec: ModelSpec) -> Diagnosis:
 
 
 class _Calls:
-    """The checks of a model, each of which makes one call."""
+    """The checks for a model, each of which makes one model call."""
 
     def __init__(self, model: ChatModel, spec: ModelSpec) -> None:
         self._model, self._spec = model, spec

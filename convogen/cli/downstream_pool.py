@@ -26,7 +26,7 @@ AS_PUBLISHED = {
     "QAGS": "BERTScore of the answers to 3 questions",
     "BERTScore": "bert-base-uncased@9",
 }
-"""The way in which the authors of the paper compute each measure."""
+"""Maps each measure to the way in which the paper's authors compute it."""
 
 ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 
@@ -38,8 +38,9 @@ def command(results: tuple[Path, ...], as_json: bool) -> None:
     """Pool the results of several summarization tasks.
 
     RESULTS are result files of `summarization`, or run folders that contain such files. A file
-    given twice is read once. A cell is one run, checkpoint, held-out set and measure. Improvement
-    and coverage are means over the cells, as in the text of the DiaSynth paper.
+    given twice is read only once. A cell is one combination of run, checkpoint, held-out set and
+    measure. Improvement and coverage are means over the cells, as in the text of the DiaSynth
+    paper.
     """
     from convogen.downstream.pooled import pool, read_results
 

@@ -52,10 +52,10 @@ __all__ = ["command", "open_run"]
     "--real",
     metavar="CORPUS",
     type=SourcePath(),
-    help="Real dialogues that the judge gteval compares with the generated dialogues.",
+    help="Real dialogues that the `gteval` judge compares with the generated dialogues.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key of the judge."
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one of the judge's keys."
 )
 @model_option
 @base_url_option
@@ -66,7 +66,7 @@ __all__ = ["command", "open_run"]
     multiple=True,
     metavar="CORPUS",
     type=SourcePath(),
-    help="Corpus to compare the runs with, usually of human conversations.",
+    help="Corpus, usually of human conversations, to compare the runs with.",
 )
 @click.option(
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
@@ -79,7 +79,8 @@ __all__ = ["command", "open_run"]
 @click.option(
     "--out",
     type=OutPath(file_okay=False),
-    help="Folder for the scores of a corpus, or of a run that another judge has already scored.",
+    help="Folder for the scores if a SOURCE is a corpus, or a run that another judge has already "
+    "scored.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
@@ -99,11 +100,12 @@ def command(
     as_json: bool,
     limits: Limits,
 ) -> None:
-    """Measure run folders: statistics, diversity, group chat and, with --judge, a judge's scores.
+    """Measure the statistics, diversity and group-chat quality of runs, and judge them with
+    --judge.
 
-    Each run folder gets its statistics in scores/statistics.json and the judge's scores in
-    scores/<judge>.jsonl. Repeat the command to resume interrupted judging; no answered call is paid
-    for twice. With --out, SOURCES can be any conversation data.
+    In each run folder, the statistics are written to scores/statistics.json and the judge's scores
+    to scores/<judge>.jsonl. Repeat the command to resume interrupted judging; no answered model
+    call is paid for twice. With --out, a SOURCE can be any conversation data.
 
     \b
     Examples:
@@ -174,17 +176,21 @@ def open_run(folder: str) -> Run:
     if not folder.startswith("hf:") and (Path(folder) / "manifest.json").is_file():
         run = load_run(folder)
         if next(run.conversations(), None) is None:
-            raise RunFolderError(f"{folder}: this run has no committed conversations yet")
+            raise RunFolderError(
+                f"{folder}: this run has no committed conversations yet; wait "
+                "until it has, or resume the run"
+            )
         return run
     raise RunFolderError(
         f"{folder}: not a run folder (it has no manifest.json); to measure other conversation "
-        f"data, use `convogen stats {shell_path(folder)}`; to judge it, use --judge with "
+        f"data, use `convogen stats {shell_path(folder)}`, or to judge such data, use --judge with "
         "--out FOLDER"
     )
 
 
 def _open(source: str, out: Path | None) -> Run:
-    """Return a run or, with `out`, any conversation data, whose scores are written below `out`."""
+    """Return a run or, if `out` is given, any conversation data, with a subfolder of `out` for
+    scores."""
     from convogen.judges.reference_dialogues import CorpusFolder
 
     if out is None:
@@ -215,8 +221,8 @@ def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | No
     if isinstance(run, CorpusFolder):
         if not (Path(run.source) / "experiment.yaml").is_file():
             raise SourceError(
-                f"{run.source}: the judge {judge.name} compares each conversation with a real "
-                f"dialogue; give a corpus of real dialogues with --real"
+                f"{run.source}: the {judge.name} judge compares each conversation with a real "
+                "dialogue; give a corpus of real dialogues with --real"
             )
         run = load_run(run.source)
     return ReferenceDialogues(f"seeds of {run.folder}", {**seed_dialogues(run)})
@@ -237,14 +243,15 @@ def _print(
         console.print(table)
     if _unjudged(runs):
         console.print(
-            "There are no judge scores yet; use --judge geval for tables IV and VI.", style="dim"
+            "There are no judge scores yet; use --judge geval to fill tables IV and VI.",
+            style="dim",
         )
 
 
 def _statistics_tables(
     named: Mapping[str, Measured], others: Mapping[str, Measured]
 ) -> Iterator[Table]:
-    """Yield the tables of statistics of the runs and of the corpora to compare them with."""
+    """Yield the statistics tables for the runs and for the corpora to compare them with."""
     from convogen.cli.stats import (
         checks_tables,
         metric_tables,
@@ -267,7 +274,7 @@ def _statistics_tables(
 def _judges_tables(
     named: Mapping[str, Measured], runs: Mapping[str, EvaluatedRun]
 ) -> Iterator[Table]:
-    """Yield the tables of the judges' scores, with the published numbers."""
+    """Yield the tables with the judges' scores and the published numbers."""
     from convogen.cli._shared.diasynth_tables import diasynth_tables
     from convogen.cli.verdicts import verdict_table
     from convogen.judges.verdict_files import PROTOCOLS
@@ -305,7 +312,8 @@ def _unjudged(runs: Mapping[str, EvaluatedRun]) -> bool:
 
 
 def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> Table:
-    """Return table IV or VI: rows for the runs, empty if not judged, then the published rows."""
+    """Return table IV or VI, with a row for each run (empty if it was not judged) and published
+    rows."""
     from rich.table import Table
 
     from convogen.cli.stats import published_text
@@ -330,7 +338,7 @@ def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> 
     judges = dict.fromkeys(found.model for found in judged.values() if found)
     ours = f"The scores by {', '.join(judges)}" if judges else "convogen's scores"
     table.caption = styled(
-        f"* published: scored by GPT-4o mini with the authors' prompts. {ours} come from other "
+        f"* published, scored by GPT-4o mini with the authors' prompts. {ours} come from other "
         f"prompts, which define each score. {', '.join(about)}"
     )
     return table

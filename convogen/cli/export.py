@@ -35,8 +35,8 @@ __all__ = ["command"]
     "--out",
     type=OutPath(),
     required=True,
-    help="Folder for the data, README.md (the data card) and export.json. For the format "
-    "inspect, a file NAME.eval.",
+    help="Folder for the data, README.md (the data card) and export.json. With --to inspect: a "
+    "file NAME.eval.",
 )
 @click.option(
     "--set",
@@ -64,79 +64,82 @@ __all__ = ["command"]
     "joins",
     metavar="WHAT,…",
     default="",
-    help="Columns to add: personas, scores, provenance.",
+    help="Columns to add: any of personas, scores and provenance.",
 )
 @click.option(
     "--perspective",
     metavar="NAME",
-    help="messages, sharegpt, dpo: speaker who is the assistant; `each` writes one row per "
-    "speaker [default: each].",
+    help="With --to messages, sharegpt or dpo: speaker who is the assistant, or `each` to write "
+    "one row per speaker [default: each].",
 )
 @click.option(
     "--merge/--no-merge",
     default=None,
-    help="messages, sharegpt: merge turns so that user and assistant alternate; otherwise write "
-    "one message per turn [default: merge].",
+    help="With --to messages or sharegpt: merge turns so that user and assistant alternate, "
+    "instead of writing one message per turn [default: merge].",
 )
 @click.option(
     "--system/--no-system",
     default=None,
-    help="messages, sharegpt, dpo: add a system message with the persona and the "
-    "scene [default: system].",
+    help="With --to messages, sharegpt or dpo: add a system message with the persona and the scene "
+    "[default: system].",
 )
 @click.option(
     "--loss-mask",
     metavar="FIELD",
-    help="messages, sharegpt: field that marks the messages to train on, `weight` (OpenAI, "
-    "mistral-finetune) or `train` (Axolotl). Turns kept despite a fault are not marked.",
+    help="With --to messages or sharegpt: field that marks the messages to train on, either "
+    "`weight` (OpenAI, mistral-finetune) or `train` (Axolotl). Turns kept despite a fault are not "
+    "marked.",
 )
 @click.option(
     "--csv-safe/--no-csv-safe",
     default=None,
-    help="csv: put an apostrophe before text that a spreadsheet would evaluate as a formula "
-    "[default: csv-safe].",
+    help="With --to csv: put an apostrophe before text that a spreadsheet would evaluate as a "
+    "formula [default: csv-safe].",
 )
 @click.option(
-    "--judge", metavar="NAME", help="dpo (required): judge whose scores rank the replies."
+    "--judge", metavar="NAME", help="Judge whose scores rank the replies; required with --to dpo."
 )
 @click.option(
     "--margin",
     type=Amount(min=0),
-    help="dpo: minimum score difference between the chosen and the rejected reply [default: 1].",
+    help="With --to dpo: minimum score difference between the chosen and the rejected reply "
+    "[default: 1].",
 )
 @click.option(
-    "--aspect", help="dpo: aspect whose score is used [default: the mean of all aspects]."
+    "--aspect", help="With --to dpo: aspect whose score is used [default: the mean of all aspects]."
 )
 @click.option(
     "--alternatives",
     multiple=True,
     metavar="RUN",
     type=SourcePath(),
-    help="dpo: another run or replay to compare with, in addition to the replays next to RUN.",
+    help="With --to dpo: another run or replay to compare RUN with, in addition to the replays "
+    "next to it.",
 )
 @click.option(
     "--questions",
     metavar="FILE",
-    help="argilla, label-studio: YAML file with your own questions. The questions in use are "
-    "exported as questions.yaml.",
+    help="With --to argilla or label-studio: YAML file with your own questions. The questions in "
+    "use are exported as questions.yaml.",
 )
 @click.option(
     "--scene/--no-scene",
     default=None,
-    help="argilla, label-studio: show annotators the scene that the conversation is grounded in "
-    "[default: scene].",
+    help="With --to argilla or label-studio: show annotators the scene that the conversation is "
+    "grounded in [default: scene].",
 )
 @click.option(
     "--annotators",
     type=WholeNumber(min=1),
-    help="argilla: number of annotators per conversation [default: 1].",
+    help="With --to argilla: number of annotators per conversation [default: 1].",
 )
 @click.option(
     "--partial",
     is_flag=True,
     help="Include finished conversations that come after an unfinished task.",
 )
-@cluster_options("Compute the statistics of the data card")
+@cluster_options("Compute the statistics for the data card")
 @click.option("--overwrite", is_flag=True, help="Replace an existing export in the folder.")
 @click.option(
     "--push-to-hub",
@@ -159,9 +162,9 @@ def command(
 ) -> None:
     """Export a RUN folder as a data set, with a data card that documents it.
 
-    The format inspect is for viewing a run in Inspect View. The formats argilla and label-studio
-    are for human labelling; `convogen labels import` imports the labels. `convogen list` describes
-    each FORMAT.
+    The `inspect` format is for viewing a run in Inspect View. The `argilla` and `label-studio`
+    formats are for human labelling; `convogen labels import` imports the labels. `convogen list`
+    describes each FORMAT.
 
     \b
     Examples:
@@ -237,7 +240,7 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
             f"{plan.exporter.for_tool}"
         )
     if exported.left_out:
-        say(f"left out: {counted(exported.left_out, 'conversation')} that gave no rows")
+        say(f"left out: {counted(exported.left_out, 'conversation')} that produced no rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")
@@ -246,10 +249,10 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
     licences = exported.licences
     if licences.unknown:
         say(
-            f"sources of unknown licence: {', '.join(licences.unknown)}; see README.md",
+            f"sources with an unknown licence: {', '.join(licences.unknown)}; see README.md",
             err=True,
         )
     elif licences.conditions and licences.strictest:
         asked = "; ".join(licences.conditions)
-        say(f"strictest licence of all sources: {licences.strictest} ({asked})", err=True)
+        say(f"strictest licence among the sources: {licences.strictest} ({asked})", err=True)
     say(exported.folder)

@@ -44,7 +44,7 @@ def command(file: Path) -> None:
 
 
 def _as_yaml(stem: str) -> str:
-    """Return an experiment name for a file, quoted if YAML might not read it as a string.
+    """Return an experiment name for a file stem, quoted if YAML might not read it as a string.
 
     Characters other than letters, digits, `_`, `.` and `-` are replaced with `-`.
     """

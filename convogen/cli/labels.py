@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 @click.group("labels", cls=NearestGroup)
 def command() -> None:
-    """Import human labels of conversations that were exported with `convogen export`."""
+    """Import human labels for conversations that were exported with `convogen export`."""
 
 
 @command.command("import")
@@ -37,21 +37,22 @@ def command() -> None:
     "exported",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Folder written by `convogen export`: its questions are used, and conversation ids are "
-    "checked against it [default: use the default questions, and do not check ids].",
+    help="Folder written by `convogen export`. Its questions are used, and conversation ids are "
+    "checked against it. Without this option, the default questions are used, and ids are not "
+    "checked.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bool) -> None:
     """Import the answers in FILE as labels for `convogen agreement`.
 
     For Argilla, FILE is the folder written by `Dataset.to_disk`, the file written by
-    `Dataset.records.to_json`, or the JSON of `Dataset.records.to_list(flatten=True)`. Only the last
-    of these records which answers were discarded. For Label Studio, FILE is an export as JSON or
-    JSON-MIN.
+    `Dataset.records.to_json`, or the JSON of `Dataset.records.to_list(flatten=True)`. Only the
+    flattened list records which answers were discarded. For Label Studio, FILE is an export as JSON
+    or JSON-MIN.
 
-    Each line of the output contains `conversation`, `annotator` (the tool's code for a person),
-    `aspect` (the question) and one of `value`, `choice` and `comment`. Use ratings as scores and
-    choices as verdicts.
+    Each line of the output contains `conversation`, `annotator` (the tool's code for the
+    annotator), `aspect` (the question) and one of `value`, `choice` and `comment`. Use ratings as
+    scores and choices as verdicts.
 
     \b
     Examples:
@@ -73,7 +74,7 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
         say_json(_counts(found), indent=2)
         return
     say(
-        f"{counted(len(found.labels), 'label')} by {counted(found.annotators, 'annotator')} of "
+        f"{counted(len(found.labels), 'label')} by {counted(found.annotators, 'annotator')} for "
         f"{counted(found.conversations, 'conversation')}"
     )
     for kind, n in found.left_out.items():

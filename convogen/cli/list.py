@@ -67,7 +67,7 @@ def _listing() -> dict[str, dict[str, str]]:
     models = {name: str(path) for name, path in embedded_models().items()}
     models["scripted"] = "canned words for tests and dry runs; not a language model"
     models["any other name"] = (
-        "a model at an OpenAI-compatible endpoint (OPENAI_API_KEY or --base-url)"
+        "a model at an OpenAI-compatible endpoint (set OPENAI_API_KEY or --base-url)"
     )
     return {
         "experiments": experiments,
@@ -89,7 +89,7 @@ def _checks(tag: str) -> str:
 
 
 def _examples() -> str:
-    """Return the number of example experiences by language."""
+    """Return a line with the number of example experiences in each language."""
     from convogen.generation.example_experiences import load_experiences
     from convogen.text.language_tags import ENGLISH, language_name
 
@@ -102,7 +102,8 @@ def _examples() -> str:
 def _about(cls: type[Any]) -> str:
     """Return the description of a class as one line.
 
-    This is `about`, otherwise the first paragraph of the docstring of the class or module.
+    The description is the attribute `about` if set, otherwise the first paragraph of the docstring
+    of the class or its module.
     """
     import sys
 

@@ -27,29 +27,33 @@ GROUPS = {
         "run": "Run a shipped experiment or an experiment file.",
         "augment": "Generate more rows of a labelled data set, with labels, in the same columns.",
         "ablate": "Run an experiment over a grid of settings and compare the results.",
-        "replay": "Replay a run from its recorded calls, or a conversation with other models.",
+        "replay": "Replay a run from its recorded model calls, or regenerate part of a "
+        "conversation.",
     },
     "Look at it": {
         "view": "Browse runs: search, filter and compare conversations, and inspect each turn.",
-        "show": "Show the contents, failures, tokens and cost of a run.",
-        "report": "Write a one-page report about runs, with the published numbers.",
+        "show": "Show a run's contents, failures, token counts and cost.",
+        "report": "Write a one-page report on runs that includes the published numbers for "
+        "comparison.",
     },
     "Measure it": {
-        "stats": "Measure any conversation data, with the published numbers for comparison.",
+        "stats": "Measure any conversation data, and print the published numbers for comparison.",
         "evaluate": "Measure runs and score them with a judge.",
         "realism": "Measure how well generated conversations can be distinguished from human ones.",
-        "arena": "Rank runs on the same seeds by a judge's pairwise comparisons.",
+        "arena": "Rank runs generated from the same seeds by a judge's pairwise comparisons.",
         "verdicts": "Summarise judges' verdicts on whether dialogues are generated.",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out dialogues.",
     },
     "Ask people": {
-        "study": "Run human studies of role plays, and print the tables of LLM Roleplay for runs.",
+        "study": "Run human studies of role plays, and print the LLM Roleplay paper's tables for "
+        "runs.",
         "labels": "Import human labels from Argilla or Label Studio.",
-        "agreement": "Compare judges with one another and with people.",
+        "agreement": "Compare judges with one another and with human annotators.",
     },
     "Use it": {
         "export": "Export a run as a data set, or for Inspect View, Argilla or Label Studio.",
-        "train": "Fine-tune a model on the human turns of real dialogues with chatbots.",
+        "train": "Fine-tune a model on the human turns in dialogues with chatbots, or on group "
+        "chats.",
     },
     "Models and settings": {
         "list": "List experiments, methods, judges, exporters, hubs, models and plugins.",
@@ -59,7 +63,7 @@ GROUPS = {
         "schema": "Print the JSON Schema of experiment files, for editors.",
     },
 }
-"""For each heading of `--help`, the commands and their descriptions, in the order of use. The
+"""The commands and their descriptions under each heading of `--help`, in the order of use. The
 command NAME is `convogen.cli.NAME.command`."""
 
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
@@ -93,8 +97,10 @@ class LazyGroup(NearestGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="convogen")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
-@click.option("--verbose", "-v", count=True, help="Print log messages; repeat for more detail.")
+@click.option("--debug", is_flag=True, help="Show tracebacks for errors.")
+@click.option(
+    "--verbose", "-v", count=True, help="Print log messages; repeat the option for more detail."
+)
 @click.pass_context
 def cli(context: click.Context, debug: bool, verbose: int) -> None:
     """Generate synthetic multi-party conversations with language models, and measure them."""
@@ -172,7 +178,8 @@ def _observed(times: int) -> AbstractContextManager[None]:
 
         if not configure():
             say(
-                "convogen: no trace spans are sent; to send them, pip install 'convogen[otel]'",
+                "convogen: trace spans are not sent because OpenTelemetry is not installed; to "
+                "send them, pip install 'convogen[otel]'",
                 err=True,
             )
     if not times:
@@ -190,7 +197,8 @@ def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> N
 
 
 def _failed(message: str, status: int, debug: bool) -> int:
-    """Print an error as one line, preceded by the traceback if requested; return the status."""
+    """Print an error as one line, preceded by the traceback if requested; return the exit
+    status."""
     if debug and (error := sys.exc_info()[1]) is not None:
         _traceback(type(error), error, error.__traceback__)
     line = masked(" ".join(message.split()))

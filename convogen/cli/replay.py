@@ -1,5 +1,5 @@
-"""The command `convogen replay`: replay a run from recorded calls, or a conversation with new
-replies."""
+"""The command `convogen replay`: replay a run from its recorded model calls, or regenerate part of
+a conversation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = ["command"]
 @click.option(
     "--out",
     type=OutPath(),
-    help="Folder for the replay [default: none, or a folder next to the run with --conversation].",
+    help="Folder for the replay [default: none; with --conversation, a folder next to the run].",
 )
 def command(
     folder: Path,
@@ -53,15 +53,16 @@ def command(
     base_urls: tuple[str, ...],
     out: Path | None,
 ) -> int:
-    """Replay a RUN from its recorded calls and check that the data set is byte-identical.
+    """Replay a RUN from its recorded model calls, and check that the resulting data set is
+    byte-identical to the recorded one.
 
     A replay of the whole run calls no model. With --conversation and --from-turn, only that
-    conversation is replayed. Its experience and earlier turns come from the record; the model given
-    with --model (default: the run's model) writes the later turns. Repeat the command to resume; no
-    call is paid for twice.
+    conversation is replayed. The conversation's experience and earlier turns come from the record;
+    the model given with --model (default: the run's model) writes the later turns. Repeat the
+    command to resume; no model call is paid for twice.
 
     The exit status is 0 if the data sets are identical or the conversation was replayed, and 1 if
-    they differ or a model failed.
+    the data sets differ or a model failed.
     """
     if (conversation is None) != (from_turn is None):
         raise click.UsageError("--conversation and --from-turn must be given together")
@@ -70,7 +71,9 @@ def command(
             raise click.UsageError("--model and --base-url require --conversation and --from-turn")
         return _whole(folder, out)
     if out is None and (url := shown(str(folder))) != str(folder):
-        raise click.UsageError(f"{url}: give a folder for the replay with --out")
+        raise click.UsageError(
+            f"{url}: the replay of a run at a URL has no default folder; name a folder with --out"
+        )
     return _one(folder, conversation, from_turn, _models(folder, models, base_urls), out)
 
 

@@ -26,21 +26,22 @@ __all__ = ["command"]
     "--against",
     multiple=True,
     metavar="CORPUS",
-    help="Corpus to compare the runs with, usually of human conversations.",
+    help="Corpus, usually of human conversations, to compare the runs with.",
 )
 @click.option(
     "--baseline",
     metavar="RUN",
-    help="Run with which the other runs' distances from the corpora are compared.",
+    help="Baseline run; the other runs' distances from the corpora are compared with this run's "
+    "distances.",
 )
 @click.option(
     "--judged",
     multiple=True,
     metavar="FOLDER",
-    help="Folder with friction labels of a corpus, written by `evaluate CORPUS --judge friction "
+    help="Folder with friction labels for a corpus, written by `evaluate CORPUS --judge friction "
     "--out FOLDER`. Run folders contain their own labels.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers of the report as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report's numbers as JSON.")
 def command(
     folders: tuple[str, ...],
     out: Path,
@@ -49,7 +50,7 @@ def command(
     judged: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Write a one-page report about RUN folders, with the published numbers for comparison.
+    """Write a one-page report on RUN folders that includes the published numbers for comparison.
 
     To include groundedness, first run `convogen evaluate RUN --judge geval`. If a run was matched
     to a corpus, the report includes that corpus too.

@@ -52,7 +52,8 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "--flush-every",
     type=Amount(min=0.1),
     metavar="SECONDS",
-    help="With a URL for --out: time between uploads to the object store [default: 5].",
+    help="With a URL for --out: number of seconds between uploads to the object store [default: "
+    "5].",
 )
 @model_option
 @base_url_option
@@ -62,14 +63,14 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set any key of the experiment; nested keys use dots: lanes=2, "
+    help="Set any key of the experiment, such as lanes=2; use dots for nested keys, such as "
     "sampling.agent.temperature=0.7.",
 )
 @click.option(
     "--match",
     metavar="CORPUS",
-    help="Corpus whose conversations determine the number of turns, the lengths and the number of "
-    "speakers.",
+    help="Corpus whose conversations determine the number of turns, the turn lengths and the "
+    "number of speakers.",
 )
 @language_option
 @click.option(
@@ -86,7 +87,9 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "--fresh", is_flag=True, help="Move an existing run in the folder aside and start over."
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Run a pilot and forecast calls, tokens, cost and time."
+    "--dry-run",
+    is_flag=True,
+    help="Run a pilot, and forecast the calls, tokens, cost and time of the whole run.",
 )
 @click.option(
     "--pilot",
@@ -115,14 +118,14 @@ def command(
     pilot: int | None,
     as_json: bool,
 ) -> None:
-    """Run EXPERIMENT: the name of a shipped experiment (see `convogen list`), or a YAML file.
+    """Run EXPERIMENT, a YAML file or the name of a shipped experiment (see `convogen list`).
 
-    Repeat the command to resume an interrupted run, or with a larger --n to extend it. Finished
-    conversations and recorded replies are kept, and no call is paid for twice.
+    Repeat the command to resume an interrupted run, or repeat it with a larger --n to extend the
+    run. Finished conversations and recorded replies are kept, and no model call is paid for twice.
 
-    --dry-run generates the first K conversations with real calls, keeps them in the run folder, and
-    forecasts the calls, tokens, cost and time of the whole run. If the folder already contains K
-    conversations, no calls are made.
+    --dry-run generates the first K conversations with real model calls, keeps them in the run
+    folder, and forecasts the calls, tokens, cost and time of the whole run. If the folder already
+    contains K conversations, no model calls are made.
 
     \b
     Examples:
@@ -150,7 +153,7 @@ def command(
 
 
 def _folder(out: Path | str, fresh: bool, flush_every: float | None) -> Path:
-    """Return the run's local folder; for a URL, a local copy that is uploaded."""
+    """Return the run's local folder or, for a URL, the local copy that is uploaded."""
     if isinstance(out, Path):
         if flush_every is not None:
             raise click.UsageError("--flush-every requires a URL for --out")
@@ -232,10 +235,11 @@ def load_with(
     base_urls: Sequence[str],
     prices: Sequence[str],
 ) -> Experiment:
-    """Return an experiment with overrides, whose model keys take precedence over the options.
+    """Return an experiment with overrides; overrides of model keys take precedence over the
+    options.
 
-    A model set by an override (`models.agent=NAME`) uses the endpoint of --base-url and the price
-    of --price, as if it had been set with --model.
+    A model set by an override (`models.agent=NAME`) uses the endpoint given with --base-url and the
+    price given with --price, as if the model had been set with --model.
     """
     from convogen.experiment.experiment import Experiment
 
@@ -299,32 +303,33 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 NO_MODEL = (
-    "no model given; using the embedded SmolLM2-135M, which writes poor prose; choose another "
-    "model with --model or --base-url"
+    "no model given, so convogen uses the embedded SmolLM2-135M, which writes poor prose; choose "
+    "another model with --model or --base-url"
 )
 
 
 def notices(experiment: Any) -> list[str]:
-    """Return the notices to print before the first call, one line each."""
+    """Return the notices to print before the first model call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
     lines += _defaults(experiment)
     if "scripted" in kinds:
         lines.append(
-            "scripted model: canned words for tests and dry runs, not the output of a language "
-            "model"
+            "the scripted model returns canned words for tests and dry runs, not the output of a "
+            "language model"
         )
     lines += experiment.method.notices()
     lines += sorted(
         {line for role in experiment.roles for line in _assumed(experiment.model(role))}
     )
     if (tasks := experiment.method.task_count()) and tasks > experiment.n:
-        lines.append(f"requested tasks: {experiment.n} of {tasks}")
+        lines.append(f"only {experiment.n} of the {tasks} available tasks are requested")
     return lines
 
 
 def _defaults(experiment: Experiment) -> list[str]:
-    """Return notices on roles that use the embedded model by default, and on fixed roles."""
+    """Return notices about roles that use the embedded model by default, or whose model is
+    fixed."""
     named = experiment.common.models
     unnamed = [] if "default" in named else [r for r in experiment.roles if r not in named]
     fixed = [

@@ -24,7 +24,7 @@ __all__ = ["command"]
 @click.option("--sample", is_flag=True, help="Print the first conversation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
-    """Show the contents, rejections, failures, tokens and cost of a RUN folder."""
+    """Show the contents, rejections, failures, token counts and cost of a RUN."""
     from convogen.cli._shared import display
     from convogen.reports.summary import summarise
     from convogen.storage.run_folder import load_run

@@ -35,41 +35,46 @@ __all__ = [
 
 _LABELS = {
     "paper": "Speaker labels count as words, as in the published numbers.",
-    "text": "Unlike the published numbers, these do not count speaker labels as words; to count "
-    "them, use --render paper.",
+    "text": "Unlike the published numbers, these numbers do not count speaker labels as words; to "
+    "count the labels too, use --render paper.",
 }
 
 
 @click.command("stats")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=SourcePath())
-@click.option("--format", "format_", metavar="F", help="Format of the files [default: detected].")
+@click.option(
+    "--format",
+    "format_",
+    metavar="F",
+    help="Format of the files; detected automatically by default.",
+)
 @click.option(
     "--render",
     type=click.Choice(["text", "paper"]),
     default="text",
     show_default=True,
-    help="Count the words of the text alone, or include user1:/user2: labels as in the ConvoGen "
-    "paper.",
+    help="Count the words of the text alone (`text`), or also the user1:/user2: labels, as in the "
+    "ConvoGen paper (`paper`).",
 )
 @click.option(
     "--against",
     metavar="CORPUS",
-    help="Corpus to compare each FILE with, usually of human conversations.",
+    help="Corpus, usually of human conversations, to compare each FILE with.",
 )
 @click.option(
     "--interaction",
     is_flag=True,
-    help="Also measure who addresses whom, coherence and friction. This takes several times as "
-    "long.",
+    help="Also measure who addresses whom, coherence and friction. The command then takes several "
+    "times as long.",
 )
 @click.option(
     "--judged",
     multiple=True,
     metavar="FOLDER",
-    help="Folder with friction labels of a corpus, written by `evaluate CORPUS --judge friction "
+    help="Folder with friction labels for a corpus, written by `evaluate CORPUS --judge friction "
     "--out FOLDER`. Run folders contain their own labels.",
 )
-@click.option("--strict", is_flag=True, help="Stop at the first bad row.")
+@click.option("--strict", is_flag=True, help="Stop at the first row that cannot be read.")
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 @cluster_options("Measure", processes=True)
 def command(
@@ -83,10 +88,10 @@ def command(
     as_json: bool,
     place: Place,
 ) -> None:
-    """Measure conversation data: run folders, files of many formats, or hf:OWNER/NAME.
+    """Measure conversation data: run folders, files in many formats, or hf:OWNER/NAME.
 
-    Each FILE is measured separately. If several are given, the JSON object describes the first
-    FILE and lists all of them under `corpora`.
+    Each FILE is measured separately. With several FILES, the JSON object describes the first FILE
+    at the top level and all FILES under `corpora`.
 
     \b
     Examples:
@@ -148,16 +153,17 @@ class _BadRows:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A measured source in the form printed with `--json`, where its statistics are top-level keys.
+    """A measured source in the form printed with `--json`, in which the statistics are top-level
+    keys.
 
     Attributes:
         source: The path or name of the source.
         format: The format that the source was read in.
-        left_out: Counts of data that was read but not measured, by kind.
+        left_out: For each kind of data that was read but not measured, the number of items.
         distance: The distance from the reference corpus, if one is given.
         interacting: The interaction measures, if requested.
-        differences_told_by: How the behaviours of both corpora were labelled: by the model of a
-            judge, or by rules.
+        differences_told_by: How the turns of both corpora were labelled with behaviours: by a
+            judge's model, or by rules.
         friction_differences: Differences from the reference corpus in the share of turns with each
             behaviour.
     """
@@ -248,7 +254,8 @@ def _not_measured(name: str, found: Statistics) -> list[str]:
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
-    """Return tables II, III and V in one table, with the published rows below the measured data."""
+    """Return the paper's tables II, III and V as one table, with the published rows below the
+    data."""
     from rich.table import Table
 
     from convogen.published import published
@@ -330,8 +337,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
 
 def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of replies that were requested again, tidied or kept despite a fault, if there
-    are any."""
+    """Yield a table that counts replies requested again, tidied or kept despite a fault, if any."""
     from rich.table import Table
 
     from convogen.metrics.labels import TURN_CHECKS
@@ -351,7 +357,7 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 
 
 def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of the values of installed metrics, if there are any."""
+    """Yield a table with the values of the installed metrics, if any are installed."""
     from rich.table import Table
 
     from convogen.reports.cells import number_text

@@ -1,4 +1,4 @@
-"""The command `convogen study` for human studies of role plays and tables over seeds.
+"""The command `convogen study`: run human studies of role plays and print tables for runs.
 
 Each subcommand has its own module.
 """
@@ -15,14 +15,16 @@ from convogen.cli._shared.options import NearestGroup
 __all__ = ["SUBCOMMANDS", "command"]
 
 SUBCOMMANDS = {
-    "new": "Create a human study: the settings file and the participants' codes.",
+    "new": "Create a human study with its settings file and the participants' codes.",
     "serve": "Serve a study to its participants.",
     "export": "Export the participants' answers to files.",
     "forget": "Delete a participant's answers.",
-    "results": "Analyse the participants' answers, with the paper's tables 3 and 10.",
-    "tables": "Print tables for runs over seeds, with the paper's tables 1, 2, 4, 7 and 9.",
+    "results": "Analyse the participants' answers, and compare the results with the paper's tables "
+    "3 and 10.",
+    "tables": "Print tables for runs with different seeds, next to the paper's tables 1, 2, 4, 7 "
+    "and 9.",
 }
-"""Descriptions of the subcommands in `--help`, by name. The subcommand NAME is
+"""Maps each subcommand to its description in `--help`. The subcommand NAME is
 `convogen.cli.study_NAME.command`."""
 
 
@@ -44,13 +46,13 @@ class StudyGroup(NearestGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the subcommand and its arguments.
 
-        Raises `click.UsageError` if it is unknown, with a hint if the first argument is a path.
+        Raises `click.UsageError` if the subcommand is unknown, with a hint if the first argument is
+        a path.
         """
         if args[0] not in SUBCOMMANDS and Path(args[0]).exists():
             ctx.fail(
-                f"{args[0]!r:.200} is not a command; use `convogen study tables RUN...` for the "
-                "tables of runs, or `convogen study results ANSWERS...` for the results of a human "
-                "study"
+                f"{args[0]!r:.200} is not a command; use `convogen study tables RUN...` to print "
+                "tables for runs, or `convogen study results ANSWERS...` to analyse a human study"
             )
         return super().resolve_command(ctx, args)
 
@@ -62,4 +64,4 @@ class StudyGroup(NearestGroup):
 
 @click.group("study", cls=StudyGroup)
 def command() -> None:
-    """Run human studies of role plays, and print the tables of LLM Roleplay for runs."""
+    """Run human studies of role plays, and print the LLM Roleplay paper's tables for runs."""

@@ -20,8 +20,8 @@ __all__ = ["command"]
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="collect: file for a chart of the participants' demographics, as in figures 3 to 7 of "
-    "the paper (.png, .svg or .pdf).",
+    help="For a `collect` study: file for a chart of the participants' demographics, as in figures "
+    "3 to 7 of the paper (.png, .svg or .pdf).",
 )
 def command(folder: Path, target: Path, chart: Path | None) -> None:
     """Export the answers of the study in FOLDER as JSON lines and Parquet.

@@ -1,4 +1,4 @@
-"""The command `convogen study new`: create the folder of a human study."""
+"""The command `convogen study new`: create the folder for a human study."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["command"]
     "--kind",
     type=click.Choice(["collect", "pairs", "ratings"]),
     required=True,
-    help="collect: participants chat with a chatbot; pairs: they distinguish simulated from "
-    "natural dialogues; ratings: they rate single dialogues.",
+    help="Kind of study, in which participants chat with a chatbot (`collect`), distinguish "
+    "simulated from natural dialogues (`pairs`) or rate single dialogues (`ratings`).",
 )
 @click.option(
     "--participants", type=WholeNumber(1, 10_000), help="Number of participants [default: 20]."
@@ -35,16 +35,18 @@ __all__ = ["command"]
     "--natural",
     multiple=True,
     metavar="DATA",
-    help="pairs: natural dialogues between people and a chatbot.",
+    help="With --kind pairs: natural dialogues between people and a chatbot.",
 )
 @click.option(
     "--simulated",
     multiple=True,
     metavar="[CONDITION=]DATA",
-    help="pairs: simulated dialogues, such as a run of the method roleplay. Repeat the option for "
-    "each condition.",
+    help="With --kind pairs: simulated dialogues, such as a run with the `roleplay` method. Repeat "
+    "the option for each condition.",
 )
-@click.option("--dialogues", multiple=True, metavar="DATA", help="ratings: dialogues to rate.")
+@click.option(
+    "--dialogues", multiple=True, metavar="DATA", help="With --kind ratings: dialogues to rate."
+)
 @click.option(
     "--each", type=WholeNumber(1, 1000), help="Number of pairs or dialogues per participant."
 )
@@ -59,13 +61,13 @@ __all__ = ["command"]
     multiple=True,
     metavar="VERDICTS",
     type=click.Path(path_type=Path),
-    help="pairs: verdicts of a judge, in the format that `study results` reads. Participants "
-    "then get the pairs that the judge is least certain about.",
+    help="With --kind pairs: a judge's verdicts, in the format that `study results` reads. "
+    "Participants then get the pairs that the judge is least certain about.",
 )
 @click.option(
     "--goals",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="collect: YAML file with goals, in the format of the method roleplay.",
+    help="With --kind collect: YAML file with goals, in the format for the `roleplay` method.",
 )
 @model_option
 @base_url_option
@@ -73,13 +75,15 @@ __all__ = ["command"]
 @click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
-    help="collect: spending limit per participant in US dollars.",
+    help="With --kind collect: spending limit per participant in US dollars.",
 )
 @click.option(
-    "--budget-tokens", type=WholeNumber(min=1), help="collect: limit on tokens per participant."
+    "--budget-tokens",
+    type=WholeNumber(min=1),
+    help="With --kind collect: limit on the number of tokens per participant.",
 )
 def command(folder: Path, kind: str, **options: Any) -> None:
-    """Create the FOLDER of a human study.
+    """Create FOLDER for a human study.
 
     The folder contains `study.yaml`, which sets the texts, questions, goals, scales and chatbot and
     has a comment on every key. Edit this file, then run `convogen study serve`. The participants'
@@ -134,11 +138,13 @@ def _refuse_unused(kind: str, options: dict[str, Any]) -> None:
     for name, only in _ONLY.items():
         if options[name] and kind != only:
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            raise click.UsageError(f"{option} applies to --kind {only}, not to {kind}")
+            raise click.UsageError(f"{option} applies only to --kind {only}, not to --kind {kind}")
     if kind == "collect" and (options["each"] or options["attention_checks"]):
-        raise click.UsageError("--each and --attention-checks apply to --kind pairs or ratings")
+        raise click.UsageError(
+            "--each and --attention-checks apply only to --kind pairs and --kind ratings"
+        )
     if kind == "pairs" and not (options["natural"] and options["simulated"]):
-        raise click.UsageError("--kind pairs requires --natural DATA and --simulated DATA")
+        raise click.UsageError("--kind pairs requires both --natural DATA and --simulated DATA")
     if kind == "ratings" and not options["dialogues"]:
         raise click.UsageError("--kind ratings requires --dialogues DATA")
 

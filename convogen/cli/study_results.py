@@ -24,7 +24,7 @@ __all__ = ["command"]
     multiple=True,
     metavar="VERDICTS",
     type=click.Path(path_type=Path),
-    help="Verdicts of a judge on these and further pairs: a run judged by gteval, "
+    help="A judge's verdicts on these and any further pairs: a run judged by the `gteval` judge, "
     "or JSON lines with pair, condition and undetected (0 to 1).",
 )
 @click.option(
@@ -36,15 +36,16 @@ __all__ = ["command"]
 def command(
     sources: tuple[Path, ...], verdicts: tuple[Path, ...], chart: Path | None, as_json: bool
 ) -> None:
-    """Analyse how often participants detect the artificial dialogue of a pair.
+    """Analyse how often participants detect the artificial dialogue in a pair.
 
-    ANSWERS are files of answers as JSON lines, or study folders that contain answers.jsonl.
+    ANSWERS are files with answers as JSON lines, or study folders that contain answers.jsonl.
 
     The output contains the share of undetected pairs per condition, with intervals that allow for
-    correlated answers (same participant, same source person). It also contains mixed models of
-    detection, utterance and duration, with all contrasts and compact letters, both unadjusted as in
-    the paper and adjusted (Holm). --judge adds intervals that use the judge's verdicts on all
-    pairs, and the agreement of the judge with people.
+    correlation between answers from the same participant or about the same source person. It also
+    contains mixed models for detection, utterance and duration, with all contrasts and compact
+    letters, both unadjusted, as in the paper, and adjusted (Holm). --judge adds intervals computed
+    from the judge's verdicts on all pairs, and the agreement between the judge and the
+    participants.
     """
     from convogen.papers.roleplay.human_study import checks, printed, table_3
     from convogen.reports.chartfile import check_kind

@@ -20,7 +20,7 @@ __all__ = ["command"]
     type=WholeNumber(0, 65_535),
     default=8717,
     show_default=True,
-    help="Port to listen on; 0 for any free port.",
+    help="Port to listen on, or 0 for any free port.",
 )
 @click.option(
     "--https",

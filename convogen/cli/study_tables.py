@@ -1,4 +1,4 @@
-"""The command `convogen study tables`: print the tables of LLM Roleplay for runs."""
+"""The command `convogen study tables`: print the LLM Roleplay paper's tables for runs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["command"]
 
 _LENGTHS = (
     "convogen's lengths are those of the accepted dialogues. Tokens are counted by the endpoint; "
-    "the tokens of a prompt include the whole output that contains it. The paper does not name its "
-    "tokenizer."
+    "the token count for a prompt includes the whole output that contains the prompt. The paper "
+    "does not name its tokenizer."
 )
 """A note on the measurement of lengths, for every table with published lengths."""
 
@@ -40,11 +40,12 @@ _LENGTHS = (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
-    """Print LLM Roleplay's tables for RUNS: lengths, failures and lexical diversity over seeds.
+    """Print the LLM Roleplay paper's tables for RUNS: lengths, failures and lexical diversity.
 
-    Runs that differ only in their seeds form one condition; means and standard deviations are over
-    the runs of a condition. The tables show the published numbers next to yours. A list below the
-    tables shows which published numbers can be recomputed from others, and how well they agree.
+    Runs that differ only in their seeds form one condition; means and standard deviations are
+    computed over the runs in a condition. The tables show the published numbers next to yours. A
+    list below the tables shows which published numbers can be recomputed from other published
+    numbers, and how well the results agree.
     """
     from convogen.papers.roleplay.published_checks import checks
     from convogen.papers.roleplay.study import conditions, over_inquirers
@@ -104,8 +105,8 @@ class _ConditionReport(TypedDict):
 
 
 class _OverallReport(TypedDict):
-    """Conditions that differ only in their inquirers, in the form printed as JSON; `conditions` are
-    indices."""
+    """Conditions that differ only in their inquirers, in the form printed as JSON; `conditions`
+    contains their indices."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -187,9 +188,10 @@ def _rates(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["1"].rows
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
-        "In parentheses: standard deviation within a seed (lengths) or over seeds (failures).\n"
-        "Endless thanks, broken off and not saved are in percent of the dialogues started. "
-        f"Failures that the paper does not report are counted by convogen's own rules.\n{_LENGTHS}",
+        "Standard deviations are in parentheses: within a seed for lengths, over seeds for "
+        "failures.\nEndless thanks, broken off and not saved are percentages of the dialogues "
+        "started. Failures that the paper does not report are counted by convogen's own "
+        f"rules.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label in LENGTHS.items():
@@ -210,9 +212,9 @@ def _counts(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["7"].rows
     table = _table(
         "Table 7: lengths, and failures with the number of outputs",
-        "In parentheses: standard deviation within a seed (lengths) or over seeds (failures).\n"
-        "convogen's counts are unweighted means over seeds; the paper's are over three seeds. "
-        f"{_LENGTHS}",
+        "Standard deviations are in parentheses: within a seed for lengths, over seeds for "
+        "failures.\nconvogen's counts are unweighted means over seeds; the paper's counts are "
+        f"means over three seeds. {_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label, of, scale in (
@@ -237,9 +239,9 @@ def _places(found: Sequence[Condition]) -> Table:
     columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
     table = _table(
         "Failures in percent of turns and of dialogues",
-        "Turns and dialogues in which a failure occurs at least once. In parentheses: standard "
-        "deviation over seeds. A turn is a prompt and its response; for a failed task, only the "
-        "last turn is known. The paper counts only outputs (table 1).",
+        "The table counts the turns and dialogues in which a failure occurs at least once. "
+        "Standard deviations over seeds are in parentheses. A turn is a prompt and its response; "
+        "for a failed task, only the last turn is known. The paper counts only outputs (table 1).",
         ["", *columns],
     )
     for name, (label, _) in RATES.items():
@@ -264,10 +266,11 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
         return None
     table = _table(
         "Table 2, tested: the effect of describing a persona on the user's text",
-        "Each condition is compared with the condition without a persona, paired by person and "
-        "goal: mean difference, share of pairs with an increase, and p of Wilcoxon's signed-rank "
-        "test (Holm). The type-token ratio falls with the length of the text; see also MTLD and "
-        "the number of words. The paper reports no test.",
+        "Each condition is compared with the condition without a persona, in pairs with the same "
+        "person and goal. The columns show the number of pairs, the mean difference, the share of "
+        "pairs with an increase, and p from Wilcoxon's signed-rank test (Holm). The type-token "
+        "ratio falls as the text gets longer, so see also MTLD and the number of words. The paper "
+        "reports no test.",
         ["Persona", "measure", "pairs", "difference", "increased", "p"],
     )
     for one in compared:
@@ -287,10 +290,10 @@ def _diversity(found: Sequence[Condition]) -> Table:
     from convogen.published import published
 
     table = _table(
-        "Table 2: the user's language by description of the persona",
+        "Table 2: the user's language for each description of the persona",
         "convogen's numbers are computed over all prompts of a dialogue and averaged over "
-        "dialogues; standard deviations over seeds are in parentheses. The paper does not say "
-        "which text it measures, reports variances, and uses Mixtral as the inquirer.",
+        "dialogues; standard deviations over seeds are in parentheses. The paper reports variances "
+        "and uses Mixtral as the inquirer; it does not say which text it measures.",
         ["Persona", *DIVERSITY.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -308,9 +311,9 @@ def _lengths(found: Sequence[Condition]) -> Table:
 
     table = _table(
         "Table 4: comparison with other data sets",
-        "In parentheses: standard deviation within a seed. In rows over inquirers and in the "
-        "paper's own row, it is the standard deviation of the inquirers' means or, for responses, "
-        f"the mean of their standard deviations.\n{_LENGTHS}",
+        "The standard deviation within a seed is in parentheses. In rows over inquirers and in the "
+        "paper's own row, the parentheses contain the standard deviation of the inquirers' means "
+        f"or, for responses, the mean of their standard deviations.\n{_LENGTHS}",
         ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -358,7 +361,7 @@ def _figure(found: Sequence[Condition]) -> Table:
 
     mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
     table = _table(
-        "Figure 8: each measure divided by the largest value of its group",
+        "Figure 8: each measure divided by the largest value in its group",
         "The groups are convogen's conditions and the inquirers of table 1. Smaller values are "
         "better, except for turns. Use --chart FILE to draw the figure. Dividing by the largest "
         "value is convogen's choice; the paper does not say how it normalises.",

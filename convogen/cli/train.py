@@ -36,21 +36,21 @@ __all__ = ["command"]
 @click.command("train")
 @click.argument("train")
 @click.option(
-    "--held-out", required=True, metavar="SOURCE", help="Another corpus, used for evaluation."
+    "--held-out", required=True, metavar="SOURCE", help="Corpus for evaluation, other than TRAIN."
 )
 @click.option(
     "--base",
     default="embedded",
     show_default=True,
-    help="Model to train: embedded, a .gguf file, or the folder or name of a checkpoint.",
+    help="Model to train: `embedded`, a .gguf file, or the folder or name of a checkpoint.",
 )
 @click.option(
     "--learn",
     type=click.Choice(["inquirer", "agents"]),
     default="inquirer",
     show_default=True,
-    help="Speakers whom the model learns to imitate: a person who talks to a chatbot (inquirer), "
-    "or the people in a group chat (agents).",
+    help="Speakers whom the model learns to imitate: a person who talks to a chatbot (`inquirer`), "
+    "or the people in a group chat (`agents`).",
 )
 @click.option(
     "--agent-prompt",
@@ -71,7 +71,7 @@ __all__ = ["command"]
     "--from",
     "start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of an earlier training run whose adapter is trained further.",
+    help="Folder of an earlier training run whose adapter is to be trained further.",
 )
 @click.option("--out", type=OutPath(), help="Output folder [default: runs/train-…].")
 @click.option(
@@ -80,7 +80,9 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="YAML file that overrides the paper's settings (convogen/training/dialogueforge.yaml).",
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a training setting."
+)
 @click.option(
     "--n", type=WholeNumber(min=1), help="Number of dialogues to train on [default: all]."
 )
@@ -95,16 +97,24 @@ __all__ = ["command"]
     help="Number of training steps [default: determined by the number of epochs].",
 )
 @click.option(
-    "--seed", type=WholeNumber(min=0), help="Random seed for order, sampling and initial weights."
+    "--seed",
+    type=WholeNumber(min=0),
+    help="Random seed for the order of the data, sampling and the initial weights.",
 )
-@click.option("--merge", is_flag=True, help="Also write the whole model, with the adapter merged.")
+@click.option(
+    "--merge", is_flag=True, help="Also write the whole model, with the adapter merged into it."
+)
 @click.option(
     "--gguf",
     is_flag=True,
     help="Also write .gguf files of the model (for --model FILE) and of the adapter.",
 )
-@click.option("--format", "train_format", help="Format of TRAIN [default: detected].")
-@click.option("--held-out-format", help="Format of the held-out corpus [default: detected].")
+@click.option(
+    "--format", "train_format", help="Format of TRAIN; detected automatically by default."
+)
+@click.option(
+    "--held-out-format", help="Format of the held-out corpus; detected automatically by default."
+)
 @model_option
 @base_url_option
 @price_option
@@ -112,10 +122,11 @@ __all__ = ["command"]
 @click.option(
     "--no-summaries",
     is_flag=True,
-    help="Do not generate missing task summaries; these dialogues then have no task in the prompt.",
+    help="Do not generate missing task summaries; dialogues without a summary then have no task in "
+    "the prompt.",
 )
-@click.option("--licence", help="Licence of TRAIN, for the manifest.")
-@click.option("--fresh", is_flag=True, help="Move an existing folder aside and start over.")
+@click.option("--licence", help="Licence of TRAIN, to be recorded in the manifest.")
+@click.option("--fresh", is_flag=True, help="Move an existing output folder aside and start over.")
 def command(
     train: str,
     held_out: str,
@@ -128,17 +139,17 @@ def command(
     no_summaries: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune a model on the human turns of TRAIN, and evaluate it on another corpus.
+    """Fine-tune a model on the human turns in TRAIN, and evaluate it on another corpus.
 
     Each corpus is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It contains dialogues
-    between a person and a chatbot. With --learn agents, it is a run, a file of scenes, or a file of
-    conversations with personas. A dialogue of TRAIN that has the same id or first utterance as a
-    held-out dialogue is not used for training.
+    between a person and a chatbot. With --learn agents, each corpus is a run, a file with scenes,
+    or a file with conversations and their personas. A dialogue in TRAIN that has the same id or
+    first utterance as a held-out dialogue is not used for training.
 
-    If a dialogue has no task_summary, the model given with --model (the role summarizer) summarises
-    what the person wants. The summaries are stored in task-summaries next to --out. --budget-usd
-    and --budget-tokens limit the cost. Repeat the command to resume from the last checkpoint, or to
-    write missing output files.
+    If a dialogue has no task_summary, the model given with --model (for the `summarizer` role)
+    summarises what the person wants. The summaries are stored in task-summaries next to --out.
+    --budget-usd and --budget-tokens limit the cost. Repeat the command to resume from the last
+    checkpoint, or to write missing output files.
 
     \b
     Example:
@@ -277,9 +288,12 @@ def _print(manifest: TrainingManifest, folder: Path) -> None:
             say(f"{name}: {counted(untold, 'dialogue')} without a task")
     if data["shared_left_out"]:
         shared = counted(data["shared_left_out"], "dialogue")
-        say(f"left out of training because they are also held out: {shared}")
+        say(f"left out of training because they are also in the held-out corpus: {shared}")
     before, after = found["before"]["value"], found["after"]["value"]
-    say(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
+    say(
+        f"held-out perplexity of the target turns: {before:.3f} before training, {after:.3f} after "
+        "training"
+    )
     for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):
         if path.exists():
             whole = path.suffix == ".gguf" and path.name != ADAPTER

@@ -47,9 +47,12 @@ _UNKNOWN = "?"
     type=WholeNumber(1, 2),
     default=2,
     show_default=True,
-    help="gteval: position of the generated dialogue, for files that convogen did not write.",
+    help="With --protocol gteval: position of the generated dialogue in files that convogen did "
+    "not write.",
 )
-@click.option("--table", is_flag=True, help="Print the rates as a table by model, data and length.")
+@click.option(
+    "--table", is_flag=True, help="Print a table with the rate for each model, data set and length."
+)
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
@@ -66,15 +69,16 @@ def command(
 ) -> None:
     """Compute pass rates from verdicts.
 
-    Each FILE contains JSON lines with `choice` (and `index`, `reason`), or is a judged run. The
-    rate is the percentage of dialogues that pass. For UniEval, a dialogue passes if the judge finds
-    no machine-written utterance in it. For GTEval, it passes if the judge does not identify it as
-    the generated dialogue.
+    Each FILE is a judged run, or contains JSON lines with `choice` (and `index` and `reason`). The
+    pass rate is the percentage of dialogues that pass. For UniEval, a dialogue passes if the judge
+    finds no machine-written utterance in it. For GTEval, it passes if the judge does not identify
+    it as the generated dialogue.
 
-    --table adds the change from one length to the next and the gain from fine-tuning, next to the
-    published rates. Marks show which rates were judged differently from the paper. A run records
-    its model, data and length; for a file, put MODEL,DATA,N in front, such as "Llama-3.2-3B
-    (FT),OASST1,6=verdicts.jsonl". Use the model name `real` for real dialogues.
+    --table also shows how the rate changes from one length to the next and how much is gained from
+    fine-tuning, next to the published numbers. Marks show how the judging differs from the paper's.
+    A run folder records its model, data and length. For a file, put MODEL,DATA,N in front of the
+    path, as in "Llama-3.2-3B (FT),OASST1,6=verdicts.jsonl". Use the model name `real` for real
+    dialogues.
     """
     from convogen.papers.dialogueforge.pass_rates import compare, read_cell
 
@@ -138,7 +142,8 @@ def verdict_table(
 
 
 def _alarms(row: Verdicts | Rate) -> str:
-    """Return the number and share of dialogues that fail because of their real first utterance."""
+    """Return the number and share of dialogues that fail because the judge names the real utterance
+    1."""
     if row.false_alarms is None:
         return ""
     return f"{row.false_alarms} ({row.false_alarm_rate:.1f}%)"
@@ -156,7 +161,8 @@ def _bias_text(name: str, bias: PositionBias) -> str:
 
 
 class _Line(NamedTuple):
-    """A row of a table: the labels, the number as text, its source, and false alarms as text."""
+    """A table row: the labels, the number as text, the result it comes from, and false alarms as
+    text."""
 
     labels: tuple[str | int | None, ...]
     number: str
@@ -197,8 +203,8 @@ def _print_compared(compared: Compared) -> None:
 
 
 def _compared_table(title: str, columns: Sequence[str], lines: Sequence[_Line]) -> Table:
-    """Return a table of the user's numbers next to the published ones, with marks for
-    differences."""
+    """Return a table of the user's numbers next to the published ones, with marks for differences
+    in the judging."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", pad_edge=False)

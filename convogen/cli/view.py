@@ -27,7 +27,8 @@ PORT = 8765
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help=f"Port; 0 for any free port [default: {PORT}, or a free port if it is in use].",
+    help=f"Port to listen on, or 0 for any free port [default: {PORT}, or a free port if {PORT} is "
+    "in use].",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(
@@ -35,7 +36,7 @@ PORT = 8765
     "page",
     metavar="FILE.html",
     type=OutPath(dir_okay=False),
-    help="Write up to 500 conversations to one self-contained page and exit.",
+    help="Write up to 500 conversations to one self-contained HTML page and exit.",
 )
 @click.option(
     "--search",
@@ -76,9 +77,11 @@ def command(
 
     web_modules()
     if page is not None and (host or port is not None or no_browser):
-        raise click.UsageError("--host, --port and --no-browser do not apply to --export")
+        raise click.UsageError("--host, --port and --no-browser cannot be used with --export")
     if page is not None and str(page) == "-":
-        raise click.UsageError("--export -: the page cannot be printed; name a file")
+        raise click.UsageError(
+            "--export -: the page cannot be written to standard output; name a file"
+        )
     if page is None and (search or names or n):
         raise click.UsageError("--search, --conversation and --n require --export FILE.html")
     try:
@@ -91,7 +94,7 @@ def command(
 
 
 def _no_index(error: sqlite3.Error) -> str:
-    """Return a message with the problem of the index and possible remedies."""
+    """Return a message that states the problem with the index and possible remedies."""
     from convogen.web.viewer.index import cache_folder
 
     return (
@@ -130,7 +133,8 @@ def _serve(folders: Sequence[Path], host: str, port: int | None, open_browser: b
 
 
 def _listener(host: str) -> socket.socket:
-    """Return a socket bound to the default port, or to a free port if that is in use."""
+    """Return a socket bound to the default port, or to a free port if the default port is in
+    use."""
     from convogen.errors import UserError
     from convogen.web.serving import bind
 

@@ -66,15 +66,15 @@ class Common(Keys):
     n: int | None = Field(
         default=None,
         ge=1,
-        description="number of conversations; default: 8, or every task of the plan if the "
-        "method's plan is finite",
+        description="number of conversations; by default 8 or, if the method's plan is finite, one "
+        "for each task in the plan",
     )
     seed: int = Field(
         default=0, ge=0, description="random seed for all choices that are not made by a model"
     )
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec],
-        description="model of each role; `default` applies to all roles that are not listed",
+        description="model for each role; `default` applies to all roles that are not listed",
     )
     fixed_models: list[str] = Field(
         default_factory=list[str],
@@ -83,16 +83,17 @@ class Common(Keys):
     )
     sampling: dict[str, Sampling] = Field(
         default_factory=dict[str, Sampling],
-        description="sampling parameters of each role; they override the method's defaults",
+        description="sampling parameters for each role, which override the method's defaults",
     )
     prompts: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="path of your own prompt file for each step, used instead of the shipped file",
+        description="for each step, the path of your own prompt file, which replaces the shipped "
+        "file",
     )
     concurrency: int | None = Field(
         default=None,
         ge=1,
-        description="maximum number of calls in flight per endpoint; default: 64, or 8 for "
+        description="maximum number of model calls in flight per endpoint; default: 64, or 8 for "
         "the embedded model",
     )
     max_failures: int | None = Field(
@@ -102,10 +103,10 @@ class Common(Keys):
     )
     gates: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
-        description="checks that a finished conversation must pass to be accepted, applied in "
-        "this order, except that near_duplicate always comes last; default: the gate `language` "
-        "if the key `language` is set, the gate `profile` if `match_features` is set, otherwise "
-        "none",
+        description="checks that a finished conversation must pass to be accepted, applied in the "
+        "order listed, except that `near_duplicate` always comes last; by default, the `language` "
+        "gate if the `language` key is set, the `profile` gate if `match_features` is set, and "
+        "otherwise none",
     )
     max_rejected: int | None = Field(
         default=None,
@@ -167,7 +168,7 @@ class Experiment:
 
         Args:
             source: The path of a file, or the name of a shipped experiment.
-            overrides: Values by key; nested keys are joined with dots. Paths in overrides are
+            overrides: Maps keys to values; nested keys are joined with dots. Paths in overrides are
                 relative to the current folder. Paths in the file are relative to its folder.
 
         Raises:
@@ -222,7 +223,7 @@ class Experiment:
 
     @cached_property
     def n(self) -> int:
-        """The number of requested conversations, at most the number of tasks in the method's plan.
+        """The number of requested conversations, which is at most the number of tasks in the plan.
 
         If the method has `counts_failed_tasks`, this is the number of requested tasks.
         """
@@ -250,7 +251,7 @@ class Experiment:
 
     @property
     def roles(self) -> list[str]:
-        """The roles that need a model in a run: the method's, then those of the gates."""
+        """The roles that need a model in a run: the method's roles, then the gates' roles."""
         return list(dict.fromkeys([*self.method.roles, *self._gate_roles]))
 
     @property
@@ -269,10 +270,10 @@ class Experiment:
         return models.get(role) or models.get("default") or ModelSpec(name="embedded")
 
     def sampling(self, role: str) -> Sampling:
-        """Return the sampling parameters of a role.
+        """Return the sampling parameters for a role.
 
-        Parameters tuned for the embedded model override the method's, and the experiment's
-        override both.
+        Parameters tuned for the embedded model override the method's parameters, and the
+        experiment's parameters override both.
         """
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
@@ -297,7 +298,7 @@ class Experiment:
 
     @property
     def packages(self) -> dict[str, str]:
-        """The versions of the installed packages whose plugins are used, by package name."""
+        """A mapping from installed packages whose plugins are used to their versions."""
         judges = [gate.judge for gate in self.gates if isinstance(gate, JudgeGate)]
         gates = [gate.name for gate in self.gates]
         return registry.packages(
@@ -306,12 +307,13 @@ class Experiment:
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` if a user's prompt file is invalid."""
+        """A mapping from steps to prompts; raises `SourceError` if a user's prompt file is
+        invalid."""
         return self.method.prompts({**self._suited_prompts, **self.common.prompts})
 
     @property
     def _suited_prompts(self) -> dict[str, str]:
-        """The prompts adapted to the embedded model, for the steps that use it."""
+        """The prompts adapted to the embedded model, for the steps whose roles use that model."""
         return {
             step: str(FOR_EMBEDDED / file)
             for step, (role, file) in self.method.embedded_prompts.items()
@@ -378,7 +380,7 @@ class Experiment:
 
 
 def shipped_experiments() -> dict[str, Path]:
-    """Return the paths of the shipped experiments, by name."""
+    """Return a mapping from the names of the shipped experiments to their paths."""
     paths = sorted(EXPERIMENTS.glob("*/*.yaml"), key=lambda path: path.name)
     return {path.stem: path for path in paths}
 
@@ -397,7 +399,10 @@ def _find(source: str | Path) -> Path:
     if path.suffix in YAML_SUFFIXES:
         if there:
             return path
-        raise ExperimentError(f"{path}: no such file")
+        raise ExperimentError(
+            f"{path}: no such file; name an existing file, or a shipped "
+            "experiment (see `convogen list`)"
+        )
     if there:
         raise ExperimentError(f"{path}: not an experiment file; the name must end in .yaml or .yml")
     near = get_close_matches(str(source).casefold(), {name.casefold(): name for name in shipped}, 1)
@@ -416,8 +421,8 @@ def _no_folder(path: Path) -> str:
             f"{suggested('run', own, '--out', path)}"
         )
     inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
-    return f"{path}: this is a folder, not an experiment" + (
-        f"; it contains {inside}" if inside else ""
+    return f"{path}: this is a folder, not an experiment; name an experiment file" + (
+        f", such as one of the files in the folder: {inside}" if inside else ""
     )
 
 
@@ -453,6 +458,9 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         below = data.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise ExperimentError(f"--set {dotted}: {parent} is a value and has no keys")
+            raise ExperimentError(
+                f"--set {dotted}: {parent} is set to a single value, so it "
+                "cannot have keys below it"
+            )
         data = cast("dict[str, Any]", below)
     data[last] = value

@@ -1,4 +1,4 @@
-"""The base model of user input, which accepts only known keys and finite numbers, and does not
+"""The base model for user input, which accepts only known keys and finite numbers, and does not
 accept booleans as numbers."""
 
 from __future__ import annotations
@@ -42,14 +42,15 @@ _WORDS = {
     "invalid_key": "a key must be text; put numbers, true and false in quotes",
     "json_invalid": "is not valid JSON: {error}",
 }
-"""Error messages by pydantic error type; pydantic's own messages refer to Python."""
+"""Maps pydantic error types to error messages; pydantic's own messages refer to Python."""
 
 
 class Keys(BaseModel):
-    """Base class of the models of users' files and options; immutable, and unknown keys are errors.
+    """Base class of the models for users' files and options, whose instances are immutable.
 
-    In Python, and therefore in pydantic, `true` equals 1; here it is refused unless the field is a
-    boolean. Integers have at most 64 bits, as in YAML, so that run folders can be read back.
+    Unknown keys are errors. In Python, and therefore in pydantic, `true` equals 1; here, a boolean
+    is an error unless the field is a boolean. Integers have at most 64 bits, as in YAML, so that
+    run folders can be read back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -58,7 +59,7 @@ class Keys(BaseModel):
     @classmethod
     def _of_64_bits(cls, value: Any) -> Any:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise ValueError(f"must be at most {2**63 - 1} (64 bits)")
+            raise ValueError(f"must fit in 64 bits ({-(2**63)} to {2**63 - 1})")
         return value
 
     @field_validator("*", mode="before")
@@ -90,7 +91,7 @@ def first_fault(error: ValidationError, before: str = "") -> str:
 
 
 def no_boolean(value: Any) -> Any:
-    """Return the value unchanged; raises `ValueError` if it is or contains a boolean."""
+    """Return the value unchanged; raises `ValueError` if the value is or contains a boolean."""
     inside: Any = cast("Any", value).values() if isinstance(value, dict) else value
     if isinstance(value, bool):
         raise ValueError("must not be true or false")

@@ -48,12 +48,17 @@ def read_text(path: Path, where: object = None, raising: type[UserError] = Sourc
         with open_file(path) as file:
             data = file.read(LARGEST_BYTES + 1)
         if len(data) > LARGEST_BYTES:
-            raise raising(f"{where}: cannot be read: larger than {LARGEST_BYTES >> 20} MB")
+            raise raising(
+                f"{where}: cannot be read: the file is larger than {LARGEST_BYTES >> 20} MB"
+            )
         utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise raising(f"{where}: line {line}: cannot be read: not {error.encoding}") from error
+        raise raising(
+            f"{where}: line {line}: cannot be read: it is not {error.encoding}; convert "
+            "the file to UTF-8"
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: the path contains a NUL
         said = getattr(error, "strerror", None) or error
         raise raising(f"{where}: cannot be read: {said}") from error

@@ -29,7 +29,7 @@ def validated(
 
     Args:
         model: The model class.
-        data: The mapping.
+        data: The mapping to validate.
         origin: The start of the error message, such as the name of a file.
         extra: Keys that the error message lists as allowed in addition to the model's own.
         raising: The exception raised, with a one-line message, if the mapping is invalid.

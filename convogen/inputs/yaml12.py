@@ -1,9 +1,9 @@
 """Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
-PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text. It
-keeps the last of two equal keys, and sets no limit on aliases or nesting. The result here is a tree
-of bounded size that consists of strings, finite 64-bit numbers, booleans, null, lists and mappings.
-Merge keys (`<<`) are supported.
+PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text.
+PyYAML also keeps only the last value of a duplicate key, and sets no limit on aliases or nesting.
+This module returns a tree of bounded size that consists of strings, finite 64-bit numbers,
+booleans, null, lists and mappings. Merge keys (`<<`) are supported.
 
 >>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
 {'a': 10, 'b': '1:30', 'c': '2024-10-21', 'd': 0.0001}
@@ -44,7 +44,7 @@ _CORE = {
     ),
     "merge": (r"<<", "<"),
 }
-"""For each tag: the pattern of its unquoted scalars, and the characters they can start with."""
+"""Maps each tag to the pattern for its unquoted scalars and the characters they can start with."""
 
 _WIDTH = 80
 """Line width of YAML in characters, PyYAML's default."""
@@ -85,11 +85,12 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
     except yaml.YAMLError as error:
         raise raising(f"{where}: {_complaint(error, text)}") from error
     except UnicodeEncodeError as error:  # an argument with bytes that are not UTF-8
-        raise raising(f"{where}: cannot be read: not UTF-8") from error
+        raise raising(f"{where}: cannot be read: the text is not UTF-8") from error
 
 
 def dump_yaml(data: Any, *, blocks: bool = False) -> str:
-    """Return a tree as YAML with the same meaning here and in YAML 1.1; keys keep their order.
+    """Return a tree as YAML that means the same in YAML 1.1 and in `parse_yaml`; keys keep their
+    order.
 
     Args:
         data: The tree of mappings, lists and scalars.
@@ -125,7 +126,8 @@ def _check_bounds(text: str) -> None:
             if anchored:
                 sizes[anchored] = total - before
         if total > LARGEST_BYTES:
-            problem = f"with its aliases expanded, it is larger than {LARGEST_BYTES >> 20} MB"
+            most = f"{LARGEST_BYTES >> 20} MB"
+            problem = f"with its aliases expanded, the document is larger than {most}"
             raise _fault(problem, event.start_mark)
 
 
@@ -216,7 +218,7 @@ class _Loader(_Base):
         return {build(key, deep=True): build(value, deep=True) for key, value in node.value}
 
     def unknown(self, node: Any) -> None:
-        raise _fault(f"unknown tag {node.tag}", node.start_mark)
+        raise _fault(f"the tag {node.tag} is not supported; remove it", node.start_mark)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -227,7 +229,7 @@ class _BlockDumper(_Dumper):
     """A dumper that writes long strings as block scalars."""
 
     def text(self, value: str) -> Any:
-        """Represent a string: multi-line strings as literal blocks, long lines as folded blocks."""
+        """Represent multi-line strings as literal blocks, and long lines as folded blocks."""
         style = "|" if "\n" in value else ">" if len(value) > _WIDTH else None
         return cast("Any", self).represent_scalar(f"{_TAG}str", value, style=style)
 

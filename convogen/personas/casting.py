@@ -27,7 +27,7 @@ __all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]
 Match = Literal["random", "similar"]
 
 DEALT = 128
-"""Number of tasks per block; people are regrouped by similarity within a block."""
+"""Number of tasks per block; personas are regrouped by similarity within a block."""
 
 KEPT = 16
 """Number of blocks kept in memory; all other blocks are recomputed deterministically."""
@@ -38,19 +38,19 @@ class Casting(ABC):
 
     @abstractmethod
     def group(self, task: int) -> list[Profile]:
-        """Return the profiles of the two or more people in a task."""
+        """Return the profiles of the two or more participants in a task."""
 
 
 class ReusedGroups(Casting):
-    """The speakers of a data set, one row per task, starting over after the last row."""
+    """The speakers in a data set's rows, one row per task, starting over after the last row."""
 
     def __init__(self, hub: PersonaHub) -> None:
         self._hub = hub
         alone = next((at for at in range(len(hub)) if len(hub[at]) < 2), None)
         if alone is not None:
             raise SourceError(
-                f"{hub.source}: row {alone + 1} has only one persona; `personas: reused` needs "
-                f"both personas of each conversation; use `personas: sampled` for single personas"
+                f"{hub.source}: row {alone + 1} has only one persona, but `personas: reused` needs "
+                "both personas of each conversation; use `personas: sampled` for single personas"
             )
 
     def group(self, task: int) -> list[Profile]:
@@ -58,11 +58,12 @@ class ReusedGroups(Casting):
 
 
 class SampledGroups(Casting):
-    """Groups of random size, drawn without replacement; an exhausted hub starts a new pass.
+    """Groups of random size, drawn at random without replacement; a new pass begins if the hub is
+    exhausted.
 
-    People are matched at random. With `similar`, they are regrouped within blocks of up to 128
-    consecutive tasks so that people with similar descriptions meet. Similarity is the token-set
-    ratio of their longer words, averaged over the group.
+    Personas are grouped at random. With `similar`, personas are regrouped within blocks of up to
+    128 consecutive tasks so that personas with similar descriptions meet. Similarity is the
+    token-set ratio of the descriptions' longer words, averaged over the group.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class SampledGroups(Casting):
     ) -> None:
         if len(hub) < participants[1]:
             raise SourceError(
-                f"{hub.source}: too few personas ({len(hub)}) for {participants[1]} participants"
+                f"{hub.source}: too few personas ({len(hub)}) for {participants[1]} participants; "
+                "use a larger source, or fewer participants"
             )
         self._hub = hub
         self._seed = seed
@@ -89,7 +91,7 @@ class SampledGroups(Casting):
         return _distinct_names([self._hub[at][0] for at in self.places(task)])
 
     def places(self, task: int) -> list[int]:
-        """Return the indices of a task's people in the hub."""
+        """Return the hub indices of a task's personas."""
         while len(self._ends) <= task + 1:
             self._draw()
         if not self._similar:
@@ -105,7 +107,7 @@ class SampledGroups(Casting):
         return self._dealt[block][task - start]
 
     def _draw(self) -> None:
-        """Draw the people of the next task; nobody is drawn twice for a group that spans two
+        """Draw the personas for the next task; no persona is drawn twice for a group that spans two
         passes."""
         size = self._sizes.randint(*self._participants)
         if len(self._order) - self._cursor >= size:
@@ -125,7 +127,7 @@ class SampledGroups(Casting):
             self._blocks.append(task + 1)
 
     def _take(self, people: array[int]) -> None:
-        """Assign people to the next task, and end the current block after 128 tasks."""
+        """Assign personas to the next task, and end the current block after 128 tasks."""
         self._cursor += len(people)
         self._drawn.extend(people)
         self._ends.append(len(self._drawn))
@@ -138,7 +140,7 @@ class SampledGroups(Casting):
         self._passes += 1
 
     def _deal(self, start: int, end: int) -> list[list[int]]:
-        """Return the people of the tasks from `start` to `end`, regrouped by similarity."""
+        """Return the personas for the tasks in `range(start, end)`, regrouped by similarity."""
         people = list(self._drawn[self._ends[start] : self._ends[end]])
         words = [_words(self._hub[at][0]) for at in people]
         scores = cdist(words, words, scorer=fuzz.token_set_ratio)
@@ -160,7 +162,7 @@ def _words(profile: Profile) -> str:
 
 
 def _distinct_names(group: Sequence[Profile]) -> list[Profile]:
-    """Return the group with repeated names removed; people without a name are named later."""
+    """Return the group with repeated names removed; profiles without a name are named later."""
     seen: set[str] = set()
     result: list[Profile] = []
     for profile in group:

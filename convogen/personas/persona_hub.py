@@ -24,11 +24,12 @@ LICENCES = {
     "hf:proj-persona/PersonaHub": "CC-BY-NC-SA-4.0",
     "hf:google/Synthetic-Persona-Chat": "CC-BY-4.0",
 }
-"""Licences of well-known sources, by name."""
+"""Maps well-known sources to their licences."""
 
 
 class PersonaHub:
-    """The groups of a source in their original order: single personas, or all speakers of a row.
+    """The groups in a source, in their original order; a group is a persona or all speakers of a
+    row.
 
     `source` is the name written to the personas' records, `licence` the licence of the source if
     known, and `hash` the hash of its content. Only the offsets are kept in memory.
@@ -103,7 +104,7 @@ def open_hub(
         place = Path(source)
         label = place.name
         if not place.is_file():
-            files = "a file of personas (JSONL, CSV, text)"
+            files = "a file with personas (JSONL, CSV, text)"
             raise SourceError(
                 f"persona source {source}: no such file; allowed: "
                 f"{', '.join([*shipped_hubs(), files])}, or hf:OWNER/NAME on the Hugging Face hub"
@@ -117,7 +118,7 @@ def open_hub(
 
 
 def shipped_hubs() -> dict[str, Path]:
-    """Return the paths of the hubs shipped with convogen, by name."""
+    """Return a mapping from the names of the hubs shipped with convogen to their paths."""
     return {path.stem: path for path in sorted(shipped("personas").glob("*.jsonl"))}
 
 

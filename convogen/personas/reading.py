@@ -1,7 +1,8 @@
-"""Reading of profiles from the rows of a hub or data set; persona fields are detected.
+"""Reading of profiles from the rows of a hub or data set; fields with personas are detected
+automatically.
 
-Supported are text (one persona per line), CSV, JSONL, JSON arrays, Parquet, data sets on the
-Hugging Face hub, and PERSONA-CHAT as JSON or ParlAI text.
+The supported formats are text (one persona per line), CSV, JSONL, JSON arrays, Parquet, data sets
+on the Hugging Face hub, and PERSONA-CHAT as JSON or ParlAI text.
 """
 
 from __future__ import annotations
@@ -115,12 +116,14 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
         return next(iter(row))
     shown = ", ".join(str(key) for key in list(row)[:12])
     wanted = f"no field {field!r}" if field else f"none of the fields {', '.join(TEXT_FIELDS)}"
-    raise RowError(f"{wanted}; fields found: {shown or 'none'}; choose one with `persona_field`")
+    raise RowError(
+        f"the row has {wanted}; fields found: {shown or 'none'}; choose one with `persona_field`"
+    )
 
 
 def _text(value: Any, key: str) -> str:
-    """Return a persona's text unchanged, empty for null; a list of strings is joined with line
-    breaks."""
+    """Return a persona's text unchanged, or an empty string for null; a list of strings is joined
+    with line breaks."""
     if value is None:
         return ""
     items = cast("Sequence[Any]", value) if isinstance(value, list) else [value]

@@ -39,7 +39,7 @@ _LONGEST_REASON = 300
 class Plugin:
     """An entry point of an installed distribution.
 
-    `refused` is the reason why the plugin is never imported, None if it may be.
+    `refused` is the reason why the plugin is never imported, or None if it may be imported.
     """
 
     kind: str
@@ -59,7 +59,7 @@ def find_plugins(taken: Mapping[str, Iterable[str]]) -> list[Plugin]:
     """Return the plugins of all installed distributions, sorted by kind, name and distribution.
 
     A plugin is refused if its kind is unknown, or if its name is in `taken` (the built-in names by
-    kind), is used by two distributions for the same kind, or is not valid in a file name.
+    kind), is used by several distributions for the same kind, or is not valid in a file name.
     """
     points = _installed()
     counts = Counter((point.kind, point.name) for point in points)
@@ -80,14 +80,17 @@ def _refusal(
     if point.name in taken[point.kind]:
         return f"{point.name!r} is built in and cannot be replaced; use another name"
     if not _NAME.fullmatch(point.name):
-        return "a name may contain only letters, digits, '_', '-' and '.'"
+        return (
+            "a name may contain only letters, digits, '_', '-' and '.', and must not start with "
+            "'-' or '.'"
+        )
     if counts[point.kind, point.name] > 1:
         owners = [
             f"{other.distribution} {other.version}"
             for other in points
             if (other.kind, other.name) == (point.kind, point.name)
         ]
-        return f"also defined by {' and '.join(owners)}; uninstall all but one"
+        return f"defined by {' and '.join(owners)}; uninstall all but one"
     return None
 
 
@@ -108,15 +111,15 @@ def _installed() -> tuple[Plugin, ...]:
 
 
 def blame(error: BaseException) -> str | None:
-    """Return an error message naming the plugin whose code raised an error; None if no plugin
-    did."""
+    """Return a message that names the plugin whose code raised an error, or None if no plugin's
+    code raised it."""
     roots = {plugin.target.partition(":")[0].split(".")[0]: plugin for plugin in _installed()}
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
         root = str(frame.f_globals.get("__name__")).split(".")[0]
         if root != "convogen" and (plugin := roots.get(root)):
             where = f"{Path(frame.f_code.co_filename).name}:{line}"
             owner = f"plugin {plugin.distribution} {plugin.version}"
-            return f"{owner}: {where}: {explain(error)}; --debug shows the traceback"
+            return f"{owner}: {where}: {explain(error)}; use --debug to show the traceback"
     if isinstance(error, BaseExceptionGroup):
         lines = (blame(one) for one in cast("BaseExceptionGroup[BaseException]", error).exceptions)
         return next((line for line in lines if line), None)
@@ -143,7 +146,7 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
     if plugin.refused:
         return PluginError(plugin.line(plugin.refused))
     if not plugin.target.partition(":")[2]:
-        return PluginError(plugin.line("no class is given; write NAME = MODULE:CLASS"))
+        return PluginError(plugin.line("the entry point names no class; write NAME = MODULE:CLASS"))
     try:
         with redirect_stdout(sys.stderr):
             loaded = import_class(plugin.target)
@@ -156,21 +159,24 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
 
 
 def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
-    """Return why an object is not a valid plugin class of its kind, or None if it is valid."""
+    """Return the reason why an object is not a valid plugin class of its kind, or None if it is
+    valid."""
     if not isinstance(loaded, type):
-        return f"not a class (found {type(loaded).__name__})"
+        return f"the entry point must name a class (found {type(loaded).__name__})"
     abstract: frozenset[str] = getattr(loaded, "__abstractmethods__", frozenset())
     if missing := [key for key in _required(base) if key in abstract or not hasattr(loaded, key)]:
-        return f"missing: {', '.join(missing)}"
+        return f"the class must also define {', '.join(missing)}"
     if not issubclass(loaded, base):
-        return f"not a subclass of {base.__name__}; derive it from convogen.extend.{base.__name__}"
+        home = f"convogen.extend.{base.__name__}"
+        return f"the class is not a subclass of {base.__name__}; derive it from {home}"
     if (own := getattr(loaded, "name", None)) != name:
         return f"the class has name = {own!r}, which must match the name of the entry point"
     return None
 
 
 def _unmade(loaded: Any, kind: str) -> str | None:
-    """Return why a reader or metric cannot be created without arguments, or None if it can."""
+    """Return the reason why a reader or metric cannot be created without arguments, or None if it
+    can."""
     if kind not in ("readers", "metrics"):
         return None
     try:

@@ -3,7 +3,7 @@
 A package adds a method with an entry point in the group `convogen.methods`, for example
 `mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml. Judges, gates, exporters, readers
 and metrics are added in the same way. The base classes are in `convogen.extend`. Readers are tried
-in the order of this list, and readers from plugins last.
+in the order in which `BUILT_IN` lists them, and then readers from plugins.
 """
 
 from __future__ import annotations
@@ -112,12 +112,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "metrics": {},
 }
-"""The built-in classes by kind and name. The measures of `convogen.metrics.Statistics` are not
-included because they are computed together in one pass."""
+"""The built-in classes for each kind and name. The measures of `convogen.metrics.Statistics` are
+not included because they are computed together in one pass."""
 
 
 def names(kind: Kind) -> list[str]:
-    """Return the names of a kind, built-in names first; broken plugins are left out.
+    """Return the names of the classes of a kind, built-in names first; broken plugins are left out.
 
     This imports all plugins of the kind, so that every returned name can be loaded.
     """
@@ -153,7 +153,7 @@ def plugins(kind: Kind | None = None) -> list[Plugin]:
 
 
 def packages(used: Mapping[Kind, Iterable[str]]) -> dict[str, str]:
-    """Return the versions of the distributions whose plugins are used, by distribution name."""
+    """Return a mapping from the distributions whose plugins are used to their versions."""
     return {
         plugin.distribution: plugin.version
         for kind, names in used.items()
@@ -177,7 +177,7 @@ def faults() -> list[str]:
 def blaming(kind: Kind, name: str) -> Generator[None]:
     """Turn errors in a plugin's code into a `PluginError` that names the plugin.
 
-    Errors of built-in classes and convogen's own exceptions pass through unchanged.
+    Errors in built-in classes, convogen's own exceptions and `OSError` pass through unchanged.
     """
     try:
         yield

@@ -28,7 +28,7 @@ class PublishedTable:
     """One table of a paper.
 
     `rows[row][column]` is a cell, and `columns` describes each column. `source` says where the
-    numbers come from if the paper does not print them; None if it does.
+    numbers come from if the paper does not print them; otherwise it is None.
     """
 
     paper: str
@@ -41,7 +41,7 @@ class PublishedTable:
 
 @lru_cache(maxsize=8)
 def published(paper: str) -> dict[str, PublishedTable]:
-    """Return the tables of a paper by table number; raises `SourceError` if the paper is
+    """Return a mapping from table numbers to a paper's tables; raises `SourceError` if the paper is
     unknown."""
     folder = files("convogen.published")
     file = folder / f"{paper}.yaml"

@@ -140,7 +140,7 @@ def test_a_budget_is_that_of_all_cells(tmp_path: Path) -> None:
         (["--vary", "style=short", "--vary", "style=chatty"], "style is given more than once"),
         (["--vary", "stile=short,chatty"], "unknown key 'stile'"),
         (["--vary", "shots=1,0"], "must be at least 1"),
-        (["--vary", "max_words=7,7"], "occurs twice"),
+        (["--vary", "max_words=7,7"], "are given twice"),
         (["--vary", "max_failures=7,8"], "give the same experiment"),
     ],
 )

@@ -83,7 +83,7 @@ def test_a_wrong_experiment(case: str) -> None:
     Path("my.yaml").write_text(text)
     ended = convogen("run", "my.yaml", "--out", "run")
     assert ended.status == 2
-    lines = [line for line in ended.err.splitlines() if not line.startswith("no model given;")]
+    lines = [line for line in ended.err.splitlines() if not line.startswith("no model given,")]
     assert len(lines) == 1
     for word in words:
         assert word in lines[0]

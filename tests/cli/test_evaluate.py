@@ -139,7 +139,8 @@ def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
     judged = a_summary()
     (table,) = diasynth_tables({}, {"run": {"fed": judged}})
     ours = (
-        "The wording of the follow-ups is convogen's; to use the paper's, set the key follow_ups."
+        "The wording of the follow-ups is convogen's; to use the paper's wording, set the "
+        "follow_ups key."
     )
     assert f"{table.caption}" == ours
     own = replace(judged, own_wording=True)
@@ -162,14 +163,14 @@ def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
     beside = rows["diversity, ROUGE-L between dialogues"]
     assert nearest in beside
     assert "0.27 to 0.3" in beside
-    alone = rows["mean ROUGE-L of a sample of all pairs"]
+    alone = rows["mean ROUGE-L over a sample of all pairs"]
     assert pairs in alone
     assert "0.27" not in alone
     fewer = f"Fewer dialogues give lower values: dia has {found.text.nearest_of}."
     assert fewer in " ".join(out.split())
     assert "group chat" not in out
     (table,) = diasynth_tables({"dia": found}, {"dia": {}}, ["dia"])
-    assert "The dialogues of dia are group chats with one call per turn" in f"{table.caption}"
+    assert "The dialogues of dia are group chats with one model call per turn" in f"{table.caption}"
 
 
 def test_a_judge_with_questions_of_ones_own_is_not_said_to_have_ours(folder: Path) -> None:

@@ -222,7 +222,7 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
     arguments += ["--price", "1,2", "--out", tmp_path / "run"]
     dry = convogen(*arguments, "--dry-run", "--pilot", "4", "--json")
     assert dry.status == 0
-    assert "generating a pilot of 4 conversations with real calls" in dry.err
+    assert "generating a pilot of 4 conversations with real model calls" in dry.err
     found = json.loads(dry.out)
     pilot = load_run(tmp_path / "run")
     assert sum(1 for _ in pilot.conversations()) == found["seen"] == 4
@@ -232,7 +232,7 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
     made = len(endpoint.asked)
     again = convogen(*arguments, "--dry-run", "--pilot", "3")
     assert again.status == 0
-    assert "no calls are made" in again.err
+    assert "no model calls are made" in again.err
     assert "95% interval" in again.out
     assert len(endpoint.asked) == made
     assert convogen(*arguments).status == 0

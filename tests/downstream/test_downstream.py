@@ -217,7 +217,7 @@ class TestSummarization:
         options = ("--in-domain", split, "--n-held-out", "12")
         ended = summarise(folder, split, t5, endpoint, *options)
         assert ended.status == 0, ended.err
-        assert "12 held-out dialogues of split.jsonl" in ended.out
+        assert "12 held-out dialogues from split.jsonl" in ended.out
         assert "coverage of in-domain data" in " ".join(ended.out.split())
 
     @pytest.mark.skipif(not DIALOGSUM.exists(), reason="the folder shared/data is missing")
@@ -228,7 +228,7 @@ class TestSummarization:
         options = ("--in-domain", DIALOGSUM, "--n-held-out", "12")
         ended = summarise(folder, DIALOGSUM, t5, endpoint, *options)
         assert ended.status == 0, ended.err
-        assert "12 held-out dialogues of dialogsum.dev.jsonl" in ended.out
+        assert "12 held-out dialogues from dialogsum.dev.jsonl" in ended.out
         assert "coverage of in-domain data" in " ".join(ended.out.split())
 
     def test_what_the_user_can_mend(
@@ -310,7 +310,7 @@ def test_a_checkpoints_own_bound_on_the_length_does_not_hold(tmp_path: Path, bea
 def test_that_no_model_was_named_is_said(folder: Path, held_out: Path, tmp_path: Path) -> None:
     files = ("--held-out", held_out, "--checkpoint", tmp_path)
     ended = convogen("downstream", "summarization", folder, *files)
-    assert "no model given; using the embedded" in ended.err
+    assert "no model given, so convogen uses the embedded" in ended.err
 
 
 def test_bertscore_of_the_same_text_is_1_and_of_none_is_0(bert: Path) -> None:

@@ -63,7 +63,7 @@ def test_each_shape_gives_the_same_labels(shape: str, tmp_path: Path) -> None:
     tool, export = SHAPES[shape]
     ended = imported(tmp_path, tool, export(ANSWERS), "--export", exported(tmp_path, tool))
     assert ended.status == 0, ended.err
-    assert "6 labels by 2 annotators of 2 conversations" in ended.out
+    assert "6 labels by 2 annotators for 2 conversations" in ended.out
     labels = {
         (one.conversation, one.annotator, one.aspect): one.value or one.choice or one.comment
         for one in read_labels(tmp_path / "labels.jsonl")

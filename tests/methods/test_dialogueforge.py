@@ -274,7 +274,7 @@ def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_pat
     assert played.status == 0
     assert "seeds of seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
     assert "complete, 2 of 2" in " ".join(played.out.split())
-    assert "requested tasks: 2 of 6" in played.err
+    assert "only 2 of the 6 available tasks are requested" in played.err
 
 
 EXPERIMENTS = [f"dialogueforge-{data}{cap}" for data in ("arena", "oasst1") for cap in ("", "-12")]
@@ -378,7 +378,7 @@ def test_a_dry_run_counts_the_seeds_that_failed(tmp_path: Path) -> None:
     words += ["--out", str(tmp_path / "run"), "--dry-run", "--pilot", "6", "--json"]
     found = json.loads(convogen(*words).out)
     assert (found["n"], found["seen"]) == (5, 5)
-    assert "no calls are made" in convogen(*words).err
+    assert "no model calls are made" in convogen(*words).err
 
 
 LONG = "Copper tape keeps them away. " * 30

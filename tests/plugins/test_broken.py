@@ -22,16 +22,20 @@ BROKEN = {
     "exits": ("exporters", "exits:Mine", "SystemExit: 3"),
     "raises": ("metrics", "raises:Mine", "ZeroDivisionError: division by zero"),
     "no_class": ("readers", "fine:Nothing", "AttributeError: module 'fine' has no attribute"),
-    "no_target": ("readers", "fine", "no class is given"),
-    "lacks": ("readers", "lacks:Mine", "missing: about, convert"),
-    "a_function": ("gates", "fine:function", "not a class (found function)"),
+    "no_target": ("readers", "fine", "the entry point names no class"),
+    "lacks": ("readers", "lacks:Mine", "the class must also define about, convert"),
+    "a_function": ("gates", "fine:function", "must name a class (found function)"),
     "unrelated": ("metrics", "fine:Unrelated", "not a subclass of Metric; derive it from"),
     "renamed": (
         "metrics",
         "fine:Mine",
         "name = 'mine', which must match the name of the entry point",
     ),
-    "abstract": ("judges", "lacks:Judging", "missing: prompt_names, sampling, judge"),
+    "abstract": (
+        "judges",
+        "lacks:Judging",
+        "the class must also define prompt_names, sampling, judge",
+    ),
     "geval": ("judges", "fine:Mine", "'geval' is built in"),
     "../up": ("judges", "fine:Mine", "a name may contain only letters"),
     "lost": ("metric", "fine:Mine", "unknown group; allowed: convogen.methods, "),
@@ -170,7 +174,7 @@ def test_two_of_the_same_name_are_both_refused(tmp_path: Path) -> None:
     assert first.startswith("plugin acme 1.0: ")
     assert second.startswith("plugin umbrella 2.0: ")
     for line in (first, second):
-        assert "also defined by acme 1.0 and umbrella 2.0; uninstall all but one" in line
+        assert "defined by acme 1.0 and umbrella 2.0; uninstall all but one" in line
 
 
 @pytest.mark.parametrize(
@@ -217,7 +221,7 @@ class BadPlay(Play):
     arguments = ("run", tmp_path / "bad.yaml", "--model", "scripted", "--out", tmp_path / "run")
     ended = convogen_with(tmp_path, *arguments)
     assert ended.status == 2
-    expected = "plugin acme 1.0: acme.py:11: KeyError: 'nothing'; --debug shows the traceback"
+    expected = "plugin acme 1.0: acme.py:11: KeyError: 'nothing'; use --debug to show the traceback"
     assert ended.complaint == f"convogen: {expected}"
     assert "Traceback" in convogen_with(tmp_path, "--debug", *arguments).err
 

@@ -123,7 +123,7 @@ def test_prompts_of_ones_own_take_the_place_of_its_own(
     judge = ("--judge", "persuasion", "--model", "scripted")
     refused = convogen_with(site, "evaluate", out, *judge, "--set", own)
     assert refused.status == 2
-    assert "mine.md: variables: motion is not known; allowed: speaker, turns" in refused.complaint
+    assert "mine.md: the variable motion is not known; allowed: speaker, turns" in refused.complaint
 
 
 def test_its_judge_scores(finished: Path) -> None:

@@ -97,5 +97,5 @@ def test_a_prompt_of_ones_own_is_for_a_step_that_there_is(
     kind: registry.Kind, name: str, keys: dict[str, object]
 ) -> None:
     made = registry.load(kind, name)(own_prompts={"explian": "x.md"}, **keys)
-    with pytest.raises(SourceError, match=f"{name}: no prompt 'explian'; allowed: "):
+    with pytest.raises(SourceError, match=f"{name}: has no prompt 'explian'; allowed: "):
         _ = made.fingerprint_inputs

@@ -58,7 +58,7 @@ def test_everything_is_printed_beside_the_papers_numbers(
     ):
         assert words in said
     assert "with judge" not in said
-    assert "Judge and people" not in said
+    assert "Pairs judged by both" not in said
 
 
 def test_a_folder_is_read_and_json_has_all_of_it(tmp_path: Path, answers: list[PairAnswer]) -> None:
@@ -102,7 +102,7 @@ def test_a_judge_shortens_the_intervals_and_is_compared_with_people(tmp_path: Pa
     ended = convogen("study", "results", file, "--judge", judged)
     said = flat(ended.out)
     assert "drawn with different probabilities" in said
-    assert "Judge and people, pairs judged by both: 400" in said
+    assert "Pairs judged by both the judge and participants: 400" in said
     assert "utterance number: no model: all values are the same" in said
     found = json.loads(convogen("study", "results", file, "--judge", judged, "--json").out)
     widths = [
@@ -201,7 +201,7 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path, answers: list[PairAnswe
 def test_the_old_form_of_the_command_says_what_it_is_now(tmp_path: Path) -> None:
     ended = convogen("study", tmp_path)
     assert ended.status == 2
-    assert "use `convogen study tables RUN...` for the tables of runs" in ended.complaint
+    assert "use `convogen study tables RUN...` to print tables for runs" in ended.complaint
     assert "did you mean results?" in convogen("study", "result").complaint
     help_text = convogen("study", "--help").out
     assert "results" in help_text

@@ -91,12 +91,12 @@ def test_participants_are_those_with_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--kind", "pairs"), "requires --natural DATA and --simulated DATA"),
+        (("--kind", "pairs"), "requires both --natural DATA and --simulated DATA"),
         (("--kind", "ratings"), "requires --dialogues DATA"),
-        (("--kind", "collect", "--dialogues", "x"), "--dialogues applies to --kind ratings"),
+        (("--kind", "collect", "--dialogues", "x"), "--dialogues applies only to --kind ratings"),
         (
             ("--kind", "ratings", "--dialogues", "x", "--model", "y"),
-            "--model applies to --kind collect",
+            "--model applies only to --kind collect",
         ),
         (("--kind", "collect", "--each", "3"), "--each and --attention-checks"),
         (("--kind", "collect", "--model", "a-model", "--budget-usd", "1"), "needs the price"),

@@ -55,9 +55,9 @@ def cluster_options(what: str, *, processes: bool = False) -> Callable[[Command]
         what: The verb phrase that begins the help text of --ray, such as "Measure".
         processes: Whether --workers without --ray sets the number of processes on this machine.
     """
-    at = "on the cluster [default: its number of processors]"
+    at = "on the cluster [default: the cluster's number of processors]"
     if processes:
-        at = "on this machine [default: all cores] or, with --ray, on the cluster"
+        at = "on this machine [default: the number of cores] or, with --ray, on the cluster"
 
     def decorate(function: Command) -> Command:
         @click.option(
@@ -65,7 +65,8 @@ def cluster_options(what: str, *, processes: bool = False) -> Callable[[Command]
             "address",
             metavar="local|auto|ADDRESS",
             help=f"{what} on a Ray cluster. `local` starts a cluster on this machine for this "
-            "command; `auto` uses the cluster that is running here. The results are the same.",
+            "command; `auto` uses the cluster that is already running here. The results are the "
+            "same as without a cluster.",
         )
         @click.option(
             "--workers", type=WholeNumber(min=1), metavar="N", help=f"Number of processes {at}."

@@ -18,15 +18,15 @@ from convogen.reports.measured import Measured
 __all__ = ["diasynth_tables"]
 
 TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
-"""The number of the table for each judge; the columns of the table are the judge's aspects."""
+"""Maps each judge to the number of its table; the table's columns are the judge's aspects."""
 
 _KEYS = {"geval3": "questions", "gptscore": "questions", "fed": "follow_ups"}
 
 SCORER = "Phi-3.5-mini"
-"""The model that computes the scores of tables 3 to 5 in the authors' code."""
+"""The model that computes the scores in tables 3 to 5 in the authors' code."""
 
 Row = Mapping[str, float | None]
-"""The numbers of a run, by column of the paper's table."""
+"""Maps each column of the paper's table to a run's number."""
 
 
 def diasynth_tables(
@@ -37,8 +37,8 @@ def diasynth_tables(
     """Yield tables 2 to 5 with the numbers of runs next to the published ones.
 
     Args:
-        measured: The measured runs of the method diasynth, by name, for table 2.
-        judged: The scores by run and judge, for tables 3 to 5.
+        measured: The names and measurements of the runs with the `diasynth` method, for table 2.
+        judged: The scores for each run and judge, for tables 3 to 5.
         group_chats: The names of the runs with `mode: groupchat`.
     """
     known = published("diasynth")
@@ -46,7 +46,7 @@ def diasynth_tables(
         rows = {name: _statistics(known["2"], found) for name, found in measured.items()}
         table = _table(known["2"], rows)
         pairs = (_number(found.text.rouge_l) for found in measured.values())
-        table.add_row("mean ROUGE-L of a sample of all pairs", *pairs, style="dim")
+        table.add_row("mean ROUGE-L over a sample of all pairs", *pairs, style="dim")
         table.caption = styled(_sentences(_cautions_2(measured, group_chats)))
         yield table
     for judge, number in TABLES.items():
@@ -76,7 +76,7 @@ def _comparable(judged: JudgeSummary, known: PublishedTable) -> bool:
 
 
 def _cautions_2(measured: Mapping[str, Measured], group_chats: Collection[str]) -> list[str]:
-    """Return how the measures of table 2 differ from the published ones."""
+    """Return notes on how the measures in table 2 differ from the published ones."""
     said = [
         "diversity is each dialogue's highest ROUGE-L with another dialogue, averaged over the "
         f"first {FIRST} dialogues"
@@ -87,14 +87,14 @@ def _cautions_2(measured: Mapping[str, Measured], group_chats: Collection[str]) 
         said.append(f"fewer dialogues give lower values: {', '.join(fewer)}")
     if chats := [name for name in measured if name in group_chats]:
         said.append(
-            f"the dialogues of {', '.join(chats)} are group chats with one call per turn, whereas "
-            "the paper's dialogues are written in one reply"
+            f"the dialogues of {', '.join(chats)} are group chats with one model call per turn, "
+            "whereas the paper's dialogues are written in one reply"
         )
     return [*said, "lengths are in words instead of tokens"]
 
 
 def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
-    """Return the differences between a judge's measure and the published one."""
+    """Return notes on the differences between a judge's measure and the published one."""
     said: list[str] = []
     others = dict.fromkeys(
         one.model for one in judged.values() if SCORER.casefold() not in one.model.casefold()
@@ -118,7 +118,8 @@ def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
     of = "follow-ups" if judge == "fed" else "questions"
     return [
         *said,
-        f"the wording of the {of} is convogen's; to use the paper's, set the key {_KEYS[judge]}",
+        f"the wording of the {of} is convogen's; to use the paper's wording, set the "
+        f"{_KEYS[judge]} key",
     ]
 
 
@@ -144,7 +145,8 @@ def _table(known: PublishedTable, rows: Mapping[str, Row]) -> Table:
 
 
 def _range(known: PublishedTable, column: str, kind: str) -> str:
-    """Return the published range of a column over all models that got one kind of examples."""
+    """Return the published range of a column over all models that were given one kind of
+    examples."""
     cells = [row[column] for name, row in known.rows.items() if name.endswith(f"/{kind}")]
     values = sorted(float(cell) for cell in cells if cell is not None)
     return f"{_number(values[0])} to {_number(values[-1])}"

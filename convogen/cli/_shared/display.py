@@ -47,7 +47,7 @@ PRICED = (
         "list price of the model's maker (assumed); set your endpoint's price with --price",
     ),
 )
-"""Notes on prices, by the source of the price."""
+"""Pairs of a price source and the note on prices from that source."""
 
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
@@ -71,7 +71,7 @@ def live(
 
 
 def print_notices(tally: RunProgress) -> None:
-    """Print a line when a run is delayed and another when it continues."""
+    """Print a line when a run is delayed and another line when it continues."""
     tally.on_notice = lambda notice: say(notice or "continuing", err=True)
     tally.on_line = lambda line: say(line, err=True)
 
@@ -121,7 +121,7 @@ class _View:
 
 
 def print_summary(run: Run, console: Console | None = None) -> None:
-    """Print a run's contents, failures, tokens and cost by role and model."""
+    """Print a run's contents and failures, and the tokens and cost for each role and model."""
     console = console or terminal()
     manifest = run.manifest
     summary = summarise(run)
@@ -147,7 +147,7 @@ def print_summary(run: Run, console: Console | None = None) -> None:
 
 
 def _print_ledger(rows: Sequence[Spending], console: Console) -> None:
-    """Print the calls by role and model, as a table or, on a narrow terminal, as lines."""
+    """Print the calls for each role and model, as a table or, on a narrow terminal, as lines."""
     if console.width >= NARROW:
         console.print(_ledger_table(rows))
         return
@@ -192,8 +192,8 @@ def _languages(summary: RunSummary) -> str:
 
 def _waiting(summary: RunSummary) -> str:
     return (
-        f"{summary.waiting} finished, but behind an unfinished task; to export them too, use "
-        f"convogen export --partial"
+        f"{counted(summary.waiting, 'conversation')} finished, but an earlier task is unfinished; "
+        "to include finished conversations in an export, use convogen export --partial"
     )
 
 
@@ -248,7 +248,8 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _ledger_table(rows: Sequence[Spending]) -> Table:
-    """Return a table of calls by role and model, with totals; unknown costs are marked."""
+    """Return a table of the calls for each role and model, with totals; unknown costs are
+    marked."""
     lost = any(row.lost_attempts for row in rows)
     figures = ["calls", "tried", *(["lost"] if lost else []), "tokens in", "cached", "out"]
     table = Table(pad_edge=False, caption=" ".join(_remarks(rows)), caption_justify="left")
@@ -281,7 +282,10 @@ def _remarks(rows: Sequence[Spending]) -> Generator[str]:
     if any(row.lost_prompt_tokens for row in rows):
         known = [row.lost_usd for row in rows if row.lost_usd is not None]
         usd = usd_text(sum(known) if len(known) == len(rows) else None)
-        yield f"Lost: calls without a reply, replies without usage, and probes; at most {usd}."
+        yield (
+            "Lost calls are calls without a reply, replies without usage counts, and probes; "
+            f"their cost is at most {usd}."
+        )
 
 
 def usd_text(usd: float | None) -> str:
@@ -296,7 +300,7 @@ def usd_text(usd: float | None) -> str:
 
 def _words(words: int | None, turns: int) -> str:
     if words is None:
-        return "–, not available for this language; `convogen stats` says why"
+        return "–, not available for this language; `convogen stats` explains why"
     return f"{words}, {words / max(turns, 1):.1f} per turn"
 
 
@@ -336,8 +340,8 @@ def print_conversation(
 
 
 def _ending(conversation: Conversation) -> str:
-    """Return the reason why a conversation ended; empty if it reached its maximum number of
-    turns."""
+    """Return the reason why a conversation ended, or an empty string if it reached its maximum
+    number of turns."""
     if (ended := conversation.ended or "max_turns") == "max_turns":
         return ""
     how = "ended by" if ended in PROPER_ENDS else "ended early by"

@@ -23,7 +23,7 @@ __all__ = ["missing_pilot", "print_forecast"]
 
 
 def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool) -> int:
-    """Return the number of missing pilot conversations, and announce that real calls are made.
+    """Return the number of missing pilot conversations, and print whether model calls will be made.
 
     Raises `RunFolderError` if the folder contains a run of a different experiment.
     """
@@ -34,20 +34,22 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
         if found != experiment.fingerprint:
             raise RunFolderError(
                 f"{folder}: contains a different experiment (fingerprint {found} instead of "
-                f"{experiment.fingerprint}); choose another --out, or use --fresh to move it aside"
+                f"{experiment.fingerprint}); choose another --out, or use --fresh to move the "
+                "existing run aside"
             )
         held = experiment.progress(*_rows(run))
     missing = max(wanted - held, 0)
     if missing:
         say(
-            f"dry run: generating a pilot of {counted(missing, 'conversation')} with real calls "
-            f"in {folder}; the full run will continue from there, and no call is paid for twice",
+            f"dry run: generating a pilot of {counted(missing, 'conversation')} with real model "
+            f"calls in {folder}; the full run will continue from there, and no model call is paid "
+            "for twice",
             err=True,
         )
     else:
         say(
-            f"dry run: {folder} already contains {counted(held, 'conversation')}; no calls are "
-            "made",
+            f"dry run: {folder} already contains {counted(held, 'conversation')}; no model calls "
+            "are made",
             err=True,
         )
     return missing
@@ -68,7 +70,7 @@ def _conversations(experiment: Experiment, run: Run) -> int:
 
 
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
-    """Return the cost of a run so far, without judging; None if a price is unknown."""
+    """Return the cost of a run so far, excluding judging, or None if a price is unknown."""
     rows = spending(run, _prices(experiment, run))
     return total_usd(row for row in rows if row.role != JUDGE)
 
@@ -82,7 +84,7 @@ def _prices(experiment: Experiment, run: Run) -> Prices:
 def print_forecast(
     experiment: Experiment, run: Run, before_usd: float | None, as_json: bool
 ) -> None:
-    """Print the forecast as a table by role or as JSON.
+    """Print the forecast as JSON, or as a table with a section for each role.
 
     `before_usd` is the cost of the run before the pilot; None if a price is unknown.
     """
@@ -105,17 +107,18 @@ def print_forecast(
     console.print(_table(found))
     if nameless := [model for role, model in found.roles if prices.of(role, model)[0] is None]:
         names = ", ".join(sorted(set(nameless)))
-        console.print(f"The price of {names} is not known; set it with --price.")
+        console.print(f"No price is known for {names}; set prices with --price.")
     low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
     console.print(
         f"Remaining time: at least {_time(wall_s.expected)}{low}, if "
-        f"{counted(experiment.concurrency, 'call')} can be in flight throughout and calls take as "
-        "long as they have so far."
+        f"{counted(experiment.concurrency, 'call')} can be in flight throughout and the remaining "
+        "calls take as long as the calls so far."
     )
 
 
 def _wall_s(found: Forecast, concurrency: int) -> Range:
-    """Return the remaining wall time in seconds: call time divided by calls in flight."""
+    """Return the remaining wall time in seconds: the call time divided by the number of calls in
+    flight."""
     seconds = found.total.get("seconds", Range(0, 0, 0, 0))
     so_far = seconds.so_far
     low, high = (
@@ -126,7 +129,7 @@ def _wall_s(found: Forecast, concurrency: int) -> Range:
 
 
 class _ForecastReport(TypedDict):
-    """A `Forecast` as JSON: counts of calls and tokens, durations in seconds, and US dollars.
+    """A `Forecast` as JSON: counts of calls and tokens, durations in seconds, costs in US dollars.
 
     Each entry of `roles` contains the role, its model and a `Range` per quantity.
     """
@@ -196,4 +199,4 @@ SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "seconds": ("total call time", _time),
     "cost_usd": ("cost", usd_text),
 }
-"""The rows shown for each role: the label of each quantity and the format of its values."""
+"""The rows shown for each role; maps each quantity to its label and the format for its values."""

@@ -59,18 +59,20 @@ def tables(
 
 
 def closing(results: StudyResults, arithmetic: Sequence[Check], paper: Printed) -> Iterator[str]:
-    """Yield the comparison of a judge with people, and checks of the paper's numbers."""
+    """Yield lines that compare a judge with the participants, and lines that check the paper's
+    numbers."""
     if results.judge is not None:
         one = results.judge
         yield (
-            f"Judge and people, pairs judged by both: {one.n}. Detected by the judge: "
-            f"{_percent(one.judge_detects)}; by people: {_percent(one.people_detect)}. Agreement: "
-            f"{_percent(one.agreement)}, Cohen's kappa {_bounded(one.cohen_kappa)}"
+            f"Pairs judged by both the judge and participants: {one.n}. Detected by the judge: "
+            f"{_percent(one.judge_detects)}; detected by participants: "
+            f"{_percent(one.people_detect)}. Agreement: {_percent(one.agreement)}, Cohen's kappa "
+            f"{_bounded(one.cohen_kappa)}"
         )
     off = [one for one in arithmetic if one.verdict == "off"]
     yield (
-        "Published numbers of table 3 recomputed from one another: "
-        f"{len(arithmetic) - len(off)} consistent, {len(off)} inconsistent"
+        f"Published numbers in table 3 recomputed from one another: {len(arithmetic) - len(off)} "
+        f"consistent, {len(off)} inconsistent"
     )
     for one in off:
         yield f"  {one.row}, {one.cell}: published {one.printed:g}, recomputed {one.computed:g}"
@@ -100,10 +102,12 @@ def _table(title: str, caption: str, columns: Sequence[str], names: int = 1) -> 
 
 def _table_3(conditions: Sequence[Condition]) -> Table:
     table = _table(
-        "Table 3: undetected pairs, and answers by confidence, seconds and utterance number",
-        "Detected and undetected pairs are counted by confidence: very confident/confident/"
-        "somewhat confident. Seconds and utterance numbers are means, with standard deviations "
-        "in parentheses. A rate of 50% means that people cannot distinguish the two dialogues.",
+        "Table 3: undetected pairs, and the confidence, seconds and utterance number of the "
+        "answers",
+        "Detected and undetected pairs are counted for each level of confidence: very "
+        "confident/confident/somewhat confident. Seconds and utterance numbers are means, with "
+        "standard deviations in parentheses. A rate of 50% means that participants cannot "
+        "distinguish the two dialogues.",
         [
             "",
             "undetected, %",
@@ -148,9 +152,9 @@ def _shares(results: StudyResults) -> Table:
     )
     if judged:
         caption += (
-            ' The columns "with judge" are prediction-powered estimates: the judge\'s verdicts on '
-            "all pairs, corrected by people's answers. The weight of the verdicts is between 0 "
-            "and 1."
+            ' The columns "with judge" are prediction-powered estimates, which combine the '
+            "judge's verdicts on all pairs with the participants' answers. The weight of the "
+            "verdicts is between 0 and 1."
         )
     beside = ["pairs", "with judge", "95%", "weight"] if judged else []
     table = _table("Undetected pairs, %", caption, ["", "answers", "by answers", "95%", *beside])
@@ -166,10 +170,11 @@ def _shares(results: StudyResults) -> Table:
 
 def _table_10(models: Sequence[Model], paper: Printed) -> Table:
     caption = [
-        "Means are for an average participant and source person. Conditions that share a letter "
-        "do not differ significantly at the 5% level. Conditions with the letter A are the hardest "
-        "to detect: they are detected least often, at the latest utterance or after the longest "
-        "time. The column letters is unadjusted, as in the paper; the column Holm is adjusted.",
+        "Means are for an average participant and source person. Conditions that share a letter do "
+        "not differ significantly at the 5% level. Conditions with the letter A are the hardest to "
+        "detect: they are detected least often, at the latest utterance or after the longest time. "
+        "The `letters` column is not adjusted for multiple comparisons, as in the paper; the "
+        "`Holm` column is.",
         *(_told(model, paper) for model in models),
     ]
     table = _table(
@@ -192,7 +197,8 @@ def _table_10(models: Sequence[Model], paper: Printed) -> Table:
 
 
 def _told(model: Model, paper: Printed) -> str:
-    """Return the test of a model next to the published test, or why the model was not fitted."""
+    """Return a model's test next to the published test, or the reason why the model was not
+    fitted."""
     label = f"{_OUTCOMES[model.outcome]}: "
     if model.refused is not None:
         return f"{label}no model: {model.refused}"
@@ -208,8 +214,8 @@ def _told(model: Model, paper: Printed) -> str:
 def _contrasts(models: Sequence[Model]) -> Table:
     table = _table(
         "Contrasts of the mixed models",
-        "Wald tests. Intervals and the column p are unadjusted; the column p, Holm is adjusted for "
-        "all contrasts of the outcome.",
+        "Wald tests. The intervals and the `p` column are unadjusted; the `p, Holm` column is "
+        "adjusted for all of the outcome's contrasts.",
         ["outcome", "contrast", "difference", "95%", "p", "p, Holm"],
         2,
     )

@@ -18,7 +18,7 @@ __all__ = ["interacting_of", "interaction_tables"]
 
 
 def interaction_tables(sources: dict[str, SourceInteraction]) -> Iterator[Table]:
-    """Yield the tables of interaction measures by source; none if nothing was measured."""
+    """Yield tables of the sources' interaction measures; yield nothing if nothing was measured."""
     from convogen.reports import interaction
 
     for table in interaction.interaction_tables(sources):
@@ -28,7 +28,8 @@ def interaction_tables(sources: dict[str, SourceInteraction]) -> Iterator[Table]
 def interacting_of(
     ours: dict[str, Statistics], human: dict[str, Statistics], judged: Sequence[str]
 ) -> dict[str, SourceInteraction]:
-    """Return the interaction measures by source, runs first; empty if nothing was measured."""
+    """Return a mapping from sources, runs first, to interaction measures; empty if nothing was
+    measured."""
     from convogen.reports.friction_labels import friction_labels
     from convogen.reports.interaction import SourceInteraction
 

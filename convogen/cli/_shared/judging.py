@@ -38,7 +38,7 @@ def judge_runs(
 ) -> None:
     """Judge runs one after another, each with its reference dialogues; all runs share the limits.
 
-    All runs are checked before the first call, so that mistakes are reported early.
+    All runs are checked before the first model call, so that mistakes are reported early.
     """
     from convogen.engine.judge_runner import count_scores, is_given, judge_run
     from convogen.engine.run_budget import limits_beside, role_prices
@@ -48,7 +48,11 @@ def judge_runs(
 
     prices = role_prices({ROLE: spec}, limits)
     if spec.is_shipped:
-        say("the judge is the embedded SmolLM2-135M model, whose scores mean little", err=True)
+        say(
+            "the judge is the embedded SmolLM2-135M model, whose scores mean little; choose "
+            "another model with --model",
+            err=True,
+        )
     counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
     for at, (run, beside, total) in enumerate(counted):
         tally = RunProgress()
@@ -69,21 +73,22 @@ def judge_runs(
                     limits=left,
                 )
         except KeyboardInterrupt:
-            done = f"{tally.counts['scores']} of {number_of(total, 'score')} of {run.folder}"
+            done = f"{tally.counts['scores']} of {number_of(total, 'score')} for {run.folder}"
             say(stopped(done, tally.counts), err=True)
             sys.exit(130)
         scores = list(islice(run.scores(judge.name), total))
         if scores and not any(is_given(score) for score in scores):
             raise Hopeless(
-                f"{run.folder}: {number_of(len(scores), 'score')} requested, none obtained; reason "
-                f"for the last: {scores[-1].reason}; use another judge or model, and --fresh to "
-                "score again"
+                f"{run.folder}: {number_of(len(scores), 'score')} requested, but none obtained "
+                f"(last reason: {scores[-1].reason}); use another judge or model, and add --fresh "
+                "to score again"
             )
 
 
 @contextmanager
 def _live(run: Run, total: int, tally: RunProgress) -> Generator[None]:
-    """Show a progress bar of scores on a terminal; otherwise print only the reasons for delays."""
+    """Show a progress bar for the scores on a terminal; otherwise print only the reasons for
+    delays."""
     from rich.live import Live
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""Options that limit the money, tokens and time of a command."""
+"""Options that limit the money, tokens and time that a command may use."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ BUDGET_USD = click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
     metavar="X",
-    help="Spending limit in US dollars, including the cost of earlier starts. A call starts only "
-    "if the remaining budget covers it.",
+    help="Spending limit in US dollars, including the cost of earlier runs of the command. A model "
+    "call starts only if the remaining budget covers its cost.",
 )
 BUDGET_TOKENS = click.option(
     "--budget-tokens",
     type=WholeNumber(min=1),
     metavar="N",
-    help="Limit on prompt and completion tokens, including those of earlier starts.",
+    help="Limit on the number of prompt and completion tokens, including those used in earlier "
+    "runs of the command.",
 )
 
 
 def budget_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for money and tokens; the command receives them as `limits`."""
+    """Add the options that limit money and tokens; the command receives them as `limits`."""
 
     @BUDGET_USD
     @BUDGET_TOKENS
@@ -56,7 +57,7 @@ def budget_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def limit_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for money, tokens and time; the command receives them as `limits`."""
+    """Add the options that limit money, tokens and time; the command receives them as `limits`."""
 
     @budget_options
     @click.option(
@@ -64,8 +65,9 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
         "deadline_s",
         metavar="WHEN",
         callback=_deadline,
-        help="Time at which to stop: 90m or 2h30m from now, 18:30, or an ISO time. Calls in flight "
-        "may finish until then.",
+        help="Time at which to stop: a duration from now such as 90m or 2h30m, a time of day such "
+        "as 18:30, or an ISO time. Model calls that are still in flight at that time are "
+        "cancelled.",
     )
     @functools.wraps(function)
     def with_limits(*args: Any, limits: Limits, deadline_s: float | None, **kwargs: Any) -> None:
@@ -91,9 +93,9 @@ def seconds_until(when: str, now: datetime) -> float:
     else:
         left_s = _moment(text, now).timestamp() - now.timestamp()
     if left_s <= 0:
-        raise ValueError("this time has already passed")
+        raise ValueError("this time has already passed; give a later time")
     if left_s > LATEST_DAYS * 86_400:
-        raise ValueError(f"this time is more than {LATEST_DAYS} days away")
+        raise ValueError(f"this time is more than {LATEST_DAYS} days away; give an earlier time")
     return left_s
 
 
@@ -104,7 +106,9 @@ def _moment(text: str, now: datetime) -> datetime:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            raise ValueError("must be 90m, 2h30m, 18:30 or 2030-01-31T18:30") from None
+            raise ValueError(
+                "must be a duration or a time, such as 90m, 2h30m, 18:30 or 2030-01-31T18:30"
+            ) from None
         return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
     today = datetime.combine(now.date(), at, at.tzinfo or now.tzinfo)
     return today if today > now else today + timedelta(days=1)

@@ -33,8 +33,8 @@ def next_steps(folder: Path) -> Iterator[str]:
 
 
 def _with_a_run(run: Path) -> Iterator[tuple[str, str]]:
-    yield suggested("show", run), "show its contents, failures, tokens and cost"
-    yield suggested("report", run), "write a one-page report with the published numbers"
+    yield suggested("show", run), "show its contents, failures, token counts and cost"
+    yield suggested("report", run), "write a one-page report that includes the published numbers"
     yield suggested("evaluate", run, "--judge", "geval"), "score it with a judge"
     yield suggested("export", run, "--to", "sharegpt", "--out", "data"), "export it as a data set"
 

@@ -50,7 +50,12 @@ class OutPath(click.Path):
         if is_url(value):
             if self.takes_urls:
                 return value
-            self.fail("URLs are not supported; this command writes only to local paths", param, ctx)
+            self.fail(
+                "URLs are not supported; this command writes only to local paths, so give a "
+                "local path",
+                param,
+                ctx,
+            )
         return super().convert(value, param, ctx)
 
 
@@ -59,21 +64,21 @@ model_option = click.option(
     "models",
     multiple=True,
     metavar="[ROLE=]NAME",
-    help="Model for all roles or for one role: gpt-4o, selector=gpt-4o-mini, "
-    "embedded, scripted, or a .gguf file.",
+    help="Model for all roles or for one role, such as gpt-4o, selector=gpt-4o-mini, embedded, "
+    "scripted or a .gguf file.",
 )
 base_url_option = click.option(
     "--base-url",
     "base_urls",
     multiple=True,
     metavar="[ROLE=]URL",
-    help="URL of an OpenAI-compatible endpoint (vLLM, llama.cpp, Ollama, …), ending in /v1. "
-    "Repeat the option for replicas of the same model.",
+    help="URL of an OpenAI-compatible endpoint (vLLM, llama.cpp, Ollama, …), ending in /v1. Repeat "
+    "the option to give replicas of the same model.",
 )
 
 
 def _tags(context: click.Context, option: click.Parameter, value: str | None) -> Any:
-    """Return one language tag or a list of them; they are validated later."""
+    """Return one language tag, or a list of language tags; the tags are validated later."""
     del context, option
     tags = [tag.strip() for tag in (value or "").split(",")]
     return value if value is None else tags if len(tags) > 1 else tags[0]
@@ -83,8 +88,8 @@ language_option = click.option(
     "--language",
     metavar="TAG[,TAG]",
     callback=_tags,
-    help="Language of the generated text, as a BCP 47 tag (de, pt-BR, zh-Hant). "
-    "If several are given, each task draws one of them.",
+    help="Language of the generated text, as a BCP 47 tag (de, pt-BR, zh-Hant). If several tags "
+    "are given, one of them is drawn at random for each task.",
 )
 
 HOST = re.compile(
@@ -102,12 +107,13 @@ price_option = click.option(
 
 
 class NearestGroup(click.Group):
-    """A command group that suggests the closest command if a command is unknown."""
+    """A command group that suggests the closest known command if a command is unknown."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command and its arguments; raises `click.UsageError` if it is unknown."""
+        """Return the command and its arguments; raises `click.UsageError` if the command is
+        unknown."""
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
             near = get_close_matches(args[0].casefold(), known, 1, 0.5)
@@ -127,7 +133,7 @@ def again() -> str:
 
 
 def stopped(done: str, counts: Mapping[str, int]) -> str:
-    """Return the message of an interrupted command: what is done and kept, and how to resume.
+    """Return the message for an interrupted command, which says what is kept and how to resume.
 
     Args:
         done: How much of the requested work was done, and where.
@@ -146,7 +152,7 @@ def models_from(
     prices: Sequence[str] = (),
     kept: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return an experiment's models by role, overridden by the options of the command line.
+    """Return a mapping from roles to an experiment's models, overridden by command-line options.
 
     `named` is the experiment's own mapping from role to spec. A model name without a role replaces
     the whole mapping, and URLs or a price without a role apply to all roles. The roles in `kept`
@@ -171,7 +177,10 @@ def models_from(
         price = _price(text)
         priced = [role] if role is not None else [key for key in result if key not in kept]
         if not priced:
-            raise click.UsageError(f"--price {text}: name the model of this price with --model")
+            raise click.UsageError(
+                f"--price {text}: no model is given that this price applies to; "
+                "give one with --model"
+            )
         for key in priced:
             spec = _spec(result.get(key, result.get("default")))
             result = {**result, key: {**spec, "price": price}}
@@ -184,7 +193,7 @@ def specs_from(
     roles: Sequence[str],
     prices: Sequence[str] = (),
 ) -> dict[str, ModelSpec]:
-    """Return the models given on the command line, by role or `default`.
+    """Return a mapping from roles, or `default`, to the models given on the command line.
 
     Raises `ModelConfigError` if one of the models is invalid.
     """
@@ -228,7 +237,7 @@ def kept_roles(
 
 
 def _places(base_urls: Sequence[str], roles: Sequence[str]) -> dict[str | None, list[str]]:
-    """Return the URLs by role (None for all roles); the first is the base URL, the rest are
+    """Return a mapping from roles (None for all roles) to lists of URLs: the base URL, then
     replicas."""
     places: dict[str | None, list[str]] = {}
     for role, url in _split(base_urls, roles, "--base-url"):

@@ -55,8 +55,8 @@ class RunOutPath(OutPath):
 def writable(folder: str, purpose: Purpose = "scores", every_s: float | None = None) -> str:
     """Return the path of a run folder to write to; for a URL, the path of a local copy.
 
-    The copy is uploaded while the command runs and when it ends. Raises `RunFolderError` if it
-    cannot be uploaded.
+    The copy is uploaded while the command runs and when it ends. Raises `RunFolderError` if the
+    copy cannot be uploaded.
     """
     if "://" not in folder or _AT_URL.fullmatch(folder) is None:
         return folder

@@ -288,7 +288,7 @@ def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -
     said = " ".join(ended.out.split())
     assert "dialogues by seed: 1: 6, 2: 6" in said
     for different, times in (
-        ("the tokens of a prompt include the whole output that contains it", 4),
+        ("the token count for a prompt includes the whole output that contains the prompt", 4),
         ("The paper does not name its tokenizer", 4),
         ("are counted by convogen's own rules", 1),
         ("uses Mixtral as the inquirer", 1),

@@ -115,7 +115,7 @@ def test_a_page_of_somebody_else_is_never_replaced(run: Path, tmp_path: Path) ->
     [
         (["nowhere"], "not a run folder"),
         (["{run}", "--search", "x"], "--export"),
-        (["{run}", "--export", "x.html", "--port", "1"], "do not apply to --export"),
+        (["{run}", "--export", "x.html", "--port", "1"], "cannot be used with --export"),
         (["{run}", "--export", "x.html", "--conversation", "c-99"], "no run contains"),
         (
             ["{run}", "--export", "x.html", "--search", "nobody says this"],
