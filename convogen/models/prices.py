@@ -1,4 +1,4 @@
-"""Prices of calls: the user's own prices, otherwise the list prices of `genai-prices`.
+"""Prices of model calls: the user's own prices, or otherwise the list prices from `genai-prices`.
 
 List prices are looked up by model and by provider, because resellers set their own prices. The base
 URL identifies the provider.
@@ -36,7 +36,7 @@ class Listed:
     Attributes:
         usd: Function that returns the cost of a call in US dollars.
         provider: Provider that publishes the price.
-        assumed: Whether this is the model maker's price, used if the endpoint publishes none.
+        assumed: Whether this is the model maker's price, used because the provider is unknown.
     """
 
     usd: Pricer
@@ -45,9 +45,10 @@ class Listed:
 
 
 def pricer(spec: ModelSpec) -> Pricer | None:
-    """Return the pricer of a model; None if its price is unknown.
+    """Return the pricer for a model; None if the model's price is unknown.
 
-    The price is the one in the spec, otherwise zero for a local model, otherwise the list price.
+    A price in the spec takes precedence. Without one, a local model is free, and any other model
+    has its list price.
     """
     if spec.price is not None:
         return spec.price.usd

@@ -1,4 +1,4 @@
-"""The `openai` client with a limit on the size of responses and protection against leaks.
+"""The `openai` client with a limit on the size of responses and protection against leaked secrets.
 
 Responses are returned raw, because parsing them into the client's typed objects costs several times
 as much as the call itself. The client makes one attempt per call; `traffic/router.py` retries.
@@ -33,7 +33,8 @@ UNSENT = dict.fromkeys(
     ),
     openai.omit,
 )
-"""Headers that describe this machine. Building them takes a tenth of a call's CPU time."""
+"""Headers that describe this machine. They are not sent, because building them takes a tenth of a
+call's CPU time."""
 
 KeyProvider = Callable[[], Awaitable[str]]
 """A function that returns the key, or on Azure the token, for the next call."""

@@ -47,12 +47,12 @@ class Offer(Keys):
     @model_validator(mode="after")
     def _is_verified(self) -> Self:
         if self.enabled and None in (self.revision, self.sha256, self.size):
-            raise ValueError("enabled: requires a revision, a sha256 and a size")
+            raise ValueError("an enabled model must have a revision, a sha256 and a size")
         return self
 
 
 def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
-    """Return the enabled offers in a file that require at most `room` bytes of memory, in order.
+    """Return the enabled offers in a file that need at most `room` bytes of memory, in file order.
 
     Raises:
         ModelConfigError: If the file is not a list of offers.
