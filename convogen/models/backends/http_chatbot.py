@@ -55,7 +55,7 @@ class ChatbotModel:
             unreached=f"check http.url of model {spec.name}",
             refused=f"check http.headers of model {spec.name} and their environment variables",
             missing=f"check http.url of model {spec.name}",
-            late=f"increase timeout_s of model {spec.name}",
+            late=f"increase timeout_s for model {spec.name}",
         )
         where = self._secrets.mask_error(public_url(url))
         self._faults = Faults(where, spec.timeout_s, self._secrets, advice)
