@@ -161,7 +161,7 @@ def test_a_changed_record_is_named_with_what_differs(copied: Path) -> None:
         (lambda lines: lines[:-1], "call"),
         (lambda lines: [*lines[:3], lines[3].replace('"text"', '"said"'), *lines[4:]], "damaged"),
         (lambda lines: [*lines[:3], "[]", *lines[4:]], "damaged"),
-        (lambda lines: [], "no calls.jsonl"),
+        (lambda lines: [], "calls.jsonl is missing or empty"),
     ],
 )
 def test_calls_that_are_missing_or_damaged_are_named(copied: Path, damage, words: str) -> None:

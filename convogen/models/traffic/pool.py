@@ -245,7 +245,7 @@ def no_completion_from(spec: ModelSpec) -> str:
     """Return the error text for an endpoint that has never returned a completion."""
     where = public_url(spec.base_url) if spec.base_url else spec.identity
     if spec.base_url and not has_version(spec.base_url):
-        return f"{where} is not the base URL of a chat API; use --base-url with a URL ending in /v1"
+        return f"{where} is not the base URL of a chat API; base URLs end in /v1, so fix --base-url"
     return f"{where} has never returned a completion; check that --base-url is a chat API's URL"
 
 

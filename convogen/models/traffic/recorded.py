@@ -17,7 +17,7 @@ class NotRecorded(RunStopped):
     """A call is not in the record. `nth` is the call's number in the task, counted from 1."""
 
     def __init__(self, nth: int, recorded: str | None) -> None:
-        wanted = "no further call" if recorded is None else f"a call for the role {recorded}"
+        wanted = "no further call" if recorded is None else f"a call to the {recorded}"
         super().__init__(f"call {nth} differs from the record, which has {wanted} at this point")
         self.nth = nth
 
