@@ -98,8 +98,8 @@ class _Units:
         self.begun: dict[str, float] = {}
 
     def add(self, index: int, amounts: Mapping[str, float], *, committed: bool) -> None:
-        """Add amounts to the unit at `index`. If there is no such unit, add them to the amounts of
-        failed tasks if `committed`, otherwise to the amounts of unfinished tasks."""
+        """Add amounts to the unit at `index`. If there is no such unit, add them to the amounts for
+        failed tasks if `committed` is true, otherwise to the amounts for unfinished tasks."""
         after = self.failed if committed else self.begun
         unit = self.units[index] if index < len(self.units) else after
         for name, amount in amounts.items():

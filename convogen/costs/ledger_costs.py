@@ -1,4 +1,4 @@
-"""The cost of a run by role and model, with every call in the ledger priced individually.
+"""The cost of a run for each role and model, with every call in the ledger priced individually.
 
 Attempts that may have been billed although no reply arrived are listed separately. Their token
 counts (`lost_…`) are estimates.
@@ -28,7 +28,7 @@ JUDGE = "judge"
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a role's calls to one model have used, in calls, tokens, seconds and US dollars.
+    """The usage and cost of a role's calls to one model, in tokens, seconds and US dollars.
 
     Attributes:
         price: Source of the price: `own` (set by the user), `list` (published by the endpoint's

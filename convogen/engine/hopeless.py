@@ -47,7 +47,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """The way in which a task failed, and the last reply or fault that it received."""
+    """The way in which a task failed, and the last reply or fault that the task received."""
 
     way: Way
     last: dict[str, Any] | None

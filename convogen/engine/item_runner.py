@@ -60,7 +60,7 @@ class Asking:
         tally: Progress counts to update.
         open_model: Function that creates the model that a spec describes.
         limits: Limits on the cost of all calls that this object makes, including the cost of
-            earlier calls in their folders.
+            earlier calls in the same folders.
     """
 
     folder: Path

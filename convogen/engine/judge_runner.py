@@ -56,7 +56,7 @@ these scores."""
 
 LOG = logging.getLogger("convogen.judging")
 SCORE_FORMAT = 1
-"""Version of the scores. It is incremented when the same judge would produce different scores."""
+"""Version of the scoring. It is incremented when a change makes judges produce different scores."""
 
 
 def judge_run(

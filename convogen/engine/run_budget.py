@@ -90,7 +90,7 @@ def limits_beside(
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """Return the remaining limits of a run that shares them with other runs.
+    """Return the remaining limits for a run that shares its limits with other runs.
 
     `elapsed_s` is the time in seconds that counts towards the deadline.
     """

@@ -1,6 +1,6 @@
 """Execution of an experiment. Tasks are played concurrently and committed in the order of the plan.
 
-The number of tasks in flight is the number of missing conversations, up to a window. A task that
+The number of tasks in flight is the number of missing conversations, up to a maximum. A task that
 fails or whose conversation a gate rejects is replaced, so a run ends with exactly n conversations,
 or when it exceeds its limit on failures or rejections. Under a budget, new tasks start only while
 the remaining budget covers them, so that the money pays for finished conversations. If a method has
@@ -316,7 +316,7 @@ class _Engine:
             self._first.failed(way, played.journal)
 
     def _way(self, outcome: Outcome) -> Way | None:
-        """Return the way in which a task failed; None if it succeeded.
+        """Return the way in which a task failed; None if the task succeeded.
 
         A task also fails if a gate's model gives no verdict, or if a gate whose rejections count as
         failures rejects the conversation.

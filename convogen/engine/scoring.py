@@ -87,7 +87,8 @@ class LocalScorer:
 
 
 def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
-    """Return a judge by name; raise `ExperimentError` for an unknown judge or parameter."""
+    """Return the judge with a given name; raise `ExperimentError` if the name or a parameter is
+    unknown or invalid."""
     kind: type[Judge] = registry.load("judges", name)
     try:
         return kind.model_validate(parameters)

@@ -35,7 +35,7 @@ class TaskDoer(Protocol[R]):
     """An object that runs many of a job's tasks concurrently."""
 
     async def do(self, number: int, given: Any = None) -> Done[R]:
-        """Run a task and return its result; raise an error only if it stops the job.
+        """Run a task and return its result; raise an error only if the error stops the job.
 
         `given` is the task's input, or None if the number alone determines the task.
         """

@@ -54,7 +54,7 @@ class Sampling(Keys):
     )
 
     def with_defaults(self, base: Sampling) -> Sampling:
-        """Return these settings, with unset ones taken from `base`. An explicit null counts as
+        """Return these settings, with unset settings taken from `base`. An explicit null counts as
         set."""
         return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
@@ -97,7 +97,7 @@ class Request:
     Attributes:
         schema: JSON Schema for the requested JSON object; None requests text.
         top_logprobs: Number of alternatives per token for which log-probabilities are requested.
-        choices: Replies from which the prompt asks the model to choose; empty if it asks for none.
+        choices: Replies from which the prompt asks the model to choose; empty without a choice.
         dialogue: Identifier of the task, for a chatbot that keeps one memory per session.
         continuations: If given, the likelihood of each continuation after the single message is
         requested instead of a reply (`backends/likelihood.py`).

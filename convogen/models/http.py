@@ -96,7 +96,10 @@ class Http(Keys):
             if "{{" in key or "{%" in key:
                 raise ValueError(f"{key[:60]!r}: templates are allowed only in values, not in keys")
             if SECRET_KEY.search(key) and text.strip() and "{{" not in text:
-                raise ValueError(f"{key}: must not contain a secret; write {{{{ env.NAME }}}}")
+                raise ValueError(
+                    f"{key}: must not contain a secret; write {{{{ env.NAME }}}} to read it from "
+                    "an environment variable"
+                )
         if not any(re.search(r"\{\{.*\bmessages?\b", text) for text in texts):
             raise ValueError("must contain {{ message }} or {{ messages }}")
         try:
@@ -128,7 +131,8 @@ class Http(Keys):
 
 
 def checked_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers unchanged; raise `ValueError` if one is invalid or contains a secret."""
+    """Return headers unchanged; raise `ValueError` if a header is invalid or contains a
+    secret."""
     for name, text in headers.items():
         _check(text, IN_HEADER)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) or re.search(r"[\r\n]", text):
@@ -139,7 +143,10 @@ def checked_headers(headers: dict[str, str]) -> dict[str, str]:
         if name.lower() in FIXED:
             raise ValueError(f"{name} is set by convogen and cannot be changed; remove it")
         if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
-            raise ValueError(f"{name}: must not contain a secret; write {{{{ env.NAME }}}}")
+            raise ValueError(
+                f"{name}: must not contain a secret; write {{{{ env.NAME }}}} to read it from an "
+                "environment variable"
+            )
     return headers
 
 

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["check_likelihoods", "open_likelihoods", "open_model"]
 
 WHAT_WOULD_DO = (
-    "likelihoods are available from --model transformers:NAME (a checkpoint or its folder), "
-    "--model embedded, a .gguf file, or an endpoint that returns the log-probabilities of a "
+    "to compute likelihoods, use --model transformers:NAME (the name or folder of a checkpoint), "
+    "--model embedded, --model FILE.gguf, or an endpoint that returns the log-probabilities of a "
     "prompt on /completions (vLLM, SGLang)"
 )
 
 
 def open_model(spec: ModelSpec) -> ChatModel:
-    """Open the model that a spec describes; raise `ModelConfigError` if it cannot be used."""
+    """Open the model that a spec describes; raise `ModelConfigError` if the model cannot be
+    used."""
     if spec.kind == "scripted":
         from convogen.models.backends.scripted import ScriptedModel
 

@@ -47,8 +47,8 @@ class Listed:
 def pricer(spec: ModelSpec) -> Pricer | None:
     """Return the pricer for a model; None if the model's price is unknown.
 
-    A price in the spec takes precedence. Without one, a local model is free, and any other model
-    has its list price.
+    A price in the spec takes precedence. Otherwise, a local model is free, and the list price
+    applies to any other model.
     """
     if spec.price is not None:
         return spec.price.usd
@@ -59,7 +59,7 @@ def pricer(spec: ModelSpec) -> Pricer | None:
 
 
 def listed_for(spec: ModelSpec) -> Listed | None:
-    """Return the published price of a model behind an endpoint; None if there is none."""
+    """Return the published price of a model behind an endpoint; None if no price is published."""
     if spec.kind != "endpoint":
         return None
     variable = "AZURE_OPENAI_ENDPOINT" if spec.azure else "OPENAI_BASE_URL"
@@ -68,10 +68,10 @@ def listed_for(spec: ModelSpec) -> Listed | None:
 
 @lru_cache(maxsize=256)
 def listed(model: str, base_url: str | None) -> Listed | None:
-    """Return the published price of a model at an endpoint; None if it is unknown.
+    """Return the published price of a model at an endpoint; None if the price is unknown.
 
-    If the address identifies a provider, only that provider's price list is used. Otherwise the
-    price is that of the model's maker.
+    If the address identifies a provider, only that provider's price list is used. Otherwise, the
+    price that the model's maker publishes is used.
     """
     from genai_prices import Usage as ListedUsage
     from genai_prices import calc_price

@@ -33,5 +33,5 @@ class RunProgress:
         self.on_notice(notice)
 
     def add(self, what: str, n: int = 1) -> None:
-        """Add `n` to the count of `what`, for example of calls, tokens, retries or turns."""
+        """Add `n` to the count of `what`, such as calls, tokens, retries or turns."""
         self.counts[what] += n

@@ -99,7 +99,7 @@ class ModelSpec(Keys):
         default=None,
         description="URL of an OpenAI-compatible endpoint, ending in /v1, or of an Azure resource "
         "(such as https://NAME.openai.azure.com) or deployment, optionally with ?api-version=…; "
-        "default: the value of OPENAI_BASE_URL, or with azure of AZURE_OPENAI_ENDPOINT",
+        "default: the value of OPENAI_BASE_URL or, with azure, of AZURE_OPENAI_ENDPOINT",
     )
     azure: Azure | None = Field(
         default=None,
@@ -199,7 +199,9 @@ class ModelSpec(Keys):
                 "replicas: base_url is missing; set it to the URL of the first endpoint"
             )
         if self.http is not None and (self.base_url is not None or self.azure is not None):
-            raise ValueError("http: cannot be combined with base_url or azure")
+            raise ValueError(
+                "http: cannot be combined with base_url or azure; remove base_url and azure"
+            )
         if self.http is not None and self.headers:
             raise ValueError("headers: not allowed with http; use http.headers instead")
         return self
@@ -284,7 +286,7 @@ enables it. Rename it whenever its weights change, because its name is part of t
 
 _ADAPTED = {"adapter": EMBEDDED_ADAPTER}
 _ONE_LINE = {"grammar": r"root ::= [^:\n]+"}
-"""A grammar for one line without a colon, so that the model cannot speak for others."""
+"""A grammar for one line without a colon, so that the model cannot speak for another speaker."""
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(

@@ -186,7 +186,8 @@ class RemoteDoer:
             self._fail(error)
 
     async def _exchange(self, slot: Slot) -> None:
-        """Exchange messages until the worker has stopped; raise `WorkerGone` if it dies."""
+        """Exchange messages until the worker has stopped; raise `WorkerGone` if the worker
+        dies."""
         process, outbox = slot.process, slot.outbox
         assert process is not None
 
@@ -255,7 +256,8 @@ class RemoteDoer:
             task.done.cancel()
 
     async def _bury(self, slot: Slot, gone: WorkerGone) -> None:
-        """Count the calls of a dead worker as lost; raise `WorkersDied` if too many have died."""
+        """Count a dead worker's calls as lost; raise `WorkersDied` if too many workers have
+        died."""
         assert slot.calls is not None
         if slot.process is not None:
             slot.process.kill()

@@ -1,4 +1,4 @@
-"""The workers' model calls. The driver's traffic admits each of their attempts."""
+"""The workers' model calls. The driver's traffic admits each attempt at a call."""
 
 from __future__ import annotations
 

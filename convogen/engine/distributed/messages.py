@@ -194,7 +194,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A report that a call gets no further attempts, with the error."""
+    """A report that a call gets no further attempts. `why` is the reason."""
 
     call: int
     why: ToldError

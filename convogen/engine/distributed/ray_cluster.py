@@ -57,7 +57,7 @@ class RayWorkers:
     Args:
         cluster: The cluster or its address (`local`, `auto` or `10.0.0.1:6379`). If an address is
             given, the connection ends when the workers stop.
-        n_workers: Number of worker processes. Default: the number of the cluster's processors.
+        n_workers: Number of worker processes. Default: the number of processors in the cluster.
     """
 
     def __init__(self, cluster: RayCluster | str = LOCAL, n_workers: int | None = None) -> None:

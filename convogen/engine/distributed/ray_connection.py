@@ -41,7 +41,7 @@ class RayCluster:
         address: `local` for a new cluster on this machine that ends with this process, `auto` for
             the cluster that is running on this machine, or the address of a head node
             (`10.0.0.1:6379`).
-        n_workers: Number of worker processes. Default: the number of the cluster's processors.
+        n_workers: Number of worker processes. Default: the number of processors in the cluster.
     """
 
     def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:

@@ -48,8 +48,8 @@ STOP_S = 0.5
 
 
 class Worker:
-    """A worker. `deliver` processes the driver's messages, and `collect` returns the worker's
-    messages.
+    """A worker that runs tasks. `deliver` processes the driver's messages, and `collect` returns
+    the worker's messages.
 
     `open_model` creates the models. By default, the work that the driver sends creates them.
     """
@@ -62,7 +62,7 @@ class Worker:
         self._parts: dict[int, Part] = {}
 
     async def start(self, setup: Setup) -> Hello:
-        """Open the work and its models. If an error occurs, the returned message contains it."""
+        """Open the work and its models. If this fails, the returned message contains the error."""
         node, pid = socket.gethostname(), os.getpid()
         try:
             self._open(setup)

@@ -61,7 +61,7 @@ class Account:
 
     @classmethod
     def of(cls, spec: ModelSpec, *, needs_key: bool = True) -> Account:
-        """Return the account for a spec. If `needs_key` is false, its `key` is a placeholder.
+        """Return the account for a spec. If `needs_key` is false, `key` is a placeholder.
 
         Raises:
             ModelConfigError: If neither the spec nor the environment provides a required URL, API
@@ -110,7 +110,7 @@ def _url(spec: ModelSpec) -> str:
 
 
 def place_of(spec: ModelSpec) -> str | None:
-    """Return the address of a model's endpoint without secrets; None if it is unknown."""
+    """Return the address of a model's endpoint without secrets; None if the address is unknown."""
     if spec.kind != "endpoint":
         return None
     try:
@@ -153,8 +153,8 @@ def _api_version(spec: ModelSpec) -> str | None:
 
 
 def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
-    """Return the key and the name of its environment variable. The key is `NO_KEY` if none is set
-    for the user's own endpoint."""
+    """Return the key and the name of its environment variable. The key is `NO_KEY` if no key is
+    set for the user's own endpoint."""
     names = AZURE_KEYS if spec.azure or is_azure(url) else KEYS
     if spec.api_key_env:
         names = (spec.api_key_env,)

@@ -47,7 +47,8 @@ class Client:
         account: Address and credentials of the endpoint.
         timeout_s: Seconds within which the whole response must arrive.
         faults: Converter of errors into exceptions.
-        provider: Function that returns the key for each call and replaces the account's key.
+        provider: Function that returns the key for each call. If given, the account's key is not
+            used.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(answer: httpx2.Response) -> None:
-    """Limit the size of a response, after decompression if it is compressed."""
+    """Limit the size of a response, measured after decompression."""
     stream = answer.stream
     assert isinstance(stream, httpx2.AsyncByteStream)
     chunks: AsyncIterable[bytes] = stream

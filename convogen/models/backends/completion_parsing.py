@@ -41,7 +41,7 @@ _BROKEN_OFF = frozenset(
     "abort aborted cancelled canceled error insufficient_system_resource load model_error "
     "network_error unload".split()
 )
-"""Finish reasons that mean that the endpoint aborted the reply, in which case a retry may help."""
+"""Finish reasons of replies that the endpoint aborted. A retry may help."""
 
 
 def parsed(answer: bytes, secrets: Secrets) -> object:
@@ -95,7 +95,7 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
 
 
 def finish_of(value: object) -> str:
-    """Translate any server's finish reason into the terms of the OpenAI API.
+    """Translate any server's finish reason into the OpenAI API's terms.
 
     Synonyms become `stop`, `length` or `content_filter`, regardless of case. An unknown reason is
     returned unchanged. The result is empty if the reason is missing.
@@ -204,7 +204,7 @@ def _field(part: Any, key: str) -> Any:
 
 
 def _part(part: Any) -> str | None:
-    """Return the text of a part of a message: None for thinking, and "" for a part without text.
+    """Return the text in a part of a message; None for thinking, and "" for a part without text.
 
     Content that is null or a single string counts as one part.
     """

@@ -66,7 +66,7 @@ class Dialect:
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """Return the settings of a request that are not sent, such as `top_p=0.9`. The seed is not
+        """Return the settings in a request that are not sent, such as `top_p=0.9`. The seed is not
         listed, because users do not set it."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
@@ -129,9 +129,9 @@ class Dialect:
     ) -> bool:
         """Adapt to a refusal of `body`, which was sent in JSON mode `mode`.
 
-        A refused parameter is left out later if it has the same value and the same role calls, or
-        any role if `role` is None. If concurrent requests are refused for the same reason, the
-        refusal counts only once.
+        Later requests omit a parameter that was refused with the same value, for the same role or,
+        if `role` is None, for every role. If concurrent requests are refused for the same reason,
+        the refusal counts only once.
 
         Returns:
             Whether a retry is worthwhile.

@@ -61,7 +61,7 @@ class Faults:
 
     Args:
         where: Name of the server in messages.
-        timeout_s: Time limit of a call in seconds.
+        timeout_s: Time limit for a call in seconds.
         secrets: Secrets to mask in messages.
         advice: Advice for the user.
     """
@@ -120,7 +120,10 @@ class Faults:
         if status in (401, 403):
             return EndpointDown(f"{message}; {self._advice_refused(refusal)}")
         if status == 407:
-            return EndpointDown(f"{message}; the proxy set in the environment requires a login")
+            return EndpointDown(
+                f"{message}; the proxy set in the environment requires a login; add "
+                "the user name and password to the proxy's URL"
+            )
         if status == 402 or (status == 429 and "insufficient_quota" in detail):
             return EndpointDown(
                 f"{message}; the account has no credit left; add credit or use another key"

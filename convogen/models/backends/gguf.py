@@ -59,8 +59,8 @@ HEADER_BYTES = 24
 """Size of a GGUF header, which consists of the magic number, the version and two counts."""
 
 PATIENCE_S = 1800.0
-"""Minimum time-out of a call in seconds. It is long because a retry does not help when the machine
-is busy."""
+"""Minimum time limit for a call in seconds. It is long because a retry does not help when the
+machine is busy."""
 
 _SENTENCE_CHARS = 40
 """Length limit, in characters, below which a string is assumed to be a name or a trait."""
@@ -75,8 +75,8 @@ _lock = threading.Lock()
 
 
 def models_folder() -> Path:
-    """Return the folder for downloaded GGUF files, which is $CONVOGEN_MODELS or, if that is not
-    set, `models` in convogen's data folder for the user."""
+    """Return the folder for downloaded GGUF files: $CONVOGEN_MODELS if it is set, otherwise the
+    folder `models` in convogen's user data folder."""
     import platformdirs
 
     chosen = os.environ.get("CONVOGEN_MODELS")
@@ -283,7 +283,7 @@ def _adapted(request: Request) -> Request:
 
 
 def _whole(reply: ModelReply) -> ModelReply:
-    """Trim a truncated reply to its last whole sentence, if it contains one."""
+    """Trim a truncated reply to its last whole sentence, if it contains a whole sentence."""
     text = whole_sentences(reply.text)
     if not reply.cut_off or text == reply.text:
         return reply

@@ -6,9 +6,9 @@ budgets apply as for any model. A chatbot reports no token counts, so no tokens 
 Within one invocation of a command, no message is sent again if the chatbot may have processed it.
 The call fails if the chatbot may have received the message but no answer could be read because of a
 time-out, a broken connection or an invalid answer. The call is retried if the chatbot was
-unreachable, busy (429 or 503, also if the body of a response with status 200 reports it) or failed
-(500), because it should then have discarded the message. If a run is killed, the next invocation
-sends the messages that were in flight again.
+unreachable, busy (429 or 503, even if only the body of a response with status 200 reports so) or
+failed (500), because it should then have discarded the message. If a run is killed, the next
+invocation repeats the messages that were in flight.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 class ChatbotModel:
-    """A model behind which a chatbot answers. The constructor raises `ModelConfigError` if a
+    """A model that sends its messages to a chatbot. The constructor raises `ModelConfigError` if a
     required environment variable is missing."""
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -120,8 +120,8 @@ class ChatbotModel:
             raise self._unread(error) from None
 
     def _unread(self, error: Exception) -> Exception:
-        """Return the exception for a response without a string at `http.answer`. If no response
-        has ever contained one, the path must be wrong."""
+        """Return the exception for a response without a string at `http.answer`. If no response has
+        ever contained a string there, the path must be wrong."""
         said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
         message = f"http.answer {self._http.answer}: {said}"
         if isinstance(error, LookupError) and not self._faults.answered:

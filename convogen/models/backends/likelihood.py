@@ -1,7 +1,7 @@
 """Likelihoods of texts under a model: log-probabilities of continuations after a prefix.
 
-A request with `continuations` asks for the likelihood of each continuation after its single message
-instead of a chat reply. Local models (`transformers:NAME`, GGUF files) are called directly.
+A request with `continuations` asks for the likelihood of each continuation after the single
+message, not for a chat reply. Local models (`transformers:NAME`, GGUF files) are called directly.
 Endpoints are called through `/completions` and must return the prompt's log-probabilities, as vLLM
 and SGLang do. The text of the reply encodes the result, so it is recorded like any other reply.
 """
@@ -116,8 +116,8 @@ def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply
 
 
 def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return the tokens with their log-probabilities, except the first token, which has none, and
-    the generated token."""
+    """Return the tokens with their log-probabilities, except the first token, which has no
+    log-probability, and the generated token."""
     tokens = [str(token) for token in logprobs["tokens"]]
     values = list(logprobs["token_logprobs"])
     if len(tokens) != len(values) or len(tokens) < 3:

@@ -66,7 +66,7 @@ def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
 
 
 def memory() -> int | None:
-    """Return this machine's memory in bytes; None if unknown."""
+    """Return the size of this machine's memory in bytes; None if it is unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -88,7 +88,7 @@ def sha256(path: Path) -> str:
 
 
 def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
-    """Return the reason why the hub does not provide an offer's file; None if it does.
+    """Return the reason why the hub does not provide an offer's file; None if the hub provides it.
 
     `seconds` limits the whole attempt, including name resolution.
     """

@@ -84,8 +84,8 @@ class EndpointModel:
         return read_completions(answer, request.continuations)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> object | Refusal:
-        """Post a body and return the JSON response, or the error that it reports with any HTTP
-        status."""
+        """Post a body; return the JSON response, or a `Refusal` if the response reports an error,
+        even with HTTP status 200."""
         status, headers, answer = await self._client.post(path, body)
         page = is_page(answer)
         if not 200 <= status < 300 or (page and not self._versioned):
@@ -101,7 +101,7 @@ class EndpointModel:
 def _advice(spec: ModelSpec, account: Account) -> Advice:
     valid = f"set {account.key_env} to a valid key and run again"
     places = (
-        "base_url, azure.deployment and azure.api_version of"
+        "base_url, azure.deployment and azure.api_version for model"
         if spec.azure
         else ("--base-url and --model")
     )

@@ -163,7 +163,7 @@ class PromptCache:
             body: Body of the chat request.
 
         Yields:
-            Fields to add to the request body, which select the slot.
+            Fields that select the slot, to add to the request body.
         """
         async with self._turns:
             if self._unfinished is not None:  # a cancelled request may still run: wait for it

@@ -59,7 +59,7 @@ class Reported:
 
 
 def reported_error(body: object, secrets: Secrets) -> Reported | None:
-    """Return the error that the body of a successful response reports; None if it reports none.
+    """Return the error that the body of a successful response reports; None if there is no error.
 
     The error may be at the top level or in a choice. A body without choices may itself be the
     error.

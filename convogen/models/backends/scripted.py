@@ -75,7 +75,7 @@ def improvise(request: Request) -> str:
     """Return a random reply seeded with the request's hash.
 
     Depending on the request, the reply is an object that satisfies the schema, a list of
-    likelihoods, a choice, or a sentence, which is in double quotes if the prompt asks for them.
+    likelihoods, a choice, or a sentence, which is quoted if the prompt asks for double quotes.
     Names in the object do not occur in the prompt.
     """
     rng = random.Random(request.hash)

@@ -27,7 +27,7 @@ are consecutive."""
 
 
 def transformers_class(name: str) -> Any:
-    """Return a class of transformers; raise `ModelConfigError` if the extra is not installed."""
+    """Return a class from transformers; raise `ModelConfigError` if the extra is not installed."""
     try:
         import_module("torch")
         transformers: Any = import_module("transformers")

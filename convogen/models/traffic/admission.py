@@ -110,7 +110,8 @@ class AdmissionQueue:
             raise
 
     def _serve(self) -> None:
-        """Admit waiting attempts in order, up to the first that must wait until others end."""
+        """Admit waiting attempts in order, up to the first that must wait until other attempts
+        end."""
         if self._drained is not None:
             if self.budget.outstanding == 0:
                 self._drained.set()

@@ -14,10 +14,12 @@ FLOOR = 8
 """Minimum to which rising latency alone may lower the limit."""
 
 WORTH = 0.3
-"""Minimum relative gain in throughput, as a share of the relative increase in in-flight calls."""
+"""Minimum relative gain in throughput for which a larger limit is kept, as a share of the relative
+increase in calls in flight."""
 
 SLOWER = 1.5
-"""Ratio of a call's slowness to its slowness at the last good limit that counts as overload."""
+"""Ratio of the mean slowness of calls to its last good value, above which the endpoint counts as
+overloaded."""
 
 HOLD = 6
 """Number of windows for which a limit is kept after a larger limit did not help."""
@@ -36,8 +38,8 @@ class ConcurrencyLimit:
     refusals do not become rarer with fewer calls, they have another cause and are tolerated.
 
     Throughput is the number of in-flight calls divided by their mean slowness (Little's law). A
-    call's slowness is its latency relative to the role's fastest call, so that it does not depend
-    on the mix of roles.
+    call's slowness is its latency relative to the role's fastest call, so that the mean slowness
+    does not depend on the mix of roles.
     """
 
     def __init__(self, ceiling: int, *, adaptive: bool) -> None:

@@ -54,7 +54,7 @@ class Fitted(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The number of exchanges to drop, and the cap on the reply in tokens (None sends no cap)."""
+    """The number of exchanges to drop, and the cap on the reply in tokens (None for no cap)."""
 
     left_out: int
     cap: int | None

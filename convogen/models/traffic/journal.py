@@ -69,7 +69,7 @@ class Journal:
                 self._take(row)
 
     def find(self, key: str) -> ModelReply | None:
-        """Return the recorded reply to the current call; None if it has not been answered yet.
+        """Return the recorded reply to the current call; None if the call has not been answered.
 
         Raises:
             ModelFault: If the recorded answer is a fault.
@@ -154,7 +154,7 @@ class Journal:
         return list(self._rows.values())
 
     def calls(self) -> Iterator[dict[str, Any]]:
-        """Yield the ledger rows of answered calls, followed by those of lost attempts.
+        """Yield the ledger rows of answered calls, followed by the rows of lost attempts.
 
         A call that was made by an earlier invocation and not repeated is marked as `unused`.
         """
@@ -169,7 +169,7 @@ class Journal:
         return (answer for answer in found if answer is not None)
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """Return the recorded answer to a call; None if it has not been answered yet."""
+        """Return the recorded answer to a call; None if the call has not been answered yet."""
         return _answer(self._rows[key]) if key in self._rows else None
 
 
@@ -245,7 +245,7 @@ def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_call(where: object, call: Any) -> None:
-    """Raise `RunFolderError` if a row does not contain the usage of a call or the usage is
+    """Raise `RunFolderError` if a row does not contain a call's usage, or if the usage is
     invalid."""
     try:
         _Call.model_validate(call)

@@ -134,7 +134,7 @@ class Traffic:
         return self._roles[name]
 
     async def drain(self) -> None:
-        """Wait until no call is in flight, and make none in the meantime
+        """Wait until no call is in flight, and make no call in the meantime
         (`AdmissionQueue.drain`)."""
         await self._gate.drain()
 

@@ -62,7 +62,7 @@ class Session:
 
     A chatbot's memory must not be shared between runs. The id of the dialogue, and nothing else,
     therefore depends on the start time `begun`. If the task has a `language`, requests to roles
-    that write text state it.
+    that write text state the language.
     """
 
     def __init__(

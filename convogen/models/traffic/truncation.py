@@ -21,7 +21,7 @@ class PromptWatch:
     """A comparison of prompt lengths with the token counts that one endpoint reports.
 
     If prompts with different lengths have the same token count, and no prompt has a higher token
-    count, they were probably truncated.
+    count, the prompts were probably truncated.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,5 @@
-"""The language in which a task's text is written. Each request for text states it once."""
+"""The language in which a task's text is written. Each request for text states the language
+once."""
 
 from __future__ import annotations
 
