@@ -75,7 +75,7 @@ class RaySpread:
                 yield _result(held.popleft())
         finally:
             for reference in held:
-                with suppress(Exception):  # the cluster may be gone
+                with suppress(Exception):  # the cluster may have shut down
                     ray.cancel(reference)
 
 
