@@ -250,9 +250,7 @@ def check_call(where: object, call: Any) -> None:
     try:
         _Call.model_validate(call)
     except ValidationError as error:
-        raise RunFolderError(
-            f"{where} is damaged: {first_fault(error)}; restore the line"
-        ) from error
+        raise RunFolderError(f"{where}: damaged: {first_fault(error)}; restore the line") from error
 
 
 def check_answer(path: object, answer: dict[str, Any]) -> None:
@@ -267,7 +265,7 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
     raise RunFolderError(
-        f"{path} is damaged: {str(answer)[:60]!r} is not a recorded answer; restore the line"
+        f"{path}: damaged: {str(answer)[:60]!r} is not a recorded answer; restore the line"
     )
 
 
