@@ -3,9 +3,10 @@
 A unit is the amount spent between one accepted conversation and the next. Failed and rejected tasks
 therefore count towards the conversation that replaced them. The sum of m further units has the
 prediction interval m x ± t s √(m + m²/k), where x and s are the mean and the standard deviation of
-the k units observed so far, and t is the quantile for k - 1 degrees of freedom (Hahn and Meeker,
-Statistical Intervals, 1991, section 4.7, for a sum). The interval does not account for effects that
-the k units cannot show, such as failures rarer than one in k and prompts that grow over the run.
+the k units observed so far, and t is the quantile of the t distribution with k - 1 degrees of
+freedom (Hahn and Meeker, Statistical Intervals, 1991, section 4.7, for a sum). The interval does
+not account for effects that the k units cannot show, such as failures rarer than one in k and
+prompts that grow over the run.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ class Range:
     """The expected amount for a whole run and its 95% prediction interval.
 
     Attributes:
-        so_far: Amount that has been spent.
-        low: Lower end of the interval; None, like `high`, with fewer than two conversations.
+        so_far: Amount that has been spent so far.
+        low: Lower end of the interval. `low` and `high` are None if the run has fewer than two
+            conversations.
     """
 
     so_far: float
@@ -45,9 +47,9 @@ class Range:
 class Forecast:
     """The forecast for a run of `n` conversations, based on the first `seen` of them.
 
-    `roles` maps each (role, model) pair to its ranges; `total` contains the ranges summed over all
-    roles. The amounts are calls, prompt_tokens, cached_tokens, completion_tokens, seconds (summed
-    over all calls) and cost_usd, which is missing if a price is unknown.
+    `roles` maps each (role, model) pair to its ranges. `total` contains the ranges of the sums over
+    all roles. The amounts are calls, prompt_tokens, cached_tokens, completion_tokens, seconds
+    (summed over all calls) and cost_usd, which is missing if a price is unknown.
     """
 
     n: int
@@ -87,8 +89,8 @@ def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
 
 
 class _Units:
-    """Amounts per unit; amounts spent after the last accepted conversation are kept separately, for
-    failed tasks and for unfinished ones."""
+    """The amounts per unit. Amounts spent after the last accepted conversation are kept separately
+    for failed tasks and for unfinished tasks."""
 
     def __init__(self, seen: int) -> None:
         self.units: list[dict[str, float]] = [{} for _ in range(seen)]
@@ -96,8 +98,8 @@ class _Units:
         self.begun: dict[str, float] = {}
 
     def add(self, index: int, amounts: Mapping[str, float], *, committed: bool) -> None:
-        """Add amounts to the unit at `index`. If there is no such unit, add them to the amounts of
-        failed tasks if `committed`, otherwise to the amounts of unfinished tasks."""
+        """Add amounts to the unit at `index`. If there is no such unit, add them to the amounts for
+        failed tasks if `committed` is true, otherwise to the amounts for unfinished tasks."""
         after = self.failed if committed else self.begun
         unit = self.units[index] if index < len(self.units) else after
         for name, amount in amounts.items():
@@ -129,7 +131,8 @@ def _sum(roles: Iterable[_Units], seen: int) -> _Units:
 
 
 def _range(units: list[float], failed: float, begun: float, missing: int) -> Range:
-    """Return the range of a total. `begun` counts towards the missing units; `failed` does not."""
+    """Return the range of a total. The amount `begun` counts towards the missing units, but the
+    amount `failed` does not."""
     so_far, seen = sum(units) + failed, len(units)
     rest = missing * mean(units) if units else 0.0
     expected = so_far + max(rest, begun)

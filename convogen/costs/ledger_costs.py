@@ -1,4 +1,4 @@
-"""The cost of a run by role and model, with every call in the ledger priced individually.
+"""The cost of a run for each role and model, with every call in the ledger priced individually.
 
 Attempts that may have been billed although no reply arrived are listed separately. Their token
 counts (`lost_…`) are estimates.
@@ -28,17 +28,17 @@ JUDGE = "judge"
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """The spending of a role on a model, in calls, tokens, seconds and US dollars.
+    """The usage and cost of a role's calls to one model, in tokens, seconds and US dollars.
 
     Attributes:
-        price: Source of the price: own (set by the user), list (published by the endpoint's
-        provider), assumed (published by the model's maker, if the endpoint publishes none) or
-        local; None if the price is unknown.
-        attempts: Number of attempts, including retries, of the calls that received a reply.
-        seconds: Total duration of all calls.
+        price: Source of the price: `own` (set by the user), `list` (published by the endpoint's
+        provider), `assumed` (published by the model's maker, if the endpoint's provider is unknown)
+        or `local`; None if the price is unknown.
+        attempts: Number of attempts, including retries, made for the calls that received a reply.
+        seconds: Total duration of all calls in seconds.
         lost_attempts: Number of attempts that may have been billed although no reply arrived.
-        cost_usd: Cost of the calls; None, like `lost_usd`, if the price is unknown.
-        lost_usd: Estimated cost of the lost attempts.
+        cost_usd: Cost of the calls in US dollars; None if the price is unknown.
+        lost_usd: Estimated cost of the lost attempts in US dollars; None if the price is unknown.
     """
 
     role: str
@@ -61,10 +61,11 @@ COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_c
 
 
 class Prices:
-    """Prices of the calls in a run's ledger: prices set by the user, otherwise list prices.
+    """Prices for the calls in a run's ledger: the prices that the user set, or otherwise the list
+    prices.
 
     Specs in `models` take precedence over the models in the run's manifest. If a spec sets no
-    price, a price set in the manifest is kept.
+    price, a price that the manifest sets is kept.
     """
 
     def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
@@ -95,7 +96,7 @@ class Prices:
             return Price.model_validate(price).usd
         except ValidationError as error:
             raise RunFolderError(
-                f"{self._folder}: a manifest contains an invalid price: {price}"
+                f"{self._folder}: a manifest contains the invalid price {price}; correct it"
             ) from error
 
     def _take(self, role: str, described: Mapping[str, Any]) -> None:
@@ -109,7 +110,8 @@ class Prices:
         self._pricers[role, name] = price
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
-        """Return the pricer (None if unknown) and the source of the price for a role's calls."""
+        """Return the pricer for a role's calls (None if the price is unknown) and the source of the
+        price."""
         return self._pricers.get((role, model)) or _by_list(listed(model, None))
 
 
@@ -128,12 +130,12 @@ def _by_list(price: Listed | None) -> tuple[Pricer | None, str]:
 
 
 def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -> list[Spending]:
-    """Return one `Spending` per role and model, with judges last.
+    """Return one `Spending` for each pair of a role and a model, with judges last.
 
     Args:
         run: Run whose ledger is read.
-        prices: Prices of the calls. Default: the prices of the run.
-        judge: Name of a judge. If given, only its calls are counted.
+        prices: Prices for the calls. Default: the run's own prices.
+        judge: Name of a judge. If given, only this judge's calls are counted.
     """
     prices = prices or Prices(run)
     totals: dict[tuple[str, str], Counter[str]] = {}

@@ -1,2 +1,2 @@
-"""Execution of runs, judges, replays and item lists: tasks run concurrently and are committed in
+"""Execution of runs, judges, replays and item lists. Tasks run concurrently and are committed in
 order."""

@@ -1,7 +1,7 @@
-"""Replay of one conversation of a run, with new replies from a given turn on.
+"""Replay of one conversation in a run, with new replies from a given turn on.
 
-The experience and the earlier turns are taken from the record, so only the continuation differs.
-The models get new seeds, even if they are the run's own models.
+The experience and the earlier turns are taken from the record, so only the continuation differs
+from the original conversation. The models get new seeds, even if they are the run's own models.
 """
 
 from __future__ import annotations
@@ -50,19 +50,20 @@ def replay_conversation(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
-    """Replay a conversation of a run, with new replies from turn `from_turn` on.
+    """Replay a conversation in a run, with new replies from turn `from_turn` on.
 
-    A second call resumes an interrupted replay.
+    Calling the function again resumes an interrupted replay.
 
     Args:
         folder: Folder of the run.
         conversation: Id of the conversation.
         from_turn: First turn to replace, counted from 1.
-        out: Run folder for the result. By default, it is next to the run and named after the
+        out: Run folder for the result. By default, it is next to the run folder and named after the
             conversation and the turn.
-        models: Models by role, as in an experiment. By default, the run's own models are called.
+        models: A model for each role, as in an experiment. By default, the run's own models are
+            called.
         tally: Progress counts to update.
-        open_model: Function that creates the model of a spec.
+        open_model: Function that creates the model that a spec describes.
 
     Returns:
         A run with one conversation or one failure.
@@ -70,7 +71,8 @@ def replay_conversation(
     Raises:
         SourceError: If the run has no such conversation.
         ExperimentError: If the conversation has no such turn.
-        RunStopped: If a model fails, or if the earlier turns no longer match the record.
+        RunStopped: If a model fails, or if the calls for the earlier turns no longer match the
+            record.
     """
     run = recorded_run(folder)
     file = run.folder / "experiment.yaml"
@@ -82,7 +84,8 @@ def replay_conversation(
 
 
 class _Branch:
-    """The replay of a conversation: its first new turn, and the old and the new experiment."""
+    """The replay of a conversation from a given turn on, with the recorded experiment for the
+    earlier turns and a new experiment for the later turns."""
 
     def __init__(
         self, run: Run, old: Conversation, from_turn: int, then: Experiment, new: Experiment
@@ -95,8 +98,8 @@ class _Branch:
             )
         if not openings < from_turn <= len(old.turns):
             raise ExperimentError(
-                f"{run.folder}: conversation {old.id} can be replayed from turns {openings + 1} to "
-                f"{len(old.turns)}, but not from turn {from_turn}"
+                f"{run.folder}: conversation {old.id} cannot be replayed from turn {from_turn}; "
+                f"choose a turn from {openings + 1} to {len(old.turns)}"
             )
         self._run, self._old, self._then, self._new = run, old, then, new
         self._kept = from_turn - 1
@@ -165,14 +168,14 @@ class _Branch:
         except NotRecorded as fault:
             raise RunStopped(
                 f"{self._run.folder}: conversation {self._old.id}: {fault}; the experiment or its "
-                f"inputs have changed; see `{suggested('replay', self._run.folder)}`"
+                f"inputs have changed; run `{suggested('replay', self._run.folder)}` to see how"
             ) from fault
         outcome = self._renamed(outcome)
         store.commit(0, outcome, journal)
         log_outcome(0, outcome)
 
     def _renamed(self, outcome: Outcome) -> Outcome:
-        """Return the outcome with the ids and numbers of a separate run."""
+        """Return the outcome with the ids and task numbers of a separate run."""
 
         def own(record: Any, **update: Any) -> Any:
             return record and record.model_copy(update={"task": 0, **update})

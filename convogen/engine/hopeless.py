@@ -1,8 +1,8 @@
-"""Early stopping of configurations that cannot work, with a suggested remedy.
+"""Early stopping of runs whose configuration cannot work, with a suggested remedy.
 
-Only a few tasks are in flight until one has succeeded. The run stops if all of the first tasks
+Only a few tasks are in flight until a task has succeeded. The run stops if all of the first tasks
 fail. It also stops if many consecutive tasks fail later, because an endpoint may change during a
-run. The last replies of the models show which key to change.
+run. The models' last replies show which key to change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FIRST = 10
 """Number of failures of one kind, before any success, after which the run stops."""
 
 ANYHOW = 30
-"""Number of failures of several kinds, before any success, after which the run stops."""
+"""Number of failures of any kind, before any success, after which the run stops."""
 
 IN_A_ROW = 50
 """Number of consecutive failures of one kind, after a success, after which the run stops."""
@@ -32,12 +32,13 @@ THINKING_TOKENS = 4000
 """Minimum `max_tokens` to suggest for a reasoning model."""
 
 SetKey = Callable[[str, str, object], str]
-"""A function that returns the option for (role, parameter, value) of a role's sampling."""
+"""A function that, given a role, a sampling parameter and a value, returns the option that sets the
+parameter for the role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The way in which a task failed: the stage, the kind of error, and its text."""
+    """The way in which a task failed: the stage, the kind of error, and the error's text."""
 
     stage: str
     kind: str
@@ -46,7 +47,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """The way in which a task failed, and the last reply or fault that it received."""
+    """The way in which a task failed, and the last reply or fault that the task received."""
 
     way: Way
     last: dict[str, Any] | None
@@ -57,17 +58,20 @@ class _Failed:
 
 
 class FirstTasks:
-    """The failures in one start of a run: all failures until the first success, then consecutive
-    ones.
+    """The failures in one invocation that count towards stopping the run.
+
+    Until the first success, all failures count. Afterwards, only the failures since the last
+    success count.
 
     Args:
-        under_way: Maximum number of tasks in flight until one succeeds, reduced by 1 per failure.
+        under_way: Maximum number of tasks in flight until a task succeeds, reduced by 1 per
+            failure.
         of: Plural noun for the tasks in messages, such as tasks or scores.
-        set_key: Function that returns the option for changing a role's sampling.
-        afterwards: Advice on how to resume, for the message.
+        set_key: Function that returns the option that changes a role's sampling.
+        afterwards: Advice on how to resume, which ends the error message.
         unanswered: Number of failures that stop the run if the endpoint answered other calls but
-            not those of the failed tasks.
-        anyhow: Number of failures that stop the run if they are of several kinds.
+            not the failed tasks' calls.
+        anyhow: Number of failures that stop the run if the failures are of several kinds.
         unheard: Roles that were called but have never replied. Tasks may still succeed, because
             not every task calls every role.
     """
@@ -87,7 +91,7 @@ class FirstTasks:
         """Whether a task has succeeded."""
 
         self.all_may_fail = False
-        """Whether all tasks may fail, in which case the run is never stopped."""
+        """Whether all tasks may fail. If so, the run is never stopped."""
 
         self._under_way = under_way
         self._of = of
@@ -102,7 +106,7 @@ class FirstTasks:
 
     @property
     def most(self) -> int | None:
-        """The maximum number of tasks in flight; None if it is not limited."""
+        """The maximum number of tasks in flight; None if the number is not limited."""
         if self.all_may_fail:
             return None
         if self.hopeful:
@@ -178,13 +182,15 @@ def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
         return f"more tokens for the {role} would not help; try --set models.default.json_mode=text"
     if len(ended) == 1 and not ended & {"stop", "length", ""}:
         return (
-            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, so no "
+            f"every reply from the {role} ended with the finish reason {ended.pop()!r}, so no "
             f"reply counts as complete; choose another model, or run `convogen doctor`"
         )
     if ended == {"length"}:
         return _cure_length(role, last, set_key, silent=not any(texts))
     if not any(texts):
-        return f"every reply of the {role} is empty; choose another model, or run `convogen doctor`"
+        return (
+            f"every reply from the {role} is empty; choose another model, or run `convogen doctor`"
+        )
     return (
         f"the {role} writes replies such as {' '.join(texts[-1].split())[:SHOWN]!r}; choose "
         f"another model"

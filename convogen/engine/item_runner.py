@@ -1,11 +1,12 @@
-"""Model calls over a list of items outside a run, stored so that no answered call is paid for
-twice.
+"""Model calls for a list of items outside a run. The replies are stored, so that no answered call
+is paid for twice.
 
     <name>-<fingerprint>/rows.jsonl      one row per item, in order
     <name>-<fingerprint>/manifest.json   the inputs and the models
     <name>-<fingerprint>/ledger.jsonl    as in a run folder, like calls.jsonl and journal/
 
-A different model, prompt or set of items has a different fingerprint and therefore its own folder.
+A different model, prompt or set of items results in a different fingerprint and therefore in a
+separate folder.
 """
 
 from __future__ import annotations
@@ -39,26 +40,27 @@ from convogen.storage.task_log import TaskLog, claim, lock
 __all__ = ["Asking", "role_of"]
 
 Ask = Callable[[int, Session], Coroutine[Any, Any, dict[str, Any]]]
-"""A function that returns the row of an item, given its number and a session of model calls."""
+"""A function that returns the row for an item, given the item's number and a session for model
+calls."""
 
 
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
-    """Return a role: a model and its sampling, completed with the model's defaults."""
+    """Return a role with a model and sampling settings, completed with the model's defaults."""
     suits = EMBEDDED_SAMPLING["judge"] if spec.is_shipped else Sampling()
     return Role(spec, sampling.with_defaults(suits))
 
 
 @dataclass(frozen=True)
 class Asking:
-    """A runner that makes the model calls of items concurrently and writes the rows in order.
+    """A runner that makes the model calls for items concurrently and writes the rows in order.
 
     Attributes:
-        folder: Parent of the result folders.
-        concurrency: Maximum number of calls in flight per endpoint.
+        folder: Parent folder of the result folders.
+        concurrency: Maximum number of in-flight calls per endpoint.
         tally: Progress counts to update.
-        open_model: Function that creates the model of a spec.
-        limits: Limits on the cost of all calls of this object, including the earlier cost of
-            their folders.
+        open_model: Function that creates the model that a spec describes.
+        limits: Limits on the cost of all calls that this object makes, including the cost of
+            earlier calls in the same folders.
     """
 
     folder: Path
@@ -76,19 +78,19 @@ class Asking:
     def rows(
         self, name: str, roles: Mapping[str, Role], essence: Mapping[str, Any], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        """Return the rows of `n` items, and compute the missing ones.
+        """Return the rows for `n` items, and compute missing rows.
 
         Args:
-            name: Prefix of the result folder's name.
-            roles: Models and sampling by role.
+            name: Prefix for the result folder's name.
+            roles: The model and sampling settings for each role.
             essence: Inputs that the fingerprint covers in addition to the models.
             n: Number of items.
-            ask: Function that returns the row of an item.
+            ask: Function that returns the row for an item.
 
         Raises:
             RunFolderError: If the folder cannot be written.
             ModelConfigError: If a budget needs an unknown price.
-            RunStopped: If the calls ended early. A second call resumes them.
+            RunStopped: If the model calls ended early. Calling this method again resumes them.
         """
         models = {role: one.spec for role, one in roles.items()}
         self._prices.update(role_prices(models, self.limits))
@@ -103,7 +105,7 @@ class Asking:
         return run_until_complete(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
 
     def _charge(self, folder: Path) -> None:
-        """Charge the cost of a folder before this object used it."""
+        """Charge the cost of the calls that a folder contained before this object used it."""
         if folder not in self._charged:
             self._charged.add(folder)
             charge_calls(self._budget, Run(folder).ledger(), self._prices)
@@ -141,7 +143,7 @@ class Asking:
 
 
 class _Asked:
-    """One start of the item runner."""
+    """One invocation of the item runner."""
 
     def __init__(self, log: TaskLog, path: Path, traffic: Traffic, mark: str, ask: Ask) -> None:
         self._log = log

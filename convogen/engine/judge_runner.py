@@ -1,9 +1,9 @@
-"""Judging of a run: each aspect of each conversation is scored once, and scores are committed in
+"""Judging of a run. Each aspect of each conversation is scored once, and scores are committed in
 order.
 
-The plan contains the run's conversations in order, with the aspects of each. Scores do not depend
-on the concurrency. A resumed start repeats no answered call. After a run has been extended, only
-its new conversations are scored.
+The plan contains the run's conversations in order, with the aspects of each conversation. Scores do
+not depend on the concurrency. When judging is resumed, no answered call is repeated. After a run
+has been extended, only its new conversations are scored.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ from convogen.version import __version__
 __all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]
 
 UNTRIED, UNANSWERED = 4, 4
-"""UNTRIED: Maximum number of scores in flight until the first one succeeds. UNANSWERED: Number of
-scores after which judging stops if an endpoint answers other calls but not those of the scores."""
+"""UNTRIED: Maximum number of scores in flight until the first score succeeds. UNANSWERED: Number of
+failed scores after which judging stops if an endpoint answers other calls but not the calls for
+these scores."""
 
 LOG = logging.getLogger("convogen.judging")
 SCORE_FORMAT = 1
-"""Version of the scores, incremented when the same judge produces different scores."""
+"""Version of the scoring. It is incremented when a change makes judges produce different scores."""
 
 
 def judge_run(
@@ -72,32 +73,35 @@ def judge_run(
     workers: Workers | None = None,
     limits: Limits | None = None,
 ) -> Run:
-    """Score the conversations of a run, or resume scoring them.
+    """Score the conversations in a run, or resume scoring them.
 
     Args:
         run: The run, its folder, or a `CorpusFolder`.
-        judge: The judge, or the name of a judge with default parameters.
+        judge: The judge, or the name of a judge, which then has its default parameters.
         spec: The judge's model, or the name of the model.
-        references: Dialogues to compare with, for a judge that needs them.
-        n: Number of conversations to score, from the first one on. Default: all.
-        concurrency: Maximum number of calls in flight per endpoint. Default: 64, or 8 for an
+        references: Dialogues with which the conversations are compared, for a judge that needs
+            them.
+        n: Number of conversations to score, counted from the first. Default: all.
+        concurrency: Maximum number of in-flight calls per endpoint. Default: 64, or 8 for an
             embedded model.
-        fresh: Whether to move earlier scores of this judge aside.
+        fresh: Whether to move earlier scores by this judge aside and score again.
         tally: Progress counts to update.
-        open_model: Function that creates the model of a spec. Default: the judge's own function.
+        open_model: Function that creates the model that a spec describes. Default: the judge's own
+            function.
         workers: Processes that compute the scores instead of this process
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).
-        limits: Limits on the cost of this judge's scores in this run, including earlier starts.
+        limits: Limits on the cost of this judge's scores in this run, including the cost of
+            earlier invocations.
 
     Returns:
         The run with its scores.
 
     Raises:
-        RunFolderError: If the folder is not a run, or contains scores of a different judge under
+        RunFolderError: If the folder is not a run, or contains scores by a different judge with
             the same name.
         SourceError: If a conversation lacks data that the judge needs.
         ModelConfigError: If a budget in USD needs an unknown price.
-        RunStopped: If judging ended early. A second call resumes it.
+        RunStopped: If judging ended early. Calling the function again resumes it.
     """
     arguments = judge_run_async(
         run,
@@ -129,7 +133,7 @@ async def judge_run_async(
     workers: Workers | None = None,
     limits: Limits | None = None,
 ) -> Run:
-    """Score the conversations of a run as `judge_run` does, but in a running event loop."""
+    """Score the conversations in a run like `judge_run`, but inside a running event loop."""
     run = run if isinstance(run, Run) else load_run(run)
     judge = open_judge(judge, {}) if isinstance(judge, str) else judge
     spec = ModelSpec(name=spec) if isinstance(spec, str) else spec
@@ -189,7 +193,7 @@ def count_scores(
 
 
 class _Judging:
-    """One start of a judge on a run."""
+    """One invocation of a judge on a run."""
 
     def __init__(
         self,
@@ -243,7 +247,7 @@ class _Judging:
             self.first.failed(_way(score), done.journal)
 
     def _skip_committed(self) -> None:
-        """Skip the conversations that are scored already, which must match those of the run."""
+        """Skip the committed scores, which must match the run's conversations."""
         for score in self._run.scores(self._context.judge.name):
             place = next(self._places, None)
             if is_given(score):
@@ -289,8 +293,8 @@ async def _check_model(
 ) -> None:
     """Let the judge check its model once, before anything is written.
 
-    This process makes the call of the check even if workers make all other calls, so the check
-    is made only once.
+    This process makes the model call for the check even if workers make all other calls, so that
+    the check is made only once.
     """
     if own_gate is None:
         await judge.check(traffic)
@@ -308,13 +312,13 @@ def is_given(score: Score) -> bool:
 
 
 def _way(score: Score) -> Way:
-    """Return the way in which a score failed; its reason begins with the kind of error."""
+    """Return the way in which a score failed. The score's reason begins with the kind of error."""
     reason = score.reason or "no score"
     return Way("score", reason.partition(":")[0][:80], reason)
 
 
 def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
-    """Return the options of `evaluate` that set a parameter in all sampling keys of the judge."""
+    """Return the `evaluate` options that set a parameter in all of the judge's sampling keys."""
     steps = [
         name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
     ]
@@ -325,7 +329,7 @@ def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
 
 @contextmanager
 def _observe_judging(store: ScoreStore, judge: str, spec: ModelSpec, total: int) -> Generator[None]:
-    """Log and trace one start of a judge."""
+    """Log and trace one invocation of a judge."""
     facts = {"judge": judge, "model": spec.identity, "total": total}
     with run_log(store.path.with_suffix("") / "log.jsonl"), span("evaluate", **facts):
         LOG.info("start", extra={**facts, "convogen": __version__, "scores": store.committed})
@@ -339,7 +343,7 @@ def _observe_judging(store: ScoreStore, judge: str, spec: ModelSpec, total: int)
 
 
 def _log_score(task: int, score: Score) -> None:
-    """Log a score: at info level if it is missing, otherwise at debug level."""
+    """Log a score at debug level, and a missing score also at info level."""
     facts = {"task": task, "conversation": score.conversation, "aspect": score.aspect}
     if score.value is None:
         LOG.info("no score", extra={**facts, "reason": score.reason})
@@ -347,7 +351,7 @@ def _log_score(task: int, score: Score) -> None:
 
 
 def _data(run: Run, judge: Judge, references: ReferenceDialogues | None) -> dict[str, str]:
-    """Return digests of judged data that is not stored in a run folder."""
+    """Return digests of the judged data that is not stored in a run folder."""
     data = {"dialogues": run.digest} if isinstance(run, CorpusFolder) else {}
     return data | (
         {"beside": references.digest} if references and judge.needs == "reference" else {}
@@ -355,7 +359,7 @@ def _data(run: Run, judge: Judge, references: ReferenceDialogues | None) -> dict
 
 
 def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
-    """Return the judge's manifest, without secrets. It contains a fingerprint of 16 hexadecimal
+    """Return the judge's manifest, without secrets. It contains a fingerprint with 16 hexadecimal
     digits."""
     essence = {
         "format": SCORE_FORMAT,

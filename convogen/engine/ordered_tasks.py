@@ -1,4 +1,4 @@
-"""A runner of numbered tasks that run concurrently and return their results in order."""
+"""A runner for numbered tasks, which run concurrently and return their results in order."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from convogen.storage.remote.mirrors import flushed
 __all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 
 WINDOW = 4
-"""Number of tasks in flight per permitted call in flight. It limits memory use, but is large enough
-that slow tasks do not block others."""
+"""Number of tasks in flight per permitted in-flight call. It limits memory use, but is large enough
+that slow tasks do not hold up other tasks."""
 
 STARTED_AT_ONCE = 64
 """Number of tasks to start before the event loop handles replies again. Each task prepares its
-first call, so starting thousands of tasks would delay the calls in flight by seconds."""
+first model call, so starting thousands of tasks would delay in-flight calls by seconds."""
 
 GRACE_S = 1.0
 """Time limit in seconds for tasks to finish when a run is interrupted."""
 
 ANSWERS_S = 5.0
-"""Seconds to wait for calls in flight after a task has ended the run, so that their replies are
-kept."""
+"""Time limit in seconds for in-flight calls after a task has ended the run, so that their replies
+are kept."""
 
 COLLECTOR = 10_000, 20, 100
-"""Thresholds of the garbage collector (gc.set_threshold) while tasks run. With hundreds of chats in
-flight, a full collection pauses all of them for half a second and frees almost nothing."""
+"""Garbage-collection thresholds (gc.set_threshold) while tasks run. With hundreds of chats in
+flight, a full collection pauses all chats for half a second and frees almost nothing."""
 
 T = TypeVar("T")
 
 
 class OrderedTaskRunner(Generic[T]):
-    """A runner of tasks from number `first` on. If a task raises an exception, all tasks end.
+    """A runner for tasks from number `first` on. If a task raises an exception, all tasks end.
 
-    `drain` makes no further calls and returns once none is in flight (`Traffic.drain`). Without it,
-    the tasks themselves are waited for.
+    `drain` prevents further model calls and returns once no call is in flight (`Traffic.drain`).
+    Without `drain`, `stop` waits for the tasks themselves.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class OrderedTaskRunner(Generic[T]):
     async def next(self, wanted: int | Callable[[], int]) -> T:
         """Return the result of the next task, with up to `wanted` tasks (at least one) in flight.
 
-        A callable `wanted` is evaluated again whenever a task has ended. An exception of any task
-        in flight is raised immediately, regardless of the order.
+        A callable `wanted` is called again whenever a task has ended. An exception in any task in
+        flight is raised immediately, regardless of the order.
         """
         if self._broken is None:
             self._broken = asyncio.get_running_loop().create_future()
@@ -80,7 +80,8 @@ class OrderedTaskRunner(Generic[T]):
                 return self._under_way.pop(self._next - 1).result()
 
     def _start_some(self, most: int) -> bool:
-        """Start tasks until `most` (at least one) are in flight; return True if fewer still are."""
+        """Start tasks until `most` tasks (at least one) are in flight; return True if fewer than
+        `most` are in flight afterwards."""
         for _ in range(STARTED_AT_ONCE):
             if len(self._under_way) >= max(most, 1):
                 return False
@@ -98,8 +99,8 @@ class OrderedTaskRunner(Generic[T]):
             self._broken.set_exception(task.exception() or AssertionError)
 
     async def stop(self) -> None:
-        """Cancel the tasks in flight and wait for them up to `GRACE_S`. If a task has raised an
-        exception, first wait for the calls of the other tasks, up to `ANSWERS_S`."""
+        """Cancel the tasks in flight, and wait up to `GRACE_S` until they end. If a task has raised
+        an exception, first wait up to `ANSWERS_S` for the other tasks' calls."""
         tasks = list(self._under_way.values())
         if tasks and self._broken is not None and self._broken.done():
             if self._drain is None:
@@ -117,13 +118,13 @@ class OrderedTaskRunner(Generic[T]):
 
 
 def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
-    """Run a coroutine in its own event loop. SIGTERM stops the coroutine as Ctrl-C does.
+    """Run a coroutine in its own event loop. SIGTERM stops the coroutine in the same way as Ctrl-C.
 
     SIGTERM is not translated into SIGINT, because a background process may ignore SIGINT.
 
     Args:
         work: Coroutine to run.
-        awaitable: Name of the function that a caller with an event loop can await instead, if any.
+        awaitable: Name of the function, if any, that a caller in an event loop can await instead.
 
     Raises:
         KeyboardInterrupt: If the coroutine was stopped.

@@ -21,7 +21,8 @@ __all__ = ["LocalPlayer", "PlayerContext", "play_one", "start_play"]
 
 @dataclass(frozen=True, slots=True)
 class PlayerContext:
-    """The context of one start of a run; `begun` is the time at which the run first started."""
+    """The context of one invocation of a run. `begun` is the time when the run was first
+    started."""
 
     experiment: Experiment
     store: RunStore
@@ -60,7 +61,7 @@ class LocalPlayer:
 
 
 def start_play(experiment: Experiment, run: Run, committed: int) -> Play:
-    """Return a run's play with the state after its first `committed` tasks."""
+    """Return a run's play, in the state after the run's first `committed` tasks."""
     seed = int(experiment.fingerprint, 16)
     inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, run)
     play = experiment.method.start(inputs)
@@ -78,7 +79,7 @@ async def play_one(
     begun: str,
     count: Callable[[str], None],
 ) -> Outcome:
-    """Play a task and return its outcome after the gates that check single tasks.
+    """Play a task, apply the gates that check single tasks, and return the outcome.
 
     `count` counts events such as turns.
     """

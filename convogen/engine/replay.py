@@ -1,8 +1,8 @@
 """Replay of a run from its recorded calls alone, to check that the data set is byte-identical.
 
 Tasks are played sequentially with the ids and seeds of the recorded run, even if the experiment's
-files have changed. A changed prompt appears as the first call that differs. The result does not
-depend on the order in which tasks originally ran.
+files have changed. If a prompt has changed, the first call that contains it differs from the
+record. The result does not depend on the order in which tasks originally ran.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "rejected.
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first difference between a replay and its run: the task, the id of its record, and a
-    description."""
+    """The first difference between a replay and its run: the task, the id of the task's record, and
+    a description."""
 
     task: int
     record: str
@@ -55,10 +55,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The result of a replay; `difference` is None if the data set is byte-identical.
+    """The result of a replay. `difference` is None if the data set is byte-identical.
 
     `n_calls` is the number of calls that were answered from the record. `changed` describes changes
-    in the inputs that determine the data; it is None if there are none.
+    in the inputs that determine the data; it is None if no input has changed.
     """
 
     n_conversations: int
@@ -99,13 +99,14 @@ def recorded_run(folder: str | Path) -> Run:
     origin = run.manifest.get("replay_of")
     if isinstance(origin, dict) and "conversation" in origin:
         raise RunFolderError(
-            f"{run.folder}: is the replay of a conversation; replay the run that its "
+            f"{run.folder} is itself the replay of a conversation; replay the run that its "
             f"manifest.json names"
         )
     found = run.check()
     if found.committed and not found.counts[run.folder / "calls.jsonl"]:
         raise RunFolderError(
-            f"{run.folder}: has no calls.jsonl, so there are no recorded calls to replay"
+            f"{run.folder}: calls.jsonl is missing or empty, so there are no recorded calls to "
+            "replay; restore the file"
         )
     return run
 
@@ -162,7 +163,8 @@ class _Replay:
         self.n_calls = 0
 
     async def task(self, number: int) -> None:
-        """Play, commit and compare a task; a task with an unrecorded call is not committed."""
+        """Play a task, commit it, and compare it with the record. A task with an unrecorded call is
+        not committed."""
         calls = self._run.calls(number)
         recorded = {name: rows.of(number) for name, rows in self._rows.items()}
         journal = RecordedJournal(self._store.journal(number).path, calls)
@@ -187,7 +189,7 @@ class _Replay:
 
 
 class _Rows:
-    """The rows of a file in the order of their tasks, with at most one row per task."""
+    """The rows in a file, in the order of their tasks and with at most one row per task."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -202,7 +204,7 @@ class _Rows:
                     yield parse_row(where, line, "task")["task"], line
 
     def of(self, task: int) -> bytes | None:
-        """Return a task's row, or None if it has none; tasks must be requested in order."""
+        """Return a task's row, or None if the task has no row. Tasks must be requested in order."""
         if self._next is None or self._next[0] != task:
             return None
         line = self._next[1]
@@ -221,14 +223,15 @@ def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) ->
     for nth, (old, new) in enumerate(zip_longest(keys, asked), 1):
         if old != new:
             role = recorded[nth - 1]["role"] if nth <= len(keys) else "missing"
-            return f"call {nth}, recorded for the role {role}, " + (
+            return f"call {nth}, recorded as a call to the {role}, " + (
                 "was not made" if new is None else "differs"
             )
     return None
 
 
 def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str | None:
-    """Describe the first row that differs although the calls agree; return None if none does."""
+    """Describe the first row that differs although the calls agree; return None if no row
+    differs."""
     found = (outcome.experience, outcome.conversation, outcome.failure, outcome.rejected)
     for (name, then), record in zip(recorded.items(), found, strict=True):
         line = None if record is None else record.to_line()

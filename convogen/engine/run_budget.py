@@ -1,4 +1,5 @@
-"""A run's budget: prices of calls, earlier spending, and the message when it is exhausted."""
+"""A run's budget: the prices of calls, the earlier spending, and the message when the budget is
+exhausted."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ __all__ = [
 
 
 def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pricer]:
-    """Return the pricers of the roles; the result is empty if no limit in US dollars is set.
+    """Return the pricer for each role. The result is empty if no limit in US dollars is set.
 
     Raises:
         ModelConfigError: If the budget needs an unknown price.
@@ -44,27 +45,27 @@ def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pr
             prices[role] = _dearest(known)
     if unknown:
         raise ModelConfigError(
-            f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which is unknown; "
-            "set it in USD per million tokens, with --price INPUT,OUTPUT[,CACHED] or with `price` "
-            "in the experiment, or use --budget-tokens"
+            f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which convogen does "
+            "not know; set prices in USD per million tokens with --price INPUT,OUTPUT[,CACHED] or "
+            "with `price` in the experiment, or use --budget-tokens"
         )
     return prices
 
 
 def _dearest(prices: Sequence[Pricer]) -> Pricer:
-    """Return a pricer that charges the highest price of several models for each call."""
+    """Return a pricer that charges the highest of several prices for each call."""
     return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
 
 
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
-    """Charge the cost of the folder so far; raise `ModelConfigError` if it is unknown."""
+    """Charge the cost of the run folder so far; raise `ModelConfigError` if the cost is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
 def charge_calls(
     budget: Budget, ledger: Iterable[Mapping[str, Any]], prices: Mapping[str, Pricer]
 ) -> None:
-    """Charge the calls of a ledger, including lost attempts at their maximum cost."""
+    """Charge the calls in a ledger, including lost attempts at their maximum cost."""
     for row in ledger:
         usage = usage_of(row) + usage_of(row, "lost_")
         budget.spent_tokens += usage.prompt_tokens + usage.completion_tokens
@@ -89,7 +90,7 @@ def limits_beside(
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """Return the remaining limits of a run that shares them with other runs.
+    """Return the remaining limits for a run that shares its limits with other runs.
 
     `elapsed_s` is the time in seconds that counts towards the deadline.
     """
@@ -103,8 +104,8 @@ def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) ->
 
 
 def _spent(limits: Limits, run: Run) -> tuple[float, int]:
-    """Return the cost of a folder in US dollars and tokens, with lost attempts at their maximum.
-    Both are 0 if neither is limited."""
+    """Return the cost of a run folder in US dollars and in tokens, with lost attempts at their
+    maximum cost. Both values are 0 if neither dollars nor tokens are limited."""
     if limits.usd is None and limits.tokens is None:
         return 0.0, 0
     rows = spending(run)
@@ -112,9 +113,9 @@ def _spent(limits: Limits, run: Run) -> tuple[float, int]:
     if usd is None and limits.usd is not None:
         unknown = ", ".join(sorted({row.model for row in rows if row.cost_usd is None}))
         raise ModelConfigError(
-            f"{run.folder}: a budget in USD covers the whole folder, but the price of {unknown}, "
-            "which was used as a judge, is unknown; repeat evaluate with --price, or use "
-            "--budget-tokens"
+            f"{run.folder}: a budget in USD covers the whole folder, including its judges, but "
+            f"convogen does not know the price of {unknown}; run `convogen evaluate` again with "
+            "--price, or use --budget-tokens"
         )
     return usd or 0.0, _tokens(rows)
 
@@ -125,7 +126,8 @@ def _tokens(rows: Sequence[Spending]) -> int:
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """Return a one-line error with the reason, the progress, the cost and advice on resuming."""
+    """Return a one-line error with the reason, the progress, the cost, and advice on how to
+    resume."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
@@ -142,7 +144,7 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
 def describe_asking_stop(
     reached: BudgetReached, done: int, n: int, what: str, folder: Path
 ) -> BudgetReached:
-    """Return a one-line error with the reason, the progress and advice on resuming."""
+    """Return a one-line error with the reason, the progress, and advice on how to resume."""
     return BudgetReached(
         f"{reached}; done: {done} of {n} {what} in {folder}; {_how_to_resume(reached)}",
         reached.option,

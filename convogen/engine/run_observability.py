@@ -20,7 +20,7 @@ LOG = logging.getLogger("convogen.run")
 
 @contextmanager
 def observe_run(experiment: Experiment, store: RunStore) -> Generator[None]:
-    """Log and trace one start of a run."""
+    """Log and trace one invocation of a run."""
     began = time.perf_counter()
     facts = {"name": experiment.name, "fingerprint": store.fingerprint, "n": experiment.n}
 
@@ -44,7 +44,8 @@ def observe_run(experiment: Experiment, store: RunStore) -> Generator[None]:
 
 
 def log_outcome(task: int, outcome: Outcome) -> None:
-    """Log a task's outcome: failures, rejections and repairs at info level, its commit at debug."""
+    """Log a task's failures, rejections and repairs at info level, and its commit at debug
+    level."""
     failure, rejected = outcome.failure, outcome.rejected
     conversation = outcome.conversation or (rejected and rejected.conversation)
     if failure is not None:

@@ -1,11 +1,11 @@
-"""Execution of an experiment: tasks are played concurrently and committed in the order of the plan.
+"""Execution of an experiment. Tasks are played concurrently and committed in the order of the plan.
 
-The number of tasks in flight is the number of missing conversations, up to a window. A task that
-fails or is rejected by a gate is replaced, so a run ends with exactly n conversations, or at its
-limit of failures or rejections. Under a budget, new tasks start only while the remaining budget
-covers them, so that the money pays for finished conversations. If a method has a finite plan,
-no task is replaced; n tasks are played, each once. A task is started only if it is certain to be
-needed, so the data set does not depend on the concurrency.
+The number of tasks in flight is the number of missing conversations, up to a maximum. A task that
+fails or whose conversation a gate rejects is replaced, so a run ends with exactly n conversations,
+or when it exceeds its limit on failures or rejections. Under a budget, new tasks start only while
+the remaining budget covers them, so that the money pays for finished conversations. If a method has
+a finite plan, no task is replaced, and each of the n tasks is played once. A task is started only
+if it is certain to be needed, so the data set does not depend on the concurrency.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ UNPRICED = 8
 """Maximum number of tasks in flight under a budget until `PRICED` tasks have ended."""
 
 UNTRIED = 16
-"""Maximum number of tasks in flight until one has succeeded."""
+"""Maximum number of tasks in flight until a task has succeeded."""
 
 OnConversation = Callable[[Conversation, Experience | None], None]
 
@@ -68,27 +68,29 @@ def run(
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
     workers: Workers | None = None,
 ) -> Run:
-    """Run an experiment into a folder, or resume the run in it.
+    """Run an experiment into a folder, or resume the run in the folder.
 
     Args:
         experiment: The experiment, the name of a shipped experiment, or the path of a YAML file.
         out: The run folder, or its URL in an object store (`s3://…`). Default: `runs/<name>`.
         fresh: Whether to move an earlier run in the folder aside first.
-        limits: Limits on the cost of the whole folder, and the deadline of this start.
-        pilot: Maximum number of conversations in this start. Default: all n.
+        limits: Limits on the cost of the whole folder, and the deadline for this invocation.
+        pilot: Number of conversations in the folder at which this invocation stops, if fewer than
+            n. Default: n.
         tally: Progress counts to update.
         on_conversation: Function that is called with each committed conversation and its
             experience.
-        open_model: Function that creates the model of a spec.
+        open_model: Function that creates the model that a spec describes.
         workers: Processes that play the tasks instead of this process
             (`convogen.engine.distributed.ray_cluster.RayWorkers`).
 
     Returns:
-        The run, read-only.
+        The run, which is read-only.
 
     Raises:
-        UserError: If the user can correct a mistake. Nothing is lost.
-        RunStopped: If the run ended early. All replies are kept, and a second call resumes the run.
+        UserError: If there is a mistake that the user can correct. Nothing is lost.
+        RunStopped: If the run ended early. All replies are kept, and calling the function again
+            resumes the run.
     """
     arguments = run_async(
         experiment,
@@ -116,14 +118,18 @@ async def run_async(
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
     workers: Workers | None = None,
 ) -> Run:
-    """Run an experiment as `run` does, but in a running event loop.
+    """Run an experiment like `run`, but inside a running event loop.
 
     Cancellation stops the run cleanly.
     """
     if out is not None and not str(out).strip():
-        raise RunFolderError("the name of the run folder is empty; give a name or omit it")
+        raise RunFolderError(
+            "the name of the run folder is empty; give a name, or omit it for the default"
+        )
     if fresh and is_url(out):
-        raise RunFolderError(f"{out}: objects cannot be moved aside; choose another URL")
+        raise RunFolderError(
+            f"{out}: a run in an object store cannot be moved aside; choose another URL"
+        )
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
     async with run_folder(out or Path("runs") / experiment.name) as folder:
@@ -203,7 +209,7 @@ async def _run_into(
 
 
 class _Engine:
-    """One start of a run."""
+    """One invocation of a run."""
 
     def __init__(
         self,
@@ -239,7 +245,7 @@ class _Engine:
         """Play until n conversations, or all tasks of the plan, are committed.
 
         Raises:
-            RunStopped: If this is impossible.
+            RunStopped: If the run must end early.
         """
         store, experiment = self._store, self._experiment
         if _done(experiment, store) >= n or _exhausted(experiment, store):
@@ -265,7 +271,8 @@ class _Engine:
 
     @property
     def _most(self) -> int:
-        """The maximum number of tasks in flight: the window, or fewer if a limit is set."""
+        """The maximum number of tasks in flight: the size of the window, or less if a limit is
+        set."""
         limits, store = self._budget.limits, self._store
         most = min(self._window, self._first.most or self._window)
         if limits.deadline_s is not None:
@@ -278,7 +285,8 @@ class _Engine:
 
     @property
     def _n_remaining(self) -> int:
-        """The number of uncommitted tasks in the plan; the window if the plan is infinite."""
+        """The number of uncommitted tasks in the plan; the size of the window if the plan is
+        infinite."""
         tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
@@ -308,10 +316,10 @@ class _Engine:
             self._first.failed(way, played.journal)
 
     def _way(self, outcome: Outcome) -> Way | None:
-        """Return the way in which a task failed; None if it succeeded.
+        """Return the way in which a task failed; None if the task succeeded.
 
-        A task also fails if a gate's model gives no verdict, or if a gate whose rejections
-        are failures rejects the conversation.
+        A task also fails if a gate's model gives no verdict, or if a gate whose rejections count as
+        failures rejects the conversation.
         """
         if (failure := outcome.failure) is not None:
             return Way(failure.stage, failure.kind, failure.message)
@@ -335,7 +343,7 @@ class _Engine:
             accepted = self._store.n_conversations
             raise TooManyRejected(
                 f"the gates rejected {rejected} conversations, but max_rejected is {limit}; "
-                f"accepted: {accepted} of {self._experiment.n}, "
+                f"they accepted {accepted} of {self._experiment.n}, which is "
                 f"{accepted / (accepted + rejected):.1%} of all finished conversations; "
                 f"`{suggested('show', self._store.folder)}` shows the reasons; to resume, use "
                 f"--set max_rejected={rejected + max(50, limit)}"
@@ -380,10 +388,10 @@ def _exhausted(experiment: Experiment, store: RunStore) -> bool:
 
 
 def move_aside(folder: Path) -> Path | None:
-    """Append the time to the name of a run folder; return the new path, or None if there is no run.
+    """Append the time to a run folder's name; return the new path, or None if there is no run.
 
     Raises:
-        RunFolderError: If the folder's manifest is not that of a run.
+        RunFolderError: If the folder's manifest is not the manifest of a run.
     """
     if not (folder / "manifest.json").exists():
         return None
@@ -392,5 +400,6 @@ def move_aside(folder: Path) -> Path | None:
 
 
 def earlier_models(folder: Path) -> Any:
-    """Return the models in the manifest of an earlier start; None if there was no earlier start."""
+    """Return the models in an earlier invocation's manifest; None if there was no earlier
+    invocation."""
     return Run(folder).manifest.get("models") if (folder / "manifest.json").exists() else None

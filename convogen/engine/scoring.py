@@ -1,4 +1,4 @@
-"""The plan of a judge's scores, and the computation of a score in this process or a worker."""
+"""The plan for a judge's scores, and the computation of a score in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ScoreTask:
-    """A conversation and the aspect to score."""
+    """A conversation and the aspect of it to score."""
 
     judged: JudgeInput
     aspect: str
 
     @property
     def key(self) -> tuple[str, str]:
-        """The ids of the conversation and of the aspect."""
+        """The conversation's id and the aspect's name."""
         return self.judged.conversation.id, self.aspect
 
 
 @dataclass(frozen=True, slots=True)
 class ScorerContext:
-    """The context of one start of a judge, for `LocalScorer` and for the driver of workers.
+    """The context of one invocation of a judge, for `LocalScorer` or for the driver.
 
-    `role` is the judge's model and sampling. Seeds are derived from `fingerprint`.
+    `role` contains the judge's model and sampling settings. Seeds are derived from `fingerprint`.
     """
 
     judge: Judge
@@ -69,7 +69,7 @@ class LocalScorer:
         self._context = context
 
     async def do(self, number: int, given: Any = None) -> Done[Score]:
-        """Return the score with the given number; `given` is its `ScoreTask`."""
+        """Return the score with the given number. `given` is the score's `ScoreTask`."""
         context = self._context
         journal = context.store.journal(number)
         score = await score_one(
@@ -87,7 +87,8 @@ class LocalScorer:
 
 
 def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
-    """Return a judge by name; raise `ExperimentError` for an unknown judge or parameter."""
+    """Return the judge with a given name; raise `ExperimentError` if the name or a parameter is
+    unknown or invalid."""
     kind: type[Judge] = registry.load("judges", name)
     try:
         return kind.model_validate(parameters)
@@ -123,7 +124,8 @@ def plan_scores(
         if judge.needs == "experience" and experience is None:
             raise SourceError(
                 f"{run.folder}: conversation {conversation.id} has no experience in this run, "
-                f"but judge {judge.name} needs one for each conversation"
+                f"but judge {judge.name} needs an experience for each conversation; choose another "
+                "judge"
             )
         other = (
             references.of(conversation, place) if references and judge.needs == "reference" else ()
@@ -142,7 +144,7 @@ async def score_one(
     traffic: Traffic,
     journal: Journal,
 ) -> Score:
-    """Return the score of a task. The judge's fingerprint and the task determine the seed."""
+    """Return the score for a task. The judge's fingerprint and the task determine the seed."""
     text = "/".join((fingerprint, *task.key))
     seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
     session = traffic.session(number, seed, journal)

@@ -1,4 +1,4 @@
-"""Setup of tasks and manifests: ids and seeds, models by role, and provenance."""
+"""Setup of tasks and manifests: ids and seeds, the model for each role, and provenance."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ PACKAGES = (
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:
-    """Return a task's id (16 hexadecimal digits) and seed, derived from the run's fingerprint and
-    the task's number."""
+    """Return a task's id (16 hexadecimal digits) and seed. Both are derived from the run's
+    fingerprint and the task's number."""
     digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
     return digest.hex(), int.from_bytes(digest)
 
 
 def open_roles(experiment: Experiment) -> dict[str, Role]:
-    """Return an experiment's models and sampling by role."""
+    """Return the model and sampling settings for each role in an experiment."""
     return {
         role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
     }
 
 
 def writing_language(method: Method, seed: int) -> WritingLanguage | None:
-    """Return the language of the task with a seed, and the roles that write in it; None if no
-    language is set."""
+    """Return the language for the task with the given seed, and the roles that write in the
+    language; None if no language is set."""
     tag = method.draw_language(seed)
     if tag is None:
         return None
@@ -97,6 +97,6 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
 
 
 def now() -> str:
-    """Return the current time in UTC in milliseconds, so that two runs do not share a start
+    """Return the current time in UTC, with milliseconds so that two runs do not share a start
     time."""
     return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

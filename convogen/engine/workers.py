@@ -1,8 +1,8 @@
 """Interfaces for running the tasks of a run or a judge in this process or in cluster workers.
 
-A `Job` describes the tasks and stays in the process that the user started. Workers receive its
-`Work`, open it, and run its tasks. There are two kinds of jobs: playing conversations
-(`engine/playing`) and scoring them (`engine/scoring`).
+A `Job` describes the tasks and stays in the process that the user started. Workers receive the
+job's `Work`, open it, and run the job's tasks. There are two kinds of jobs: playing conversations
+(`engine/playing`) and scoring conversations (`engine/scoring`).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """The result of a task and the journal of its calls."""
+    """The result of a task and the journal of the task's model calls."""
 
     result: R
     journal: Journal
 
 
 class TaskDoer(Protocol[R]):
-    """An object that runs the tasks of a job, many of them concurrently."""
+    """An object that runs many of a job's tasks concurrently."""
 
     async def do(self, number: int, given: Any = None) -> Done[R]:
-        """Run a task and return its result; raise an error only if it stops the job.
+        """Run a task and return its result; raise an error only if the error stops the job.
 
-        `given` is the task's input, or None if the number alone determines it.
+        `given` is the task's input, or None if the number alone determines the task.
         """
         ...
 
@@ -50,8 +50,9 @@ class Job(Protocol):
     """The tasks to run, as seen by the process that the user started.
 
     Attributes:
-        name: Name of the job on the dashboard of a cluster.
-        lineages: Number of lineages (groups of tasks that share state); None if there are none.
+        name: Name of the job on a cluster's dashboard.
+        lineages: Number of lineages (groups of tasks that share state); None if the job has no
+            lineages.
     """
 
     name: str
@@ -68,15 +69,16 @@ class Job(Protocol):
         ...
 
     def lineage(self, number: int) -> int:
-        """Return the lineage of a task; called only for jobs with lineages."""
+        """Return the lineage of a task. This method is called only for jobs with lineages."""
         ...
 
     def rows(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Yield the lines of the lineages' committed tasks, in the order of the plan."""
+        """Yield the rows of the lineages' committed tasks, in the order of the plan."""
         ...
 
     def row(self, result: Any) -> bytes | None:
-        """Return the line of a result for later tasks of its lineage; None if there is none."""
+        """Return a result's row for later tasks in the same lineage; None if the result has no
+        row."""
         ...
 
     @property
@@ -86,10 +88,11 @@ class Job(Protocol):
 
 
 class Work(Protocol):
-    """The work of a job in a form that can be sent to a worker, without secrets."""
+    """A job's work in a form that can be sent to a worker, without secrets."""
 
     def open(self) -> OpenWork:
-        """Open the work in a worker; raise `UserError` if this node would produce other results."""
+        """Open the work in a worker; raise `UserError` if this node would produce different
+        results."""
         ...
 
 
@@ -99,11 +102,12 @@ class OpenWork(Protocol):
     roles: Mapping[str, Role]
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return the model of a spec."""
+        """Return the model that a spec describes."""
         ...
 
     def part(self) -> Part:
-        """Return a new part, for some lineages or for all tasks without lineages."""
+        """Return a new part, either for some lineages or, if the job has no lineages, for all
+        tasks."""
         ...
 
 
@@ -114,10 +118,12 @@ class Part:
         """Add rows of the lineages' committed tasks, in the order of the plan."""
 
     def adopt(self, committed: int) -> None:
-        """Restore the state of the lineages; tasks numbered below `committed` are committed."""
+        """Restore the state of the lineages. Tasks numbered below `committed` have been
+        committed."""
 
     def commit(self, task: int, line: bytes | None) -> None:
-        """Register that a task has been committed; `line` is its row for the lineage, or None."""
+        """Register that a task has been committed. `line` is the task's row for the lineage, or
+        None if the task has no row."""
 
     async def do(
         self,
@@ -128,7 +134,7 @@ class Part:
         journal: Journal,
         count: Callable[[str], None],
     ) -> Any:
-        """Run a task and return its result; `count` counts events such as turns."""
+        """Run a task and return its result. `count` counts events such as turns."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -143,9 +149,9 @@ class Workers(Protocol):
         ...
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return the placeholder in this process for a model that the workers call."""
+        """Return a placeholder, for use in this process, for a model that the workers call."""
         ...
 
     def start(self, job: Job) -> AbstractAsyncContextManager[TaskDoer[Any]]:
-        """Start the workers, which stop at the end of the block."""
+        """Start workers that stop at the end of the block."""
         ...

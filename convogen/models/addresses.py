@@ -27,9 +27,9 @@ class AzurePlace:
 
 
 def checked_url(value: str) -> str:
-    """Return an HTTP URL unchanged; raise `ValueError` for anything else."""
+    """Return an HTTP or HTTPS URL unchanged; raise `ValueError` for anything else."""
     if not is_url(value):
-        raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
+        raise ValueError("must be an HTTP or HTTPS URL, such as http://127.0.0.1:8000/v1")
     return value
 
 

@@ -40,7 +40,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Sampling(Keys):
-    """Sampling parameters of a role. None leaves a parameter out of the request."""
+    """Sampling parameters for a role. A parameter that is None is left out of the request."""
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -50,11 +50,11 @@ class Sampling(Keys):
     stop: list[str] | None = None
     seed: int | None = None
     extra: dict[str, Any] | None = Field(
-        default=None, description="additional keys of the request body"
+        default=None, description="additional keys for the request body"
     )
 
     def with_defaults(self, base: Sampling) -> Sampling:
-        """Return these settings, completed with those of `base`. An explicit null counts as
+        """Return these settings, with unset settings taken from `base`. An explicit null counts as
         set."""
         return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
@@ -68,8 +68,8 @@ class Message:
 
 
 def merged(messages: Iterable[Message]) -> list[Message]:
-    """Return messages with alternating roles: consecutive messages of the same role are merged, and
-    empty messages are dropped."""
+    """Drop empty messages, merge consecutive messages with the same role, and return the result,
+    in which roles alternate."""
     result: list[Message] = []
     for message in messages:
         if not message.content.strip():
@@ -81,7 +81,8 @@ def merged(messages: Iterable[Message]) -> list[Message]:
 
 
 def without_system(messages: Sequence[Message]) -> list[Message]:
-    """Return messages for a model without a system role: system messages become user messages."""
+    """Return messages for a model without a system role. System messages become user messages at
+    the start."""
     system = [message for message in messages if message.role == "system"]
     rest = [message for message in messages if message.role != "system"]
     if not system or not rest:
@@ -94,10 +95,10 @@ class Request:
     """One model call, independent of any endpoint's dialect.
 
     Attributes:
-        schema: JSON Schema of the requested JSON object.
+        schema: JSON Schema for the requested JSON object; None requests text.
         top_logprobs: Number of alternatives per token for which log-probabilities are requested.
-        choices: Replies from which the prompt asks the model to choose.
-        dialogue: Identifier of the task, for a chatbot that keeps a memory per session.
+        choices: Replies from which the prompt asks the model to choose; empty without a choice.
+        dialogue: Identifier of the task, for a chatbot that keeps one memory per session.
         continuations: If given, the likelihood of each continuation after the single message is
         requested instead of a reply (`backends/likelihood.py`).
     """
@@ -115,7 +116,7 @@ class Request:
 
     @cached_property
     def hash(self) -> str:
-        """A hash, in 24 hexadecimal digits, of everything that determines the reply."""
+        """The hash of everything that determines the reply, as 24 hexadecimal digits."""
         key = [
             self.model,
             [[m.role, m.content] for m in self.messages],
@@ -130,7 +131,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One token of a reply, with its log-probability and those of its alternatives."""
+    """One token of a reply, with its log-probability and the alternatives' log-probabilities."""
 
     token: str
     logprob: float
@@ -167,7 +168,7 @@ class ModelReply:
 
 
 class ChatModel(Protocol):
-    """Anything that answers a chat request.
+    """A model that answers chat requests.
 
     `complete` raises `Transient` if a retry may help, `EndpointDown` if retries cannot help until
     the user acts, and `ModelFault` if only this request cannot be answered.
@@ -203,7 +204,7 @@ class Transient(Exception):
 
 
 class Unreached(EndpointDown):
-    """An endpoint cannot be reached and has never responded. Its address may be wrong, or its
+    """An endpoint that has never responded cannot be reached. Its address may be wrong, or its
     server may not have started yet."""
 
 

@@ -1,4 +1,4 @@
-"""Settings of a chatbot behind HTTP: the request, and the path of the reply in the response.
+"""Settings for a chatbot behind HTTP: the request and the path to the reply in the response.
 
     http:
       url: https://bot.example/api/sessions/{{ session }}/messages
@@ -6,10 +6,11 @@
       body: {text: "{{ message }}", lang: en}
       answer: data.replies[0].text
 
-Jinja renders the templates in a sandbox. `message` is the message to the chatbot, `session` is the
-id of the dialogue, and `messages` is the list of all messages (with `role` and `content`).
-`env.NAME` is an environment variable, the only allowed place for a secret. In a JSON body, each
-string is a separate template. A string that consists only of `{{ messages }}` becomes a list.
+Jinja renders the templates in a sandbox. `message` is the latest message to the chatbot, `session`
+is the id of the dialogue, and `messages` is the list of all messages so far (with `role` and
+`content`). `env.NAME` is the value of an environment variable, the only allowed place for a secret.
+In a JSON body, each string is a separate template. A string that consists only of `{{ messages }}`
+is replaced by the list.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
 SECRET_KEY = re.compile(
     r"(?:api|access|private)[-_]?key|token$|secret|passw|authorization|credential", re.IGNORECASE
 )
-"""Keys of a body whose values are treated as secrets. The pattern is narrower than the one for
-headers, because bodies contain ordinary text."""
+"""Pattern for keys in a body whose values are treated as secrets. It is narrower than the pattern
+for header names, because bodies contain ordinary text."""
 
 _ENV = re.compile(r"\benv\.([A-Za-z_]\w*)")
 _WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
@@ -54,9 +55,11 @@ _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
 
 
 class Http(Keys):
-    """The request to a chatbot and the path of its answer, without secrets."""
+    """The request to a chatbot and the path to its answer, without secrets."""
 
-    url: str = Field(description="URL for the messages; its path may contain {{ session }}")
+    url: str = Field(
+        description="URL that receives the messages; its path may contain {{ session }}"
+    )
     headers: dict[str, str] = Field(
         default_factory=dict[str, str],
         description="request headers; write secrets as {{ env.NAME }}",
@@ -66,7 +69,7 @@ class Http(Keys):
     )
     answer: str = Field(
         pattern=r"^[^\s]{1,200}$",
-        description="path of the answer in the JSON response, such as data.replies[0].text",
+        description="path to the answer in the JSON response, such as data.replies[0].text",
     )
 
     @field_validator("url")
@@ -75,7 +78,7 @@ class Http(Keys):
         _check(value, IN_URL)
         parts = urlsplit(value)
         if not is_url(f"{parts.scheme}://{parts.netloc}"):
-            raise ValueError("must be a URL such as https://bot.example/chat")
+            raise ValueError("must be an HTTP or HTTPS URL, such as https://bot.example/chat")
         return value
 
     @field_validator("headers")
@@ -93,13 +96,16 @@ class Http(Keys):
             if "{{" in key or "{%" in key:
                 raise ValueError(f"{key[:60]!r}: templates are allowed only in values, not in keys")
             if SECRET_KEY.search(key) and text.strip() and "{{" not in text:
-                raise ValueError(f"{key}: take secrets from the environment, as {{{{ env.NAME }}}}")
+                raise ValueError(
+                    f"{key}: must not contain a secret; write {{{{ env.NAME }}}} to read it from "
+                    "an environment variable"
+                )
         if not any(re.search(r"\{\{.*\bmessages?\b", text) for text in texts):
             raise ValueError("must contain {{ message }} or {{ messages }}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"is not JSON: {error}") from None
+            raise ValueError(f"cannot be written as JSON: {error}") from None
         return value
 
     @field_validator("answer")
@@ -116,7 +122,7 @@ class Http(Keys):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """The values of the environment variables in `needs`, by name."""
+        """The environment variables in `needs`, as a mapping from names to values."""
         return environment(self.needs)
 
     def public(self) -> Http:
@@ -125,28 +131,35 @@ class Http(Keys):
 
 
 def checked_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers unchanged; raise `ValueError` if one is invalid or contains a secret."""
+    """Return headers unchanged; raise `ValueError` if a header is invalid or contains a
+    secret."""
     for name, text in headers.items():
         _check(text, IN_HEADER)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) or re.search(r"[\r\n]", text):
-            raise ValueError(f"{name[:100]!r} is not a valid header name")
+            raise ValueError(
+                f"{name[:100]!r} is not a valid header: its name must consist of up to 100 "
+                "letters, digits, - and _, and its value must not contain a line break"
+            )
         if name.lower() in FIXED:
-            raise ValueError(f"{name} is set by convogen and cannot be changed")
+            raise ValueError(f"{name} is set by convogen and cannot be changed; remove it")
         if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
-            raise ValueError(f"{name}: take secrets from the environment, as {{{{ env.X }}}}")
+            raise ValueError(
+                f"{name}: must not contain a secret; write {{{{ env.NAME }}}} to read it from an "
+                "environment variable"
+            )
     return headers
 
 
 def variables(texts: Iterable[str]) -> list[str]:
-    """Return the environment variables that templates use, in alphabetical order."""
+    """Return the names of the environment variables that templates use, in alphabetical order."""
     return sorted({name for text in texts for name in _ENV.findall(text)})
 
 
 def environment(names: Iterable[str]) -> dict[str, str]:
-    """Return the values of environment variables, by name.
+    """Return environment variables as a mapping from names to values.
 
     Raises:
-        KeyError: If a variable is not set. The argument of the error is the variable's name.
+        KeyError: If a variable is unset or empty. The error's argument is the variable's name.
         ValueError: If a value contains a control character, which no HTTP header may contain.
     """
     values = {name: os.environ.get(name, "").strip() for name in names}
@@ -154,12 +167,16 @@ def environment(names: Iterable[str]) -> dict[str, str]:
         if not value:
             raise KeyError(name)
         if not value.isprintable():
-            raise ValueError(f"{name} contains a line break or another control character")
+            raise ValueError(
+                f"the environment variable {name} contains a line break or another control "
+                "character; remove the character"
+            )
     return values
 
 
 def fill(value: Any, given: Mapping[str, Any]) -> Any:
-    """Render all templates in a body or a string; raise `jinja2.TemplateError` if one fails."""
+    """Render a string or all strings in a body; raise `jinja2.TemplateError` if a template
+    fails."""
     if isinstance(value, str):
         if _WHOLE.fullmatch(value.strip()):
             return given["messages"]
@@ -217,7 +234,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _keys(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each key of a body with an empty string, then with each string directly under it."""
+    """Yield pairs: each key in a body with an empty string, then with each string directly under
+    the key."""
     if isinstance(value, str):
         yield under, value
     elif isinstance(value, dict):
@@ -233,8 +251,9 @@ def _check(text: str, allowed: set[str]) -> None:
     try:
         used = jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
     except jinja2.TemplateSyntaxError as error:
-        raise ValueError(f"{text[:60]!r}: {error.message}") from None
+        raise ValueError(f"{text[:60]!r} is not a valid template: {error.message}") from None
     if unknown := sorted(used - allowed):
         raise ValueError(
-            f"{text[:60]!r} uses {', '.join(unknown)}; allowed: {', '.join(sorted(allowed))}"
+            f"{text[:60]!r} uses {', '.join(unknown)}; variables allowed here: "
+            f"{', '.join(sorted(allowed))}"
         )

@@ -105,14 +105,14 @@ def proxy_for(url: str) -> str | None:
         known = (name for name in (f"{kind}_proxy", f"{kind}_proxy".upper()) if name in os.environ)
         raise ModelConfigError(
             f"{public_url(url)}: {next(known, 'the system')} names the proxy "
-            f"{public_url(proxy)[:80]}, but only HTTP proxies are supported; set it to a URL such "
-            "as http://127.0.0.1:3128, or add the host to NO_PROXY"
+            f"{public_url(proxy)[:80]}, but only HTTP proxies are supported; set the proxy to a "
+            "URL such as http://127.0.0.1:3128, or add the host to NO_PROXY"
         )
     return proxy
 
 
 def trusted() -> ssl.SSLContext:
-    """Return a TLS context with the operating system's trusted certificates."""
+    """Return a TLS context that trusts the operating system's certificates."""
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""Functions that open the backend of a model spec, which is imported only when needed."""
+"""Functions that open the backend for a model spec. Each backend is imported only when needed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["check_likelihoods", "open_likelihoods", "open_model"]
 
 WHAT_WOULD_DO = (
-    "likelihoods are available from --model transformers:NAME (a checkpoint or its folder), "
-    "--model embedded, a .gguf file, or an endpoint that returns the log-probabilities of a "
+    "to compute likelihoods, use --model transformers:NAME (the name or folder of a checkpoint), "
+    "--model embedded, --model FILE.gguf, or an endpoint that returns the log-probabilities of a "
     "prompt on /completions (vLLM, SGLang)"
 )
 
 
 def open_model(spec: ModelSpec) -> ChatModel:
-    """Open the model of a spec; raise `ModelConfigError` if it cannot be used."""
+    """Open the model that a spec describes; raise `ModelConfigError` if the model cannot be
+    used."""
     if spec.kind == "scripted":
         from convogen.models.backends.scripted import ScriptedModel
 
@@ -46,7 +47,7 @@ def open_model(spec: ModelSpec) -> ChatModel:
 
 
 def open_likelihoods(spec: ModelSpec) -> ChatModel:
-    """Open the model of a spec for computing the likelihoods of texts.
+    """Open the model that a spec describes, to compute the likelihoods of texts.
 
     Raises:
         ModelConfigError: If the model cannot be used.
@@ -68,7 +69,7 @@ async def check_likelihoods(traffic: Traffic, role: str) -> None:
     """Request likelihoods from a role's model once, to check that it returns them.
 
     Raises:
-        ModelConfigError: If it returns none. The message lists the models that do.
+        ModelConfigError: If the model returns no likelihoods. The message lists models that do.
     """
     spec = traffic.role(role).spec
     if spec.kind == "scripted":

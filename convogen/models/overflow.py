@@ -1,4 +1,4 @@
-"""Parser for refusals that state how far a request exceeded a model's context."""
+"""Parser for the token counts in refusals of requests that exceed a model's context."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WINDOW = (
     rf"\bmaximum number of (?:input )?tokens\D{{0,30}}{_N}",
     rf"\bn_ctx\W{{1,4}}{_N}",
 )
-"""Patterns for the maximum number of tokens in prompt and reply together."""
+"""Patterns for the maximum number of tokens in the prompt and the reply together."""
 
 _PROMPT = (
     rf"context limit: {_N} \+",
@@ -42,7 +42,7 @@ class Overflow:
     """Token counts that a refusal states; None for a count that the refusal does not state.
 
     Attributes:
-        window: Maximum number of tokens in prompt and reply together.
+        window: Maximum number of tokens in the prompt and the reply together.
         prompt: Number of tokens in the refused prompt, or a lower bound on it.
     """
 

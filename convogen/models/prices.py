@@ -1,4 +1,4 @@
-"""Prices of calls: the user's own prices, otherwise the list prices of `genai-prices`.
+"""Prices of model calls: the user's own prices, or otherwise the list prices from `genai-prices`.
 
 List prices are looked up by model and by provider, because resellers set their own prices. The base
 URL identifies the provider.
@@ -36,7 +36,7 @@ class Listed:
     Attributes:
         usd: Function that returns the cost of a call in US dollars.
         provider: Provider that publishes the price.
-        assumed: Whether this is the model maker's price, used if the endpoint publishes none.
+        assumed: Whether this is the model maker's price, used because the provider is unknown.
     """
 
     usd: Pricer
@@ -45,9 +45,10 @@ class Listed:
 
 
 def pricer(spec: ModelSpec) -> Pricer | None:
-    """Return the pricer of a model; None if its price is unknown.
+    """Return the pricer for a model; None if the model's price is unknown.
 
-    The price is the one in the spec, otherwise zero for a local model, otherwise the list price.
+    A price in the spec takes precedence. Otherwise, a local model is free, and the list price
+    applies to any other model.
     """
     if spec.price is not None:
         return spec.price.usd
@@ -58,7 +59,7 @@ def pricer(spec: ModelSpec) -> Pricer | None:
 
 
 def listed_for(spec: ModelSpec) -> Listed | None:
-    """Return the published price of a model behind an endpoint; None if there is none."""
+    """Return the published price of a model behind an endpoint; None if no price is published."""
     if spec.kind != "endpoint":
         return None
     variable = "AZURE_OPENAI_ENDPOINT" if spec.azure else "OPENAI_BASE_URL"
@@ -67,10 +68,10 @@ def listed_for(spec: ModelSpec) -> Listed | None:
 
 @lru_cache(maxsize=256)
 def listed(model: str, base_url: str | None) -> Listed | None:
-    """Return the published price of a model at an endpoint; None if it is unknown.
+    """Return the published price of a model at an endpoint; None if the price is unknown.
 
-    If the address identifies a provider, only that provider's price list is used. Otherwise the
-    price is that of the model's maker.
+    If the address identifies a provider, only that provider's price list is used. Otherwise, the
+    price that the model's maker publishes is used.
     """
     from genai_prices import Usage as ListedUsage
     from genai_prices import calc_price

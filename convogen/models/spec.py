@@ -39,7 +39,7 @@ SCRIPTED = "scripted"
 """The name of the model that gives canned replies, for tests and trials."""
 
 TRANSFORMERS = "transformers:"
-"""The prefix of a checkpoint's name or folder, which transformers loads into this process."""
+"""The prefix for the name or folder of a checkpoint that transformers loads into this process."""
 
 
 class Price(Keys):
@@ -58,7 +58,7 @@ class Price(Keys):
         return self
 
     def usd(self, usage: Usage) -> float:
-        """Return the cost of a usage in US dollars."""
+        """Return the cost of the used tokens in US dollars."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         reread = self.input if self.cached is None else self.cached
         fresh = usage.prompt_tokens - cached
@@ -66,12 +66,12 @@ class Price(Keys):
 
 
 class Azure(Keys):
-    """Settings of a deployment on Azure OpenAI, in addition to `base_url` and a key."""
+    """Settings for a deployment on Azure OpenAI, in addition to `base_url` and a key."""
 
     api_version: str | None = Field(
         default=None,
         min_length=1,
-        description="API version, such as 2024-10-21; default: OPENAI_API_VERSION",
+        description="API version, such as 2024-10-21; default: the value of OPENAI_API_VERSION",
     )
     deployment: str | None = Field(
         default=None,
@@ -86,62 +86,68 @@ class Azure(Keys):
 
 
 class ModelSpec(Keys):
-    """A model: a name alone, or a name with an address and connection settings.
+    """A model, given by a name alone or by a name with an address and connection settings.
 
     `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` followed by a
-    checkpoint (for likelihoods only), or the endpoint's name for the model. With `http`, it is any
-    name for the chatbot. All other fields are excluded from the fingerprint, because they do not
-    change the data.
+    checkpoint (for likelihoods only), or the endpoint's name for the model. With `http`, `name` may
+    be any name for the chatbot. All other fields are excluded from the fingerprint, because they do
+    not change the data.
     """
 
     name: str = Field(min_length=1)
     base_url: str | None = Field(
         default=None,
-        description="URL of an OpenAI-compatible endpoint, ending in /v1; on Azure, the URL of "
-        "a resource such as https://NAME.openai.azure.com or of a deployment, optionally "
-        "followed by ?api-version=…; default: OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT",
+        description="URL of an OpenAI-compatible endpoint, ending in /v1, or of an Azure resource "
+        "(such as https://NAME.openai.azure.com) or deployment, optionally with ?api-version=…; "
+        "default: the value of OPENAI_BASE_URL or, with azure, of AZURE_OPENAI_ENDPOINT",
     )
     azure: Azure | None = Field(
         default=None,
-        description="api_version and deployment of a model on Azure OpenAI; {} for the defaults",
+        description="for a model on Azure OpenAI, its api_version and deployment; {} selects the "
+        "defaults",
     )
     http: Http | None = Field(
-        default=None, description="chatbot behind an HTTP endpoint of any format"
+        default=None,
+        description="for a chatbot with its own HTTP interface, the request and the path to the "
+        "answer",
     )
     api_key_env: str | None = Field(
         default=None,
-        description="environment variable that contains the API key; default: OPENAI_API_KEY; "
-        "with azure, AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY takes precedence if set",
+        description="environment variable that contains the API key; default: OPENAI_API_KEY, or "
+        "on Azure the first of AZURE_OPENAI_AD_TOKEN, AZURE_OPENAI_API_KEY and OPENAI_API_KEY that "
+        "is set",
     )
     headers: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="additional HTTP headers of each call; write secrets as {{ env.NAME }}",
+        description="additional HTTP headers for each call; write secrets as {{ env.NAME }}",
     )
-    timeout_s: float = Field(default=120, gt=0, description="time-out of a call, in seconds")
+    timeout_s: float = Field(default=120, gt=0, description="time limit for one call, in seconds")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
         default="auto",
-        description="how JSON is requested; auto detects what the endpoint supports",
+        description="how JSON is requested; auto uses the strictest mode that the endpoint accepts",
     )
     replicas: list[str] = Field(
         default_factory=list[str], description="additional endpoints that serve the same model"
     )
     fallback: list[ModelSpec] = Field(
         default_factory=list["ModelSpec"],
-        description="models to use, in this order, while the endpoint is down",
+        description="models to use, in this order, while the model's own endpoint is down",
     )
     requests_per_minute: int | None = Field(
         default=None,
         ge=1,
-        description="maximum number of calls per minute, for each endpoint and replica",
+        description="maximum number of calls per minute to each endpoint and replica",
     )
     tokens_per_minute: int | None = Field(
         default=None,
         ge=1,
-        description="maximum number of prompt and completion tokens per minute, for each endpoint "
+        description="maximum number of prompt and completion tokens per minute at each endpoint "
         "and replica",
     )
     patience_s: float = Field(
-        default=900, ge=0, description="seconds that an endpoint may be down before the run stops"
+        default=900,
+        ge=0,
+        description="number of seconds that an endpoint may be down before the run stops",
     )
     price: Price | None = Field(
         default=None,
@@ -173,7 +179,7 @@ class ModelSpec(Keys):
     def _one_deep(cls, value: list[ModelSpec]) -> list[ModelSpec]:
         if any(spec.fallback for spec in value):
             raise ValueError(
-                "a fallback cannot have fallbacks of its own; put all of them in one list"
+                "a fallback cannot have its own fallbacks; put all fallbacks in one list"
             )
         return value
 
@@ -181,7 +187,7 @@ class ModelSpec(Keys):
     @classmethod
     def _is_a_name(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[A-Za-z_]\w*", value):
-            raise ValueError("must be the name of an environment variable, not a key itself")
+            raise ValueError("must be the name of an environment variable, not the key itself")
         return value
 
     @model_validator(mode="after")
@@ -189,9 +195,13 @@ class ModelSpec(Keys):
         if self.name == "embedded":
             object.__setattr__(self, "name", EMBEDDED)
         if self.replicas and self.base_url is None:
-            raise ValueError("replicas: require base_url, the URL of the first endpoint")
+            raise ValueError(
+                "replicas: base_url is missing; set it to the URL of the first endpoint"
+            )
         if self.http is not None and (self.base_url is not None or self.azure is not None):
-            raise ValueError("http: cannot be combined with base_url or azure")
+            raise ValueError(
+                "http: cannot be combined with base_url or azure; remove base_url and azure"
+            )
         if self.http is not None and self.headers:
             raise ValueError("headers: not allowed with http; use http.headers instead")
         return self
@@ -241,7 +251,7 @@ class ModelSpec(Keys):
         return list(dict.fromkeys([self.identity, *(spec.identity for spec in self.fallback)]))
 
     def endpoints(self) -> list[ModelSpec]:
-        """Return a spec for `base_url` and one for each replica, all without replicas and
+        """Return a spec for `base_url` and one for each replica, all without replicas or
         fallbacks."""
         alone: dict[str, Any] = {"replicas": [], "fallback": []}
         urls = [self.base_url, *self.replicas]
@@ -276,7 +286,7 @@ enables it. Rename it whenever its weights change, because its name is part of t
 
 _ADAPTED = {"adapter": EMBEDDED_ADAPTER}
 _ONE_LINE = {"grammar": r"root ::= [^:\n]+"}
-"""A grammar for one line without a colon, so that the model cannot speak for others."""
+"""A grammar for one line without a colon, so that the model cannot speak for another speaker."""
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(
@@ -293,7 +303,7 @@ EMBEDDED_SAMPLING = {
     # As a judge, the model fills any limit with text and explains nothing.
     "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }
-"""Sampling defaults of the embedded model by role. Settings of the method and of the experiment
+"""The embedded model's sampling defaults for each role. Settings from the method and the experiment
 take precedence."""
 
 ADAPTED_SAMPLING = {
@@ -308,4 +318,4 @@ ADAPTED_SAMPLING = {
     ),
     "selector": Sampling(extra=_ADAPTED),
 }
-"""Sampling defaults by role for prompts that were written for the embedded model."""
+"""The sampling defaults for each role with prompts that were written for the embedded model."""

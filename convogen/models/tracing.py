@@ -1,4 +1,4 @@
-"""OpenTelemetry spans for a run, its tasks and its model calls; an optional extra.
+"""Optional OpenTelemetry spans for a run, its tasks and its model calls.
 
 The command line exports spans if `convogen[otel]` is installed and OTEL_EXPORTER_OTLP_ENDPOINT or
 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set. In a program that uses convogen, spans go to the tracer
@@ -22,19 +22,25 @@ __all__ = ["call_span", "configure", "span", "use"]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROVIDERS = {"endpoint": "openai", "embedded": "llama_cpp", "scripted": "scripted"}
-"""Values of `gen_ai.provider.name` by backend. They name interfaces; the provider is unknown."""
+"""The value of `gen_ai.provider.name` for each kind of backend. It names the interface, because the
+provider is unknown."""
 
 
 _own: list[Any] = []
 
 
 def use(provider: Any) -> None:
-    """Use a tracer provider for spans; None restores the process's own provider."""
+    """Send spans to a tracer provider; None restores the process's own provider."""
     _own[:] = [] if provider is None else [provider]
 
 
 def configure() -> bool:
-    """Export spans if the environment requests it; return False if `convogen[otel]` is missing."""
+    """Start to export spans if the environment requests it.
+
+    Returns:
+        False if the environment requests spans but `convogen[otel]` is not installed; otherwise
+        True.
+    """
     if _own or not any(os.environ.get(name) for name in ENDPOINTS):
         return True
     try:
@@ -55,7 +61,8 @@ def configure() -> bool:
 def span(name: str, /, **attributes: Any) -> Generator[Any]:
     """Open a span around the block and yield it, or yield None if tracing is off.
 
-    Attributes are named `convogen.<name>`. The span records the type and message of an exception.
+    Attributes are named `convogen.<name>`. If the block raises an exception, the span records its
+    type and message.
     """
     own = {f"convogen.{key}": value for key, value in attributes.items()}
     with _span(name, own, client=False) as opened:
@@ -91,7 +98,7 @@ class _Call:
         self._span = opened
 
     def answered(self, reply: ModelReply, attempts: int) -> None:
-        """Record the reply to the call."""
+        """Record the reply to the model call and the number of attempts."""
         if self._span is not None:
             self._span.set_attributes(
                 {

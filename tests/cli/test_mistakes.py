@@ -263,7 +263,7 @@ def test_a_gguf_file_that_is_none(case: str, command: str) -> None:
         arguments = judging if command == "evaluate" else ("doctor",)
     ended = convogen(*arguments, "--model", "my.gguf")
     assert ended.status == 2
-    assert "my.gguf: is not a GGUF file" in ended.complaint
+    assert "my.gguf is not a GGUF file" in ended.complaint
     assert said in ended.complaint
     assert not Path("new/manifest.json").exists()
 

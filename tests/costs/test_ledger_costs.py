@@ -155,5 +155,5 @@ def test_a_chatbot_of_the_command_line_has_no_list_price(tmp_path: Path) -> None
 
 
 def test_a_price_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"contains an invalid price: \{'input': 'much'"):
+    with pytest.raises(RunFolderError, match=r"contains the invalid price \{'input': 'much'"):
         Prices(run(tmp_path, {"agent": OWN | {"price": {"input": "much", "output": 1}}}))

@@ -52,7 +52,7 @@ HOPELESS: dict[str, tuple[Callable[[Asked], Answer], list[str]]] = {
         ],
     ),
     "cut": (cut, ["every reply was truncated at max_tokens=4000; ", "--set sampling.generator."]),
-    "empty": (lambda _: say(""), ["every reply of the generator is empty"]),
+    "empty": (lambda _: say(""), ["every reply from the generator is empty"]),
     "prose": (lambda _: say("Of course I can!"), ["experience_invalid", "'Of course I can!'"]),
     "blank": (
         lambda _: say('{"topic": "' + "\\n" * 900, finish_reason="length"),
@@ -126,7 +126,7 @@ def of_selector(answer: Answer) -> Callable[[Asked], Answer]:
     ("answer", "words"),
     [
         (refuse(400, "no such grammar"), r"conversation\): bad_request: .*no such grammar"),
-        (say(""), "selector_silent: .*every reply of the selector is empty"),
+        (say(""), "selector_silent: .*every reply from the selector is empty"),
         (
             say("", finish_reason="length", usage={"completion_tokens": 20}),
             r"max_tokens=20, probably while the .*--set sampling\.selector\.max_tokens=4000",

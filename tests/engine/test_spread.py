@@ -58,8 +58,8 @@ def test_a_small_corpus_is_measured_here(tmp_path: Path) -> None:
 
 
 def test_a_node_with_other_packages_is_refused() -> None:
-    with pytest.raises(ClusterError, match=r"has convogen \S+ in place of 0\.0\.1; install"):
+    with pytest.raises(ClusterError, match=r"has convogen \S+ instead of 0\.0\.1; install"):
         do_item(({**versions_here(), "convogen": "0.0.1"}, str), 1)
     without = {name: at for name, at in versions_here().items() if name != "numpy"}
-    with pytest.raises(ClusterError, match=r"has numpy \S+ in place of none"):
+    with pytest.raises(ClusterError, match=r"has numpy \S+ instead of none"):
         do_item((without, str), 1)

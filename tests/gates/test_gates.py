@@ -64,7 +64,7 @@ def test_a_longer_run_begins_with_the_shorter_one(tmp_path: Path) -> None:
 def test_too_many_rejected_stop_the_run_with_the_rate_and_a_higher_limit_goes_on(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(TooManyRejected, match=r"3 conv.* is 2; accepted: \d of 6, .*%.*ed=53"):
+    with pytest.raises(TooManyRejected, match=r"3 conv.* is 2; they accepted \d of 6, .*%.*ed=53"):
         run(experiment(MOST, max_rejected=2), tmp_path)
     assert len(list(Run(tmp_path).rejected())) == 3
     assert len(list(run(experiment(MOST, max_rejected=53), tmp_path).conversations())) == 6

@@ -223,7 +223,7 @@ def test_near_copies_go_are_counted_and_the_list_is_filled_up(tmp_path: Path) ->
 def test_near_copies_may_be_found_by_a_sentence_encoder(tmp_path: Path) -> None:
     """The encoder's weights are random, so sentences with nearly the same tokens are similar."""
     pytest.importorskip("transformers", reason="the extra `train` is not installed")
-    with pytest.raises(ModelConfigError, match="not an encoder that transformers can load"):
+    with pytest.raises(ModelConfigError, match="transformers cannot load it as an encoder"):
         sentence_similarity(str(tmp_path))
     place = encoder(tmp_path / "encoder")
     alike = sentence_similarity(str(place))

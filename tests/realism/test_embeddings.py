@@ -139,7 +139,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     ended = convogen(*asked, "--embeddings", tmp_path)
     assert ended.status == 2
     assert len(ended.err.splitlines()) == 1
-    assert "not an encoder that transformers can load" in ended.err
+    assert "transformers cannot load it as an encoder" in ended.err
     with_both = (*asked, "--embeddings", place, "--mauve")
     numbers = json.loads(convogen(*with_both, "--json").out)
     [found] = numbers["corpora"]

@@ -1,4 +1,4 @@
-"""The driver, which assigns tasks to workers and reassigns the tasks of dead workers."""
+"""The driver, which assigns tasks to workers and reassigns tasks when workers die."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ __all__ = ["RemoteDoer"]
 LOG = logging.getLogger("convogen.cluster")
 
 DEATHS = 3
-"""The run stops if more workers than this number plus the number of slots have died since a task
-last ended."""
+"""The run stops if more workers than this number plus the number of slots have died since the last
+task ended."""
 
 LINES = 64
-"""Maximum number of rows of committed tasks in a message."""
+"""Maximum number of rows from committed tasks in a message."""
 
 
 class RemoteDoer:
@@ -56,9 +56,9 @@ class RemoteDoer:
 
     Lineages are distributed over the workers. A task without a lineage goes to the worker with the
     lowest load. When a worker dies, a new worker takes over its lineages and tasks. If the cluster
-    has no room for a new worker, the remaining workers take them over. The state of lineages and
-    tasks is restored as in a resumed run, from the rows of committed tasks and from the journals of
-    uncommitted ones.
+    has no room for a new worker, the remaining workers take over the lineages and tasks. The state
+    of lineages and tasks is restored as in a resumed run, from the rows of committed tasks and from
+    the journals of uncommitted tasks.
     """
 
     def __init__(self, job: Job, n_workers: int, spawn: Spawn) -> None:
@@ -97,7 +97,8 @@ class RemoteDoer:
         await self._end()
 
     async def do(self, number: int, given: Any = None) -> Done[Any]:
-        """Run a task in a worker and return its result; raise the exception of the task, if any."""
+        """Run a task in a worker and return its result; raise the exception that the task raises,
+        if any."""
         if self._failure is not None:
             raise self._failure
         journal = self._job.journal(number)
@@ -119,7 +120,7 @@ class RemoteDoer:
             raise
 
     def committed(self, number: int, result: Any) -> None:
-        """Send the task's row to the worker of its lineage, and release the task."""
+        """Send a task's row to the worker with the task's lineage, and release the task."""
         task = self._tasks.pop(number)
         if task.lineage is None or (slot := self._owner(task)) is None:
             return
@@ -137,7 +138,7 @@ class RemoteDoer:
         return min(self._slots, key=lambda slot: (slot.process is None, len(slot.tasks)))
 
     async def _start(self, slot: Slot) -> None:
-        """Start the process of a slot, and send it the slot's lineages and tasks."""
+        """Start the worker in a slot, and send it the slot's lineages and tasks."""
         process = await self._spawn(slot.number)
         level = logging.getLogger("convogen").getEffectiveLevel()
         setup = Setup(slot.number, __version__, level, self._job.work())
@@ -154,7 +155,7 @@ class RemoteDoer:
             self._send_task(slot, task)
 
     def _adopt(self, slot: Slot, lineages: Iterable[int]) -> None:
-        """Assign lineages to a worker, and send it the rows of their committed tasks."""
+        """Assign lineages to a worker, and send it the rows of the lineages' committed tasks."""
         part, keys = len(set(slot.parts.values())), list(lineages)
         for lines in _chunks(self._job.rows(frozenset(keys)) if keys else ()):
             slot.outbox.put(PartRows(part, lines))
@@ -169,7 +170,7 @@ class RemoteDoer:
             slot.outbox.put(StartTask(task.number, part, rows, again, task.given))
 
     async def _keep(self, slot: Slot) -> None:
-        """Exchange messages with a slot's worker, and replace it when it dies."""
+        """Exchange messages with a slot's worker, and replace the worker when it dies."""
         try:
             while slot in self._slots:
                 try:
@@ -185,7 +186,8 @@ class RemoteDoer:
             self._fail(error)
 
     async def _exchange(self, slot: Slot) -> None:
-        """Exchange messages until the worker has stopped; raise `WorkerGone` if it dies."""
+        """Exchange messages until the worker has stopped; raise `WorkerGone` if the worker
+        dies."""
         process, outbox = slot.process, slot.outbox
         assert process is not None
 
@@ -254,7 +256,8 @@ class RemoteDoer:
             task.done.cancel()
 
     async def _bury(self, slot: Slot, gone: WorkerGone) -> None:
-        """Count the calls of a dead worker as lost; raise `WorkersDied` if too many have died."""
+        """Count a dead worker's calls as lost; raise `WorkersDied` if too many workers have
+        died."""
         assert slot.calls is not None
         if slot.process is not None:
             slot.process.kill()
@@ -264,8 +267,8 @@ class RemoteDoer:
         LOG.warning("worker died", extra={"worker": slot.number, "detail": str(gone)})
         if self._deaths > DEATHS + len(self._slots):
             raise WorkersDied(
-                f"{self._deaths} workers died, and no task ended in the meantime; the last one ran "
-                f"on {slot.node}: {gone}; all answers are kept; run the same command to resume"
+                f"{self._deaths} workers died, and no task ended in the meantime; the last worker "
+                f"ran on {slot.node} ({gone}); all replies are kept; run the same command to resume"
             )
         self._job.tally.say(
             f"worker {slot.number} on {slot.node} died; "
@@ -279,7 +282,9 @@ class RemoteDoer:
         remaining slots."""
         self._slots.remove(slot)
         if not self._slots:
-            raise WorkersDied(f"no worker is left: {gone}; all answers are kept")
+            raise WorkersDied(
+                f"no worker is left ({gone}); all replies are kept; run the same command to resume"
+            )
         heirs = [one for one in self._slots if one.process is not None] or self._slots
         for nth, heir in enumerate(heirs):
             lineages = sorted(slot.lineages)[nth :: len(heirs)]
@@ -296,14 +301,14 @@ class RemoteDoer:
             self._send_task(heir, task)
 
     def _fail(self, error: BaseException) -> None:
-        """End all tasks with an error that none of them caused."""
+        """End all tasks with an error that no task caused."""
         self._failure = error
         for task in self._tasks.values():
             if not task.done.done():
                 task.done.set_exception(error)
 
     async def _end(self) -> None:
-        """Stop the workers and keep their replies."""
+        """Stop the workers, and keep the replies that they have received."""
         running = [slot for slot in self._slots if slot.process is not None]
         for slot in running:
             slot.outbox.put(Stop())
@@ -320,7 +325,7 @@ class RemoteDoer:
 
 
 def _hear(traffic: Traffic, heard: Heard) -> None:
-    """Register a reply to a role, and the model that wrote it."""
+    """Register a role's reply and the model that wrote it."""
     text = "…" if heard.text else ""
     reply = ModelReply(text, Usage(), "stop", served=heard.served, left_out=heard.left_out)
     traffic.heard(heard.role, reply)

@@ -1,4 +1,4 @@
-"""The workers' model calls. The driver's traffic admits each of their attempts."""
+"""The workers' model calls. The driver's traffic admits each attempt at a call."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ _current: ContextVar[_Call] = ContextVar("convogen_worker_call")
 
 
 class RemoteModel:
-    """A placeholder for the model of an endpoint; the calling worker makes the attempts."""
+    """A placeholder for the model at an endpoint. The worker that makes the call makes the
+    attempts."""
 
     def __init__(self, endpoint: int) -> None:
         self._endpoint = endpoint
 
     async def complete(self, request: Request) -> ModelReply:
-        """Let the worker make the attempt. Return only its usage, because the worker keeps the
+        """Let the worker make the attempt. Return only the usage, because the worker keeps the
         reply."""
         usage = await _current.get().attempt(self._endpoint, probe=request.dialogue == "probe")
         return ModelReply("", usage, "stop")
@@ -42,7 +43,7 @@ class RemoteModel:
 
 
 class _Call:
-    """A worker's call, which makes one attempt at a time."""
+    """A worker's model call, which makes one attempt at a time."""
 
     def __init__(self, number: int, send: Callable[[ToWorker], None]) -> None:
         self._number = number
@@ -66,7 +67,7 @@ class _Call:
 
 
 class WorkerCalls:
-    """The calls in flight of one worker; `send` sends a message to the worker."""
+    """One worker's in-flight calls. `send` sends a message to the worker."""
 
     def __init__(self, traffic: Traffic, send: Callable[[ToWorker], None]) -> None:
         self._traffic = traffic
@@ -74,9 +75,9 @@ class WorkerCalls:
         self._calls: dict[int, tuple[_Call, asyncio.Task[None]]] = {}
 
     def ask(self, message: Asked, journal: Journal) -> asyncio.Task[None]:
-        """Start admitting the attempts of a call; return a task that ends with the call.
+        """Start to admit the attempts of a call; return a task that ends with the call.
 
-        Attempts that may have been billed without a reply are recorded in the journal.
+        Attempts that may have been billed although no reply arrived are recorded in the journal.
         """
         call = _Call(message.call, self._send)
         task = asyncio.create_task(self._complete(call, message, journal))
@@ -107,7 +108,7 @@ class WorkerCalls:
             known[1].cancel()
 
     async def abandon_all(self) -> None:
-        """Cancel all calls, because their worker no longer runs."""
+        """Cancel all calls, because the worker that made them no longer runs."""
         tasks = [task for _, task in self._calls.values()]
         for task in tasks:
             task.cancel()

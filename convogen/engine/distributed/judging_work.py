@@ -1,8 +1,8 @@
 """Computation of a judge's scores in workers. Any worker can compute any score.
 
 Conversations are sent to the workers, because run folders are on the driver's file system. A batch
-that scores several aspects of a conversation contains the conversation only once, because pickle
-writes an object only once.
+with several aspects of a conversation contains the conversation only once, because pickle writes an
+object only once.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def check_judging(judge: Judge, spec: ModelSpec) -> None:
 
 
 class JudgingJob:
-    """The scores of a judge, as seen by the driver."""
+    """A judge's scores, as seen by the driver."""
 
     lineages: int | None = None
 
@@ -69,7 +69,7 @@ class JudgingJob:
         )
 
     def journal(self, number: int) -> Journal:
-        """Return the journal of the calls for a score."""
+        """Return the journal of the model calls for a score."""
         return self._context.store.journal(number)
 
     @property
@@ -95,8 +95,8 @@ class JudgingJob:
 class JudgeConversations:
     """A judge and its model, as sent to a worker.
 
-    `fingerprint` is the fingerprint of the scores. `fingerprint_inputs` are the inputs of the
-    driver's judge, for comparison.
+    `fingerprint` is the fingerprint of the scores. `fingerprint_inputs` contains the fingerprint
+    inputs of the driver's judge, with which the worker's judge is compared.
     """
 
     judge: str
@@ -111,14 +111,14 @@ class JudgeConversations:
         if judge.fingerprint_inputs != self.fingerprint_inputs:
             changed = differences(self.fingerprint_inputs, judge.fingerprint_inputs)
             raise ClusterError(
-                f"has a different judge {self.judge} ({changed}); its package and prompt files "
-                "must be identical on every node"
+                f"has a different judge {self.judge} ({changed}); the judge's package and prompt "
+                "files must be identical on every node"
             )
         return _Judging(judge, self.role, self.fingerprint)
 
 
 class _Judging(Part):
-    """A judge in a worker. All scores of the worker form one part."""
+    """A judge in a worker. All scores that the worker computes form one part."""
 
     def __init__(self, judge: Judge, role: Role, fingerprint: str) -> None:
         self._judge = judge

@@ -1,6 +1,6 @@
 """The messages between the driver and a worker.
 
-Messages are sent in batches and keep their order in each direction. The row of a reply therefore
+Messages are sent in batches and keep their order in each direction. The row with a reply therefore
 reaches the driver before the result that depends on the reply.
 """
 
@@ -60,9 +60,9 @@ immediately."""
 
 @dataclass(frozen=True, slots=True)
 class ToldError:
-    """An error in serialisable form: the name of its class, its text and its other fields.
+    """An error in serialisable form, with the name of its class, its text and its other fields.
 
-    `kind` is empty for errors that do not come from convogen or a plugin. `text` is then the
+    For an error that comes from neither convogen nor a plugin, `kind` is empty and `text` is the
     traceback.
     """
 
@@ -72,7 +72,7 @@ class ToldError:
 
     @classmethod
     def of(cls, error: BaseException) -> ToldError:
-        """Return the serialisable form of an error, without the secrets of this process."""
+        """Return the serialisable form of an error, with this process's secrets masked."""
         text, facts = masked(str(error)), dict[str, Any]()
         if isinstance(error, Transient):
             facts = {"retry_after_s": error.retry_after_s, "kind": error.kind}
@@ -91,8 +91,8 @@ class ToldError:
         return cls(kind, text, facts)
 
     def error(self) -> Exception:
-        """Return the original error. If its class is not one of convogen's, return a
-        `RuntimeError` with the traceback."""
+        """Return the original error, or a `RuntimeError` with the traceback if convogen does not
+        define the error's class."""
         if self.kind == "Transient":
             return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
         if self.kind == "Unreached":
@@ -109,7 +109,7 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The work of a worker and its settings, sent to start the worker, without secrets."""
+    """A worker's work and settings, without secrets. This message starts the worker."""
 
     worker: int
     version: str
@@ -130,7 +130,7 @@ class Hello:
 class PartRows:
     """Rows of committed tasks in the lineages of a part, in the order of the plan.
 
-    They are sent before `AdoptPart`.
+    The rows are sent before `AdoptPart`.
     """
 
     part: int
@@ -141,8 +141,8 @@ class PartRows:
 class AdoptPart:
     """The assignment of lineages to a worker as part number `part`.
 
-    The first `committed` tasks of the job are committed. If a job has no lineages, all its tasks
-    are part 0.
+    The first `committed` tasks of the job have been committed. If a job has no lineages, all its
+    tasks form part 0.
     """
 
     part: int
@@ -154,7 +154,7 @@ class StartTask:
     """A task to run, with the rows of its journal.
 
     `again` means that the result is known and that the task is repeated only to restore the state
-    of its lineage. `given` is the input of the task, or None if the number alone determines it.
+    of its lineage. `given` is the task's input, or None if the number alone determines the task.
     """
 
     number: int
@@ -166,7 +166,8 @@ class StartTask:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A report that a task of a part is committed; `line` is its row, None if it has none."""
+    """A report that a task in a part has been committed. `line` is the task's row, or None if the
+    task has no row."""
 
     part: int
     task: int
@@ -182,7 +183,8 @@ class CancelTask:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Permission to send a call to an endpoint; `attempts` includes this attempt."""
+    """Permission to send a call to an endpoint. `attempts` is the number of attempts so far,
+    including this attempt."""
 
     call: int
     endpoint: int
@@ -192,7 +194,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A report, with the error, that a call gets no further attempts."""
+    """A report that a call gets no further attempts. `why` is the reason."""
 
     call: int
     why: ToldError
@@ -200,12 +202,13 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A request to stop all tasks, report the replies, and end with `Stopped`."""
+    """A request to stop all tasks, report the replies, and then send `Stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call that waits for its first attempt; `before` is the task's last endpoint."""
+    """A call that waits for its first attempt. `before` is the number of the endpoint that answered
+    the task's previous call."""
 
     call: int
     task: int
@@ -239,7 +242,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A reply to a role, described by the facts that `Provenance` needs."""
+    """A role's reply, described by the facts that `Provenance` needs."""
 
     role: str
     model: str
@@ -250,7 +253,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """The outcome of a task, and the keys of its calls in the order in which they were made.
+    """The outcome of a task, and the keys of the task's calls in call order.
 
     A task with neither a result nor an error was cancelled.
     """
@@ -280,7 +283,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The last message of a worker."""
+    """The last message from a worker."""
 
 
 ToWorker = PartRows | AdoptPart | StartTask | Committed | CancelTask | Granted | CallEnded | Stop
@@ -289,7 +292,7 @@ ToDriver = Asked | Attempted | Abandoned | Row | Heard | TaskEnded | Said | Logg
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A worker's messages, and its counts since the previous batch."""
+    """A worker's messages, and its progress counts since the previous batch."""
 
     messages: list[ToDriver]
     counts: Counter[str]

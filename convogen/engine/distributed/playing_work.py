@@ -1,4 +1,4 @@
-"""The tasks of a run in workers. Each lineage (lane or topic) stays on one worker."""
+"""A run's tasks in workers. Each lineage (lane or topic) stays on one worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["PlayExperiment", "PlayingJob"]
 
 
 class PlayingJob:
-    """The tasks of a run, as seen by the driver."""
+    """A run's tasks, as seen by the driver."""
 
     def __init__(self, context: PlayerContext) -> None:
         self._context = context
@@ -62,11 +62,11 @@ class PlayingJob:
         return self._context.store.committed
 
     def row(self, result: Outcome) -> bytes | None:
-        """Return the line of a task's experience."""
+        """Return the line with a task's experience; None if the task has no experience."""
         return result.experience.to_line() if result.experience else None
 
     def rows(self, lineages: frozenset[int]) -> Iterator[bytes]:
-        """Yield the lines of the committed experiences of the given lineages."""
+        """Yield the lines with the committed experiences in the given lineages."""
         if not self.n_committed:
             return
         with open_file(self._context.store.folder / "experiences.jsonl") as lines:
@@ -79,8 +79,8 @@ class PlayingJob:
 class PlayExperiment:
     """An experiment to play, as sent to a worker.
 
-    `experiment` is the text of a YAML file. `fingerprint_inputs` are the inputs of the driver's
-    experiment, for comparison.
+    `experiment` is the text of a YAML file. `fingerprint_inputs` contains the fingerprint inputs of
+    the driver's experiment, with which the worker's experiment is compared.
     """
 
     experiment: str
@@ -95,8 +95,8 @@ class PlayExperiment:
         if experiment.fingerprint != self.fingerprint:
             changed = differences(self.fingerprint_inputs, experiment.fingerprint_inputs)
             raise ClusterError(
-                f"reads a different experiment ({changed}); the files that it names must be "
-                "identical on every node"
+                f"reads a different experiment ({changed}); the files that the experiment names "
+                "must be identical on every node"
             )
         return _Playing(experiment, self.begun)
 
@@ -115,7 +115,7 @@ class _Playing:
 
 
 class _Lineages(Part):
-    """The lineages of a worker: their play, and the folder of their committed experiences."""
+    """A worker's lineages, with their play and the folder for their committed experiences."""
 
     def __init__(self, experiment: Experiment, begun: str) -> None:
         self._experiment = experiment
@@ -128,7 +128,7 @@ class _Lineages(Part):
         append_line(self._folder.path / "experiences.jsonl", b"".join(lines))
 
     def adopt(self, committed: int) -> None:
-        """Restore the state of these lineages as a resumed run does."""
+        """Restore the state of these lineages like a resumed run."""
         self._committed = committed
         self._play = start_play(self._experiment, Run(self._folder.path), committed)
 

@@ -27,16 +27,16 @@ from convogen.text.counting import counted
 __all__ = ["RayWorkers", "WorkerActor"]
 
 START_S = 120.0
-"""Time limit in seconds for starting a worker; the run continues without slower workers."""
+"""Time limit in seconds for starting a worker. The run continues without slower workers."""
 
 CALLS = 64
-"""Maximum number of concurrent method calls of an actor. Two are usual."""
+"""Maximum number of an actor's methods that run concurrently. Two are usual."""
 
 T = TypeVar("T")
 
 
 class WorkerActor(Worker):
-    """A worker as a Ray actor; Ray's dashboard shows `title`."""
+    """A worker as a Ray actor. Ray's dashboard shows `title`."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ class WorkerActor(Worker):
 
 
 class RayWorkers:
-    """The workers of a run, or of a judge, on a Ray cluster.
+    """The workers for a run or a judge on a Ray cluster.
 
     Args:
-        cluster: The cluster, or its address: `local`, `auto` or `10.0.0.1:6379`. If an address is
+        cluster: The cluster or its address (`local`, `auto` or `10.0.0.1:6379`). If an address is
             given, the connection ends when the workers stop.
-        n_workers: Number of worker processes. Default: the number of the cluster's processors.
+        n_workers: Number of worker processes. Default: the number of processors in the cluster.
     """
 
     def __init__(self, cluster: RayCluster | str = LOCAL, n_workers: int | None = None) -> None:
@@ -76,9 +76,9 @@ class RayWorkers:
         for spec in specs:
             if spec != spec.public():
                 raise ModelConfigError(
-                    f"the URL of {spec.identity} contains a secret or a query, which would be "
-                    "visible in Ray's task arguments; name the environment variable of the key "
-                    "with api_key_env, or set OPENAI_BASE_URL for the workers"
+                    f"the URL of model {spec.identity} contains a secret or a query, which would "
+                    "be visible in Ray's task arguments; set api_key_env to the environment "
+                    "variable that holds the key, or set OPENAI_BASE_URL for the workers"
                 )
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
@@ -88,7 +88,7 @@ class RayWorkers:
 
     @asynccontextmanager
     async def start(self, job: Job) -> AsyncGenerator[TaskDoer[Any]]:
-        """Connect to the cluster and start the workers, which stop at the end of the block."""
+        """Connect to the cluster, and start workers that stop at the end of the block."""
         await asyncio.to_thread(self._cluster.connect)
         take_signals_back()
         try:
@@ -99,19 +99,21 @@ class RayWorkers:
                 await asyncio.to_thread(self._cluster.close)
 
     def _count(self, job: Job) -> int:
-        """Return the number of workers to start, at most one per lineage, as more would be idle."""
+        """Return the number of workers to start, at most one per lineage because further workers
+        would be idle."""
         wanted, lineages = self._cluster.n_workers, job.lineages
         if lineages is None or wanted <= lineages:
             return wanted
         job.tally.say(
             f"starting {lineages} of {wanted} workers, because this experiment has only "
-            f"{counted(lineages, 'lineage')} (lanes or topics), and each stays on one worker"
+            f"{counted(lineages, 'lineage')} (lanes or topics), and each lineage stays on one "
+            "worker"
         )
         return lineages
 
 
 class _Spawner:
-    """A factory for the actors of a job, which are spread over the nodes."""
+    """A factory for a job's actors, which are spread over the nodes."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -143,7 +145,8 @@ class _RayWorker:
         except TimeoutError:
             self.kill()
             raise WorkerGone(
-                f"not started within {START_S:.0f} s; check that the cluster has a free processor"
+                f"it did not start within {START_S:.0f} s; check that the cluster has a free "
+                "processor"
             ) from None
 
     async def deliver(self, messages: list[ToWorker]) -> None:

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster; Ray is an optional extra."""
+"""The connection to a Ray cluster. Ray is an optional dependency."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from convogen.text.extras import optional_module
 __all__ = ["LOCAL", "RayCluster", "ray_module", "take_signals_back"]
 
 LOCAL = "local"
-"""Address that stands for a new cluster on this machine, used only by this process."""
+"""Address that requests a new cluster on this machine for this process alone."""
 
 OBJECT_STORE_BYTES = 100 << 20
-"""Size of a local cluster's object store in bytes. Messages are small and short-lived."""
+"""Size of a local cluster's object store in bytes. A small store suffices, because messages are
+small and short-lived."""
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
 }
 """Environment variables that are set before Ray is imported, unless the user has set them. The
-first disables usage reports. The second matches all of Ray's log lines, so that none of them is
-mixed with a command's output."""
+first disables usage reports. The second matches all of Ray's log lines, so that no log line appears
+in a command's output."""
 
 CONNECT_S = 10.0
 LARGEST_PORT = 65_535
 
 
 class RayCluster:
-    """A Ray cluster and the connection to it. As a context manager, it disconnects on exit.
+    """A Ray cluster and the connection to it. The context manager disconnects on exit.
 
     Args:
         address: `local` for a new cluster on this machine that ends with this process, `auto` for
-            the cluster that is running here, or the address of a head node (`10.0.0.1:6379`).
-        n_workers: Number of worker processes. Default: the number of the cluster's processors.
+            the cluster that is running on this machine, or the address of a head node
+            (`10.0.0.1:6379`).
+        n_workers: Number of worker processes. Default: the number of processors in the cluster.
     """
 
     def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
@@ -66,7 +68,7 @@ class RayCluster:
         if self._thread is not None:
             return
         # On the main thread, Ray would install its own signal handlers. The thread must live as
-        # long as the connection, because the kernel kills Ray's processes when it ends.
+        # long as the connection, because the kernel kills Ray's processes when the thread ends.
         thread = ThreadPoolExecutor(1, "ray")
         if thread.submit(self._connect).result():
             self._thread = thread
@@ -75,7 +77,7 @@ class RayCluster:
         take_signals_back()
 
     def close(self) -> None:
-        """End the connection, and the cluster if this object started it."""
+        """End the connection, and stop the cluster if this object started it."""
         if self._thread is not None:
             self._thread.submit(ray_module().shutdown).result()
             self._thread.shutdown()
@@ -87,7 +89,7 @@ class RayCluster:
         return max(1, self._n_workers or int(ray_module().cluster_resources().get("CPU", 1)))
 
     def _connect(self) -> bool:
-        """Connect to the cluster; return False if this process was connected already."""
+        """Connect to the cluster; return False if this process was already connected."""
         ray = ray_module()
         if ray.is_initialized():
             return False
@@ -108,14 +110,15 @@ class RayCluster:
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise ClusterError(
-                f"--ray {self._address}: cannot connect to a Ray cluster: "
-                f"{' '.join(str(error).split())[:300]}"
+                f"--ray {self._address}: cannot connect to a Ray cluster "
+                f"({' '.join(str(error).split())[:300]})"
             ) from error
         return True
 
 
 def take_signals_back() -> None:
-    """Restore Python's handlers for SIGINT and SIGTERM; Ray's would print a stack trace."""
+    """Restore Python's handlers for SIGINT and SIGTERM, because Ray's handlers would print a stack
+    trace."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if (handler := signal.getsignal(number)) is not None:
@@ -123,21 +126,22 @@ def take_signals_back() -> None:
 
 
 def _check_address(address: str) -> None:
-    """Raise `ClusterError` if nothing listens at an address; Ray would retry for minutes."""
+    """Raise `ClusterError` if nothing listens at an address, because Ray would retry for
+    minutes."""
     if address in (LOCAL, "auto"):
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > LARGEST_PORT or "/" in host:
         raise ClusterError(
-            f"--ray {address}: must be local, auto, or HOST:PORT of a head node, as printed by "
+            f"--ray {address}: must be local, auto, or the HOST:PORT of a head node, as printed by "
             "`ray start --head`"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except OSError as error:
         raise ClusterError(
-            f"--ray {address}: nothing listens there ({error.strerror or error}); start a cluster "
-            "with `ray start --head`, or use --ray local"
+            f"--ray {address}: nothing listens at this address ({error.strerror or error}); start "
+            "a cluster with `ray start --head`, or use --ray local"
         ) from error
 
 
@@ -146,5 +150,5 @@ def ray_module() -> Any:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if (ray := optional_module("ray")) is None:
-        raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
+        raise ClusterError("Ray is not installed; run: pip install 'convogen[ray]'")
     return ray

@@ -1,8 +1,8 @@
 """Measurement of a corpus's batches in Ray tasks.
 
-This process reads the rows as bytes and combines the results in the order of the rows. The tasks
-decode and measure the rows, which takes nearly all of the time. Only this process therefore needs
-access to the source.
+This process reads the rows as bytes and combines the results in the order of the rows, so only this
+process needs access to the source. The tasks decode and measure the rows, which takes nearly all of
+the time.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ PACKAGES = (
     "rjieba",
     "unidic-lite",
 )
-"""Packages whose versions affect the measures; every node needs the same versions."""
+"""Packages whose versions affect the measures. Every node needs the same versions."""
 
 RETRIES = 3
-"""Number of times that a batch is sent again after its process has died."""
+"""Maximum number of times that a batch is sent again after its process has died."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class RaySpread:
-    """A `convogen.metrics.Spread` that applies a function to items in the tasks of a cluster.
+    """A `convogen.metrics.Spread` that applies a function to items in tasks on a cluster.
 
-    At most one item per worker is in progress, and at most two per worker are in memory.
+    At most one item per worker is in progress, and at most two items per worker are in memory.
     """
 
     def __init__(self, cluster: RayCluster) -> None:
@@ -54,7 +54,7 @@ class RaySpread:
 
         Raises:
             ClusterError: If a node has different versions of `PACKAGES`.
-            WorkersDied: If the process of an item died in every attempt.
+            WorkersDied: If the process that handled an item died in every attempt.
         """
         self._cluster.connect()
         ray, n_workers = ray_module(), self._cluster.n_workers
@@ -75,16 +75,16 @@ class RaySpread:
                 yield _result(held.popleft())
         finally:
             for reference in held:
-                with suppress(Exception):  # the cluster may be gone
+                with suppress(Exception):  # the cluster may have shut down
                     ray.cancel(reference)
 
 
 def do_item(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
-    """Apply a function to an item in a process of the cluster, and return the result.
+    """Apply a function to an item in a process on the cluster, and return the result.
 
     Args:
         shared: The driver's package versions, and the function.
-        item: Argument of the function.
+        item: Argument for the function.
 
     Raises:
         ClusterError: If this process has different package versions.
@@ -93,7 +93,7 @@ def do_item(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
     if versions != (here := versions_here()):
         names = [name for name in {**versions, **here} if versions.get(name) != here.get(name)]
         other = ", ".join(
-            f"{name} {here.get(name, 'none')} in place of {versions.get(name, 'none')}"
+            f"{name} {here.get(name, 'none')} instead of {versions.get(name, 'none')}"
             for name in names
         )
         raise ClusterError(
@@ -122,5 +122,5 @@ def _result(reference: Any) -> Any:
     except RayError as error:
         raise WorkersDied(
             f"a batch was sent {1 + RETRIES} times, and its process died each time, probably "
-            f"because memory ran out; lower --workers: {' '.join(str(error).split())[:300]}"
+            f"because memory ran out; lower --workers ({' '.join(str(error).split())[:300]})"
         ) from None

@@ -15,7 +15,7 @@ __all__ = ["RemoteTask", "Slot", "Spawn", "WorkerGone", "WorkerProcess"]
 
 
 class WorkerGone(Exception):
-    """The process of a worker is dead, or could not be started in time."""
+    """A worker's process is dead or could not be started in time."""
 
 
 class WorkerProcess(Protocol):
@@ -36,7 +36,7 @@ Spawn = Callable[[int], Awaitable[WorkerProcess]]
 
 @dataclass(eq=False)
 class RemoteTask:
-    """A task in progress, with its lineage, its input, its calls in flight and its result."""
+    """A task in progress, with its lineage, its input, its in-flight calls and its result."""
 
     number: int
     lineage: int | None
@@ -47,7 +47,7 @@ class RemoteTask:
 
 
 class Slot:
-    """The slot of a worker, whose tasks and lineages outlive the process that runs them."""
+    """A slot for a worker. The slot's tasks and lineages outlive the process that runs them."""
 
     def __init__(self, number: int) -> None:
         self.number = number

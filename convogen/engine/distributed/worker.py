@@ -1,4 +1,4 @@
-"""A worker that runs tasks for the driver, independent of the transport of messages."""
+"""A worker that runs tasks for the driver, independently of how messages are transported."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ STOP_S = 0.5
 
 
 class Worker:
-    """A worker: `deliver` processes the driver's messages, and `collect` returns its own messages.
+    """A worker that runs tasks. `deliver` processes the driver's messages, and `collect` returns
+    the worker's messages.
 
-    `open_model` creates the models. By default, the work creates them.
+    `open_model` creates the models. By default, the work that the driver sends creates them.
     """
 
     def __init__(self, open_model: Callable[[ModelSpec], ChatModel] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a worker's committed experiences, and the removal of killed workers' folders.
+"""The folder for a worker's committed experiences, and the removal of killed workers' folders.
 
 A worker locks its folder while it is alive. A process id would not suffice, because containers may
 share a temporary folder but not their process ids.
@@ -24,7 +24,7 @@ class WorkerFolder:
     """A new folder in this machine's temporary folder, locked until it is removed."""
 
     def __init__(self) -> None:
-        # Lock the folder before it gets the name by which `remove_abandoned` finds it.
+        # Lock the folder before giving it the name by which `remove_abandoned` finds it.
         made = Path(tempfile.mkdtemp(prefix="convogen-new-"))
         self._lock = FileLock(made / _LOCK)
         self._lock.acquire()

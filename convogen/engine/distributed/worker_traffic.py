@@ -1,5 +1,5 @@
-"""The model calls of a worker. The driver admits each attempt, the worker makes it, and the driver
-journals the reply."""
+"""A worker's model calls. The driver admits each attempt, the worker makes the attempt, and the
+driver journals the reply."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ Send = Callable[[ToDriver], None]
 
 
 class WorkerTraffic(Traffic):
-    """The traffic of a worker: it opens the models and makes the attempts that the driver admits.
+    """A worker's traffic, which opens the models and makes the attempts that the driver admits.
 
-    The endpoints are in the same order as the driver's, because the roles determine both.
+    The endpoints are in the same order as the driver's endpoints, because the roles determine the
+    order.
     """
 
     def __init__(
@@ -60,10 +61,10 @@ class WorkerTraffic(Traffic):
         self._numbers = {id(endpoint): at for at, endpoint in enumerate(self.endpoints)}
 
     def asking(self, role: str) -> None:
-        """Do nothing, because `Asked` informs the driver of the call."""
+        """Do nothing, because the message `Asked` informs the driver about the call."""
 
     def heard(self, role: str, reply: ModelReply) -> None:
-        """Do nothing, because `provenance` informs the driver."""
+        """Do nothing, because `provenance` informs the driver about the reply."""
 
     def tell(self, message: Granted | CallEnded) -> None:
         """Apply the driver's decision about a call, unless the call has already ended."""
@@ -77,7 +78,8 @@ class WorkerTraffic(Traffic):
         before: Endpoint | None = None,
         on_lost: OnLost | None = None,
     ) -> RoutedReply:
-        """Send a request until it is answered; the driver decides on retries and records losses."""
+        """Send a request until it is answered. The driver decides on retries and records lost
+        attempts."""
         self._calls += 1
         call = self._calls
         granted = self._granted[call] = asyncio.Queue()
@@ -99,7 +101,7 @@ class WorkerTraffic(Traffic):
             del self._granted[call]
 
     async def _attempt(self, request: Request, granted: Granted) -> RoutedReply | None:
-        """Make one attempt; return its reply, or None if it failed or was a probe."""
+        """Make one attempt; return the reply, or None if the attempt failed or was a probe."""
         call, endpoint = granted.call, self.endpoints[granted.endpoint]
         asked = probe(request) if granted.probe else request
         began = time.monotonic()
@@ -121,7 +123,7 @@ class WorkerTraffic(Traffic):
 
 
 class _ToldProvenance(Provenance):
-    """A provenance that informs the driver of each model that has replied, only once."""
+    """A provenance that informs the driver once about each model that has replied."""
 
     def __init__(self, tell: Callable[[str], None], send: Send) -> None:
         super().__init__(tell)
@@ -150,7 +152,7 @@ class WorkerJournal(Journal):
 
 
 class WorkerLog(logging.Handler):
-    """A log handler that sends records to the driver, without the secrets of this process."""
+    """A log handler that sends records to the driver, with this process's secrets masked."""
 
     def __init__(self, level: int, send: Send) -> None:
         super().__init__(level)

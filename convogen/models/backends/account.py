@@ -1,4 +1,4 @@
-"""The address and credentials of a model's endpoint, taken from its spec and the environment.
+"""The address and credentials of a model's endpoint, from the model's spec and the environment.
 
 The environment variables are those of the `openai` client. The client itself reads OPENAI_ORG_ID,
 OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS.
@@ -22,7 +22,8 @@ __all__ = ["Account", "place_of"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key-was-set"
-"""Key sent to the user's own endpoint if none is set, because the header must not be empty."""
+"""Placeholder that is sent to the user's own endpoint if no key is set, because the header must not
+be empty."""
 
 AD_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - the name of a variable
 KEYS = ("OPENAI_API_KEY",)
@@ -36,10 +37,10 @@ class Account:
     """The address and credentials of an endpoint.
 
     Attributes:
-        url: URL without credentials and query.
-        query: Parameters of the URL's query.
-        headers: The model's own headers, and the credentials of the URL if it contains any.
-        key: Value of the environment variable `key_env`.
+        url: URL without credentials or query.
+        query: Query parameters of the URL.
+        headers: Headers from the spec, and an Authorization header if the URL contains credentials.
+        key: Value of the environment variable that `key_env` names, or a placeholder.
         api_version: Version of the Azure API; None for other endpoints.
     """
 
@@ -60,10 +61,11 @@ class Account:
 
     @classmethod
     def of(cls, spec: ModelSpec, *, needs_key: bool = True) -> Account:
-        """Return the account of a spec. Without `needs_key`, its `key` is a placeholder.
+        """Return the account for a spec. If `needs_key` is false, `key` is a placeholder.
 
         Raises:
-            ModelConfigError: If the spec and the environment lack a URL, an API version or a key.
+            ModelConfigError: If neither the spec nor the environment provides a required URL, API
+                version or key.
         """
         whole = _url(spec)
         parts = urlsplit(whole)
@@ -99,7 +101,7 @@ def _url(spec: ModelSpec) -> str:
     url = os.environ.get(variable, "").strip() or ("" if spec.azure else OPENAI_URL)
     if not url:
         raise ModelConfigError(
-            f"model {spec.name}: no Azure resource given; set {variable} or base_url"
+            f"model {spec.name}: no Azure resource is given; set {variable} or base_url"
         )
     try:
         return without_route(checked_url(url))
@@ -108,7 +110,7 @@ def _url(spec: ModelSpec) -> str:
 
 
 def place_of(spec: ModelSpec) -> str | None:
-    """Return the address of a model's endpoint without secrets; None if it is unknown."""
+    """Return the address of a model's endpoint without secrets; None if the address is unknown."""
     if spec.kind != "endpoint":
         return None
     try:
@@ -123,7 +125,8 @@ def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
         env = environment(variables(spec.headers.values()))
     except KeyError as error:
         raise ModelConfigError(
-            f"model {spec.name}: set the environment variable {error.args[0]}, which headers uses"
+            f"model {spec.name}: set the environment variable {error.args[0]}, which the model's "
+            "headers use"
         ) from None
     except ValueError as error:
         raise ModelConfigError(f"model {spec.name}: headers: {error}") from None
@@ -131,7 +134,8 @@ def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             raise ModelConfigError(
-                f"model {spec.name}: headers.{name} contains characters that HTTP does not allow"
+                f"model {spec.name}: headers.{name} contains characters that HTTP does not allow; "
+                "use printable ASCII characters only"
             )
     return headers, list(env.values())
 
@@ -142,14 +146,15 @@ def _api_version(spec: ModelSpec) -> str | None:
     version = spec.azure.api_version or os.environ.get("OPENAI_API_VERSION", "").strip()
     if not version:
         raise ModelConfigError(
-            f"model {spec.name}: no Azure API version given; set OPENAI_API_VERSION or "
-            f"azure.api_version, or append ?api-version=…, such as 2024-10-21, to --base-url"
+            f"model {spec.name}: no Azure API version is given; set OPENAI_API_VERSION or "
+            f"azure.api_version, or append ?api-version=… (for example 2024-10-21) to --base-url"
         )
     return version
 
 
 def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
-    """Return the key and its variable; `NO_KEY` if none is set for the user's own endpoint."""
+    """Return the key and the name of its environment variable. The key is `NO_KEY` if no key is
+    set for the user's own endpoint."""
     names = AZURE_KEYS if spec.azure or is_azure(url) else KEYS
     if spec.api_key_env:
         names = (spec.api_key_env,)
@@ -166,7 +171,7 @@ def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
         return NO_KEY, names[0]
     preferred = "AZURE_OPENAI_API_KEY" if names == AZURE_KEYS else names[0]
     raise ModelConfigError(
-        f"model {spec.name}: no key in {preferred}; set it, use your own endpoint with "
+        f"model {spec.name}: no API key is set; set {preferred}, use your own endpoint with "
         "--base-url, or omit --model to use the embedded model"
     )
 

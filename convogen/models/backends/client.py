@@ -1,4 +1,4 @@
-"""The `openai` client with a limit on the size of responses and protection against leaks.
+"""The `openai` client with a limit on the size of responses and protection against leaked secrets.
 
 Responses are returned raw, because parsing them into the client's typed objects costs several times
 as much as the call itself. The client makes one attempt per call; `traffic/router.py` retries.
@@ -33,7 +33,8 @@ UNSENT = dict.fromkeys(
     ),
     openai.omit,
 )
-"""Headers that describe this machine. Building them takes a tenth of a call's CPU time."""
+"""Headers that describe this machine. They are not sent, because building them takes a tenth of a
+call's CPU time."""
 
 KeyProvider = Callable[[], Awaitable[str]]
 """A function that returns the key, or on Azure the token, for the next call."""
@@ -46,7 +47,8 @@ class Client:
         account: Address and credentials of the endpoint.
         timeout_s: Seconds within which the whole response must arrive.
         faults: Converter of errors into exceptions.
-        provider: Function that returns the key for each call and replaces the account's key.
+        provider: Function that returns the key for each call. If given, the account's key is not
+            used.
     """
 
     def __init__(
@@ -143,7 +145,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(answer: httpx2.Response) -> None:
-    """Limit the size of a response, after decompression if it is compressed."""
+    """Limit the size of a response, measured after decompression."""
     stream = answer.stream
     assert isinstance(stream, httpx2.AsyncByteStream)
     chunks: AsyncIterable[bytes] = stream

@@ -1,4 +1,4 @@
-"""A defensive parser of chat completions: an endpoint's response is untrusted input.
+"""A defensive parser for chat completions, because an endpoint's response is untrusted input.
 
 `reported.py` parses errors that an endpoint reports instead of a completion, with any HTTP status.
 """
@@ -41,15 +41,15 @@ _BROKEN_OFF = frozenset(
     "abort aborted cancelled canceled error insufficient_system_resource load model_error "
     "network_error unload".split()
 )
-"""Finish reasons of replies that the endpoint aborted, so that a retry may help."""
+"""Finish reasons of replies that the endpoint aborted. A retry may help."""
 
 
 def parsed(answer: bytes, secrets: Secrets) -> object:
-    """Return the JSON of a response. The chunks of a stream are joined into one completion.
+    """Return the parsed JSON of a response. The chunks of a stream are joined into one completion.
 
     Args:
         answer: Body of the response.
-        secrets: Secrets to mask in the error.
+        secrets: Secrets to mask in the error message.
 
     Raises:
         Transient: If the body is neither JSON nor a stream.
@@ -69,9 +69,9 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
     """Return the reply in the body of a chat completion, with any secrets masked.
 
     Args:
-        body: JSON of the response.
+        body: Parsed JSON of the response.
         secrets: Secrets to mask.
-        max_tokens: Token limit of the reply. A reply that reaches the limit and has no finish
+        max_tokens: Token limit for the reply. A reply that reaches the limit and has no finish
             reason counts as truncated.
 
     Raises:
@@ -95,7 +95,7 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
 
 
 def finish_of(value: object) -> str:
-    """Translate any server's finish reason into the terms of the OpenAI API.
+    """Translate any server's finish reason into the OpenAI API's terms.
 
     Synonyms become `stop`, `length` or `content_filter`, regardless of case. An unknown reason is
     returned unchanged. The result is empty if the reason is missing.
@@ -114,7 +114,7 @@ def finish_of(value: object) -> str:
 def _masked(
     tokens: tuple[TokenLogprob, ...], mask: Callable[[str], str]
 ) -> tuple[TokenLogprob, ...]:
-    """Mask secrets in the alternatives of tokens; the tokens themselves contain none."""
+    """Mask secrets in the alternatives to tokens; the tokens themselves contain no secrets."""
     return tuple(replace(t, top=tuple((mask(a), p) for a, p in t.top)) for t in tokens)
 
 
@@ -204,7 +204,7 @@ def _field(part: Any, key: str) -> Any:
 
 
 def _part(part: Any) -> str | None:
-    """Return the text of a part of a message; None for thinking, and "" for other types of parts.
+    """Return the text in a part of a message; None for thinking, and "" for a part without text.
 
     Content that is null or a single string counts as one part.
     """

@@ -16,7 +16,7 @@ __all__ = ["Dialect"]
 JsonMode = Literal["schema", "portable", "object", "text"]
 LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
 VARYING = "seed"
-"""A parameter whose value differs in each call; its refusal applies to all values."""
+"""A parameter whose value differs in each request, so a refusal applies to all its values."""
 
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 FEWEST_LOGPROBS = 5
@@ -31,7 +31,7 @@ _NO_SYSTEM = re.compile(
     r"|\b(?:only|permitted:|should be) ['\"`]?user['\"`]?(?:,| and| or) ['\"`]?assistant\b",
     re.IGNORECASE,
 )
-"""Pattern for error messages of servers whose chat template has no system role."""
+"""Pattern for error messages from servers whose chat template has no system role."""
 
 _NAMED = (
     r"\b(?:argument|field|input|param(?:eter)?|property|option)s?\b[^.;]{{0,60}}?\b{0}\b"
@@ -66,7 +66,7 @@ class Dialect:
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """Return the settings of a request that are not sent, such as `top_p=0.9`. The seed is not
+        """Return the settings in a request that are not sent, such as `top_p=0.9`. The seed is not
         listed, because users do not set it."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
@@ -87,7 +87,7 @@ class Dialect:
         return not {(role, key, value), (None, key, value)}.isdisjoint(self._refused)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """Return the body of a request in the dialect of the endpoint."""
+        """Return the body of a request in the endpoint's dialect."""
         sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         taken = {k: v for k, v in sampling.items() if not self._refuses(request.role, k, v)}
         body: dict[str, Any] = {
@@ -127,10 +127,14 @@ class Dialect:
         mode: JsonMode,
         role: str | None = None,
     ) -> bool:
-        """Adapt to the refusal of `body`, sent in `mode`; return True if a retry is worthwhile.
+        """Adapt to a refusal of `body`, which was sent in JSON mode `mode`.
 
-        A refusal applies to a parameter with its value and to the calling role, or to all roles if
-        `role` is None. Refusals of concurrent requests for the same reason count only once.
+        Later requests omit a parameter that was refused with the same value, for the same role or,
+        if `role` is None, for every role. If concurrent requests are refused for the same reason,
+        the refusal counts only once.
+
+        Returns:
+            Whether a retry is worthwhile.
         """
         if status in (400, 403, 422) and "top_logprobs" in body and "logprobs" in detail:
             fewer = FEWEST_LOGPROBS if body["top_logprobs"] > FEWEST_LOGPROBS else 0
@@ -166,7 +170,8 @@ def _refuses_system(body: dict[str, Any], detail: str) -> bool:
 
 
 def names(key: str, detail: str) -> bool:
-    """Return whether an error names a parameter, and does not use its name as an ordinary word.
+    """Return whether an error names a parameter, rather than containing its name as an ordinary
+    word.
 
     The name must be quoted, follow a word such as `parameter`, or precede a phrase such as
     `not supported`.
@@ -192,5 +197,5 @@ def portable(schema: Any) -> Any:
 
 
 def _properties(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return properties with portable schemas, and keep names that equal schema keywords."""
+    """Return properties with portable schemas; keep properties whose names are schema keywords."""
     return {name: portable(value) for name, value in properties.items()}

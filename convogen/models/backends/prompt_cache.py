@@ -1,10 +1,10 @@
 """A prompt cache for llama.cpp that never changes a reply.
 
 llama.cpp's matrix kernels round differently for one token and for several, so the cached state of a
-token depends on the batch in which it was evaluated. With llama.cpp's own prompt cache, a reply
-therefore depends on earlier and concurrent requests. With this cache, each prompt is evaluated
-alone, in batches that begin at multiples of `BATCH`. Only whole batches of earlier prompts are
-reused. Tokens of replies are never reused, because they were evaluated one by one.
+token depends on the batch in which the token was evaluated. With llama.cpp's own prompt cache, a
+reply therefore depends on earlier and concurrent requests. With this cache, each prompt is
+evaluated alone, in batches that begin at multiples of `BATCH`. Only whole batches of earlier
+prompts are reused. Tokens in replies are never reused, because they were evaluated one by one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from convogen.redaction import Secrets
 __all__ = ["BATCH", "LlamaServer", "PromptCache", "Turns"]
 
 BATCH = 32
-"""Tokens per batch. Small batches allow more reuse; large ones are faster on large models."""
+"""Number of tokens per batch. Small batches allow more reuse, but slow down large models."""
 
 _WORTH = 0.5
 """Share of a prompt that a slot must contain to be preferred to the least recently used slot."""
 
 
 class Turns:
-    """A first-come, first-served lock for tasks of different event loops."""
+    """A first-come, first-served lock for tasks in different event loops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -70,14 +70,15 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """The last prompt of a slot, the adapter for its evaluation, and the time of its last use."""
+    """The last prompt in a slot, the adapter that evaluated it, and the time when the slot was
+    last used."""
 
     tokens: Sequence[int] = ()
     setting: object = None
     used: int = 0
 
     def shared(self, tokens: Sequence[int], setting: object) -> int:
-        """Return how many tokens another prompt can reuse. Its last token is never reused."""
+        """Return the number of tokens that another prompt can reuse, excluding its last token."""
         if self.setting != setting:
             return 0
         pairs = zip(self.tokens[:-1], tokens[:-1], strict=False)
@@ -86,11 +87,11 @@ class _Slot:
 
 
 class LlamaServer:
-    """A client for calls of a llama.cpp server that are not part of the OpenAI API.
+    """A client for the routes of a llama.cpp server that are not part of the OpenAI API.
 
     Args:
         url: Address of the server, without `/v1`.
-        timeout_s: Time limit of a call in seconds.
+        timeout_s: Time limit for a call in seconds.
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
@@ -108,25 +109,27 @@ class LlamaServer:
         await self._transport.close()
 
     async def tokens(self, body: Mapping[str, Any]) -> list[int]:
-        """Return the tokens of a chat request's prompt; empty if the server refuses the request."""
+        """Return the tokens of a chat request's prompt, or an empty list if the server refuses the
+        request."""
         templated = await self._post("/apply-template", body)
         text = {"content": templated.get("prompt", ""), "add_special": True, "parse_special": True}
         return (await self._post("/tokenize", text)).get("tokens", [])
 
     async def evaluate(self, slot: int, tokens: Sequence[int], **settings: Any) -> int:
-        """Evaluate tokens in a slot; return how many of them the slot already contained."""
+        """Evaluate tokens in a slot; return the number of tokens that the slot already
+        contained."""
         at = {"id_slot": slot, "n_predict": 0, **settings}
         answer = await self._post("/completion", {"prompt": list(tokens), **at})
         return answer.get("timings", {}).get("cache_n", 0)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Post a body and return the server's response; empty for an error."""
+        """Post a body and return the server's response, or an empty mapping for an error."""
         status, _, answer = await self._transport.post(body, self._url + path)
         return cast("dict[str, Any]", json.loads(answer)) if status == 200 else {}
 
 
 class PromptCache:
-    """The prompt cache of one server, which answers one request at a time.
+    """The prompt cache of one server, which therefore answers one request at a time.
 
     Args:
         n_slots: Number of prompts that the server caches.
@@ -160,7 +163,7 @@ class PromptCache:
             body: Body of the chat request.
 
         Yields:
-            Fields to add to the request body, which select the slot.
+            Fields that select the slot, to add to the request body.
         """
         async with self._turns:
             if self._unfinished is not None:  # a cancelled request may still run: wait for it
@@ -180,7 +183,7 @@ class PromptCache:
             self._unfinished = None
 
     def _chosen(self, tokens: Sequence[int], setting: object) -> tuple[int, int]:
-        """Return a slot for a prompt, and the number of tokens that can be reused there."""
+        """Return the index of a slot for a prompt, and the number of tokens to reuse from it."""
         shared = [slot.shared(tokens, setting) for slot in self._slots]
         index = max(range(len(shared)), key=shared.__getitem__)
         if shared[index] < _WORTH * len(tokens):
@@ -191,10 +194,10 @@ class PromptCache:
 async def _cut(
     server: LlamaServer, index: int, tokens: Sequence[int], setting: Mapping[str, Any]
 ) -> int:
-    """Truncate a slot's cache to `tokens` without the last one; return the number of cached tokens.
+    """Truncate a slot's cache to `tokens` without the last token; return the number of tokens left.
 
-    A prompt that differs only in its last token makes the server discard that token and everything
-    after it. If another request has used the slot, nothing is reused.
+    To this end, a prompt whose last token differs is sent, so that the server discards that token
+    and everything after it. If another request has used the slot, nothing is reused.
     """
     *kept, last = tokens
     other = 1 if last == 0 else 0

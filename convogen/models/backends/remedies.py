@@ -1,4 +1,4 @@
-"""Remedies for servers' error messages: the convogen setting or action that helps."""
+"""Remedies for servers' error messages: the setting to change or the action to take."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Remedy:
     """The remedy for an error.
 
     Attributes:
-        kind: Kind of the recorded fault.
-        stops: Whether every other request would also fail, so that the run should stop.
+        kind: Kind of fault to record.
+        stops: Whether every other request would also fail and the run should stop.
         advice: Action that resolves the error.
     """
 
@@ -64,10 +64,11 @@ _STOPPING = (
         r"\bmodel\b.{0,100}\b(?:does not exist|not found)\b|\bnot a valid model\b"
         r"|\b(?:invalid|unknown|no such) model\b|model_not_found",
         "bad_request",
-        "the endpoint does not serve {model}; set --model to a model that its /models lists",
+        "the endpoint does not serve {model}; set --model to a model that the endpoint lists at "
+        "/models",
     ),
 )
-"""Patterns of errors that affect every request, with the kind of fault and the advice."""
+"""Patterns for errors that affect every request, each with the kind of fault and the advice."""
 
 _TOO_MANY = re.compile(
     r"max_(?:completion_|output_|new_)?tokens.{0,80}?"

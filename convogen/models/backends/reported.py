@@ -1,6 +1,6 @@
-"""Errors reported by an endpoint, with an error status or in the body of a 200 response.
+"""Errors that an endpoint reports with an error status or in the body of a 200 response.
 
-Gateways may report errors of the servers behind them in a response with status 200. Such an error
+Gateways may report errors from the servers behind them in a response with status 200. Such an error
 is treated as if the response had the status that the error names.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["UNKNOWN", "Reported", "is_page", "read_error", "reported_error"]
 
 MOST_CHARS = 1000
 UNKNOWN = 500
-"""Status assigned to an error that names none: it counts as a server error and is retried."""
+"""Status assigned to an error that names no status. It counts as a server error and is retried."""
 
 _NAMED = (
     (402, r"insufficient_(?:\w+_)?(?:quota|balance|credit|fund)|payment_required|billing|in_arrears"
@@ -34,7 +34,8 @@ _NAMED = (
     (503, r"overload|unavailable|at_capacity"),
     (404, r"unexpected_endpoint"),
 )  # fmt: skip
-"""HTTP statuses with patterns of an error's code or type, or of its message if it has neither."""
+"""HTTP statuses with patterns that match an error's code or type, or the message of an error that
+has neither."""
 
 _CODES = (
     *_NAMED,
@@ -58,10 +59,10 @@ class Reported:
 
 
 def reported_error(body: object, secrets: Secrets) -> Reported | None:
-    """Return the error that the body of a successful response reports; None if it reports none.
+    """Return the error that the body of a successful response reports; None if there is no error.
 
-    The error may be at the top level or in a choice. A body without choices may be the error
-    itself.
+    The error may be at the top level or in a choice. A body without choices may itself be the
+    error.
     """
     if isinstance(body, list) and body:
         body = cast("list[Any]", body)[0]  # as Google wraps its errors
@@ -78,7 +79,7 @@ def reported_error(body: object, secrets: Secrets) -> Reported | None:
 def read_error(answer: bytes, secrets: Secrets) -> str:
     """Return an endpoint's error message as one line, with any secrets masked.
 
-    For a web page, the message is its title, or its text if it has no title.
+    For a web page, the message is the page's title, or its text if it has no title.
     """
     text = answer[:200_000].decode("utf-8", "replace")
     if is_page(answer):
@@ -104,7 +105,7 @@ def _one_line(text: str, secrets: Secrets) -> str:
 
 
 def _error(body: dict[str, Any]) -> Any:
-    """Return the error in a body, an object or a string; None if the body contains no error."""
+    """Return the error in a body as an object or a string; None if the body contains no error."""
     choices: Any = body.get("choices")
     first: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
     choice = cast("dict[str, Any]", first) if isinstance(first, dict) else {}
@@ -127,7 +128,7 @@ def _error(body: dict[str, Any]) -> Any:
 
 
 def _is_success(error: Any) -> bool:
-    """Return whether an error object reports success, as some gateways' objects do."""
+    """Return whether an error object reports success, as some gateways' error objects do."""
     if not isinstance(error, dict):
         return False
     fields = cast("dict[str, Any]", error)

@@ -1,7 +1,7 @@
 """The scripted model, which gives canned replies for tests and trials.
 
-A reply depends on the request alone, so the same run produces the same data set. By default, the
-model fills a requested JSON schema with words from a list, or writes a sentence of such words.
+A reply depends on the request alone, so a repeated run produces the same data set. By default, the
+model fills a requested JSON schema with words from a list, or writes a sentence with these words.
 A caller's `script` may instead return a string, tokens with log-probabilities, or a whole reply.
 """
 
@@ -48,7 +48,7 @@ class ScriptedModel:
         self._logprobs = logprobs
 
     async def complete(self, request: Request) -> ModelReply:
-        """Answer without delay. Tokens are counted as words separated by white space."""
+        """Answer without delay. Each word, as separated by white space, counts as one token."""
         scripted = self._script(request)
         if isinstance(scripted, ModelReply):
             return scripted
@@ -74,9 +74,9 @@ def _certain(text: str) -> tuple[TokenLogprob, ...]:
 def improvise(request: Request) -> str:
     """Return a random reply seeded with the request's hash.
 
-    Depending on the request, the reply is an object of the schema, likelihoods, a choice or a
-    sentence, in double quotes if the prompt asks for them. Names in the object do not occur in the
-    prompt.
+    Depending on the request, the reply is an object that satisfies the schema, a list of
+    likelihoods, a choice, or a sentence, which is quoted if the prompt asks for double quotes.
+    Names in the object do not occur in the prompt.
     """
     rng = random.Random(request.hash)
     if request.schema is not None:

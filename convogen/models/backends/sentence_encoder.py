@@ -1,4 +1,4 @@
-"""Sentence vectors and similarities, computed by an encoder loaded with transformers."""
+"""Sentence vectors and similarities, computed with an encoder that transformers loads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 64
 def sentence_similarity(name: str) -> Callable[[str, str], float]:
     """Return a function that computes the similarity of two texts, from 0 to 100.
 
-    The similarity is the cosine of the texts' mean token vectors, times 100; negative values become
+    The similarity is 100 times the cosine of the texts' mean token vectors. Negative values become
     0.
 
     Args:
@@ -51,8 +51,8 @@ def sentence_similarity(name: str) -> Callable[[str, str], float]:
 def sentence_vectors(name: str) -> Callable[[Sequence[str]], NDArray[np.float64]]:
     """Return a function that computes the mean token vectors of texts, scaled to length 1.
 
-    The function returns an array of shape (texts, dimensions). The parameter and the exceptions are
-    the same as for `sentence_similarity`.
+    The returned function returns an array of shape (texts, dimensions). `name` and the exceptions
+    are the same as for `sentence_similarity`.
     """
     encode = _load(name, f"embeddings {name}", "no embeddings")
 
@@ -85,8 +85,8 @@ def _load(name: str, what: str, instead: str) -> Callable[[list[str]], NDArray[n
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
-            f"{what}: not an encoder that transformers can load ({said}); give a checkpoint's "
-            f"name or folder, or {instead}"
+            f"{what}: transformers cannot load it as an encoder ({said}); give the name or folder "
+            f"of an encoder, or {instead}"
         ) from error
     torch: Any = import_module("torch")
 

@@ -1,4 +1,4 @@
-"""A parser of completions that a gateway streams although no stream was requested."""
+"""A parser for completions that a gateway streams although no stream was requested."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ __all__ = ["streamed_completion"]
 def streamed_completion(answer: bytes) -> dict[str, Any] | None:
     """Join the server-sent events of a response into one completion.
 
-    The deltas of the first choice are joined. If the stream ends before its finish reason, the
-    completion has no choices. The result is None if the response is not a stream.
+    The deltas of the first choice are joined. If the stream ends without a finish reason, the
+    completion has no choices. If the stream contains an error, the result is the chunk with the
+    error. The result is None if the response is not a stream.
     """
     if not answer.lstrip().startswith((b"data:", b"event:", b"id:", b":")):
         return None

@@ -1,6 +1,6 @@
 """Checkpoints loaded into this process with transformers, and the likelihoods they assign to texts.
 
-The first call loads the checkpoint and imports torch, which takes seconds.
+The first request imports torch and loads the checkpoint, which takes several seconds.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
 __all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]
 
 PREFIXES = 4
-"""Number of prefixes with cached states. Few suffice, because calls with the same prefix are
-consecutive."""
+"""Number of prefixes whose states are cached. A few suffice, because requests with the same prefix
+are consecutive."""
 
 
 def transformers_class(name: str) -> Any:
-    """Return a class of transformers; raise `ModelConfigError` if the extra is not installed."""
+    """Return a class from transformers; raise `ModelConfigError` if the extra is not installed."""
     try:
         import_module("torch")
         transformers: Any = import_module("transformers")
     except ImportError as error:
         raise ModelConfigError(
-            "models loaded with transformers require: pip install 'convogen[train]'"
+            "models loaded with transformers need additional packages; "
+            "run: pip install 'convogen[train]'"
         ) from error
     transformers.utils.logging.disable_progress_bar()
     return getattr(transformers, name)
@@ -43,8 +44,8 @@ def load_causal(name: str) -> tuple[Any, Any]:
     """Return a causal language model in 32-bit precision and evaluation mode, and its tokenizer.
 
     Args:
-        name: Name or folder of a checkpoint (safetensors), `embedded`, or a GGUF file, which is
-            dequantised.
+        name: Name or folder of a checkpoint (safetensors), `embedded`, or the path of a GGUF file,
+            which is dequantised.
 
     Raises:
         ModelConfigError: If the model cannot be loaded.
@@ -68,18 +69,18 @@ def load_causal(name: str) -> tuple[Any, Any]:
     except Exception as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
-            f"model {Path(place).name if options else place}: not a checkpoint that transformers "
-            f"can load ({said})"
+            f"model {Path(place).name if options else place}: transformers cannot load it "
+            f"({said}); use a causal language model in safetensors or GGUF format"
         ) from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval(), tokenizer
 
 
 class LocalLikelihoods:
-    """A model that computes likelihoods under a local checkpoint.
+    """A model that computes likelihoods with a local checkpoint.
 
-    The first call raises `ModelConfigError` if the checkpoint cannot be loaded. The continuations
-    of a request are scored in one batch from the states of the prefix, which are cached for the
+    The first request raises `ModelConfigError` if the checkpoint cannot be loaded. A request's
+    continuations are scored in one batch from the states of the prefix, which are cached for the
     next request. Results do not depend on other requests.
     """
 
@@ -118,7 +119,7 @@ class LocalLikelihoods:
         return Likelihoods(prefix.likelihood, likelihoods).to_reply(tokens)
 
     def _prefix(self, model: Any, tokenizer: Any, text: str, room: int) -> _Prefix:
-        """Return the state after the last `room` tokens of a text, from the cache if possible."""
+        """Return the states after the last `room` tokens of a text, from the cache if possible."""
         if room < 1:
             raise ModelFault(
                 "continuation_too_long",
@@ -152,7 +153,7 @@ class _Prefix:
             )
 
     def score(self, model: Any, endings: list[list[int]]) -> list[Likelihood]:
-        """Return the likelihoods of endings; each ending has at least one token."""
+        """Return the likelihood of each ending; each ending must have at least one token."""
         if not endings:
             return []
         torch: Any = import_module("torch")

@@ -28,8 +28,8 @@ class Transport:
     """A client that posts JSON to a URL.
 
     Args:
-        url: Default URL of requests, which also determines the proxy.
-        headers: HTTP headers of every request.
+        url: Default URL for requests, which also determines the proxy.
+        headers: HTTP headers for every request.
         timeout_s: Seconds within which the whole response must arrive.
         faults: Converter of errors into exceptions.
         most_bytes: Maximum size of a response in bytes.

@@ -15,9 +15,10 @@ from convogen.records import Usage
 __all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
-"""A function that is called with the usage of an attempt, the number of lost attempts, and the
-duration in seconds, if the usage may be billed although no recorded reply reports it. The number is
-1 if no reply arrived, and 0 for an answered probe or a reply that reported no usage."""
+"""A function that is called if an attempt may be billed although no recorded reply reports its
+usage. The arguments are the usage, the number of lost attempts, and the attempt's duration in
+seconds. The number is 1 if no reply arrived, and 0 for an answered probe or a reply that reported
+no usage."""
 
 _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
 """A waiting attempt. Attempts are ordered by priority, then by arrival."""
@@ -26,10 +27,11 @@ _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
 class AdmissionQueue:
     """A queue that admits attempts when the budget covers them.
 
-    An attempt that does not fit waits until attempts in flight have ended. The attempts behind it
-    wait too, because small attempts could otherwise starve a larger attempt of an earlier task. If
-    no attempt is in flight and the first one still does not fit, the attempts behind it are
-    admitted first. If none of them fits either, the run ends.
+    An attempt that the budget does not cover waits until attempts in flight have ended. The
+    attempts behind it wait too, because small attempts could otherwise starve a larger attempt by
+    an earlier task. If no attempt is in flight and the budget still does not cover the first
+    attempt in the queue, the attempts behind it are admitted first. If the budget covers none of
+    them either, the run ends.
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
@@ -42,13 +44,13 @@ class AdmissionQueue:
     async def attempt(
         self, request: Request, priority: int, on_lost: OnLost | None = None
     ) -> AsyncGenerator[Reservation]:
-        """Reserve one attempt; the block must settle the reservation with the reply's usage.
+        """Reserve one attempt. The block must settle the reservation with the reply's usage.
 
         If the block raises an exception, the reservation is released, or counts as lost if the
         attempt may have been billed.
 
         Raises:
-            BudgetReached: If the attempt does not fit into the budget.
+            BudgetReached: If the budget does not cover the attempt.
         """
         reservation = await self._admit(request, priority)
         try:
@@ -77,9 +79,9 @@ class AdmissionQueue:
             raise BudgetReached("the deadline has passed", "--deadline") from None
 
     async def drain(self) -> None:
-        """Wait until no attempt is in flight; meanwhile, none is admitted.
+        """Wait until no attempt is in flight, and admit none in the meantime.
 
-        The tasks that wait for admission must be cancelled as soon as this returns.
+        Tasks that wait for admission must be cancelled as soon as this method returns.
         """
         self._drained = asyncio.Event()
         try:
@@ -108,7 +110,8 @@ class AdmissionQueue:
             raise
 
     def _serve(self) -> None:
-        """Admit waiting attempts in order, up to the first one that must wait for others to end."""
+        """Admit waiting attempts in order, up to the first that must wait until other attempts
+        end."""
         if self._drained is not None:
             if self.budget.outstanding == 0:
                 self._drained.set()

@@ -1,10 +1,10 @@
 """A run's budget, which reserves each attempt at its maximum cost and settles it afterwards.
 
 An attempt's estimate is an upper bound. For the prompt, it is the number of bytes plus an allowance
-for a chat template, because a token of any common tokenizer covers at least one byte. For the
-completion, it is the request's cap or, without a cap, twice the longest completion of the role so
-far. If an endpoint reports a higher count, later estimates are raised accordingly. An attempt
-starts only if spent and reserved amounts together stay within the limits.
+for a chat template, because in any common tokenizer a token covers at least one byte. For the
+completion, it is the request's cap or, without a cap, twice the role's longest completion so far.
+If an endpoint reports a higher count, later estimates are raised accordingly. An attempt starts
+only if the spent and the reserved amounts together stay within the limits.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ REQUEST_TOKENS = 64
 """Numbers of tokens that a chat template may add per message and per request."""
 
 UNSEEN_COMPLETION = 4096
-"""Minimum estimate of a completion, in tokens, if the request has no cap."""
+"""Minimum estimate for a completion, in tokens, if the request has no cap."""
 
 LATENCIES = 200
 USUAL = 0.95
-"""The usual latency of a role is this quantile of its last `LATENCIES` latencies."""
+"""A role's usual latency is this quantile of its last `LATENCIES` latencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,10 @@ class Limits:
     """The limits of a run; None means no limit.
 
     Attributes:
-        usd: Maximum cost of all calls in the run folder, in US dollars.
-        tokens: Maximum number of prompt and completion tokens in the run folder.
-        deadline_s: Seconds after which this start of the run stops.
+        usd: Maximum cost of all calls recorded in the run folder, in US dollars.
+        tokens: Maximum number of prompt and completion tokens in all calls recorded in the run
+            folder.
+        deadline_s: Seconds after which this invocation stops.
     """
 
     usd: float | None = None
@@ -54,7 +55,7 @@ NO_LIMITS = Limits()
 
 
 class Reservation:
-    """A reservation for an attempt in flight, open until it is settled, released or lost."""
+    """A reservation for an attempt in flight. It is open until it is settled, released or lost."""
 
     def __init__(self, budget: Budget, role: str, estimate: Usage, usd: float) -> None:
         self._budget = budget
@@ -81,7 +82,8 @@ class Reservation:
         self._budget.close(self, None)
 
     def lost(self) -> Usage:
-        """Settle an unanswered attempt at its estimate, because it may have been billed."""
+        """Settle an unanswered attempt at its estimate, because it may have been billed, and return
+        the estimate."""
         self._budget.close(self, self.estimate)
         return self.estimate
 
@@ -91,9 +93,9 @@ class Budget:
 
     Args:
         limits: Limits of the run.
-        prices: Pricers by role; roles without a pricer are free.
-        spent_usd: US dollars spent by earlier starts of the run.
-        spent_tokens: Tokens spent by earlier starts of the run.
+        prices: The pricer for each role; roles without a pricer are free.
+        spent_usd: US dollars that earlier invocations spent on the run.
+        spent_tokens: Tokens that earlier invocations spent on the run.
         clock: Function that returns a monotonic time in seconds.
     """
 
@@ -121,10 +123,10 @@ class Budget:
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=LATENCIES))
 
     def admit(self, request: Request) -> Reservation | None:
-        """Reserve the maximum cost of an attempt; return None if it does not fit now.
+        """Reserve the maximum cost of an attempt; return None if the budget does not cover it now.
 
-        The attempt may fit later, because most outstanding reservations are settled far below their
-        estimates.
+        The budget may cover the attempt later, because most outstanding reservations are settled
+        far below their estimates.
         """
         estimate = self.estimate(request)
         if self._shortage(request.role, estimate) is not None:
@@ -136,7 +138,8 @@ class Budget:
         return reservation
 
     def shortage(self, request: Request) -> tuple[str, str] | None:
-        """Return the option whose limit blocks an attempt, and the reason; None if none does."""
+        """Return the option whose limit blocks an attempt, and the reason; None if no limit blocks
+        the attempt."""
         return self._shortage(request.role, self.estimate(request))
 
     def _shortage(self, role: str, estimate: Usage) -> tuple[str, str] | None:
@@ -158,7 +161,7 @@ class Budget:
         return None
 
     def affords(self, tasks: int) -> float:
-        """Estimate how many more tasks the budget covers, from the `tasks` that have ended.
+        """Estimate how many more tasks the budget covers, given that `tasks` tasks have ended.
 
         The cost of all tasks, including those in flight, is attributed to the tasks that have
         ended, which overestimates the cost per task. The result is infinite if nothing has been
@@ -174,7 +177,7 @@ class Budget:
         return min(paid, default=math.inf)
 
     def estimate(self, request: Request) -> Usage:
-        """Return an upper bound on the tokens of an attempt."""
+        """Return an upper bound on the number of tokens in an attempt."""
         texts = [message.content for message in request.messages]
         if request.schema is not None:
             texts.append(json.dumps(request.schema, ensure_ascii=False))
@@ -197,7 +200,7 @@ class Budget:
             self.spent_tokens += _total(usage)
 
     def learn(self, reservation: Reservation, usage: Usage) -> None:
-        """Update the estimates from the lengths and the latency of an answered attempt."""
+        """Update the estimates from the token counts and the latency of an answered attempt."""
         role, estimate = reservation.role, reservation.estimate
         self._longest[role] = max(self._longest[role], usage.completion_tokens)
         if usage.prompt_tokens > estimate.prompt_tokens:

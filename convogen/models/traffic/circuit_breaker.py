@@ -8,12 +8,13 @@ __all__ = ["Breaker"]
 
 
 class Breaker:
-    """A circuit breaker that pauses an endpoint after repeated failures and tries single calls.
+    """A circuit breaker that pauses an endpoint after repeated failures and then admits single
+    trial calls.
 
     The breaker is closed until `FAULTS` consecutive calls have failed. It then opens for one
     second, after which a trial call is admitted. Each failed trial call doubles the pause, up to
-    half a minute. Every other trial, starting with the first, is a probe, which shows whether the
-    endpoint or the request is at fault.
+    half a minute. Every second trial call, starting with the first, is a probe, which shows whether
+    the endpoint or the request is at fault.
     """
 
     FAULTS = 12
@@ -36,16 +37,17 @@ class Breaker:
 
     @property
     def failing_s(self) -> float:
-        """Seconds since the start of the first of the consecutive failed calls."""
+        """Seconds since the first of the latest consecutive failed calls started."""
         return 0.0 if self._since is None else self._clock() - self._since
 
     @property
     def probes(self) -> bool:
-        """Whether the current trial should be a probe."""
+        """Whether the current trial call should be a probe."""
         return self._trials % 2 == 1
 
     def admits(self, now: float) -> bool:
-        """Return whether a call may start; an open breaker admits one at a time, after `until`."""
+        """Return whether a call may start. After `until`, an open breaker admits one call at a
+        time."""
         return not self.open or (now >= self.until and not self._trying)
 
     def started(self) -> bool:

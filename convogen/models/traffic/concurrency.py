@@ -1,4 +1,4 @@
-"""Adaptive limits on the concurrent calls of an endpoint."""
+"""Adaptive limits on the number of concurrent calls to an endpoint."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import math
 __all__ = ["ConcurrencyLimit"]
 
 START = 16
-"""The initial limit of in-flight calls."""
+"""The initial limit on the number of in-flight calls."""
 
 FEWEST_SAMPLES = 32
 FLOOR = 8
 """Minimum to which rising latency alone may lower the limit."""
 
 WORTH = 0.3
-"""Minimum relative gain in throughput, as a share of the relative increase in calls in flight."""
+"""Minimum relative gain in throughput for which a larger limit is kept, as a share of the relative
+increase in calls in flight."""
 
 SLOWER = 1.5
-"""Slowdown, relative to the last good limit, that counts as overload."""
+"""Ratio of the mean slowness of calls to its last good value, above which the endpoint counts as
+overloaded."""
 
 HOLD = 6
 """Number of windows for which a limit is kept after a larger limit did not help."""
@@ -27,17 +29,17 @@ NOISE_MOST = 0.5
 
 
 class ConcurrencyLimit:
-    """An adaptive limit on an endpoint's calls in flight.
+    """An adaptive limit on the number of in-flight calls to an endpoint.
 
     The limit is revised after each window of calls. A window has as many calls as the limit, or
     half as many while the limit is being doubled, but at least `FEWEST_SAMPLES`. The limit is
     doubled while throughput grows. When throughput stops growing, the previous limit is restored
-    and later raised in small steps. Refusals, time-outs and rising latency lower the limit.
-    Refusals that do not decrease with fewer calls have other causes and are tolerated.
+    and later raised in small steps. Refusals, time-outs and rising latency lower the limit. If
+    refusals do not become rarer with fewer calls, they have another cause and are tolerated.
 
-    Throughput is the number of calls in flight divided by their slowness (Little's law). Slowness
-    is a call's latency relative to the fastest call of its role, so it does not depend on the mix
-    of roles.
+    Throughput is the number of in-flight calls divided by their mean slowness (Little's law). A
+    call's slowness is its latency relative to the role's fastest call, so that the mean slowness
+    does not depend on the mix of roles.
     """
 
     def __init__(self, ceiling: int, *, adaptive: bool) -> None:
@@ -67,7 +69,8 @@ class ConcurrencyLimit:
         return self.epoch
 
     def answered(self, epoch: int, role: str, seconds: float, in_flight: int) -> None:
-        """Register the reply to a call started in `epoch`; `in_flight` calls are in flight."""
+        """Register the reply to a call started in `epoch`, while `in_flight` calls are in
+        flight."""
         if not self._adaptive or epoch != self.epoch:
             return
         quickest = self._quickest.setdefault(role, seconds)

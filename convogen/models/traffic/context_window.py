@@ -2,8 +2,8 @@
 
 A request that an endpoint refuses as too long is sent again, first with a lower cap on the reply,
 if the prompt leaves enough room, and then without the oldest exchanges. The turn records these
-changes. The inferred size of a window is used only within the dialogue, because the data must not
-depend on which task was refused first.
+changes. The inferred window size is used only within the dialogue, because the data must not depend
+on which task was refused first.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from convogen.models.traffic.session import Session, SessionReply
 __all__ = ["LEAST_REPLY", "ContextWindow", "Fitted", "ask_whole"]
 
 LEAST_REPLY = 512
-"""Minimum number of tokens for a reply; the oldest exchanges are dropped if fewer remain."""
+"""Minimum number of tokens for a reply. If fewer remain, the oldest exchanges are dropped."""
 
 SHORTEST_REPLY = 16
 """Minimum number of tokens for a reply once no further exchanges can be dropped."""
 
 _MARGIN = 1.05
-"""Safety factor for the estimated length of a prompt."""
+"""Safety factor by which the estimated length of a prompt is multiplied."""
 
 _TOKENS_PER_CHAR = 0.33
 """Estimated number of tokens per character until a model has reported a token count."""
@@ -36,16 +36,16 @@ _CAPS = ("max_tokens", "max_completion_tokens")
 Chat = Callable[[int], Sequence[Message]]
 """A function that returns a request's messages without the given number of oldest exchanges.
 
-The caller defines an exchange, for example as a prompt and its response or as one turn of a group
+The caller defines what an exchange is, such as a prompt and its response, or one turn in a group
 chat.
 """
 
 
 class Fitted(NamedTuple):
-    """A reply, and the changes that made its request fit; None for a change that was not made.
+    """A reply, and the changes that made its request fit into the context window.
 
-    `capped_at` is the lowered cap on the reply in tokens. `left_out` is the number of dropped
-    exchanges.
+    `capped_at` is the lowered cap on the reply in tokens; None if the cap was not lowered.
+    `left_out` is the number of dropped exchanges; None if none were dropped.
     """
 
     answer: SessionReply
@@ -54,14 +54,15 @@ class Fitted(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The number of exchanges to drop, and the cap on the reply in tokens (None sends no cap)."""
+    """The number of exchanges to drop, and the cap on the reply in tokens (None for no cap)."""
 
     left_out: int
     cap: int | None
 
 
 class ContextWindow:
-    """The calls of one dialogue, with each request truncated to its model's context window."""
+    """The model calls in one dialogue, with each request truncated to its model's context
+    window."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -81,12 +82,13 @@ class ContextWindow:
             role: Name of the role.
             chat: Function that returns the messages without the given number of oldest exchanges.
             exchanges: Maximum number of exchanges that may be dropped.
-            sampling: Settings that take precedence over those of the role.
-            options: Further arguments of `Session.ask`.
+            sampling: Settings that take precedence over the role's settings.
+            options: Further arguments for `Session.ask`.
 
         Raises:
-            ModelFault: If not even the last exchange fits, or if `Session.ask` raises it. An HTTP
-                chatbot, which keeps its own memory, is called only once.
+            ModelFault: If not even the last exchange fits into the context window, or if
+                `Session.ask` raises it. An HTTP chatbot, which keeps its own memory, is called only
+                once.
         """
         (answer,) = await self.ask_several(1, role, chat, exchanges, sampling, **options)
         if isinstance(answer, ModelFault):
@@ -102,10 +104,10 @@ class ContextWindow:
         sampling: Sampling | None = None,
         **options: Any,
     ) -> list[Fitted | ModelFault]:
-        """Return the results of `n` concurrent requests for a chat: a reply or a fault for each.
+        """Send `n` concurrent requests for a chat, and return a reply or a fault for each.
 
-        The other arguments are those of `ask`. Equal requests have the same length, so they are
-        truncated only if all of them are refused as too long.
+        The other arguments are those of `ask`. The requests are equal and therefore equally long,
+        so they are truncated only if all of them are refused as too long.
         """
         held = self._session.traffic.role(role)
         own = sampling.with_defaults(held.sampling) if sampling else held.sampling
@@ -157,8 +159,8 @@ async def ask_whole(
 ) -> SessionReply:
     """Return a role's reply to messages that must not be truncated.
 
-    Only the cap on the reply is adapted to the model's context window. The exceptions are those of
-    `ContextWindow.ask`.
+    Only the cap on the reply is adapted to the model's context window. The exceptions are the same
+    as for `ContextWindow.ask`.
     """
     fitted = await ContextWindow(session).ask(role, lambda _: messages, 0, sampling, **options)
     return fitted.answer
@@ -171,8 +173,8 @@ def _is_too_long(answer: SessionReply | ModelFault) -> TypeGuard[ModelFault]:
 class _Model:
     """The facts about a role's model that are inferred from its earlier responses.
 
-    `window` is the size of the context window in tokens, None until a refusal states it. `last` is
-    the latest successful plan.
+    `window` is the size of the context window in tokens; it is None until a refusal states it.
+    `last` is the latest plan that succeeded.
     """
 
     def __init__(self) -> None:
@@ -196,7 +198,7 @@ class _Model:
 
 
 class _Request:
-    """A request that may be truncated; `wanted` is the desired cap on its reply."""
+    """A request that may be truncated. `wanted` is the desired cap on its reply in tokens."""
 
     def __init__(self, model: _Model, chat: Chat, exchanges: int, wanted: int | None) -> None:
         self.wanted = wanted
@@ -214,10 +216,10 @@ class _Request:
         return _Plan(min(left_out, self._exchanges), min(caps, default=None))
 
     def smaller(self, plan: _Plan, *, again: bool) -> _Plan | None:
-        """Return a smaller plan than the refused one; None if there is none.
+        """Return a smaller plan than the refused plan; None if no smaller plan exists.
 
-        `again` means that two plans with the same number of exchanges were refused. The reported
-        length of the prompt is then not trusted, and the cap on the reply is halved.
+        `again` means that two plans with the same number of exchanges were refused. In this case,
+        the reported prompt length is not trusted, and the cap on the reply is halved.
         """
         left_out, cap = plan
         if self._model.window is None:
@@ -230,7 +232,8 @@ class _Request:
         return None
 
     def _halved(self, plan: _Plan) -> _Plan | None:
-        """Return a smaller request for a model whose context window is unknown."""
+        """Return a smaller plan for a model whose context window is unknown; None if no smaller
+        plan exists."""
         left_out, cap = plan
         last = left_out == self._exchanges
         least = SHORTEST_REPLY if last else self._least
@@ -239,7 +242,8 @@ class _Request:
         return None if last else _Plan(left_out + 1, cap)
 
     def _within(self, left_out: range, cap: int | None) -> _Plan | None:
-        """Return the plan that leaves room for a reply and drops the fewest exchanges, if any."""
+        """Return the plan that drops the fewest exchanges and leaves room for a reply; None if no
+        plan leaves room."""
         for number in left_out:
             room = self._model.room(self._chat(number))
             least = SHORTEST_REPLY if number == self._exchanges else self._least
@@ -260,6 +264,6 @@ def _cap(sampling: Sampling) -> int | None:
 
 
 def _capped(sampling: Sampling, cap: int | None) -> Sampling:
-    """Return the settings with a new cap under every key that sets one."""
+    """Return the settings with a new cap under every key that sets a cap."""
     extra = {key: cap if key in _CAPS else value for key, value in (sampling.extra or {}).items()}
     return sampling.model_copy(update={"max_tokens": cap, **({"extra": extra} if extra else {})})

@@ -1,8 +1,8 @@
-"""The journal of a task's answered calls.
+"""The journal of a task's answered model calls.
 
-Each task has its own file until it is committed. One line is appended per call as soon as the reply
-arrives. If a task is repeated after a crash, its calls are answered from the journal. Attempts that
-may have been billed although no reply arrived have their own lines.
+Each task has its own file until the task is committed. One line is appended per call as soon as the
+reply arrives. If a task is repeated after a crash, its calls are answered from the journal.
+Attempts that may have been billed although no reply arrived have their own lines.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class _Call(BaseModel):
-    """The usage of a call; `lost_…` fields are for attempts that may be billed without a reply."""
+    """The usage of a model call. The `lost_…` fields describe attempts that may have been billed
+    although no reply arrived."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -45,10 +46,11 @@ class _Call(BaseModel):
 
 
 class Journal:
-    """The answered calls of a task by key. An existing file is read when the journal is opened.
+    """The answered calls of a task, each with its key. An existing file is read when the journal is
+    opened.
 
-    A key consists of the request's hash and a running number among equal requests, which starts at
-    1.
+    A key consists of the request's hash and a running number, starting at 1, among requests with
+    the same hash.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +69,7 @@ class Journal:
                 self._take(row)
 
     def find(self, key: str) -> ModelReply | None:
-        """Return the recorded reply to the current call; None if it has not been answered yet.
+        """Return the recorded reply to the current call; None if the call has not been answered.
 
         Raises:
             ModelFault: If the recorded answer is a fault.
@@ -86,7 +88,7 @@ class Journal:
         attempts: int,
         seconds: float,
     ) -> None:
-        """Append a reply or a fault; raise `RunFolderError` if it cannot be written."""
+        """Append a reply or a fault; raise `RunFolderError` if the line cannot be written."""
         usage = answer.usage if isinstance(answer, ModelReply) else Usage()
         row: dict[str, Any] = {
             "key": key,
@@ -110,11 +112,11 @@ class Journal:
 
         Args:
             usage: Upper bound on the billed usage.
-            attempts: 1 for a lost attempt, 0 for a reply that reported no usage or a probe.
-            seconds: Duration of the attempt.
+            attempts: 1 for a lost attempt; 0 for a probe or a reply that reported no usage.
+            seconds: Duration of the attempt in seconds.
             key: Key of the call.
-            role: Role of the call.
-            model: Model of the call.
+            role: Role that was called.
+            model: Name of the role's model.
         """
         row: dict[str, Any] = {
             "key": key,
@@ -133,8 +135,8 @@ class Journal:
         self.append(row)
 
     def append(self, row: dict[str, Any]) -> None:
-        """Append a row of any journal of the task; raise `RunFolderError` if it cannot be
-        written."""
+        """Append a row from any journal of the same task; raise `RunFolderError` if the row cannot
+        be written."""
         self._write(row)
         self._take(row)
 
@@ -152,9 +154,9 @@ class Journal:
         return list(self._rows.values())
 
     def calls(self) -> Iterator[dict[str, Any]]:
-        """Yield the ledger rows of answered calls, followed by those of lost attempts.
+        """Yield the ledger rows of answered calls, followed by the rows of lost attempts.
 
-        A call of an earlier start that was not repeated is marked as `unused`.
+        A call that was made by an earlier invocation and not repeated is marked as `unused`.
         """
         asked = set(self.asked)
         for key, row in self._rows.items():
@@ -167,12 +169,12 @@ class Journal:
         return (answer for answer in found if answer is not None)
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """Return the recorded answer to a call; None if it has not been answered yet."""
+        """Return the recorded answer to a call; None if the call has not been answered yet."""
         return _answer(self._rows[key]) if key in self._rows else None
 
 
 def _by(answer: ModelReply | ModelFault) -> dict[str, Any]:
-    """Return the endpoint's name for the model and the omitted settings, if there are any."""
+    """Return the endpoint's name for the model and the omitted settings, each only if present."""
     if isinstance(answer, ModelFault):
         return {}
     fields = {"served": answer.served, "left_out": list(answer.left_out)}
@@ -192,7 +194,7 @@ def _answer_fields(answer: ModelReply | ModelFault) -> dict[str, Any]:
 
 
 def _answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of the journal without the fields that differ between starts."""
+    """Return a journal row without the fields that differ between invocations."""
     call = row["call"]
     fields = {name: value for name, value in row.items() if name not in ("key", "call")}
     usage = {name: call.get(name, 0) for name in Usage.model_fields}
@@ -203,9 +205,9 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
 def journal_lines(
     path: Path, paid: Iterable[Mapping[str, Any]], answers: Iterable[dict[str, Any]]
 ) -> str:
-    """Rebuild the journal of a task from its ledger rows and its recorded answers.
+    """Return the text of a task's journal, rebuilt from its ledger rows and recorded answers.
 
-    A paid call without a recorded answer counts as lost.
+    A paid call without a recorded answer counts as a lost attempt.
     """
     ledger = defaultdict[tuple[Any, ...], list[dict[str, Any]]](list)
     lost: list[dict[str, Any]] = []
@@ -243,7 +245,8 @@ def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_call(where: object, call: Any) -> None:
-    """Raise `RunFolderError` if a row does not contain the valid usage of a call."""
+    """Raise `RunFolderError` if a row does not contain a call's usage, or if the usage is
+    invalid."""
     try:
         _Call.model_validate(call)
     except ValidationError as error:
@@ -251,7 +254,7 @@ def check_call(where: object, call: Any) -> None:
 
 
 def check_answer(path: object, answer: dict[str, Any]) -> None:
-    """Raise `RunFolderError`, with the path of the file, if a row is not a recorded answer."""
+    """Raise `RunFolderError`, which names the file, if a row is not a recorded answer."""
     try:
         reply = reply_of(answer)
         told = (answer["key"], answer["role"], reply.text, reply.finish_reason, reply.model)
@@ -261,11 +264,13 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
         return
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
-    raise RunFolderError(f"{path}: damaged: {str(answer)[:60]!r} is not a recorded answer")
+    raise RunFolderError(
+        f"{path}: damaged: {str(answer)[:60]!r} is not a recorded answer; restore the line"
+    )
 
 
 def reply_of(answer: dict[str, Any]) -> ModelReply:
-    """Return the reply of a recorded answer; raise the fault if the answer is a `ModelFault`."""
+    """Return the reply in a recorded answer; raise `ModelFault` if the answer records a fault."""
     if (fault := answer.get("fault")) is not None:
         raise ModelFault(fault["kind"], fault["message"], fault["evidence"])
     logprobs = answer.get("logprobs")

@@ -1,6 +1,7 @@
-"""The endpoints of a model: calls go to replicas by load, or to fallbacks if replicas are down.
+"""The endpoints of a model. Calls go to the replica with the lowest load, or to a fallback if all
+replicas are down or paused.
 
-A call waits in the queue of its pool until an endpoint has room. Earlier tasks go first.
+A call waits in its pool's queue until an endpoint has room. Calls from earlier tasks go first.
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ __all__ = ["Endpoint", "Permit", "Pool", "no_completion_from"]
 LOG = logging.getLogger("convogen.traffic")
 
 FAVOUR = 0.25
-"""Load difference up to which a task's last endpoint is preferred, as a share of the limit."""
+"""Load difference, as a share of the limit, up to which the endpoint that a task called last is
+preferred."""
 
 
 UNREADABLE = 3
 """Number of consecutive responses without a completion after which an endpoint that has never
-returned one is probed. If the probe also fails, the endpoint is given up."""
+returned a completion is probed. If the probe also fails, the endpoint is given up."""
 
 TOLD_S = 5.0
-"""Length in seconds above which a requested delay is reported and fallbacks take over."""
+"""Delay in seconds. If an endpoint requests a longer delay, the user is notified and fallbacks take
+over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class Permit:
 class Endpoint:
     """One endpoint of a model, with its load and health.
 
-    `notice` is called with a line for the user, or with an empty string when the previous line no
-    longer applies.
+    `notice` is called with a line for the user, and with an empty string when that line no longer
+    applies.
     """
 
     def __init__(
@@ -72,11 +75,12 @@ class Endpoint:
         """Number of calls answered so far, including refusals that blame the request."""
 
         self.outages = 0
-        """Number of failed trials. Other calls that failed at the same time are not at fault."""
+        """Number of failed trial calls. Other calls that failed in the meantime are not at
+        fault."""
 
         self.down: EndpointDown | ModelConfigError | None = None
         self.never_reached: Unreached | None = None
-        """Error of the last call if calls were attempted but none has reached the endpoint."""
+        """Error from the last call if calls were attempted but none has reached the endpoint."""
 
         self.pools: list[Pool] = []
         self.prompts = PromptWatch()
@@ -100,7 +104,8 @@ class Endpoint:
         return self.in_flight / self.limit.now
 
     def free_at(self, now: float) -> float | None:
-        """Return the earliest time at which a call may start; None if a call must end first."""
+        """Return the earliest time at which a call may start; None if that depends on another
+        call's end, or if the endpoint is down."""
         if self.down is not None or self.in_flight >= self.limit.now:
             return None
         if not self.breaker.admits(now):
@@ -109,7 +114,7 @@ class Endpoint:
 
     @property
     def paused(self) -> bool:
-        """Whether the endpoint is paused, so that calls go to another endpoint if there is one."""
+        """Whether the endpoint is paused and calls should go to another endpoint if possible."""
         return self.breaker.open or self._not_before > self._clock() + TOLD_S
 
     def enter(self, tokens: int) -> Permit:
@@ -121,11 +126,12 @@ class Endpoint:
         return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
     def begun(self, permit: Permit) -> Permit:
-        """Return a permit that starts now, for a call that has waited for the budget."""
+        """Return the permit with the current time as its start, for a call that has waited for the
+        budget."""
         return replace(permit, started=self._clock())
 
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:
-        """Release the slot after a reply; return the duration of the call in seconds."""
+        """Release the slot after a reply; return the call's duration in seconds."""
         now = self._clock()
         seconds = now - permit.started
         self._tokens.take(usage.prompt_tokens + usage.completion_tokens - permit.tokens, now)
@@ -151,7 +157,7 @@ class Endpoint:
             self._notice("")
 
     def given_up(self, permit: Permit) -> None:
-        """Release the slot of a cancelled call."""
+        """Release the slot after a call was cancelled."""
         self.breaker.given_up(trial=permit.trial)
         self._leave()
 
@@ -166,11 +172,11 @@ class Endpoint:
         return fault
 
     def _unreached(self, permit: Permit, fault: Unreached) -> Transient:
-        """Release the slot of a call that could not be sent.
+        """Release the slot after a call that could not be sent.
 
         An endpoint that has never responded is paused while other endpoints serve the model,
         because it may be a replica that starts late. If every endpoint is down or has never been
-        reached, all of them are given up.
+        reached, all endpoints are given up.
         """
         met, most = Transient(str(fault), kind="unconnected"), Breaker.FAULTS
         if not self.answers:
@@ -197,7 +203,8 @@ class Endpoint:
         if asked_s > self.spec.patience_s:
             self.down = EndpointDown(
                 f"model {self.spec.name}: {fault}; the requested delay of {asked_s:.0f} s "
-                f"exceeds patience_s, which is {self.spec.patience_s:g}"
+                f"exceeds patience_s, which is {self.spec.patience_s:g}; increase patience_s or "
+                "run again later"
             )
         elif never and permit.trial:
             self.down = EndpointDown(
@@ -206,7 +213,8 @@ class Endpoint:
         elif opened and self.breaker.failing_s + wait_s > self.spec.patience_s:
             self.down = EndpointDown(
                 f"model {self.spec.name}: {fault}; no call was answered for "
-                f"{self.breaker.failing_s:.0f} s, and patience_s is {self.spec.patience_s:g}"
+                f"{self.breaker.failing_s:.0f} s, and patience_s is {self.spec.patience_s:g}; "
+                "increase patience_s or run again later"
             )
         elif opened or (asked_s > TOLD_S and not left_alone):
             self._noticed = True
@@ -222,7 +230,7 @@ class Endpoint:
         self.breaker.doubt()
 
     def close_for_good(self, permit: Permit, reason: EndpointDown | ModelConfigError) -> None:
-        """Release the slot and stop using the endpoint, for the given reason."""
+        """Release the slot, and stop using the endpoint for the given reason."""
         self.down = reason
         LOG.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
         self._leave()
@@ -237,12 +245,12 @@ def no_completion_from(spec: ModelSpec) -> str:
     """Return the error text for an endpoint that has never returned a completion."""
     where = public_url(spec.base_url) if spec.base_url else spec.identity
     if spec.base_url and not has_version(spec.base_url):
-        return f"{where} is not the base URL of a chat API; base URLs end in /v1 (--base-url)"
-    return f"{where} has never returned a completion; check that --base-url is a chat API"
+        return f"{where} is not the base URL of a chat API; base URLs end in /v1, so fix --base-url"
+    return f"{where} has never returned a completion; check that --base-url is a chat API's URL"
 
 
 class Pool:
-    """The endpoints of a model in tiers; if a tier is down or paused, calls go to the next tier."""
+    """A model's endpoints in tiers. If a tier is down or paused, calls go to the next tier."""
 
     def __init__(self, tiers: Sequence[Sequence[Endpoint]]) -> None:
         self._tiers = tiers
@@ -257,8 +265,8 @@ class Pool:
     async def enter(self, priority: int, tokens: int, before: Endpoint | None) -> Permit:
         """Return a slot at an endpoint for a call of about `tokens` tokens.
 
-        Calls with the lowest `priority` go first. The endpoint that answered `before` is preferred,
-        because it has cached the prompt's prefix.
+        Calls with the lowest `priority` go first. The endpoint `before`, which answered the
+        previous call, is preferred, because it has cached the prompt's prefix.
 
         Raises:
             EndpointDown, ModelConfigError: If all endpoints have been given up.
@@ -295,8 +303,8 @@ class Pool:
             heapq.heappop(self._waiting)
 
     def _choose(self, before: Endpoint | None) -> Endpoint | None:
-        """Return the endpoint for the next call. If none has room, set a timer for the next try and
-        return None."""
+        """Return the endpoint for the next call. If no endpoint has room, set a timer for the next
+        attempt and return None."""
         now = self._loop.time()
         wake: float | None = None
         for tier in self._tiers:
@@ -327,7 +335,7 @@ class Pool:
         self._timer = None if when is None else self._loop.call_at(when, self.dispatch)
 
     def give_up_if_unreached(self) -> None:
-        """Give up all endpoints if each is down or has never been reached."""
+        """Give up all endpoints if every endpoint is down or has never been reached."""
         endpoints = [endpoint for tier in self._tiers for endpoint in tier]
         if all(endpoint.down or endpoint.never_reached for endpoint in endpoints):
             for endpoint in endpoints:

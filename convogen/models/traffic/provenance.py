@@ -1,6 +1,7 @@
-"""The provenance of replies: endpoints' names for models, and settings that they did not accept.
+"""The provenance of replies: the endpoints' names for models, and the settings that the endpoints
+did not accept.
 
-The ledger contains both for every call. The user is shown each name and each setting once.
+The ledger contains both for every call. The user is shown each name and each setting only once.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ TAIL_BYTES = 1 << 17
 
 
 class Provenance:
-    """The models that replied in one start. `tell` is called with each line for the user."""
+    """The models that have replied. `tell` is called with each line for the user."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -32,7 +33,7 @@ class Provenance:
         self._left_out: set[tuple[str, str, str]] = set()
 
     def earlier(self, calls: Iterator[Mapping[str, Any]]) -> None:
-        """Restore the models that replied in earlier starts from rows of the ledger."""
+        """Restore the models that replied in earlier invocations from rows of the ledger."""
         for call in calls:
             model, served = call.get("model"), call.get("served")
             if isinstance(model, str) and isinstance(served, str):
@@ -48,7 +49,10 @@ class Provenance:
         for what in reply.left_out:
             if (role, model, what) not in self._left_out:
                 self._left_out.add((role, model, what))
-                self._say(f"model {model} does not accept {what} for the {role}; requests omit it")
+                self._say(
+                    f"model {model} does not accept {what} for the {role}; "
+                    "requests omit this setting"
+                )
 
     def _know(self, model: str, served: str) -> None:
         if served not in self._served[model]:
@@ -60,7 +64,7 @@ class Provenance:
 
 
 def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
-    """Yield the last readable rows of a ledger; no rows if the ledger does not exist."""
+    """Yield the last readable rows of a ledger, or nothing if the ledger does not exist."""
     if not ledger.exists():
         return
     with open_file(ledger) as file:
@@ -77,7 +81,7 @@ def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
 
 
 def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a line about models whose address has changed; empty if there are none.
+    """Return a line about models whose addresses have changed; empty if no address has changed.
 
     Both arguments map roles to models, as in a manifest.
     """
@@ -94,5 +98,6 @@ def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _keys(value: Any) -> dict[str, Any]:
-    """Return `value` if it is a mapping, otherwise {}, because manifests may have been edited."""
+    """Return `value` if it is a mapping, otherwise {}. A manifest may contain anything, because it
+    may have been edited."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

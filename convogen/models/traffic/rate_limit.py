@@ -6,7 +6,8 @@ __all__ = ["PerMinute"]
 
 
 class PerMinute:
-    """A limit on requests or tokens per minute. A burst is at most the amount for six seconds."""
+    """A limit on requests or tokens per minute. A burst may use up to six seconds' worth of the
+    limit."""
 
     def __init__(self, limit: int | None) -> None:
         self._rate = None if limit is None else limit / 60
@@ -22,7 +23,8 @@ class PerMinute:
         return now if self._level < self._burst else now + (self._level - self._burst) / self._rate
 
     def take(self, amount: float, now: float) -> None:
-        """Count an amount. A negative amount corrects an estimate that was too high."""
+        """Count an amount against the limit. A negative amount corrects an estimate that was too
+        high."""
         if self._rate is not None:
             self._drain(now)
             self._level = max(0.0, self._level + amount)

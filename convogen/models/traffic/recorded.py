@@ -1,4 +1,4 @@
-"""Journals that answer a task's calls from recorded calls, by the hash of the request."""
+"""Journals that answer a task's calls from recorded calls with the same request hash."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["NoModel", "NotRecorded", "RecordedJournal"]
 
 
 class NotRecorded(RunStopped):
-    """A call is not in the record. `nth` is its number in the task, counted from 1."""
+    """A call is not in the record. `nth` is the call's number in the task, counted from 1."""
 
     def __init__(self, nth: int, recorded: str | None) -> None:
-        wanted = "no further call" if recorded is None else f"a call for the role {recorded}"
-        super().__init__(f"call {nth} differs from the record, which contains {wanted}")
+        wanted = "no further call" if recorded is None else f"a call to the {recorded}"
+        super().__init__(f"call {nth} differs from the record, which has {wanted} at this point")
         self.nth = nth
 
 
@@ -26,7 +26,8 @@ class NoModel:
     """A placeholder for the model in a replay, which calls no model."""
 
     async def complete(self, request: Request) -> ModelReply:
-        """Raise an error. Replays never get here, because the journal raises `NotRecorded`."""
+        """Raise an error. Replays never call this method, because the journal raises
+        `NotRecorded`."""
         raise AssertionError("a replay must not call a model")
 
     async def close(self) -> None:
@@ -36,7 +37,7 @@ class NoModel:
 class RecordedJournal(Journal):
     """A journal that answers from a task's recorded calls until it is switched to `live`.
 
-    A live journal records new calls as an ordinary journal does. `answers` returns recorded and
+    A live journal records new calls like an ordinary journal. `answers` returns both recorded and
     new answers.
     """
 
@@ -48,8 +49,8 @@ class RecordedJournal(Journal):
         self._taken: dict[str, dict[str, Any]] = {}
 
     def find(self, key: str) -> ModelReply | None:
-        """Return the recorded reply; raise `NotRecorded` if there is none and the journal is not
-        live."""
+        """Return the recorded reply; raise `NotRecorded` if no reply is recorded and the journal is
+        not live."""
         if self.live:
             return super().find(key)
         nth = len(self.asked)

@@ -1,4 +1,4 @@
-"""Routing of all model calls of a run to endpoints, with retries."""
+"""Routing of a run's model calls to endpoints, with retries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOG = logging.getLogger("convogen.traffic")
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The model and the sampling of a role."""
+    """A role's model and sampling settings."""
 
     spec: ModelSpec
     sampling: Sampling
@@ -47,7 +47,8 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class RoutedReply:
-    """A reply, its endpoint, the number of attempts, and the seconds of the last attempt."""
+    """A reply, its endpoint, the number of attempts, and the duration of the last attempt in
+    seconds."""
 
     reply: ModelReply
     endpoint: Endpoint
@@ -56,11 +57,11 @@ class RoutedReply:
 
 
 class Traffic:
-    """The models of a run by role, and their shared endpoints.
+    """The model for each role in a run, and the endpoints that the models share.
 
-    The constructor opens the models and raises `ModelConfigError` if one of them cannot be used. It
-    must run in the event loop that makes the calls. `concurrency` is the maximum number of calls in
-    flight per endpoint.
+    The constructor opens the models and raises `ModelConfigError` if a model cannot be used. It
+    must run in the event loop that makes the calls. `concurrency` is the maximum number of
+    in-flight calls per endpoint.
     """
 
     def __init__(
@@ -88,12 +89,13 @@ class Traffic:
         self._pools = {name: opened[role.spec.model_dump_json()] for name, role in roles.items()}
 
     def _pool(self, spec: ModelSpec) -> Pool:
-        """Return the pool of a model: its own endpoints, then the endpoints of each fallback."""
+        """Return a model's pool, with the model's own endpoints first and then the endpoints of
+        each fallback."""
         tiers = [one.endpoints() for one in (spec, *spec.fallback)]
         return Pool([[self._endpoint(place) for place in tier] for tier in tiers])
 
     def _endpoint(self, spec: ModelSpec) -> Endpoint:
-        """Return the endpoint of a spec, which all roles with the same spec share."""
+        """Return the endpoint for a spec, which all roles with this spec share."""
         key = spec.model_dump_json()
         if key not in self._endpoints:
             model = self._open_model(spec)
@@ -113,11 +115,11 @@ class Traffic:
         begun: str = "",
         writing: WritingLanguage | None = None,
     ) -> Session:
-        """Return the session of one task in a run that was first started at `begun`."""
+        """Return the session for one task in a run that was first started at `begun`."""
         return Session(self, task, seed, journal, begun=begun, writing=writing)
 
     def asking(self, role: str) -> None:
-        """Register a call to a role."""
+        """Register a call to a role's model."""
         if role not in self._heard:
             self.unheard.add(role)
 
@@ -128,11 +130,12 @@ class Traffic:
             self.unheard.remove(role)
 
     def role(self, name: str) -> Role:
-        """Return the model and sampling of a role."""
+        """Return the model and the sampling settings of a role."""
         return self._roles[name]
 
     async def drain(self) -> None:
-        """Wait until no call is in flight; meanwhile, none is made (`AdmissionQueue.drain`)."""
+        """Wait until no call is in flight, and make no call in the meantime
+        (`AdmissionQueue.drain`)."""
         await self._gate.drain()
 
     async def close(self) -> None:
@@ -149,15 +152,16 @@ class Traffic:
         before: Endpoint | None = None,
         on_lost: OnLost | None = None,
     ) -> RoutedReply:
-        """Send a request until it is answered; prefer the endpoint that answered `before`.
+        """Send a request until it is answered; prefer the endpoint `before`, which answered the
+        previous call.
 
-        A fault is retried with back-off. While an endpoint answers no calls at all, the call waits.
-        `on_lost` is called for each attempt that may have been billed without a reply, and for
-        probes.
+        After a fault, the call is retried with back-off. While an endpoint answers no calls at all,
+        the call waits. `on_lost` is called for each attempt that may have been billed although no
+        reply reported its usage, and for probes.
 
         Raises:
-            ModelFault: If the request is refused, or keeps failing while other calls succeed
-                (`trouble.py`).
+            ModelFault: If the request is refused, or if the call keeps failing while other calls
+                succeed (`trouble.py`).
             EndpointDown, ModelConfigError: If all endpoints have been given up.
             BudgetReached: If the budget does not cover another attempt.
         """
@@ -208,7 +212,7 @@ class Traffic:
         await asyncio.sleep(wait_s)
 
     def _watch_prompts(self, request: Request, endpoint: Endpoint, reply: ModelReply) -> None:
-        """Notify the user if the endpoint truncates prompts silently."""
+        """Notify the user if the endpoint silently truncates prompts."""
         if line := endpoint.prompts.notice(request, reply.usage):
             self.tally.note(line)
             LOG.warning("prompts cut", extra={"endpoint": endpoint.where, "notice": line})
@@ -223,7 +227,8 @@ class Traffic:
 
 
 def _wait_s(attempt: int) -> float:
-    """Return a jittered exponential back-off in seconds. `Endpoint` handles Retry-After."""
+    """Return a jittered exponential back-off in seconds. `Endpoint` handles delays that an endpoint
+    requests."""
     return random.uniform(0.5, 1.0) * min(BACKOFF_S * 2 ** (attempt - 1), LONGEST_BACKOFF_S)
 
 

@@ -1,7 +1,7 @@
 """The model calls of one task, with their seeds, journal and usage.
 
-Calls in the task's journal are answered from it. A task that is repeated after a crash therefore
-does not pay for any call twice.
+Calls that the task's journal contains are answered from the journal. A task that is repeated after
+a crash therefore does not pay for any recorded call twice.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class SessionReply:
 
 
 class Session:
-    """The model calls of one task. Calls that were answered before are answered from its journal.
+    """The model calls of one task. Calls in the task's journal are answered from the journal.
 
-    The seed of a call is derived from the task's seed, the request, and the number of earlier calls
-    with the same request. It therefore does not depend on concurrent tasks. `traffic` and `seed`
-    may be replaced between two calls.
+    A call's seed is derived from the task's seed, the request, and the number of earlier calls with
+    the same request. The call's seed therefore does not depend on concurrent tasks. `traffic` and
+    `seed` may be replaced between two calls.
 
     A chatbot's memory must not be shared between runs. The id of the dialogue, and nothing else,
-    therefore depends on the start time `begun`. Requests for roles that write text state the
-    task's `language`, if one is set.
+    therefore depends on the start time `begun`. If the task has a `language`, requests to roles
+    that write text state the language.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Session:
 
     @property
     def language(self) -> str | None:
-        """The BCP 47 tag of the task's language; None if none is set."""
+        """The BCP 47 tag of the task's language; None if no language is set."""
         return self._writing.tag if self._writing else None
 
     async def ask(
@@ -103,7 +103,7 @@ class Session:
     ) -> SessionReply:
         """Call a role's model and return its reply.
 
-        `sampling` takes precedence over the role's settings. The exceptions are those of
+        `sampling` takes precedence over the role's settings. The exceptions are the same as for
         `Traffic.complete`.
         """
         held = self.traffic.role(role)
@@ -175,11 +175,11 @@ class Session:
 
 
 def _dialogue(task_seed: int, begun: str) -> str:
-    """Return the id of a task's dialogue for a chatbot, in 16 hexadecimal digits."""
+    """Return the id of a task's dialogue for a chatbot, as 16 hexadecimal digits."""
     return hashlib.blake2b(f"{task_seed:016x}/{begun}".encode(), digest_size=8).hexdigest()
 
 
 def _seed(task_seed: int, request: str, nth: int) -> int:
-    """Return a seed of 31 bits, a size that all endpoints accept."""
+    """Return a seed with 31 bits, a size that all endpoints accept."""
     digest = hashlib.blake2b(f"{task_seed}/{request}/{nth}".encode(), digest_size=4).digest()
     return int.from_bytes(digest) & 0x7FFFFFFF

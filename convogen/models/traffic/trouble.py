@@ -1,7 +1,7 @@
 """A test of whether an unanswered call or its endpoint is at fault.
 
-A call that keeps failing while the endpoint answers other calls is assumed to fail always. If no
-other call is answered in the meantime, a short request (a probe) distinguishes the two cases.
+If a call keeps failing while the endpoint answers other calls, every retry is assumed to fail. If
+no other call is answered in the meantime, a short request (a probe) shows which is at fault.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ FAULTS = 12
 """Number of faults, excluding refusals due to overload, after which a call is given up."""
 
 TIME_OUTS = 6
-"""Number of time-outs after which a call is given up. Each is slow and may be billed."""
+"""Number of time-outs after which a call is given up. Each time-out is slow and may be billed."""
 
 PROBE = "Answer with one word: yes."
 PROBE_TOKENS = 16
 
 
 class Trouble:
-    """The faults of one call, which show whether the call fails while others succeed.
+    """The faults in one call, which show whether the call fails while other calls succeed.
 
-    Faults while an endpoint answers no calls at all are not counted.
+    Faults that occur while an endpoint answers no calls at all are not counted.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Trouble:
         return self._faults.total()
 
     def fault(self, request: Request, endpoint: Endpoint, fault: Transient) -> None:
-        """Count a fault; raise `ModelFault` if the call keeps failing while others succeed.
+        """Count a fault; raise `ModelFault` if the call keeps failing while other calls succeed.
 
         If the call keeps failing and no other call is answered, the endpoint is paused and probed.
         """

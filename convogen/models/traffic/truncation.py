@@ -8,20 +8,20 @@ from convogen.records import Usage
 __all__ = ["PromptWatch"]
 
 FEWEST_TOKENS = 256
-"""Minimum token count of a prompt to examine; no server truncates shorter prompts."""
+"""Minimum token count of a prompt to examine. No server truncates shorter prompts."""
 
 SAME = 3
-"""Number of prompts of different lengths whose equal token count reveals truncation."""
+"""Number of prompts with different lengths but the same token count that indicates truncation."""
 
 GROWTH = 1.15
-"""Minimum ratio of the longest of these prompts to the shortest, in characters."""
+"""Minimum ratio of the longest to the shortest of these prompts, measured in characters."""
 
 
 class PromptWatch:
     """A comparison of prompt lengths with the token counts that one endpoint reports.
 
-    If prompts of different lengths have the same token count and no prompt has a higher one, they
-    were probably truncated.
+    If prompts with different lengths have the same token count, and no prompt has a higher token
+    count, the prompts were probably truncated.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class PromptWatch:
         self._noticed = False
 
     def notice(self, request: Request, usage: Usage) -> str:
-        """Register a reply; return a line for the user when truncation is detected, otherwise "".
+        """Register a reply; return a line for the user if truncation is detected, otherwise "".
 
         Args:
             request: Request that was answered.
@@ -47,7 +47,7 @@ class PromptWatch:
         self._noticed = True
         return (
             f"{request.model}: prompts of {min(self._lengths):,} to {max(self._lengths):,} "
-            f"characters all count as {tokens:,} tokens; the server seems to truncate them "
+            f"characters all count as {tokens:,} tokens, so the server seems to truncate them "
             f"silently; serve the model with a longer context (Ollama: num_ctx or "
             f"OLLAMA_CONTEXT_LENGTH)"
         )

@@ -1,4 +1,5 @@
-"""The language of a task's text, which each request for text states once."""
+"""The language in which a task's text is written. Each request for text states the language
+once."""
 
 from __future__ import annotations
 
@@ -28,13 +29,14 @@ _OBJECT = (
 
 @dataclass(frozen=True, slots=True)
 class WritingLanguage:
-    """A language by its BCP 47 `tag`, and the roles that write in it."""
+    """A language, given by its BCP 47 `tag`, and the roles that write in it."""
 
     tag: str
     roles: frozenset[str]
 
     def schema(self, role: str, schema: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Return a request's schema, without minimum lengths if the script is in `_SHORT`."""
+        """Return a request's schema, without minimum lengths if the language's script is in
+        `_SHORT`."""
         if role not in self.roles or script_of(self.tag) not in _SHORT:
             return schema
         return without_shortest(schema)
@@ -42,8 +44,8 @@ class WritingLanguage:
     def ask_for(self, role: str, messages: Sequence[Message], structured: bool) -> list[Message]:
         """Return a request's messages, with the language stated at the end of the system message.
 
-        `structured` says whether a JSON object is requested. The messages of roles that do not
-        write in the language are unchanged.
+        `structured` says whether a JSON object is requested. Messages to roles that do not write in
+        the language are returned unchanged.
         """
         asked = list(messages)
         if role not in self.roles:

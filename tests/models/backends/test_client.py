@@ -157,7 +157,7 @@ class TestAzure:
         [
             ("AZURE_OPENAI_ENDPOINT", ["AZURE_OPENAI_ENDPOINT", "base_url"]),
             ("OPENAI_API_VERSION", ["OPENAI_API_VERSION", "azure.api_version"]),
-            ("AZURE_OPENAI_API_KEY", ["no key in AZURE_OPENAI_API_KEY"]),
+            ("AZURE_OPENAI_API_KEY", ["no API key is set; set AZURE_OPENAI_API_KEY"]),
         ],
     )
     def test_what_is_missing_is_named(
@@ -267,7 +267,7 @@ class TestBaseUrl:
     ) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000")
-        with pytest.raises(ModelConfigError, match="OPENAI_BASE_URL must be a URL such as"):
+        with pytest.raises(ModelConfigError, match="OPENAI_BASE_URL must be an HTTP or"):
             EndpointModel(ModelSpec(name="gpt-4o"))
 
     def test_its_query_is_sent_with_each_call(self, endpoint: EndpointServer) -> None:

@@ -68,7 +68,7 @@ def test_a_damaged_adapter_is_named(damage: str, tmp_path: Path) -> None:
     with pytest.raises(ModelConfigError) as raised:
         check_adapter(tmp_path)
     line = str(raised.value)
-    assert line.startswith(f"adapter of the embedded model {tmp_path / ADAPTER.name}: ")
+    assert line.startswith(f"adapter for the embedded model {tmp_path / ADAPTER.name}: ")
     assert DAMAGES[damage] in line
     assert line.endswith("reinstall convogen")
 
@@ -87,7 +87,7 @@ def test_nothing_is_written_with_a_damaged_adapter(tmp_path: Path) -> None:
     asked = ("run", "demo", "--n", 1, "--out", tmp_path / "run")
     ended = python_process("-P", "-c", program, *asked, PYTHONPATH=str(package.parent))
     assert ended.status == 2
-    assert f"convogen: adapter of the embedded model {adapter}: is damaged" in ended.err
+    assert f"convogen: adapter for the embedded model {adapter}: is damaged" in ended.err
     assert MODEL_FILE not in ended.err
     assert not load_run(tmp_path / "run").manifest.get("complete")
 

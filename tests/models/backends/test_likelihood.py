@@ -117,7 +117,7 @@ class TestCheckpoint:
             open_model(ModelSpec(name=f"transformers:{folder}"))
 
     def test_a_folder_without_a_checkpoint(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelConfigError, match="not a checkpoint that transformers can load"):
+        with pytest.raises(ModelConfigError, match="transformers cannot load it"):
             check(ModelSpec(name=f"transformers:{tmp_path}"))
 
     def test_its_name_in_records_has_no_folder(self, folder: Path) -> None:

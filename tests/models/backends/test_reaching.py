@@ -213,7 +213,7 @@ def test_one_with_v1_is_not(endpoint: EndpointServer) -> None:
 
 def test_a_time_out_names_the_key_that_gives_longer(endpoint: EndpointServer) -> None:
     endpoint.script = lambda _: Silence()
-    with pytest.raises(Transient, match=r"within 0.3 s; increase timeout_s of model gpt-4o"):
+    with pytest.raises(Transient, match=r"within 0.3 s; increase timeout_s for model gpt-4o"):
         ask(base_url=endpoint.base_url, timeout_s=0.3)
 
 

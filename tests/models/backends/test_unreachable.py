@@ -54,7 +54,7 @@ def test_what_can_be_no_request_is_refused_at_once_and_its_place_named(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     if where == "variable":
         monkeypatch.setenv("OPENAI_BASE_URL", url)
-        ended, named = run(), "OPENAI_BASE_URL must be a URL"
+        ended, named = run(), "OPENAI_BASE_URL must be an HTTP or HTTPS URL"
     elif where == "option":
         ended, named = run("--base-url", url), "must "
     else:

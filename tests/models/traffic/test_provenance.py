@@ -41,7 +41,9 @@ def test_the_selectors_temperature_does_not_take_the_agents_away(
 ) -> None:
     endpoint.script = no_zero
     told = run_at(endpoint, tmp_path)
-    assert told == ["model m does not accept temperature=0.0 for the selector; requests omit it"]
+    assert told == [
+        "model m does not accept temperature=0.0 for the selector; requests omit this setting"
+    ]
     temperatures = [asked.body.get("temperature") for asked in endpoint.asked]
     assert 0.9 in temperatures
     assert 1.0 in temperatures
@@ -57,7 +59,7 @@ def test_a_schema_that_is_not_taken_is_told(endpoint: EndpointServer, tmp_path: 
 
     endpoint.script = script
     assert run_at(endpoint, tmp_path) == [
-        "model m does not accept a JSON schema for the generator; requests omit it"
+        "model m does not accept a JSON schema for the generator; requests omit this setting"
     ]
 
 
