@@ -1,4 +1,4 @@
-"""The play of ConvoGen: a task's experience is generated from shots, then played as a group
+"""Play tasks of the ConvoGen method: generate an experience from shots, then play it as a group
 chat."""
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class ConvoGenPlay(Play):
             return Outcome(experience, failure=failure)
 
     def _shape(self, task: Task) -> Shape | None:
-        """Return the target shape of the task's conversation; None if nothing is matched."""
+        """Return the target shape of the task's conversation; None if there is no corpus to
+        match."""
         shapes = self._method.shapes
         return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
 

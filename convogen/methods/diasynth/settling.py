@@ -37,7 +37,7 @@ CHARACTERISTICS = {
     "agreement": "whether they agree, and over what they do not",
     "natural_features": "what makes it sound real: fillers, pauses, slang, half sentences",
 }
-"""Table 1: each characteristic and its description for the model."""
+"""Maps each characteristic in table 1 of the paper to its description for the model."""
 
 WORDS = {"reasoning": Words(150, least=80), "characteristic": Words(12)}
 """Requested lengths of the strings, in words."""
@@ -50,8 +50,8 @@ LEAST_REASONING = 200
 class Settled:
     """The settled part of a dialogue; empty if it was not requested.
 
-    `characteristics` maps names to texts, one of which describes everybody's feelings. `feelings`
-    maps each person to that person's feelings.
+    `characteristics` maps the names of characteristics to texts, one of which describes everybody's
+    feelings. `feelings` maps each person to that person's feelings.
     """
 
     reasoning: str = ""
@@ -60,7 +60,7 @@ class Settled:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Settled:
-        """Return the settled part of a reply's object; any key may be missing."""
+        """Return the settled part of the object in a reply; any key may be missing."""
         if "characteristics" not in data:
             return cls()
         told: dict[str, Any] = {**data["characteristics"]}
@@ -104,8 +104,8 @@ def _feeling(name: str) -> Any:
 
 
 def _by_name(value: Any, names: Sequence[str]) -> Any:
-    """Return the feelings in a reply by the people's full names, even if the reply uses other forms
-    of the names."""
+    """Return the feelings in a reply, keyed by the people's full names even if the reply uses other
+    forms of the names."""
     if isinstance(value, str):
         return feelings_of(value, names)
     if isinstance(value, dict):
@@ -115,7 +115,7 @@ def _by_name(value: Any, names: Sequence[str]) -> Any:
 
 
 def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """Return everybody's feelings, by name.
+    """Return each person's feelings, keyed by name.
 
     If `feelings` is a single string, each person gets the parts that name them. If no part names
     anybody and there are as many parts as people, the parts are assigned in order. Otherwise, all

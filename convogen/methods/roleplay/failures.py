@@ -1,4 +1,4 @@
-"""Detectors of failures in role plays, all pure functions of the text (LLM Roleplay, section 3.3).
+"""Detectors for failures in role plays, all pure functions of the text (LLM Roleplay, section 3.3).
 
 The paper lists six failures: no prompt in double quotes, several prompts, an incoherent inquirer,
 an incoherent responder (both by algorithm 2), an inquirer that answers itself, and a missed
@@ -53,9 +53,9 @@ _LABEL_EDGES = " *#_\r\n"
 class Family:
     """The properties of a model family.
 
-    `system` says whether its models accept a system message. `special_tokens` are the tokens that
-    its chat template puts around messages. `max_n` and `r` are the parameters of algorithm 2.
-    `few_shot` says whether its prompts are few-shot.
+    `system` says whether models of the family accept a system message. `special_tokens` are the
+    tokens that the family's chat template puts around messages. `max_n` and `r` are the parameters
+    of algorithm 2. `few_shot` says whether prompts for the family contain few-shot examples.
     """
 
     system: bool
@@ -103,15 +103,16 @@ def _alike(items: Sequence[Hashable]) -> bool:
 def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
     """Return the special tokens of both chat templates.
 
-    An inquirer may also answer itself in its own template. In the paper, the responder is Llama-2,
-    but self-replies of Vicuna are recognised by "### Human:".
+    The inquirer's own tokens count too, since an inquirer may also answer itself in its own
+    template. In the paper, the responder is Llama-2, but Vicuna's self-replies are recognised by
+    "### Human:".
     """
     return tuple(dict.fromkeys((*answers.special_tokens, *asks.special_tokens)))
 
 
 def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
-    """Return the position of the special token at which an inquirer begins to answer itself, or
-    None.
+    """Return the position of the special token at which an inquirer begins to answer itself; None
+    if there is no self-reply.
 
     Tokens within the first quoted text do not count, since that text is the prompt to the chatbot.
     A token that ends in a colon is a label. A label does not count at the very beginning of the
@@ -130,7 +131,7 @@ def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
 
 
 def before_reply(output: str, tokens: Sequence[str]) -> str:
-    """Return the part of an output before a self-reply; all of it if that part is empty."""
+    """Return the part of an output before a self-reply; the whole output if that part is empty."""
     return output[: self_reply_at(output, tokens)].strip() or output
 
 

@@ -1,4 +1,4 @@
-"""Detectors of courtesies: texts that only give thanks, say goodbye, or say that the speaker is
+"""Detectors for courtesies: texts that only give thanks, say goodbye, or say that the speaker is
 done.
 
 A sentence is judged by its clauses, and a clause by its beginning. All functions are pure.
@@ -26,7 +26,8 @@ _QUESTION = re.compile(r"[?？؟]")
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Patterns of the beginnings of courteous clauses, from `courtesies` in a language's file."""
+    """Patterns for the beginnings of courteous clauses, taken from `courtesies` in a language's
+    file."""
 
     acknowledges: re.Pattern[str]
     thanks_or_leaves: re.Pattern[str]
