@@ -1,14 +1,15 @@
-"""The few-shot hub: shots for the experience generator, whose experiences enter the hub in turn.
+"""The few-shot hub: it provides shots for the experience generator, and generated experiences enter
+it.
 
-A lane is one lineage of the hub. Rounds within a lane are sequential: all prompts of a round get
-the same shots, drawn from the state after the earlier rounds. Source: ConvoGen, sections II-C-1 and
-III (eight experiences per round from the same shot).
+A lane is one lineage of the hub. Rounds within a lane are sequential. All prompts in a round get
+the same shots, which are drawn from the hub's state after the earlier rounds. Source: ConvoGen,
+sections II-C-1 and III (eight experiences per round from the same shot).
 
 A draw considers only seeds and members in the task's language.
 
 Within a lane, tasks report in plan order. Before an experience may enter, it is compared with the
 seeds, the members and the earlier experiences of its own round. Neither the hub nor any record
-therefore depends on the order in which calls return.
+therefore depends on the order in which model calls return.
 
 The hub keeps 80 bytes per member in memory: the task number and a MinHash signature. The experience
 itself is kept only until it is committed; afterwards, it is read from the run folder.
@@ -48,7 +49,8 @@ class RoundSlot:
 
 
 def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
-    """Return a task's position. Lanes alternate, each with `per_round` consecutive tasks."""
+    """Return a task's position. Lanes alternate; each lane gets `per_round` consecutive tasks at a
+    time."""
     in_round = task // per_round
     return RoundSlot(in_round % lanes, in_round // lanes, task % per_round)
 
@@ -62,12 +64,12 @@ class FewShotHub:
       drawn at random; with `newest`, they are the latest members; with `coverage`, each task gets
       shots from a rare topic (see `Coverage`).
     - False: the same seeds for the whole run.
-    - `rotate`: the seeds in turn, different ones in each round.
+    - `rotate`: the seeds in turn, with different shots in each round.
 
     Round 0 of lane 0 has the same shots in all three cases.
 
-    An experience does not enter if its similarity to a shot, a seed or a member of its lane is at
-    least `near_copy`. `recall` returns the committed experience of a task.
+    An experience does not enter the hub if its similarity to a shot, a seed or a member of its lane
+    is at least `near_copy`. `recall` returns the committed experience of a task.
     """
 
     def __init__(
@@ -104,10 +106,11 @@ class FewShotHub:
         return round_slot(task, len(self._lanes), self._per_round)
 
     async def shots(self, task: int, language: str | None = None) -> list[Experience]:
-        """Wait until all earlier rounds of a task's lane have reported; return the task's shots.
+        """Wait until all earlier rounds of a task's lane have reported, then return the task's
+        shots.
 
         All shots are in `language`, a BCP 47 tag (None: English). The list is empty if the hub
-        contains none in that language.
+        contains no experience in that language.
         """
         place, wanted = self.place(task), language_and_script(language)
         seeds = [seed for seed in self._seeds if language_and_script(seed.language) == wanted]
@@ -136,7 +139,8 @@ class FewShotHub:
     async def admit(
         self, task: int, experience: Experience, shots: Sequence[Experience]
     ) -> Experience:
-        """Report a task's experience, and return it with `admitted` and `similarity`.
+        """Report a task's experience, and return the experience with `admitted` and `similarity`
+        set.
 
         If the hub grows, the method first waits until all earlier tasks of the lane have reported.
         `similarity` (0 to 1) is the highest similarity to a shot of the task, or to a candidate
@@ -170,7 +174,8 @@ class FewShotHub:
     def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
         """Restore the reports of the first `committed` tasks.
 
-        `experiences` yields the committed experiences in plan order. They are not kept in memory.
+        `experiences` yields the committed experiences in plan order. The experiences are not kept
+        in memory.
         """
         if self._iterative is not True:
             return
@@ -236,7 +241,7 @@ class FewShotHub:
         return [self._member(at) if isinstance(at, int) else at for at in chosen]
 
     def _in_turn(self, seeds: Sequence[Experience], lane: int, number: int) -> list[Experience]:
-        """Return the shots of a round if the seeds rotate.
+        """Return the shots for a round if the seeds rotate.
 
         The seeds form a shuffled circle. After as many rounds as there are seeds, each seed has
         been shown equally often, and the circle is reshuffled. Consecutive rounds never have the
@@ -289,14 +294,16 @@ class _Lane:
             raise asyncio.CancelledError
 
     def members(self, written: str) -> tuple[Sequence[int], int]:
-        """Return the task numbers of a language's members, and how many of them may be shown.
+        """Return the task numbers of the members in a language, and how many of these members may
+        be shown.
 
         Only members that existed when the current round began may be shown.
         """
         return self._members.get(written, ()), self._n_shown.get(written, 0)
 
     def target(self, written: str, index: int) -> Target | None:
-        """Return the desired topic region of a task of the current round; None without clusters."""
+        """Return the desired topic region for a task in the current round; None if there are no
+        clusters."""
         coverage = (self._coverage or {}).get(written)
         return coverage.target(index, self._per_round) if coverage else None
 
@@ -326,7 +333,8 @@ class _Lane:
 
 
 def similarity(experience: Experience, other: Experience) -> float:
-    """Return the similarity of two experiences, 0 to 1: the token-sort ratio of their words.
+    """Return the similarity (0 to 1) of two experiences, measured as the token-sort ratio of their
+    words.
 
     The names and the free text of personas do not count.
     """

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _SHOWN_CHARS = 12_000
-"""Maximum length of a refused reply shown to the model again, in characters."""
+"""Maximum length, in characters, of a rejected reply that is shown to the model again."""
 
 _CUT_OFF = "it was cut off before its end; keep each text to the words asked for"
 
@@ -79,7 +79,7 @@ class UnusableReply(Exception):
 
     Attributes:
         kind: A short name of the error for the record.
-        afresh: Whether the retry hides the refused reply from the model.
+        afresh: Whether the retry hides the rejected reply from the model.
     """
 
     def __init__(self, complaint: str, *, kind: str = "invalid", afresh: bool = False) -> None:
@@ -100,11 +100,11 @@ async def ask_draft(
 ) -> tuple[T, list[str]]:
     """Request drafts until `parse` accepts one. `parse` raises `UnusableReply` to reject a draft.
 
-    If a request does not fit into the model's context, the limit of the reply is reduced. If that
-    is not enough, the retry does not show the refused draft.
+    If a request does not fit into the model's context, the token limit for the reply is reduced. If
+    that is not enough, the retry does not show the rejected draft.
 
     Returns:
-        The result of `parse`, and the kinds of errors in the refused replies, in order.
+        The result of `parse`, and the kinds of errors in the rejected replies, in order.
 
     Raises:
         ModelFault: Of kind `kind` if none of 1 + `reasks` replies is usable; of kind `blank_loop`

@@ -1,4 +1,5 @@
-"""Variations: a kind of tie, a place and a mood, drawn for each invented experience.
+"""Variations: a tie between people, a place and a mood, drawn at random for each invented
+experience.
 
 The experiences of a round share their shots, so their prompts would otherwise be identical. The
 drawn values are suggestions; the model may choose something similar.
@@ -52,7 +53,7 @@ def deal_variation(seed: str, position: int, topic: str = "") -> Variation:
     which is reshuffled when it is empty.
 
     Args:
-        seed: Random seed of the decks.
+        seed: Random seed for the decks.
         position: The position in the sequence of variations, from 0.
         topic: A phrase that says what the topic should be near and far from.
     """
