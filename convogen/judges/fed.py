@@ -1,4 +1,5 @@
-"""FED: qualities of a dialogue, scored by likely follow-ups (Mehri and Eskenazi, 2020, section 4).
+"""FED: qualities of a dialogue, scored by how likely certain follow-ups are (Mehri and Eskenazi,
+2020, section 4).
 
 Each quality has a few negative follow-ups, which a listener would say if the dialogue lacked the
 quality, and some have positive ones. The score is the likelihood of the positive follow-ups minus
@@ -18,7 +19,7 @@ speaker's name before the follow-up, if speakers are roles as in DialogSum. `spe
 this for all names.
 
 The qualities are those of the FED authors, but the follow-ups were written for convogen. Scores
-from different follow-ups are not comparable. Use `follow_ups` to set the published ones.
+from different follow-ups are not comparable. Use `follow_ups` to set the published follow-ups.
 """
 
 from __future__ import annotations
@@ -95,24 +96,25 @@ class Fed(Judge):
     follow_ups: dict[str, FollowUps] = Field(
         default=FOLLOW_UPS,
         min_length=1,
-        description="positive and negative follow-ups for each quality",
+        description="for each quality, its positive and negative follow-ups",
     )
     over: Literal["follow_up", "dialogue"] = Field(
         default="follow_up",
-        description="tokens over which the mean log-probability is computed; follow_up: only those "
-        "of the follow-up; dialogue: those of the dialogue and the follow-up",
+        description="tokens over which the mean log-probability is computed: `follow_up` (only "
+        "the tokens of the follow-up) or `dialogue` (the tokens of the dialogue and of the "
+        "follow-up)",
     )
     separator: str | None = Field(
         default=None,
         min_length=1,
         max_length=40,
-        description="separator between utterances; default: a newline, or <|endoftext|> for "
-        "DialoGPT models",
+        description="separator between utterances; by default, a newline or, for DialoGPT models, "
+        "<|endoftext|>",
     )
     speakers: bool = Field(
         default=False,
         exclude_if=lambda kept: not kept,
-        description="whether to put the speakers' names before the utterances, and the other "
+        description="whether to put the speaker's name before each utterance, and the other "
         "speaker's name before the follow-up",
     )
 

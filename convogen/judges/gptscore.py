@@ -60,13 +60,14 @@ class GPTScore(Judge):
     questions: dict[str, str] = Field(
         default=QUESTIONS,
         min_length=1,
-        description="question for each aspect; Yes must be the favourable answer",
+        description="for each aspect, the question to ask; Yes must be the favourable answer",
     )
     samples: int = Field(
         default=5,
         ge=1,
         le=100,
-        description="number of replies requested if there are no log-probabilities",
+        description="number of replies requested per score if the endpoint returns no "
+        "log-probabilities",
     )
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
@@ -139,7 +140,8 @@ def _letters(text: str) -> str:
 
 
 def _begun(text: str) -> str | None:
-    """Return the answer (Yes or No) that begins with the letters of a token, or None."""
+    """Return the answer (Yes or No) that begins with the letters of a token; None if neither
+    does."""
     letters = _letters(text).capitalize()
     return next((one for one in ANSWERS if letters and one.startswith(letters)), None)
 

@@ -2,9 +2,9 @@
 
 The protocols are those of DialogueForge (section 4). `unieval` asks whether a dialogue contains an
 utterance that a machine wrote; its pass rate is the share of `No`. `gteval` shows a real and a
-generated dialogue side by side. The generated one passes if the choice does not name it, so `Both`
-and `Neither` also count. A file of convogen's scores is also a verdict file. A dialogue without a
-verdict counts as not passed.
+generated dialogue side by side. The generated dialogue passes if the choice does not name it, so
+`Both` and `Neither` also count. A score file written by convogen is also a verdict file. A dialogue
+without a verdict counts as not passed.
 
 A simulated dialogue begins with the real utterance of its seed. If a UniEval judge attributes that
 utterance to a machine, this is a false alarm.
@@ -48,12 +48,12 @@ PROTOCOLS: dict[Protocol, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on one dialogue; `choice` is None if the judge gave none.
+    """The verdict on one dialogue; `choice` is None if the judge gave no choice.
 
     `passed` says whether the dialogue passes. `place` is the position at which the generated
-    dialogue of a pair was shown, if the order was drawn; `choice` is then recorded as if that
-    dialogue had been shown second. `index` is the number, from 1, of the utterance that UniEval
-    attributes to a machine; None if there is none.
+    dialogue of a pair was shown, if the order was drawn at random; `choice` is then recorded as if
+    that dialogue had been shown second. `index` is the number, from 1, of the utterance that
+    UniEval attributes to a machine; None if it names no utterance.
     """
 
     choice: str | None
@@ -128,7 +128,8 @@ def count_verdicts(
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
-    """Return the verdicts in a file, in order; files of convogen's scores are read as well.
+    """Return the verdicts in a file, in order; the file may also be a score file written by
+    convogen.
 
     Raises `SourceError` if the file contains no verdict or, with the line number, if a verdict is
     invalid.
@@ -148,7 +149,8 @@ def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
         name = verdict.conversation
         if name is not None and choices.setdefault(name, verdict.choice) != verdict.choice:
             raise SourceError(
-                f"{path}: two verdicts on {name!r} contradict each other; keep the correct one"
+                f"{path}: two verdicts on {name!r} contradict each other; keep only the correct "
+                "verdict"
             )
     return verdicts
 
@@ -192,13 +194,14 @@ def _choice(row: dict[str, Any], allowed: dict[str, str], where: str, ours: bool
         return None
     known = allowed.get(" ".join(choice.split()).casefold()) if isinstance(choice, str) else None
     if known is None:
-        fault = "no JSON object with a `choice`" if choice is None else f"choice {choice!r:.60}"
+        missing = "must be a JSON object with a `choice`"
+        fault = missing if choice is None else f"unknown choice {choice!r:.60}"
         raise SourceError(f"{where}: {fault}; allowed: {', '.join(allowed.values())}")
     return known
 
 
 def wilson(passed: int, n: int) -> tuple[float, float]:
-    """Return the 95% Wilson interval of a share (Wilson, 1927).
+    """Return the 95% Wilson interval for a share (Wilson, 1927).
 
     Raises `ValueError` if n is 0.
     """

@@ -79,7 +79,8 @@ def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArr
 def turn_marks(
     conversation: Conversation, features: Sequence[Feature]
 ) -> tuple[frozenset[str], ...]:
-    """Return the names of each turn's features with values above 0; blank turns have none."""
+    """Return, for each turn, the names of the features with values above 0; blank turns have no
+    features."""
     alone = [one for one in features if one.marks is None]
     found = [
         {one.name for one, value in zip(alone, row, strict=True) if value > 0}
@@ -103,7 +104,7 @@ def _marked(
     marks: Callable[[Reading], Sequence[bool]],
     by_rules: bool = True,
 ) -> Feature:
-    """Return a feature whose value is the share of marked turns."""
+    """Return a feature whose value is the share of turns that `marks` marks."""
 
     def value(reading: Reading) -> float:
         return sum(marks(reading)) / len(reading.texts)

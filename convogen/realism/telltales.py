@@ -1,4 +1,4 @@
-"""What gives generated conversations away: features, words and turns."""
+"""Features, words and turns that give generated conversations away."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class TellingWord:
 
     Attributes:
         word: The word or the pair, in lower case.
-        generated: Share of generated conversations that contain it.
-        human: Share of human conversations that contain it.
+        generated: Share of generated conversations that contain the word or pair.
+        human: Share of human conversations that contain the word or pair.
         z: Log-odds ratio divided by its standard error; positive if the word is more frequent in
             generated conversations.
     """
@@ -77,7 +77,8 @@ class TellingTurn:
     Attributes:
         conversation: The id of the turn's conversation.
         text: The text of the turn, as it was compared.
-        score: The turn's part in the classifier's score; only the order of scores is meaningful.
+        score: The turn's contribution to the classifier's score; only the order of scores is
+            meaningful.
     """
 
     conversation: str
@@ -88,7 +89,7 @@ class TellingTurn:
 def telltales(
     features: Sequence[Feature], generated: NDArray[np.float64], human: NDArray[np.float64]
 ) -> list[Telltale]:
-    """Return all features that vary, in the order of decreasing effect."""
+    """Return all features that vary, in order of decreasing effect."""
     stats: Any = import_module("scipy.stats")
     ranks = np.asarray(stats.rankdata(np.vstack([generated, human]), axis=0), dtype=float)
     n, m = len(generated), len(human)

@@ -260,7 +260,7 @@ def _row(given: Any) -> dict[str, str]:
         cells = cells["person"]
     allowed = (*FEATURES, _ID)
     if unknown := next((key for key in cells if key not in allowed), None):
-        raise ValueError(f"{unknown!r:.60} is not a known feature; allowed: {', '.join(allowed)}")
+        raise ValueError(f"unknown key {unknown!r:.60}; allowed: {', '.join(allowed)}")
     row = {name: _option(name, cells[name]) for name in allowed if _is_given(cells.get(name))}
     if not any(name in row for name in FEATURES):
         raise ValueError(f"has no features; give at least one of {', '.join(FEATURES)}")
