@@ -211,7 +211,7 @@ def test_what_rules_cannot_tell_in_a_language_is_refused(tmp_path: Path) -> None
         _ = Experiment({"name": "x", "gates": [gate]}).fingerprint
     assert ConvoGen.model_validate({**keys, "match_features": ["commas"]}).shapes
     with pytest.raises(
-        ExperimentError, match=r"hedging can be detected .* \(language: de\)"
+        ExperimentError, match=r"hedging can only be detected .* \(language: de\)"
     ) as caught:
         Experiment({"name": "x", **keys, "language": ["en", "de"]})
     assert "\n" not in str(caught.value)

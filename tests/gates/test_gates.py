@@ -260,7 +260,7 @@ def test_a_rule_may_look_at_the_experience(tmp_path: Path) -> None:
         ),
         (
             ["safety", {"gate": "min_turns", "turns": 40}],
-            r"gates\[1\]: min_turns: turns: 40 required",
+            r"gates\[1\]: min_turns: turns: 40 turns are required",
         ),
     ],
 )
