@@ -76,7 +76,7 @@ class JudgeGate(Gate):
         if judge.needs == "experience" and not experiences:
             return (
                 f"{self.judge} compares conversations with their experiences, but this method's "
-                "conversations have no experiences"
+                "conversations have no experiences; choose another judge"
             )
         if unknown := [aspect for aspect in self.aspects if aspect not in known]:
             return f"aspects: {unknown[0]!r} is not known; allowed: {', '.join(known)}"

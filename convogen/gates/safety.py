@@ -100,8 +100,7 @@ class WordList:
                 words = " ".join(_readings(line.removesuffix("*"))[0])
                 if not words:
                     raise SourceError(
-                        f"{path}: the entry {line!r} has no letters or digits; remove it or "
-                        "complete it"
+                        f"{path}: the entry {line!r} has no letters or digits; remove it"
                     )
                 self.entries.setdefault(words + "*" * line.endswith("*"), line)
         self.entries |= self._anywhere

@@ -50,9 +50,7 @@ def load_experiences(folder: Path | None = None) -> list[Experience]:
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
     if not paths:
-        raise SourceError(
-            f"{where}: contains no experiences; the hub needs at least one *.yaml file"
-        )
+        raise SourceError(f"{where}: contains no experiences; provide at least one *.yaml file")
     return [_load(path) for path in paths]
 
 
@@ -151,7 +149,7 @@ def public_card(persona: Persona) -> list[str]:
 def memories(persona: Persona) -> list[str]:
     """Return the memories on a persona's card, which only the persona knows.
 
-    The list is empty without a card.
+    The list is empty if the persona has no card.
     """
     card = persona.card.model_dump() if persona.card else {}
     return [value for key, value in card.items() if _private(key)]

@@ -109,8 +109,8 @@ class FewShotHub:
         """Wait until all earlier rounds of a task's lane have reported, then return the task's
         shots.
 
-        All shots are in `language`, a BCP 47 tag (None: English). The list is empty if the hub
-        contains no experience in that language.
+        All shots are in `language`, a BCP 47 tag; None stands for English. The list is empty if the
+        hub contains no experience in that language.
         """
         place, wanted = self.place(task), language_and_script(language)
         seeds = [seed for seed in self._seeds if language_and_script(seed.language) == wanted]
@@ -129,8 +129,8 @@ class FewShotHub:
     def topic(self, task: int, language: str | None = None) -> str:
         """Return a phrase that says what a task's topic should be near and far from.
 
-        Call this method after `shots`. The phrase is empty without `coverage`, and as long as the
-        lane has too few experiences.
+        Call this method after `shots`. The phrase is empty if the policy is not `coverage`, and
+        while the lane has too few experiences.
         """
         place = self.place(task)
         target = self._lanes[place.lane].target(language_and_script(language), place.index)
@@ -222,7 +222,7 @@ class FewShotHub:
         ]
 
     def _coverage(self, lane: int) -> dict[str, Coverage] | None:
-        """Return the coverage of a lane's initial hub, by language; None unless the policy is
+        """Return the coverage of a lane's initial hub, keyed by language; None unless the policy is
         `coverage`."""
         if self._policy != "coverage" or self._iterative is not True:
             return None
@@ -269,8 +269,8 @@ class FewShotHub:
 class _Lane:
     """One lineage of the hub: its members, and the number of its tasks that have reported.
 
-    `drawn` contains the shots of the current round that have been drawn so far, by language.
-    `coverage` contains the topic coverage by language; None unless the policy is `coverage`.
+    `drawn` maps each language to the shots that have been drawn for it in the current round.
+    `coverage` maps each language to its topic coverage; None unless the policy is `coverage`.
     """
 
     def __init__(
@@ -346,7 +346,7 @@ def _alike(words: str, others: str) -> float:
 
 
 def _words(experience: Experience) -> str:
-    """Return the words of an experience that are compared, sorted."""
+    """Return the words of an experience that are used in comparisons, in sorted order."""
     parts = [experience.relations, experience.situation, experience.topic, experience.starter.text]
     for card in (persona.card for persona in experience.personas if persona.card):
         parts += map(str, vars(card).values())

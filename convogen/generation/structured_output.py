@@ -44,7 +44,7 @@ BLANK_LOOP = "blank_loop"
 """The fault of a reply that ends in white space up to the token limit."""
 
 MOST_BLANK_LOOPS = 2
-"""Number of blank loops after which a request is no longer retried, since each of them costs the
+"""Number of blank loops after which a request is no longer retried, since each blank loop costs the
 full token limit."""
 
 _COMPLAINTS = 3
@@ -61,7 +61,8 @@ class StructuredReply(BaseModel):
     """The base class of parsed replies. Extra keys, surrounding white space and control characters
     are dropped.
 
-    Raw replies have no control characters, but their JSON strings may contain escaped ones.
+    Raw replies have no control characters, but their JSON strings may contain escaped control
+    characters.
     """
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
@@ -194,7 +195,7 @@ def read_object(answer: SessionReply, keys: Collection[str]) -> dict[str, Any]:
 
 
 def find_json(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:
-    """Return the first JSON object in a text, as `find_object` does; None if there is none."""
+    """Return the first JSON object in a text, as `find_object` does; None if there is no object."""
     try:
         return find_object(text, keys)
     except NoObject:

@@ -25,7 +25,7 @@ _PARTS = ("ties", "places", "moods")
 class Variation:
     """Suggestions for one experience, each a phrase for the prompt.
 
-    `topic` says what the topic should be near and far from; it is empty if any topic will do.
+    `topic` says what the topic should be near and far from; it is empty if any topic is allowed.
     """
 
     tie: str

@@ -8,7 +8,7 @@ who speaks next and stops at the maximum number of turns. convogen adds the foll
 - A selector's reply is resolved to one candidate. If the reply names no candidate, a fallback
 applies and is recorded.
 - A faulty utterance is retried up to a maximum number of times.
-- No exception passes through AutoGen, which would lose its type (see `Chat.failed`).
+- No exception passes through AutoGen, which would lose the exception's type (see `Chat.failed`).
 
 Source: ConvoGen, section II-C-2.
 """

@@ -52,7 +52,7 @@ class _Attempt:
 
     `words` is None if there was no reply. `off` is the difference between `words` and the requested
     number. `likelihood` is the mean log-probability per token; 0 if unknown. `to` is the addressee;
-    None if none was requested or given.
+    None if no addressee was requested or given.
     """
 
     fault: str | None
@@ -105,7 +105,7 @@ class PersonaAgent(BaseChatAgent):
         return Response(chat_message=TextMessage(content=text, source=self.name))
 
     async def _speak(self) -> str:
-        """Request utterances until one is accepted; end the chat if none is.
+        """Request utterances until one is accepted; end the chat if no utterance is accepted.
 
         If only the length is wrong, or the text was cut off after a whole sentence, the best
         attempt is accepted after the last retry.

@@ -76,7 +76,8 @@ class Interaction:
 
     @cached_property
     def counter_questions(self) -> list[bool]:
-        """Whether each turn consists only of questions and replies to a question to its speaker."""
+        """Whether each turn consists only of questions and replies to a question that its speaker
+        was asked."""
         return [
             only_asks and one.reply_to is not None and self._is_asked(speaker, one.reply_to)
             for speaker, only_asks, one in zip(

@@ -2,8 +2,8 @@
 
 The behaviours are those of conversation analysis: interruption and backchannel (Sacks, Schegloff
 and Jefferson, 1974), self-repair, repair requests and third-position repair of misunderstandings
-(Schegloff, Jefferson and Sacks, 1977), and dispreferred responses: disagreement, refusal, evasion,
-silence, topic changes, complaints, hedges and hesitation. The rules use the words of a turn, the
+(Schegloff, Jefferson and Sacks, 1977), and dispreferred responses (disagreement, refusal, evasion,
+silence, topic changes, complaints, hedges and hesitation). The rules use the words of a turn, the
 previous turn, and the turn that is replied to. They do not detect irony.
 """
 

@@ -37,7 +37,7 @@ class Graph:
 
     @property
     def degree(self) -> float | None:
-        """Mean number of different people whom a person addresses; None without people."""
+        """Mean number of different people whom a person addresses; None if there are no people."""
         return len(self.weights) / len(self.people) if self.people else None
 
     @property
@@ -66,7 +66,7 @@ class Graph:
         return self._centralisation(1)
 
     def _centralisation(self, end: int) -> float | None:
-        """Return Freeman's centralisation of shares of edge weight; None without edges.
+        """Return Freeman's centralisation of shares of edge weight; None if there are no edges.
 
         The value is the sum of the differences from the largest share, divided by the maximum of
         this sum, n - 1 (Freeman, 1978, "Centrality in social networks", with strengths instead of

@@ -89,7 +89,8 @@ def behaviour_term(name: str) -> str:
 
 
 def _compiled(lines: object) -> re.Pattern[str]:
-    """Compile patterns, one per line, into a single pattern that matches if any of them does."""
+    """Compile patterns, one per line, into a single pattern that matches if any of the patterns
+    matches."""
     if not isinstance(lines, str):
         raise ValueError("must be a string with one pattern per line")
     return re.compile("|".join(f"(?:{line.strip()})" for line in lines.splitlines()))

@@ -2,17 +2,17 @@
 2020, section 4).
 
 Each quality has a few negative follow-ups, which a listener would say if the dialogue lacked the
-quality, and some have positive ones. The score is the likelihood of the positive follow-ups minus
-that of the negative ones under a dialogue model. The likelihood is the mean log-probability per
-token, averaged over the follow-ups.
+quality, and some qualities also have positive follow-ups. The score is the likelihood of the
+positive follow-ups minus the likelihood of the negative follow-ups, both under a dialogue model.
+The likelihood is the mean log-probability per token, averaged over the follow-ups.
 
 With `over: follow_up`, the mean is computed over the tokens of the follow-up, given the dialogue.
 With `over: dialogue`, it is computed over the dialogue and the follow-up together, as in the code
 that the authors released and in table 3 of the DiaSynth paper. Six of the ten qualities have only
 negative follow-ups. With `over: dialogue`, their score is therefore close to the cross-entropy of
-the dialogue (near 0.95 in table 3), whereas the score of the other four is a small difference (near
-0.01). Scores of the two kinds can be neither compared nor averaged, and only `over: dialogue` is
-comparable with table 3.
+the dialogue (near 0.95 in table 3), whereas the scores of the other four qualities are small
+differences (near 0.01). Scores of the two kinds can be neither compared nor averaged, and only
+`over: dialogue` is comparable with table 3.
 
 The code of the DiaSynth authors also puts the speakers' names before the utterances, and the other
 speaker's name before the follow-up, if speakers are roles as in DialogSum. `speakers: true` does

@@ -193,7 +193,8 @@ class FrictionJudge(Judge):
         return [f"labels_invalid: {len(missing)} of {len(turns)} turns have no labels: {why}"]
 
     def _read(self, text: str, wanted: Sequence[int]) -> tuple[dict[int, Labels], str]:
-        """Return the labels in a reply by turn number, and a complaint about the other turns.
+        """Return the labels in a reply, keyed by turn number, and a complaint about the other
+        requested turns.
 
         Numbers that were not requested are ignored.
         """

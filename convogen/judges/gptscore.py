@@ -102,7 +102,8 @@ class GPTScore(Judge):
 
 
 def _answer(text: str) -> str | None:
-    """Return Yes or No if a text begins with it, ignoring white space, punctuation and case."""
+    """Return the answer, Yes or No, with which a text begins, ignoring white space, punctuation and
+    case; None if the text begins with another word."""
     word = _WORD.search(text)
     return word[0].capitalize() if word and word[0].capitalize() in ANSWERS else None
 

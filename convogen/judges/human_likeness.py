@@ -87,8 +87,9 @@ class TuringJudge(Judge):
     utterance_chars: int = Field(
         default=4_000,
         ge=_SHORTEST,
-        description="maximum number of characters of an utterance that are shown to the judge; if "
-        "the request exceeds the model's context, the limit is divided by four until it fits",
+        description="maximum number of characters of an utterance that are shown to the judge; "
+        "reduced to a quarter, repeatedly if necessary, if the request does not fit into the "
+        "model's context",
     )
 
     @property

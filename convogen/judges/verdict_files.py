@@ -1,10 +1,10 @@
 """Verdict files: a judge's verdict on each dialogue, one JSON object per line.
 
 The protocols are those of DialogueForge (section 4). `unieval` asks whether a dialogue contains an
-utterance that a machine wrote; its pass rate is the share of `No`. `gteval` shows a real and a
-generated dialogue side by side. The generated dialogue passes if the choice does not name it, so
-`Both` and `Neither` also count. A score file written by convogen is also a verdict file. A dialogue
-without a verdict counts as not passed.
+utterance that a machine wrote; its pass rate is the share of `No` verdicts. `gteval` shows a real
+and a generated dialogue side by side. The generated dialogue passes if the choice does not name it,
+so `Both` and `Neither` also count. A score file written by convogen is also a verdict file. A
+dialogue without a verdict counts as not passed.
 
 A simulated dialogue begins with the real utterance of its seed. If a UniEval judge attributes that
 utterance to a machine, this is a false alarm.
@@ -65,7 +65,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The verdicts of one file: counts by choice, and the pass rate.
+    """The verdicts in one file: the count of each choice, and the pass rate.
 
     `n` is the number of all dialogues, and `missing` the number of dialogues without a verdict.
     `rate` is the pass rate, and `low` and `high` are the bounds of its 95% Wilson interval; all
@@ -103,8 +103,8 @@ def count_verdicts(
 
     Args:
         name: The name of the file or run.
-        verdicts: At least one verdict.
-        protocol: The protocol of the judge.
+        verdicts: The verdicts; at least one is required.
+        protocol: The judge's protocol.
         begin_real: Whether a person wrote the first utterance of each dialogue.
     """
     counts = Counter(dict.fromkeys(PROTOCOLS[protocol], 0))
@@ -176,7 +176,8 @@ def _verdicts(
 
 
 def choice_passes(choice: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> bool:
-    """Return whether a dialogue passes; `generated` is its position in a GTEval pair."""
+    """Return whether a dialogue passes; `generated` is the position of the generated dialogue in a
+    GTEval pair."""
     return choice == "No" if protocol == "unieval" else choice != f"Conversation {generated}"
 
 

@@ -255,7 +255,8 @@ class Method(Keys, ABC):
         return []
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the method's prompts by step; the files in `chosen` replace the shipped ones."""
+        """Return the method's prompts, keyed by step; the files in `chosen` replace the shipped
+        prompts."""
         return prompts_of(type(self), "{name}/{step}", chosen)
 
     def sources(self) -> dict[str, str]:

@@ -43,14 +43,16 @@ class Realism:
     Attributes:
         generated: Number of generated conversations compared.
         human: Number of human conversations compared.
-        groups: Number of groups of conversations that always stay in the same fold.
+        groups: Number of groups of conversations; the conversations in a group always stay in the
+            same fold.
         turns: Whose turns were compared.
         normalisations: Typographic differences that were removed before the comparison.
         separations: Separation by each family of features, and by all families together (`all`).
         controls: The two-sample test applied to random halves of the human corpus, as a control.
         telltales: Features that vary, in order of decreasing effect.
-        words: Words that are typical of one corpus, beginning with those of the generated corpus.
-        examples: The generated turns with the least human words.
+        words: Words that are typical of one corpus, beginning with words typical of the generated
+            corpus.
+        examples: The generated turns whose words are least human-like.
         mauve: MAUVE, the overlap of the two corpora; None if it was not requested.
     """
 

@@ -51,9 +51,9 @@ class Feature:
         family: The family of the feature.
         about: A description for readers.
         unit: `share` (0 to 1), or the unit of the number.
-        value: Computes the feature.
-        marks: Returns which turns have the feature, if that depends on earlier turns; None if each
-            turn is evaluated on its own.
+        value: Function that computes the feature.
+        marks: Function that returns which turns have the feature, if that depends on earlier turns;
+            None if each turn is evaluated on its own.
         by_rules: Whether the feature is detected by rules, which exist only for some languages; in
             other languages, its value is 0.
     """

@@ -49,9 +49,9 @@ class Mauve:
 
     Attributes:
         value: MAUVE between the two corpora, 0 to 1.
-        halves: Mean MAUVE between random halves of the human corpus.
-        low: Smallest MAUVE between two of these halves.
-        high: Largest MAUVE between two of these halves.
+        halves: Mean MAUVE between the two halves, over random splits of the human corpus.
+        low: Smallest MAUVE over these splits.
+        high: Largest MAUVE over these splits.
     """
 
     value: float

@@ -37,8 +37,8 @@ class Telltale:
         family: The family of the feature.
         about: A description for readers.
         unit: `share` (0 to 1), or the unit of the number.
-        generated: Mean over generated conversations.
-        human: Mean over human conversations.
+        generated: Mean of the feature over generated conversations.
+        human: Mean of the feature over human conversations.
         effect: Cliff's delta, -1 to 1; positive if the values of generated conversations are
             higher.
     """
@@ -72,7 +72,8 @@ class TellingWord:
 
 @dataclass(frozen=True, slots=True)
 class TellingTurn:
-    """A generated turn whose words a classifier, trained on other conversations, finds least human.
+    """A generated turn whose words a classifier, trained on other conversations, finds least
+    human-like.
 
     Attributes:
         conversation: The id of the turn's conversation.
@@ -151,7 +152,8 @@ def telling_turns(
     seed: int,
     most: int,
 ) -> list[TellingTurn]:
-    """Return up to `most` generated turns with the least human words, one per conversation."""
+    """Return up to `most` generated turns whose words are least human-like, one per
+    conversation."""
     family = TfIdf(conversations)
     targets = np.where(labels, 1.0, -1.0)
     found: list[TellingTurn] = []

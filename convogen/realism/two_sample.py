@@ -53,9 +53,9 @@ class Separation:
 
     Attributes:
         auc: Area under the ROC curve, 0.5 at chance.
-        low: Lower bound of the 95% interval of the area over resampled groups, with the classifiers
-            unchanged.
-        high: Upper bound of the interval.
+        low: Lower bound of the 95% bootstrap interval for the area; groups are resampled, and the
+            classifiers stay unchanged.
+        high: Upper bound of this interval.
         p: Probability of an area at least as large if the corpora did not differ; None if no
             permutations were requested.
     """
@@ -105,8 +105,9 @@ def folds(groups: Sequence[int], seed: int) -> list[tuple[Ints, Ints]]:
     """
     if (count := len(set(groups))) < FOLDS:
         raise UserError(
-            "realism: too few groups of conversations that share an opening, an experience or a "
-            f"seed ({count}); the test needs at least {FOLDS} such groups"
+            f"realism: too few independent groups of conversations ({count}); conversations that "
+            "share an opening, an experience or a seed form one group, and the test needs at "
+            f"least {FOLDS} groups"
         )
     splitter = learner("model_selection", "realism").GroupKFold(
         FOLDS, shuffle=True, random_state=seed
@@ -264,7 +265,8 @@ def _predicted(kernels: FoldKernels, targets: Floats) -> Floats:
 def permuted(
     labels: NDArray[np.bool_], groups: Ints, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Permute labels within groups that have both labels, and between groups that have only one."""
+    """Permute labels within groups that have both labels, and between groups that have only one
+    label."""
     permuted = labels.copy()
     sizes = np.bincount(groups)
     generated = np.bincount(groups, weights=labels).astype(np.intp)
@@ -293,7 +295,7 @@ def areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
 def _interval(
     scores: Floats, truth: NDArray[np.bool_], groups: Ints, seed: int
 ) -> tuple[float, float]:
-    """Return the percentile interval of the area over resampled groups."""
+    """Return the percentile bootstrap interval for the area, which resamples groups."""
     order = np.argsort(scores, kind="stable")
     positive, group = truth[order], groups[order]
     count = int(groups.max()) + 1

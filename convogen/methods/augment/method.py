@@ -86,16 +86,15 @@ class Augment(Method):
     )
     relabel: bool = Field(
         default=True,
-        description="whether to keep a conversation with the labeller's label if the labeller "
-        "chooses a topic or intent that was not planned; if off, and always for the balanced "
-        "label, the attempt fails instead",
+        description="whether to keep a conversation for which the labeller chooses an unplanned "
+        "topic or intent, with the label that the labeller chose; if off, and always for the "
+        "balanced label, the attempt fails instead",
     )
     attempts: int = Field(
         default=3,
         ge=1,
         le=20,
-        description="maximum number of attempts at a task; the task fails if the last attempt "
-        "fails",
+        description="maximum number of attempts per task before the task counts as failed",
     )
     max_turns: int = Field(
         default=30,

@@ -36,7 +36,7 @@ MOST_EMOTIONS = 40
 offered."""
 
 EXAMPLE_CHARS = 3_000
-"""Maximum length of a dialogue that is shown to the labeller as an example, in characters."""
+"""Maximum length, in characters, of a dialogue that is shown to the labeller as an example."""
 
 SCENE_CHARS = 700
 """Maximum number of characters of each source dialogue that are shown to the generator."""

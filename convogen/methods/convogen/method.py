@@ -355,7 +355,8 @@ class ConvoGen(Method):
 
     @cached_property
     def shapes(self) -> Shapes | None:
-        """The shapes of the corpus to match, read once; None if there is no such corpus."""
+        """The shapes of the conversations in the corpus to match, read once; None if no corpus is
+        matched."""
         if self.match is None:
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match), self.match_features)
@@ -369,7 +370,8 @@ class ConvoGen(Method):
         return shapes
 
     def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
-        """Return a requested feature that cannot be detected in any of the languages, or None."""
+        """Return a requested feature that cannot be detected in any of the languages; None if there
+        is none."""
         if not self.match_features:
             return None
         from convogen.realism.features import features_named, without_rules

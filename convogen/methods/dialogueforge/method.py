@@ -60,8 +60,8 @@ class DialogueForge(Method):
     }
 
     seeds: str = Field(
-        description="real dialogues between people and chatbots to continue: a file, a run "
-        "folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]"
+        description="real dialogues between people and chatbots, whose openings are continued: a "
+        "file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]"
     )
     seeds_format: str | None = Field(
         default=None, description="format of the seeds; detected automatically by default"
@@ -96,8 +96,8 @@ class DialogueForge(Method):
     )
     match_lengths: bool = Field(
         default=False,
-        description="whether the inquirer is asked for messages that are about as long as the "
-        "messages after the first that real users wrote in other seeds",
+        description="whether the inquirer is asked for messages about as long as those of real "
+        "users in other seeds, not counting each user's first message",
     )
     reasks: int = Field(
         default=2,

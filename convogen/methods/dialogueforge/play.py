@@ -57,7 +57,7 @@ _COMPLAINTS = {
 """Maps each fault to the complaint that is sent with a retry. Faults that are not listed here have
 default complaints.
 
-Each complaint must be understandable on its own, since the refused message is not shown.
+Each complaint must be understandable on its own, since the rejected message is not shown.
 """
 
 

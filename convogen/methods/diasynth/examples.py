@@ -130,7 +130,7 @@ def open_examples(source: str) -> Examples:
     if not examples:
         raise SourceError(
             f"examples {source}: contains no conversation with two or more speakers and at most "
-            f"{LONGEST_CHARS} characters"
+            f"{LONGEST_CHARS} characters; provide at least one"
         )
     return Examples(examples)
 
@@ -172,7 +172,10 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
             f"string; only {FEELINGS} may be given per person"
         )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
-        raise SourceError(f"{path}: {nth}.turns: the speaker {stranger!r} is not listed in people")
+        raise SourceError(
+            f"{path}: {nth}.turns: the speaker {stranger!r} is not listed in people; add the "
+            "speaker there"
+        )
     return example
 
 

@@ -104,7 +104,7 @@ class Lister:
     async def subtopics(
         self, session: Session, topic: str, known: Sequence[str], n: int
     ) -> PlanStep:
-        """Return up to `n` more subtopics of a topic.
+        """Return up to `n` more subtopics for a topic.
 
         Raises `ModelFault` if no reply contains a usable subtopic.
         """

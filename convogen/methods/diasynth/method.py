@@ -226,7 +226,7 @@ class DiaSynth(Method):
                     f"{MAX_TOPIC_CHARS} are allowed"
                 )
             if topic.casefold() in (other.casefold() for other in topics[:nth]):
-                raise SourceError(f"topics {path}: {topic!r} is listed twice; remove one")
+                raise SourceError(f"topics {path}: {topic!r} is listed twice; remove one of them")
         return topics
 
     @cached_property

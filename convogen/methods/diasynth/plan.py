@@ -73,7 +73,7 @@ class DialoguePlan:
 
 
 class SharedList(Generic[T]):
-    """A list that is created by the first task that needs it and shared with all later ones.
+    """A list that the first task that needs it creates and shares with all later tasks.
 
     The tasks that share the list have turns, numbered from 0. A task that needs more entries waits
     until all earlier turns have ended and may then add entries, so the content never depends on

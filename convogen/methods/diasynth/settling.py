@@ -43,7 +43,7 @@ WORDS = {"reasoning": Words(150, least=80), "characteristic": Words(12)}
 """Requested lengths of the strings, in words."""
 
 LEAST_REASONING = 200
-"""Minimum length of the reasoning that the schema requires, in characters."""
+"""Minimum length of the reasoning, in characters, that the schema requires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ class Settled:
 
 
 def settled_fields(names: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of the requested object by field name, for people with the given names."""
+    """Return the fields of the requested object, keyed by field name, for people with the given
+    names."""
     text = WORDS["characteristic"]
     each: dict[str, Any] = {
         f"person_{nth}": (str, _feeling(name)) for nth, name in enumerate(names)
@@ -136,7 +137,8 @@ def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict
 
 
 def _parts(text: str) -> list[str]:
-    """Return a text split at semicolons and line breaks or, if it has none, into sentences."""
+    """Return the parts of a text between semicolons and line breaks; its sentences if it has
+    neither."""
     parts = re.split(r"[;\n]", text)
     if len(parts) > 1:
         return parts
@@ -145,6 +147,6 @@ def _parts(text: str) -> list[str]:
 
 
 def _names(part: str, name: str) -> bool:
-    """Return whether a string contains a word of a name that is not a title."""
+    """Return whether a string contains any word of a name other than a title."""
     words = "|".join(re.escape(word) for word in without_titles(name)[1])
     return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None

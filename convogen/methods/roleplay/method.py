@@ -84,7 +84,7 @@ class Roleplay(Method):
     )
     features: tuple[Feature, ...] = Field(
         default=FEATURES,
-        description="features that each persona's text mentions; [] stands for none",
+        description="features that each persona's text mentions; [] means none",
     )
     feature_options: dict[Feature, tuple[str, ...]] = Field(
         default_factory=dict[Feature, tuple[str, ...]],

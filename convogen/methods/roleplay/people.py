@@ -46,7 +46,7 @@ def shipped() -> dict[str, Any]:
 
 
 def families() -> dict[str, Family]:
-    """Return the model families by name."""
+    """Return the model families, keyed by name."""
     given: dict[str, dict[str, Any]] = shipped()["families"]
     return {
         name: Family(

@@ -200,7 +200,9 @@ def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
         except ValueError as error:
             raise SourceError(f"personas {path}: row {number}: {error}") from None
         if len(rows) > _MOST_ROWS:
-            raise SourceError(f"personas {path}: has more than {_MOST_ROWS:,} rows")
+            raise SourceError(
+                f"personas {path}: has more than {_MOST_ROWS:,} rows; shorten the file"
+            )
     if not rows:
         raise SourceError(
             f"personas {path}: contains no personas; provide a `personas` list whose rows have "
@@ -254,7 +256,10 @@ def _row(given: Any) -> dict[str, str]:
     Raises `ValueError` if the row is invalid.
     """
     if not isinstance(given, dict):
-        raise ValueError(f"{given!r:.60} is not a persona; a persona has {', '.join(FEATURES)}")
+        raise ValueError(
+            f"{given!r:.60} is not a persona; a persona must be an object with "
+            f"{', '.join(FEATURES)}"
+        )
     cells = cast("dict[str, Any]", given)
     if isinstance(cells.get("person"), dict):  # in the authors' file
         cells = cells["person"]

@@ -69,7 +69,8 @@ def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
 
 
 def _end(shown: str, begin: int) -> int | None:
-    """Return the end of a quotation that a straight mark before `begin` opens, or None.
+    """Return the end of a quotation that a straight mark before `begin` opens; None if it is not
+    closed.
 
     A typographic mark may also close the quotation, unless the mark closes a typographic quotation
     inside it.
@@ -111,7 +112,8 @@ def _nests(shown: str, index: int) -> bool:
 
 
 def _end_of(shown: str, begin: int, opened: str) -> int | None:
-    """Return the end of a typographic quotation, skipping nested ones of the same kind, or None."""
+    """Return the end of a typographic quotation, skipping nested quotations of the same kind; None
+    if no end is found."""
     closing, depth = _TYPOGRAPHIC[opened], 0
     for mark in _MARKS.finditer(shown, begin):
         if mark[0] in closing:

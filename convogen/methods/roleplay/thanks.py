@@ -16,7 +16,7 @@ from convogen.text.language import load_language
 __all__ = ["is_thanks", "says_done"]
 
 MOST_WORDS = 40
-"""Maximum number of words of a courtesy."""
+"""Maximum number of words in a courtesy."""
 
 _SENTENCES = re.compile(r"[.!…]+(?=\W|\Z)|[。！।]+|\n")
 _CLAUSES = re.compile(r"[,;:–—，、；：،؛]|\s-\s")
@@ -38,7 +38,7 @@ class _Patterns:
 
 @lru_cache
 def _patterns(language: str) -> _Patterns | None:
-    """Return a language's patterns; None if it has none."""
+    """Return a language's patterns; None if the language has none."""
     lang = load_language(language)
     found = lang.courtesies
     if found is None:
@@ -79,7 +79,7 @@ def says_done(text: str, language: str = "en") -> bool:
 
 
 def _sentences(text: str, language: str) -> list[str]:
-    """Return the sentences of a text; none if it asks a question or is too long for a courtesy."""
+    """Return the sentences of a text; empty if it asks a question or is too long for a courtesy."""
     if _QUESTION.search(text) or about_words(text, language) > MOST_WORDS:
         return []
     found = (one.strip(_EDGES) for one in _SENTENCES.split(text))
