@@ -73,9 +73,7 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "0.txt").write_text("no experience")
     assert [one.id for one in load_experiences(tmp_path)] == ["a", "b", "c"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(
-        SourceError, match=r"none: contains no experiences; provide at least one"
-    ):
+    with pytest.raises(SourceError, match=r"none: contains no experiences; provide at least one"):
         load_experiences(tmp_path / "none")
 
 
