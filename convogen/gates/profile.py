@@ -4,9 +4,9 @@ The quantiles of the corpus divide each feature into a few bins. The excess of a
 of accepted conversations in it, minus the number expected from the corpus. The surplus of a
 conversation is the sum of the excesses of its bins over all features. A conversation whose surplus
 exceeds the tolerance is rejected, unless its surplus is below the median of recent conversations.
-The allowed rejections are therefore spent on the worst conversations, not on the first ones. Quotas
-are based on the conversations so far. The accepted conversations are therefore close to the corpus
-at any length of the run, and a run can be extended.
+The allowed rejections are therefore spent on the worst conversations, not on the first
+conversations. Quotas are based on the conversations so far. The accepted conversations are
+therefore close to the corpus at any length of the run, and a run can be extended.
 
 Only counts and the surpluses of the last few conversations are kept in memory.
 """

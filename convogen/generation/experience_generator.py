@@ -207,7 +207,8 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
 def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
     """Raise `UnusableReply` if an invented name or first name occurs in a shot.
 
-    The retry does not show the reply, since a model that has copied one name would copy more.
+    The retry does not show the rejected reply, since a model that has copied one name would copy
+    more names.
     """
     shown = {tidy_name(persona.name).casefold() for shot in shots for persona in shot.personas}
     taken = shown | {first_name(name) for name in shown}
@@ -346,5 +347,5 @@ def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
 
 
 def draft_schema(n: int) -> dict[str, Any]:
-    """Return the JSON Schema of an experience with `n` people."""
+    """Return the JSON Schema for an experience with `n` people."""
     return schema_of(_draft_model(n, _starter_length(None)))

@@ -60,7 +60,7 @@ class FewShotHub:
 
     `iterative` determines the source of the shots:
 
-    - True: the lane's hub, to which experiences are added. With the policy `uniform`, shots are
+    - True: the lane's hub, to which experiences are added. With the `uniform` policy, shots are
       drawn at random; with `newest`, they are the latest members; with `coverage`, each task gets
       shots from a rare topic (see `Coverage`).
     - False: the same seeds for the whole run.
@@ -162,7 +162,7 @@ class FewShotHub:
         return experience
 
     async def skip(self, task: int) -> None:
-        """Report that a task has no experience, after the same wait as in `admit`."""
+        """Report that a task has no experience, after waiting in the same way as `admit`."""
         lane = await self._turn(task)
         if self._iterative is True:
             lane.report(task, None, None)
@@ -206,7 +206,8 @@ class FewShotHub:
     def _draw(
         self, seeds: Sequence[Experience], members: Sequence[int], n_shown: int, place: RoundSlot
     ) -> list[Experience]:
-        """Return a round's shots, drawn from the seeds and the first `n_shown` members."""
+        """Return a round's shots from the seeds and the first `n_shown` members: the latest
+        experiences with the `newest` policy, otherwise a random sample."""
         if place.round == 0:
             return self._in_turn(seeds, place.lane, 0)
         hub = range(len(seeds) + n_shown)
@@ -235,7 +236,7 @@ class FewShotHub:
         }
 
     def _of_cluster(self, place: RoundSlot, target: Target) -> list[Experience]:
-        """Return a task's shots, drawn from the cluster of the desired topic."""
+        """Return a task's shots, drawn at random from the cluster with the desired topic."""
         draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}/{place.index}")
         chosen = draws.sample(target.members, min(self._shots, len(target.members)))
         return [self._member(at) if isinstance(at, int) else at for at in chosen]
@@ -308,8 +309,8 @@ class _Lane:
         return coverage.target(index, self._per_round) if coverage else None
 
     def report(self, task: int, experience: Experience | None, words: str | None) -> None:
-        """Record the outcome of the lane's next task: its experience, if any, and its words if it
-        entered the hub."""
+        """Record the outcome of the lane's next task: its experience, if any, and the experience's
+        words if the experience entered the hub."""
         if experience is not None:
             written = language_and_script(experience.language)
             if words is not None:

@@ -139,7 +139,7 @@ def _words(text: str, language: str | None) -> list[str]:
 
 
 class Labeller:
-    """Assigns labels, using the prompts `summary`, `choice` and `emotions` and the model for one
+    """Assigns labels, using the `summary`, `choice` and `emotions` prompts and the model for one
     role."""
 
     def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
@@ -284,7 +284,7 @@ def _numbered(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the JSON Schema of an object whose fields are string enumerations."""
+    """Return the JSON Schema for an object whose fields are string enumerations."""
     return {
         "type": "object",
         "properties": {

@@ -203,7 +203,7 @@ def find_json(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:
 
 
 def first_name(name: str) -> str:
-    """Return the first word of a name that is not a title, in lower case."""
+    """Return the first word in a name that is not a title, in lower case."""
     _, words = without_titles(tidy_name(name))
     return words[0].strip(".").casefold() if words else ""
 
@@ -223,7 +223,7 @@ def name_of_a_person(name: str) -> str:
 
 @lru_cache(maxsize=32)
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of a draft, with every object closed and all keys required."""
+    """Return the JSON Schema for a draft, with every object closed and all keys required."""
     schema = model.model_json_schema()
     for node in [schema, *schema.get("$defs", {}).values()]:
         node["additionalProperties"] = False

@@ -43,7 +43,7 @@ class Variation:
 
 
 def draw_variation(rng: random.Random) -> Variation:
-    """Return a variation whose parts are drawn independently."""
+    """Return a variation whose parts are drawn independently at random."""
     listed = variations()
     return Variation(*(rng.choice(listed[part]) for part in _PARTS))
 

@@ -1,8 +1,8 @@
 """The requests to agents.
 
 A request is a chat in which the agent is the assistant. It begins with the agent's system message
-and the user proxy's opening. The agent's own turns follow as assistant messages, and the turns of
-others as user messages that begin with the speaker's name. Adjacent messages of the same role are
+and the user proxy's opening. The agent's own turns follow as assistant messages, and other people's
+turns as user messages that begin with the speaker's name. Adjacent messages of the same role are
 merged, so roles alternate and the last message is the user's.
 """
 

@@ -9,8 +9,8 @@ personas are cards (table IV), and four if they are free text (table VI).
 
 The first request has temperature 0. The second has temperature 1, since some endpoints apply the
 temperature to the probabilities that they return. If there are no log-probabilities, the second
-request is made `samples` times, and the score is the mean of the sampled scores, marked with the
-method `samples`.
+request is made `samples` times, and the score is the mean of the sampled scores, with `samples` as
+its method.
 """
 
 from __future__ import annotations

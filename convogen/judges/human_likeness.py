@@ -227,7 +227,7 @@ def _clipped(text: str, longest: int) -> str:
 
 
 def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) -> dict[str, Any]:
-    """Return the JSON Schema of a verdict, with its keys in the order in which the model should
+    """Return the JSON Schema for a verdict, with its keys in the order in which the model should
     write them."""
     verdict: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
     if indices:

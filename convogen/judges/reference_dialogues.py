@@ -158,8 +158,8 @@ def real_dialogues(source: str) -> ReferenceDialogues:
     """Return all real dialogues in a corpus, which are kept in memory.
 
     Dialogues are looked up by the ids of their seeds. If a vote compares two dialogues, the longer
-    one is used, as for seeds. If a person has several dialogues with the same goal, the first one
-    is used. Raises `SourceError` if the corpus contains no dialogues.
+    dialogue is used, as for seeds. If a person has several dialogues with the same goal, the first
+    dialogue is used. Raises `SourceError` if the corpus contains no dialogues.
     """
     dialogues: dict[str | int, Sequence[Turn]] = {}
     for place, conversation in enumerate(open_corpus(source)):
@@ -181,7 +181,7 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
     `out`.
 
     The dialogues from the second run are kept in memory. Raises `SourceError` if the runs share no
-    seed or are the same.
+    seed or contain the same dialogues.
     """
     prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
     if prints[0] == prints[1]:

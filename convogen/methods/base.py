@@ -41,7 +41,7 @@ def _tags(given: Any) -> str | tuple[str, ...] | None:
     if twice := next((tag for nth, tag in enumerate(tags) if tag in tags[:nth]), None):
         raise ValueError(
             f"{twice} is listed twice; list each language once, since all listed languages are "
-            "drawn equally often"
+            "equally likely to be drawn"
         )
     return tags[0] if len(tags) == 1 else tuple(tags)
 

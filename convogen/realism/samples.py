@@ -130,7 +130,7 @@ def dialogue_of(
 
 
 def single_turns(conversation: Conversation) -> list[Dialogue]:
-    """Return one dialogue per turn, which contains only that turn, in order."""
+    """Return one dialogue for each turn, in order; each dialogue contains only that turn."""
     return [
         Dialogue(conversation.id, ((turn.speaker, turn.text),), frozenset(), conversation.language)
         for turn in conversation.turns

@@ -49,7 +49,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well a classifier distinguishes generated conversations from human ones.
+    """How well a classifier distinguishes generated conversations from human conversations.
 
     Attributes:
         auc: Area under the ROC curve, 0.5 at chance.
@@ -127,7 +127,7 @@ def separations(
     together (`all`).
 
     Args:
-        families: The families of features, by name.
+        families: The families of features, keyed by name.
         labels: True for generated conversations.
         groups: The group of each conversation.
         permutations: Number of label permutations for the p-value; 0 for no p-value.
@@ -181,7 +181,7 @@ def false_alarms(
     """Return how often the test finds a difference between random halves of one corpus.
 
     Args:
-        families: The families of features, by name.
+        families: The families of features, keyed by name.
         groups: The group of each conversation.
         halves: Number of times that the corpus is halved.
         permutations: Number of label permutations per p-value.
@@ -216,7 +216,7 @@ def cross_fitted(
     """Return the scores of conversations, from classifiers that were not trained on their groups.
 
     Args:
-        families: The families of features, by name.
+        families: The families of features, keyed by name.
         classes: Labels, of shape (conversations, labellings).
         parts: The training and the test indices of each fold.
 

@@ -267,7 +267,7 @@ class AugmentPlay(Play):
         raise ModelFault("label_disagrees", message, text)
 
     def _summed_up(self, index: int) -> tuple[str, str]:
-        """Return the script of a source dialogue and its summary."""
+        """Return the script and the summary of a source dialogue."""
         return script(self._data.dialogues[index]), self._data.labels("summary", index)[0]
 
 

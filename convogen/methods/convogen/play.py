@@ -119,7 +119,8 @@ class ConvoGenPlay(Play):
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
 
     def _variation(self, task: Task) -> Variation:
-        """Return the task's tie, place and mood and, with `shot_policy: coverage`, its topic."""
+        """Return the tie, place and mood suggested for a task and, with `shot_policy: coverage`,
+        the topic."""
         if self._method.shot_policy != "coverage":
             return draw_variation(random.Random(f"{task.seed}/variation"))
         place, per_round = self._hub.place(task.number), self._method.per_round

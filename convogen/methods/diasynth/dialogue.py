@@ -90,7 +90,7 @@ class Writer:
     async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
         """Return only the settled part and the first turn.
 
-        Raises the same error as `write`.
+        Raises `ModelFault` under the same conditions as `write`.
         """
         return await self._ask(session, asked, examples, opening=True)
 
@@ -229,7 +229,8 @@ def _turn(speaker: str, utterance: Utterance, answer: SessionReply, opening: boo
 
 
 def _until_repetition(turns: list[Turn]) -> list[Turn]:
-    """Return the turns before the first turn of three or more words that repeats an earlier one."""
+    """Return the turns before the first turn of three or more words that repeats an earlier
+    turn."""
     earlier: list[str] = []
     for nth, turn in enumerate(turns):
         if about_words(turn.text) > 2 and repeats(turn.text, earlier):

@@ -3,7 +3,7 @@
 The shipped examples were written for convogen in the styles of DialogSum (face-to-face
 conversations in whole sentences) and SAMSum (friends who text each other). A user's file contains
 examples in the same YAML format, or conversation data that `convogen stats` can read. In
-conversation data, the settled part is taken from the columns `reasoning` and `characteristics`,
+conversation data, the settled part is taken from the `reasoning` and `characteristics` columns,
 which this method writes.
 """
 
@@ -87,7 +87,7 @@ class Examples:
     def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
         """Return `n` distinct examples drawn at random, or all examples if there are fewer.
 
-        If a language is given, only examples in that language are drawn.
+        If a language is given, only examples in that language are returned.
         """
         fit = self.in_languages((language,)) if language else self._examples
         return rng.sample(fit, min(n, len(fit)))
@@ -109,7 +109,7 @@ class Examples:
 
 
 def shipped_examples() -> dict[str, Path]:
-    """Return the example files that come with convogen, by name."""
+    """Return the example files that come with convogen, keyed by name."""
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
 
@@ -241,7 +241,8 @@ def _from_corpus(path: Path) -> list[Example]:
 
 
 def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settled part that a run of this method stored with a conversation, if any."""
+    """Return the settled part that a run of this method stored with a conversation; empty if there
+    is none."""
     settled: dict[str, Any] = {}
     if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
         settled["reasoning"] = reasoning

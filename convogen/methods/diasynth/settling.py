@@ -137,8 +137,8 @@ def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict
 
 
 def _parts(text: str) -> list[str]:
-    """Return the parts of a text between semicolons and line breaks; its sentences if it has
-    neither."""
+    """Return a text split at semicolons and line breaks; if it has neither, return its
+    sentences."""
     parts = re.split(r"[;\n]", text)
     if len(parts) > 1:
         return parts

@@ -37,7 +37,8 @@ FAILURES = {
     "incoherent_responder": "incoherent output of the responder",
     "thanking": "endless mutual thanks",
 }
-"""Maps the names of failures to descriptions; all but the last two concern the inquirer's output.
+"""Maps the names of failures to descriptions; all failures but the last two concern the inquirer's
+output.
 """
 
 THANKING_TURNS = 2
@@ -68,8 +69,8 @@ class Family:
 def is_incoherent(text: str, max_n: int, r: int) -> bool:
     """Return whether a sequence of 2 to `max_n` words keeps repeating (algorithm 2).
 
-    An n-gram counts as repeating if it equals the n-gram one or n positions earlier, and if it is
-    preceded by r equal n-grams, either at consecutive positions or n positions apart.
+    An n-gram counts as repeating if it equals the n-gram that starts one or n words earlier, and if
+    it is preceded by r equal n-grams, either at consecutive positions or n positions apart.
     """
     words = text.split()
     for n in range(2, max_n + 1):

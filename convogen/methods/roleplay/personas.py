@@ -87,7 +87,8 @@ def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[d
     equally frequent.
 
     Each person gets the combination whose options have been least frequent so far; ties are broken
-    at random (minimisation; Taves, 1974). No combination is repeated before all have been drawn.
+    at random (minimisation; Taves, 1974). No combination is repeated before all combinations have
+    been drawn.
 
     Args:
         n: Number of people.
@@ -163,7 +164,7 @@ def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
 
 
 def persona_id(persona: Persona) -> str:
-    """Return the id of a persona in records, which is the same in all runs with that persona."""
+    """Return the id of a persona in records. The id is the same in all runs with that persona."""
     return persona.id or _digest(persona.text or persona.name)
 
 

@@ -45,7 +45,7 @@ RELATIONS = "a user and a chatbot"
 
 STEP = 0.3
 """Step by which each regeneration changes the temperature: down after an output without a prompt,
-up after an incoherent one."""
+up after an incoherent output."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
