@@ -68,7 +68,7 @@ class Gate(Keys, ABC):
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
         exclude=True,
-        description="for each step, your own prompt file, which replaces the shipped prompt",
+        description="your own prompt files, keyed by step, which replace the shipped prompts",
     )
 
     @classmethod

@@ -37,7 +37,7 @@ class JudgeGate(Gate):
         min_length=1,
         description="aspects whose mean score is compared with min_score",
     )
-    min_score: float = Field(description="minimum mean score of an accepted conversation")
+    min_score: float = Field(description="minimum mean score for a conversation to be accepted")
 
     @field_validator("judge")
     @classmethod

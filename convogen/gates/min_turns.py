@@ -19,7 +19,8 @@ class MinTurns(Gate):
 
     turns: int = Field(
         ge=1,
-        description="minimum number of turns in an accepted conversation, including the opening",
+        description="minimum number of turns, including the opening, for a conversation to be "
+        "accepted",
     )
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:

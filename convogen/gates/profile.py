@@ -57,7 +57,12 @@ class Profile(OrderedGate):
         description="features whose distributions should match the corpus; `convogen realism` "
         "reports the same features",
     )
-    bins: int = Field(default=4, ge=2, le=20, description="maximum number of bins per feature")
+    bins: int = Field(
+        default=4,
+        ge=2,
+        le=20,
+        description="maximum number of bins into which the values of each feature are divided",
+    )
     max_redraws_per_accepted: float = Field(
         default=1.0,
         ge=0,

@@ -66,7 +66,7 @@ class Judge(Keys, ABC):
     role: str = Field(default=ROLE, exclude=True, description="role whose model the judge calls")
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
-        description="for each step, your own prompt file, which replaces the shipped prompt",
+        description="your own prompt files, keyed by step, which replace the shipped prompts",
     )
 
     @cached_property

@@ -78,7 +78,9 @@ class FrictionJudge(Judge):
         default=30, ge=1, le=40, description="maximum number of turns labelled per model call"
     )
     context_turns: int = Field(
-        default=30, ge=0, description="maximum number of earlier turns shown as context"
+        default=30,
+        ge=0,
+        description="maximum number of earlier turns shown to the judge as context",
     )
     turn_chars: int = Field(
         default=2_000,

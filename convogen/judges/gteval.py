@@ -33,7 +33,9 @@ class GTEval(Paired):
         description="order of the two dialogues: `shuffled` (drawn at random for each pair) or "
         "`fixed` (the real dialogue first)",
     )
-    order_seed: int = Field(default=0, description="random seed for the shuffled order")
+    order_seed: int = Field(
+        default=0, description="random seed for the order of the two dialogues with order: shuffled"
+    )
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
         if self.order == "fixed":

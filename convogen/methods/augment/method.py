@@ -86,15 +86,15 @@ class Augment(Method):
     )
     relabel: bool = Field(
         default=True,
-        description="whether to keep a conversation for which the labeller chooses an unplanned "
-        "topic or intent, with the label that the labeller chose; if off, and always for the "
-        "balanced label, the attempt fails instead",
+        description="whether to keep a conversation, labelled with the labeller's choice, if this "
+        "choice differs from the planned topic or intent; if off, and always for the balanced "
+        "label, the attempt fails",
     )
     attempts: int = Field(
         default=3,
         ge=1,
         le=20,
-        description="maximum number of attempts per task before the task counts as failed",
+        description="maximum number of attempts per task; if all of them fail, the task fails",
     )
     max_turns: int = Field(
         default=30,

@@ -105,9 +105,9 @@ class DiaSynth(Method):
         default=0.8,
         gt=0,
         le=1,
-        description="subtopics and personas whose similarity (0 to 1) to an earlier entry is at "
-        f"least this value are dropped; with rouge_l, the default is {ROUGE_L:g}, as in the "
-        "authors' code",
+        description="subtopics and personas whose similarity (0 to 1) to an earlier entry in "
+        "their list is at least this value are dropped; with rouge_l, the default is "
+        f"{ROUGE_L:g}, as in the authors' code",
     )
     tries: int = Field(
         default=4,
@@ -118,8 +118,8 @@ class DiaSynth(Method):
     )
     examples: str = Field(
         default="dialogsum",
-        description="few-shot examples: dialogsum, samsum, a YAML file in the format of these "
-        "two, or a file with conversations",
+        description="few-shot examples: dialogsum or samsum (both shipped), a YAML file in the "
+        "same format, or a file with conversations",
     )
     shots: int = Field(
         default=4, ge=0, le=8, description="number of example dialogues in the writer's prompt"
