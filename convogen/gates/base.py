@@ -36,7 +36,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The reason why a conversation is rejected, on one line, and the value that decided it."""
+    """The reason for rejecting a conversation, on one line, and the value that led to the
+    rejection."""
 
     reason: str
     value: float | str | None = None
@@ -47,15 +48,16 @@ class Gate(Keys, ABC):
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]] = {}
-    """The roles whose models the gate calls, with their default sampling."""
+    """The roles whose models the gate calls, with their default sampling settings."""
 
     rejections_are_failures: ClassVar[bool] = False
-    """Whether a run stops if this gate rejects all of its first conversations, just as it stops if
-    all of them fail. The model is then unlikely to improve."""
+    """Whether a run stops if this gate rejects all of the run's first conversations, just as a run
+    stops if its first conversations all fail. In both cases, later conversations are unlikely to be
+    better."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file. The data depends on the content, not on the path, so `sources`
-    hashes the content."""
+    """Fields that contain the path of a file. The generated data depends on the content, not on the
+    path, so `sources` hashes the content."""
 
     prompt_names: ClassVar[tuple[str, ...]] = ()
     """The steps that have a prompt in `gates/prompts/<gate>-<step>.md`; see `prompts`."""
@@ -66,7 +68,7 @@ class Gate(Keys, ABC):
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
         exclude=True,
-        description="your own prompt files by step, which replace the shipped ones",
+        description="your own prompt files, keyed by step, which replace the shipped prompts",
     )
 
     @classmethod
@@ -76,21 +78,22 @@ class Gate(Keys, ABC):
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step.
+        """The gate's prompts, keyed by step.
 
         Raises `SourceError` if a user's prompt file is invalid.
         """
         return prompts_of(type(self), "gates/{name}-{step}", self.own_prompts)
 
     def prompt_hashes(self) -> dict[str, Any]:
-        """Return the fingerprint's entry with the hashes of the prompts; empty without prompts."""
+        """Return the fingerprint entry that contains the hashes of the prompts; empty if there are
+        no prompts."""
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"prompts": hashes} if hashes else {}
 
     def sources(self) -> dict[str, str]:
-        """Return the content hashes of the files and code that the gate reads, by name.
+        """Return a content hash for each file and piece of code that the gate reads, keyed by name.
 
-        Prompts are not included. Raises `UserError` if one of them cannot be read.
+        Prompts are not included. Raises `UserError` if a file or piece of code cannot be read.
         """
         return {}
 
@@ -101,7 +104,8 @@ class Gate(Keys, ABC):
         return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
-        """Return why no conversation of a method can ever pass; None if one may.
+        """Return why no conversation from a method can ever pass the gate; None if some
+        conversations may pass.
 
         The method is called before any conversation is generated. `most_turns` is the maximum
         number of turns; None if unbounded. `experiences` says whether conversations have an
@@ -110,7 +114,8 @@ class Gate(Keys, ABC):
         return None
 
     def cannot_check(self, languages: Sequence[str]) -> str | None:
-        """Return why conversations in the languages of an experiment cannot be checked, or None.
+        """Return why conversations in an experiment's languages cannot be checked; None if they can
+        be.
 
         `languages` contains BCP 47 tags; it is empty if the experiment sets no language.
         """
@@ -140,8 +145,8 @@ class Filter(ABC):
     def add_rejected(self, rejected: Rejected) -> None:  # noqa: B027
         """Add a conversation that this or another gate rejected and whose row is in the run folder.
 
-        Accepted and rejected conversations are added in the order of the plan, even after a
-        restart.
+        Accepted and rejected conversations are added in the order of the plan, even in a resumed
+        run.
         """
 
 

@@ -14,9 +14,9 @@ __all__ = ["gate_class", "gates_schema", "parameters", "place_gate"]
 
 
 def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
-    """Return the gate class of an entry.
+    """Return the gate class for an entry.
 
-    Raises `ExperimentError` if there is none; the error lists the available gates.
+    Raises `ExperimentError` if there is no such gate; the error lists the available gates.
     """
     if "gate" not in entry:
         alone = str(next(iter(entry), ""))
@@ -26,8 +26,8 @@ def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
             fields = registry.load("gates", name).model_fields.items()
             key = next((field for field, info in fields if not info.exclude), key)
         raise ExperimentError(
-            f"gates: the entry {dict(entry)!r} has no key `gate`; write the name alone or, with "
-            f"parameters, `- {{gate: {name}, {key}: VALUE}}`; allowed names: "
+            f"gates: the entry {dict(entry)!r} has no `gate` key; write the gate's name alone or, "
+            f"to set parameters, `- {{gate: {name}, {key}: VALUE}}`; allowed names: "
             f"{', '.join(registry.names('gates'))}"
         )
     return registry.load("gates", str(entry.get("gate", "")))
@@ -65,7 +65,8 @@ def place_gate(entry: Any, folder: Path) -> Any:
 
 
 def gates_schema(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON Schema of an entry; add the definitions that it uses to `definitions`."""
+    """Return the JSON Schema for an entry, and add the definitions that the schema uses to
+    `definitions`."""
     alone: list[str] = []
     alternatives: list[dict[str, Any]] = []
     for name in registry.names("gates"):

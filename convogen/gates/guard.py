@@ -46,7 +46,7 @@ _CODES = re.compile(r"\s*[A-Za-z]{1,4}\d{1,3}(?:\s*,\s*[A-Za-z]{1,4}\d{1,3}){0,4
 
 
 class Guard(Gate):
-    """Parameters of the gate `guard`."""
+    """Parameters of the `guard` gate."""
 
     name: ClassVar[str] = "guard"
     roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(temperature=0.0, max_tokens=32)}
@@ -54,10 +54,14 @@ class Guard(Gate):
     prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
 
     categories: dict[str, str] = Field(
-        default=CATEGORIES, min_length=1, description="category codes and their meanings"
+        default=CATEGORIES,
+        min_length=1,
+        description="unsafe categories: a mapping from each category code to its meaning",
     )
     prompt: str | None = Field(
-        default=None, description="prompt file; short for own_prompts: {verdict: FILE}"
+        default=None,
+        description="your own prompt file, which replaces the shipped prompt; short for "
+        "own_prompts: {verdict: FILE}",
     )
     reasks: int = Field(
         default=1, ge=0, le=10, description="maximum number of retries after an unusable reply"
@@ -95,7 +99,7 @@ def read_verdict(reply: str) -> str | None:
     """Return `""` for safe, the codes or `no category named` for unsafe, and None for other
     replies.
 
-    The first non-blank line contains the verdict, and the next one contains the codes.
+    The first non-blank line contains the verdict, and the next non-blank line contains the codes.
     """
     lines = [line.strip() for line in reply[:2000].splitlines() if line.strip()]
     verdict = lines[0].casefold().strip(".!\"'`*") if lines else ""

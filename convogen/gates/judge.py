@@ -19,22 +19,25 @@ from convogen.prompts import Prompt
 __all__ = ["ROLE", "JudgeGate"]
 
 ROLE = "gate_judge"
-"""A separate role, since these calls are part of the run, unlike those of `evaluate`."""
+"""A separate role, since the gate's model calls are part of the run, unlike those made by `convogen
+evaluate`."""
 
 
 class JudgeGate(Gate):
-    """Parameters of the gate `judge`."""
+    """Parameters of the `judge` gate."""
 
     name: ClassVar[str] = "judge"
     roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(max_tokens=400)}
 
-    judge: str = Field(default="geval", description="name of the judge")
+    judge: str = Field(
+        default="geval", description="name of the judge that scores the conversations"
+    )
     aspects: list[str] = Field(
         default=["overall"],
         min_length=1,
         description="aspects whose mean score is compared with min_score",
     )
-    min_score: float = Field(description="minimum mean score of an accepted conversation")
+    min_score: float = Field(description="minimum mean score for a conversation to be accepted")
 
     @field_validator("judge")
     @classmethod
@@ -43,15 +46,20 @@ class JudgeGate(Gate):
             raise ValueError(f"must be one of {', '.join(registry.names('judges'))}")
         judge: type[Judge] = registry.load("judges", name)
         if judge.needs == "reference":
-            raise ValueError(f"{name} compares two dialogues, but a gate sees only one")
+            raise ValueError(
+                f"{name} compares two dialogues, but a gate sees only one; choose a judge that "
+                "scores single conversations"
+            )
         needed = [key for key, field in judge.model_fields.items() if field.is_required()]
         if needed:
-            raise ValueError(f"{name} requires {needed[0]}, which cannot be set for a gate")
+            raise ValueError(
+                f"{name} requires {needed[0]}, which cannot be set for a gate; choose another judge"
+            )
         return name
 
     @cached_property
     def judging(self) -> Judge:
-        """The judge with its default parameters, which calls models in the gate's role."""
+        """The judge with its default parameters, which calls the model for the gate's role."""
         judge: Judge = registry.load("judges", self.judge)(role=ROLE, own_prompts=self.own_prompts)
         return judge
 
@@ -67,15 +75,15 @@ class JudgeGate(Gate):
         judge, known = self.judging, self.judging.all_aspects()
         if judge.needs == "experience" and not experiences:
             return (
-                f"{self.judge} scores conversations by their experience, but conversations of this "
-                f"method have none"
+                f"{self.judge} compares conversations with their experiences, but this method's "
+                "conversations have no experiences; choose another judge"
             )
         if unknown := [aspect for aspect in self.aspects if aspect not in known]:
             return f"aspects: {unknown[0]!r} is not known; allowed: {', '.join(known)}"
         if judge.highest is not None and self.min_score > judge.highest:
             return (
-                f"min_score: {self.min_score:g} is above the highest score of {self.judge}, "
-                f"{judge.highest:g}"
+                f"min_score: {self.min_score:g} exceeds {judge.highest:g}, the highest score from "
+                f"{self.judge}"
             )
         return None
 
@@ -83,8 +91,8 @@ class JudgeGate(Gate):
         conversation, experience = candidate.conversation, candidate.experience
         if self.judging.needs == "experience" and experience is None:
             raise ExperimentError(
-                f"gates: judge: {self.judge} scores conversations by their experience, but "
-                f"conversation {conversation.id} has none"
+                f"gates: judge: {self.judge} compares conversations with their experiences, but "
+                f"conversation {conversation.id} has no experience"
             )
         known = self.judging.aspects(experience)
         if unknown := [aspect for aspect in self.aspects if aspect not in known]:

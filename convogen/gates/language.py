@@ -1,8 +1,8 @@
-"""Rejects conversations with too few turns in the requested language (default: English).
+"""Rejects conversations with too few turns in the requested language (English by default).
 
-Only turns of five or more words count, since shorter ones are inconclusive. Languages in Latin,
-Cyrillic, Arabic or Devanagari letters are recognised by lingua (extra `lingua`), and all others by
-their script.
+Only turns of five or more words count, since shorter turns are inconclusive. Languages in Latin,
+Cyrillic, Arabic or Devanagari letters are recognised by lingua (extra `lingua`), and all other
+languages by their script.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["LanguageGate"]
 
 
 class LanguageGate(Gate):
-    """Parameters of the gate `language`."""
+    """Parameters of the `language` gate."""
 
     name: ClassVar[str] = "language"
     rejections_are_failures: ClassVar[bool] = True

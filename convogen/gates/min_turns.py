@@ -13,19 +13,23 @@ __all__ = ["MinTurns"]
 
 
 class MinTurns(Gate):
-    """Parameters of the gate `min_turns`."""
+    """Parameters of the `min_turns` gate."""
 
     name: ClassVar[str] = "min_turns"
 
     turns: int = Field(
         ge=1,
-        description="minimum number of turns of an accepted conversation, including the opening",
+        description="minimum number of turns, including the opening, for a conversation to be "
+        "accepted",
     )
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
         if most_turns is None or self.turns <= most_turns:
             return None
-        return f"turns: {self.turns} required, but a conversation has at most {most_turns}"
+        return (
+            f"turns: {self.turns} turns are required, but this method's conversations have at most "
+            f"{most_turns}"
+        )
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         found = len(candidate.conversation.turns)

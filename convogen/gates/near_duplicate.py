@@ -1,9 +1,9 @@
-"""Rejects conversations with nearly the same words as an earlier accepted one.
+"""Rejects conversations with nearly the same words as an earlier accepted conversation.
 
 Two conversations are compared by the sorted words of all their turns (token-sort similarity, 0 to
 1), so case, punctuation and the order of turns do not matter. Speakers are ignored. MinHash over
-character 4-grams (Broder, 1997) selects the few earlier conversations to compare with; its recall
-is stated in `NearCopyIndex`.
+character 4-grams (Broder, 1997) selects the few earlier conversations to compare a conversation
+with; its recall is stated in `NearCopyIndex`.
 
 Only 72 bytes per accepted conversation are kept in memory. Texts are read from the run folder when
 they are needed.
@@ -31,7 +31,7 @@ _COMPARED = 20
 
 
 class NearDuplicate(OrderedGate):
-    """Parameters of the gate `near_duplicate`."""
+    """Parameters of the `near_duplicate` gate."""
 
     name: ClassVar[str] = "near_duplicate"
 
@@ -39,8 +39,8 @@ class NearDuplicate(OrderedGate):
         default=0.9,
         gt=0,
         le=1,
-        description="similarity of words (0 to 1) at or above which a conversation counts as a "
-        "near-duplicate",
+        description="word similarity (0 to 1) to an earlier accepted conversation at or above "
+        "which a conversation is rejected",
     )
 
     def start(self, run: Run) -> Filter:

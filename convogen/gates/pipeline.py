@@ -1,4 +1,4 @@
-"""The gates of an experiment, applied in order; the first rejection decides."""
+"""An experiment's gates, which are applied in order; the first rejection decides."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class GateLine:
         self._filters = [(g.name, g.start(run)) for g in gates if isinstance(g, OrderedGate)]
 
     def restore(self) -> None:
-        """Restore the state from the conversations of earlier starts, read one by one in order."""
+        """Restore the state from the conversations in the run folder, which are read one by one in
+        plan order."""
         if self._filters:
             accepted, rejected = self._run.conversations(), self._run.rejected()
             for row in merge(accepted, rejected, key=lambda row: row.task or 0):
@@ -65,7 +66,7 @@ class GateLine:
 async def check_gates(gates: Sequence[Gate], outcome: Outcome, session: Session) -> Outcome:
     """Return a task's outcome, marked as rejected by the first gate that rejects it.
 
-    Ordered gates, which compare the conversation with others, decide later.
+    Ordered gates, which compare the conversation with earlier conversations, decide later.
     """
     if outcome.conversation is None:
         return outcome

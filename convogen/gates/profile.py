@@ -4,9 +4,9 @@ The quantiles of the corpus divide each feature into a few bins. The excess of a
 of accepted conversations in it, minus the number expected from the corpus. The surplus of a
 conversation is the sum of the excesses of its bins over all features. A conversation whose surplus
 exceeds the tolerance is rejected, unless its surplus is below the median of recent conversations.
-The allowed rejections are therefore spent on the worst conversations, not on the first ones. Quotas
-are based on the conversations so far. The accepted conversations are therefore close to the corpus
-at any length of the run, and a run can be extended.
+The allowed rejections are therefore spent on the worst conversations, not on the first
+conversations. Quotas are based on the conversations so far. The accepted conversations are
+therefore close to the corpus at any length of the run, and a run can be extended.
 
 Only counts and the surpluses of the last few conversations are kept in memory.
 """
@@ -42,7 +42,7 @@ _FEWEST = 4
 
 
 class Profile(OrderedGate):
-    """Parameters of the gate `profile`."""
+    """Parameters of the `profile` gate."""
 
     name: ClassVar[str] = "profile"
     path_fields: ClassVar[tuple[str, ...]] = ("corpus",)
@@ -54,14 +54,20 @@ class Profile(OrderedGate):
     )
     features: tuple[str, ...] = Field(
         min_length=1,
-        description="features (see `convogen realism`) whose distributions should match the corpus",
+        description="features whose distributions should match the corpus; `convogen realism` "
+        "reports the same features",
     )
-    bins: int = Field(default=4, ge=2, le=20, description="maximum number of bins per feature")
+    bins: int = Field(
+        default=4,
+        ge=2,
+        le=20,
+        description="maximum number of bins into which the values of each feature are divided",
+    )
     max_redraws_per_accepted: float = Field(
         default=1.0,
         ge=0,
         description="maximum number of rejections by this gate per accepted conversation; with 1, "
-        "the number of calls at most doubles",
+        "the number of model calls at most doubles",
     )
 
     @field_validator("features")
@@ -97,7 +103,7 @@ class Profile(OrderedGate):
 
 
 class _Quotas(Filter):
-    """The numbers of accepted conversations by feature and bin."""
+    """The number of accepted conversations in each bin of each feature."""
 
     def __init__(self, histograms: list[Histogram], redraws: float) -> None:
         self._histograms = histograms
@@ -134,7 +140,8 @@ class _Quotas(Filter):
             self._rejected += 1
 
     def _bins(self, conversation: Conversation) -> list[int]:
-        """Return the bin of a conversation for each feature; the lowest bins if it has no words."""
+        """Return the bin of a conversation for each feature; the lowest bins if the conversation
+        has no words."""
         from convogen.realism.features import measure
         from convogen.realism.samples import dialogue_of
 
@@ -145,7 +152,7 @@ class _Quotas(Filter):
         return [one.bin(value) for one, value in zip(self._histograms, values, strict=True)]
 
     def _surpluses(self, bins: list[int]) -> list[float]:
-        """Return the excess of the bin of each feature, in conversations."""
+        """Return the excess of each feature's bin, in conversations."""
         return [
             counts[at] - one.shares[at] * self._accepted
             for one, counts, at in zip(self._histograms, self._counts, bins, strict=True)

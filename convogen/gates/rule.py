@@ -1,8 +1,8 @@
 """A user-defined rule: a function in an importable module.
 
 The function is called with the conversation and, if it takes two arguments, with the experience. It
-returns the reason for rejecting the conversation, or None. It must be deterministic, since a
-resumed run would differ otherwise.
+returns the reason for rejecting the conversation, or None. The function must be deterministic,
+since a resumed run would differ otherwise.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ __all__ = ["Rule"]
 
 
 class Rule(Gate):
-    """Parameters of the gate `rule`."""
+    """Parameters of the `rule` gate."""
 
     name: ClassVar[str] = "rule"
 
     rule: str = Field(
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="function, as package.module:function, that is called with a conversation and, "
-        "if it takes two arguments, its experience",
+        description="function, written as package.module:function, that is called with a "
+        "conversation and, if the function takes two arguments, with the conversation's experience",
     )
 
     @cached_property
     def function(self) -> Callable[..., Any]:
         """The user's function.
 
-        Raises `ExperimentError` if it does not exist.
+        Raises `ExperimentError` if the function does not exist.
         """
         module, _, name = self.rule.partition(":")
         try:
@@ -47,11 +47,15 @@ class Rule(Gate):
             raise
         except BaseException as error:
             raise ExperimentError(
-                f"gates: rule {self.rule}: {_described(error)}; it must be package.module:function "
-                "in an installed package, or in a folder on PYTHONPATH"
+                f"gates: rule {self.rule}: {_described(error)}; the rule must be "
+                "package.module:function, with a module from an installed package or from a "
+                "folder on PYTHONPATH"
             ) from error
         if not callable(value):
-            raise ExperimentError(f"gates: rule {self.rule}: is not a function")
+            raise ExperimentError(
+                f"gates: rule {self.rule}: is not a function; name a function that takes a "
+                "conversation"
+            )
         return value
 
     @cached_property

@@ -36,7 +36,7 @@ _LOOK_ALIKE = str.maketrans(
     "асеорхукмтнвіїјѕԁһԛԝαοερντυικѵ",
     "aceopxykmthbiijsdhqwaoepvtuikv",
 )
-"""Letters that look like Latin ones but represent other sounds."""
+"""Letters that look like Latin letters but represent other sounds."""
 
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i"})
 _SIGNED_WORD = re.compile(r"[a-z0-9@$!|]*[a-z][a-z0-9@$!|]*")
@@ -44,16 +44,16 @@ _DIGITS = str.maketrans("0134578", "oieastb")
 
 
 class Safety(Gate):
-    """Parameters of the gate `safety`."""
+    """Parameters of the `safety` gate."""
 
     name: ClassVar[str] = "safety"
     path_fields: ClassVar[tuple[str, ...]] = ("words",)
 
     words: str | None = Field(
         default=None,
-        description="file with your own word list: one entry per line; # starts a comment",
+        description="file with your own word list, one entry per line; # starts a comment",
     )
-    shipped: bool = Field(default=True, description="whether to use the shipped English list")
+    shipped: bool = Field(default=True, description="whether to use the shipped English word list")
 
     @cached_property
     def word_list(self) -> WordList:
@@ -90,7 +90,8 @@ class WordList:
             lines = _lines(path)
             if not lines:
                 raise SourceError(
-                    f"gates: safety: {path}: has no entries, so it would reject nothing"
+                    f"gates: safety: {path}: has no entries, so it would reject nothing; add at "
+                    "least one entry"
                 )
             for line in lines:
                 if unspaced_script(line) is not None:
@@ -98,7 +99,9 @@ class WordList:
                     continue
                 words = " ".join(_readings(line.removesuffix("*"))[0])
                 if not words:
-                    raise SourceError(f"{path}: the entry {line!r} has no letters or digits")
+                    raise SourceError(
+                        f"{path}: the entry {line!r} has no letters or digits; remove it"
+                    )
                 self.entries.setdefault(words + "*" * line.endswith("*"), line)
         self.entries |= self._anywhere
         self._longest = max((entry.count(" ") + 1 for entry in self.entries), default=0)
@@ -140,7 +143,7 @@ def _readings(text: str) -> list[list[str]]:
     """Return the readings of a text: its words, its words with spaced letters joined, and the
     latter with stretched letters shortened.
 
-    Three or more of the same letter may stand for one or two.
+    Three or more identical letters in a row may stand for one or two.
     """
     words = plain_words(text)
     joined = list(_joined(words))

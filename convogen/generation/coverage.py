@@ -1,9 +1,9 @@
-"""Topic coverage of a lane: the topics of its experiences so far, and the topics that are rare.
+"""Topic coverage in a lane: the topics of the lane's experiences so far, and which topics are rare.
 
 Experiences are represented by TF-IDF vectors of topic, situation and relations, and clustered by
-k-means. The crowding of a cluster is the sum of the similarities of all experiences to its centre.
-A dominant theme is therefore crowded even if it is split into several clusters. Each of the next
-tasks is directed to the cluster that is least crowded at that point.
+k-means. The crowding of a cluster is the sum of the similarities of all experiences to the
+cluster's centre. A dominant theme is therefore crowded even if it is split into several clusters.
+Each task of the next round is directed to the cluster that is least crowded at that point.
 
 The results depend only on the lane's experiences in plan order, so a resumed run continues exactly
 as if it had not been interrupted. Only the compared texts are kept in memory.
@@ -32,7 +32,8 @@ __all__ = ["Coverage", "Target", "cluster_numbers", "compared_text"]
 WANTED = "shot_policy: coverage"
 
 FIRST_FIT = 16
-"""Number of experiences required to fit clusters. They are refitted whenever the number doubles."""
+"""Minimum number of experiences for fitting clusters. The clusters are refitted whenever the number
+of experiences doubles."""
 
 MOST_FITTED = 2_000
 """Maximum number of experiences to which clusters are fitted; if there are more, a sample is used.
@@ -48,10 +49,11 @@ _TERM = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The desired topic region of a task's experience.
+    """The desired topic region for a task's experience.
 
     Attributes:
-        members: The experiences in the cluster: task numbers of generated ones, and the seeds.
+        members: The experiences in the cluster: the task numbers of generated experiences, and the
+            seeds themselves.
         topic: A phrase for the prompt that says what the topic should be near and far from.
     """
 
@@ -60,7 +62,7 @@ class Target:
 
 
 class Coverage:
-    """The topics of the experiences of one lane in one language.
+    """The topics of one lane's experiences in one language.
 
     Args:
         seeds: The hub's initial experiences.
@@ -82,7 +84,7 @@ class Coverage:
         self._targets: list[Target] | None = None
 
     def add(self, task: int, experience: Experience) -> None:
-        """Add the lane's next experience, which counts from the next round on."""
+        """Add the lane's next experience, which is taken into account from the next round on."""
         self._members.append(task)
         self._texts.append(compared_text(experience))
 
@@ -92,9 +94,10 @@ class Coverage:
         self._targets = None
 
     def target(self, index: int, per_round: int) -> Target | None:
-        """Return the desired topic region of a task of the current round.
+        """Return the desired topic region for a task in the current round.
 
-        Return None if there are too few experiences to form clusters, or if all are alike.
+        Return None if there are too few experiences to form clusters, or if all experiences are
+        alike.
         """
         if self._targets is None:
             self._targets = self._planned(per_round)
@@ -121,7 +124,8 @@ class Coverage:
 
 
 def cluster_numbers(texts: Sequence[str], clusters: int, seed: str) -> list[int] | None:
-    """Return the index of each text's cluster; None if there are too few texts or all are alike.
+    """Return the index of each text's cluster; None if there are too few texts or all texts are
+    alike.
 
     Args:
         texts: Experiences as returned by `compared_text`.
@@ -146,7 +150,7 @@ def _fitted(texts: Sequence[str], clusters: int, seed: str) -> _Clusters | None:
 
 
 class _Clusters:
-    """Clusters of a sample, to which other experiences are assigned."""
+    """Clusters fitted to a sample of experiences, to which other experiences are assigned."""
 
     def __init__(self, texts: Sequence[str], clusters: int, seed: int) -> None:
         vectorizer = learner("feature_extraction.text", WANTED).TfidfVectorizer(
@@ -174,7 +178,7 @@ class _Clusters:
         """Return the desired cluster's texts (as indices) and topic for each of `n` tasks.
 
         Args:
-            texts: All texts so far, beginning with those of the previous call.
+            texts: All texts so far, beginning with the texts that were passed in the previous call.
             n: Number of tasks.
             seed: Random seed for ties between clusters.
         """
@@ -231,7 +235,7 @@ def compared_text(experience: Experience) -> str:
 
 
 def _terms(text: str) -> list[str]:
-    """Return the words of a text in lower case, without the most frequent ones of any language."""
+    """Return the words of a text in lower case, without the most frequent words of any language."""
     frequent = function_words()
     listed = (match[0].lower() for word in words(text) or [] for match in _TERM.finditer(word))
     return [term for term in listed if len(term) <= LONGEST_TERM and term not in frequent]

@@ -37,7 +37,8 @@ __all__ = [
 ]
 
 KEYS = ("language", "personas", "relations", "situation", "topic", "starter", "acquainted")
-"""The keys of a file; the other fields of `Experience` describe how a model generated it."""
+"""The keys that a file may contain; the other fields of `Experience` describe how a model generated
+it."""
 
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
@@ -49,9 +50,7 @@ def load_experiences(folder: Path | None = None) -> list[Experience]:
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
     if not paths:
-        raise SourceError(
-            f"{where}: contains no experiences; the hub needs at least one *.yaml file"
-        )
+        raise SourceError(f"{where}: contains no experiences; provide at least one *.yaml file")
     return [_load(path) for path in paths]
 
 
@@ -60,7 +59,9 @@ def _load(path: Path) -> Experience:
     try:
         listed = mapping.pop("personas", [])
         if not isinstance(listed, list):
-            raise SourceError(f"{path}: personas must be a list of people (found {listed!r})"[:400])
+            raise SourceError(
+                f"{path}: personas must be a list of personas (found {listed!r})"[:400]
+            )
         entries = cast("list[Any]", listed)
         personas = [_persona(entry, path, place) for place, entry in enumerate(entries, 1)]
         if isinstance(tag := mapping.get("language"), str):
@@ -148,14 +149,14 @@ def public_card(persona: Persona) -> list[str]:
 def memories(persona: Persona) -> list[str]:
     """Return the memories on a persona's card, which only the persona knows.
 
-    The list is empty without a card.
+    The list is empty if the persona has no card.
     """
     card = persona.card.model_dump() if persona.card else {}
     return [value for key, value in card.items() if _private(key)]
 
 
 def free_text(persona: Persona | Profile) -> str:
-    """Return a persona's free text on one line; empty if it has none."""
+    """Return a persona's free text on one line; empty if the persona has none."""
     return " ".join((persona.text or "").split())
 
 
@@ -196,7 +197,7 @@ def person_line(persona: Persona | Profile, *, named: bool) -> str:
     """Return a persona on one line, as shown to the generator, with or without the name.
 
     Without the name, a card is reduced to lifestyle and recent memory, which are together about as
-    long as a hub's free text.
+    long as a hub persona's free text.
     """
     if persona.card is None:
         text = persona.text or ""
@@ -209,7 +210,8 @@ def person_line(persona: Persona | Profile, *, named: bool) -> str:
 
 
 def encounter_text(experience: Experience, *, named: bool) -> str:
-    """Return an experience as the JSON object that is requested when people are given."""
+    """Return an experience as the JSON object that is requested from the generator if the people
+    are given."""
     answer: dict[str, Any] = {}
     if not named:
         answer["names"] = [persona.name for persona in experience.personas]

@@ -47,13 +47,14 @@ WORDS = {
     "topic": Words(12),
     "starter": Words(30),
 }
-"""Length limits of the texts in an experience; `PersonaCard` has its own."""
+"""Length limits for the texts in an experience. `PersonaCard` has its own length limits."""
 
 
 class ExperienceGenerator:
-    """Generates experiences: `invent` creates all parts, and `match` all parts except the people.
+    """Generates experiences: `invent` creates all parts, and `match` creates all parts except the
+    people.
 
-    `prompt` must be the one for the method that is called. `reasks` is the maximum number of
+    `prompt` must be the prompt for the method that is called. `reasks` is the maximum number of
     retries per experience.
     """
 
@@ -79,7 +80,8 @@ class ExperienceGenerator:
             shots: The examples in the prompt.
             starter_words: Requested length of the starter, in words; None for any length.
             variation: The suggested tie, place and mood.
-            starter_note: Additional instruction about the starter, at the end of the request.
+            starter_note: Additional instruction about the starter, which is appended to the
+                request.
 
         Raises:
             ModelFault: Of kind `experience_invalid`, if no reply is usable.
@@ -160,7 +162,7 @@ def encounter_messages(
     starter_words: int | None = None,
     variation: Variation | None = None,
 ) -> list[Message]:
-    """Return the request to the generator when people are given."""
+    """Return the request to the generator if the people are given."""
     unnamed = _unnamed(people)
     shown = [
         {
@@ -205,7 +207,8 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
 def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
     """Raise `UnusableReply` if an invented name or first name occurs in a shot.
 
-    The retry does not show the reply, since a model that has copied one name would copy more.
+    The retry does not show the rejected reply, since a model that has copied one name would copy
+    more names.
     """
     shown = {tidy_name(persona.name).casefold() for shot in shots for persona in shot.personas}
     taken = shown | {first_name(name) for name in shown}
@@ -223,7 +226,7 @@ def _invented(draft: Any) -> list[Persona]:
 
 
 def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
-    """Return the given people, with the draft's names for those who have none."""
+    """Return the given people, with names from the draft for the people who have none."""
     names: Iterator[str] = iter(getattr(draft, "names", []))
     return [person.named(person.name or next(names)) for person in people]
 
@@ -235,7 +238,7 @@ def _experience(
     shots: Sequence[Experience],
     language: str | None,
 ) -> Experience:
-    """Return the experience in a draft.
+    """Return the experience contained in a draft.
 
     People who were invented together are acquainted; for given people, the draft decides. Raises
     `UnusableReply` if the experience cannot be played.
@@ -327,7 +330,7 @@ def _draft_model(n: int, starter: Words) -> type[StructuredReply]:
 
 @lru_cache(maxsize=64)
 def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
-    """Return the reply model for given people, with `unnamed` names but without personas.
+    """Return the reply model for given people: it has `unnamed` names but no personas.
 
     `acquainted` is None if a custom prompt does not request it.
     """
@@ -344,5 +347,5 @@ def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
 
 
 def draft_schema(n: int) -> dict[str, Any]:
-    """Return the JSON Schema of an experience of `n` people."""
+    """Return the JSON Schema for an experience with `n` people."""
     return schema_of(_draft_model(n, _starter_length(None)))

@@ -1,14 +1,15 @@
-"""The few-shot hub: shots for the experience generator, whose experiences enter the hub in turn.
+"""The few-shot hub: it provides shots for the experience generator, and generated experiences enter
+it.
 
-A lane is one lineage of the hub. Rounds within a lane are sequential: all prompts of a round get
-the same shots, drawn from the state after the earlier rounds. Source: ConvoGen, sections II-C-1 and
-III (eight experiences per round from the same shot).
+A lane is one lineage of the hub. Rounds within a lane are sequential. All prompts in a round get
+the same shots, which are drawn from the hub's state after the earlier rounds. Source: ConvoGen,
+sections II-C-1 and III (eight experiences per round from the same shot).
 
 A draw considers only seeds and members in the task's language.
 
 Within a lane, tasks report in plan order. Before an experience may enter, it is compared with the
 seeds, the members and the earlier experiences of its own round. Neither the hub nor any record
-therefore depends on the order in which calls return.
+therefore depends on the order in which model calls return.
 
 The hub keeps 80 bytes per member in memory: the task number and a MinHash signature. The experience
 itself is kept only until it is committed; afterwards, it is read from the run folder.
@@ -48,7 +49,8 @@ class RoundSlot:
 
 
 def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
-    """Return a task's position. Lanes alternate, each with `per_round` consecutive tasks."""
+    """Return a task's position. Lanes alternate; each lane gets `per_round` consecutive tasks at a
+    time."""
     in_round = task // per_round
     return RoundSlot(in_round % lanes, in_round // lanes, task % per_round)
 
@@ -58,16 +60,16 @@ class FewShotHub:
 
     `iterative` determines the source of the shots:
 
-    - True: the lane's hub, to which experiences are added. With the policy `uniform`, shots are
+    - True: the lane's hub, to which experiences are added. With the `uniform` policy, shots are
       drawn at random; with `newest`, they are the latest members; with `coverage`, each task gets
       shots from a rare topic (see `Coverage`).
     - False: the same seeds for the whole run.
-    - `rotate`: the seeds in turn, different ones in each round.
+    - `rotate`: the seeds in turn, with different shots in each round.
 
     Round 0 of lane 0 has the same shots in all three cases.
 
-    An experience does not enter if its similarity to a shot, a seed or a member of its lane is at
-    least `near_copy`. `recall` returns the committed experience of a task.
+    An experience does not enter the hub if its similarity to a shot, a seed or a member of its lane
+    is at least `near_copy`. `recall` returns the committed experience of a task.
     """
 
     def __init__(
@@ -104,10 +106,11 @@ class FewShotHub:
         return round_slot(task, len(self._lanes), self._per_round)
 
     async def shots(self, task: int, language: str | None = None) -> list[Experience]:
-        """Wait until all earlier rounds of a task's lane have reported; return the task's shots.
+        """Wait until all earlier rounds of a task's lane have reported, then return the task's
+        shots.
 
-        All shots are in `language`, a BCP 47 tag (None: English). The list is empty if the hub
-        contains none in that language.
+        All shots are in `language`, a BCP 47 tag; None stands for English. The list is empty if the
+        hub contains no experience in that language.
         """
         place, wanted = self.place(task), language_and_script(language)
         seeds = [seed for seed in self._seeds if language_and_script(seed.language) == wanted]
@@ -126,8 +129,8 @@ class FewShotHub:
     def topic(self, task: int, language: str | None = None) -> str:
         """Return a phrase that says what a task's topic should be near and far from.
 
-        Call this method after `shots`. The phrase is empty without `coverage`, and as long as the
-        lane has too few experiences.
+        Call this method after `shots`. The phrase is empty if the policy is not `coverage`, and
+        while the lane has too few experiences.
         """
         place = self.place(task)
         target = self._lanes[place.lane].target(language_and_script(language), place.index)
@@ -136,7 +139,8 @@ class FewShotHub:
     async def admit(
         self, task: int, experience: Experience, shots: Sequence[Experience]
     ) -> Experience:
-        """Report a task's experience, and return it with `admitted` and `similarity`.
+        """Report a task's experience, and return the experience with `admitted` and `similarity`
+        set.
 
         If the hub grows, the method first waits until all earlier tasks of the lane have reported.
         `similarity` (0 to 1) is the highest similarity to a shot of the task, or to a candidate
@@ -158,7 +162,7 @@ class FewShotHub:
         return experience
 
     async def skip(self, task: int) -> None:
-        """Report that a task has no experience, after the same wait as in `admit`."""
+        """Report that a task has no experience, after waiting in the same way as `admit`."""
         lane = await self._turn(task)
         if self._iterative is True:
             lane.report(task, None, None)
@@ -170,7 +174,8 @@ class FewShotHub:
     def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
         """Restore the reports of the first `committed` tasks.
 
-        `experiences` yields the committed experiences in plan order. They are not kept in memory.
+        `experiences` yields the committed experiences in plan order. The experiences are not kept
+        in memory.
         """
         if self._iterative is not True:
             return
@@ -201,7 +206,8 @@ class FewShotHub:
     def _draw(
         self, seeds: Sequence[Experience], members: Sequence[int], n_shown: int, place: RoundSlot
     ) -> list[Experience]:
-        """Return a round's shots, drawn from the seeds and the first `n_shown` members."""
+        """Return a round's shots from the seeds and the first `n_shown` members: the latest
+        experiences with the `newest` policy, otherwise a random sample."""
         if place.round == 0:
             return self._in_turn(seeds, place.lane, 0)
         hub = range(len(seeds) + n_shown)
@@ -217,7 +223,7 @@ class FewShotHub:
         ]
 
     def _coverage(self, lane: int) -> dict[str, Coverage] | None:
-        """Return the coverage of a lane's initial hub, by language; None unless the policy is
+        """Return the coverage of a lane's initial hub, keyed by language; None unless the policy is
         `coverage`."""
         if self._policy != "coverage" or self._iterative is not True:
             return None
@@ -230,13 +236,13 @@ class FewShotHub:
         }
 
     def _of_cluster(self, place: RoundSlot, target: Target) -> list[Experience]:
-        """Return a task's shots, drawn from the cluster of the desired topic."""
+        """Return a task's shots, drawn at random from the cluster with the desired topic."""
         draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}/{place.index}")
         chosen = draws.sample(target.members, min(self._shots, len(target.members)))
         return [self._member(at) if isinstance(at, int) else at for at in chosen]
 
     def _in_turn(self, seeds: Sequence[Experience], lane: int, number: int) -> list[Experience]:
-        """Return the shots of a round if the seeds rotate.
+        """Return the shots for a round if the seeds rotate.
 
         The seeds form a shuffled circle. After as many rounds as there are seeds, each seed has
         been shown equally often, and the circle is reshuffled. Consecutive rounds never have the
@@ -264,8 +270,8 @@ class FewShotHub:
 class _Lane:
     """One lineage of the hub: its members, and the number of its tasks that have reported.
 
-    `drawn` contains the shots of the current round that have been drawn so far, by language.
-    `coverage` contains the topic coverage by language; None unless the policy is `coverage`.
+    `drawn` maps each language to the shots that have been drawn for it in the current round.
+    `coverage` maps each language to its topic coverage; None unless the policy is `coverage`.
     """
 
     def __init__(
@@ -289,20 +295,22 @@ class _Lane:
             raise asyncio.CancelledError
 
     def members(self, written: str) -> tuple[Sequence[int], int]:
-        """Return the task numbers of a language's members, and how many of them may be shown.
+        """Return the task numbers of the members in a language, and how many of these members may
+        be shown.
 
         Only members that existed when the current round began may be shown.
         """
         return self._members.get(written, ()), self._n_shown.get(written, 0)
 
     def target(self, written: str, index: int) -> Target | None:
-        """Return the desired topic region of a task of the current round; None without clusters."""
+        """Return the desired topic region for a task in the current round; None if there are no
+        clusters."""
         coverage = (self._coverage or {}).get(written)
         return coverage.target(index, self._per_round) if coverage else None
 
     def report(self, task: int, experience: Experience | None, words: str | None) -> None:
-        """Record the outcome of the lane's next task: its experience, if any, and its words if it
-        entered the hub."""
+        """Record the outcome of the lane's next task: its experience, if any, and the experience's
+        words if the experience entered the hub."""
         if experience is not None:
             written = language_and_script(experience.language)
             if words is not None:
@@ -326,7 +334,8 @@ class _Lane:
 
 
 def similarity(experience: Experience, other: Experience) -> float:
-    """Return the similarity of two experiences, 0 to 1: the token-sort ratio of their words.
+    """Return the similarity (0 to 1) of two experiences, measured as the token-sort ratio of their
+    words.
 
     The names and the free text of personas do not count.
     """
@@ -338,7 +347,7 @@ def _alike(words: str, others: str) -> float:
 
 
 def _words(experience: Experience) -> str:
-    """Return the words of an experience that are compared, sorted."""
+    """Return the words of an experience that are used in comparisons, in sorted order."""
     parts = [experience.relations, experience.situation, experience.topic, experience.starter.text]
     for card in (persona.card for persona in experience.personas if persona.card):
         parts += map(str, vars(card).values())

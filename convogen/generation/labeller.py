@@ -73,7 +73,8 @@ class SummaryRules:
 
     @classmethod
     def learn(cls, pairs: Iterable[tuple[str, str]]) -> SummaryRules:
-        """Return the rules learned from at least one pair of a dialogue and its summary."""
+        """Return the rules learned from pairs of a dialogue and its summary; at least one pair is
+        required."""
         known = list(islice(pairs, LEARNED_FROM))
         language = identify(summary for _, summary in known)
         lengths = sorted(about_words(summary, language) for _, summary in known)
@@ -107,7 +108,7 @@ def content_share(summary: str, dialogue: str, language: str | None = None) -> f
 
     A content word has at least four letters and is not a function word. Words that share their
     first five letters count as forms of the same word. In scripts without spaces between words,
-    content words have at least two characters; without a segmenter, there are none.
+    content words have at least two characters; without a segmenter, there are no content words.
     """
     stems = {word[:STEM] for word in _words(dialogue, language)}
     mine = [word for word in _words(summary, language) if word not in STOPWORDS]
@@ -138,7 +139,8 @@ def _words(text: str, language: str | None) -> list[str]:
 
 
 class Labeller:
-    """Assigns labels with the prompts `summary`, `choice` and `emotions` and a role's model."""
+    """Assigns labels, using the `summary`, `choice` and `emotions` prompts and the model for one
+    role."""
 
     def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
         self._prompts = prompts
@@ -154,7 +156,7 @@ class Labeller:
     ) -> Label:
         """Return a summary that meets the rules and does not copy an example.
 
-        Raises `ModelFault` of kind `summary_refused` if no reply contains one.
+        Raises `ModelFault` of kind `summary_refused` if no reply contains such a summary.
         """
         shown = [{"dialogue": script, "summary": summary} for script, summary in examples]
         prompt = self._prompts["summary"].partial(
@@ -184,7 +186,7 @@ class Labeller:
     async def choose(
         self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
     ) -> Label:
-        """Return the option that the model chooses without seeing which one was planned.
+        """Return the option that the model chooses without seeing which option was planned.
 
         Raises `ModelFault` of kind `label_invalid` if no reply names an option.
         """
@@ -239,7 +241,8 @@ _CUT_OFF = "it was cut off before its end"
 
 
 def shuffled(planned: str, others: Sequence[str], n: int, rng: random.Random) -> list[str]:
-    """Return up to `n` options in random order: the planned label and randomly drawn others."""
+    """Return up to `n` options in random order: the planned label and other labels drawn at
+    random."""
     rest = [other for other in others if other != planned]
     options = [planned, *rng.sample(rest, min(n - 1, len(rest)))]
     rng.shuffle(options)
@@ -281,7 +284,7 @@ def _numbered(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the JSON Schema of an object whose fields are string enumerations."""
+    """Return the JSON Schema for an object whose fields are string enumerations."""
     return {
         "type": "object",
         "properties": {

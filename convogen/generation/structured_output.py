@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _SHOWN_CHARS = 12_000
-"""Maximum length of a refused reply shown to the model again, in characters."""
+"""Maximum length, in characters, of a rejected reply that is shown to the model again."""
 
 _CUT_OFF = "it was cut off before its end; keep each text to the words asked for"
 
@@ -44,7 +44,7 @@ BLANK_LOOP = "blank_loop"
 """The fault of a reply that ends in white space up to the token limit."""
 
 MOST_BLANK_LOOPS = 2
-"""Number of blank loops after which a request is no longer retried, since each of them costs the
+"""Number of blank loops after which a request is no longer retried, since each blank loop costs the
 full token limit."""
 
 _COMPLAINTS = 3
@@ -61,7 +61,8 @@ class StructuredReply(BaseModel):
     """The base class of parsed replies. Extra keys, surrounding white space and control characters
     are dropped.
 
-    Raw replies have no control characters, but their JSON strings may contain escaped ones.
+    Raw replies have no control characters, but their JSON strings may contain escaped control
+    characters.
     """
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
@@ -79,7 +80,7 @@ class UnusableReply(Exception):
 
     Attributes:
         kind: A short name of the error for the record.
-        afresh: Whether the retry hides the refused reply from the model.
+        afresh: Whether the retry hides the rejected reply from the model.
     """
 
     def __init__(self, complaint: str, *, kind: str = "invalid", afresh: bool = False) -> None:
@@ -100,11 +101,11 @@ async def ask_draft(
 ) -> tuple[T, list[str]]:
     """Request drafts until `parse` accepts one. `parse` raises `UnusableReply` to reject a draft.
 
-    If a request does not fit into the model's context, the limit of the reply is reduced. If that
-    is not enough, the retry does not show the refused draft.
+    If a request does not fit into the model's context, the token limit for the reply is reduced. If
+    that is not enough, the retry does not show the rejected draft.
 
     Returns:
-        The result of `parse`, and the kinds of errors in the refused replies, in order.
+        The result of `parse`, and the kinds of errors in the rejected replies, in order.
 
     Raises:
         ModelFault: Of kind `kind` if none of 1 + `reasks` replies is usable; of kind `blank_loop`
@@ -194,7 +195,7 @@ def read_object(answer: SessionReply, keys: Collection[str]) -> dict[str, Any]:
 
 
 def find_json(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:
-    """Return the first JSON object in a text, as `find_object` does; None if there is none."""
+    """Return the first JSON object in a text, as `find_object` does; None if there is no object."""
     try:
         return find_object(text, keys)
     except NoObject:
@@ -202,7 +203,7 @@ def find_json(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:
 
 
 def first_name(name: str) -> str:
-    """Return the first word of a name that is not a title, in lower case."""
+    """Return the first word in a name that is not a title, in lower case."""
     _, words = without_titles(tidy_name(name))
     return words[0].strip(".").casefold() if words else ""
 
@@ -222,7 +223,7 @@ def name_of_a_person(name: str) -> str:
 
 @lru_cache(maxsize=32)
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of a draft, with every object closed and all keys required."""
+    """Return the JSON Schema for a draft, with every object closed and all keys required."""
     schema = model.model_json_schema()
     for node in [schema, *schema.get("$defs", {}).values()]:
         node["additionalProperties"] = False

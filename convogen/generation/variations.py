@@ -1,4 +1,5 @@
-"""Variations: a kind of tie, a place and a mood, drawn for each invented experience.
+"""Variations: a tie between people, a place and a mood, drawn at random for each invented
+experience.
 
 The experiences of a round share their shots, so their prompts would otherwise be identical. The
 drawn values are suggestions; the model may choose something similar.
@@ -24,7 +25,7 @@ _PARTS = ("ties", "places", "moods")
 class Variation:
     """Suggestions for one experience, each a phrase for the prompt.
 
-    `topic` says what the topic should be near and far from; it is empty if any topic will do.
+    `topic` says what the topic should be near and far from; it is empty if any topic is allowed.
     """
 
     tie: str
@@ -42,7 +43,7 @@ class Variation:
 
 
 def draw_variation(rng: random.Random) -> Variation:
-    """Return a variation whose parts are drawn independently."""
+    """Return a variation whose parts are drawn independently at random."""
     listed = variations()
     return Variation(*(rng.choice(listed[part]) for part in _PARTS))
 
@@ -52,7 +53,7 @@ def deal_variation(seed: str, position: int, topic: str = "") -> Variation:
     which is reshuffled when it is empty.
 
     Args:
-        seed: Random seed of the decks.
+        seed: Random seed for the decks.
         position: The position in the sequence of variations, from 0.
         topic: A phrase that says what the topic should be near and far from.
     """

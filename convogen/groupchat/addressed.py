@@ -16,7 +16,7 @@ ALL = "all"
 
 
 def addressed_schema(others: Sequence[str]) -> dict[str, Any]:
-    """Return the JSON Schema of an utterance by somebody who talks with `others`."""
+    """Return the JSON Schema for an utterance by a person who talks to `others`."""
     return {
         "type": "object",
         "properties": {
@@ -29,7 +29,8 @@ def addressed_schema(others: Sequence[str]) -> dict[str, Any]:
 
 
 def split_addressee(reply: str, others: Sequence[str]) -> tuple[str, str | None]:
-    """Return the utterance in a reply, and its addressee: a name, `all`, or None if not stated.
+    """Return the utterance in a reply, and its addressee: a name, `all`, or None if no addressee is
+    stated.
 
     A reply without a JSON object is the utterance itself.
     """

@@ -40,7 +40,7 @@ __all__ = ["PersonaAgent"]
 _OF_LENGTH = ("too_long", "too_short")
 
 ADDRESS_TOKENS = 40
-"""Extra tokens for the addressee and the JSON syntax."""
+"""Number of extra tokens allowed for the addressee and the JSON syntax."""
 
 MOST_TIMES = 2
 """A reply that exceeds this multiple of the maximum number of words counts as too long."""
@@ -52,7 +52,7 @@ class _Attempt:
 
     `words` is None if there was no reply. `off` is the difference between `words` and the requested
     number. `likelihood` is the mean log-probability per token; 0 if unknown. `to` is the addressee;
-    None if none was requested or given.
+    None if no addressee was requested or given.
     """
 
     fault: str | None
@@ -63,8 +63,8 @@ class _Attempt:
     to: str | None = None
 
     def rank(self) -> tuple[int, float]:
-        """Return a sort key that puts better attempts first: those without a fault, then those that
-        are usable despite one."""
+        """Return a sort key that puts better attempts first: attempts without a fault, then
+        attempts that are usable despite a fault."""
         if self.fault is None:
             return 0, -self.likelihood
         if self.taken:
@@ -105,7 +105,7 @@ class PersonaAgent(BaseChatAgent):
         return Response(chat_message=TextMessage(content=text, source=self.name))
 
     async def _speak(self) -> str:
-        """Request utterances until one is accepted; end the chat if none is.
+        """Request utterances until one is accepted; end the chat if no utterance is accepted.
 
         If only the length is wrong, or the text was cut off after a whole sentence, the best
         attempt is accepted after the last retry.
@@ -153,8 +153,8 @@ class PersonaAgent(BaseChatAgent):
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
         """Request as many candidates as the rules require, concurrently, and check each reply.
 
-        If all requests fail, raises the first fault that is not a refusal. Refusals alone are not
-        raised, since some endpoints report a refusal as an error.
+        If all requests fail, the first fault that is not a refusal is raised. Refusals alone are
+        not raised, since some endpoints report a refusal as an error.
         """
         n = self._chat.rules.candidates
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
@@ -184,14 +184,15 @@ class PersonaAgent(BaseChatAgent):
         return _Attempt(fault, words, off, _likelihood(reply.answer.reply), taken, to)
 
     def _addressed(self, reply: Fitted) -> tuple[Fitted, str | None]:
-        """Return a reply that is reduced to the utterance, and the addressee."""
+        """Return the reply, reduced to its utterance, and the addressee."""
         if not self._chat.rules.addressees:
             return reply, None
         text, to = split_addressee(reply.answer.text, self._others)
         return reply._replace(answer=replace(reply.answer, text=text)), to
 
     def _room(self, target: int | None) -> dict[str, Sampling]:
-        """Return a token limit for twice the requested words, unless the role has its own limit."""
+        """Return a token limit that allows twice the requested number of words, unless the role has
+        its own limit."""
         given = self._chat.session.traffic.role("agent").sampling.max_tokens
         if target is None or given is not None:
             return {}
@@ -222,7 +223,8 @@ class PersonaAgent(BaseChatAgent):
         return Utterance(whole, utterance.tidied)
 
     def _length_fault(self, text: str, target: int | None) -> str | None:
-        """Return `too_long` or `too_short` if a text is far from the requested length, or None."""
+        """Return `too_long` or `too_short` if a text is far from the requested length; otherwise
+        None."""
         language = self._chat.experience.language
         if target is not None:
             return length_fault(text, target, language)

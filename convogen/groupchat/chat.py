@@ -61,7 +61,7 @@ class ChatRules:
 
 @dataclass(frozen=True, slots=True)
 class ChatPrompts:
-    """The prompts of a chat: the user proxy's opening, an agent's system message, the note that
+    """The prompts for a chat: the user proxy's opening, an agent's system message, the note that
     ends an agent's request, the manager's question, and the request for an addressee."""
 
     opening: Prompt
@@ -109,8 +109,8 @@ async def play_group_chat(
     `private` maps the name of a person to facts that only this person knows, besides memories.
 
     Raises the errors of `Session.ask`. A `ModelFault` is raised only if fewer than half of the
-    turns are done, or if the selector never gave a usable reply. Otherwise, its kind becomes the
-    reason why the chat ended.
+    turns are done, or if the selector never gave a usable reply. Otherwise, the kind of the fault
+    becomes the reason why the chat ended.
     """
     chat = Chat(
         experience, rules, prompts=prompts, session=session, on_turn=on_turn, private=private
@@ -184,11 +184,11 @@ class Chat:
 
     @property
     def target_words(self) -> int | None:
-        """The requested number of words of the next turn; None if no number is requested."""
+        """The requested number of words in the next turn; None if no number is requested."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
     def turn_note(self, speaker: str) -> str | None:
-        """Return the instruction for a speaker's next turn, or None."""
+        """Return the instruction for a speaker's next turn; None if there is none."""
         if self.rules.turn_notes is None:
             return None
         notes = self.rules.turn_notes[speaker]
@@ -207,7 +207,8 @@ class Chat:
     async def ask_several(
         self, n: int, role: str, chat: Shown, **options: Any
     ) -> list[Fitted | ModelFault]:
-        """Request `n` replies from a model concurrently; return the fault of each failed request.
+        """Request `n` replies from a model concurrently, and return each reply or, if a request
+        fails, its fault.
 
         `chat` returns the messages for the turns that it is given: all turns, or as many of the
         last turns as fit into the model's context, but at least one.
@@ -268,7 +269,7 @@ class Chat:
             termination_condition=end,
             max_turns=cap,
             selector_prompt="",  # the selector has its own prompt
-            allow_repeated_speaker=True,  # our candidates decide: AutoGen does not know the starter
+            allow_repeated_speaker=True,  # `candidates` decides: AutoGen does not know the starter
             candidate_func=lambda _: self.candidates(),
             max_selector_attempts=1,
         )

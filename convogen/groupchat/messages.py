@@ -1,8 +1,8 @@
 """The requests to agents.
 
 A request is a chat in which the agent is the assistant. It begins with the agent's system message
-and the user proxy's opening. The agent's own turns follow as assistant messages, and the turns of
-others as user messages that begin with the speaker's name. Adjacent messages of the same role are
+and the user proxy's opening. The agent's own turns follow as assistant messages, and other people's
+turns as user messages that begin with the speaker's name. Adjacent messages of the same role are
 merged, so roles alternate and the last message is the user's.
 """
 
@@ -25,7 +25,7 @@ from convogen.records import Experience, Persona, Turn
 __all__ = ["agent_messages", "identity", "instructions", "sayable"]
 
 SAYABLE_WORDS = 4
-"""Minimum number of words of a phrase that is removed from the instructions; shorter phrases are
+"""Minimum number of words in a phrase that is removed from the instructions; shorter phrases are
 too common."""
 
 
@@ -65,7 +65,8 @@ def instructions(text: str, spoken: Iterable[str]) -> list[str]:
 
 
 def sayable(experience: Experience, persona: Persona) -> list[str]:
-    """Return the parts of its request that a persona may repeat: memories, free text and topic.
+    """Return the parts of an agent's request that its persona may repeat: memories, free text and
+    topic.
 
     The lines of a card are excluded, since they are not in the persona's own words.
     """
@@ -75,7 +76,7 @@ def sayable(experience: Experience, persona: Persona) -> list[str]:
 def agent_messages(
     system: str, opening: str, turns: Sequence[Turn], speaker: str, note: str
 ) -> list[Message]:
-    """Return the chat in which `speaker` says the next turn; `note` ends its last message."""
+    """Return the chat in which `speaker` says the next turn; `note` ends the last message."""
     messages = [Message("system", system), Message("user", opening)]
     for turn in turns:
         text = " ".join(turn.text.split())

@@ -16,7 +16,7 @@ class UntracedRuntime(SingleThreadedAgentRuntime):
 
     AutoGen opens a tracing span around each step of each delivery, and serialises every message as
     JSON for the span and for its event log, even if nothing consumes them. convogen records its
-    calls in a ledger of its own.
+    model calls in its own ledger.
     """
 
     def __init__(self) -> None:

@@ -40,7 +40,8 @@ MOST_SILENT = 3
 class Selector(ChatCompletionClient):
     """The manager's model client, which returns one of the candidates, whatever the model replies.
 
-    If the first replies are all empty, the chat fails, since it would rely on the fallback alone.
+    If the first replies are all empty, the chat fails, since it would otherwise rely on the
+    fallback alone.
     """
 
     component_type = "model"
@@ -121,7 +122,7 @@ class Selector(ChatCompletionClient):
             raise ModelFault("selector_silent", message)
 
     def create_stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[str | CreateResult, None]:
-        raise NotImplementedError("the selector does not stream")
+        raise NotImplementedError("the selector does not support streaming")
 
     async def close(self) -> None:
         """Do nothing, since the run owns the session."""

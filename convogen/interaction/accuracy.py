@@ -15,7 +15,8 @@ class Accuracy:
     Attributes:
         turns: Number of labelled turns.
         addressee: Share of turns for which the addressee is correct, 0 to 1.
-        previous_speaker: The same share for a baseline that always chooses the previous speaker.
+        previous_speaker: Share of turns for which the previous speaker is the correct addressee
+            (baseline), 0 to 1.
         reply_to: Share of turns for which the turn replied to is correct, 0 to 1.
         behaviours: Cohen's kappa, pooled over the behaviours.
     """

@@ -38,7 +38,7 @@ EVIDENCE_LABELS: dict[Evidence, str] = {
     "answered": "The next speaker answers it",
     "opening": "Nothing: it opens a topic",
 }
-"""The labels of evidence for readers, beginning with the most certain evidence."""
+"""Maps each kind of evidence to its label for readers, beginning with the most certain evidence."""
 
 LOOK_BACK = 6
 """Maximum distance, in turns, between a turn and the earlier turn that it replies to."""
@@ -87,8 +87,8 @@ def addresses(
         speakers: The speaker of each turn.
         texts: The text of each turn.
         participants: The participants, including those who never speak.
-        stated: The addressee of each turn as stated by its author, or None; empty if none is
-            stated.
+        stated: The addressee of each turn as stated by its author, or None; empty if no addressees
+            are stated.
         patterns: The patterns of the conversation's language; if None, only names, questions and
             order are used.
         language: The BCP 47 tag of the language in which people address each other by name.
@@ -192,7 +192,8 @@ class _Inference:
         return Address(to, everyone=False, reply_to=reply, evidence=evidence)
 
     def _opening(self, index: int, others: tuple[str, ...]) -> Address:
-        """Return the address of a turn that is no reply. A question addresses the next speaker."""
+        """Return the address of a turn that is not a reply. A question addresses the next
+        speaker."""
         if self.said[index].asks:
             following = (name for name in self.speakers[index + 1 :] if name in others)
             if (answering := next(following, None)) is not None:

@@ -1,5 +1,5 @@
-"""The complete analysis of a conversation: addresses, graph, coherence, friction, and their
-measures."""
+"""The complete analysis of a conversation: addresses, graph, coherence, friction, and measures
+derived from them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ MEASURES: dict[str, str] = {
     "global_coherence": "Global coherence",
     "speaker_consistency": "Speaker consistency",
 }
-"""The measures per conversation, with their labels for readers."""
+"""Maps each measure of a conversation to its label for readers."""
 
 MOST_TURNS = 2_000
-"""Maximum number of turns of a conversation that are analysed."""
+"""Maximum number of turns in a conversation that are analysed."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Interaction:
         asks: Whether each turn contains a question.
         only_asks: Whether each turn consists only of questions.
         behaviours: The behaviours in each turn; None if there are no patterns for the language.
-        openers: The opener of each turn, if any; None without patterns.
-        language: The primary subtag of the patterns' language; None without patterns.
+        openers: The opener of each turn, if any; None if there are no patterns for the language.
+        language: The primary subtag of the patterns' language; None if there are no patterns.
     """
 
     people: tuple[str, ...]
@@ -76,7 +76,8 @@ class Interaction:
 
     @cached_property
     def counter_questions(self) -> list[bool]:
-        """Whether each turn consists only of questions and replies to a question to its speaker."""
+        """Whether each turn consists only of questions and replies to a question that its speaker
+        was asked."""
         return [
             only_asks and one.reply_to is not None and self._is_asked(speaker, one.reply_to)
             for speaker, only_asks, one in zip(
@@ -129,8 +130,8 @@ def analyse(
         speakers: The speaker of each turn.
         texts: The text of each turn, of which the first 2,000 characters are used.
         participants: The participants, including those who never speak.
-        stated: The addressee of each turn as stated by its author, or None; empty if none is
-            stated.
+        stated: The addressee of each turn as stated by its author, or None; empty if no addressees
+            are stated.
         language: The BCP 47 tag of the conversation's language; detected if None.
     """
     speakers, texts = tuple(speakers[:MOST_TURNS]), list(texts[:MOST_TURNS])

@@ -30,7 +30,8 @@ Vector = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Coherence:
-    """Similarities of turns, as cosines of TF-IDF vectors; None if there is nothing to compare.
+    """Similarities between turns, as cosines of TF-IDF vectors; each is None if there is nothing to
+    compare.
 
     Attributes:
         local: Mean similarity of a turn to the turn that it replies to, 0 to 1.
@@ -59,7 +60,8 @@ def coherence(
 
 
 def _vectors(words: Sequence[Sequence[str]]) -> list[Vector]:
-    """Return smoothed TF-IDF vectors of unit length, as in scikit-learn; empty without words."""
+    """Return smoothed TF-IDF vectors of unit length, as in scikit-learn; turns without words have
+    empty vectors."""
     n = len(words)
     counts = [Counter(turn) for turn in words]
     turns_with = Counter(word for turn in counts for word in turn)

@@ -2,8 +2,8 @@
 
 The behaviours are those of conversation analysis: interruption and backchannel (Sacks, Schegloff
 and Jefferson, 1974), self-repair, repair requests and third-position repair of misunderstandings
-(Schegloff, Jefferson and Sacks, 1977), and dispreferred responses: disagreement, refusal, evasion,
-silence, topic changes, complaints, hedges and hesitation. The rules use the words of a turn, the
+(Schegloff, Jefferson and Sacks, 1977), and dispreferred responses (disagreement, refusal, evasion,
+silence, topic changes, complaints, hedges and hesitation). The rules use the words of a turn, the
 previous turn, and the turn that is replied to. They do not detect irony.
 """
 
@@ -20,7 +20,7 @@ from convogen.interaction.utterances import Utterance
 __all__ = ["CUT_OFF", "friction"]
 
 CUT_OFF = re.compile(r"[\w,'’]\s?(?:—|–|-{1,3})[\"'”’]*\Z")
-"""Matches at the end of a turn that breaks off."""
+"""Matches the end of a turn that breaks off."""
 
 _ECHO_WORDS = 4
 
@@ -31,7 +31,7 @@ def friction(
     found: Sequence[Address],
     patterns: Patterns,
 ) -> list[frozenset[Behaviour]]:
-    """Return the behaviours of each turn.
+    """Return the behaviours in each turn.
 
     Args:
         speakers: The speaker of each turn.
@@ -96,7 +96,8 @@ def _requests_repair(matches: bool, turn: Utterance, context: _Context) -> bool:
 
 
 def _echoes(turn: Utterance, replied: Utterance) -> bool:
-    """Return whether a turn is a short question that repeats words of the turn it replies to."""
+    """Return whether a turn is a short question that repeats a word from the turn that it replies
+    to."""
     if not turn.plain.endswith("?") or len(turn.tokens) > _ECHO_WORDS:
         return False
     content = [word for word in turn.tokens if len(word) > 2]

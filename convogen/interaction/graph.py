@@ -19,8 +19,8 @@ class Graph:
 
     Attributes:
         people: The participants.
-        weights: Number of turns by speaker and addressee; a turn to several people counts once for
-            each of them.
+        weights: Number of turns for each speaker and addressee; a turn to several people counts
+            once for each of them.
         to_everyone: Number of turns to the whole group.
     """
 
@@ -37,7 +37,7 @@ class Graph:
 
     @property
     def degree(self) -> float | None:
-        """Mean number of different people whom a person addresses; None without people."""
+        """Mean number of different people whom a person addresses; None if there are no people."""
         return len(self.weights) / len(self.people) if self.people else None
 
     @property
@@ -66,10 +66,10 @@ class Graph:
         return self._centralisation(1)
 
     def _centralisation(self, end: int) -> float | None:
-        """Return Freeman's centralisation of shares of edge weight; None without edges.
+        """Return Freeman's centralisation of shares of edge weight; None if there are no edges.
 
         The value is the sum of the differences from the largest share, divided by the maximum of
-        this sum, n - 1 (Freeman, 1978, "Centrality in social networks", with strengths in place of
+        this sum, n - 1 (Freeman, 1978, "Centrality in social networks", with strengths instead of
         degrees).
         """
         total, n = sum(self.weights.values()), len(self.people)
@@ -120,8 +120,8 @@ def speaker_entropy(speakers: Sequence[str]) -> float | None:
 
 
 def gini_of(speakers: Iterable[str]) -> float:
-    """Return the Gini coefficient of turns per speaker: 0 if all speakers have equally many, near 1
-    if one of many speakers has almost all."""
+    """Return the Gini coefficient of turns per speaker: 0 if all speakers have equally many turns,
+    near 1 if one of many speakers has almost all turns."""
     counts = sorted(Counter(speakers).values())
     n, total = len(counts), sum(counts)
     if n < 2:

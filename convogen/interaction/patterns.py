@@ -1,4 +1,4 @@
-"""The patterns with which turns to a group and friction are detected in a language."""
+"""The patterns that detect friction and turns addressed to a group, for each language."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ BEHAVIOUR_LABELS: dict[Behaviour, str] = {
     "hedging": "turns that hedge",
     "backchannel": "turns that only show that somebody is listening",
 }
-"""The labels of behaviours for readers."""
+"""Maps each behaviour to its label for readers."""
 
 BEHAVIOURS: tuple[Behaviour, ...] = tuple(BEHAVIOUR_LABELS)
 
 Opener = Literal["response", "marker", "assessment", "first_person", "question_word"]
-"""Kinds of the first word or phrase of a turn."""
+"""The kinds of words or phrases with which a turn may begin."""
 
 OPENER_LABELS: dict[Opener, str] = {
     "response": "turns that begin with yes, no, okay or the like",
@@ -71,7 +71,7 @@ OPENER_LABELS: dict[Opener, str] = {
     "first_person": "turns that begin with I, my, we or the like",
     "question_word": "turns that begin with a question word",
 }
-"""The labels of openers for readers."""
+"""Maps each kind of opener to its label for readers."""
 
 OPENERS: tuple[Opener, ...] = tuple(OPENER_LABELS)
 
@@ -89,7 +89,8 @@ def behaviour_term(name: str) -> str:
 
 
 def _compiled(lines: object) -> re.Pattern[str]:
-    """Compile patterns, one per line, into a single pattern that matches if any of them does."""
+    """Compile patterns, one per line, into a single pattern that matches if any of the patterns
+    matches."""
     if not isinstance(lines, str):
         raise ValueError("must be a string with one pattern per line")
     return re.compile("|".join(f"(?:{line.strip()})" for line in lines.splitlines()))
@@ -125,18 +126,18 @@ class Rule(BaseModel):
 
 
 class Patterns(BaseModel):
-    """The patterns of one language, as in its file.
+    """The patterns for one language, as in the language's file.
 
     Attributes:
         language: The language code.
         everyone: Matches turns to everybody.
         two: Matches turns to two people.
         suggests: Matches proposals to the group.
-        friction: The rules by behaviour.
+        friction: Maps each behaviour to its rule.
         minimal: Matches replies that say almost nothing.
         declines: Matches replies that only say no.
         requests: Matches questions that ask for an action or for permission.
-        openers: The patterns of openers by kind; the first match counts.
+        openers: Maps each kind of opener to its pattern; the first match counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -154,9 +155,9 @@ class Patterns(BaseModel):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if missing := [name for name in BEHAVIOURS if name not in self.friction]:
-            raise ValueError(f"friction: no rules for {', '.join(missing)}")
+            raise ValueError(f"friction: has no rules for {', '.join(missing)}; add them")
         if missing := [name for name in OPENERS if name not in self.openers]:
-            raise ValueError(f"openers: no patterns for {', '.join(missing)}")
+            raise ValueError(f"openers: has no patterns for {', '.join(missing)}; add them")
         return self
 
     def opener(self, said: Utterance) -> Opener | None:
@@ -167,7 +168,7 @@ class Patterns(BaseModel):
 
 @lru_cache
 def load_patterns(language: str) -> Patterns | None:
-    """Return the patterns of a language; None if there are none.
+    """Return the patterns for a language; None if the language has no patterns.
 
     Args:
         language: A primary subtag, such as `en`.

@@ -22,7 +22,7 @@ class Utterance:
     """A turn as the rules see it.
 
     Attributes:
-        text: The text of the turn, clipped.
+        text: The text of the turn, up to `CLIP` characters.
         plain: The text in lower case with straight apostrophes.
         tokens: The words in order.
         words: The distinct words, and the stems of contractions.

@@ -25,11 +25,11 @@ _NEVER = re.compile(r"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The people in a conversation, by the names that may be used for them.
+    """The people in a conversation, keyed by the names that may be used for them.
 
     Attributes:
-        whole: The people by full name in lower case.
-        forms: The people by name form, as returned by `text.names.called`.
+        whole: Maps each person's full name, in lower case, to the person.
+        forms: Maps each name form, as returned by `text.names.called`, to the person.
         words: The words in these forms.
         lang: The language in which people are addressed.
     """
@@ -50,7 +50,7 @@ class Named:
 
 @lru_cache(maxsize=1024)
 def names_of(people: tuple[str, ...], language: str = "en") -> Names:
-    """Return people by name form, without forms that several people share.
+    """Return the people keyed by name form, without forms that several people share.
 
     Args:
         people: The people's names, of which the first 50 are used.
@@ -68,7 +68,8 @@ def names_of(people: tuple[str, ...], language: str = "en") -> Names:
 
 
 def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[str, ...]:
-    """Return which of `names` a turn addresses; none in a language without patterns for this.
+    """Return which of `names` a turn addresses; empty if the language has no patterns for
+    addressing.
 
     Args:
         text: The turn, of which the first 2,000 characters are used.
@@ -84,7 +85,7 @@ def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[st
 
 
 def named_in(said: Utterance, names: Names) -> Named:
-    """Return the people whom a turn names; none in a language without patterns for this.
+    """Return the people whom a turn names; empty if the language has no patterns for addressing.
 
     A name is an address if it stands alone between breaks (the ends of the text, punctuation, or
     words such as `hey` before the name), after `@`, or after a vocative particle. "Ana, look" and
@@ -122,7 +123,8 @@ def named_in(said: Utterance, names: Names) -> Named:
 
 
 def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str]]:
-    """Return the people that a part of a sentence names, or its words if it has more than names."""
+    """Return the people that a part of a sentence names, or its words if it contains more than
+    names."""
     for start in _starts(words, names.lang):
         whole = _owner(" ".join(start), names)
         if whole is not None:
@@ -205,7 +207,7 @@ def _bare(word: str) -> str:
 
 
 def _owner(words: str, names: Names) -> str | None:
-    """Return the person that a sequence of words names, or None.
+    """Return the person whom a sequence of words names; None if it names nobody.
 
     A name that is also a common word counts only if it is capitalised. In a script without spaces,
     homophones do not count.

@@ -1,8 +1,8 @@
 """Arena: which of two generated dialogues on the same seed has the more human-like user?
 
-In scores, `A` is the judged dialogue and `B` is the other one, whatever their order in the prompt.
-The value is 1 if `A` wins, 0 if it loses and 0.5 for a tie. The protocol follows the pairwise
-arenas of BotChat and Chatbot Arena.
+In scores, `A` is the judged dialogue and `B` is the other dialogue, whatever their order in the
+prompt. The value is 1 if `A` wins, 0 if it loses and 0.5 for a tie. The protocol follows the
+pairwise arenas of BotChat and Chatbot Arena.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Arena(Paired):
     aspect: ClassVar[str] = "more_human"
 
     order_seed: int = Field(
-        default=0, description="random seed for the order in which two dialogues are shown"
+        default=0, description="random seed for the order in which the two dialogues are shown"
     )
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:

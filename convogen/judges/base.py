@@ -38,7 +38,7 @@ class JudgeInput:
     """A conversation with its experience, or with the dialogue to compare it with.
 
     `reference` contains the turns of the other dialogue on the same seed; it is empty if there is
-    none.
+    no other dialogue.
     """
 
     conversation: Conversation
@@ -57,7 +57,8 @@ class Judge(Keys, ABC):
     """Maps each step that uses another judge's prompt to the name of that judge."""
 
     sampling: ClassVar[Sampling]
-    """The default sampling; the model's own settings and those of the steps override it."""
+    """The default sampling settings, which the model's own settings and the settings for a step
+    override."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = None
     """The field of `JudgeInput` that the judge requires besides the conversation, if any."""
@@ -65,12 +66,12 @@ class Judge(Keys, ABC):
     role: str = Field(default=ROLE, exclude=True, description="role whose model the judge calls")
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
-        description="your own prompt files by step, which replace the shipped ones",
+        description="your own prompt files, keyed by step, which replace the shipped prompts",
     )
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step.
+        """The judge's prompts, keyed by step.
 
         Raises `SourceError` if a user's prompt file is invalid.
         """
@@ -96,7 +97,7 @@ class Judge(Keys, ABC):
         return open_model(spec)
 
     async def check(self, traffic: Traffic) -> None:
-        """Check the model before the first score.
+        """Check the model before the first score is requested.
 
         Raises `ModelConfigError` if the model lacks a capability. By default, nothing is checked.
         """
@@ -116,10 +117,11 @@ class Judge(Keys, ABC):
 
     @abstractmethod
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
-        """Return the score of one aspect; after a model error, its value is None, with the reason.
+        """Return the score for one aspect; after a model error, the score has a reason instead of a
+        value.
 
-        Implementations may raise only `RunStopped` and `UserError`. Both stop the judge, and the
-        next start retries the score.
+        Implementations may raise only `RunStopped` and `UserError`. Both stop the judge; the score
+        is requested again when judging is resumed.
         """
 
 

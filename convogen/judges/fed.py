@@ -1,24 +1,25 @@
-"""FED: qualities of a dialogue, scored by likely follow-ups (Mehri and Eskenazi, 2020, section 4).
+"""FED: qualities of a dialogue, scored by how likely certain follow-ups are (Mehri and Eskenazi,
+2020, section 4).
 
 Each quality has a few negative follow-ups, which a listener would say if the dialogue lacked the
-quality, and some have positive ones. The score is the likelihood of the positive follow-ups minus
-that of the negative ones under a dialogue model. The likelihood is the mean log-probability per
-token, averaged over the follow-ups.
+quality, and some qualities also have positive follow-ups. The score is the likelihood of the
+positive follow-ups minus the likelihood of the negative follow-ups, both under a dialogue model.
+The likelihood is the mean log-probability per token, averaged over the follow-ups.
 
 With `over: follow_up`, the mean is computed over the tokens of the follow-up, given the dialogue.
 With `over: dialogue`, it is computed over the dialogue and the follow-up together, as in the code
 that the authors released and in table 3 of the DiaSynth paper. Six of the ten qualities have only
 negative follow-ups. With `over: dialogue`, their score is therefore close to the cross-entropy of
-the dialogue (near 0.95 in table 3), whereas the score of the other four is a small difference (near
-0.01). Scores of the two kinds can be neither compared nor averaged, and only `over: dialogue` is
-comparable with table 3.
+the dialogue (near 0.95 in table 3), whereas the scores of the other four qualities are small
+differences (near 0.01). Scores of the two kinds can be neither compared nor averaged, and only
+`over: dialogue` is comparable with table 3.
 
 The code of the DiaSynth authors also puts the speakers' names before the utterances, and the other
 speaker's name before the follow-up, if speakers are roles as in DialogSum. `speakers: true` does
 this for all names.
 
 The qualities are those of the FED authors, but the follow-ups were written for convogen. Scores
-from different follow-ups are not comparable. Use `follow_ups` to set the published ones.
+from different follow-ups are not comparable. Use `follow_ups` to set the published follow-ups.
 """
 
 from __future__ import annotations
@@ -95,24 +96,25 @@ class Fed(Judge):
     follow_ups: dict[str, FollowUps] = Field(
         default=FOLLOW_UPS,
         min_length=1,
-        description="positive and negative follow-ups for each quality",
+        description="for each quality, its positive and negative follow-ups",
     )
     over: Literal["follow_up", "dialogue"] = Field(
         default="follow_up",
-        description="tokens over which the mean log-probability is computed; follow_up: only those "
-        "of the follow-up; dialogue: those of the dialogue and the follow-up",
+        description="tokens over which the mean log-probability is computed: `follow_up` (only "
+        "the tokens of the follow-up) or `dialogue` (the tokens of the dialogue and of the "
+        "follow-up)",
     )
     separator: str | None = Field(
         default=None,
         min_length=1,
         max_length=40,
-        description="separator between utterances; default: a newline, or <|endoftext|> for "
-        "DialoGPT models",
+        description="separator between utterances; by default, a newline or, for DialoGPT models, "
+        "<|endoftext|>",
     )
     speakers: bool = Field(
         default=False,
         exclude_if=lambda kept: not kept,
-        description="whether to put the speakers' names before the utterances, and the other "
+        description="whether to put the speaker's name before each utterance, and the other "
         "speaker's name before the follow-up",
     )
 

@@ -1,8 +1,8 @@
 """Friction: behaviours in each turn that keep a conversation from running smoothly.
 
 The behaviours are those that `convogen.interaction.friction` detects by rules, and two that only a
-reader can detect: sarcasm, and misreading what somebody meant. Each call labels a range of turns,
-which is shown together with earlier turns. If a reply omits turns or gives them unknown
+reader can detect: sarcasm, and misreading what somebody meant. Each model call labels a range of
+turns, which is shown together with earlier turns. If a reply omits turns or gives them unknown
 labels, only these turns are requested again. A turn that never gets valid labels is not counted.
 
 A turn may have several labels or an empty list, since dialogue acts are multifunctional (Bunt et
@@ -69,13 +69,18 @@ class FrictionJudge(Judge):
     sampling: ClassVar[Sampling] = Sampling(temperature=0.0)
 
     behaviours: dict[str, str] = Field(
-        default=BEHAVIOURS, min_length=1, max_length=30, description="labels and their meanings"
+        default=BEHAVIOURS,
+        min_length=1,
+        max_length=30,
+        description="labels that turns may get: a mapping from each label to its meaning",
     )
     turns_per_call: int = Field(
-        default=30, ge=1, le=40, description="maximum number of turns labelled per call"
+        default=30, ge=1, le=40, description="maximum number of turns labelled per model call"
     )
     context_turns: int = Field(
-        default=30, ge=0, description="maximum number of earlier turns shown as context"
+        default=30,
+        ge=0,
+        description="maximum number of earlier turns shown to the judge as context",
     )
     turn_chars: int = Field(
         default=2_000,
@@ -93,7 +98,9 @@ class FrictionJudge(Judge):
     @classmethod
     def _apart(cls, behaviours: dict[str, str]) -> dict[str, str]:
         if len({_folded(label) for label in behaviours}) < len(behaviours):
-            raise ValueError("two labels differ only in case, spaces or hyphens")
+            raise ValueError(
+                "two labels differ only in case, spaces or hyphens; rename one of them"
+            )
         return behaviours
 
     @property
@@ -141,7 +148,7 @@ class FrictionJudge(Judge):
         """Fill in the labels of a range of turns, whose last index is excluded.
 
         A range that does not fit into the model's context is halved. Returns the reasons why turns
-        have no valid labels; the list is empty if all have some.
+        have no valid labels; the list is empty if all turns have valid labels.
         """
         first, last = stretch
         try:
@@ -188,7 +195,8 @@ class FrictionJudge(Judge):
         return [f"labels_invalid: {len(missing)} of {len(turns)} turns have no labels: {why}"]
 
     def _read(self, text: str, wanted: Sequence[int]) -> tuple[dict[int, Labels], str]:
-        """Return the labels in a reply by turn number, and a complaint about the other turns.
+        """Return the labels in a reply, keyed by turn number, and a complaint about the other
+        requested turns.
 
         Numbers that were not requested are ignored.
         """

@@ -9,7 +9,8 @@ personas are cards (table IV), and four if they are free text (table VI).
 
 The first request has temperature 0. The second has temperature 1, since some endpoints apply the
 temperature to the probabilities that they return. If there are no log-probabilities, the second
-request is made `samples` times, and the score is the mean, marked with the method `samples`.
+request is made `samples` times, and the score is the mean of the sampled scores, with `samples` as
+its method.
 """
 
 from __future__ import annotations
@@ -61,12 +62,13 @@ class ScaleJudge(Judge):
 
     sampling: ClassVar[Sampling] = Sampling(max_tokens=400)
 
-    scale: Scale = Field(default=(1, 5), description="lowest and highest score, single digits")
+    scale: Scale = Field(default=(1, 5), description="lowest and highest score, both single digits")
     samples: int = Field(
         default=5,
         ge=1,
         le=100,
-        description="number of replies requested if there are no log-probabilities",
+        description="number of replies requested per score if the endpoint returns no "
+        "log-probabilities",
     )
     scoring: Sampling = Sampling(temperature=1.0, max_tokens=16)
 
@@ -137,17 +139,20 @@ class GEval(ScaleJudge):
     questions_generated: dict[str, str] = Field(
         default=GENERATED,
         min_length=1,
-        description="aspects and their wording if all personas are cards",
+        description="aspects that are scored if all personas are cards, each with its wording in "
+        "the prompts",
     )
     questions_sampled: dict[str, str] = Field(
         default=SAMPLED,
         min_length=1,
-        description="aspects and their wording if a persona is free text",
+        description="aspects that are scored if any persona is free text, each with its wording "
+        "in the prompts",
     )
     explaining: Sampling = Sampling(temperature=0.0)
 
     def questions(self, experience: Experience | None) -> dict[str, str]:
-        """Return the questions, by aspect, for the kind of personas in the experience."""
+        """Return the wording of each aspect, depending on the kind of personas in the
+        experience."""
         cards = experience is not None and all(one.card for one in experience.personas)
         return self.questions_generated if cards else self.questions_sampled
 
@@ -160,7 +165,7 @@ class GEval(ScaleJudge):
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         question = self.questions(judged.experience)[aspect]
-        assert judged.experience is not None, "the judge needs one"
+        assert judged.experience is not None, "the judge requires an experience"
         asked = self.prompts["explain"].render(
             experience=experience_text(judged.experience),
             transcript=transcript(judged.conversation.turns),

@@ -1,9 +1,9 @@
 """G-Eval as in DiaSynth: four qualities of any dialogue, scored from 1 to 3 (section 5.1, table 5).
 
-Each quality takes one call, whose prompt contains only the dialogue and a scale with a description
-of each score. The final score is the sum of k times p(k), where p(k) is the normalised probability
-of the score token k. This follows the authors' code, in which groundedness means factual accuracy;
-the wording is convogen's.
+Each quality takes one model call, whose prompt contains only the dialogue and a scale with a
+description of each score. The final score is the sum of k times p(k), where p(k) is the normalised
+probability of the score token k. This follows the authors' code, in which groundedness means
+factual accuracy; the wording is convogen's.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class GEval3(ScaleJudge):
     name: ClassVar[str] = "geval3"
     prompt_names: ClassVar[tuple[str, ...]] = ("score",)
 
-    scale: Scale = Field(default=(1, 3), description="lowest and highest score, single digits")
+    scale: Scale = Field(default=(1, 3), description="lowest and highest score, both single digits")
     questions: dict[str, str] = Field(
         default=QUALITIES,
         min_length=1,
-        description="description of each aspect, with the meaning of each score",
+        description="for each aspect, its description and the meaning of each score",
     )
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:

@@ -60,13 +60,14 @@ class GPTScore(Judge):
     questions: dict[str, str] = Field(
         default=QUESTIONS,
         min_length=1,
-        description="question for each aspect; Yes must be the favourable answer",
+        description="for each aspect, the question to ask; Yes must be the favourable answer",
     )
     samples: int = Field(
         default=5,
         ge=1,
         le=100,
-        description="number of replies requested if there are no log-probabilities",
+        description="number of replies requested per score if the endpoint returns no "
+        "log-probabilities",
     )
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
@@ -101,7 +102,8 @@ class GPTScore(Judge):
 
 
 def _answer(text: str) -> str | None:
-    """Return Yes or No if a text begins with it, ignoring white space, punctuation and case."""
+    """Return the answer, Yes or No, with which a text begins, ignoring white space, punctuation and
+    case; None if the text begins with another word."""
     word = _WORD.search(text)
     return word[0].capitalize() if word and word[0].capitalize() in ANSWERS else None
 
@@ -139,7 +141,8 @@ def _letters(text: str) -> str:
 
 
 def _begun(text: str) -> str | None:
-    """Return the answer (Yes or No) that begins with the letters of a token, or None."""
+    """Return the answer (Yes or No) that begins with the letters of a token; None if neither
+    does."""
     letters = _letters(text).capitalize()
     return next((one for one in ANSWERS if letters and one.startswith(letters)), None)
 

@@ -1,10 +1,10 @@
 """GTEval: can a generated dialogue be distinguished from a real one on the same seed?
 
-Role plays, which have no seed, are paired with dialogues of the same person with the same goal. A
+Role plays, which have no seed, are paired with dialogues by the same person with the same goal. A
 generated dialogue is indistinguishable if the choice does not name it, so `Both` and `Neither` also
 count. In the original, the real dialogue always comes first (`order: fixed`). By default, the order
-is drawn for each pair, and the choice is recorded as if the generated dialogue had come second.
-Source: DialogueForge, section 4.1, after BotChat.
+is drawn at random for each pair, and the choice is recorded as if the generated dialogue had come
+second. Source: DialogueForge, section 4.1, after BotChat.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ class GTEval(Paired):
 
     order: Literal["shuffled", "fixed"] = Field(
         default="shuffled",
-        description="order of the dialogues; shuffled: drawn for each pair; fixed: the real one "
-        "first",
+        description="order of the two dialogues: `shuffled` (drawn at random for each pair) or "
+        "`fixed` (the real dialogue first)",
     )
-    order_seed: int = Field(default=0, description="random seed for the shuffled order")
+    order_seed: int = Field(
+        default=0, description="random seed for the order of the two dialogues with order: shuffled"
+    )
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
         if self.order == "fixed":

@@ -1,8 +1,8 @@
 """Shared parts of the judges of human likeness: rendering dialogues and parsing verdicts.
 
-Utterances are numbered, one per line. Line breaks within an utterance are replaced by a mark, so an
-utterance cannot pass for several. In a dialogue between a person and a chatbot, only the person's
-utterances are judged; without a chatbot, all utterances are judged.
+Utterances are numbered, one per line. Line breaks within an utterance are replaced by a mark, so
+one utterance cannot pass for several. In a dialogue between a person and a chatbot, only the
+person's utterances are judged; without a chatbot, all utterances are judged.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class TuringJudge(Judge):
         default=4_000,
         ge=_SHORTEST,
         description="maximum number of characters of an utterance that are shown to the judge; "
-        "reduced to a quarter, repeatedly if necessary, if the model's context is too short",
+        "reduced to a quarter, repeatedly if necessary, if the request does not fit into the "
+        "model's context",
     )
 
     @property
@@ -108,7 +109,8 @@ class TuringJudge(Judge):
         """Return the fields of the score that follow from a verdict."""
 
     def indices(self, judged: JudgeInput) -> list[int]:
-        """Return the numbers of the utterances that a verdict may name; empty if it names none."""
+        """Return the numbers of the utterances that a verdict may name; empty if verdicts name no
+        utterances."""
         del judged
         return []
 
@@ -138,8 +140,8 @@ class TuringJudge(Judge):
     ) -> Choice | str:
         """Return a verdict, or a complaint about the last reply.
 
-        If the reason of a verdict was cut off, the verdict is requested once more. If the second
-        one is no better, the first verdict is kept with the complete sentences of its reason.
+        If the reason for a verdict was cut off, the verdict is requested once more. If the second
+        verdict is no better, the first verdict is kept with the complete sentences of its reason.
         """
         schema = _schema(self.choices, indices, self.reason_first)
         complaint, asking = "", asked
@@ -202,7 +204,7 @@ def numbered(turns: Sequence[Turn], longest: int) -> str:
 
 def in_question(turns: Sequence[Turn]) -> list[int]:
     """Return the numbers of the utterances that are attributed to a person, or of all utterances if
-    none are."""
+    no utterance is."""
     machine = [turn.speaker.casefold() in CHATBOTS for turn in turns]
     if all(machine):
         return list(range(1, len(turns) + 1))
@@ -210,7 +212,8 @@ def in_question(turns: Sequence[Turn]) -> list[int]:
 
 
 def _labels(turns: Sequence[Turn]) -> list[str]:
-    """Return the labels Human and Chatbot if one person talks to a chatbot, or else the names."""
+    """Return the labels Human and Chatbot if one person talks to a chatbot, otherwise the speakers'
+    names."""
     people = {turn.speaker for turn in turns if turn.speaker.casefold() not in CHATBOTS}
     if len(people) != 1 or len(people) == len({turn.speaker for turn in turns}):
         return [_clipped(turn.speaker, _LONGEST_NAME) for turn in turns]
@@ -224,7 +227,7 @@ def _clipped(text: str, longest: int) -> str:
 
 
 def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) -> dict[str, Any]:
-    """Return the JSON Schema of a verdict, with its keys in the order in which the model should
+    """Return the JSON Schema for a verdict, with its keys in the order in which the model should
     write them."""
     verdict: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
     if indices:
@@ -243,8 +246,8 @@ def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) 
 def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Choice | str:
     """Return the verdict in a reply, or a complaint about the reply.
 
-    If there are `indices`, the first of `choices` must be accompanied by one of them; the other
-    choices name none.
+    If `indices` is not empty, the first of `choices` must be accompanied by one of the indices; the
+    other choices need no index.
     """
     try:
         verdict = find_object(text, ["choice"])
@@ -288,7 +291,8 @@ def _reason_is_cut(verdict: Choice, answer: SessionReply) -> bool:
 
 
 def read_place(value: Any) -> int | None:
-    """Return the number of the utterance that a reply names; None if it names none or several."""
+    """Return the number of the utterance that a reply names; None if the reply names no utterance
+    or several."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

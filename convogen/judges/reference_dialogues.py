@@ -1,6 +1,7 @@
-"""The input of judges: the conversations of a run or of any corpus, and their reference dialogues.
+"""The input for judges: the conversations in a run or in any corpus, and their reference dialogues.
 
-The scores of a corpus are stored in a separate folder, in the same files as the scores of a run.
+The scores for a corpus are stored in a separate folder, in the same kinds of files as the scores
+for a run.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class CorpusFolder(_Elsewhere):
         return {"fingerprint": self.digest, "source": self.source}
 
     def conversations(self) -> Iterator[Conversation]:
-        """Return the conversations of the corpus, without rows that cannot be read."""
+        """Return the conversations in the corpus, skipping rows that cannot be read."""
         return iter(self._corpus)
 
     def _ids(self) -> Iterator[str]:
@@ -91,7 +92,7 @@ class PairFolder(_Elsewhere):
         return (one.id for one in self.conversations())
 
     def keys(self) -> dict[str, str]:
-        """Return the pairing keys of the conversations by id."""
+        """Return the pairing key of each conversation, keyed by the conversation's id."""
         return {one.id: f"{pairing_key(one, place)}" for place, one in self._paired_conversations()}
 
     def _paired_conversations(self) -> Iterator[tuple[int, Conversation]]:
@@ -133,12 +134,12 @@ class ReferenceDialogues:
     def of(self, conversation: Conversation, place: int) -> tuple[Turn, ...]:
         """Return the reference for the conversation at index `place`.
 
-        Raises `SourceError` if there is no reference or its opening differs.
+        Raises `SourceError` if there is no reference, or if the reference has a different opening.
         """
         if not self.has(conversation, place):
             raise SourceError(
-                f"{self.name}: nothing to compare with conversation {conversation.id}, which has "
-                f"{_missing(conversation, place)}"
+                f"{self.name}: contains no dialogue to compare with conversation "
+                f"{conversation.id}, which has {_missing(conversation, place)}"
             )
         key = pairing_key(conversation, place)
         reference = tuple(self._dialogues[key])
@@ -146,19 +147,19 @@ class ReferenceDialogues:
         if self._same_opening and isinstance(key, int) and here != there:
             raise SourceError(
                 f"{self.name}: dialogue {key + 1} does not match conversation {conversation.id}: "
-                f"it begins with {there[:_SHOWN]!r}, but the conversation begins with "
+                f"the dialogue begins with {there[:_SHOWN]!r}, but the conversation begins with "
                 f"{here[:_SHOWN]!r}; provide dialogues with the ids of their seeds, or the real "
-                "dialogues in the same order"
+                "dialogues in the order of the conversations"
             )
         return reference
 
 
 def real_dialogues(source: str) -> ReferenceDialogues:
-    """Return all real dialogues of a corpus, which are kept in memory.
+    """Return all real dialogues in a corpus, which are kept in memory.
 
     Dialogues are looked up by the ids of their seeds. If a vote compares two dialogues, the longer
-    one is used, as for seeds. If a person has several dialogues with the same goal, the first one
-    is used. Raises `SourceError` if the corpus contains no dialogues.
+    dialogue is used, as for seeds. If a person has several dialogues with the same goal, the first
+    dialogue is used. Raises `SourceError` if the corpus contains no dialogues.
     """
     dialogues: dict[str | int, Sequence[Turn]] = {}
     for place, conversation in enumerate(open_corpus(source)):
@@ -171,20 +172,21 @@ def real_dialogues(source: str) -> ReferenceDialogues:
         if errand := _errand(conversation, place):
             dialogues.setdefault(errand, conversation.turns)
     if not dialogues:
-        raise SourceError(f"{source}: contains no dialogues")
+        raise SourceError(f"{source}: contains no dialogues; provide the real dialogues")
     return ReferenceDialogues(source, dialogues, same_opening=True)
 
 
 def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, ReferenceDialogues]:
-    """Pair the dialogues of two runs on the same seeds; scores are written to a folder in `out`.
+    """Pair the dialogues from two runs that have the same seeds; scores are written to a folder in
+    `out`.
 
-    The dialogues of the second run are kept in memory. Raises `SourceError` if the runs share no
-    seed or are the same.
+    The dialogues from the second run are kept in memory. Raises `SourceError` if the runs share no
+    seed or contain the same dialogues.
     """
     prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
     if prints[0] == prints[1]:
         both = f"{_called(first)} and {_called(second)}"
-        raise SourceError(f"{both} contain the same dialogues; provide different ones")
+        raise SourceError(f"{both} contain the same dialogues; provide two different runs")
     dialogues: dict[str | int, Sequence[Turn]] = {
         pairing_key(conversation, place): conversation.turns
         for place, conversation in enumerate(second.conversations())
@@ -192,7 +194,10 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
     references = ReferenceDialogues(_called(second), dialogues, digest=prints[1])
     pair = PairFolder(first, references, out / "-".join(prints))
     if next(pair.conversations(), None) is None:
-        raise SourceError(f"{_called(first)} and {_called(second)} have no seeds in common")
+        raise SourceError(
+            f"{_called(first)} and {_called(second)} have no seeds in common; provide two runs "
+            "with the same seeds"
+        )
     pair.folder.mkdir(parents=True, exist_ok=True)
     return pair, references
 
@@ -227,12 +232,14 @@ def _errand(conversation: Conversation, place: int) -> str | None:
 
 
 def _missing(conversation: Conversation, place: int) -> str:
-    """Describe the missing pairing key of a conversation and how to supply it."""
+    """Describe what a conversation was paired by and how to provide a matching dialogue."""
     if seed := seed_of(conversation):
         return f"seed {seed!r}; provide the dialogues from which the seeds were taken"
     if errand := _errand(conversation, place):
         found = errand if len(errand) <= _SHOWN else f"{errand[:_SHOWN]}…"
-        return f"{found!r}; provide dialogues with the same persona_id and goal"
+        return (
+            f"the persona and goal {found!r}; provide dialogues with the same persona_id and goal"
+        )
     return (
         "no seed and no counterpart by position; provide the dialogues from which the seeds were "
         "taken"

@@ -44,8 +44,8 @@ class ScoreMatch:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """The mean score (`value`), the normalised probabilities of the scores (`shares`), and their
-    total before normalisation (`mass`)."""
+    """The mean score (`value`), the normalised probabilities of the scores (`shares`), and the
+    total of these probabilities before normalisation (`mass`)."""
 
     value: float
     shares: dict[str, float]
@@ -53,7 +53,8 @@ class Weighed:
 
 
 def find_score(text: str, scale: Scale) -> ScoreMatch | None:
-    """Return the only score of the scale that a reply names; None if it names none or several.
+    """Return the only score on the scale that a reply names; None if the reply names no score or
+    several.
 
     The scale itself (`1 to 5`) and its maximum (`4/5`, `4 out of 5`) are not scores.
     """

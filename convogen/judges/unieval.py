@@ -1,7 +1,8 @@
 """UniEval: does a dialogue contain an utterance that a machine wrote in the person's role?
 
 The judge chooses `Yes` or `No` and gives a reason. With `Yes`, it also names the first such
-utterance. The pass rate is the share of `No`. Source: DialogueForge, section 4.1, after BotChat.
+utterance. The pass rate is the share of `No` verdicts. Source: DialogueForge, section 4.1, after
+BotChat.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Verdict files: a judge's verdict on each dialogue, one JSON object per line.
 
 The protocols are those of DialogueForge (section 4). `unieval` asks whether a dialogue contains an
-utterance that a machine wrote; its pass rate is the share of `No`. `gteval` shows a real and a
-generated dialogue side by side. The generated one passes if the choice does not name it, so `Both`
-and `Neither` also count. A file of convogen's scores is also a verdict file. A dialogue without a
-verdict counts as not passed.
+utterance that a machine wrote; its pass rate is the share of `No` verdicts. `gteval` shows a real
+and a generated dialogue side by side. The generated dialogue passes if the choice does not name it,
+so `Both` and `Neither` also count. A score file written by convogen is also a verdict file. A
+dialogue without a verdict counts as not passed.
 
 A simulated dialogue begins with the real utterance of its seed. If a UniEval judge attributes that
 utterance to a machine, this is a false alarm.
@@ -48,12 +48,12 @@ PROTOCOLS: dict[Protocol, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on one dialogue; `choice` is None if the judge gave none.
+    """The verdict on one dialogue; `choice` is None if the judge gave no choice.
 
     `passed` says whether the dialogue passes. `place` is the position at which the generated
-    dialogue of a pair was shown, if the order was drawn; `choice` is then recorded as if that
-    dialogue had been shown second. `index` is the number, from 1, of the utterance that UniEval
-    attributes to a machine; None if there is none.
+    dialogue of a pair was shown, if the order was drawn at random; `choice` is then recorded as if
+    that dialogue had been shown second. `index` is the number, from 1, of the utterance that
+    UniEval attributes to a machine; None if it names no utterance.
     """
 
     choice: str | None
@@ -65,7 +65,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The verdicts of one file: counts by choice, and the pass rate.
+    """The verdicts in one file: the count of each choice, and the pass rate.
 
     `n` is the number of all dialogues, and `missing` the number of dialogues without a verdict.
     `rate` is the pass rate, and `low` and `high` are the bounds of its 95% Wilson interval; all
@@ -103,8 +103,8 @@ def count_verdicts(
 
     Args:
         name: The name of the file or run.
-        verdicts: At least one verdict.
-        protocol: The protocol of the judge.
+        verdicts: The verdicts; at least one is required.
+        protocol: The judge's protocol.
         begin_real: Whether a person wrote the first utterance of each dialogue.
     """
     counts = Counter(dict.fromkeys(PROTOCOLS[protocol], 0))
@@ -128,7 +128,8 @@ def count_verdicts(
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
-    """Return the verdicts in a file, in order; files of convogen's scores are read as well.
+    """Return the verdicts in a file, in order; the file may also be a score file written by
+    convogen.
 
     Raises `SourceError` if the file contains no verdict or, with the line number, if a verdict is
     invalid.
@@ -148,7 +149,8 @@ def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
         name = verdict.conversation
         if name is not None and choices.setdefault(name, verdict.choice) != verdict.choice:
             raise SourceError(
-                f"{path}: two verdicts on {name!r} contradict each other; keep the correct one"
+                f"{path}: two verdicts on {name!r} contradict each other; keep only the correct "
+                "verdict"
             )
     return verdicts
 
@@ -174,7 +176,8 @@ def _verdicts(
 
 
 def choice_passes(choice: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> bool:
-    """Return whether a dialogue passes; `generated` is its position in a GTEval pair."""
+    """Return whether a dialogue passes; `generated` is the position of the generated dialogue in a
+    GTEval pair."""
     return choice == "No" if protocol == "unieval" else choice != f"Conversation {generated}"
 
 
@@ -192,13 +195,14 @@ def _choice(row: dict[str, Any], allowed: dict[str, str], where: str, ours: bool
         return None
     known = allowed.get(" ".join(choice.split()).casefold()) if isinstance(choice, str) else None
     if known is None:
-        fault = "no JSON object with a `choice`" if choice is None else f"choice {choice!r:.60}"
+        missing = "must be a JSON object with a `choice`"
+        fault = missing if choice is None else f"unknown choice {choice!r:.60}"
         raise SourceError(f"{where}: {fault}; allowed: {', '.join(allowed.values())}")
     return known
 
 
 def wilson(passed: int, n: int) -> tuple[float, float]:
-    """Return the 95% Wilson interval of a share (Wilson, 1927).
+    """Return the 95% Wilson interval for a share (Wilson, 1927).
 
     Raises `ValueError` if n is 0.
     """

@@ -2,8 +2,8 @@
 
 A `Method` is a frozen pydantic model whose fields are the parameters written in an experiment file.
 At the start of a run, it creates a `Play`, which turns tasks into outcomes. Tasks are numbered from
-0 in the order of the plan. The engine plays many of them concurrently and commits their outcomes in
-that order.
+0 in the order of the plan. The engine plays many tasks concurrently and commits their outcomes in
+plan order.
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ __all__ = ["Method", "Play", "RunInputs", "Task"]
 
 
 def _tags(given: Any) -> str | tuple[str, ...] | None:
-    """Return the tags in standard form; a one-element list becomes a single tag."""
+    """Return the language tags in standard form; a list with one tag becomes a single tag."""
     if given is None or isinstance(given, str):
         return given if given is None else language_tag(given)
     listed = cast("Sequence[Any]", given) if isinstance(given, list | tuple) else ()
     if not listed or not all(isinstance(tag, str) for tag in listed):
-        raise ValueError("must be a BCP 47 language tag such as de, or a list of such tags")
+        raise ValueError(
+            "must be a BCP 47 language tag such as de, or a non-empty list of such tags"
+        )
     tags = [language_tag(tag) for tag in listed]
     if twice := next((tag for nth, tag in enumerate(tags) if tag in tags[:nth]), None):
         raise ValueError(
-            f"{twice} is listed twice; list each language once, since all are drawn equally often"
+            f"{twice} is listed twice; list each language once, since all listed languages are "
+            "equally likely to be drawn"
         )
     return tags[0] if len(tags) == 1 else tuple(tags)
 
@@ -64,8 +67,8 @@ class Task:
     def language(self) -> str | None:
         """The language tag of the task; None if no language is set.
 
-        `Session.ask` already states the language in the requests of the method's roles, and the
-        records of the task's outcome also state it.
+        `Session.ask` already states the language in its requests, and the records of the task's
+        outcome contain the language.
         """
         return self.session.language
 
@@ -80,10 +83,11 @@ class Task:
         context: Mapping[str, Any] | None = None,
         refused: Sequence[str] = (),
     ) -> Conversation:
-        """Return the conversation record of a played experience.
+        """Return the conversation record for a played experience.
 
-        Values in `context` replace those taken from the experience. If no attempt at a turn was
-        accepted and the conversation therefore ended early, `refused` lists the attempts' errors.
+        Values in `context` replace the values taken from the experience. If no attempt at a turn
+        was accepted and the conversation therefore ended early, `refused` lists the errors in these
+        attempts.
         """
         return Conversation(
             id=f"c-{self.id}",
@@ -110,7 +114,7 @@ class Task:
         message: str | None = None,
         experience: Experience | None = None,
     ) -> Failure:
-        """Return the failure record of the task, including its usage so far."""
+        """Return a failure record for the task, including the task's model usage so far."""
         return Failure(
             id=f"f-{self.id}",
             task=self.number,
@@ -125,11 +129,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """The inputs of a method's play at the start of a run.
+    """The inputs that a method's play receives at the start of a run.
 
     `seed` is derived from the fingerprint, so it differs between experiments. `experiment_seed` is
     the `seed` of the experiment itself, for choices that runs with different parameters share.
-    `run` gives read-only access to the run folder with everything committed so far.
+    `run` gives read-only access to the run folder, which contains everything committed so far.
     """
 
     seed: int
@@ -142,7 +146,7 @@ class Play(ABC):
     """The state of a method in one run."""
 
     def restore(self, committed: int) -> None:  # noqa: B027
-        """Restore the state that a resumed run has after the first `committed` tasks."""
+        """Restore the state that the run had after the first `committed` tasks."""
 
     def committed(self, task: int) -> None:  # noqa: B027
         """Release the state of a task whose outcome is now on disk."""
@@ -151,8 +155,8 @@ class Play(ABC):
     async def play(self, task: Task) -> Outcome:
         """Turn a task into a conversation or a failure.
 
-        Implementations may raise only `RunStopped` and `UserError`. Both stop the run, and the next
-        start plays the task again.
+        Implementations may raise only `RunStopped` and `UserError`. Both stop the run; the task is
+        played again when the run is resumed.
         """
 
 
@@ -161,25 +165,25 @@ class Method(Keys, ABC):
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]]
-    """The roles whose models a run needs, with their default sampling."""
+    """The roles for which a run needs models, with their default sampling settings."""
 
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {}
-    """Sampling of the embedded model by role. It overrides `roles`; the experiment's settings
-    override it."""
+    """For each role, the sampling settings for the embedded model. They override `roles`, and the
+    experiment's settings override them."""
 
     embedded_prompts: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    """The prompts that the embedded model's adapter was trained on. Each step is mapped to its role
-    and to a file name in `training/embedded/`."""
+    """The prompts on which the embedded model's adapter was trained. Each step is mapped to its
+    role and to the name of a prompt file in `training/embedded/`."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file or folder. The data depends on the content, not on the path, so
-    `sources` hashes the content."""
+    """Fields that contain the path of a file or folder. The generated data depends on the content,
+    not on the path, so `sources` hashes the content."""
 
     prompt_names: ClassVar[tuple[str, ...]]
     """The steps that have a prompt in `<method>/prompts/<step>.md`; see `prompts`."""
 
     counts_failed_tasks: ClassVar[bool] = False
-    """True if n counts tasks rather than conversations: failed and rejected tasks are not
+    """Whether n counts tasks rather than conversations, so that failed and rejected tasks are not
     replaced."""
 
     roles_in_english: ClassVar[frozenset[str]] = frozenset(("selector",))
@@ -187,11 +191,12 @@ class Method(Keys, ABC):
     prompts, regardless of `language`."""
 
     added_later: ClassVar[tuple[str, ...]] = ()
-    """Fields that enter the fingerprint only if they differ from their defaults. Runs made before
-    these fields were added therefore stay valid."""
+    """Fields that enter the fingerprint only if they differ from their defaults. The fingerprints
+    of runs made before these fields were added therefore stay the same."""
 
     process: ClassVar[str] = ""
-    """How conversations are made, in one or two sentences, for the cards of exports."""
+    """One or two sentences about how the method makes conversations, for the cards of exported data
+    sets."""
 
     has_experiences: ClassVar[bool] = True
     """Whether conversations have an experience, which some judges need."""
@@ -201,15 +206,16 @@ class Method(Keys, ABC):
 
     broken: Literal["keep", "drop"] = Field(
         default="keep",
-        description="what happens to a conversation that a model error ends early, after at "
-        "least half of its planned turns; keep: the conversation is kept, with the error in "
-        "`ended`; drop: a failure is recorded instead",
+        description="what happens if a model error ends a conversation early, after at least half "
+        "of its planned turns: `keep` (keep the conversation and record the error in `ended`) or "
+        "`drop` (record a failure instead)",
     )
 
     language: Languages = Field(
         default=None,
         description="language of the generated text: a BCP 47 tag such as de or pt-BR, or a list "
-        "of tags from which each task draws one; default: English, the language of the prompts",
+        "of tags, one of which is drawn at random for each task; by default English, the language "
+        "of the prompts",
     )
 
     @classmethod
@@ -218,41 +224,43 @@ class Method(Keys, ABC):
         return True
 
     def not_fingerprinted(self) -> set[str]:
-        """Return the fields excluded from the fingerprint: paths, and later additions that have
-        their default values."""
+        """Return the fields excluded from the fingerprint: paths, and fields that were added later
+        and have their default values."""
         fields, later = type(self).model_fields, ("language", *self.added_later)
         unused = {key for key in later if getattr(self, key) == fields[key].default}
         return unused | set(self.path_fields)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the entries of `gates` that apply if the experiment lists none."""
+        """Return the `gates` entries that apply if the experiment lists no gates."""
         return [{"gate": "language"}] if self.language else []
 
     def languages(self) -> tuple[str, ...]:
-        """Return the tags from which each task draws its language; empty if none is set."""
+        """Return the tags from which the language of each task is drawn; empty if no language is
+        set."""
         asked = self.language
         return (asked,) if isinstance(asked, str) else asked or ()
 
     def draw_language(self, seed: int) -> str | None:
-        """Return the language of the task that has this seed; None if no language is set."""
+        """Return the language drawn for a task with the given seed; None if no language is set."""
         languages = self.languages()
         return Random(f"{seed}/language").choice(languages) if languages else None
 
     def sampling(self, role: str) -> Sampling:
-        """Return the sampling of a role with these parameters."""
+        """Return the default sampling settings for a role, given the method's parameters."""
         return self.roles[role]
 
     def notices(self) -> list[str]:
-        """Return notices about these parameters to show before the first model call, one line
-        each."""
+        """Return one-line notices about the method's parameters, to be shown before the first model
+        call."""
         return []
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the method's prompts by step; the files in `chosen` replace the shipped ones."""
+        """Return the method's prompts, keyed by step; the files in `chosen` replace the shipped
+        prompts."""
         return prompts_of(type(self), "{name}/{step}", chosen)
 
     def sources(self) -> dict[str, str]:
-        """Return the content hashes of the files that the method reads, by name."""
+        """Return a content hash for each file that the method reads, keyed by name."""
         return {}
 
     def task_count(self) -> int | None:
@@ -278,8 +286,8 @@ class Method(Keys, ABC):
     def lineages(self) -> int | None:
         """Return the number of lineages in a run; None if tasks are independent.
 
-        Tasks of the same lineage share state in their play, so they are played in one process.
-        Tasks of different lineages share nothing. By default, all tasks of a run form one lineage.
+        Tasks of the same lineage share state, so they are played in one process. Tasks of different
+        lineages share nothing. By default, all tasks of a run form one lineage.
         """
         return 1
 
@@ -289,4 +297,4 @@ class Method(Keys, ABC):
 
     @abstractmethod
     def start(self, inputs: RunInputs) -> Play:
-        """Return the play of a new or resumed run."""
+        """Return the play for a new or resumed run."""

@@ -1,4 +1,4 @@
-"""The distance between generated and human conversations, by a classifier two-sample test.
+"""The distance between generated and human conversations, measured by a classifier two-sample test.
 
 A linear classifier, cross-fitted on features of conversations, predicts which of two corpora a
 conversation comes from (Lopez-Paz and Oquab, "Revisiting classifier two-sample tests", ICLR 2017).

@@ -1,4 +1,4 @@
-"""The comparison of a generated corpus with a human one: the distance, and the differences."""
+"""The comparison of a generated corpus with a human corpus: the distance, and the differences."""
 
 from __future__ import annotations
 
@@ -38,20 +38,22 @@ MOST_TURNS = 5
 
 @dataclass(frozen=True, slots=True)
 class Realism:
-    """The comparison of a generated corpus with a human one.
+    """The comparison of a generated corpus with a human corpus.
 
     Attributes:
         generated: Number of generated conversations compared.
         human: Number of human conversations compared.
-        groups: Number of groups of conversations that always stay in the same fold.
+        groups: Number of groups of conversations; the conversations in a group always stay in the
+            same fold.
         turns: Whose turns were compared.
         normalisations: Typographic differences that were removed before the comparison.
         separations: Separation by each family of features, and by all families together (`all`).
-        controls: The same test between halves of the human corpus.
-        telltales: Features that vary, in the order of decreasing effect.
-        words: Words that are typical of one corpus, beginning with those of the generated corpus.
-        examples: The generated turns with the least human words.
-        mauve: Overlap of the corpora; None if not requested.
+        controls: The two-sample test applied to random halves of the human corpus, as a control.
+        telltales: Features that vary, in order of decreasing effect.
+        words: Words that are typical of one corpus, beginning with words typical of the generated
+            corpus.
+        examples: The generated turns whose words are least human-like.
+        mauve: MAUVE, the overlap of the two corpora; None if it was not requested.
     """
 
     generated: int
@@ -78,7 +80,7 @@ def compare(
     encode: Encoder | None = None,
     mauve: bool = False,
 ) -> Realism:
-    """Compare two samples from `convogen.realism.samples.sample`; requires the extra `realism`.
+    """Compare two samples from `convogen.realism.samples.sample`; requires the `realism` extra.
 
     Args:
         generated: Conversations written by a model.
@@ -88,7 +90,7 @@ def compare(
         permutations: Number of label permutations for the p-values; 0 for no p-values.
         halves: Number of times that the human corpus is split into random halves for the control.
         seed: Random seed.
-        encode: A sentence encoder for the family `embeddings`; None to leave this family out.
+        encode: A sentence encoder for the `embeddings` family; None to leave this family out.
         mauve: Whether to compute MAUVE from the encoder's vectors.
 
     Raises:

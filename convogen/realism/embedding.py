@@ -1,4 +1,4 @@
-"""Conversations as vectors of a sentence encoder that the user chooses."""
+"""Conversations as vectors from a sentence encoder that the user chooses."""
 
 from __future__ import annotations
 

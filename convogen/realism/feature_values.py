@@ -1,4 +1,4 @@
-"""Computation of the features of `convogen.realism.features`."""
+"""Functions that compute the features in `convogen.realism.features`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ SHORT_TURN = 3
 """Maximum length of a short turn, such as a backchannel, in words."""
 
 WINDOW = 50
-"""Window of the type-token ratio, in words, which makes the ratio independent of length."""
+"""Number of words over which each type-token ratio is computed, so that it does not depend on
+length."""
 
 
 def cased(text: str) -> float:
@@ -117,7 +118,7 @@ def returns(reading: Reading) -> float:
 def taken_up(reading: Reading) -> float:
     """Return the mean share of a turn's longer words (5+ letters) that occur in the previous turn.
 
-    Turns without longer words do not count.
+    Turns without such words do not count.
     """
     shares: list[float] = []
     for before, turn in pairwise(reading.words):
@@ -128,12 +129,12 @@ def taken_up(reading: Reading) -> float:
 
 
 def interaction(name: str, reading: Reading) -> float:
-    """Return a measure of interaction; 0 if it has no value."""
+    """Return a measure of interaction; 0 if the measure has no value."""
     return reading.measures.get(name) or 0.0
 
 
 def behaves(name: Behaviour, reading: Reading) -> list[bool]:
-    """Return which turns have a behaviour; an empty list without patterns for the language."""
+    """Return which turns have a behaviour; an empty list if the language has no patterns."""
     turns = reading.interaction.behaviours
     return [name in turn for turn in turns] if turns else []
 

@@ -51,9 +51,9 @@ class Feature:
         family: The family of the feature.
         about: A description for readers.
         unit: `share` (0 to 1), or the unit of the number.
-        value: Computes the feature.
-        marks: Returns which turns have the feature, if that depends on earlier turns; None if each
-            turn is evaluated on its own.
+        value: Function that computes the feature.
+        marks: Function that returns which turns have the feature, if that depends on earlier turns;
+            None if each turn is evaluated on its own.
         by_rules: Whether the feature is detected by rules, which exist only for some languages; in
             other languages, its value is 0.
     """
@@ -79,7 +79,8 @@ def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArr
 def turn_marks(
     conversation: Conversation, features: Sequence[Feature]
 ) -> tuple[frozenset[str], ...]:
-    """Return the names of each turn's features with values above 0; blank turns have none."""
+    """Return, for each turn, the names of the features with values above 0; blank turns have no
+    features."""
     alone = [one for one in features if one.marks is None]
     found = [
         {one.name for one, value in zip(alone, row, strict=True) if value > 0}
@@ -103,7 +104,7 @@ def _marked(
     marks: Callable[[Reading], Sequence[bool]],
     by_rules: bool = True,
 ) -> Feature:
-    """Return a feature whose value is the share of marked turns."""
+    """Return a feature whose value is the share of turns that `marks` marks."""
 
     def value(reading: Reading) -> float:
         return sum(marks(reading)) / len(reading.texts)

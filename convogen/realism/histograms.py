@@ -25,9 +25,9 @@ class Histogram:
     Attributes:
         feature: The feature.
         cuts: Inclusive upper limits of all bins except the last, in ascending order.
-        shares: Share of the corpus' conversations in each bin. There is one more bin than there are
-            cuts, and no bin is empty.
-        mean: Mean over the corpus' conversations.
+        shares: Share of the corpus's conversations in each bin. There is one more bin than there
+            are cuts, and no bin is empty.
+        mean: Mean of the feature over the corpus's conversations.
     """
 
     feature: Feature
@@ -66,14 +66,14 @@ def human_histograms(
     """Return a histogram for each feature of a corpus, or of a sample if the corpus is large.
 
     Raises `SourceError`, which names the corpus `name`, if the corpus is too small
-    (`samples.FEWEST`), or if a feature's rules support none of its languages.
+    (`samples.FEWEST`), or if a feature's rules support none of the corpus's languages.
     """
     dialogues = sample(conversations, name)
     languages = (Reading(one).interaction.language for one in dialogues)
     if unknown := without_rules(features, languages):
         raise SourceError(
-            f"{name}: {unknown} can be detected in English only, and nothing in the corpus is in "
-            f"English"
+            f"{name}: {unknown} can only be detected in English, but the corpus contains nothing "
+            "in English; leave the feature out"
         )
     values = measure(dialogues, features)
     return [Histogram.of(one, values[:, at], bins) for at, one in enumerate(features)]

@@ -1,4 +1,4 @@
-"""Families of features as kernels: named features, and TF-IDF of words and pairs of words."""
+"""Families of features as kernels: named features, and TF-IDF weights of words and word pairs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["NamedFeatures", "TfIdf", "WordLists", "terms", "word_lists"]
 WordLists = list[list[str]]
 QUANTILES = 100
 MIN_CONVERSATIONS = 2
-"""Minimum number of training conversations that must contain a word for it to count."""
+"""Minimum number of training conversations that must contain a word for the word to be used."""
 
 
 class NamedFeatures:

@@ -8,7 +8,7 @@ over clusters of the vectors of both corpora. The vectors are normalised to leng
 principal component analysis that keeps 90% of the variance, and clustered by k-means, with one
 cluster per ten texts of the smaller corpus. As in the paper, c is 5.
 
-In the paper, vectors represent passages and come from GPT-2. Here, they represent whole
+In the paper, vectors represent passages and come from GPT-2. Here, the vectors represent whole
 conversations and come from the encoder that the user names. Compare only values from the same
 encoder and from corpora of similar size. The halves of the human corpus show which value to expect
 if corpora do not differ.
@@ -30,14 +30,14 @@ __all__ = ["HALVES", "Mauve", "frontier_area", "mauve", "mauve_beside_halves"]
 Floats = NDArray[np.float64]
 
 SCALE = 5.0
-"""The paper's c."""
+"""The scaling constant c in the paper."""
 
 PER_CLUSTER = 10
 """Number of texts of the smaller corpus per cluster."""
 
 VARIANCE = 0.9
 STARTS = 5
-"""Number of starts of k-means; the best one counts."""
+"""Number of k-means runs with different starting points, of which the best run is used."""
 
 MIXTURES = 1_000
 HALVES = 10
@@ -45,13 +45,13 @@ HALVES = 10
 
 @dataclass(frozen=True, slots=True)
 class Mauve:
-    """MAUVE of a generated corpus and a human one.
+    """MAUVE between a generated corpus and a human corpus, and between halves of the human corpus.
 
     Attributes:
-        value: MAUVE of the two corpora, 0 to 1.
-        halves: Mean MAUVE of random halves of the human corpus.
-        low: Smallest MAUVE of these halves.
-        high: Largest MAUVE of these halves.
+        value: MAUVE between the two corpora, 0 to 1.
+        halves: Mean MAUVE between the two halves, over random splits of the human corpus.
+        low: Smallest MAUVE over these splits.
+        high: Largest MAUVE over these splits.
     """
 
     value: float
@@ -63,13 +63,13 @@ class Mauve:
 def mauve_beside_halves(
     generated: Floats, human: Floats, groups: Sequence[int], *, seed: int, halves: int = HALVES
 ) -> Mauve:
-    """Return MAUVE of two corpora, and MAUVE of halves of the human corpus.
+    """Return MAUVE between two corpora, and MAUVE between random halves of the human corpus.
 
     Args:
         generated: Vectors of generated texts, of shape (texts, dimensions).
         human: Vectors of human texts, of shape (texts, dimensions).
         groups: The group of each human text; a group is never split.
-        seed: Random seed of k-means and of the halves.
+        seed: Random seed for k-means and for the random halves.
         halves: Number of times that the human corpus is halved.
     """
     rng = np.random.default_rng(seed)
@@ -83,7 +83,7 @@ def mauve_beside_halves(
 
 
 def mauve(generated: Floats, human: Floats, *, seed: int) -> float:
-    """Return MAUVE of two samples of vectors, 0 to 1."""
+    """Return MAUVE between two samples of vectors, 0 to 1."""
     both = np.vstack([generated, human])
     both = both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), np.finfo(float).tiny)
     distinct = len(np.unique(both, axis=0))

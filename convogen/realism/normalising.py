@@ -24,8 +24,8 @@ class Normalisation:
     Attributes:
         name: `case`, `tokenisation`, `quotes` or `spelling`.
         measure: The compared measure, such as "capitals among letters".
-        generated: The measure of the generated corpus, 0 to 1.
-        human: The measure of the human corpus, 0 to 1.
+        generated: The value of the measure for the generated corpus, 0 to 1.
+        human: The value of the measure for the human corpus, 0 to 1.
         change: The change made to both corpora.
     """
 
@@ -105,9 +105,9 @@ _BRITISH = {
     r"\bprogramme(?=s?\b)": "program",
     r"\bcheque(?=s?\b)": "check",
 }
-"""British spellings and the American ones that replace them in both corpora. The first two also
-change words without spelling variants ("four", "noise"), which is harmless since both corpora are
-changed.
+"""British spellings and the American spellings that replace them in both corpora. The first two
+patterns also change words without spelling variants ("four", "noise"), which is harmless since both
+corpora are changed.
 """
 _SPELLINGS = [(re.compile(one, re.IGNORECASE), other) for one, other in _BRITISH.items()]
 _BRITISH_WORDS = re.compile(

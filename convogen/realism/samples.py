@@ -1,4 +1,4 @@
-"""Selection of the compared conversations, their turns, and their groups."""
+"""Selection of the conversations and turns to compare, and grouping of related conversations."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Turns = Literal["all", "opener", "others"]
 """Whose turns are compared: everybody's, the first speaker's, or those of all other speakers."""
 
 FEWEST = 30
-"""Minimum number of conversations on each side."""
+"""Minimum number of conversations in each corpus."""
 
 MOST = 1_500
-"""Maximum number of conversations on each side; larger corpora are sampled."""
+"""Maximum number of conversations from each corpus; larger corpora are sampled."""
 
 _OPENING_CHARS = 20
-"""Minimum length, in characters, of an opening that identifies related conversations. Shorter ones
-are probably greetings, which unrelated conversations may share."""
+"""Minimum length, in characters, of an opening that identifies related conversations. Shorter
+openings are probably greetings, which unrelated conversations may share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def sample(
     first: int | None = None,
     seed: int = 0,
 ) -> list[Dialogue]:
-    """Return at most `MOST` dialogues of a corpus to compare, in the order of the corpus.
+    """Return at most `MOST` dialogues from a corpus for comparison, in the order of the corpus.
 
     Args:
         conversations: The corpus.
@@ -80,7 +80,7 @@ def sample(
             conversation.
         first: Number of turns after which a conversation is truncated, counted before any turn is
             left out.
-        seed: Random seed of the sample that is drawn if there are more than `MOST` dialogues.
+        seed: Random seed for the sample that is drawn if there are more than `MOST` dialogues.
 
     Raises:
         SourceError: If fewer than `FEWEST` conversations have a turn that can be compared.
@@ -100,7 +100,7 @@ def sample(
     if len(kept) < FEWEST:
         raise SourceError(
             f"{name}: too few conversations to compare ({len(kept)}); a comparison needs at least "
-            f"{FEWEST} on each side"
+            f"{FEWEST} conversations in each corpus"
         )
     return [dialogue for _, dialogue in sorted(kept, key=lambda one: one[0])]
 
@@ -108,9 +108,10 @@ def sample(
 def dialogue_of(
     conversation: Conversation, turns: Turns = "all", skip: int = 0, first: int | None = None
 ) -> Dialogue | None:
-    """Return the dialogue of one conversation; None if it has no turn that can be compared.
+    """Return one conversation as a dialogue; None if the conversation has no turn that can be
+    compared.
 
-    The parameters are those of `sample`.
+    The parameters have the same meaning as in `sample`.
     """
     spoken = [turn for turn in conversation.turns[:first] if turn.text.strip()]
     chosen = [turn for turn in spoken[skip:] if _is_chosen(turn, spoken[0].speaker, turns)]
@@ -129,7 +130,7 @@ def dialogue_of(
 
 
 def single_turns(conversation: Conversation) -> list[Dialogue]:
-    """Return one dialogue per turn, which contains only that turn, in order."""
+    """Return one dialogue for each turn, in order; each dialogue contains only that turn."""
     return [
         Dialogue(conversation.id, ((turn.speaker, turn.text),), frozenset(), conversation.language)
         for turn in conversation.turns

@@ -1,4 +1,4 @@
-"""What gives generated conversations away: features, words and turns."""
+"""Features, words and turns that give generated conversations away."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Telltale:
         family: The family of the feature.
         about: A description for readers.
         unit: `share` (0 to 1), or the unit of the number.
-        generated: Mean over generated conversations.
-        human: Mean over human conversations.
+        generated: Mean of the feature over generated conversations.
+        human: Mean of the feature over human conversations.
         effect: Cliff's delta, -1 to 1; positive if the values of generated conversations are
             higher.
     """
@@ -58,8 +58,8 @@ class TellingWord:
 
     Attributes:
         word: The word or the pair, in lower case.
-        generated: Share of generated conversations that contain it.
-        human: Share of human conversations that contain it.
+        generated: Share of generated conversations that contain the word or pair.
+        human: Share of human conversations that contain the word or pair.
         z: Log-odds ratio divided by its standard error; positive if the word is more frequent in
             generated conversations.
     """
@@ -72,12 +72,14 @@ class TellingWord:
 
 @dataclass(frozen=True, slots=True)
 class TellingTurn:
-    """A generated turn whose words a classifier, trained on other conversations, finds least human.
+    """A generated turn whose words a classifier, trained on other conversations, finds least
+    human-like.
 
     Attributes:
         conversation: The id of the turn's conversation.
         text: The text of the turn, as it was compared.
-        score: The turn's part in the classifier's score; only the order of scores is meaningful.
+        score: The turn's contribution to the classifier's score; only the order of scores is
+            meaningful.
     """
 
     conversation: str
@@ -88,7 +90,7 @@ class TellingTurn:
 def telltales(
     features: Sequence[Feature], generated: NDArray[np.float64], human: NDArray[np.float64]
 ) -> list[Telltale]:
-    """Return all features that vary, in the order of decreasing effect."""
+    """Return all features that vary, in order of decreasing effect."""
     stats: Any = import_module("scipy.stats")
     ranks = np.asarray(stats.rankdata(np.vstack([generated, human]), axis=0), dtype=float)
     n, m = len(generated), len(human)
@@ -150,7 +152,8 @@ def telling_turns(
     seed: int,
     most: int,
 ) -> list[TellingTurn]:
-    """Return up to `most` generated turns with the least human words, one per conversation."""
+    """Return up to `most` generated turns whose words are least human-like, one per
+    conversation."""
     family = TfIdf(conversations)
     targets = np.where(labels, 1.0, -1.0)
     found: list[TellingTurn] = []

@@ -2,8 +2,8 @@
 
 Each family of features is a linear kernel. The classifier is ridge regression on labels of -1 and 1
 (scikit-learn's `KernelRidge`), which is solved for the true labels and all permutations together.
-Folds keep groups together and do not depend on the labels, so the permutation test is exact. The
-control is the same test between halves of the human corpus.
+Folds keep groups together and do not depend on the labels, so the permutation test is exact. As a
+control, the same test is applied to random halves of the human corpus.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well a classifier distinguishes generated conversations from human ones.
+    """How well a classifier distinguishes generated conversations from human conversations.
 
     Attributes:
         auc: Area under the ROC curve, 0.5 at chance.
-        low: Lower bound of the 95% interval of the area over resampled groups, with the classifiers
-            unchanged.
-        high: Upper bound of the interval.
-        p: Probability of an area at least as large if the corpora did not differ; None without
-            permutations.
+        low: Lower bound of the 95% bootstrap interval for the area; groups are resampled, and the
+            classifiers stay unchanged.
+        high: Upper bound of this interval.
+        p: Probability of an area at least as large if the corpora did not differ; None if no
+            permutations were requested.
     """
 
     auc: float
@@ -68,7 +68,7 @@ class Separation:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The same test between random halves of the human corpus.
+    """The two-sample test applied to random halves of the human corpus, as a control.
 
     Attributes:
         auc: Mean area under the curve over the halves.
@@ -98,15 +98,16 @@ class KernelSource(Protocol):
 
 
 def folds(groups: Sequence[int], seed: int) -> list[tuple[Ints, Ints]]:
-    """Return the training and the test indices of each fold; no group is in both.
+    """Return the training and the test indices of each fold; no group is in both parts.
 
     Raises:
         UserError: If there are fewer groups than folds.
     """
     if (count := len(set(groups))) < FOLDS:
         raise UserError(
-            f"realism: too few groups of conversations that share an opening, an experience or a "
-            f"seed ({count}); the test needs at least {FOLDS}"
+            f"realism: too few independent groups of conversations ({count}); conversations that "
+            "share an opening, an experience or a seed form one group, and the test needs at "
+            f"least {FOLDS} groups"
         )
     splitter = learner("model_selection", "realism").GroupKFold(
         FOLDS, shuffle=True, random_state=seed
@@ -122,15 +123,15 @@ def separations(
     permutations: int,
     seed: int,
 ) -> dict[str, Separation]:
-    """Return how well each family of features, and all families together (`all`), separate the
-    classes.
+    """Return how well the classes are separated by each family of features, and by all families
+    together (`all`).
 
     Args:
-        families: The families of features, by name.
+        families: The families of features, keyed by name.
         labels: True for generated conversations.
         groups: The group of each conversation.
         permutations: Number of label permutations for the p-value; 0 for no p-value.
-        seed: Random seed of folds, permutations and resamples.
+        seed: Random seed for folds, permutations and resamples.
     """
     truth = np.asarray(labels, dtype=bool)
     numbers = np.asarray(groups, dtype=np.intp)
@@ -163,7 +164,7 @@ def control(
 
 
 def random_half(groups: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which conversations are in a randomly drawn half of the groups."""
+    """Return which conversations belong to a randomly drawn half of the groups."""
     unique = np.unique(groups)
     return np.isin(groups, rng.permutation(unique)[: len(unique) // 2])
 
@@ -180,15 +181,15 @@ def false_alarms(
     """Return how often the test finds a difference between random halves of one corpus.
 
     Args:
-        families: The families of features, by name.
+        families: The families of features, keyed by name.
         groups: The group of each conversation.
         halves: Number of times that the corpus is halved.
         permutations: Number of label permutations per p-value.
-        seed: Random seed of folds, halves and permutations.
+        seed: Random seed for folds, halves and permutations.
         level: Significance level, 0 to 1.
 
     Returns:
-        The share of halvings with a p-value of at most `level`, by family and for `all`.
+        The share of halvings with a p-value of at most `level`, for each family and for `all`.
     """
     numbers = np.asarray(groups, dtype=np.intp)
     rng = np.random.default_rng(seed)
@@ -215,12 +216,13 @@ def cross_fitted(
     """Return the scores of conversations, from classifiers that were not trained on their groups.
 
     Args:
-        families: The families of features, by name.
+        families: The families of features, keyed by name.
         classes: Labels, of shape (conversations, labellings).
         parts: The training and the test indices of each fold.
 
     Returns:
-        Scores of the same shape, by family and, if there are several families, for `all`.
+        Scores with the shape of `classes`, for each family and, if there are several families, for
+            `all`.
     """
     targets = np.where(classes, 1.0, -1.0)
     names = [*families, "all"] if len(families) > 1 else list(families)
@@ -263,7 +265,8 @@ def _predicted(kernels: FoldKernels, targets: Floats) -> Floats:
 def permuted(
     labels: NDArray[np.bool_], groups: Ints, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Permute labels within groups that have both labels, and between groups that have only one."""
+    """Permute labels within groups that have both labels, and between groups that have only one
+    label."""
     permuted = labels.copy()
     sizes = np.bincount(groups)
     generated = np.bincount(groups, weights=labels).astype(np.intp)
@@ -292,7 +295,7 @@ def areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
 def _interval(
     scores: Floats, truth: NDArray[np.bool_], groups: Ints, seed: int
 ) -> tuple[float, float]:
-    """Return the percentile interval of the area over resampled groups."""
+    """Return the percentile bootstrap interval for the area, which resamples groups."""
     order = np.argsort(scores, kind="stable")
     positive, group = truth[order], groups[order]
     count = int(groups.max()) + 1

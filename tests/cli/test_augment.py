@@ -168,8 +168,8 @@ def test_dailydialogs_numbers_are_words_to_the_model_and_numbers_in_the_file(
     ("options", "complaint"),
     [
         (["--label", "summary"], "no usable summary in the data; labels in the data: intent"),
-        (["--balance", "topic"], "has no label topic to balance; labels found: intent, emotion"),
-        (["--label", "intent", "--balance", "emotion"], "balance: emotion is not in label"),
+        (["--balance", "topic"], "has no topic label to balance; labels found: intent, emotion"),
+        (["--label", "intent", "--balance", "emotion"], "balance: emotion is not listed in label"),
         (["--field", "mood=emotions"], "--field mood=emotions: must be LABEL=COLUMN"),
         (["--set", "max_turns=2", "--label", "emotion", "--set", "source=gone"], "no such file"),
     ],
@@ -254,7 +254,7 @@ def asked_by(experiment: Experiment, folder: Path) -> list[Request]:
 def test_the_language_of_the_source_is_kept(tmp_path: Path) -> None:
     plain = augmenting(in_german())
     assert plain.method.languages() == ("de",)
-    assert "writing in German" in plain.method.notices()[0]
+    assert "generating text in German" in plain.method.notices()[0]
     for request in asked_by(plain, tmp_path / "run"):
         prompt = "\n".join(message.content for message in request.messages)
         assert prompt.count("German (Deutsch)") == (request.role != "selector")

@@ -204,14 +204,14 @@ def test_what_rules_cannot_tell_in_a_language_is_refused(tmp_path: Path) -> None
     rows = [{"id": f"p{nth}", "turns": turns} for nth in range(30)]
     german.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     keys = {"match": str(german), "match_features": ["commas", "hedging"]}
-    with pytest.raises(SourceError, match="hedging can be detected in English only"):
+    with pytest.raises(SourceError, match="hedging can only be detected in English"):
         _ = ConvoGen.model_validate(keys).shapes
     gate = {"gate": "profile", "corpus": str(german), "features": ["hedging"]}
-    with pytest.raises(SourceError, match="hedging can be detected in English only"):
+    with pytest.raises(SourceError, match="hedging can only be detected in English"):
         _ = Experiment({"name": "x", "gates": [gate]}).fingerprint
     assert ConvoGen.model_validate({**keys, "match_features": ["commas"]}).shapes
     with pytest.raises(
-        ExperimentError, match=r"hedging can be detected .* \(language: de\)"
+        ExperimentError, match=r"hedging can only be detected .* \(language: de\)"
     ) as caught:
         Experiment({"name": "x", **keys, "language": ["en", "de"]})
     assert "\n" not in str(caught.value)

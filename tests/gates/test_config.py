@@ -66,7 +66,7 @@ def test_the_class_of_an_entry_or_what_to_write() -> None:
     with pytest.raises(ExperimentError, match=r"`- \{gate: safety, words: VALUE\}`"):
         gate_class({"safety": {"words": "x"}})
     names = ", ".join(registry.names("gates"))
-    with pytest.raises(ExperimentError, match=f"has no key `gate`; .*; allowed names: {names}$"):
+    with pytest.raises(ExperimentError, match=f"has no `gate` key; .*; allowed names: {names}$"):
         gate_class({"reasks": 3})
 
 

@@ -244,23 +244,23 @@ def test_a_rule_may_look_at_the_experience(tmp_path: Path) -> None:
     ("entries", "message"),
     [
         (["no_such"], "gate: 'no_such' is not known; allowed: near_duplicate, safety"),
-        ([{"turns": 3}], "the entry {'turns': 3} has no key `gate`; write"),
+        ([{"turns": 3}], "the entry {'turns': 3} has no `gate` key; write"),
         ([{"min_turns": 2}], "`- {gate: min_turns, turns: VALUE}`"),
         ([3], "must be a mapping"),
         (["min_turns"], r"gates\[0\]: turns: is missing"),
         ([{"gate": "judge", "min_score": 3, "judge": "x"}], "must be one of geval"),
         (
             [{"gate": "judge", "min_score": 99}],
-            r"gates\[0\]: .*99 is above the highest score of .*5",
+            r"gates\[0\]: .*99 exceeds 5, the highest score",
         ),
         ([{"gate": "judge", "min_score": 1.01, "judge": "unieval"}], "aspects: 'overall'"),
         (
             [{"gate": "judge", "min_score": 2, "judge": "unieval", "aspects": ["human_like"]}],
-            "above the highest score of unieval, 1",
+            "exceeds 1, the highest score from unieval",
         ),
         (
             ["safety", {"gate": "min_turns", "turns": 40}],
-            r"gates\[1\]: min_turns: turns: 40 required",
+            r"gates\[1\]: min_turns: turns: 40 turns are required",
         ),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_gate_of_more_turns_than_there_can_be_is_refused(
 
 
 def test_a_judge_of_experiences_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ExperimentError, match="by their experience, but conversations of this"):
+    with pytest.raises(ExperimentError, match="with their experiences, but this method's"):
         Experiment(
             {"name": "x", "method": "roleplay", "gates": [{"gate": "judge", "min_score": 2}]}
         )

@@ -138,7 +138,7 @@ def test_without_a_score_a_conversation_is_rejected(tmp_path: Path) -> None:
 
 def test_what_a_judge_needs_and_knows_is_said(tmp_path: Path) -> None:
     grounded = JudgeGate(min_score=1)
-    with pytest.raises(ExperimentError, match="by their experience, but conversation c-7 has none"):
+    with pytest.raises(ExperimentError, match="but conversation c-7 has no experience"):
         decided(tmp_path, [grounded], ["Hello."])
     unknown = JudgeGate(judge="geval3", aspects=["wit", "coherence"], min_score=1)
     with pytest.raises(ExperimentError, match="'wit' is not known; allowed: engagingness, natur"):
@@ -147,7 +147,7 @@ def test_what_a_judge_needs_and_knows_is_said(tmp_path: Path) -> None:
     assert highest.never_passed(None, experiences=False) is None
     more = highest.model_copy(update={"min_score": 3.5})
     assert more.never_passed(None, experiences=False) == (
-        "min_score: 3.5 is above the highest score of geval3, 3"
+        "min_score: 3.5 exceeds 3, the highest score from geval3"
     )
 
 

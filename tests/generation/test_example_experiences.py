@@ -73,9 +73,7 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "0.txt").write_text("no experience")
     assert [one.id for one in load_experiences(tmp_path)] == ["a", "b", "c"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(
-        SourceError, match=r"none: contains no experiences; the hub needs at least one"
-    ):
+    with pytest.raises(SourceError, match=r"none: contains no experiences; provide at least one"):
         load_experiences(tmp_path / "none")
 
 
@@ -101,7 +99,7 @@ def test_what_is_wrong_is_named_with_its_place(
 
 def test_people_are_a_list_of_two_at_least(tmp_path: Path) -> None:
     rest = FILE[FILE.index("relations") :]
-    with pytest.raises(SourceError, match=r"personas must be a list of people \(found 'Ada'\)"):
+    with pytest.raises(SourceError, match=r"personas must be a list of personas \(found 'Ada'\)"):
         load(tmp_path, "personas: Ada\n" + rest)
     alone = FILE[: FILE.index("  - name: Bo")] + rest
     with pytest.raises(SourceError, match="personas: 1 found, at least 2 are needed to talk"):

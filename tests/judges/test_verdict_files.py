@@ -88,8 +88,11 @@ def test_which_of_two_was_generated_decides(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"choice": "No"}\n{"choice": "Perhaps"}\n', "line 2: choice 'Perhaps'; allowed: Yes, No"),
-        ('{"verdict": "No"}\n', "line 1: no JSON object with a `choice`"),
+        (
+            '{"choice": "No"}\n{"choice": "Perhaps"}\n',
+            "line 2: unknown choice 'Perhaps'; allowed: Yes, No",
+        ),
+        ('{"verdict": "No"}\n', "line 1: must be a JSON object with a `choice`"),
         ('["No"]\n', "line 1: no JSON object"),
         ('{"choice": ["No"]}\n', "line 1: choice"),
         ("[" * 99_999, "line 1: no JSON object"),

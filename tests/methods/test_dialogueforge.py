@@ -272,7 +272,7 @@ def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_pat
     words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", *ALL_SCRIPTED]
     played = convogen(*words, "--n", "2", "--out", tmp_path / "run")
     assert played.status == 0
-    assert "seeds of seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
+    assert "seeds from seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
     assert "complete, 2 of 2" in " ".join(played.out.split())
     assert "only 2 of the 6 available tasks are requested" in played.err
 

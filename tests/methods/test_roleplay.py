@@ -342,7 +342,7 @@ def test_people_may_be_of_a_hub(tmp_path: Path) -> None:
     told = Told(['"One?"', "FINISH"] * 2)
     result = play(tmp_path / "run", told, concurrency=1, max_turns=1, **hub)
     assert {one.personas[0].text for one in result.experiences()} == {"a baker", "a pilot"}
-    with pytest.raises(SourceError, match=r"has too few personas \(2\); `personas` requests 3"):
+    with pytest.raises(SourceError, match=r"3 personas requested, but the source has only 2"):
         _ = experiment(**{**hub, "personas": 3}).fingerprint
 
 
@@ -363,12 +363,16 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
         (None, 11, "goals: 11 requested, but only 10 are shipped"),
         ("goals: [{name: a}]", None, "goal 1: goal: is missing"),
         ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
-        ("goals: 3", None, "must contain a list `goals`"),
-        ("goals: [7]", None, "own.yaml: goal 1: 7 is not a goal; a goal has `name` and `goal`"),
+        ("goals: 3", None, "must contain a `goals` list"),
+        (
+            "goals: [7]",
+            None,
+            "own.yaml: goal 1: 7 is not a goal; a goal must have a `name` and a `goal`",
+        ),
         (
             "goals: [tea, [rum]]",
             None,
-            "goal 2: ['rum'] is not a goal; a goal has `name` and `goal`",
+            "goal 2: ['rum'] is not a goal; a goal must have a `name` and a `goal`",
         ),
         ("goals: [tea, ru]", None, "goal 2: goal: must have 3 or more characters"),
         ("{", None, "cannot be read"),

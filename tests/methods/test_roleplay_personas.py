@@ -303,7 +303,7 @@ def test_the_twenty_of_the_paper_are_read_from_the_authors_file() -> None:
     [
         ("a.json", "[]", "contains no personas"),
         ("a.json", "{}", "contains no personas"),
-        ("a.json", '[{"hair": "red"}]', "row 1: 'hair' is not known; allowed: age, race"),
+        ("a.json", '[{"hair": "red"}]', "row 1: unknown key 'hair'; allowed: age, race"),
         ("a.json", '[{"age": "9"}, 7]', "row 2: 7 is not a persona"),
         ("a.json", '[{"persona_id": "x"}]', "row 1: has no features"),
         ("a.json", '[{"age": [1]}]', "row 1: age: must be a string or an integer (found [1])"),
@@ -332,7 +332,7 @@ def test_rows_that_are_none_are_named(name: str, text: str, said: str, tmp_path:
 
 def test_a_file_with_too_few_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"age": "9"}]', "utf-8")
-    with pytest.raises(SourceError, match=r"has too few personas \(1\); `personas` requests 2"):
+    with pytest.raises(SourceError, match=r"2 personas requested, but the file has only 1"):
         file_people(tmp_path / "a.json", 2)
 
 
@@ -343,7 +343,7 @@ def test_a_file_with_too_few_rows_is_refused(tmp_path: Path) -> None:
         ({"feature_options": {"age": []}}, "age: is empty"),
         ({"feature_options": {"hair": ["red"]}}, "hair"),
         ({"vary": "hair"}, "vary"),
-        ({"vary": "age", "features": ["race"]}, "is not in features"),
+        ({"vary": "age", "features": ["race"]}, "is not listed in features"),
         ({"personas_file": "a", "persona_source": "everyday"}, "leave one out"),
         ({"persona_source": "everyday", "vary": "age"}, "have no features"),
         (

@@ -1,7 +1,7 @@
 """Augmentation of a labelled data set, dialogue by dialogue.
 
-Each task draws a source dialogue, which determines the shape and the labels of the new dialogue. A
-balanced label depends only on the task's number. The experience, the turns and the labels are then
-generated. A task makes up to `attempts` attempts with the same plan, so the plan depends neither on
-the order of completion nor on n.
+Each task draws a source dialogue at random, which determines the shape and the labels of the new
+dialogue. A balanced label depends only on the task's number. The experience, the turns and the
+labels are then generated. A task makes up to `attempts` attempts with the same plan, so the plan
+depends neither on n nor on the order in which tasks finish.
 """

@@ -20,7 +20,7 @@ from convogen.text.language_tags import ENGLISH, language_name, languages_text, 
 __all__ = ["Augment"]
 
 IDENTIFIED = 200
-"""Maximum number of source dialogues from which the source's language is determined."""
+"""Maximum number of source dialogues that are used to determine the source's language."""
 
 
 class Augment(Method):
@@ -53,47 +53,54 @@ class Augment(Method):
     }
 
     source: str = Field(
-        description="labelled data set: a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]"
+        description="labelled data set to extend: a file, a run folder, or "
+        "hf:OWNER/NAME[@CONFIG][:SPLIT]"
     )
     source_format: str | None = Field(
-        default=None, description="format of the source; default: detected"
+        default=None, description="format of the source data set; detected automatically by default"
     )
     source_licence: str | None = Field(
         default=None,
-        description="licence of the source; default: the published one for DialogSum and MELD",
+        description="licence of the source data set; for DialogSum and MELD, the published "
+        "licence is the default",
     )
     label: tuple[Kind, ...] = Field(
-        default=(), description="labels to generate; default: all labels of the source"
+        default=(),
+        description="labels to generate; by default, all labels found in the source data set",
     )
     fields: dict[Kind, str] = Field(
         default_factory=dict[Kind, str],
-        description="source column of each label; default: detected",
+        description="for each label, the column of the source data set that contains it; detected "
+        "automatically by default",
     )
     balance: Kind | None = Field(
         default=None,
-        description="label whose values should be equally frequent; default: all labels are as "
-        "frequent as in the source",
+        description="label whose values should be equally frequent; by default, all values are as "
+        "frequent as in the source data set",
     )
     shots: int = Field(
-        default=2, ge=1, le=4, description="number of source dialogues shown as examples"
+        default=2,
+        ge=1,
+        le=4,
+        description="number of source dialogues shown to the models as examples",
     )
     relabel: bool = Field(
         default=True,
-        description="if the labeller finds another topic or intent than planned, keep the "
-        "conversation with the labeller's label; if off, and always for the balanced label, the "
-        "attempt fails instead",
+        description="whether to keep a conversation, labelled with the labeller's choice, if this "
+        "choice differs from the planned topic or intent; if off, and always for the balanced "
+        "label, the attempt fails",
     )
     attempts: int = Field(
         default=3,
         ge=1,
         le=20,
-        description="maximum number of attempts per task, after which the task fails",
+        description="maximum number of attempts per task; if all of them fail, the task fails",
     )
     max_turns: int = Field(
         default=30,
         ge=2,
         le=200,
-        description="maximum number of turns of a source dialogue; longer dialogues are not used",
+        description="maximum number of turns in a source dialogue; longer dialogues are skipped",
     )
     reasks: int = Field(
         default=2,
@@ -109,7 +116,10 @@ class Augment(Method):
                 "balance: summaries cannot be balanced; allowed: topic, intent, emotion"
             )
         if self.balance and self.label and self.balance not in self.label:
-            raise ValueError(f"balance: {self.balance} is not in label ({', '.join(self.label)})")
+            raise ValueError(
+                f"balance: {self.balance} is not listed in label ({', '.join(self.label)}); add "
+                "it there"
+            )
         return self
 
     @classmethod
@@ -117,15 +127,15 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def languages(self) -> tuple[str, ...]:
-        """Return the requested languages. If there are none, return the source's language unless it
-        is English."""
+        """Return the requested languages. If no language is requested, return the source's language
+        unless it is English."""
         own = self.source_language
         kept = () if own is None or same_language(own, ENGLISH) else (own,)
         return super().languages() or kept
 
     @cached_property
     def source_language(self) -> str | None:
-        """The most frequent language of the source's dialogues, as stated or detected; None if
+        """The most frequent language of the source's dialogues, whether stated or detected; None if
         unknown."""
         some = islice(self.data.dialogues, IDENTIFIED)
         found = (one.language or identify(turn.text for turn in one.turns) for one in some)
@@ -135,10 +145,12 @@ class Augment(Method):
     def notices(self) -> list[str]:
         own, asked = self.source_language, super().languages()
         if not asked and self.languages():
-            return [f"writing in {languages_text(self.languages())}, the source's language"]
+            return [
+                f"generating text in {languages_text(self.languages())}, the language of the source"
+            ]
         if own and (other := [tag for tag in asked if not same_language(tag, own)]):
             return [
-                f"the source is in {language_name(own)}: its dialogues show the model what to "
+                f"the source is in {language_name(own)}, so its dialogues show the model what to "
                 f"write about, but not how people talk in {languages_text(other)}"
             ]
         return []
@@ -170,8 +182,8 @@ class Augment(Method):
         )
         if self.balance and self.balance not in data.columns:
             raise SourceError(
-                f"{self.source}: has no label {self.balance} to balance; "
-                f"labels found: {', '.join(data.columns) or 'none'}"
+                f"{self.source}: has no {self.balance} label to balance; labels found: "
+                f"{', '.join(data.columns) or 'none'}"
             )
         return data
 

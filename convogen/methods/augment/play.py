@@ -1,4 +1,5 @@
-"""The play of augment: plan a task, invent its experience, play the chat and label it."""
+"""Play tasks of the augment method: plan a task, invent its experience, play the chat and label
+it."""
 
 from __future__ import annotations
 
@@ -31,10 +32,11 @@ OPTIONS = 8
 """Maximum number of options offered to the labeller for a topic or intent."""
 
 MOST_EMOTIONS = 40
-"""Maximum number of emotions offered to the labeller: the source's most frequent ones."""
+"""Maximum number of emotions offered to the labeller. The source's most frequent emotions are
+offered."""
 
 EXAMPLE_CHARS = 3_000
-"""Maximum length of a dialogue that is shown to the labeller as an example, in characters."""
+"""Maximum length, in characters, of a dialogue that is shown to the labeller as an example."""
 
 SCENE_CHARS = 700
 """Maximum number of characters of each source dialogue that are shown to the generator."""
@@ -86,8 +88,8 @@ class AugmentPlay(Play):
         return outcome
 
     def _plan(self, task: Task) -> _Plan:
-        """Return a task's plan. The balanced label cycles with the task's number; everything else
-        is drawn."""
+        """Return a task's plan. The value of the balanced label cycles with the task's number;
+        everything else is drawn at random."""
         data, balance = self._data, self._method.balance
         rng = Random(task.seed)
         pool = list(range(len(data.dialogues)))
@@ -121,7 +123,8 @@ class AugmentPlay(Play):
         return Outcome(experience, conversation.model_copy(update=update))
 
     def _shots(self, plan: _Plan, rng: Random) -> list[int]:
-        """Return the indices of the dialogues to show, preferably ones with the planned label."""
+        """Return the indices of the source dialogues to show, preferably dialogues with the planned
+        label."""
         kind = next(iter(plan.labels), None)
         likely = self._data.members(kind, plan.labels[kind]) if kind else ()
         return self._data.examples(rng, self._method.shots, likely, plan.base)
@@ -150,8 +153,8 @@ class AugmentPlay(Play):
         return experience.model_copy(update=update)
 
     def _cast(self, n: int, rng: Random) -> list[Profile]:
-        """Return the people of a task. Full names are shortened to first names if the source's
-        first dialogue contains only one-word names."""
+        """Return the personas for a task. Full names are shortened to first names if all speakers
+        in the source's first dialogue have one-word names."""
         people = [
             self._people[at][0] for at in rng.sample(range(len(self._people)), len(self._people))
         ]
@@ -182,7 +185,7 @@ class AugmentPlay(Play):
         language = task.language or plan.language
         shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
         if not same_language(task.language, self._method.source_language):
-            shown = []  # they only illustrate the tone, which differs in another language
+            shown = []  # examples only illustrate the tone, which differs between languages
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
@@ -234,7 +237,8 @@ class AugmentPlay(Play):
     async def _chosen(self, task: Task, plan: _Plan, kind: Kind, text: str, rng: Random) -> Label:
         """Return the topic or intent that the labeller chose.
 
-        Raises `ModelFault` if it differs from the planned one and must not replace it.
+        Raises `ModelFault` if the chosen label differs from the planned label and must not replace
+        it.
         """
         planned = plan.labels[kind]
         options = shuffled(planned, list(self._data.texts[kind]), OPTIONS, rng)
@@ -263,7 +267,7 @@ class AugmentPlay(Play):
         raise ModelFault("label_disagrees", message, text)
 
     def _summed_up(self, index: int) -> tuple[str, str]:
-        """Return the script of a source dialogue and its summary."""
+        """Return the script and the summary of a source dialogue."""
         return script(self._data.dialogues[index]), self._data.labels("summary", index)[0]
 
 

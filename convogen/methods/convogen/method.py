@@ -84,63 +84,68 @@ class ConvoGen(Method):
 
     personas: Literal["generated", "sampled", "reused"] = Field(
         default="generated",
-        description="source of the personas; generated: invented by the model; sampled: drawn from "
-        "a hub; reused: the speakers of a data set",
+        description="source of the personas: `generated` (invented by the model), `sampled` "
+        "(drawn from a persona hub) or `reused` (the speakers in a data set)",
     )
     persona_source: str | None = Field(
         default=None,
-        description="hub or data set of personas: everyday, a file, or "
-        "hf:OWNER/NAME[@CONFIG][:SPLIT]; default for sampled personas: everyday",
+        description="persona hub or data set with personas: everyday, a file, or "
+        "hf:OWNER/NAME[@CONFIG][:SPLIT]; for sampled personas, everyday is the default",
     )
     persona_match: Match = Field(
         default="random",
-        description="how sampled personas are grouped; random: at random; similar: similar "
-        "personas together",
+        description="how sampled personas are grouped: `random` (at random) or `similar` (similar "
+        "personas together)",
     )
     persona_field: str | None = Field(
         default=None,
-        description="field of the source that contains the persona's text; default: detected",
+        description="field of the persona source that contains the persona's text; detected "
+        "automatically by default",
     )
     persona_licence: str | None = Field(
-        default=None, description="licence of the source, if it does not state one"
+        default=None, description="licence of the persona source, if the source does not state one"
     )
     participants: Annotated[
         tuple[People, People],
         BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
     ] = Field(
         default=(2, 4),
-        description="number of people per conversation: a number, or [minimum, maximum]; ignored "
-        "for reused personas, since the source determines the number",
+        description="number of participants per conversation, as a number or as [minimum, "
+        "maximum]; ignored for reused personas, since the data set determines the number",
     )
     iterative: Literal[True, False, "rotate"] = Field(
         default=True,
-        description="source of the shots; true: a hub to which generated experiences are added; "
-        "false: the same shots throughout the run; rotate: the seeds in turn, different ones in "
-        "each round",
+        description="source of the shots: true (a hub to which generated experiences are added), "
+        "false (the same shots throughout the run) or rotate (the seeds in turn, with different "
+        "shots in each round)",
     )
     lanes: int = Field(
         default=1,
         ge=1,
         le=10_000,
-        description="number of independent lineages of the hub, which run in parallel; 1 in the "
-        "paper",
+        description="number of lanes that run in parallel, each with its own independent hub; 1 "
+        "in the paper",
     )
     per_round: int = Field(
         default=8,
         ge=1,
-        description="number of experiences generated from the same shots (section III)",
+        description="number of experiences per round, all of which are generated from the same "
+        "shots; 8 in the paper (section III)",
     )
     shots: int = Field(
         default=1, ge=1, le=8, description="number of example experiences in the generator's prompt"
     )
     shot_policy: Literal["uniform", "newest", "coverage"] = Field(
         default="uniform",
-        description="how shots are drawn from the hub; uniform: at random; newest: the latest "
-        "experiences; coverage: from the topic that is rarest in the lane so far, which the prompt "
-        "then requests (pip install 'convogen[realism]')",
+        description="how shots are drawn from the hub: `uniform` (at random), `newest` (the "
+        "latest experiences) or `coverage` (from the topic that is rarest in the lane so far, "
+        "which the prompt then requests; requires pip install 'convogen[realism]')",
     )
     coverage_clusters: int = Field(
-        default=8, ge=2, le=100, description="number of topic clusters for shot_policy: coverage"
+        default=8,
+        ge=2,
+        le=100,
+        description="number of topic clusters that are used with shot_policy: coverage",
     )
     near_copy: float = Field(
         default=0.8,
@@ -150,41 +155,44 @@ class ConvoGen(Method):
         "the hub is at least this value are not added to the hub",
     )
     experiences: str | None = Field(
-        default=None, description="folder or file of seed experiences; default: the shipped ones"
+        default=None,
+        description="folder or file with seed experiences; by default, the shipped seeds",
     )
     match: str | None = Field(
         default=None,
         description="corpus to match: a file or hf:OWNER/NAME[@CONFIG][:SPLIT]; each new "
-        "conversation takes its numbers of turns and speakers and the length of each turn from a "
-        "conversation drawn from the corpus",
+        "conversation takes its numbers of turns and speakers, and the length of each turn, from "
+        "a conversation drawn at random from the corpus",
     )
     match_features: tuple[str, ...] = Field(
         default=(),
         description="features of the corpus that agents are instructed to reproduce and whose "
-        f"frequencies the gate `profile` preserves: {', '.join(STEERABLE)}",
+        f"frequencies the `profile` gate preserves; allowed: {', '.join(STEERABLE)}",
     )
     max_turns: int = Field(
         default=10,
         ge=1,
         le=MOST_TURNS,
-        description="maximum number of turns, including the starter; "
-        f"default with match: {MOST_TURNS}",
+        description="maximum number of turns per conversation, including the starter; with "
+        f"match, the default is {MOST_TURNS}",
     )
     speaker_selection: Literal["auto", "round_robin"] = Field(
         default="auto",
-        description="how the next speaker is selected; auto: by a model; round_robin: in turn",
+        description="how the next speaker is selected: `auto` (by a model) or `round_robin` (each "
+        "participant in turn)",
     )
     allow_repeats: bool = Field(
         default=False, description="whether the same speaker may take consecutive turns"
     )
     style: Literal["short", "chatty"] = Field(
         default="short",
-        description="length of replies; short: limited by max_words; chatty: unlimited",
+        description="length of replies: `short` (limited by max_words) or `chatty` (unlimited)",
     )
     max_words: int = Field(
         default=25,
         ge=3,
-        description="maximum number of words of a reply with style: short, as stated in the prompt",
+        description="with style: short, the maximum number of words per reply, as stated in the "
+        "prompt",
     )
     reasks: int = Field(
         default=2,
@@ -196,8 +204,8 @@ class ConvoGen(Method):
         default=1,
         ge=1,
         le=16,
-        description="number of candidate replies per turn; checks and the model's own likelihood "
-        "select one of them, but each candidate costs as much as a turn",
+        description="number of candidate replies per turn, from which checks and the model's own "
+        "likelihood select one; each candidate costs as much as a turn",
     )
     addressees: bool = Field(
         default=False,
@@ -216,7 +224,7 @@ class ConvoGen(Method):
         if unknown := next((name for name in names if name not in STEERABLE), None):
             raise ValueError(not_known("feature", unknown, STEERABLE))
         if len(set(names)) < len(names):
-            raise ValueError("a feature is listed twice")
+            raise ValueError("a feature is listed twice; list each feature once")
         return names
 
     @model_validator(mode="after")
@@ -225,12 +233,14 @@ class ConvoGen(Method):
         if low > high:
             raise ValueError(f"participants: the minimum ({low}) exceeds the maximum ({high})")
         if self.match_features and not self.match:
-            raise ValueError("match_features: requires match, which names the corpus")
+            raise ValueError(
+                "match_features: requires match; set match to the corpus that has the features"
+            )
         for tag in self.languages():
             if unknown := self._feature_without_rules([primary_subtag(tag)]):
                 raise ValueError(
-                    f"match_features: {unknown} can be detected in English only (language: {tag}); "
-                    f"leave it out"
+                    f"match_features: {unknown} can only be detected in English (language: "
+                    f"{tag}); remove it from match_features"
                 )
         if self.shot_policy == "coverage" and self.iterative is not True:
             raise ValueError(
@@ -244,7 +254,7 @@ class ConvoGen(Method):
         if self.personas != "sampled" and self.persona_match != "random":
             raise ValueError(f"persona_match: requires personas: sampled (found {self.personas})")
         if self.personas == "reused" and not self.persona_source:
-            raise ValueError("persona_source: must name a data set if personas is reused")
+            raise ValueError("persona_source: must name a data set, since personas is reused")
         return self
 
     @classmethod
@@ -254,8 +264,8 @@ class ConvoGen(Method):
         return field != "persona_source" or not is_named(value)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the gate `language` if a language is set, and the gate `profile` if there are
-        features to match."""
+        """Return entries for the `language` gate if a language is set, and for the `profile` gate
+        if there are features to match."""
         implied = super().implied_gates()
         if self.match_features:
             features = list(self.match_features)
@@ -266,18 +276,18 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts that are used: `experience` or `encounter`, depending on `personas`,
-        and `addressed` only with `addressees`."""
+        """Return the prompts that the run uses. Depending on `personas`, either `experience` or
+        `encounter` is used; `addressed` is used only with `addressees`."""
         unused = {"encounter" if self.personas == "generated" else "experience"}
         if not self.addressees:
             unused.add("addressed")
         return {step: p for step, p in super().prompts(chosen).items() if step not in unused}
 
     def sampling(self, role: str) -> Sampling:
-        """Return the sampling of a role.
+        """Return the default sampling settings for a role.
 
-        The token limit of agents is a safety net: it allows more words than a reply should have.
-        With `match`, each turn sets its own limit.
+        The token limit for agents is only a safety net, since it allows more words than a reply
+        should have. With `match`, each turn sets its own limit.
         """
         settings = self.roles[role]
         if role != "agent" or self.match:
@@ -298,8 +308,9 @@ class ConvoGen(Method):
         if not seeds and not self.languages():
             there = sorted({f"{seed.language}" for seed in found})
             raise SourceError(
-                f"{self.experiences}: no experience is in English, the default language; found: "
-                f"{', '.join(there)}; use --language {there[0]}"
+                f"{self.experiences}: no experience is in English, the default language; "
+                f"languages found: {', '.join(there)}; set one, for example with --language "
+                f"{there[0]}"
             )
         return seeds
 
@@ -307,9 +318,9 @@ class ConvoGen(Method):
         without = [tag for tag in self.languages() if not in_languages(self.seeds, [tag])]
         if not without:
             return []
-        later = "; later ones get examples from this run" if self.iterative is True else ""
+        later = "; later experiences use examples from this run" if self.iterative is True else ""
         return [
-            f"no example experience is in {languages_text(without)}: the first experiences are "
+            f"no example experience is in {languages_text(without)}, so the first experiences are "
             f"generated without examples{later}"
         ]
 
@@ -344,21 +355,23 @@ class ConvoGen(Method):
 
     @cached_property
     def shapes(self) -> Shapes | None:
-        """The shapes of the corpus to match, read once; None if there is no such corpus."""
+        """The shapes of the conversations in the corpus to match, read once; None if no corpus is
+        matched."""
         if self.match is None:
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match), self.match_features)
         if not len(shapes):
-            raise SourceError(f"match {self.match}: contains no conversations; give another corpus")
+            raise SourceError(f"match {self.match}: contains no conversations; use another corpus")
         if unknown := self._feature_without_rules(shapes.languages):
             raise SourceError(
-                f"match_features: {unknown} can be detected in English only, and nothing in "
-                f"{self.match} is in English; leave it out"
+                f"match_features: {unknown} can only be detected in English, but {self.match} "
+                "contains nothing in English; remove it from match_features"
             )
         return shapes
 
     def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
-        """Return a requested feature that cannot be detected in any of the languages, or None."""
+        """Return a requested feature that cannot be detected in any of the languages; None if there
+        is none."""
         if not self.match_features:
             return None
         from convogen.realism.features import features_named, without_rules

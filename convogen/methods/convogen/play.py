@@ -1,4 +1,4 @@
-"""The play of ConvoGen: a task's experience is generated from shots, then played as a group
+"""Play tasks of the ConvoGen method: generate an experience from shots, then play it as a group
 chat."""
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class ConvoGenPlay(Play):
             return Outcome(experience, failure=failure)
 
     def _shape(self, task: Task) -> Shape | None:
-        """Return the target shape of the task's conversation; None if nothing is matched."""
+        """Return the target shape of the task's conversation; None if there is no corpus to
+        match."""
         shapes = self._method.shapes
         return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
 
@@ -118,7 +119,8 @@ class ConvoGenPlay(Play):
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
 
     def _variation(self, task: Task) -> Variation:
-        """Return the task's tie, place and mood and, with `shot_policy: coverage`, its topic."""
+        """Return the tie, place and mood suggested for a task and, with `shot_policy: coverage`,
+        the topic."""
         if self._method.shot_policy != "coverage":
             return draw_variation(random.Random(f"{task.seed}/variation"))
         place, per_round = self._hub.place(task.number), self._method.per_round

@@ -1,7 +1,8 @@
-"""Instructions for agents' turns, derived from a conversation of the corpus to match.
+"""Instructions for agents' turns, derived from a conversation in the corpus to match.
 
-One conversation is drawn per task. The features of one speaker's turns, in order, become the
-instructions for one agent's turns. Agents are not given rates, since models do not adhere to them.
+One conversation is drawn at random for each task. The features of one speaker's turns, in order,
+become the instructions for one agent's turns. Agents are not told how often a feature should occur,
+since models do not adhere to rates.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ STEERABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "topic_change": ("change the subject, and say that you do", "keep to the subject"),
     }
 )
-"""Maps features of `convogen.realism.features` to a pair of instructions: one for turns with the
+"""Maps each feature from `convogen.realism.features` to two instructions: one for turns with the
 feature and one for turns without it.
 
 Two kinds of features are left out: those that are detected too rarely to be measured (evasion,
@@ -79,7 +80,7 @@ interruption; `cut_off_turns` is the counterpart of interruption).
 REACTIONS = frozenset(
     ("backchannel", "disagreement", "repair_request", "counter_questions", "topic_change")
 )
-"""Features whose instructions the first turn cannot follow."""
+"""Features whose instructions do not apply to the first turn, since they refer to earlier turns."""
 
 
 def turn_notes(
@@ -88,9 +89,10 @@ def turn_notes(
     """Return the instructions for each person's turns, in order.
 
     Args:
-        shape: The drawn conversation, with the features of its turns (`marks`).
-        names: The people, beginning with the first speaker. Each person follows one speaker of the
-            conversation; if there are fewer speakers than people, some people share a speaker.
+        shape: The shape of the drawn conversation, including the features of its turns (`marks`).
+        names: The names of the participants, beginning with the first speaker. Each participant
+            follows one speaker in the drawn conversation; if there are fewer speakers than
+            participants, some participants follow the same speaker.
         features: The features in `STEERABLE` for which instructions are given.
     """
     by_speaker: dict[int, list[str]] = {}
@@ -102,7 +104,7 @@ def turn_notes(
 
 def starter_note(shape: Shape, features: Sequence[str]) -> str | None:
     """Return the instruction for the starter, which is added to the request for an experience; None
-    if no feature applies to it."""
+    if no feature applies to the starter."""
     possible = [name for name in features if name not in REACTIONS]
     return _note("In the text of the starter", shape.marks[0], possible) if possible else None
 

@@ -1,7 +1,8 @@
-"""Target lengths of a simulated user's turns, taken from real turns in other seeds.
+"""Target lengths for a simulated user's turns, taken from real turns in other seeds.
 
 A simulated dialogue takes the turn lengths of one real dialogue in order, which preserves patterns
-such as a long message followed by short ones. When the real dialogue ends, another is drawn.
+such as a long message followed by short ones. When the real dialogue ends, another one is drawn at
+random.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ imitate."""
 
 
 def later_turns(seed: Seed) -> list[int]:
-    """Return the lengths of the user's turns after the first, in words, each limited to the range
-    from 1 to `MOST_WORDS`."""
+    """Return the length, in words, of each of the user's turns after the first, limited to the
+    range from 1 to `MOST_WORDS`."""
     later = [turn.text for turn in seed.turns if turn.speaker == INQUIRER][1:]
     return [min(max(1, about_words(text)), MOST_WORDS) for text in later]
 
 
 def turn_lengths(seeds: Sequence[Seed], own: int, seed: int) -> Iterator[int]:
-    """Yield target lengths of turns in words, indefinitely.
+    """Yield an endless sequence of target turn lengths, in words.
 
     Args:
         seeds: All seeds. At least one seed other than `own` must have a second user turn.

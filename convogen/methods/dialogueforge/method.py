@@ -60,30 +60,34 @@ class DialogueForge(Method):
     }
 
     seeds: str = Field(
-        description="real dialogues between people and chatbots: a file, a run folder, or "
-        "hf:OWNER/NAME[@CONFIG][:SPLIT]"
+        description="real dialogues between people and chatbots, whose openings are continued: a "
+        "file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]"
     )
     seeds_format: str | None = Field(
-        default=None, description="format of the seeds; default: detected"
+        default=None, description="format of the seeds; detected automatically by default"
     )
     seeds_licence: str | None = Field(
         default=None,
-        description="licence of the seeds; default: the published one for OASST1 and Chatbot Arena",
+        description="licence of the seeds; for OASST1 and Chatbot Arena, the published licence is "
+        "the default",
     )
     min_utterances: int = Field(
-        default=6, ge=1, le=1000, description="minimum number of utterances of a seed dialogue"
+        default=6,
+        ge=1,
+        le=1000,
+        description="minimum number of utterances in a seed; shorter dialogues are skipped",
     )
     utterances: int = Field(
         default=6,
         ge=3,
         le=200,
-        description="maximum number of utterances per dialogue, including those of the seed; 6 or "
-        "12 in the paper",
+        description="maximum number of utterances per dialogue, including those taken from the "
+        "seed; 6 or 12 in the paper",
     )
     opening: Literal[1, 2] = Field(
         default=1,
-        description="number of utterances taken from the seed; 1: the user's first message; 2: "
-        "also the chatbot's reply, as in the paper's data",
+        description="number of utterances taken from the seed: 1 (the user's first message) or 2 "
+        "(also the chatbot's reply, as in the paper's data)",
     )
     conclude: bool = Field(
         default=True,
@@ -92,8 +96,8 @@ class DialogueForge(Method):
     )
     match_lengths: bool = Field(
         default=False,
-        description="whether the inquirer is asked for messages that are about as long as those of "
-        "real users in other seeds, openings excluded",
+        description="whether the inquirer is asked for messages about as long as those of real "
+        "users in other seeds, not counting each user's first message",
     )
     reasks: int = Field(
         default=2,
@@ -106,7 +110,7 @@ class DialogueForge(Method):
     @classmethod
     def _one_language(cls, value: Any) -> Any:
         if isinstance(value, tuple):
-            raise ValueError("must be a single language, the language of the seeds to use")
+            raise ValueError("must be a single language: the language of the seeds to use")
         return value
 
     @classmethod
@@ -120,7 +124,7 @@ class DialogueForge(Method):
         return len(self.data.seeds)
 
     def notices(self) -> list[str]:
-        return [f"seeds of {self.data.name}: {self.data.about}"]
+        return [f"seeds from {self.data.name}: {self.data.about}"]
 
     def sources(self) -> dict[str, str]:
         """Return the content hash, name and licence of the cleaned seeds, and a summary of the
@@ -136,20 +140,21 @@ class DialogueForge(Method):
     def data(self) -> Seeds:
         """The cleaned seeds, read once.
 
-        Raises `SourceError` if the seeds are unusable or too few have turn lengths to match.
+        Raises `SourceError` if the seeds are unusable or, with `match_lengths`, if fewer than two
+        seeds have a second user message.
         """
         language = self.language if isinstance(self.language, str) else None
         seeds = open_seeds(self.seeds, self.seeds_format, self.min_utterances, language)
         if self.match_lengths and sum(bool(later_turns(one)) for one in seeds.seeds) < 2:
             raise SourceError(
-                f"{self.seeds}: match_lengths needs at least two seeds with a second message of "
-                "the user; provide more seeds"
+                f"{self.seeds}: match_lengths requires at least two seeds in which the user "
+                "writes a second message; provide more seeds"
             )
         return seeds
 
     def sampling(self, role: str) -> Sampling:
-        """Return the sampling of a role. With `match_lengths`, each turn of the inquirer sets its
-        own token limit."""
+        """Return the default sampling settings for a role. With `match_lengths`, each of the
+        inquirer's turns sets its own token limit."""
         settings = self.roles[role]
         if role != "inquirer" or not self.match_lengths:
             return settings

@@ -1,4 +1,4 @@
-"""The play of DialogueForge: two models write utterances alternately."""
+"""Play tasks of the DialogueForge method: two models take turns to write utterances."""
 
 from __future__ import annotations
 
@@ -34,15 +34,14 @@ __all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
 OF_LENGTH = ("too_long", "too_short")
 
 TAKEN = (*OF_LENGTH, "echo", "repetition", "topic_deviation")
-"""After all retries, an utterance with one of these faults is accepted; other faults end the
-dialogue."""
+"""Faults with which an utterance is accepted after all retries; other faults end the dialogue."""
 
 LONG_ANSWER_WORDS = 120
 """Minimum length, in words, of a chatbot's reply after which the inquirer is shown a sample of its
 own style again."""
 
 VOICE_CHARS = 300
-"""Number of characters of the inquirer's first message that are shown as that sample."""
+"""Number of characters of the inquirer's first message that are shown as a sample of its style."""
 
 _END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
 _RESPONDER_NAMES = (RESPONDER, "chatbot", "bot", "AI")
@@ -55,9 +54,10 @@ _COMPLAINTS = {
     "topic_deviation": "Wander if you like, but from what was said here or what you are after.",
     "concluded_at_once": "It is too early to end: type a message first.",
 }
-"""Complaints that are sent with a retry, by fault. Other faults have the default complaints.
+"""Maps each fault to the complaint that is sent with a retry. Faults that are not listed here have
+default complaints.
 
-Each complaint must be understandable on its own, since the refused message is not shown.
+Each complaint must be understandable on its own, since the rejected message is not shown.
 """
 
 
@@ -112,7 +112,7 @@ def inquirer_chat(
     complaint: str | None = None,
     target_words: int | None = None,
 ) -> list[Message]:
-    """Return the request to the inquirer; its training examples have the same format.
+    """Return the request to the inquirer, in the format of the inquirer's training examples.
 
     The inquirer is the assistant. User messages report the responder's replies and, after a long
     reply, repeat the beginning of the inquirer's first message.
@@ -155,7 +155,7 @@ class _Tried:
 
     @property
     def off(self) -> int:
-        """The difference from the target, in words; 0 without a target."""
+        """The difference between the actual and the target length, in words; 0 without a target."""
         return 0 if self.target is None else abs(about_words(self.utterance.text) - self.target)
 
 
@@ -182,8 +182,8 @@ class _Dialogue:
         self._language = task.language or ENGLISH
         self._ended: str | None = None
         self.stands = False
-        """Whether a model failed only after the responder had replied to a generated message of the
-        inquirer. Such a dialogue is kept."""
+        """Whether a model failed only after the responder had replied to a generated message from
+        the inquirer. Such a dialogue is kept."""
         matched = method.match_lengths
         self._lengths = turn_lengths(method.data.seeds, task.number, task.seed) if matched else None
 
@@ -191,7 +191,7 @@ class _Dialogue:
         """Play the dialogue to its end and return why it ended.
 
         Raises `ModelFault` if a model fails before the responder has replied to a generated message
-        of the inquirer, or at any time with `broken: drop`.
+        from the inquirer or, with `broken: drop`, at any time.
         """
         try:
             while self._ended is None and len(self.turns) < self._method.utterances:
@@ -206,7 +206,8 @@ class _Dialogue:
         return self._ended or "max_turns"
 
     async def _next(self, speaker: str) -> None:
-        """Request the next utterance until a reply is acceptable; end the dialogue if none is."""
+        """Request the next utterance, with retries, and end the dialogue if no reply can be
+        accepted."""
         role = "inquirer" if speaker == INQUIRER else "responder"
         faults: list[str] = []
         tried: list[_Tried] = []
@@ -270,7 +271,8 @@ class _Dialogue:
     def _utterance(
         self, answer: SessionReply, speaker: str, target: int | None
     ) -> tuple[Utterance, bool]:
-        """Return the utterance in a reply, and whether the inquirer ends the dialogue with it.
+        """Return the utterance in a reply, and whether the inquirer ends the dialogue with that
+        reply.
 
         If there is a target length, the utterance is cut at the sentence end nearest to that
         length.
@@ -313,7 +315,7 @@ class _Dialogue:
 
     @property
     def _inquired(self) -> bool:
-        """Whether the dialogue contains a generated message of the inquirer."""
+        """Whether the dialogue contains a generated message from the inquirer."""
         return any(turn.origin == "agent" and turn.speaker == INQUIRER for turn in self.turns)
 
     def _take(

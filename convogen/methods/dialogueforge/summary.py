@@ -39,16 +39,16 @@ class Summary:
 
 
 async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -> Summary:
-    """Ask the summarizer for a seed's central task, with retries.
+    """Ask the summarizer for the central task of a seed dialogue, with retries.
 
     Args:
-        session: A session with the role `summarizer`.
-        prompt: The prompt `task_summary`.
-        seed: The real dialogue.
+        session: A session that has a model for the `summarizer` role.
+        prompt: The `task_summary` prompt.
+        seed: The real dialogue to summarize.
         reasks: The maximum number of retries.
 
-    If the messages do not fit into the model's context, the oldest ones are left out, except for
-    the first, which says most about the topic of the dialogue.
+    If the messages do not fit into the model's context, the oldest messages are left out, except
+    for the first message, which says most about the topic of the dialogue.
 
     Raises `ModelFault` if no reply is a usable summary.
     """
@@ -77,7 +77,8 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
 
 
 def _without(messages: list[str], left_out: int) -> list[str]:
-    """Return the messages with a note in place of the `left_out` messages after the first."""
+    """Return the messages with a note instead of the `left_out` messages that follow the first
+    one."""
     if not left_out:
         return messages
     return [messages[0], f"[{left_out} messages left out here]", *messages[1 + left_out :]]

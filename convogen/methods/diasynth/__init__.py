@@ -1,9 +1,9 @@
 """DiaSynth: topics, their subtopics, personas for each subtopic, and a reasoned dialogue for every
-pair.
+pair of personas.
 
-Tasks share lists. The first task of a topic requests its subtopics, and the first task of a
-subtopic requests its personas; later tasks wait for them. A list is stored in the row of the
-requesting task's experience (`plan`), from which a resumed run reads it. If the requesting task
-fails, the next task of the same topic or subtopic requests the list, so the result never depends on
-timing. Topics vary fastest in the plan, so the requesting tasks come early.
+Tasks share lists. The first task for a topic requests the topic's subtopics, and the first task for
+a subtopic requests the subtopic's personas; later tasks wait for these lists. A list is stored in
+the row of the requesting task's experience (`plan`), from which a resumed run reads it. If the
+requesting task fails, the next task for the same topic or subtopic requests the list, so the result
+never depends on timing. Topics vary fastest in the plan, so the requesting tasks come early.
 """

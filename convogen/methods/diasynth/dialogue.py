@@ -1,4 +1,5 @@
-"""A reasoned dialogue in one structured call: its characteristics, then its turns.
+"""Request a reasoned dialogue in one structured model call: first its characteristics, then its
+turns.
 
 Source: DiaSynth, section 3.3.
 """
@@ -36,7 +37,8 @@ WORDS = {"turn": Words(30), "speaker": Words(4)}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The requested dialogue: topic, participants and number of turns."""
+    """A request for a dialogue: its topic, its participants, and its minimum and maximum number of
+    turns."""
 
     topic: str
     subtopic: str | None
@@ -47,11 +49,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A dialogue, or its opening, with its settled part.
+    """A dialogue, or only its opening, together with its settled part.
 
-    `ended` is `complete`, `repetition` if the dialogue was cut before a repetition, or `max_turns`
-    if it was too long. `reasks` lists the errors of refused replies. `n_turns` is the intended
-    number of turns of the whole dialogue; None unless only the opening and a number were requested.
+    `ended` is `complete`, `repetition` (the dialogue was cut before a repetition) or `max_turns`
+    (the dialogue was cut because it was too long). `reasks` lists the errors for which replies were
+    rejected. `n_turns` is the intended number of turns in the whole dialogue; None unless only the
+    opening and this number were requested.
     """
 
     settled: Settled
@@ -87,7 +90,7 @@ class Writer:
     async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
         """Return only the settled part and the first turn.
 
-        Raises the same error as `write`.
+        Raises `ModelFault` under the same conditions as `write`.
         """
         return await self._ask(session, asked, examples, opening=True)
 
@@ -139,8 +142,8 @@ class _Line(StructuredReply):
 def _draft_model(
     names: Sequence[str], asked: Asked, reasoning: bool, opening: bool
 ) -> type[StructuredReply]:
-    """Return the model of the reply: the settled part, followed either by all turns or by their
-    number and the first turn."""
+    """Return the pydantic model for the reply: the settled part, followed either by all turns or by
+    the number of turns and the first turn."""
     speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
     fields = settled_fields(names) if reasoning else {}
@@ -163,7 +166,7 @@ def _written(
     shown: Sequence[str],
     language: str,
 ) -> Written:
-    """Return the dialogue in a draft.
+    """Return the dialogue contained in a draft.
 
     Raises `UnusableReply` if the draft is invalid.
     """
@@ -196,7 +199,7 @@ def _written(
 def _spoken(
     line: Mapping[str, str], names: Sequence[str], earlier: Sequence[str], language: str
 ) -> tuple[str, Utterance]:
-    """Return the speaker and the utterance of a line.
+    """Return the speaker and the utterance in a line of a draft.
 
     Raises `UnusableReply` if the speaker is unknown or the utterance unusable. Echoes are accepted
     here, since `_until_repetition` ends the dialogue before them.
@@ -226,7 +229,8 @@ def _turn(speaker: str, utterance: Utterance, answer: SessionReply, opening: boo
 
 
 def _until_repetition(turns: list[Turn]) -> list[Turn]:
-    """Return the turns before the first turn of three or more words that repeats an earlier one."""
+    """Return the turns before the first turn of three or more words that repeats an earlier
+    turn."""
     earlier: list[str] = []
     for nth, turn in enumerate(turns):
         if about_words(turn.text) > 2 and repeats(turn.text, earlier):

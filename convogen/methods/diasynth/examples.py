@@ -3,7 +3,7 @@
 The shipped examples were written for convogen in the styles of DialogSum (face-to-face
 conversations in whole sentences) and SAMSum (friends who text each other). A user's file contains
 examples in the same YAML format, or conversation data that `convogen stats` can read. In
-conversation data, the settled part is taken from the columns `reasoning` and `characteristics`,
+conversation data, the settled part is taken from the `reasoning` and `characteristics` columns,
 which this method writes.
 """
 
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 ROLE = "#Person{}#"
-"""DialogSum's label of a speaker, to be formatted with the speaker's number."""
+"""DialogSum's label for a speaker, to be formatted with the speaker's number."""
 
 MOST = 2_000
 """Maximum number of conversations read from a corpus."""
@@ -54,7 +54,8 @@ LONGEST_CHARS = 3_000
 
 
 class Example(Keys):
-    """An example dialogue: topic, people (name: description), settled part and turns."""
+    """An example dialogue: its topic, its people (each name with a description), its settled part
+    and its turns."""
 
     topic: str = Field(min_length=1)
     people: dict[str, str | None] = Field(min_length=2)
@@ -65,12 +66,12 @@ class Example(Keys):
     turns: list[tuple[str, str]] = Field(min_length=2)
     language: str | None = Field(
         default=None,
-        description="BCP 47 tag of the example's language; default: detected from the turns",
+        description="BCP 47 tag of the example's language; detected from the turns by default",
     )
 
 
 class Examples:
-    """The examples of a source; `hash` identifies their content."""
+    """The examples from one source; `hash` identifies their content."""
 
     def __init__(self, examples: list[Example]) -> None:
         self._examples = examples
@@ -84,9 +85,9 @@ class Examples:
         return iter(self._examples)
 
     def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
-        """Return `n` distinct examples, or all if there are fewer.
+        """Return `n` distinct examples drawn at random, or all examples if there are fewer.
 
-        If a language is given, only examples in that language are drawn.
+        If a language is given, only examples in that language are returned.
         """
         fit = self.in_languages((language,)) if language else self._examples
         return rng.sample(fit, min(n, len(fit)))
@@ -108,7 +109,7 @@ class Examples:
 
 
 def shipped_examples() -> dict[str, Path]:
-    """Return the example files that come with convogen, by name."""
+    """Return the example files that come with convogen, keyed by name."""
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
 
@@ -121,15 +122,15 @@ def open_examples(source: str) -> Examples:
     if not path.is_file():
         shipped = ", ".join(shipped_examples())
         raise SourceError(
-            f"examples {source}: no such file; allowed: {shipped}, a YAML file of examples, or a "
-            "file of conversations"
+            f"examples {source}: no such file; allowed: {shipped}, a YAML file with examples, or "
+            "a file with conversations"
         )
     own = path.suffix in (".yaml", ".yml")
     examples = _from_yaml(path) if own else _from_corpus(path)
     if not examples:
         raise SourceError(
             f"examples {source}: contains no conversation with two or more speakers and at most "
-            f"{LONGEST_CHARS} characters"
+            f"{LONGEST_CHARS} characters; provide at least one"
         )
     return Examples(examples)
 
@@ -137,7 +138,7 @@ def open_examples(source: str) -> Examples:
 def _from_yaml(path: Path) -> list[Example]:
     data = read_yaml(path)
     if not isinstance(data, list):
-        raise SourceError(f"{path}: must be a list of examples with topic, people and turns")
+        raise SourceError(f"{path}: must be a list of examples, each with topic, people and turns")
     return [_example(path, nth, entry) for nth, entry in enumerate(cast("list[Any]", data), 1)]
 
 
@@ -147,7 +148,7 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
     except ValidationError as error:
         said = first_fault(error, f"{nth}")
         raise SourceError(
-            f"{path}: {said}; an example has the keys {', '.join(Example.model_fields)}"
+            f"{path}: {said}; an example may have the keys {', '.join(Example.model_fields)}"
         ) from error
     if example.language:
         try:
@@ -161,8 +162,8 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
         wrong = ", ".join(sorted(settled.keys() ^ CHARACTERISTICS.keys()))
         allowed = ", ".join(CHARACTERISTICS)
         raise SourceError(
-            f"{path}: {nth}.characteristics: missing or unknown: {wrong}; give all of {allowed}, "
-            "or none"
+            f"{path}: {nth}.characteristics: missing or unknown names: {wrong}; give all of "
+            f"{allowed}, or none of them"
         )
     texts = {key for key, value in settled.items() if isinstance(value, str)} | {FEELINGS}
     if settled.keys() - texts:
@@ -171,7 +172,10 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
             f"string; only {FEELINGS} may be given per person"
         )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
-        raise SourceError(f"{path}: {nth}.turns: {stranger!r} is not listed in people")
+        raise SourceError(
+            f"{path}: {nth}.turns: the speaker {stranger!r} is not listed in people; add the "
+            "speaker there"
+        )
     return example
 
 
@@ -196,8 +200,8 @@ def in_roles(example: Example) -> Example:
 def shown(example: Example, *, reasoning: bool, opening: bool) -> dict[str, Any]:
     """Return an example as the prompt shows it: people, topic and the requested object.
 
-    With `reasoning`, `answer` includes whatever the example has of the settled part, and `whole`
-    says whether that part is complete.
+    With `reasoning`, `answer` includes as much of the settled part as the example contains, and
+    `whole` is True if the settled part is complete.
     """
     turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
     answer: dict[str, Any] = {}
@@ -237,7 +241,8 @@ def _from_corpus(path: Path) -> list[Example]:
 
 
 def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settled part that a run of this method stored with a conversation, if any."""
+    """Return the settled part that a run of this method stored with a conversation; empty if there
+    is none."""
     settled: dict[str, Any] = {}
     if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
         settled["reasoning"] = reasoning

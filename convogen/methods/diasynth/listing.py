@@ -39,7 +39,8 @@ SIMILARITIES: dict[str, Callable[[str, str], float]] = {
     "token_set": fuzz.token_set_ratio,
     "rouge_l": lambda one, other: 100 * rouge_l(one, other),
 }
-"""Similarity measures by name, 0 to 100."""
+"""Maps the name of each similarity measure to a function that returns a similarity from 0 to
+100."""
 
 OF_TOPIC = 80
 """Similarity (0 to 100) at or above which a subtopic counts as the topic itself."""
@@ -51,7 +52,7 @@ WORDS = {"subtopic": Words(10), "name": Words(4), "about": Words(40, least=15)}
 """Requested lengths of the strings in a list, in words."""
 
 MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
-"""Maximum numbers of words of a subtopic and of a name, and minimum number of words of a
+"""Maximum numbers of words in a subtopic and in a name, and minimum number of words in a
 description."""
 
 
@@ -64,10 +65,11 @@ def _measure(similarity: str) -> Callable[[str, str], float]:
 
 
 class PlanStep(Record):
-    """A list that one task requested and later tasks share: subtopics or personas.
+    """A list of subtopics or personas that one task requested and later tasks share.
 
     `requests` is the number of requests made, `near_copies` the number of entries dropped because
-    they were similar to another, and `unusable` the number of unusable replies and entries.
+    they were too similar to another entry, and `unusable` the number of unusable replies and
+    entries.
     """
 
     subtopics: list[str] | None = None
@@ -102,9 +104,9 @@ class Lister:
     async def subtopics(
         self, session: Session, topic: str, known: Sequence[str], n: int
     ) -> PlanStep:
-        """Return up to `n` more subtopics of a topic.
+        """Return up to `n` more subtopics for a topic.
 
-        Raises `ModelFault` if no reply contains a usable one.
+        Raises `ModelFault` if no reply contains a usable subtopic.
         """
         prompt = self._subtopics.partial(topic=topic)
         entries, step = await self._fill(
@@ -124,7 +126,7 @@ class Lister:
     ) -> PlanStep:
         """Return up to `n` more personas, with distinct first names, for a subtopic.
 
-        Raises `ModelFault` if no reply contains a usable one.
+        Raises `ModelFault` if no reply contains a usable persona.
         """
         prompt = self._personas.partial(topic=topic, subtopic=subtopic)
         entries, step = await self._fill(
@@ -161,10 +163,10 @@ class Lister:
         same: Callable[[T, T], bool],
         taken: Callable[[T], bool] = lambda _: False,
     ) -> tuple[list[T], PlanStep]:
-        """Return the new entries, and the counts of requests and dropped entries.
+        """Return the new entries, and a step with the numbers of requests and dropped entries.
 
-        Entries that are `taken`, or similar to `known` or new ones, are dropped. Truncated entries
-        are unusable.
+        Entries that are `taken`, or that are similar to known entries or to other new entries, are
+        dropped. Truncated entries are unusable.
         """
         items: list[T] = []
         requests = copies = unusable = cut = 0
@@ -172,7 +174,8 @@ class Lister:
         while len(items) < n and requests < self._tries:
             missing = n - len(items)
             model = _list_model(step, missing)
-            # If the last reply only copied entries that it was shown, none are shown next time.
+            # If the last reply only copied entries from its prompt, the next prompt shows no
+            # entries.
             shown = [] if copied else [*known, *items]
             asked = prompt.render(n=missing, known=shown, words=WORDS)
             before, copies_before = len(items), copies
@@ -203,10 +206,11 @@ class Lister:
 def _entries(
     answer: SessionReply, model: type[StructuredReply], step: str
 ) -> tuple[list[Any], int]:
-    """Return the entries of a reply, with None for truncated ones, and the number of truncated
-    ones.
+    """Return the entries in a reply, with None for each truncated entry, and the number of
+    truncated entries.
 
-    If the reply cannot be parsed, there are no entries, and the number is 1 if it was truncated.
+    If the reply cannot be parsed, there are no entries, and the number is 1 if the reply was
+    truncated.
     """
     try:
         draft, texts = parse_draft(answer, model)
@@ -240,8 +244,8 @@ class _Person(StructuredReply):
 
 @lru_cache(maxsize=64)
 def _list_model(step: str, n: int) -> type[StructuredReply]:
-    """Return the model of a reply with `n` subtopics or personas. Only the schema requires `n`;
-    longer and shorter lists are accepted."""
+    """Return the pydantic model for a reply with `n` subtopics or personas. Only the schema
+    requires exactly `n` entries; longer and shorter lists are accepted."""
     wanted: Any = {"minItems": n, "maxItems": n}
     entry: Any = _Person if step == "personas" else Annotated[str, WORDS["subtopic"].field()]
     entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))

@@ -1,5 +1,5 @@
 """DiaSynth: topics, their subtopics, personas for each subtopic, and a reasoned dialogue for every
-pair."""
+pair of personas."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["DiaSynth"]
 TOPICS = Path(__file__).with_name("topics.txt")
 MAX_TOPIC_CHARS = 200
 ROUGE_L = 0.5
-"""ROUGE-L at or above which the authors' code drops a subtopic or a persona as a copy."""
+"""The ROUGE-L score at or above which the authors' code drops a subtopic or a persona as a copy."""
 
 Turns = Annotated[int, Field(ge=2, le=100)]
 
@@ -78,7 +78,7 @@ class DiaSynth(Method):
 
     topics: str | None = Field(
         default=None,
-        description="file with one topic per line; default: the paper's sixteen topics",
+        description="file with one topic per line; by default, the sixteen topics in the paper",
     )
     n_subtopics: int = Field(
         default=6, ge=1, le=1000, description="number of subtopics per topic (m in the paper)"
@@ -90,80 +90,82 @@ class DiaSynth(Method):
         default=2,
         ge=2,
         le=6,
-        description="number of personas per dialogue; every group of this size gets a dialogue; 2 "
-        "in the paper",
+        description="number of personas per dialogue (2 in the paper); one dialogue is planned "
+        "for every possible group of this size",
     )
     similarity: str = Field(
         default="token_sort",
         pattern="^(token_sort|token_set|rouge_l|embedding:.+)$",
-        description="similarity measure for subtopics and personas; token_sort: words in any "
-        "order; token_set: the same, but a text counts as equal to another that contains all its "
-        "words; rouge_l: words in order; embedding:NAME: vectors of a sentence encoder (pip "
-        "install 'convogen[train]')",
+        description="similarity measure for subtopics and personas: `token_sort` (words in any "
+        "order), `token_set` (words in any order, where a text counts as equal to any text that "
+        "contains all its words), `rouge_l` (words in order) or `embedding:NAME` (vectors from "
+        "the sentence encoder NAME; requires pip install 'convogen[train]')",
     )
     near_copy: float = Field(
         default=0.8,
         gt=0,
         le=1,
-        description="subtopics and personas whose similarity (0 to 1) to an earlier one is at "
-        f"least this value are dropped; default with rouge_l: {ROUGE_L:g}, as in the authors' code",
+        description="subtopics and personas whose similarity (0 to 1) to an earlier entry in "
+        "their list is at least this value are dropped; with rouge_l, the default is "
+        f"{ROUGE_L:g}, as in the authors' code",
     )
     tries: int = Field(
         default=4,
         ge=1,
         le=20,
-        description="maximum number of requests that a task makes to complete a list",
+        description="maximum number of requests that a task makes to complete a list of subtopics "
+        "or personas",
     )
     examples: str = Field(
         default="dialogsum",
-        description="few-shot examples: dialogsum, samsum, a YAML file in their format, or a "
-        "file of conversations",
+        description="few-shot examples: dialogsum or samsum (both shipped), a YAML file in the "
+        "same format, or a file with conversations",
     )
     shots: int = Field(
-        default=4, ge=0, le=8, description="number of examples in the writer's prompt"
+        default=4, ge=0, le=8, description="number of example dialogues in the writer's prompt"
     )
     speakers: Literal["names", "roles"] = Field(
         default="names",
-        description="labels of the speakers; names: the names of the personas; roles: #Person1# "
-        "and #Person2#, as in DialogSum",
+        description="speaker labels: `names` (the names of the personas) or `roles` (#Person1# "
+        "and #Person2#, as in DialogSum)",
     )
     turns: Annotated[
         tuple[Turns, Turns],
         BeforeValidator(_as_range, json_schema_input_type=Turns | tuple[Turns, Turns]),
     ] = Field(
         default=(6, 16),
-        description="number of turns per dialogue: a number, or [minimum, maximum]",
+        description="number of turns per dialogue, as a number or as [minimum, maximum]",
     )
     reasoning: bool = Field(
         default=True,
-        description="whether the model decides the characteristics of a dialogue before it writes "
-        "the turns",
+        description="whether the model decides on the characteristics of a dialogue before it "
+        "writes the turns",
     )
     personas: bool = Field(
         default=True,
-        description="if off, prompts contain no personas; the number of planned dialogues does "
-        "not change",
+        description="whether prompts contain personas; the number of planned dialogues is the "
+        "same either way",
     )
     subtopics: bool = Field(
         default=True,
-        description="if off, dialogues are about the topic itself; the number of planned "
-        "dialogues does not change",
+        description="whether dialogues are about subtopics instead of the topic itself; the "
+        "number of planned dialogues is the same either way",
     )
     mode: Literal["script", "groupchat"] = Field(
         default="script",
-        description="how dialogues are generated; script: in a single reply; groupchat: turn by "
-        "turn, with one agent per person",
+        description="how dialogues are generated: `script` (in a single reply) or `groupchat` "
+        "(turn by turn, with one agent per persona)",
     )
     max_words: int = Field(
         default=25,
         ge=3,
-        description="maximum number of words of a reply with mode: groupchat, as stated in the "
-        "prompt",
+        description="with mode: groupchat, the maximum number of words per reply, as stated in "
+        "the prompt",
     )
     addressees: bool = Field(
         default=False,
-        description="whether agents are asked whom they address; the answer is recorded as the "
-        "turn's `addressee`; requires mode: groupchat",
+        description="with mode: groupchat, whether agents are asked whom they address; the answer "
+        "is recorded as the turn's `addressee`",
     )
     reasks: int = Field(
         default=2,
@@ -185,14 +187,14 @@ class DiaSynth(Method):
         if high < self.group_size:
             raise ValueError(
                 f"turns: the maximum ({high}) must be at least group_size ({self.group_size}), "
-                "since everybody speaks"
+                "since every persona must speak"
             )
         if self.addressees and self.mode != "groupchat":
             raise ValueError(f"addressees: requires mode: groupchat (found {self.mode})")
         if self.group_size > self.n_personas:
             raise ValueError(
-                f"group_size: must be at most n_personas (found {self.group_size} and "
-                f"{self.n_personas})"
+                f"group_size: must be at most n_personas ({self.n_personas}), but is "
+                f"{self.group_size}"
             )
         return self
 
@@ -209,14 +211,14 @@ class DiaSynth(Method):
     def topic_list(self) -> list[str]:
         """The topics, read once.
 
-        Raises `SourceError` if there are none, or if one is too long or listed twice.
+        Raises `SourceError` if there are no topics, or if a topic is too long or listed twice.
         """
         path = Path(self.topics) if self.topics else TOPICS
         lines = read_text(path, f"topics {path}").splitlines()
         told = [" ".join(line.split()) for line in lines]
         topics = [line for line in told if line and line[0] != "#"]
         if not topics:
-            raise SourceError(f"topics {path}: is empty; write one topic per line")
+            raise SourceError(f"topics {path}: contains no topics; write one topic per line")
         for nth, topic in enumerate(topics):
             if len(topic) > MAX_TOPIC_CHARS:
                 raise SourceError(
@@ -224,7 +226,7 @@ class DiaSynth(Method):
                     f"{MAX_TOPIC_CHARS} are allowed"
                 )
             if topic.casefold() in (other.casefold() for other in topics[:nth]):
-                raise SourceError(f"topics {path}: {topic!r} is listed twice; remove one")
+                raise SourceError(f"topics {path}: {topic!r} is listed twice; remove one of them")
         return topics
 
     @cached_property
@@ -243,8 +245,8 @@ class DiaSynth(Method):
 
     @property
     def writes_roles(self) -> bool:
-        """Whether the model itself writes role labels. In a group chat, labels replace the names
-        afterwards."""
+        """Whether the model itself writes role labels. In a group chat, role labels replace the
+        names afterwards."""
         return self.speakers == "roles" and self.mode == "script"
 
     @property
@@ -275,8 +277,8 @@ class DiaSynth(Method):
         )
 
     def lineages(self) -> int | None:
-        """Return the number of topics, since the tasks of a topic share lists; None without
-        lists."""
+        """Return the number of topics, since the tasks of a topic share lists; None if no lists are
+        requested."""
         return len(self.topic_list) if self.subtopics or self.personas else None
 
     def lineage(self, task: int) -> int:

@@ -21,8 +21,8 @@ T = TypeVar("T")
 class TaskPosition:
     """A task's topic, subtopic and group of personas, as indices from 0.
 
-    `topic_turn` is the number of the task among the tasks of its topic, and `subtopic_turn` its
-    number among those of its subtopic, both from 0.
+    `topic_turn` is the index of the task among the tasks for its topic, and `subtopic_turn` is its
+    index among the tasks for its subtopic, both from 0.
     """
 
     topic: int
@@ -73,10 +73,10 @@ class DialoguePlan:
 
 
 class SharedList(Generic[T]):
-    """A list that is created by the first task that needs it and shared with all later ones.
+    """A list that the first task that needs it creates and shares with all later tasks.
 
     The tasks that share the list have turns, numbered from 0. A task that needs more entries waits
-    until all earlier turns have ended and may then add some, so the content never depends on
+    until all earlier turns have ended and may then add entries, so the content never depends on
     timing.
     """
 
@@ -87,8 +87,8 @@ class SharedList(Generic[T]):
         self._changed = asyncio.Event()
 
     async def has(self, n: int, turn: int) -> bool:
-        """Return True once the list has `n` items, or False if it still has fewer when the turn
-        comes."""
+        """Return True once the list has `n` items, or False if it still has fewer items when the
+        given turn comes."""
         while len(self.items) < n and self._turn < turn:
             await self._changed.wait()
         return len(self.items) >= n

@@ -1,10 +1,10 @@
-"""The play of DiaSynth: obtain a task's subtopic and personas, then generate the dialogue as a
-script or turn by turn.
+"""Play tasks of the DiaSynth method: obtain a subtopic and personas, then generate the dialogue as
+a script or turn by turn.
 
-The first task of a topic requests its subtopics, and the first task of a subtopic requests its
-personas. A list is stored in the record of the requesting task's experience, from which a resumed
-run reads it. If the requesting task fails, the next task of the same topic or subtopic requests the
-list.
+The first task for a topic requests the topic's subtopics, and the first task for a subtopic
+requests the subtopic's personas. A list is stored in the record of the requesting task's
+experience, from which a resumed run reads it. If the requesting task fails, the next task for the
+same topic or subtopic requests the list.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class DiaSynthPlay(Play):
         personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
 
     async def _find(self, task: Task, place: TaskPosition) -> _Parts:
-        """Return a task's subtopic and people, and request missing lists.
+        """Return a task's subtopic and people, requesting any lists that are missing.
 
         Raises `ModelFault` if a list is too short.
         """
@@ -241,7 +241,7 @@ def _as_role(person: Persona, number: int) -> Persona:
 
 
 def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience, list[Turn]]:
-    """Return the experience and turns of a chat with role labels in place of names."""
+    """Return the experience and turns of a chat with role labels instead of names."""
     people = [_as_role(one, number) for number, one in enumerate(experience.personas, 1)]
     names = (one.name for one in experience.personas)
     roles = dict(zip(names, (one.name for one in people), strict=True))

@@ -37,21 +37,21 @@ CHARACTERISTICS = {
     "agreement": "whether they agree, and over what they do not",
     "natural_features": "what makes it sound real: fillers, pauses, slang, half sentences",
 }
-"""Table 1: each characteristic and its description for the model."""
+"""Maps each characteristic in table 1 of the paper to its description for the model."""
 
 WORDS = {"reasoning": Words(150, least=80), "characteristic": Words(12)}
 """Requested lengths of the strings, in words."""
 
 LEAST_REASONING = 200
-"""Minimum length of the reasoning that the schema requires, in characters."""
+"""Minimum length of the reasoning, in characters, that the schema requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The settled part of a dialogue; empty if it was not requested.
 
-    `characteristics` maps names to texts, one of which describes everybody's feelings. `feelings`
-    maps each person to that person's feelings.
+    `characteristics` maps the names of characteristics to texts, one of which describes everybody's
+    feelings. `feelings` maps each person to that person's feelings.
     """
 
     reasoning: str = ""
@@ -60,7 +60,7 @@ class Settled:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Settled:
-        """Return the settled part of a reply's object; any key may be missing."""
+        """Return the settled part of the object in a reply; any key may be missing."""
         if "characteristics" not in data:
             return cls()
         told: dict[str, Any] = {**data["characteristics"]}
@@ -70,7 +70,8 @@ class Settled:
 
 
 def settled_fields(names: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of the requested object by field name, for people with the given names."""
+    """Return the fields of the requested object, keyed by field name, for people with the given
+    names."""
     text = WORDS["characteristic"]
     each: dict[str, Any] = {
         f"person_{nth}": (str, _feeling(name)) for nth, name in enumerate(names)
@@ -104,8 +105,8 @@ def _feeling(name: str) -> Any:
 
 
 def _by_name(value: Any, names: Sequence[str]) -> Any:
-    """Return the feelings in a reply by the people's full names, even if the reply uses other forms
-    of the names."""
+    """Return the feelings in a reply, keyed by the people's full names even if the reply uses other
+    forms of the names."""
     if isinstance(value, str):
         return feelings_of(value, names)
     if isinstance(value, dict):
@@ -115,7 +116,7 @@ def _by_name(value: Any, names: Sequence[str]) -> Any:
 
 
 def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """Return everybody's feelings, by name.
+    """Return each person's feelings, keyed by name.
 
     If `feelings` is a single string, each person gets the parts that name them. If no part names
     anybody and there are as many parts as people, the parts are assigned in order. Otherwise, all
@@ -136,7 +137,8 @@ def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict
 
 
 def _parts(text: str) -> list[str]:
-    """Return a text split at semicolons and line breaks or, if it has none, into sentences."""
+    """Return a text split at semicolons and line breaks; if it has neither, return its
+    sentences."""
     parts = re.split(r"[;\n]", text)
     if len(parts) > 1:
         return parts
@@ -145,6 +147,6 @@ def _parts(text: str) -> list[str]:
 
 
 def _names(part: str, name: str) -> bool:
-    """Return whether a string contains a word of a name that is not a title."""
+    """Return whether a string contains any word of a name other than a title."""
     words = "|".join(re.escape(word) for word in without_titles(name)[1])
     return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None

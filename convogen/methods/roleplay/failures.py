@@ -1,4 +1,4 @@
-"""Detectors of failures in role plays, all pure functions of the text (LLM Roleplay, section 3.3).
+"""Detectors for failures in role plays, all pure functions of the text (LLM Roleplay, section 3.3).
 
 The paper lists six failures: no prompt in double quotes, several prompts, an incoherent inquirer,
 an incoherent responder (both by algorithm 2), an inquirer that answers itself, and a missed
@@ -37,7 +37,8 @@ FAILURES = {
     "incoherent_responder": "incoherent output of the responder",
     "thanking": "endless mutual thanks",
 }
-"""Maps the names of failures to descriptions; all but the last two concern the inquirer's output.
+"""Maps the names of failures to descriptions; all failures but the last two concern the inquirer's
+output.
 """
 
 THANKING_TURNS = 2
@@ -53,9 +54,9 @@ _LABEL_EDGES = " *#_\r\n"
 class Family:
     """The properties of a model family.
 
-    `system` says whether its models accept a system message. `special_tokens` are the tokens that
-    its chat template puts around messages. `max_n` and `r` are the parameters of algorithm 2.
-    `few_shot` says whether its prompts are few-shot.
+    `system` says whether models of the family accept a system message. `special_tokens` are the
+    tokens that the family's chat template puts around messages. `max_n` and `r` are the parameters
+    of algorithm 2. `few_shot` says whether prompts for the family contain few-shot examples.
     """
 
     system: bool
@@ -68,8 +69,8 @@ class Family:
 def is_incoherent(text: str, max_n: int, r: int) -> bool:
     """Return whether a sequence of 2 to `max_n` words keeps repeating (algorithm 2).
 
-    An n-gram counts as repeating if it equals the n-gram one or n positions earlier, and if it is
-    preceded by r equal n-grams, either at consecutive positions or n positions apart.
+    An n-gram counts as repeating if it equals the n-gram that starts one or n words earlier, and if
+    it is preceded by r equal n-grams, either at consecutive positions or n positions apart.
     """
     words = text.split()
     for n in range(2, max_n + 1):
@@ -103,15 +104,16 @@ def _alike(items: Sequence[Hashable]) -> bool:
 def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
     """Return the special tokens of both chat templates.
 
-    An inquirer may also answer itself in its own template. In the paper, the responder is Llama-2,
-    but self-replies of Vicuna are recognised by "### Human:".
+    The inquirer's own tokens count too, since an inquirer may also answer itself in its own
+    template. In the paper, the responder is Llama-2, but Vicuna's self-replies are recognised by
+    "### Human:".
     """
     return tuple(dict.fromkeys((*answers.special_tokens, *asks.special_tokens)))
 
 
 def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
-    """Return the position of the special token at which an inquirer begins to answer itself, or
-    None.
+    """Return the position of the special token at which an inquirer begins to answer itself; None
+    if there is no self-reply.
 
     Tokens within the first quoted text do not count, since that text is the prompt to the chatbot.
     A token that ends in a colon is a label. A label does not count at the very beginning of the
@@ -130,7 +132,7 @@ def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
 
 
 def before_reply(output: str, tokens: Sequence[str]) -> str:
-    """Return the part of an output before a self-reply; all of it if that part is empty."""
+    """Return the part of an output before a self-reply; the whole output if that part is empty."""
     return output[: self_reply_at(output, tokens)].strip() or output
 
 

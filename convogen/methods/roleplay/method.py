@@ -65,15 +65,16 @@ class Roleplay(Method):
 
     broken: Literal["keep", "drop"] = Field(
         default="keep",
-        description="what happens to a dialogue that a failure ends early, after at least one "
-        "exchange; keep: the dialogue is kept, with the failure in `ended`; drop: only the failure "
-        "is recorded",
+        description="what happens if a failure ends a dialogue early, after at least one "
+        "exchange: `keep` (keep the dialogue and record the failure in `ended`) or `drop` (record "
+        "only the failure)",
     )
     personas: int | None = Field(
         default=None,
         ge=1,
         le=100_000,
-        description="number of personas; default: 20, or all personas in personas_file",
+        description="number of personas; by default 20 or, with personas_file, all personas in "
+        "that file",
     )
     persona_seed: int = Field(
         default=0,
@@ -82,21 +83,22 @@ class Roleplay(Method):
         "compare",
     )
     features: tuple[Feature, ...] = Field(
-        default=FEATURES, description="features that a persona's text mentions; []: none"
+        default=FEATURES,
+        description="features that each persona's text mentions; [] means none",
     )
     feature_options: dict[Feature, tuple[str, ...]] = Field(
         default_factory=dict[Feature, tuple[str, ...]],
-        description="options from which personas are drawn, by feature; a single option fixes the "
-        "feature; default: all options of Kumar et al. (2021)",
+        description="for each feature, the options to draw from (a single option fixes the "
+        "feature); by default, all options in Kumar et al. (2021)",
     )
     vary: Feature | None = Field(
         default=None,
-        description="feature to vary: each persona appears once with each option of this feature",
+        description="feature to vary; each persona appears once with each option of this feature",
     )
     personas_file: str | None = Field(
         default=None,
-        description="YAML, JSON, JSONL or CSV file of your own personas: rows with age, race, "
-        "gender, education, native_english and, optionally, persona_id",
+        description="YAML, JSON, JSONL or CSV file with your own personas; each row has one or "
+        "more of age, race, gender, education and native_english and, optionally, a persona_id",
     )
     persona_source: str | None = Field(
         default=None,
@@ -105,29 +107,31 @@ class Roleplay(Method):
     )
     persona_field: str | None = Field(
         default=None,
-        description="field of the source that contains the persona's text; default: detected",
+        description="field of the persona source that contains the persona's text; detected "
+        "automatically by default",
     )
     persona_licence: str | None = Field(
         default=None, description="licence of the personas, if their source does not state one"
     )
     goals: int | tuple[str, ...] | None = Field(
         default=None,
-        description="goals to use: a number (the first ones in the list) or a list of names; "
-        "default: all",
+        description="goals to use, as a number (that many goals from the start of the list) or as "
+        "a list of names; by default, all goals",
     )
     goals_file: str | None = Field(
         default=None,
-        description="YAML file of your own goals: a list `goals` of entries with `name` and `goal`",
+        description="YAML file with your own goals: a `goals` list in which each entry has a "
+        "`name` and a `goal`",
     )
     inquirer_family: Kind = Field(
         default="gpt",
-        description="model family of the inquirer; determines its prompts and the parameters of "
-        "the failure detectors",
+        description="model family of the inquirer, which determines the inquirer's prompts and "
+        "the parameters of the failure detectors",
     )
     responder_family: Kind = Field(
         default="gpt",
-        description="model family of the responder; determines whether it gets a system message, "
-        "and its special tokens",
+        description="model family of the responder, which determines whether the responder gets a "
+        "system message and which special tokens it uses",
     )
     stop_token: str = Field(
         default="FINISH",
@@ -138,7 +142,8 @@ class Roleplay(Method):
         default=12,
         ge=1,
         le=200,
-        description="maximum number of turns; a prompt and its response count as one turn",
+        description="maximum number of turns per dialogue; a prompt and its response count as one "
+        "turn",
     )
     regenerations: int = Field(
         default=2,
@@ -168,8 +173,8 @@ class Roleplay(Method):
     def _known_options(
         cls, value: dict[Feature, tuple[str, ...]]
     ) -> dict[Feature, tuple[str, ...]]:
-        """Return the options without duplicates in the order of `options_of`, by feature in the
-        order of `FEATURES`."""
+        """Return the options without duplicates, with features in the order of `FEATURES` and the
+        options for each feature in the order of `options_of`."""
         for name, given in value.items():
             known = options_of(name)
             if unknown := [option for option in given if option not in known]:
@@ -202,7 +207,7 @@ class Roleplay(Method):
                 "feature_options: with personas_file, may contain only the feature that vary names"
             )
         if self.vary and self.vary not in self.features:
-            raise ValueError(f"vary: {self.vary} is not in features")
+            raise ValueError(f"vary: {self.vary} is not listed in features; add it there")
         return self
 
     @classmethod
@@ -210,7 +215,7 @@ class Roleplay(Method):
         return field != "persona_source" or not is_named(value)
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts of the inquirer's family."""
+        """Return the prompts for the inquirer's model family."""
         few_shot = families()[self.inquirer_family].few_shot
         variant = {"opening": "opening-small", "forward": "forward-small"} if few_shot else {}
         return {
@@ -262,7 +267,7 @@ class Roleplay(Method):
         names = [goal.name for goal in known]
         where = f"in {self.goals_file}" if self.goals_file else "shipped"
         if len(set(names)) < len(names):
-            raise SourceError(f"goals: two goals {where} have the same name")
+            raise SourceError(f"goals: two goals {where} have the same name; rename one of them")
         if isinstance(self.goals, int) and self.goals > len(known):
             raise SourceError(f"goals: {self.goals} requested, but only {len(known)} are {where}")
         if self.goals is None or isinstance(self.goals, int):

@@ -46,7 +46,7 @@ def shipped() -> dict[str, Any]:
 
 
 def families() -> dict[str, Family]:
-    """Return the model families by name."""
+    """Return the model families, keyed by name."""
     given: dict[str, dict[str, Any]] = shipped()["families"]
     return {
         name: Family(
@@ -61,9 +61,9 @@ def families() -> dict[str, Family]:
 
 
 def goals_of(path: Path | None) -> list[Goal]:
-    """Return the shipped goals, or those in the list `goals` of a YAML or JSON file.
+    """Return the shipped goals or, if a path is given, the `goals` list in a YAML or JSON file.
 
-    Raises `SourceError`, which names the file and the invalid goal.
+    Raises `SourceError` if a goal is invalid; the message names the file and the goal.
     """
     if path is None:
         return [Goal(**given) for given in shipped()["goals"]]
@@ -71,7 +71,8 @@ def goals_of(path: Path | None) -> list[Goal]:
     listed = cast("dict[str, Any]", data).get("goals") if isinstance(data, dict) else data
     if not isinstance(listed, list) or not listed:
         raise SourceError(
-            f"goals {path}: must contain a list `goals` of entries with `name` and `goal`"
+            f"goals {path}: must contain a `goals` list in which each entry has a `name` and a "
+            "`goal`"
         )
     return [_goal(path, nth, one) for nth, one in enumerate(cast("list[Any]", listed), 1)]
 
@@ -81,7 +82,8 @@ def _goal(path: Path, nth: int, given: Any) -> Goal:
         given = {"name": f"goal-{nth}", "goal": given}
     if not isinstance(given, dict):
         raise SourceError(
-            f"goals {path}: goal {nth}: {given!r:.60} is not a goal; a goal has `name` and `goal`"
+            f"goals {path}: goal {nth}: {given!r:.60} is not a goal; a goal must have a `name` "
+            "and a `goal`"
         )
     try:
         goal = Goal.model_validate(given)
@@ -89,7 +91,7 @@ def _goal(path: Path, nth: int, given: Any) -> Goal:
     except ValidationError as error:
         said = first_fault(error)
         raise SourceError(
-            f"goals {path}: goal {nth}: {said}; a goal has `name` and `goal`"
+            f"goals {path}: goal {nth}: {said}; a goal must have a `name` and a `goal`"
         ) from None
 
 

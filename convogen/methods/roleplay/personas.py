@@ -1,7 +1,7 @@
 """Personas for role plays: drawn or read as sociodemographic features, or sampled from a hub.
 
 Source: LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. Disabled features are omitted
-only from a persona's text, so a run that mentions fewer features has the same people.
+only from a persona's text, so a run that mentions fewer features has the same personas.
 """
 
 from __future__ import annotations
@@ -83,15 +83,18 @@ def _words(feature: str, option: str) -> str:
 
 
 def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[dict[str, str]]:
-    """Return the first `n` people for a seed, with all options of a feature about equally frequent.
+    """Return the features of the first `n` people for a seed, with all options of a feature about
+    equally frequent.
 
     Each person gets the combination whose options have been least frequent so far; ties are broken
-    at random (minimisation; Taves, 1974). No combination is repeated before all have been drawn.
+    at random (minimisation; Taves, 1974). No combination is repeated before all combinations have
+    been drawn.
 
     Args:
         n: Number of people.
-        options: The options to draw from, by feature; all options for features that are not listed.
-        seed: Seed of the draw.
+        options: For each feature, the options to draw from; for features that are not listed, all
+            options are used.
+        seed: The random seed.
     """
     sides = [tuple(options.get(name) or options_of(name)) for name in FEATURES]
     remaining = list(product(*sides))
@@ -122,7 +125,7 @@ def people(
         mentioned: The features that the personas' texts mention.
         vary: A feature to vary and its options. Each person appears once with each option, all else
             being equal (appendix E).
-        source: The personas' source.
+        source: The name of the personas' source.
         licence: The personas' licence.
     """
     feature, options = vary or ("age", (None,))
@@ -146,7 +149,7 @@ def people(
 def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
     """Return one id per row: the given id with the varied option, or else a hash of the features.
 
-    Duplicates are numbered.
+    Duplicate ids are made unique by a number.
     """
     seen: Counter[str] = Counter()
     names: list[str] = []
@@ -161,7 +164,7 @@ def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
 
 
 def persona_id(persona: Persona) -> str:
-    """Return the id of a persona in records, which is the same in all runs with that persona."""
+    """Return the id of a persona in records. The id is the same in all runs with that persona."""
     return persona.id or _digest(persona.text or persona.name)
 
 
@@ -171,14 +174,14 @@ def _digest(value: object) -> str:
 
 
 def hub_people(hub: PersonaHub, n: int, seed: int) -> list[Persona]:
-    """Return `n` distinct personas of a hub.
+    """Return `n` distinct personas drawn at random from a hub.
 
-    Raises `SourceError` if the hub has fewer.
+    Raises `SourceError` if the hub has fewer than `n` personas.
     """
     if n > len(hub):
         raise SourceError(
-            f"persona_source {hub.source}: has too few personas ({len(hub)}); `personas` "
-            f"requests {n}"
+            f"persona_source {hub.source}: {n} personas requested, but the source has only "
+            f"{len(hub)}; reduce `personas`"
         )
     chosen = Random(f"{seed}").sample(range(len(hub)), n)
     return [hub[at][0].named(SPEAKER) for at in chosen]
@@ -187,9 +190,9 @@ def hub_people(hub: PersonaHub, n: int, seed: int) -> list[Persona]:
 def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
     """Return the first `n` rows of a persona file, with features and ids; all rows if `n` is None.
 
-    The file is a YAML or JSON list, at the top level or under `personas`, CSV or JSONL, or a
-    configuration file of the authors' experiment. Raises `SourceError`, which names the file and
-    the invalid row.
+    The file may be a YAML or JSON file with a list at the top level or under `personas`, a CSV or
+    JSONL file, or a configuration file from the authors' experiment. Raises `SourceError` if a row
+    is invalid; the message names the file and the row.
     """
     rows: list[dict[str, str]] = []
     for number, given in _given(path):
@@ -198,24 +201,30 @@ def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
         except ValueError as error:
             raise SourceError(f"personas {path}: row {number}: {error}") from None
         if len(rows) > _MOST_ROWS:
-            raise SourceError(f"personas {path}: has more than {_MOST_ROWS:,} rows")
+            raise SourceError(
+                f"personas {path}: has more than {_MOST_ROWS:,} rows; shorten the file"
+            )
     if not rows:
         raise SourceError(
-            f"personas {path}: contains no personas; provide a list `personas` of rows with "
-            f"{', '.join(FEATURES)}, or CSV with these columns"
+            f"personas {path}: contains no personas; provide a `personas` list whose rows have "
+            f"{', '.join(FEATURES)}, or a CSV file with these columns"
         )
     if n is not None and n > len(rows):
         raise SourceError(
-            f"personas {path}: has too few personas ({len(rows)}); `personas` requests {n}"
+            f"personas {path}: {n} personas requested, but the file has only {len(rows)}; reduce "
+            "`personas`"
         )
     named = Counter(row[_ID] for row in rows if _ID in row)
     if twice := next((name for name, times in named.items() if times > 1), None):
-        raise SourceError(f"personas {path}: two rows have the persona_id {twice!r:.60}")
+        raise SourceError(
+            f"personas {path}: two rows have the persona_id {twice!r:.60}; each persona_id must "
+            "be unique"
+        )
     return rows[:n]
 
 
 def _given(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the rows of a file, numbered from 1 or, in files of lines, by line number."""
+    """Yield the rows of a file, numbered from 1 or, in line-based files, by line number."""
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         yield from enumerate(_listed(read_yaml(path)), 1)
         return
@@ -248,16 +257,19 @@ def _row(given: Any) -> dict[str, str]:
     Raises `ValueError` if the row is invalid.
     """
     if not isinstance(given, dict):
-        raise ValueError(f"{given!r:.60} is not a persona; a persona has {', '.join(FEATURES)}")
+        raise ValueError(
+            f"{given!r:.60} is not a persona; a persona must be an object with "
+            f"{', '.join(FEATURES)}"
+        )
     cells = cast("dict[str, Any]", given)
     if isinstance(cells.get("person"), dict):  # in the authors' file
         cells = cells["person"]
     allowed = (*FEATURES, _ID)
     if unknown := next((key for key in cells if key not in allowed), None):
-        raise ValueError(f"{unknown!r:.60} is not known; allowed: {', '.join(allowed)}")
+        raise ValueError(f"unknown key {unknown!r:.60}; allowed: {', '.join(allowed)}")
     row = {name: _option(name, cells[name]) for name in allowed if _is_given(cells.get(name))}
     if not any(name in row for name in FEATURES):
-        raise ValueError(f"has no features; allowed: {', '.join(FEATURES)}")
+        raise ValueError(f"has no features; give at least one of {', '.join(FEATURES)}")
     return row
 
 

@@ -1,8 +1,8 @@
-"""The play of LLM Roleplay: algorithm 1, with failures detected and handled.
+"""Play tasks of the LLM Roleplay method: algorithm 1, with detection and handling of failures.
 
 An unusable output is regenerated with changed sampling, up to a maximum number of times; all
-outputs are counted. If none is usable, the dialogue ends, as in algorithm 1. It is kept if it has
-at least one exchange and `broken` is `keep`; otherwise, a failure is recorded.
+outputs are counted. If no output is usable, the dialogue ends, as in algorithm 1. The dialogue is
+kept if it has at least one exchange and `broken` is `keep`; otherwise, a failure is recorded.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ RELATIONS = "a user and a chatbot"
 
 STEP = 0.3
 """Step by which each regeneration changes the temperature: down after an output without a prompt,
-up after an incoherent one."""
+up after an incoherent output."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Maps faults to their names in a dialogue's `ended`, if these are different."""
+"""Maps faults to their names in a dialogue's `ended`, if the names differ."""
 
 
 class RoleplayPlay(Play):
@@ -281,7 +281,8 @@ class _Dialogue:
 
 
 def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Family) -> str | None:
-    """Return an output's first prompt, preferably before any self-reply; None if there is none.
+    """Return an output's first prompt, preferably from before any self-reply; None if there is no
+    prompt.
 
     An incoherent output has no prompt, unless only code or punctuation repeats.
     """
@@ -292,7 +293,7 @@ def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Fam
 
 
 def changed(sampling: Sampling, fault: str, times: int) -> Sampling:
-    """Return the sampling of a regeneration.
+    """Return the sampling settings for a regeneration.
 
     The temperature is lower after a format fault and higher after a loop.
     """

@@ -30,7 +30,7 @@ def extract_prompt(output: str) -> str | None:
 
 
 def quoted_texts(output: str, most: int = 100) -> list[str]:
-    """Return up to `most` texts in double quotes, without nested and empty ones.
+    """Return up to `most` texts in double quotes, without nested or empty quotations.
 
     Quotation marks in inline or fenced code, in function calls (`print("x")`), or around a word
     that is quoted within a quotation neither open nor close a quotation.
@@ -69,7 +69,8 @@ def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
 
 
 def _end(shown: str, begin: int) -> int | None:
-    """Return the end of a quotation that a straight mark before `begin` opens, or None.
+    """Return the end of a quotation that a straight mark before `begin` opens; None if the
+    quotation is not closed.
 
     A typographic mark may also close the quotation, unless the mark closes a typographic quotation
     inside it.
@@ -105,13 +106,14 @@ def _is_inches(shown: str, index: int) -> bool:
 
 
 def _nests(shown: str, index: int) -> bool:
-    """Return whether a straight mark opens a quotation within another."""
+    """Return whether a straight mark opens a quotation within another quotation."""
     before, after = shown[index - 1 : index], shown[index + 1 : index + 2]
     return before in _NESTS_AFTER or (before.isspace() and bool(after) and not after.isspace())
 
 
 def _end_of(shown: str, begin: int, opened: str) -> int | None:
-    """Return the end of a typographic quotation, skipping nested ones of the same kind, or None."""
+    """Return the end of a typographic quotation, skipping nested quotations of the same kind; None
+    if no end is found."""
     closing, depth = _TYPOGRAPHIC[opened], 0
     for mark in _MARKS.finditer(shown, begin):
         if mark[0] in closing:

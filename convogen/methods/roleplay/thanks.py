@@ -1,4 +1,4 @@
-"""Detectors of courtesies: texts that only give thanks, say goodbye, or say that the speaker is
+"""Detectors for courtesies: texts that only give thanks, say goodbye, or say that the speaker is
 done.
 
 A sentence is judged by its clauses, and a clause by its beginning. All functions are pure.
@@ -16,7 +16,7 @@ from convogen.text.language import load_language
 __all__ = ["is_thanks", "says_done"]
 
 MOST_WORDS = 40
-"""Maximum number of words of a courtesy."""
+"""Maximum number of words in a courtesy."""
 
 _SENTENCES = re.compile(r"[.!…]+(?=\W|\Z)|[。！।]+|\n")
 _CLAUSES = re.compile(r"[,;:–—，、；：،؛]|\s-\s")
@@ -26,7 +26,8 @@ _QUESTION = re.compile(r"[?？؟]")
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Patterns of the beginnings of courteous clauses, from `courtesies` in a language's file."""
+    """Patterns for the beginnings of courteous clauses, taken from `courtesies` in a language's
+    file."""
 
     acknowledges: re.Pattern[str]
     thanks_or_leaves: re.Pattern[str]
@@ -37,7 +38,7 @@ class _Patterns:
 
 @lru_cache
 def _patterns(language: str) -> _Patterns | None:
-    """Return a language's patterns; None if it has none."""
+    """Return a language's patterns; None if the language has none."""
     lang = load_language(language)
     found = lang.courtesies
     if found is None:
@@ -78,7 +79,7 @@ def says_done(text: str, language: str = "en") -> bool:
 
 
 def _sentences(text: str, language: str) -> list[str]:
-    """Return the sentences of a text; none if it asks a question or is too long for a courtesy."""
+    """Return the sentences of a text; empty if it asks a question or is too long for a courtesy."""
     if _QUESTION.search(text) or about_words(text, language) > MOST_WORDS:
         return []
     found = (one.strip(_EDGES) for one in _SENTENCES.split(text))
