@@ -1,7 +1,7 @@
 """Scores of summaries against their references: ROUGE-L and BERTScore, one value per summary.
 
 ROUGE-L (Lin, 2004) is the F1 without stemming, as in `rouge-score`. BERTScore (Zhang et al., 2020)
-is the F1 without idf weights or rescaling, at the given layer or the model's last layer.
+is the F1 without idf weights or rescaling, at the given layer or, by default, the last layer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[
 
 
 def check_encoder(model: str) -> None:
-    """Raise `ModelConfigError` if a model is not an encoder for BERTScore, without loading it."""
+    """Raise `ModelConfigError` if BERTScore cannot use the model, which is not loaded for this."""
     name, layer = _named(model)
     try:
         config = transformers_class("AutoConfig").from_pretrained(name)
@@ -94,7 +94,7 @@ class BertScore:
 
 
 def _f1(ours: Any, theirs: Any) -> float:
-    """Return the F1 of two texts, from each token's highest similarity to a token of the other."""
+    """Return the F1 of two texts, based on each token's best match in the other text."""
     if not (len(ours) and len(theirs)):
         return 0.0
     alike = ours @ theirs.T
@@ -112,5 +112,5 @@ def _unusable(model: str, error: Exception) -> ModelConfigError:
     fault = " ".join(str(error).split())[:200]
     return ModelConfigError(
         f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers can "
-        "load, such as roberta-large@17, or leave BERTScore out"
+        "load, such as roberta-large@17, or omit --bertscore"
     )

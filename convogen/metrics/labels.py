@@ -82,7 +82,7 @@ def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:
-    """Return mean lengths in characters by display name; empty if lengths are in words."""
+    """Return the mean length in characters for each display name; empty if lengths are in words."""
     if found.length_unit != "characters":
         return {}
     lengths = {

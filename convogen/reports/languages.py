@@ -1,4 +1,4 @@
-"""The languages of a data set, as shown in a report and a card."""
+"""The languages of a data set, as shown in reports and data cards."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _shipped_prompts(judge: str) -> dict[str, str] | None:
 
 
 def _mostly_as_stated(found: StatedLanguage) -> bool:
-    """Return whether most turns are in the stated language or a closely related one."""
+    """Return whether most turns are in the stated language or a closely related language."""
     return found.share is not None and found.share > 0.5
 
 

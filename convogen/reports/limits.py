@@ -1,4 +1,4 @@
-"""The limits of a report's numbers, as sentences."""
+"""The limitations of a report's numbers, as sentences."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ comparable."""
 LITTLE_MASS = 0.5
 
 MATCHED = ("max_turns", "match_features", "gates")
-"""Parameters that may differ if only one of two runs is matched; of the gates, only `profile` may
-differ."""
+"""Parameters that may differ if only one of two runs is matched; among the gates, only `profile`
+may differ."""
 
 
 def limits(
     runs: Mapping[str, ReportedRun], against: Mapping[str, ReportedCorpus], baseline: str | None
 ) -> list[str]:
-    """Return one string per limit; the limits of a run begin with the run's name."""
+    """Return one string per limitation; the limitations of a run begin with the run's name."""
     shared: dict[str, list[str]] = {}
     for name, run in runs.items():
         for line in limits_of_run(
@@ -53,7 +53,7 @@ def limits(
     )
     said.append(
         "The published numbers were obtained with other models and prompts; a difference from "
-        "them does not show that either is better. In these numbers and in tables III and V "
+        "them does not show which data is better. In the published numbers and in tables III and V "
         "of this report, speaker labels count as words, except in nW/T."
     )
     said.append(
@@ -74,7 +74,7 @@ def limits_of_run(
     groundedness: JudgeSummary | None,
     judged: Mapping[str, JudgeSummary] | None = None,
 ) -> list[str]:
-    """Return the limits of one run's numbers.
+    """Return the limitations of one run's numbers.
 
     Args:
         conversations: Number of accepted conversations.
@@ -82,8 +82,8 @@ def limits_of_run(
         accepted: Acceptance by the gates.
         made: How the run was made.
         text: Measures of the run.
-        groundedness: Scores of geval; None if geval has not judged the run.
-        judged: Scores by judge, possibly including geval.
+        groundedness: Scores from geval; None if geval has not judged the run.
+        judged: Scores from each judge, possibly including geval.
     """
     said = lines_without_words(text) + lines_not_checked(text.not_checked)
     if conversations < FEW:

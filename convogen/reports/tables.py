@@ -36,7 +36,7 @@ _COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
 
 
 def tables(report: Report) -> dict[str, list[Table]]:
-    """Return the tables by part of the report."""
+    """Return the tables for each part of the report."""
     found = {
         "statistics": [_statistics(report)],
         "groundedness": [
@@ -189,7 +189,7 @@ def _measures(report: Report) -> Table:
 
 
 def _installed(report: Report) -> Table:
-    """Return a table of the metrics of plugins."""
+    """Return a table of the plugins' metrics."""
     columns = report.sources
     found = {name: one.text.metrics for name, one in columns.items()}
     units = {key: one.unit for of in found.values() for key, one in of.items()}
@@ -217,7 +217,7 @@ def _repetition(report: Report) -> Table:
         Row("ours", kind, [_share(one.text.repetition.get(kind)) for one in columns.values()])
         for kind in kinds
     ]
-    note = "Share of texts that are copies or near-copies of another text of the same data set."
+    note = "Share of texts that are copies or near-copies of another text in the same data set."
     return Table("Near-copies", note, ["Texts", *columns], rows)
 
 
@@ -281,7 +281,7 @@ def _distances(report: Report) -> Table:
 
 
 def _changes(report: Report) -> Table:
-    """Return a table of the distances of each run next to those of the baseline."""
+    """Return a table of each run's distances next to the baseline's distances."""
     runs, base = report.runs, report.baseline
     if base is None:
         return Table("Before and after", "", [], [])
@@ -312,7 +312,9 @@ def _targets(report: Report) -> Table:
         Row("ours", "Turns with a target", [number_cell(one.turns) for one in runs]),
         Row("ours", "Mean deviation, words", [number_cell(one.mean_off) for one in runs]),
         Row("ours", "Turns outside the tolerance", [share_cell(one.far_off) for one in runs]),
-        Row("ours", "Turns that were requested again", [share_cell(one.asked_again) for one in runs]),
+        Row(
+            "ours", "Turns that were requested again", [share_cell(one.asked_again) for one in runs]
+        ),
     ]
     note = (
         "Deviation of turns from the requested numbers of words, which are drawn from the matched "
@@ -347,7 +349,7 @@ def _features(report: Report) -> list[Table]:
         f"Means over the conversations of {corpora} and of each run, for all finished "
         f"conversations and for those that the gates accepted. Each mean is followed by the shares "
         f"of conversations in the bins of the corpus. Distances are Wasserstein distances from the "
-        f"human values, in the unit of the feature."
+        f"human values, in the feature's unit."
     )
     head = [
         "Run: feature",

@@ -98,7 +98,8 @@ class NearCopyIndex:
     def candidates(self, text: str, most: int) -> list[int]:
         """Return the numbers of up to `most` texts that may be near-copies of a text.
 
-        The most similar texts come first; ties are in the order of addition.
+        The most similar texts come first; equally similar texts are in the order in which they were
+        added.
         """
         if not self._numbers:
             return []
@@ -112,7 +113,7 @@ class NearCopyIndex:
 
 
 def _signature(text: str) -> NDArray[np.uint8]:
-    """Return the last byte of the first hash at or after each point of the circle.
+    """Return the last byte of the first hash at or after each point on the circle.
 
     At each point, the hashes of two texts are equal with a probability equal to the texts' Jaccard
     index, as if each point had its own permutation. Each text is hashed only once.

@@ -23,8 +23,8 @@ MOST_WRAPPERS = 3
 """Maximum number of nested objects that are searched for the keys, including the innermost."""
 
 BLANK_LOOP = 200
-"""Maximum number of white-space characters at the end of a reply. With more, the reply counts as a
-loop. Escape sequences count too, since white space in a JSON string is escaped."""
+"""Maximum number of white-space characters at the end of a reply. A reply that ends in more of them
+counts as a loop. Escape sequences count too, since white space in a JSON string is escaped."""
 
 _REVERSED_BLANK = re.compile(r"\\?(?:[nrt]\\|\s)*+")
 
