@@ -188,7 +188,7 @@ def _rates(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
         "In parentheses: standard deviation within a seed (lengths) or over seeds (failures).\n"
-        "Endless thanks, broken off and not saved are in percent of the dialogues started. "
+        "Endless thanks, ended early and not saved are in percent of the dialogues started. "
         f"Failures that the paper does not report are counted by convogen's own rules.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )

@@ -54,7 +54,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class LabelledHeldOut:
-    """The names of the held-out files, and their numbers of dialogues and distinct labels."""
+    """The names of the held-out files, and the numbers of dialogues and of distinct labels."""
 
     source: str
     dialogues: int
@@ -105,8 +105,9 @@ def classification(
         if len({one.target for one in examples}) < 2:
             where = task.in_domain if arm == "in_domain" else task.run
             raise SourceError(
-                f"{where}: the training data ({len(examples)} dialogues) has fewer than two values "
-                f"of {task.label}; name another column with --label, or use more dialogues"
+                f"{where}: the training data has fewer than two values of {task.label} (dialogues "
+                f"to train on: {len(examples)}); name another column with --label, or use more "
+                "dialogues"
             )
     unknown = {arm: _unknown(examples, held_out) for arm, examples in arms.items()}
     for arm, share in unknown.items():
@@ -161,7 +162,8 @@ def _evaluated(
         pipeline: Any = import_module("sklearn.pipeline")
     except ImportError as error:
         raise ModelConfigError(
-            "classification needs scikit-learn: pip install 'convogen[train]'"
+            "classification needs scikit-learn, which is not installed; run pip install "
+            "'convogen[train]'"
         ) from error
     classifier = pipeline.make_pipeline(
         text.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_WORDS),

@@ -35,7 +35,7 @@ class Example:
 def read_examples(source: str, column: str, n: int | None = None) -> list[Example]:
     """Return the first `n` dialogues in a file or data set that have text in the given column.
 
-    All such dialogues are returned if `n` is None. Raises `SourceError` if there are none.
+    If `n` is None, all such dialogues are returned. Raises `SourceError` if there are none.
     """
     found, columns = list[Example](), dict[str, None]()
     for one in open_corpus(source):
@@ -70,13 +70,13 @@ def names_of(sources: str | Sequence[str]) -> str:
 
 
 def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:
-    """Return generated conversations as examples, without those whose target is empty."""
+    """Return generated conversations as examples; those with an empty target are left out."""
     pairs = zip(conversations, targets, strict=True)
     return [Example(script(in_roles(one)), target) for one, target in pairs if target]
 
 
 def unseen(examples: Sequence[Example], held_out: Sequence[Example]) -> list[Example]:
-    """Return the examples whose dialogues, compared by `said`, are not held out."""
+    """Return the examples whose dialogues (as returned by `said`) are not held out."""
     known = {said(one.dialogue) for one in held_out}
     return [one for one in examples if said(one.dialogue) not in known]
 

@@ -35,7 +35,7 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
         except SourceError:
             say(
                 f"{key} {source}: can no longer be read, so its dialogues were not compared with "
-                f"the held-out dialogues"
+                f"the held-out dialogues; restore it to exclude dialogues that the run has seen"
             )
             continue
         known, left = len(left), [one for one in left if said(one.dialogue) not in shown]

@@ -20,7 +20,7 @@ __all__ = ["Pooled", "Result", "pool", "read_results"]
 
 QAGS, BERTSCORE = "QAGS", "BERTScore"
 BERTSCORE_AS_PUBLISHED = "bert-base-uncased@9"
-"""The encoder that DiaSynth's authors use for BERTScore, at their library's default layer."""
+"""The encoder that DiaSynth's authors use for BERTScore, and the default layer in their library."""
 
 Scores = dict[str, float | None]
 """Maps each measure to its score, or to None if there is no score."""

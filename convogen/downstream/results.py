@@ -33,9 +33,9 @@ ARMS = ("base", "synthetic", "in_domain", "both")
 
 Numbers = NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]
-"""Function that maps resamples to their metric values.
+"""Function that maps resamples to metric values.
 
-Its argument, with shape (…, dialogues), contains the number of times that each held-out dialogue
+The argument, with shape (…, dialogues), contains the number of times that each held-out dialogue
 occurs in a resample."""
 
 
@@ -70,11 +70,12 @@ class Compared:
     """Results for each kind of training data.
 
     Attributes:
-        arms: The value of each metric, for each arm.
-        improvement: For each arm, the improvement over the untuned model in percent, by metric and
-            as the `average` over the metrics, or None if the untuned model was not evaluated.
-        coverage: For each arm, the coverage of in-domain data in percent, by metric and as the
-            `average` over the metrics, or None if no model was trained on in-domain data.
+        arms: For each arm, the value of each metric.
+        improvement: For each arm, the improvement over the untuned model in percent, for each
+            metric and as the `average` over the metrics, or None if the untuned model was not
+            evaluated.
+        coverage: For each arm, the coverage of in-domain data in percent, for each metric and as
+            the `average` over the metrics, or None if no model was trained on in-domain data.
     """
 
     arms: dict[str, Row]
@@ -83,7 +84,7 @@ class Compared:
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
-    """Return the mean over the dialogues that have a score, or None if no dialogue has one."""
+    """Return the mean over the dialogues that have a score, or None if no dialogue has a score."""
     numbers = np.array([np.nan if value is None else value for value in values], float)
     there = ~np.isnan(numbers)
     if not there.any():
@@ -189,7 +190,7 @@ def _compared(
 
 
 def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
-    """Apply a formula to the values of cells, and to their values in each resample."""
+    """Apply a formula to the cells' values, and to the cells' values in each resample."""
 
     def statistic(counts: Numbers) -> Numbers:
         return formula(*(cell.statistic(counts) for cell in cells))

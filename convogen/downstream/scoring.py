@@ -28,7 +28,7 @@ def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[
 
 
 def check_encoder(model: str) -> None:
-    """Raise `ModelConfigError` if BERTScore cannot use the model, which is not loaded for this."""
+    """Raise `ModelConfigError` if BERTScore cannot use the model; the model is not loaded."""
     name, layer = _named(model)
     try:
         config = transformers_class("AutoConfig").from_pretrained(name)
@@ -44,9 +44,9 @@ def check_encoder(model: str) -> None:
 class BertScore:
     """BERTScore with one encoder, given as NAME or NAME@LAYER, such as `roberta-large@17`.
 
-    NAME may also be a folder. The library torchmetrics is not used, because it sorts summaries and
+    NAME may also be a folder. The torchmetrics library is not used, because it sorts summaries and
     references by length separately and therefore scores summaries against the wrong references
-    (issue 2728 of torchmetrics). Raises `ModelConfigError` if the encoder cannot be loaded.
+    (torchmetrics issue 2728). Raises `ModelConfigError` if the encoder cannot be loaded.
     """
 
     def __init__(self, model: str) -> None:
@@ -64,7 +64,7 @@ class BertScore:
         self._most = min(MOST_TOKENS, room - 2, self._tokenizer.model_max_length)
 
     def scores(self, summaries: Sequence[str], references: Sequence[str]) -> list[float]:
-        """Return the F1 of each summary against its reference, or 0 if one of the two is empty."""
+        """Return the F1 of each summary against its reference, or 0 if either text is empty."""
         found: list[float] = []
         for start in range(0, len(summaries), BATCH):
             ours = self._vectors(summaries[start : start + BATCH])

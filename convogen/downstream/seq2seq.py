@@ -61,13 +61,14 @@ class Training(BaseModel):
 
 
 def check_seq2seq(checkpoint: str) -> None:
-    """Raise `ModelConfigError` if a checkpoint, which is not loaded for this, cannot be trained."""
+    """Raise `ModelConfigError` if a checkpoint cannot be trained; the checkpoint is not loaded."""
     config_class = transformers_class("AutoConfig")
     try:
         import_module("accelerate")
     except ImportError as error:
         raise ModelConfigError(
-            "fine-tuning needs accelerate: pip install 'convogen[train]'"
+            "fine-tuning needs accelerate, which is not installed; run pip install "
+            "'convogen[train]'"
         ) from error
     try:
         if not config_class.from_pretrained(checkpoint).is_encoder_decoder:

@@ -36,7 +36,7 @@ SHOWN, LONGEST_SHOWN, SEED = 2, 3_000, 0
 dialogue, and the seed for drawing the examples."""
 
 ENOUGH = 100
-"""Minimum number of in-domain summaries for learning the rules."""
+"""Minimum number of in-domain summaries from which the rules are learned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,8 @@ class Summarization:
 
     `questions` is the number of questions per dialogue for QAGS (0 for no QAGS), and `qags_by` is
     the measure by which QAGS compares answers. `bertscore` names the encoder for BERTScore. `n`
-    limits the number of generated dialogues, and `n_held_out` the number of dialogues from each
-    file in `held_out`. Without `in_domain`, coverage cannot be computed.
+    limits the number of generated dialogues, and `n_held_out` limits the number of dialogues from
+    each file in `held_out`. Without `in_domain`, coverage cannot be computed.
     """
 
     run: Path
@@ -161,7 +161,7 @@ def summarization(
 
 
 def _check(task: Summarization) -> None:
-    """Raise an error for anything that cannot be trained or scored, before any cost is incurred."""
+    """Raise an error if a model or an option cannot be used, before any cost is incurred."""
     if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
         missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
         raise ModelConfigError(f"--qags-by bertscore: requires another option; add {missing}")

@@ -97,7 +97,10 @@ def _role(spec: ModelSpec) -> Role:
 
 
 def _known(folder: Path, prompt: str, spec: ModelSpec) -> Iterator[tuple[str, str | None]]:
-    """Yield the digest and task of each dialogue from earlier runs; an unusable task is None."""
+    """Yield the digest and the task of each dialogue from earlier training runs.
+
+    The task is None if the summary was unusable.
+    """
     for manifest in sorted(folder.glob("tasks-*/manifest.json")):
         try:
             told: Any = json.loads(manifest.read_text("utf-8"))

@@ -61,7 +61,7 @@ def measure(
     compare: bool = True,
     interaction: bool = False,
 ) -> Statistics:
-    """Return all measures of a corpus; their `metrics` field contains those by installed metrics.
+    """Return all measures of a corpus; `metrics` contains the values of installed metrics.
 
     Args:
         corpus: A corpus, a run, the path to either, or conversations, which are kept in memory.

@@ -56,7 +56,7 @@ class Measurement:
 
 
 def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurement]:
-    """Return the measurement for the name of each installed metric.
+    """Return the measurement of each installed metric, keyed by the metric's name.
 
     If a metric fails, its measurement has the error as a one-line `fault`. If no metric is
     installed, the conversations are not read.

@@ -1,7 +1,7 @@
 """Measurement of a corpus in one process, in several or on a cluster, with bounded memory.
 
-This process reads the batches; worker processes convert and count them. At most two batches per
-worker process are in progress. The result does not depend on the number of processes.
+The calling process reads the batches; worker processes convert and count them. At most two batches
+per worker process are in progress. The result does not depend on the number of processes.
 """
 
 from __future__ import annotations

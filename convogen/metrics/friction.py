@@ -26,11 +26,12 @@ __all__ = [
 Z = NormalDist().inv_cdf(0.975)
 
 MOST_TURNS = 4
-"""Number of turns with a behaviour from which conversations share the last histogram bin."""
+"""The last bin of a histogram contains the conversations with at least this many turns with a
+behaviour."""
 
 
 RULES = "rules"
-"""The value of `told_by` and `protocol` for behaviours that are detected by rules."""
+"""The value of both `told_by` and `protocol` for behaviours that are detected by rules."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class StatedLanguage:
 
     `found` contains the number of conversations for each detected language (primary BCP 47 subtag,
     `und` if undecided). `turns` counts the turns with at least five words, and `in_language` counts
-    those of these turns that are in the stated language. `share` is `in_language` divided by
+    the turns among them that are in the stated language. `share` is `in_language` divided by
     `turns`; None if the language cannot be detected or `turns` is 0.
     """
 

@@ -34,7 +34,7 @@ GENDERS = {
     "men": "m male man boy men gentleman",
     "nonbinary": "nonbinary enby genderqueer agender",
 }
-"""Gender -> words for this gender on cards; any other value on a card is counted unchanged."""
+"""Maps each gender to the words for it on cards; any other value on a card is counted unchanged."""
 
 SAYS_WOMAN = frozenset("she her hers herself woman girl lady".split())
 SAYS_MAN = frozenset("he him his himself man boy gentleman".split())
@@ -51,10 +51,10 @@ SCRIPTS = {
     **dict.fromkeys(("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "ORIYA"), "South Asian"),
     **dict.fromkeys(("THAI", "LAO", "KHMER", "MYANMAR"), "South-East Asian"),
 }
-"""Script of a name's first letter -> the origin of the name."""
+"""Maps the script of a name's letters to the origin of the name."""
 
 MOST_KINDS = 12
-"""Maximum number of listed genders and of listed first names; further genders are summed."""
+"""Maximum number of listed genders and of listed first names; all other genders are summed."""
 
 _AGE = re.compile(
     r"\b(\d{1,3})[- ]years?[- ]old\b|\baged? (\d{1,3})\b"
@@ -150,7 +150,7 @@ def origin_of(name: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """Return a word of a name in lower case, without accents, hyphens or apostrophes."""
+    """Return a word in a name in lower case, without accents, hyphens or apostrophes."""
     parted = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in parted if letter.isalpha()).translate(_PLAIN)
 

@@ -23,7 +23,7 @@ __all__ = ["rouge_l_mean", "rouge_l_nearest", "rouge_l_pairs"]
 
 _BLOCK = 2**24
 _UNSTEMMED = 3
-"""Tokens of at most this many characters are not stemmed, as in `rouge-score`."""
+"""Tokens with at most this many characters are not stemmed, as in `rouge-score`."""
 
 
 def _token_ids(
@@ -55,7 +55,7 @@ def rouge_l_pairs(
     stemmed: bool = False,
     languages: Sequence[str | None] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the ROUGE-L F1 (0 to 1) of every pair of texts.
+    """Return the ROUGE-L F1 (0 to 1) for every pair of texts.
 
     Args:
         texts: n texts with at most 1,114,110 different tokens in total.

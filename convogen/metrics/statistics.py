@@ -101,7 +101,7 @@ class Statistics:
     paper. `repetition` is measured on a sample of at most 10,000 conversations.
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
-    `without_words` counts, by language, the conversations whose words cannot be segmented. These
+    `without_words` counts, per language, the conversations whose words cannot be segmented. These
     conversations are excluded from word measures. If all conversations are excluded, word measures
     are None, and lengths are in characters. `not_checked` lists the unsupported `CHECKS` for each
     language that lacks patterns. `unit` maps each measure to its unit.

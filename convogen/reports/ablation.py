@@ -80,10 +80,10 @@ class Comparison:
     Attributes:
         n: Number of conversations compared per cell, taken from the start of each run.
         baseline: Name of the first cell.
-        correction: Description of the correction of p-values.
+        correction: Description of the correction applied to the p-values.
         effect_size: Name of the effect size.
         cells: Maps each cell's name to its results.
-        differences: Differences of the other cells from the first cell, metric by metric.
+        differences: Differences between the other cells and the first cell, metric by metric.
     """
 
     n: int

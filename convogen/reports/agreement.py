@@ -74,7 +74,8 @@ class JudgeVerdicts:
 
     @property
     def units(self) -> list[str]:
-        """The id of each verdict's dialogue, or its position from 1 if any id is missing."""
+        """The id of each verdict's dialogue, or each verdict's position (from 1) if an id is
+        missing."""
         ids = [one.conversation for one in self.verdicts]
         named = [name for name in ids if name is not None]
         return named if len(named) == len(ids) else [f"{at}" for at in range(1, len(ids) + 1)]
@@ -220,7 +221,7 @@ def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[
     """Return the agreement on each set of dialogues that several judges judged.
 
     Raises `SourceError` if files for the same set have no dialogue in common, or if files without
-    ids differ in length.
+    ids have different numbers of verdicts.
     """
     sets: dict[str, list[JudgeVerdicts]] = {}
     for one in judgements:
@@ -253,7 +254,7 @@ def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -
 
 
 def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
-    """Raise `SourceError` if judges cannot have rated the same dialogues."""
+    """Raise `SourceError` if the judges cannot have judged the same dialogues."""
     by_place = [len(one.units) for one in judged if one.verdicts[0].conversation is None]
     where = ", ".join(str(one.path) for one in judged)
     if len(set(by_place)) > 1:
@@ -322,7 +323,7 @@ def calibrations(
     """Return each judge's pass rate corrected with labels from `[DIALOGUES=]FILE`, in percent.
 
     A label is an object with `choice` and, optionally, `conversation` (the dialogue's id) or `row`
-    (the dialogue's number, from 1). By default, the number is the line number of the label. If
+    (the dialogue's number, from 1). By default, this number is the label's line number. If
     several annotators labelled a dialogue, its label is the majority choice; a tie gives no label.
     Raises `SourceError` if a label's dialogue was not judged, or if it is unclear which of several
     sets is meant.
@@ -432,8 +433,8 @@ def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, 
         found.append((number, key, choice_passes(said, protocol)))
     if not found:
         raise SourceError(
-            f"{path}: contains no labels; each line must be an object with a `choice`: "
-            f"{', '.join(allowed.values())}"
+            f"{path}: contains no labels; each line must be an object with a `choice` ("
+            f"{', '.join(allowed.values())})"
         )
     return found, 0
 

@@ -57,8 +57,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
 
 
 def in_one_set(judged: Sequence[J]) -> list[J]:
-    """Return the judgements, with the judges' set assigned to labels without a set if it is the
-    only set.
+    """Return the judgements; if the judges have only one set, human labels without a set get it.
 
     Human labels identify conversations by id and do not name their set of dialogues.
     """

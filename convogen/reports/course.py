@@ -29,7 +29,7 @@ _POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Rolling means in plan order over `window` experiences or conversations, at most 200 points.
+    """Rolling means over `window` experiences or conversations, at up to 200 points in plan order.
 
     `nearest` is the similarity (0 to 1) of an experience to the most similar earlier experience,
     `near_copies` is the share of experiences with a similarity of 0.9 or more, and `mtld` is the

@@ -53,7 +53,7 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The results for each run's given name, and the statistics of the reference corpora."""
+    """The results of each run and the statistics of each reference corpus, keyed by their names."""
 
     runs: dict[str, EvaluatedRun]
     against: dict[str, SourceStatistics]

@@ -35,7 +35,7 @@ PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
 """Maps aspects to the published table with these aspects, on a scale of 1 to 5."""
 
 NOT_AVERAGED = ("fed",)
-"""Judges with aspects on different scales."""
+"""Judges whose aspects have different scales."""
 
 
 COMPARING = (*PROTOCOLS, "arena")

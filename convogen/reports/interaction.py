@@ -72,7 +72,7 @@ def friction_columns(sources: Sources) -> list[FrictionColumn]:
     """Return the behaviours of all sources, in one column each if all labels have the same origin.
 
     Otherwise, rules and judges have separate columns, so that a judge's labels for a single source
-    do not affect the comparison by rules.
+    do not affect the comparison based on rules.
     """
     tellers = {one.friction.protocol for one in sources.values() if one.friction}
     found: list[FrictionColumn] = []

@@ -25,7 +25,10 @@ Series = list[tuple[Friction, dict[str, Any]]]
 
 
 def friction_shares(report: Report) -> str | None:
-    """Plot the share of turns with each behaviour, with intervals; return None without any data."""
+    """Plot the share of turns with each behaviour, with intervals.
+
+    Return None if friction was not measured.
+    """
     series, names = _series(report)
     if not names:
         return None

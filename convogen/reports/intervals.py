@@ -7,7 +7,8 @@ conversations. The seed is fixed, so that the same data give the same interval. 
 - BCa is undefined, for example if all resamples, or all samples with one conversation left out,
   give the same value. If all conversations are equal, both ends of the interval are that value.
 - There are more than `JACKKNIFE_MAX` conversations. The time to compute the acceleration grows with
-  the square of their number, whereas its effect shrinks with the square root.
+  the square of the number of conversations, whereas the effect of the acceleration shrinks with the
+  square root of this number.
 
 There is no interval for fewer than two conversations, or if the statistic is undefined for any of
 the resamples.
@@ -90,7 +91,7 @@ def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
 def statistic_interval(
     statistic: Any, *data: NDArray[Any], vectorized: bool = True
 ) -> Interval | None:
-    """Return a statistic of columns that are resampled by row; None if it is undefined.
+    """Return a statistic of columns that are resampled row by row; None if it is undefined.
 
     Args:
         statistic: Function of the columns and, if vectorized, of `axis`.

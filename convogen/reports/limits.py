@@ -46,7 +46,9 @@ def limits(
     said += _baseline_limits(runs, baseline)
     for name, corpus in against.items():
         if corpus.bad_rows:
-            said.append(f"{name}: rows that could not be read and are left out: {corpus.bad_rows}.")
+            said.append(
+                f"{name}: rows that are left out because they could not be read: {corpus.bad_rows}."
+            )
     said.append(
         "The intervals reflect the variation between conversations of one run, not between runs of "
         "the same experiment. They are BCa bootstrap intervals unless a table says otherwise."
@@ -110,7 +112,9 @@ def limits_of_run(
             f"(rejected: {gates}). Measures exclude rejected conversations unless stated otherwise."
         )
     if failures:
-        said.append(f"tasks that produced no conversation: {failures}. Measures exclude them.")
+        said.append(
+            f"tasks that produced no conversation: {failures}. Measures exclude these tasks."
+        )
     others = {judge: one for judge, one in (judged or {}).items() if judge != "geval"}
     return said + _of_judges(conversations, text, groundedness, others)
 
@@ -124,7 +128,7 @@ def _of_judges(
     if groundedness is not None:
         said = _of_scores(conversations, text, groundedness)
     elif others:
-        said = ["groundedness not judged; to add it, run `convogen evaluate RUN --judge geval`."]
+        said = ["groundedness not judged; to judge it, run `convogen evaluate RUN --judge geval`."]
     else:
         said = ["not judged; to add groundedness, run `convogen evaluate RUN --judge geval`."]
     return said + [
@@ -175,7 +179,7 @@ def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[
 
 
 def _essence(run: ReportedRun) -> Mapping[str, object]:
-    """Return everything that determines a run's data, except the parameters of matching."""
+    """Return everything that determines a run's data, except the matching parameters."""
     own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
     gates: list[dict[str, Any]] = run.parameters.get("gates") or []
     if other := [gate for gate in gates if gate.get("gate") != "profile"]:

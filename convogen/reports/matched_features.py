@@ -50,9 +50,9 @@ class MatchedFeature:
         about: Description of the feature.
         unit: `share` (0 to 1) or the counted unit.
         cuts: Inclusive upper limits of all bins but the last.
-        human_mean: Mean over the conversations of the corpus.
+        human_mean: Mean over the conversations in the corpus.
         human_shares: Share of the corpus's conversations in each bin, 0 to 1.
-        finished: Distribution over all finished conversations, including rejected ones.
+        finished: Distribution over all finished conversations, including rejected conversations.
         accepted: Distribution over accepted conversations.
     """
 

@@ -44,7 +44,7 @@ _TEXT = 600
 
 @dataclass(frozen=True, slots=True)
 class SampleTurn:
-    """A turn of a sample, with its text clipped."""
+    """A turn in a sample, with its text clipped."""
 
     speaker: str
     text: str

@@ -89,7 +89,7 @@ class ReportedRun(ReportedCorpus):
             the report has matched features, or if an early version wrote the report.
         groundedness: Scores from geval; None if geval has not judged the run.
         judged: Scores from each judge.
-        course: Diversity in the order of the plan.
+        course: Diversity over the course of the run, in plan order.
         failures: Number of tasks that failed.
         rejected: Number of conversations rejected by each gate.
         acceptance_rate: Share of the finished conversations that were accepted, 0 to 1; None if

@@ -52,7 +52,7 @@ class RunSummary:
         near_copies: Number of experiences kept out of the hub as near-copies.
         repaired: Number of repaired experiences.
         experiences_asked_again: Number of the generator's rejected replies for each fault.
-        plan: Results of the experiences' plans; None if the method has no plans.
+        plan: Counts from the experiences' plans; None if the method has no plans.
         turns: Number of turns in the accepted conversations.
         words: Number of words in these turns; None if words in a language cannot be segmented.
         stated_languages: Counts for each language tag that the first conversations state.

@@ -56,7 +56,9 @@ def tables(report: Report) -> dict[str, list[Table]]:
 
 
 def report_frame(report: Report | Mapping[str, Any]) -> DataFrame:
-    """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
+    """Return all tables of a report in one frame.
+
+    The columns are `part` (the part of the report) and those of `Table.to_pandas`.
 
     Args:
         report: A report from `gather`, or a parsed `report.json`.
@@ -165,7 +167,7 @@ def _other_judges(report: Report) -> list[Table]:
 
 
 def _scale(scale: Sequence[float] | None) -> str:
-    """Return the lowest and the highest score as a suffix of a title."""
+    """Return the lowest and the highest score as a suffix for a title."""
     return ", {} to {}".format(*scale) if scale else ""
 
 
@@ -324,7 +326,7 @@ def _targets(report: Report) -> Table:
 
 
 def _features(report: Report) -> list[Table]:
-    """Return tables of the cost of matching features and of the deviations that remain."""
+    """Return tables of the cost of matching features and of the remaining deviations."""
     found = {name: run.features for name, run in report.runs.items() if run.features}
     runs = found.values()
     taken = [

@@ -177,8 +177,8 @@ def cut_texts(
     """Return the strings in a reply that were cut off.
 
     A string that does not end like a sentence or phrase counts as cut off if it stops at its
-    schema's `maxLength`, or if it is the last string in a reply that reached its token limit. Other
-    strings may have such an ending without being cut off.
+    schema's `maxLength`, or if it is the last string in a reply that reached its token limit. Any
+    other string may lack a proper end without being cut off.
     """
     texts = list(bounded_texts(data, schema))
     cut = [one for one in texts if one.max_chars and is_cut(one.text, one.max_chars)]

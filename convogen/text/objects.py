@@ -1,7 +1,7 @@
 """Lenient parsing of JSON objects in models' replies.
 
 Only unambiguous deviations are accepted: commas before a closing bracket, raw line breaks within
-strings, and an object that is wrapped in a single key. An unclosed object was cut off; it is
+strings, and an object that is wrapped in a single key. An unclosed object counts as cut off; it is
 rejected, never completed.
 """
 

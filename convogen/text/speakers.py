@@ -130,7 +130,7 @@ def _alone(text: str, names: Sequence[str]) -> str | None:
 
 
 def _mentioned(line: str, names: Sequence[str]) -> str | None:
-    """Return the only person whom a line mentions, or None.
+    """Return the only person whom a line mentions, or None for no person or several people.
 
     A name within a longer name does not count. A last name may also be somebody else's, so it
     counts only after a title. A title alone counts only if it is written as in the name.

@@ -1,7 +1,8 @@
 """Extraction of the spoken words from a model's reply, and detection of faults in them.
 
 Text that is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
-quotation marks and stage directions. Only the rest is checked. A fault leads to a retry.
+quotation marks and stage directions. Only the remaining text is checked. If it has a fault, the
+reply is requested again.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def read_utterance(
             skipped.
 
     Returns:
-        The utterance, with one of `FAULTS` if the model must retry.
+        The utterance, with one of `FAULTS` if the reply must be requested again.
     """
     cast = cast_of(scene.speaker, scene.others, language)
     spoken = spoken_part(reply[:MOST_CHARS], cast, language)

@@ -91,7 +91,7 @@ def can_tell(tag: str) -> str | None:
     if optional_module("lingua") is None:
         return (
             f"recognizing {language_name(tag)} requires lingua, which is not installed or cannot "
-            f"be loaded: pip install 'convogen[lingua]'"
+            f"be loaded; run pip install 'convogen[lingua]'"
         )
     known = _known()
     code = _code(tag)

@@ -111,7 +111,7 @@ def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
 
 
 def sample(lessons: Sequence[Lesson], n: int | None, seed: int) -> list[Lesson]:
-    """Return a random sample of `n` dialogues, in order, or all dialogues if `n` is None.
+    """Return a random sample of `n` dialogues in their original order, or all if `n` is None.
 
     Equal seeds give equal samples.
     """

@@ -1,4 +1,4 @@
-"""Loading and identification of the model that is fine-tuned."""
+"""Loading and identification of the model to fine-tune."""
 
 from __future__ import annotations
 

@@ -195,8 +195,8 @@ class _Tuning:
         for source, data in ((self._data.train, rows), (self._data.held_out, measured)):
             if not data.rows:
                 raise SourceError(
-                    f"{source.name}: block {block} ends before the learner's first word in all "
-                    f"dialogues; raise `block`, for example with "
+                    f"{source.name}: in every dialogue, the first {block} tokens (`block`) end "
+                    f"before the learner's first word; raise `block`, for example with "
                     f"--set block={Settings.load(None, {}).block}"
                 )
         lora.check_settings(model, self._plan.settings, self._folder / "checkpoints")
@@ -212,7 +212,7 @@ class _Tuning:
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
         """Record the plan in the folder's manifest.
 
-        Raises `RunFolderError` if the folder contains a training run of a different plan.
+        Raises `RunFolderError` if the folder contains a training run with a different plan.
         """
         essence = self._essence(model)
         fingerprint = fingerprint_of(essence)

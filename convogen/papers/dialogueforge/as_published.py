@@ -129,7 +129,7 @@ def published_degradation(
     Args:
         protocol: The judging protocol, `unieval` or `gteval`.
         model: Name of the inquirer's model.
-        data: The data set of the seeds.
+        data: Name of the data set from which the seeds come.
         lengths: Maximum number of utterances in the shorter and in the longer dialogues.
     """
     if data == "OASST1" and lengths == (6, 12):

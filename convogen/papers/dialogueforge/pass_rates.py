@@ -186,7 +186,7 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
 
 
 def _played(file: Path) -> Path:
-    """Return the folder with the judged data: the run that the scores name, or their own folder."""
+    """Return the folder with the judged data: the run that the scores name, or the scores' own."""
     source: Any = (scores_manifest(file) or {}).get("source")
     return Path(source) if isinstance(source, str) else file.parent.parent
 
@@ -211,7 +211,7 @@ def _made(folder: Path) -> tuple[str, str | None, int | None]:
 
 
 def _data_name(source: str) -> str:
-    """Return the name of a data set; the paper's two data sets have the names used there."""
+    """Return the name of a data set; the paper's two data sets have the paper's names."""
     last = source.rstrip("/").rsplit("/", 1)[-1]
     known = [name for part, name in _DATA.items() if part in last.casefold()]
     return known[0] if known else last.split(".")[0]
@@ -296,7 +296,7 @@ def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[Leng
 def _finetuning(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[TuningGain]:
     """Yield the gain of each fine-tuned model over its base model.
 
-    A fine-tuned model is named after its base: `NAME (FT)` or `NAME-ft`.
+    A fine-tuned model is named after its base model: `NAME (FT)` or `NAME-ft`.
     """
     bases = {(cell.model, cell.data, cell.utterances): cell for cell in cells}
     for cell in cells:

@@ -55,7 +55,7 @@ def percentage_improvement(after: float, before: float) -> float:
 
 
 def coverage(synthetic: float, in_domain: float) -> float:
-    """Return the coverage of the in-domain score in percent (equation 2).
+    """Return the synthetic score as a percentage of the in-domain score (equation 2).
 
     Raises `ZeroDivisionError` if `in_domain` is 0.
     """

@@ -84,7 +84,8 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The paper's statistical models, and models without random effects computed from its counts.
+    """The paper's statistical models, and models without random effects that are computed from the
+    paper's counts.
 
     Attributes:
         tests: Maps each outcome to the printed statistic of the Wald test.
@@ -134,7 +135,7 @@ def printed_confidences(subset: str) -> dict[str, dict[Confidence, float]]:
 
 
 def printed() -> Printed:
-    """Return the paper's tests and letters, and models recomputed from its counts."""
+    """Return the paper's tests and letters, and models recomputed from the paper's counts."""
     rows = published("roleplay")["10"].rows
     tests = numbers_of(rows["test"])
     letters = {

@@ -1,7 +1,7 @@
-"""Published numbers of LLM Roleplay, recomputed from other published numbers.
+"""Published numbers from LLM Roleplay, recomputed from other published numbers.
 
-Numbers are assumed to be rounded: each represents an interval that extends half a unit of the last
-digit to either side.
+Numbers are assumed to be rounded: each number represents an interval that extends half a unit of
+the last digit to either side.
 """
 
 from __future__ import annotations

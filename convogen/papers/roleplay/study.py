@@ -186,7 +186,7 @@ def played(run: Run) -> Played:
 def conditions(runs: Iterable[Run]) -> list[Condition]:
     """Group runs that differ only in their seeds, in the order given.
 
-    Raises `SourceError` if two runs of a group have the same seed.
+    Raises `SourceError` if two runs in a group have the same seed.
     """
     together: dict[tuple[str, str], list[Played]] = {}
     for one in map(played, runs):
