@@ -179,7 +179,10 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
     assert "different numbers of verdicts ([3, 4])" in ended.complaint
     assert "nothing to compare" in convogen("agreement", files[0], "--protocol", "unieval").err
     labels = tmp_path / "labels.jsonl"
-    for text, said in (("No", "line 1: not a label"), ('{"row": 9, "choice": "No"}', "label for the dialogue 9")):
+    for text, said in (
+        ("No", "line 1: not a label"),
+        ('{"row": 9, "choice": "No"}', "label for the dialogue 9"),
+    ):
         labels.write_text(text)
         ended = convogen("agreement", files[0], "--protocol", "unieval", "--human", labels)
         assert said in ended.complaint
