@@ -189,7 +189,7 @@ def _rates(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
         "Standard deviations are in parentheses: within a seed for lengths, over seeds for "
-        "failures.\nEndless thanks, broken off and not saved are percentages of the dialogues "
+        "failures.\nEndless thanks, ended early and not saved are percentages of the dialogues "
         "started. Failures that the paper does not report are counted by convogen's own "
         f"rules.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],

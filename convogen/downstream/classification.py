@@ -1,8 +1,8 @@
-"""Topic or intent classification: a linear classifier on TF-IDF, trained on generated dialogues.
+"""Topic or intent classification: a linear TF-IDF classifier trained on generated dialogues.
 
 ConvoGen (section I) names intent classification among the uses of generated conversations. The
-classifier is an untuned logistic regression on word uni- and bigrams (scikit-learn), so only the
-data differs between the arms.
+classifier is a logistic regression on word unigrams and bigrams (scikit-learn). Its hyperparameters
+are not tuned, so the arms differ only in their training data.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ MAX_ITERATIONS = 1_000
 
 @dataclass(frozen=True)
 class Classification:
-    """A comparison of training data: a run, held-out dialogues, and in-domain dialogues.
+    """Settings for comparing a run with in-domain dialogues as training data.
 
-    `label` names the column that is classified. For a run, the labeller's label is used, or the
-    label in the conversation's context if there is none.
+    `label` names the column whose values are predicted. For a generated conversation, the value is
+    the labeller's label or, if there is none, the value in the conversation's context.
     """
 
     run: Path
@@ -54,7 +54,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class LabelledHeldOut:
-    """The files of the held-out dialogues, and the numbers of dialogues and distinct labels."""
+    """The names of the held-out files, and the numbers of dialogues and of distinct labels."""
 
     source: str
     dialogues: int
@@ -66,10 +66,10 @@ class ClassificationResult:
     """Accuracy and macro-F1 (0 to 1) for each kind of training data; see `Compared`.
 
     Attributes:
-        label: The column that is classified.
-        trained_on: Number of training dialogues by arm.
-        unknown: Share (0 to 1), by arm, of held-out dialogues whose label does not occur in the
-            arm's training data.
+        label: The column whose values are predicted.
+        trained_on: Number of training dialogues for each arm.
+        unknown: For each arm, the share (0 to 1) of held-out dialogues whose label does not occur
+            in the arm's training data.
     """
 
     task: Literal["classification"]
@@ -89,7 +89,8 @@ def classification(
     """Train and evaluate a classifier for each arm.
 
     `say` receives notes about held-out dialogues that are left out. Raises `SourceError` if data is
-    missing, and `ModelConfigError` if scikit-learn is not installed.
+    missing or the labels cannot be compared, and `ModelConfigError` if scikit-learn is not
+    installed.
     """
     run = load_run(task.run)
     held_out = not_shown(run, read_held_out(task.held_out, task.label, task.n_held_out), say)
@@ -104,8 +105,9 @@ def classification(
         if len({one.target for one in examples}) < 2:
             where = task.in_domain if arm == "in_domain" else task.run
             raise SourceError(
-                f"{where}: fewer than two values of {task.label} in {len(examples)} dialogues; "
-                "name another column with --label, or use more dialogues"
+                f"{where}: the training data has fewer than two values of {task.label} (dialogues "
+                f"to train on: {len(examples)}); name another column with --label, or use more "
+                "dialogues"
             )
     unknown = {arm: _unknown(examples, held_out) for arm, examples in arms.items()}
     for arm, share in unknown.items():
@@ -142,9 +144,9 @@ def _few(examples: Sequence[Example]) -> str:
 
 
 def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
-    """Return the share of held-out dialogues whose label cannot be predicted.
+    """Return the share (0 to 1) of held-out dialogues whose label does not occur in the examples.
 
-    Such a label does not occur in the examples.
+    A classifier trained on the examples cannot predict such a label.
     """
     known = {one.target for one in examples}
     return sum(one.target not in known for one in held_out) / len(held_out)
@@ -153,14 +155,15 @@ def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
 def _evaluated(
     examples: Sequence[Example], held_out: Sequence[Example], seed: int
 ) -> dict[str, Drawn | None]:
-    """Return accuracy and macro-F1 of a classifier trained on the examples."""
+    """Return the accuracy and macro-F1 of a classifier trained on the examples."""
     try:
         text: Any = import_module("sklearn.feature_extraction.text")
         linear: Any = import_module("sklearn.linear_model")
         pipeline: Any = import_module("sklearn.pipeline")
     except ImportError as error:
         raise ModelConfigError(
-            "classification needs scikit-learn: pip install 'convogen[train]'"
+            "classification needs scikit-learn, which is not installed; run pip install "
+            "'convogen[train]'"
         ) from error
     classifier = pipeline.make_pipeline(
         text.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_WORDS),

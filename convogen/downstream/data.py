@@ -26,16 +26,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A dialogue as a script with one turn per line, and its target, a summary or a label."""
+    """A dialogue as a script with one turn per line, and its target (a summary or a label)."""
 
     dialogue: str
     target: str
 
 
 def read_examples(source: str, column: str, n: int | None = None) -> list[Example]:
-    """Return the first `n` dialogues of a file or data set that have text in a column.
+    """Return the first `n` dialogues in a file or data set that have text in the given column.
 
-    Raises `SourceError` if there are no such dialogues.
+    If `n` is None, all such dialogues are returned. Raises `SourceError` if there are none.
     """
     found, columns = list[Example](), dict[str, None]()
     for one in open_corpus(source):
@@ -48,13 +48,14 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
     if not found:
         there = ", ".join(columns) or "none"
         raise SourceError(
-            f"{source}: no dialogue has text in the column {column}; its columns are: {there}"
+            f"{source}: no dialogue has text in the column {column}; name another column (found: "
+            f"{there})"
         )
     return found
 
 
 def read_held_out(sources: str | Sequence[str], column: str, n: int | None = None) -> list[Example]:
-    """Return a list of the first `n` dialogues of each file that have text in a column.
+    """Return one list with the first `n` dialogues in each file that have text in a column.
 
     Raises `SourceError` if a file has no such dialogues.
     """
@@ -69,13 +70,13 @@ def names_of(sources: str | Sequence[str]) -> str:
 
 
 def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:
-    """Return generated conversations with their targets; those without a target are left out."""
+    """Return generated conversations as examples; those with an empty target are left out."""
     pairs = zip(conversations, targets, strict=True)
     return [Example(script(in_roles(one)), target) for one, target in pairs if target]
 
 
 def unseen(examples: Sequence[Example], held_out: Sequence[Example]) -> list[Example]:
-    """Return the examples whose dialogues are not held out; speaker names are ignored."""
+    """Return the examples whose dialogues (as returned by `said`) are not held out."""
     known = {said(one.dialogue) for one in held_out}
     return [one for one in examples if said(one.dialogue) not in known]
 
@@ -87,9 +88,9 @@ def said(dialogue: str) -> str:
 
 
 def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
-    """Return `n` random examples, or all of them if there are fewer.
+    """Return `n` examples chosen at random, or all examples if there are fewer than `n`.
 
-    `n` is the number of synthetic examples, because the arms should not differ in size (DiaSynth,
+    `n` is the number of synthetic examples, because the arms should have the same size (DiaSynth,
     section 5.2).
     """
     return random.Random(seed).sample(list(examples), min(n, len(examples)))

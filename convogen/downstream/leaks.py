@@ -1,8 +1,8 @@
 """Removal of held-out dialogues that a run has seen, which would bias the evaluation.
 
-A method may see real dialogues: few-shot examples (`examples`), first utterances (`seeds`), or a
-data set to augment (`source`). If such dialogues are also held out, they are excluded from the
-evaluation.
+A method may see real dialogues as few-shot examples (`examples`), as sources of first utterances
+(`seeds`), or as a data set to augment (`source`). If such dialogues are also held out, they are
+excluded from the evaluation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ __all__ = ["not_shown"]
 def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
     """Return the held-out dialogues that the run has not seen.
 
-    `say` receives notes about the other dialogues. Raises `SourceError` if no dialogue is left.
+    `say` receives a note about each source that contains held-out dialogues or cannot be read.
+    Raises `SourceError` if no dialogue is left.
     """
     left = list(held_out)
     for key, source, dialogues in _shown(run):
@@ -34,25 +35,25 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
         except SourceError:
             say(
                 f"{key} {source}: can no longer be read, so its dialogues were not compared with "
-                f"the held-out dialogues"
+                f"the held-out dialogues; restore it to exclude dialogues that the run has seen"
             )
             continue
         known, left = len(left), [one for one in left if said(one.dialogue) not in shown]
         if not left:
             raise SourceError(
-                f"{run.folder}: its {key} {source} contains all held-out dialogues; name other "
-                f"dialogues with --held-out"
+                f"{run.folder}: its {key} {source} contains all held-out dialogues, so none is "
+                f"left for the evaluation; name other dialogues with --held-out"
             )
         if len(left) < known:
             say(
-                f"excluded {counted(known - len(left), 'held-out dialogue')} that {key} {source} "
-                f"also contains"
+                f"excluded {counted(known - len(left), 'held-out dialogue')} that the run has seen "
+                f"in its {key} {source}"
             )
     return left
 
 
 def _shown(run: Run) -> Iterator[tuple[str, str, Iterator[str]]]:
-    """Yield the sources of dialogues that an experiment names: key, source and scripts."""
+    """Yield the key, name and scripts of each source of dialogues that the experiment names."""
     keys = read_mapping(run.folder / "experiment.yaml")
     if isinstance(source := keys.get("examples"), str):
         yield "examples", source, _examples(source)

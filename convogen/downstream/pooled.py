@@ -1,7 +1,8 @@
-"""Results of several runs, checkpoints and held-out sets, pooled over their cells.
+"""Downstream results pooled over several runs, checkpoints and held-out sets.
 
 The DiaSynth paper summarises its tables 6 and 7 in this way (section 5.2). A cell is the score for
-one run, checkpoint, held-out set and measure. Improvement and coverage are means over the cells.
+one combination of run, checkpoint, held-out set and measure. Improvement and coverage are means
+over the cells.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ __all__ = ["Pooled", "Result", "pool", "read_results"]
 
 QAGS, BERTSCORE = "QAGS", "BERTScore"
 BERTSCORE_AS_PUBLISHED = "bert-base-uncased@9"
-"""The encoder that DiaSynth's authors use for BERTScore, with their library's default layer."""
+"""The encoder that DiaSynth's authors use for BERTScore, and the default layer in their library."""
 
 Scores = dict[str, float | None]
-"""Scores by measure."""
+"""Maps each measure to its score, or to None if there is no score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The results of one run of `downstream summarization`: means by arm and measure.
+    """The results of one `downstream summarization` command: a mean for each arm and measure.
 
-    `differs` names the measures that are computed in a different way from the paper's.
+    `differs` names the measures that are not computed as in the paper.
     """
 
     folder: str
@@ -44,8 +45,8 @@ class Result:
 class Pooled:
     """Means over the cells, in percent, or None if there are no cells.
 
-    `cells` is the number of cells in which the untuned model has a score, and `covered` is the
-    number of cells in which the model trained on in-domain data has one.
+    `cells` is the number of cells that can be compared with the untuned model, and `covered` is the
+    number of cells that can be compared with the model trained on in-domain data.
     """
 
     cells: int
@@ -57,10 +58,10 @@ class Pooled:
 
 
 def read_results(sources: Sequence[Path]) -> list[Result]:
-    """Read result files of `downstream summarization`, or all such files in run folders.
+    """Read result files from `downstream summarization`; a run folder stands for all its files.
 
     A file that is named twice is read once. Raises `SourceError` if a file is not a result file, if
-    a folder has no result files, or if two files have results for the same cells.
+    a folder has no result files, or if two files have the same run, checkpoint and held-out set.
     """
     files = {path.resolve(): path for source in sources for path in _files(source)}
     found: dict[tuple[str, str, str], Path] = {}
@@ -71,7 +72,7 @@ def read_results(sources: Sequence[Path]) -> list[Result]:
         if other := found.get(cells):
             raise SourceError(
                 f"{path}: has the same run, checkpoint and held-out set as {other}; leave out one "
-                f"of the two"
+                f"of the two files"
             )
         found[cells] = path
         results.append(result)
@@ -84,8 +85,8 @@ def _files(source: Path) -> list[Path]:
     found = sorted((source / "downstream").glob("summarization-*.json"))
     if not found:
         raise SourceError(
-            f"{source}: contains no results; `convogen downstream summarization` writes them to "
-            "RUN/downstream/summarization-….json"
+            f"{source}: contains no results; run `convogen downstream summarization` first, which "
+            "writes RUN/downstream/summarization-….json"
         )
     return found
 
@@ -110,12 +111,13 @@ def _result(path: Path) -> Result:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SourceError(
-            f"{path}: not results of `convogen downstream summarization` ({error!r:.100})"
+            f"{path}: is not a result file from `convogen downstream summarization` "
+            f"({error!r:.100}); name another file"
         ) from error
 
 
 def _differing(data: Mapping[str, Any], measures: set[str]) -> Iterator[str]:
-    """Yield the measures that are computed in a different way from the paper's."""
+    """Yield the measures that are not computed as in the paper."""
     if QAGS in measures and (data.get("qags_by"), data.get("questions")) != ("bertscore", 3):
         yield QAGS
     if BERTSCORE in measures and data.get("bertscore") != BERTSCORE_AS_PUBLISHED:
@@ -127,7 +129,7 @@ def _value(cell: Any) -> float | None:
 
 
 def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
-    """Return the means over the cells of an arm."""
+    """Return the mean improvement and coverage over an arm's cells."""
     improved = [*_cells(results, arm, "base")]
     covered = [*_cells(results, arm, "in_domain")]
     gains = [(measure, percentage_improvement(ours, base)) for measure, ours, base in improved]
@@ -143,9 +145,9 @@ def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
 
 
 def _cells(results: Sequence[Result], arm: str, other: str) -> Iterator[tuple[str, float, float]]:
-    """Yield each measure with the scores of an arm and of another arm.
+    """Yield the measure and both arms' scores for each cell.
 
-    Both scores must exist, and the other arm's score must not be 0.
+    Cells are left out if a score is missing or if the other arm's score is 0.
     """
     for one in results:
         for measure, score in one.arms.get(arm, {}).items():

@@ -1,12 +1,12 @@
-"""QAGS: does a summary answer questions as its dialogue does? (Wang et al., 2020)
+"""QAGS: does a summary give the same answers to questions as its dialogue? (Wang et al., 2020)
 
 As in DiaSynth (section 4.2), the questions come from the source dialogue, not from the summary.
 Summaries of different models are therefore compared on the same questions. Only questions that the
 dialogue itself answers count. The score of a question is the word F1 of the two answers (as in
 SQuAD, ignoring case, articles and punctuation), and the score of a summary is the mean over its
-questions. The code of DiaSynth's authors asks three questions and uses the BERTScore of the two
-answers, even if one of them states that the text has no answer. The parameter `alike` of `qags`
-makes this possible.
+questions. The code of DiaSynth's authors asks three questions per dialogue and uses the BERTScore
+of the two answers, even if one of them states that the text has no answer. To reproduce this, pass
+a function that returns BERTScores to `qags` as `alike`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ QUESTIONER, ANSWERER = "questioner", "answerer"
 UNSAID = "not said"
 
 QUESTION, ANSWER = Words(20), Words(8)
-"""Length limits of a question and an answer."""
+"""Length limits for a question and for an answer."""
 
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{M}\p{N}_\s]")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
@@ -63,7 +63,7 @@ def _exact(n: int) -> Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Questions that a dialogue answers, with the dialogue's answers."""
+    """Questions that a dialogue answers, and the dialogue's answers to them."""
 
     questions: list[str]
     answers: list[str]
@@ -72,7 +72,7 @@ class Questions:
 def ask_questions(
     dialogues: Sequence[str], n: int, models: Mapping[str, ModelSpec], asking: Asking
 ) -> list[Questions]:
-    """Return up to `n` questions about each dialogue, or none if the model wrote no usable ones."""
+    """Return up to `n` questions about each dialogue, or none if no question is usable."""
     question, answer = (load_prompt(f"downstream/{name}") for name in ("questions", "answers"))
     roles = {role: role_of(models[role], _exact(n)) for role in (QUESTIONER, ANSWERER)}
 
@@ -98,7 +98,9 @@ def qags(
     asking: Asking,
     alike: Alike | None = None,
 ) -> list[float | None]:
-    """Return the score (0 to 1) of each summary, or None without questions or a readable reply.
+    """Return each summary's score (0 to 1).
+
+    The score is None if there are no questions or if the model's reply is unreadable.
 
     Answers are compared by `alike`, or by `answers_f1` if `alike` is None.
     """
@@ -133,7 +135,7 @@ def answers_f1(given: Sequence[str], wanted: Sequence[str]) -> list[float]:
 def answer_f1(given: str, wanted: str) -> float:
     """Return the word F1 (0 to 1) of two answers, which is 1 if both are empty.
 
-    In scripts without spaces between words, characters are compared.
+    In writing systems without spaces between words, characters are compared instead of words.
     """
     ours, theirs = _words(given), _words(wanted)
     if not (ours and theirs):
@@ -145,9 +147,10 @@ def answer_f1(given: str, wanted: str) -> float:
 async def _answers(
     session: Session, prompt: Prompt, text: str, questions: Sequence[str]
 ) -> list[str]:
-    """Return an answer to each question, or `not said` if there is none, with a single call.
+    """Return the answer to each question, or `not said` if the text has none.
 
-    If an answer was cut off, its complete words are used.
+    All answers are requested in a single model call. If an answer is cut off, only its complete
+    words are kept.
 
     Raises:
         ModelFault: The reply cannot be parsed.
@@ -166,7 +169,7 @@ async def _answers(
 
 
 def _answered(row: dict[str, Any]) -> Questions:
-    """Return the questions that the dialogue answers, with the answers."""
+    """Return the questions that the dialogue answers, with its answers."""
     pairs = zip(row["questions"], row["answers"], strict=True)
     kept = [(question, answer) for question, answer in pairs if _said(answer)]
     return Questions([question for question, _ in kept], [answer for _, answer in kept])

@@ -1,8 +1,8 @@
-"""The benefit of fine-tuning on synthetic data, compared with no tuning and with in-domain data.
+"""Comparison of fine-tuning on synthetic data with no fine-tuning and with in-domain data.
 
-The formulas are equations 1 and 2 in section 5.2 of DiaSynth. A cell is the mean of a model's
-metric over the held-out dialogues. Intervals are bootstrapped over these dialogues, as in
-`reports.intervals`, with the same resamples in all cells.
+The formulas are equations 1 and 2 in section 5.2 of DiaSynth. A cell is the value of one metric for
+one model on the held-out dialogues. Intervals are bootstrapped over these dialogues, as in
+`reports.intervals`, with the same resamples for all cells.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ __all__ = [
 ]
 
 ARMS = ("base", "synthetic", "in_domain", "both")
-"""Kinds of training data; `base` stands for none."""
+"""The arms, named for their training data; `base` is the model without fine-tuning."""
 
 Numbers = NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]
-"""Function of the frequencies of all held-out dialogues in resamples, shape (…, dialogues)."""
+"""Function that maps resamples to metric values.
+
+The argument, with shape (…, dialogues), contains the number of times that each held-out dialogue
+occurs in a resample."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A value over `n` of the `total` held-out dialogues, and its formula for resamples.
+    """A value computed from `n` of the `total` held-out dialogues, and its formula for resamples.
 
-    A mean also has the `scores` of all dialogues, with None for missing scores.
+    If the value is a mean, `scores` contains each dialogue's score, or None if it is missing.
     """
 
     value: float
@@ -50,16 +53,16 @@ class Drawn:
     scores: tuple[float | None, ...] | None = None
 
     def interval(self) -> Interval:
-        """Return the value with its interval, which is missing for fewer than two dialogues."""
+        """Return the value with its interval, whose ends are None for fewer than two dialogues."""
         return _intervals([self])[0]
 
 
 Cells = Mapping[str, Mapping[str, Drawn | None]]
-"""Values by arm and metric, for the same held-out dialogues in the same order."""
+"""Maps each arm and metric to a value; all values use the same dialogues in the same order."""
 
 
 Row = dict[str, Interval | None]
-"""Values with their intervals by metric, or None if there is no value."""
+"""Maps each metric to its value with an interval, or to None if there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,12 @@ class Compared:
     """Results for each kind of training data.
 
     Attributes:
-        arms: The cells.
-        improvement: Improvement over the untuned model in percent, with the `average` over the
-            metrics, or None if that model was not evaluated.
-        coverage: Coverage of in-domain data in percent, with the `average` over the metrics, or
-            None if no model was trained on in-domain data.
+        arms: For each arm, the value of each metric.
+        improvement: For each arm, the improvement over the untuned model in percent, for each
+            metric and as the `average` over the metrics, or None if the untuned model was not
+            evaluated.
+        coverage: For each arm, the coverage of in-domain data in percent, for each metric and as
+            the `average` over the metrics, or None if no model was trained on in-domain data.
     """
 
     arms: dict[str, Row]
@@ -80,7 +84,7 @@ class Compared:
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
-    """Return the mean over the dialogues that have a score, or None if no dialogue has one."""
+    """Return the mean over the dialogues that have a score, or None if no dialogue has a score."""
     numbers = np.array([np.nan if value is None else value for value in values], float)
     there = ~np.isnan(numbers)
     if not there.any():
@@ -112,7 +116,7 @@ def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
 
 
 def results(cells: Cells) -> Compared:
-    """Return the cells, the improvement over `base` and the coverage of `in_domain`, by arm.
+    """Return the cells, the improvement over `base` and the coverage of `in_domain` for each arm.
 
     A comparison is None if the arm to compare with is missing or has a mean of 0.
     """
@@ -137,7 +141,7 @@ def results(cells: Cells) -> Compared:
 
 
 def _intervals(numbers: Sequence[Drawn]) -> list[Interval]:
-    """Return values over the same dialogues with their intervals, using a single bootstrap."""
+    """Return each value with its interval, using the same resamples for all values."""
     total = numbers[0].total if numbers else 0
     ends = np.full((2, len(numbers)), np.nan)
     if numbers and total > 1:
@@ -169,7 +173,7 @@ def _compared(
     base: Mapping[str, Drawn | None] | None,
     formula: Callable[[Any, Any], Any],
 ) -> dict[str, Drawn | None] | None:
-    """Return the result of a formula for each metric and its base value, and their average.
+    """Apply a formula to each metric's value and base value, and add the average of the results.
 
     Only dialogues that have both scores are used.
     """
@@ -186,7 +190,7 @@ def _compared(
 
 
 def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
-    """Apply a formula to the values of cells, and to their values in each resample."""
+    """Apply a formula to the cells' values, and to the cells' values in each resample."""
 
     def statistic(counts: Numbers) -> Numbers:
         return formula(*(cell.statistic(counts) for cell in cells))
@@ -196,7 +200,7 @@ def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
 
 
 def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Drawn | None]:
-    """Return two means over the dialogues that have both scores."""
+    """Return both means, restricted to the dialogues that have both scores."""
     if one is None or other is None or one.scores is None or other.scores is None:
         return one, other
     lacking = [at for at, score in enumerate(one.scores) if score is None]

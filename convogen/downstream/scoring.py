@@ -1,7 +1,7 @@
 """Scores of summaries against their references: ROUGE-L and BERTScore, one value per summary.
 
 ROUGE-L (Lin, 2004) is the F1 without stemming, as in `rouge-score`. BERTScore (Zhang et al., 2020)
-is the F1 without idf weights or rescaling, at the given layer or the model's last layer.
+is the F1 without idf weights or rescaling, at the given layer or, by default, the last layer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[
 
 
 def check_encoder(model: str) -> None:
-    """Raise `ModelConfigError` if a model is not an encoder for BERTScore, without loading it."""
+    """Raise `ModelConfigError` if BERTScore cannot use the model; the model is not loaded."""
     name, layer = _named(model)
     try:
         config = transformers_class("AutoConfig").from_pretrained(name)
@@ -44,9 +44,9 @@ def check_encoder(model: str) -> None:
 class BertScore:
     """BERTScore with one encoder, given as NAME or NAME@LAYER, such as `roberta-large@17`.
 
-    NAME may also be a folder. The library torchmetrics is not used, because it sorts summaries and
+    NAME may also be a folder. The torchmetrics library is not used, because it sorts summaries and
     references by length separately and therefore scores summaries against the wrong references
-    (issue 2728 of torchmetrics). Raises `ModelConfigError` if the encoder cannot be loaded.
+    (torchmetrics issue 2728). Raises `ModelConfigError` if the encoder cannot be loaded.
     """
 
     def __init__(self, model: str) -> None:
@@ -64,7 +64,7 @@ class BertScore:
         self._most = min(MOST_TOKENS, room - 2, self._tokenizer.model_max_length)
 
     def scores(self, summaries: Sequence[str], references: Sequence[str]) -> list[float]:
-        """Return the F1 of each summary against its reference, or 0 if one of the two is empty."""
+        """Return the F1 of each summary against its reference, or 0 if either text is empty."""
         found: list[float] = []
         for start in range(0, len(summaries), BATCH):
             ours = self._vectors(summaries[start : start + BATCH])
@@ -94,7 +94,7 @@ class BertScore:
 
 
 def _f1(ours: Any, theirs: Any) -> float:
-    """Return the F1 of two texts, from each token's highest similarity to a token of the other."""
+    """Return the F1 of two texts, based on each token's best match in the other text."""
     if not (len(ours) and len(theirs)):
         return 0.0
     alike = ours @ theirs.T
@@ -112,5 +112,5 @@ def _unusable(model: str, error: Exception) -> ModelConfigError:
     fault = " ".join(str(error).split())[:200]
     return ModelConfigError(
         f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers can "
-        "load, such as roberta-large@17, or leave BERTScore out"
+        "load, such as roberta-large@17, or omit --bertscore"
     )

@@ -50,7 +50,7 @@ class Training(BaseModel):
     length_penalty: float = Field(
         default=2.0,
         allow_inf_nan=False,
-        description="length penalty of beam search; values above 0 favour longer outputs",
+        description="length penalty in beam search; values above 0 favour longer outputs",
     )
     beams: int = Field(default=4, ge=1)
 
@@ -61,13 +61,14 @@ class Training(BaseModel):
 
 
 def check_seq2seq(checkpoint: str) -> None:
-    """Raise `ModelConfigError` if a checkpoint cannot be trained, without loading it."""
+    """Raise `ModelConfigError` if a checkpoint cannot be trained; the checkpoint is not loaded."""
     config_class = transformers_class("AutoConfig")
     try:
         import_module("accelerate")
     except ImportError as error:
         raise ModelConfigError(
-            "fine-tuning needs accelerate: pip install 'convogen[train]'"
+            "fine-tuning needs accelerate, which is not installed; run pip install "
+            "'convogen[train]'"
         ) from error
     try:
         if not config_class.from_pretrained(checkpoint).is_encoder_decoder:
@@ -93,8 +94,9 @@ def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
 def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
     said = " ".join(str(error).split())[:200]
     return ModelConfigError(
-        f"--checkpoint {checkpoint}: not a seq2seq checkpoint with safetensors that transformers "
-        f"can load ({said}); name one such as sshleifer/distilbart-cnn-12-6, or the folder of one"
+        f"--checkpoint {checkpoint}: is not a seq2seq checkpoint in safetensors format that "
+        f"transformers can load ({said}); name a checkpoint such as "
+        f"sshleifer/distilbart-cnn-12-6, or a checkpoint folder"
     )
 
 
@@ -191,7 +193,7 @@ def _seeing_all(model: Any, padded: Any) -> Any:
 
 
 def _lengths(training: Training) -> dict[str, Any]:
-    """Return the generation settings for lengths, which override those of the checkpoint."""
+    """Return the settings for summary lengths and beams, which override the checkpoint's own."""
     most = training.summary_tokens
     of_beams = {"length_penalty": training.length_penalty, "early_stopping": True}
     return {

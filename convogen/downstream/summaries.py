@@ -1,8 +1,8 @@
-"""Summaries of generated dialogues, written by the model of the role `summarizer`.
+"""Summaries of generated dialogues, written by the model in the `summarizer` role.
 
-Summaries that the run's own labeller wrote are used unchanged. All others are requested as in
-augmentation: their length is limited, their names and words are checked against the dialogue, and
-the model must retry if a check fails.
+Summaries that the run's own labeller wrote are used unchanged. All other summaries are requested as
+in augmentation: their length is limited, their names and words are checked against the dialogue,
+and a summary that fails a check is requested again.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = ["ROLE", "SummaryCounts", "summaries_of"]
 ROLE = "summarizer"
 REASKS = 2
 DEFAULT_RULES = SummaryRules(low=5, high=60, grounded=0.4)
-"""The rules that apply if there is too little in-domain data to learn them."""
+"""The rules for summaries that apply if there is too little in-domain data to learn rules from."""
 
 SHOWN, LONGEST_SHOWN, SEED = 2, 3_000, 0
-"""Number of in-domain examples in the prompt, the maximum number of characters in their dialogues,
-and the seed for drawing them."""
+"""Number of in-domain examples in the prompt, the maximum number of characters in an example's
+dialogue, and the seed for drawing the examples."""
 
 ENOUGH = 100
-"""Minimum number of in-domain summaries for learning the rules."""
+"""Minimum number of in-domain summaries from which the rules are learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ def summaries_of(
     asking: Asking,
     in_domain: Sequence[Example] = (),
 ) -> tuple[list[str], SummaryCounts]:
-    """Return a summary of each conversation, and the counts of usable and refused summaries.
+    """Return a summary for each conversation, and the counts of usable and refused summaries.
 
     A conversation without a usable summary has an empty string. The rules for summaries are learned
     from in-domain data if there is enough. As in the code of DiaSynth's authors, the prompt shows
     two in-domain dialogues with their summaries. Raises `RunFolderError` if the stored summaries
-    are of other conversations.
+    describe other conversations.
     """
     known = [_known(one) for one in conversations]
     missing = [at for at, summary in enumerate(known) if not summary]
@@ -77,7 +77,7 @@ def _written(
     asking: Asking,
     pairs: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """Request the missing summaries; `pairs` are in-domain examples."""
+    """Request the missing summaries; `pairs` contains in-domain dialogues with their summaries."""
     rules = SummaryRules.learn(pairs) if len(pairs) >= ENOUGH else DEFAULT_RULES
     shown = _shown(pairs)
     prompt = load_prompt("augment/summary")
@@ -106,15 +106,15 @@ def _written(
     for conversation, row in zip(conversations, rows, strict=True):
         if row["conversation"] != conversation.id:
             raise RunFolderError(
-                f"{asking.folder}: the stored summaries are of other dialogues "
-                f"({row['conversation']} instead of {conversation.id}); move the summaries-… files "
-                f"aside"
+                f"{asking.folder}: the stored summaries describe other dialogues "
+                f"({row['conversation']} instead of {conversation.id}); move the summaries-… "
+                f"folders elsewhere"
             )
     return [row["summary"] for row in rows]
 
 
 def _shown(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the in-domain examples for the prompt: a random draw, the same for all dialogues."""
+    """Return the in-domain examples for all prompts, chosen at random."""
     fit = [pair for pair in pairs if len(pair[0]) <= LONGEST_SHOWN]
     return random.Random(SEED).sample(fit, min(SHOWN, len(fit)))
 

@@ -5,7 +5,7 @@
     RUN/downstream/answers-…/      QAGS: answers from the summaries
     RUN/downstream/predictions-…/  summaries of the held-out dialogues, one file per arm and seed
 
-All of these files are kept. If the same command is repeated, it requests and trains only what is
+All of these files are kept. If the same command is run again, it produces only the files that are
 missing.
 """
 
@@ -48,12 +48,12 @@ ROLES = (ROLE, QUESTIONER, ANSWERER)
 
 @dataclass(frozen=True)
 class Summarization:
-    """A comparison of training data: a run, held-out and in-domain dialogues, and a checkpoint.
+    """Settings for comparing a run with in-domain dialogues as training data for a checkpoint.
 
     `questions` is the number of questions per dialogue for QAGS (0 for no QAGS), and `qags_by` is
     the measure by which QAGS compares answers. `bertscore` names the encoder for BERTScore. `n`
-    limits the number of generated dialogues, and `n_held_out` the number of dialogues from each
-    file in `held_out`. Without `in_domain`, coverage cannot be computed.
+    limits the number of generated dialogues, and `n_held_out` limits the number of dialogues from
+    each file in `held_out`. Without `in_domain`, coverage cannot be computed.
     """
 
     run: Path
@@ -70,13 +70,13 @@ class Summarization:
     models: Mapping[str, ModelSpec] = field(default_factory=dict[str, ModelSpec])
 
     def model(self, role: str) -> ModelSpec:
-        """Return the model of a role."""
+        """Return the model for a role."""
         return self.models.get(role) or self.models.get("default") or ModelSpec(name=EMBEDDED)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The files and the number of the held-out dialogues."""
+    """The names of the held-out files, and their number of dialogues."""
 
     source: str
     dialogues: int
@@ -87,9 +87,9 @@ class SummarizationResult:
     """Mean scores (0 to 1) for each kind of training data; see `Compared`.
 
     Attributes:
-        training: The keys of `Training`.
+        training: The fields of `Training`, with the checkpoint's name instead of its path.
         seeds: Fine-tuning seeds, over which scores are averaged.
-        trained_on: Numbers of training dialogues by arm, with one entry per seed.
+        trained_on: For each arm, the number of training dialogues for each seed.
         summaries: Numbers of generated dialogues with and without a usable summary.
         bertscore: The encoder for BERTScore, or None if BERTScore is not measured.
         questions: Number of questions per dialogue for QAGS, or 0 if QAGS is not measured.
@@ -117,7 +117,7 @@ def summarization(
     """Fine-tune and evaluate a model for each arm.
 
     `say` receives a line of text for each step. Raises `SourceError` if data is missing,
-    `ModelConfigError` if a model is missing, and `RunStopped` if the model calls end early.
+    `ModelConfigError` if a model cannot be used, and `RunStopped` if the model calls end early.
     """
     _check(task)
     run = load_run(task.run)
@@ -127,7 +127,8 @@ def summarization(
         in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
         if not in_domain:
             raise SourceError(
-                f"{task.in_domain}: all its dialogues are also held out; use other dialogues"
+                f"{task.in_domain}: all its dialogues are also held out; use other in-domain "
+                "dialogues"
             )
     conversations = list(islice(run.conversations(), task.n))
     say(f"{counted(len(conversations), 'generated dialogue')}, {len(held_out)} held out")
@@ -135,8 +136,8 @@ def summarization(
     synthetic = unseen(examples_of(conversations, texts), held_out)
     if not synthetic:
         raise SourceError(
-            f"{task.run}: no dialogue has a usable summary ({counts.refused} of "
-            f"{len(conversations)} refused)"
+            f"{task.run}: no dialogue with a usable summary is left to train on ({counts.refused} "
+            f"of {len(conversations)} summaries refused); use another summarizer or another run"
         )
     say(f"summaries: {counts.summaries} usable, {counts.refused} refused")
     arms = _arms(synthetic, in_domain, task.seeds)
@@ -160,10 +161,10 @@ def summarization(
 
 
 def _check(task: Summarization) -> None:
-    """Raise an error for anything that cannot be trained or scored, before any cost is incurred."""
+    """Raise an error if a model or an option cannot be used, before any cost is incurred."""
     if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
         missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
-        raise ModelConfigError(f"--qags-by bertscore: requires {missing}")
+        raise ModelConfigError(f"--qags-by bertscore: requires another option; add {missing}")
     check_seq2seq(task.training.checkpoint)
     if task.bertscore:
         check_encoder(task.bertscore)
@@ -172,9 +173,9 @@ def _check(task: Summarization) -> None:
 def _arms(
     synthetic: Sequence[Example], in_domain: Sequence[Example], seeds: Sequence[int]
 ) -> dict[str, list[list[Example]]]:
-    """Return the training data of each arm by seed.
+    """Return the training data for each arm and seed.
 
-    The arms `in_domain` and `synthetic` have equal amounts of data.
+    The `in_domain` arm has as many examples as the `synthetic` arm, if enough are available.
     """
     arms: dict[str, list[list[Example]]] = {
         "base": [[] for _ in seeds],
@@ -194,9 +195,10 @@ def _written(
     folder: Path,
     say: Callable[[str], None],
 ) -> dict[str, list[list[str]]]:
-    """Return the summaries of held-out dialogues by arm and seed.
+    """Return the summaries of the held-out dialogues for each arm and seed.
 
-    The arm `base` has summaries for the first seed only, since they do not depend on the seed.
+    The `base` arm has summaries for the first seed only, because an untuned model's summaries do
+    not depend on the seed.
     """
     dialogues = [one.dialogue for one in held_out]
     written: dict[str, list[list[str]]] = {}
@@ -227,7 +229,7 @@ def _kept(
     folder: Path,
     arm: str,
 ) -> list[str]:
-    """Return the summaries of a fine-tuned model, which are read from a file if it exists."""
+    """Return the fine-tuned model's summaries, which are read from their file if it exists."""
     learned = [[one.dialogue, one.target] for one in examples]
     mark = fingerprint_of([training.model_dump(), learned, list(dialogues), seed])
     path = folder / f"predictions-{training.name}" / f"{arm}-{seed}-{mark}.jsonl"
@@ -250,7 +252,10 @@ def _scores(
     asking: Asking,
     say: Callable[[str], None],
 ) -> dict[str, dict[str, Drawn | None]]:
-    """Return scores by arm and metric; the score of a held-out dialogue is its mean over seeds."""
+    """Return the mean score for each arm and metric.
+
+    The score of a held-out dialogue is its mean over the seeds.
+    """
     references = [one.target for one in held_out]
     models = {role: task.model(role) for role in ROLES}
     asked: list[Questions] = []

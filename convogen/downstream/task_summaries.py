@@ -1,7 +1,8 @@
-"""Task summaries for real dialogues that have none, which are written before a model is trained.
+"""Task summaries for real dialogues without one, written before a model is trained.
 
 With these summaries, the inquirer learns from the kind of task that it receives later
-(DialogueForge, section 3.1.1). Later training runs with the same summarizer and prompt reuse them.
+(DialogueForge, section 3.1.1). Later training runs with the same summarizer and prompt reuse the
+summaries.
 """
 
 from __future__ import annotations
@@ -42,18 +43,18 @@ def write_tasks(
     opener: Callable[[ModelSpec], ChatModel] = open_model,
     limits: Limits = NO_LIMITS,
 ) -> dict[str, str]:
-    """Return the task of each dialogue by id, except for dialogues without a usable summary.
+    """Return the task for each dialogue id, except for dialogues without a usable summary.
 
     Args:
-        seeds: The dialogues.
-        spec: The summarizer.
+        seeds: The real dialogues to summarise.
+        spec: The model that writes the summaries.
         folder: Folder in which replies are stored, so that no reply is paid for twice.
-        tally: Counter of progress.
+        tally: Counter that receives the progress.
         opener: Function that opens the model.
-        limits: Limits on the cost of the missing summaries.
+        limits: Limits on the cost of requesting the missing summaries.
 
     Raises `RunFolderError` if the folder cannot be written. Raises `RunStopped` if the model calls
-    end early; the same call then resumes.
+    end early; calling the function again resumes them.
     """
     prompt = load_prompt("dialogueforge/task_summary")
     known = dict(_known(folder, prompt.hash, spec))
@@ -84,9 +85,9 @@ def write_tasks(
 
 
 def _role(spec: ModelSpec) -> Role:
-    """Return the role of the summarizer, with the method's sampling.
+    """Return the summarizer's role with the method's sampling.
 
-    For the embedded model, the sampling is adapted.
+    The embedded model has its own sampling.
     """
     sampling = DialogueForge.roles[ROLE]
     if spec.is_shipped:
@@ -96,7 +97,10 @@ def _role(spec: ModelSpec) -> Role:
 
 
 def _known(folder: Path, prompt: str, spec: ModelSpec) -> Iterator[tuple[str, str | None]]:
-    """Yield the ids and tasks of dialogues from earlier runs; an unusable task is None."""
+    """Yield the digest and the task of each dialogue from earlier training runs.
+
+    The task is None if the summary was unusable.
+    """
     for manifest in sorted(folder.glob("tasks-*/manifest.json")):
         try:
             told: Any = json.loads(manifest.read_text("utf-8"))
@@ -117,7 +121,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _digest(seed: Seed) -> str:
-    """Return a hash (16 hexadecimal digits) of the person's turns.
+    """Return a hash (16 hexadecimal digits) of the inquirer's turns.
 
     The hash identifies the dialogue, because dialogue ids are not unique.
     """

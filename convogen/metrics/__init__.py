@@ -1,4 +1,4 @@
-"""Quality measures of a data set: statistics, diversity, repetition and group-chat quality.
+"""Quality measures for a data set: statistics, diversity, repetition and group-chat quality.
 
 >>> statistics = measure("valid.json", rendering="paper")
 >>> round(statistics.mtld_mean, 3), round(statistics.mtld_std, 3)
@@ -61,13 +61,13 @@ def measure(
     compare: bool = True,
     interaction: bool = False,
 ) -> Statistics:
-    """Return all measures of a corpus; `metrics` contains those of installed metrics.
+    """Return all measures of a corpus; `metrics` contains the values of installed metrics.
 
     Args:
         corpus: A corpus, a run, the path to either, or conversations, which are kept in memory.
-        rendering: The text in which words are counted, one of `RENDERINGS`.
+        rendering: Form in which a conversation's words are counted, one of `RENDERINGS`.
         workers: Number of processes, or a cluster. With more than one process, the main module must
-            be importable. Installed metrics run in this process, in a separate pass over the
+            be importable. Installed metrics run in the calling process, in a separate pass over the
             conversations in corpus order.
         compare: Whether to compute self-BLEU and ROUGE-L, which are slow.
         interaction: Whether to measure how speakers interact, which takes several times as long as

@@ -1,16 +1,16 @@
-"""Agreement of raters beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
+"""Agreement between raters beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
 
-Ratings are category codes: integers from 0, one unit per entry of the last axis, and -1 for a
-missing rating. Kappa treats categories as nominal. Axes before the last are resamples, so one call
-computes a whole bootstrap. Alpha is computed by `evalica` from a single sample of codes or of
+Ratings are category codes: integers from 0, or -1 for a missing rating. The last axis has one entry
+per unit. Kappa treats categories as nominal. Axes before the last are resamples, so one function
+call computes a whole bootstrap. Alpha is computed by `evalica` from a single sample of codes or of
 floats (NaN for a missing rating). A `Level` is a level of measurement:
 
 - `nominal` for choices, which are either equal or different;
-- `ordinal` for Likert ratings: the distance of two ratings is the number of ratings between them;
+- `ordinal` for Likert ratings: the distance depends on how many ratings lie between two ratings;
 - `interval` for numbers with meaningful differences, such as mean ratings or scores weighted by
   probabilities: the distance is the squared difference.
 
-The results are NaN if the ratings do not vary (all raters always give the same rating).
+The results are NaN if the ratings do not vary (that is, all raters always give the same rating).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def agreement_share(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
 
 
 def cohen_kappa(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
-    """Return Cohen's kappa of two raters (Cohen, 1960), over the units that both rated."""
+    """Return Cohen's kappa for two raters (Cohen, 1960), over the units that both rated."""
     both = (first >= 0) & (second >= 0)
     n = both.sum(axis=axis)
     by_chance: Any = 0.0
@@ -47,7 +47,7 @@ def cohen_kappa(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
 
 
 def fleiss_kappa(*raters: Ratings, axis: int = -1) -> Numbers:
-    """Return Fleiss' kappa of two or more raters (Fleiss, 1971), over the units rated by all."""
+    """Return Fleiss' kappa for two or more raters (Fleiss, 1971), over the units that all rated."""
     whole = np.all([one >= 0 for one in raters], axis=0)
     n, m = whole.sum(axis=axis), len(raters)
     agreed: Any = 0.0
@@ -60,7 +60,7 @@ def fleiss_kappa(*raters: Ratings, axis: int = -1) -> Numbers:
 
 
 def krippendorff_alpha(*raters: Ratings, level: Level = "nominal") -> float:
-    """Return Krippendorff's alpha of two or more raters (Krippendorff, 2011).
+    """Return Krippendorff's alpha for two or more raters (Krippendorff, 2011).
 
     Units with fewer than two ratings are left out.
     """
@@ -78,7 +78,7 @@ def _given(ratings: Ratings) -> NDArray[np.bool_]:
 
 
 def _votes(raters: tuple[Ratings, ...]) -> list[Any]:
-    """Return one array per category: the number of raters who chose it for each unit."""
+    """Return one array per category, with the number of raters who chose the category per unit."""
     return [
         np.sum([one == category for one in raters], axis=0)
         for category in range(_categories(*raters))

@@ -1,7 +1,7 @@
-"""The base class of user-defined metrics.
+"""The base class for user-defined metrics.
 
-A `Metric` receives the conversations of a corpus one by one and then returns one number. A package
-adds a metric with an entry point in the group `convogen.metrics`. convogen's own measures are not
+A `Metric` receives the conversations in a corpus one by one and then returns one number. A package
+adds a metric with an entry point in the `convogen.metrics` group. convogen's own measures are not
 `Metric`s: they share a single pass over the text (`convogen.metrics.tally`).
 """
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Metric(ABC):
-    """Base class of metrics; each instance is created without arguments and measures one corpus.
+    """Base class for metrics; each instance is created without arguments and measures one corpus.
 
     Conversations arrive in corpus order, regardless of the number of processes. Keep counts, not
     conversations: a corpus may be larger than memory.
@@ -32,18 +32,18 @@ class Metric(ABC):
 
     name: ClassVar[str]
     about: ClassVar[str]
-    """A one-line description of the measure."""
+    """A one-line description of the metric."""
 
     unit: ClassVar[str] = ""
     """The unit of the value, such as `words` or `questions / turn`; empty if it has no unit."""
 
     @abstractmethod
     def add(self, conversation: Conversation) -> None:
-        """Update the measure with a conversation."""
+        """Update the metric with a conversation."""
 
     @abstractmethod
     def value(self) -> float | None:
-        """Return the measure over all added conversations; None if it is undefined."""
+        """Return the metric's value for all added conversations; None if it is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Measurement:
 
 
 def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurement]:
-    """Return the measurements of all installed metrics by name.
+    """Return the measurement of each installed metric, keyed by the metric's name.
 
     If a metric fails, its measurement has the error as a one-line `fault`. If no metric is
     installed, the conversations are not read.

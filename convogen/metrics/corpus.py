@@ -1,7 +1,7 @@
-"""Measurement of a corpus in one process, several processes or on a cluster, with bounded memory.
+"""Measurement of a corpus in one process, in several or on a cluster, with bounded memory.
 
-This process reads the batches; worker processes convert and count them. At most two batches per
-worker process are in progress. The result does not depend on the number of processes.
+The calling process reads the batches; worker processes convert and count them. At most two batches
+per worker process are in progress. The result does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -102,11 +102,11 @@ class _Given:
 
     def finish(self) -> None:
         if not self.conversations:
-            raise SourceError("measure: no conversations given")
+            raise SourceError("measure: no conversations given; pass at least one conversation")
 
 
 def as_batches(corpus: Measurable) -> Batches:
-    """Return the argument of `measure` as a corpus.
+    """Return the argument to `measure` as a corpus.
 
     Raises:
         SourceError: A file or folder cannot be read.
@@ -122,7 +122,8 @@ def as_batches(corpus: Measurable) -> Batches:
     odd = next((type(one).__name__ for one in given if not isinstance(one, Conversation)), None)
     if odd is not None:
         raise UserError(
-            f"measure: {odd} found; a corpus, a run, the path to either, or conversations expected"
+            f"measure: cannot measure an object of type {odd}; pass a corpus, a run, the path to "
+            "either, or conversations"
         )
     return _Given(given)
 

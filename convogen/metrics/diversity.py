@@ -37,8 +37,8 @@ Hashes = NDArray[np.uint64]
 
 
 class Lexical(NamedTuple):
-    """The tokens, MTLD (in words) and TTR (0 to 1) of a text; MTLD and TTR are NaN if it has no
-    words."""
+    """The tokens, MTLD (in words) and TTR (0 to 1) of a text; MTLD and TTR are NaN if the text has
+    no words."""
 
     words: list[str]
     mtld: float
@@ -46,7 +46,7 @@ class Lexical(NamedTuple):
 
 
 def lexical(text: str) -> Lexical:
-    """Return the tokens, MTLD and TTR of a text, with the preprocessing of lexicalrichness.
+    """Return the tokens, MTLD and TTR of a text, preprocessed by lexicalrichness.
 
     The text is converted to lower case and split at ASCII punctuation. Digits, hyphens and dashes
     are removed.
@@ -166,8 +166,8 @@ def bleu_tokenizer(languages: Iterable[str | None]) -> str:
 
     - `13a` if every language is English or undecided;
     - `ja-mecab` or `ko-mecab` if the only language is Japanese or Korean and sacrebleu's module for
-      it is installed;
-    - `intl` (punctuation of all scripts) if all languages separate words by spaces;
+      that language is installed;
+    - `intl` (punctuation in all scripts) if all languages separate words with spaces;
     - `zh` if Chinese is the only language without spaces;
     - `char` otherwise.
     """

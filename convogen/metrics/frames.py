@@ -38,7 +38,7 @@ _PER_CONVERSATION = {
 
 
 def statistics_frame(found: Statistics) -> DataFrame:
-    """Return a frame of one row, with the same columns for every corpus."""
+    """Return a frame with one row, which has the same columns for every corpus."""
     cells = list(_cells(type(found), found))
     for kind in _REPETITION:
         view = found.repetition.get(kind)
@@ -51,7 +51,7 @@ def statistics_frame(found: Statistics) -> DataFrame:
 
 
 def tally_frame(tally: CorpusTally) -> DataFrame:
-    """Return a frame of one row per conversation, in corpus order; missing values are NaN."""
+    """Return a frame with one row per conversation, in corpus order; missing values are NaN."""
     values = [getattr(tally, name) for name in ("words", "turns", "speakers", "mtld", "ttr")]
     rows = zip(*values, tally.balance, tally.absence, strict=True)
     return frame(

@@ -1,4 +1,4 @@
-"""Counts of turns by behaviour over a corpus, in bounded memory.
+"""Counts of the turns with each behaviour in a corpus, in bounded memory.
 
 The 95% intervals treat conversations, not turns, as independent. They are Wilson intervals in which
 the number of turns is divided by the design effect of the ratio estimator over conversations (Korn
@@ -26,16 +26,17 @@ __all__ = [
 Z = NormalDist().inv_cdf(0.975)
 
 MOST_TURNS = 4
-"""The last bin of a histogram: conversations with at least this many turns with a behaviour."""
+"""The last bin of a histogram contains the conversations with at least this many turns with a
+behaviour."""
 
 
 RULES = "rules"
-"""The value of `told_by` and `protocol` for behaviours that are detected by rules."""
+"""The value of both `told_by` and `protocol` for behaviours that are detected by rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean or a share, and its 95% interval.
+    """A mean or a share, with its 95% interval.
 
     Attributes:
         value: The mean or the share.
@@ -91,7 +92,7 @@ class BehaviourTally:
     conversations_with: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
 
     def add(self, behaviours: Iterable[Collection[str]]) -> None:
-        """Count a conversation of at least one turn, given the behaviours of each turn."""
+        """Count a conversation with at least one turn, given the behaviours of each turn."""
         turns = 0
         counts = Counter[str]()
         for turn in behaviours:
@@ -148,8 +149,8 @@ def share_differences(ours: Friction | None, human: Friction | None) -> dict[str
     """Return the difference between the generated and the human share of turns with each behaviour.
 
     Behaviours that were measured on only one side are left out. If the protocols differ, the result
-    is empty. The intervals are Newcombe's for the difference of two shares (1998, method 10). `n`
-    is the number of generated turns.
+    is empty. The intervals are Newcombe's for the difference between two shares (1998, method 10).
+    `n` is the number of generated turns.
     """
     if ours is None or human is None or ours.protocol != human.protocol:
         return {}
@@ -168,7 +169,7 @@ def _difference(one: Estimate, other: Estimate) -> Estimate:
 
 
 def _wilson(p: float, n: float) -> tuple[float, float]:
-    """Return Wilson's score interval (1927) of a share of n independent trials."""
+    """Return Wilson's score interval (1927) for a share `p` of n independent trials."""
     square = Z * Z / n
     centre = (p + square / 2) / (1 + square)
     half = Z / (1 + square) * sqrt(p * (1 - p) / n + square / (4 * n))

@@ -53,10 +53,11 @@ def longest_absence(speakers: Sequence[str], participants: Sequence[str]) -> int
 
 
 class Addressing(NamedTuple):
-    """Counts of turns that address another participant by name, except the last turn.
+    """Counts of the turns, other than the last, that address another participant by name.
 
-    `addressed` counts all of these turns. `next_turn` counts those after which an addressed
-    participant speaks next, and `later` those after which one speaks at any time.
+    `addressed` counts all of these turns. `next_turn` counts the turns after which an addressed
+    participant speaks next, and `later` counts the turns after which an addressed participant
+    speaks at any time.
     """
 
     addressed: int

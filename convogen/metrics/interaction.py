@@ -32,12 +32,12 @@ class InteractionStatistics:
     """Interaction measures of a corpus.
 
     Attributes:
-        conversations: Number of conversations of two or more speakers. All measures are based on
+        conversations: Number of conversations with two or more speakers. All measures are based on
             these conversations.
         measures: Mean of each measure in `MEASURES` over the conversations that have a value.
-        friction: Behaviours of turns, detected by rules; None if there are no patterns for any of
-            the languages.
-        evidence: Number of turns by kind of evidence for the addressee.
+        friction: Frequencies of behaviours detected by rules; None if no language in the corpus has
+            patterns for them.
+        evidence: Number of turns for each kind of evidence for the addressee.
     """
 
     conversations: int
@@ -81,7 +81,7 @@ class InteractionTally:
     friction: BehaviourTally = field(default_factory=BehaviourTally)
 
     def add(self, conversation: Conversation) -> None:
-        """Count a conversation of two or more speakers; skip any other."""
+        """Count a conversation, unless it has fewer than two speakers or no turns."""
         turns = conversation.turns
         speakers = [turn.speaker for turn in turns]
         if len({*speakers, *conversation.participants}) < 2 or not turns:
@@ -111,7 +111,7 @@ class InteractionTally:
 
 
 def interaction_of(tally: InteractionTally) -> InteractionStatistics:
-    """Return the interaction measures of a tally."""
+    """Return the interaction measures computed from a tally."""
     names = (name for name in MEASURES if name in tally.measures)
     return InteractionStatistics(
         conversations=tally.conversations,

@@ -1,4 +1,4 @@
-"""Behaviours labelled by the judge `friction`, and the judge's agreement with the rules."""
+"""Behaviours labelled by the `friction` judge, and the judge's agreement with the rules."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JUDGE = "friction"
 """The name of the judge that labels turns."""
 
 _OF_THE_DATA = ("dialogues", "beside")
-"""Keys of a judge's manifest that describe the data, not the judge."""
+"""Keys in a judge's manifest that describe the data, not the judge."""
 
 TurnLabels = Sequence[Sequence[str] | None]
 
@@ -61,12 +61,12 @@ class BehaviourAgreement:
 
 @dataclass(frozen=True, slots=True)
 class JudgedFriction:
-    """A judge's labels of a run or a corpus.
+    """A judge's labels for a run or a corpus.
 
     Attributes:
         friction: The frequency of each labelled behaviour.
         without_labels: Number of turns without labels.
-        agreement: Agreement with the rules, by behaviour.
+        agreement: For each behaviour, the judge's agreement with the rules.
         pooled: Agreement over all behaviours, with each turn counted once per behaviour; None if
             the rules cover none of the turns or behaviours.
     """
@@ -78,7 +78,7 @@ class JudgedFriction:
 
 
 def judged_friction(run: Run) -> JudgedFriction | None:
-    """Return the behaviours labelled by the judge `friction`; None if no turn has labels.
+    """Return the behaviours labelled by the `friction` judge; None if no turn has labels.
 
     Args:
         run: A run, or the score folder of a corpus.
@@ -123,7 +123,7 @@ def _labelled(run: Run) -> Iterator[tuple[Conversation, TurnLabels]]:
 
 
 class _Comparison:
-    """Counts of turns by the labels of the rules and of the judge."""
+    """Counts of the turns that the rules, the judge, or both label with each behaviour."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = [name for name in BEHAVIOURS if name in names]
@@ -131,7 +131,7 @@ class _Comparison:
         self._rules, self._judge, self._both = Counter[str](), Counter[str](), Counter[str]()
 
     def add(self, conversation: Conversation, labels: TurnLabels) -> None:
-        """Count the labelled turns, unless there are no rules for the language."""
+        """Count the labelled turns, unless there are no rules for the conversation's language."""
         found = analyse(
             [turn.speaker for turn in conversation.turns],
             [turn.text for turn in conversation.turns],
@@ -169,7 +169,7 @@ def _pooled(agreements: Collection[BehaviourAgreement]) -> BehaviourAgreement | 
 
 
 def _protocol(judged_by: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits that identify a judge's prompt and parameters."""
+    """Return a hash (16 hexadecimal digits) of a judge's prompt and parameters."""
     essence = {key: value for key, value in judged_by.items() if key not in _OF_THE_DATA}
     text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -30,7 +30,7 @@ MEASURES = {
     "ROUGE-L with the nearest text, first 200": "rouge_l_nearest",
     "Speakers per conversation": "speakers_per_conversation",
 }
-"""Display name -> field of `Statistics`."""
+"""Maps each display name to a field of `Statistics`."""
 
 GROUP_CHAT = {
     "Participation balance (0 to 1)": "balance",
@@ -43,7 +43,7 @@ GROUP_CHAT = {
     "Farewell loops / conversations": "farewell_loop_rate",
     "Participants who never spoke": "never_spoke",
 }
-"""Display name -> field of `GroupChat`."""
+"""Maps each display name to a field of `GroupChat`."""
 
 TURN_CHECKS = {
     "asked_again": "requested again",
@@ -51,7 +51,7 @@ TURN_CHECKS = {
     "taken_with": "kept despite",
     "broken_off": "ended early",
 }
-"""Field of `CheckCounts` -> display name."""
+"""Maps each field of `CheckCounts` to its display name."""
 
 
 def lines_without_words(found: Statistics) -> list[str]:
@@ -82,7 +82,7 @@ def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:
-    """Return mean lengths in characters by display name; empty if lengths are in words."""
+    """Return the mean length in characters for each display name; empty if lengths are in words."""
     if found.length_unit != "characters":
         return {}
     lengths = {

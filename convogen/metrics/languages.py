@@ -21,12 +21,12 @@ def _counter() -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class StatedLanguage:
-    """The conversations that state a certain language, and the share of their turns in it.
+    """Counts of conversations that state a certain language, and of their turns in that language.
 
-    `found` counts the conversations by detected language (primary BCP 47 subtag, `und` if
-    undecided). `turns` counts the turns of at least five words, and `in_language` counts those that
-    are in the stated language. `share` is `in_language` divided by `turns`; None if the language
-    cannot be detected or there are no such turns.
+    `found` contains the number of conversations for each detected language (primary BCP 47 subtag,
+    `und` if undecided). `turns` counts the turns with at least five words, and `in_language` counts
+    the turns among them that are in the stated language. `share` is `in_language` divided by
+    `turns`; None if the language cannot be detected or `turns` is 0.
     """
 
     conversations: int
@@ -38,7 +38,7 @@ class StatedLanguage:
 
 @dataclass(slots=True)
 class StatedLanguages:
-    """Counts of conversations and turns by stated language (a BCP 47 tag)."""
+    """Counts of conversations and turns for each stated language (a BCP 47 tag)."""
 
     conversations: Counter[str] = field(default_factory=_counter)
     found: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
@@ -46,7 +46,7 @@ class StatedLanguages:
     in_language: Counter[str] = field(default_factory=_counter)
 
     def add(self, conversation: Conversation) -> None:
-        """Count a conversation, unless it states no language."""
+        """Count a conversation if it states a language."""
         if (tag := conversation.language) is None:
             return
         self.conversations[tag] += 1
@@ -65,7 +65,7 @@ class StatedLanguages:
             self.found.setdefault(tag, Counter()).update(found)
 
     def by_tag(self) -> dict[str, StatedLanguage]:
-        """Return the counts by tag, the most frequent first."""
+        """Return the counts for each tag, the most frequent tag first."""
         return {
             tag: StatedLanguage(
                 n,

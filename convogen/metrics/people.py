@@ -1,10 +1,10 @@
-"""The people of a data set: the distribution of ages, genders and origins of names.
+"""The personas in a data set: the distributions of their ages, genders and name origins.
 
 Models invent some kinds of people more often than others, as the ConvoGen paper warns in its
 conclusion. Only explicit information in personas counts: the age and gender on a card or, in free
 text, a stated age and the gender of pronouns and nouns. The origin of a name is looked up in
-`names.yaml`, by the last name or, if that is not listed, by the first. Origins describe names, not
-people, and not every name is listed.
+`names.yaml`, by the last name or, if the last name is not listed, by the first name. Origins
+describe names, not people, and not every name is listed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GENDERS = {
     "men": "m male man boy men gentleman",
     "nonbinary": "nonbinary enby genderqueer agender",
 }
-"""Gender -> words for this gender on cards; any other value on a card is counted unchanged."""
+"""Maps each gender to the words for it on cards; any other value on a card is counted unchanged."""
 
 SAYS_WOMAN = frozenset("she her hers herself woman girl lady".split())
 SAYS_MAN = frozenset("he him his himself man boy gentleman".split())
@@ -51,10 +51,10 @@ SCRIPTS = {
     **dict.fromkeys(("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "ORIYA"), "South Asian"),
     **dict.fromkeys(("THAI", "LAO", "KHMER", "MYANMAR"), "South-East Asian"),
 }
-"""Script of a name's first letter -> the origin of the name."""
+"""Maps the script of a name's letters to the origin of the name."""
 
 MOST_KINDS = 12
-"""Maximum number of listed genders and of listed first names; further genders are summed."""
+"""Maximum number of listed genders and of listed first names; all other genders are summed."""
 
 _AGE = re.compile(
     r"\b(\d{1,3})[- ]years?[- ]old\b|\baged? (\d{1,3})\b"
@@ -67,10 +67,10 @@ _PLAIN = {ord("ł"): "l", ord("ø"): "o", ord("ı"): "i", ord("đ"): "d", ord("�
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The people of a data set by age, gender and origin of the name.
+    """Counts of the personas in a data set for each age band, gender and name origin.
 
-    A person counts once per planned conversation. `first_names` contains the most common first
-    names.
+    A persona counts once per planned conversation. `first_names` contains the most common first
+    names with their counts.
     """
 
     people: int
@@ -81,7 +81,10 @@ class People:
 
 
 def people_of(personas: Iterable[Persona]) -> People | None:
-    """Return counts of people by age, gender, origin and first name; None without personas."""
+    """Return the counts of personas for each age band, gender, name origin and first name.
+
+    The result is None if there are no personas.
+    """
     ages, genders, origins, names = (Counter[str]() for _ in range(4))
     for persona in personas:
         ages[_age(persona)] += 1
@@ -102,7 +105,7 @@ def people_of(personas: Iterable[Persona]) -> People | None:
 
 
 def _commonest(counts: Counter[str]) -> dict[str, int]:
-    """Return the counts of the most common kinds, then the sum of other kinds, then the unknown."""
+    """Return the counts of the most common kinds, of all other kinds together, and of `UNKNOWN`."""
     known = [(kind, n) for kind, n in counts.most_common() if kind != UNKNOWN]
     found = dict(known[:MOST_KINDS])
     if rest := sum(n for _, n in known[MOST_KINDS:]):
@@ -135,7 +138,7 @@ def _gender(persona: Persona) -> str:
 
 
 def origin_of(name: str) -> str:
-    """Return the origin of a name: a key of `names.yaml`, or `UNKNOWN`."""
+    """Return the origin of a name: a key in `names.yaml`, or `UNKNOWN`."""
     for letter in name:
         script = unicodedata.name(letter, "").split(" ")[0]
         if script in SCRIPTS:
@@ -147,7 +150,7 @@ def origin_of(name: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """Return a word of a name in lower case, without accents, hyphens or apostrophes."""
+    """Return a word in a name in lower case, without accents, hyphens or apostrophes."""
     parted = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in parted if letter.isalpha()).translate(_PLAIN)
 

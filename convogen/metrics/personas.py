@@ -1,4 +1,4 @@
-"""Quality measures of a persona hub: size, copies, and the length and diversity of its texts."""
+"""Quality measures for a persona hub: size, copies, and the length and diversity of its texts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _MTLD_PERSONAS = 2_000
 class HubStatistics:
     """The measures of a hub.
 
-    `language` is the primary BCP 47 subtag of the hub's language. English words are separated by
-    white space. Word counts, distinct-n and MTLD are None if words of the language cannot be
-    segmented.
+    `language` is the primary BCP 47 subtag of the hub's language. English texts are split into
+    words at white space. Word counts, distinct-n and MTLD are None if words in the language cannot
+    be segmented.
 
     `exact_duplicates` counts texts that repeat an earlier text exactly. `near_copies` counts texts
     that are equal or nearly equal to another text (`convogen.metrics.repetition`). `mtld` is the

@@ -15,9 +15,9 @@ RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
 def render(utterances: Sequence[str], rendering: Rendering) -> str:
     """Return one turn per line: unchanged (`text`) or as in ConvoGen's tables III and V (`paper`).
 
-    `paper` prefixes the turns with `user1: ` and `user2: ` alternately, whoever speaks, and the
-    labels count as words. The paper does not state this rule, but the rule reproduces the paper's
-    numbers.
+    `paper` prefixes the turns with `user1: ` and `user2: ` alternately, regardless of the speaker,
+    and these labels count as words. The paper does not state this rule, but the rule reproduces the
+    paper's numbers.
     """
     if rendering == "text":
         return "\n".join(utterances)

@@ -1,4 +1,4 @@
-"""ROUGE-L over all pairs of a set of texts; for a single pair, see `convogen.text.rouge`.
+"""ROUGE-L for all pairs in a set of texts; for a single pair, see `convogen.text.rouge`.
 
 The values equal those of the `rouge-score` package. Tokens are not stemmed by default;
 `rouge_l_nearest` stems them.
@@ -23,7 +23,7 @@ __all__ = ["rouge_l_mean", "rouge_l_nearest", "rouge_l_pairs"]
 
 _BLOCK = 2**24
 _UNSTEMMED = 3
-"""Tokens of at most this many characters are not stemmed, as in `rouge-score`."""
+"""Tokens with at most this many characters are not stemmed, as in `rouge-score`."""
 
 
 def _token_ids(
@@ -55,13 +55,13 @@ def rouge_l_pairs(
     stemmed: bool = False,
     languages: Sequence[str | None] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the ROUGE-L F1 (0 to 1) of every pair of texts.
+    """Return the ROUGE-L F1 (0 to 1) for every pair of texts.
 
     Args:
         texts: n texts with at most 1,114,110 different tokens in total.
         workers: Number of threads; -1 for all cores.
         stemmed: Whether to compare the Porter stems of English tokens.
-        languages: The BCP 47 tag of each text; None if unknown.
+        languages: The language of each text as a BCP 47 tag; None if unknown.
 
     Returns:
         An array of shape (n(n-1)/2,), ordered (0, 1), (0, 2), … (1, 2), ….
@@ -94,8 +94,9 @@ def rouge_l_nearest(
     """Return the mean, over all texts, of the highest ROUGE-L F1 with another text.
 
     The mean is between 0 and 1; lower values mean more diverse texts. English tokens are stemmed.
-    The result is None for fewer than two texts. The authors of DiaSynth measure diversity this way
-    over the first 200 dialogues of a file (section 5, table 2; `diversity.py` in their repository).
+    The result is None for fewer than two texts. The authors of DiaSynth measure diversity in this
+    way on the first 200 dialogues in a file (section 5, table 2; `diversity.py` in their
+    repository).
     """
     if len(texts) < 2:
         return None

@@ -1,7 +1,7 @@
-"""The measures of a corpus, computed from its tally, such as those of ConvoGen's tables III and V.
+"""The measures of a corpus, computed from its tally, such as those in ConvoGen's tables III and V.
 
-Standard deviations divide by n, not n - 1, as in the paper. English words are separated by white
-space, except for MTLD, TTR and distinct-n, which use the tokens of lexicalrichness. Words of other
+Standard deviations divide by n, not n - 1, as in the paper. English texts are split into words at
+white space, except for MTLD, TTR and distinct-n, which use lexicalrichness tokens. Words in other
 languages are segmented by `convogen.text.segmentation`.
 """
 
@@ -75,10 +75,10 @@ class GroupChat:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Wasserstein distances between two corpora: of turn lengths (in words) and of turn counts.
+    """Wasserstein distances between the turn lengths (in words) and turn counts of two corpora.
 
     `turn_length` is in characters if both corpora are measured in characters, and None if only one
-    is.
+    corpus is.
     """
 
     turn_length: float | None
@@ -90,7 +90,7 @@ class Statistics:
     """All measures of a corpus; a measure is None if there was nothing to measure.
 
     `words_per_conversation` and `turns_per_conversation` (means) and `words_per_turn` (pooled over
-    all turns, without labels) are nW, nT and nW/T of ConvoGen's table III; MTLD is in table V.
+    all turns, without labels) are nW, nT and nW/T in ConvoGen's table III; MTLD is in table V.
     `speaker_shares` contains, for each number of speakers, the mean share of turns by rank, most
     talkative first. `distinct_exact` is False if distinct-n is an estimate.
 
@@ -101,14 +101,14 @@ class Statistics:
     paper. `repetition` is measured on a sample of at most 10,000 conversations.
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
-    `without_words` counts, by language, the conversations whose words cannot be segmented. These
+    `without_words` counts, per language, the conversations whose words cannot be segmented. These
     conversations are excluded from word measures. If all conversations are excluded, word measures
-    are None, and lengths are in characters. `not_checked` lists the unsupported `CHECKS` of each
-    language that lacks patterns. `unit` is the unit of each measure.
+    are None, and lengths are in characters. `not_checked` lists the unsupported `CHECKS` for each
+    language that lacks patterns. `unit` maps each measure to its unit.
 
-    `stated_languages` describes, by tag, the stated languages of the first 2,000 conversations.
-    `metrics` contains the values of installed metrics by name. `interaction` is None unless
-    requested. Statistics written by an early version lack `rouge_l_nearest`, `languages`,
+    `stated_languages` has an entry for each language tag that the first 2,000 conversations state.
+    `metrics` maps the name of each installed metric to its measurement. `interaction` is None
+    unless requested. Statistics written by early versions lack `rouge_l_nearest`, `languages`,
     `without_words` and `unit`.
     """
 
@@ -159,7 +159,7 @@ class Statistics:
         return values if self.interaction else {k: values[k] for k in values if k != "interaction"}
 
     def to_pandas(self) -> DataFrame:
-        """Return a frame of one row; use `pandas.concat` to compare corpora.
+        """Return a frame with one row; use `pandas.concat` to compare corpora.
 
         The columns are the fields. Nested fields are prefixed with the name of the outer field
         (`turn_length_mean`, `group_chat_balance`). All corpora have the same columns; a value is
@@ -172,8 +172,8 @@ class Statistics:
 
 
 def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> Statistics:
-    """Return the measures of a tally; `compare=False` omits self-BLEU and ROUGE-L, which are
-    slow."""
+    """Return the measures computed from a tally; `compare=False` omits self-BLEU and ROUGE-L, which
+    are slow."""
     texts: list[SampledText] = tally.texts.items if compare else []
     scripts = tally.scripts if compare else []
     tokenizer = bleu_tokenizer(text.language for text in texts)
@@ -228,8 +228,8 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
 
 
 def distance(ours: Statistics, human: Statistics) -> Distance | None:
-    """Return the distances of turn lengths and turn counts between two corpora; None if one is
-    empty."""
+    """Return the distances between the turn lengths and turn counts of two corpora; None if either
+    corpus has no turns."""
     if not (ours.turns and human.turns):
         return None
     alike = ours.length_unit == human.length_unit
@@ -294,7 +294,7 @@ def _group_chat(tally: CorpusTally) -> GroupChat:
 
 
 def _repetitions(openings: Iterable[Openings]) -> dict[str, Repetition]:
-    """Return the repetition by kind of text; an experience with several conversations counts
+    """Return the repetition for each kind of text; an experience with several conversations counts
     once."""
     by_experience = list({opening.id: opening for opening in openings}.values())
     views = {

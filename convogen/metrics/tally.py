@@ -1,4 +1,4 @@
-"""The tally of a corpus: data collected while streaming that is small, picklable and mergeable.
+"""The tally of a corpus: small, picklable and mergeable data that is collected while streaming.
 
 A tally has a few numbers per conversation (for means, deviations, plots and intervals) and bounded
 samples of the text. Merging tallies in the order of their batches gives the same result regardless
@@ -40,7 +40,8 @@ FIRST = 200
 """Number of conversations whose scripts are kept for `rouge_l_nearest`."""
 
 OPENING_SAMPLE = 10_000
-"""Number of conversations whose experience, topic, names and starter are kept for repetition."""
+"""Number of conversations whose experience, topic, names and starter are kept to measure
+repetition."""
 
 _COUNTERS = (
     "utterance_words",
@@ -118,11 +119,11 @@ def _counts() -> array[int]:
 class CorpusTally:
     """Counts over conversations; arrays have one entry per conversation, in corpus order.
 
-    `words` counts the words of the rendering, and `utterance_words` the words of the turns without
-    labels. `scripts` contains the first 200 conversations as text with one line per turn, each
-    beginning with the speaker's name. `languages` counts conversations by the primary subtag of
-    their language, `und` if undecided. `unchecked` counts conversations in languages that do not
-    support all `CHECKS`.
+    `words` contains the number of words in the rendering, and `utterance_words` counts turns by
+    their number of words, without labels. `scripts` contains the first 200 conversations as text
+    with one line per turn, each beginning with the speaker's name. `languages` counts conversations
+    by the primary subtag of their language, `und` if undecided. `unchecked` counts conversations in
+    languages that do not support all `CHECKS`.
 
     `without_words` counts conversations in languages whose words cannot be segmented. Their words,
     MTLD and TTR are NaN, and `characters` and `utterance_characters` count their lengths in
@@ -270,9 +271,9 @@ class CorpusTally:
         return self
 
     def to_pandas(self) -> DataFrame:
-        """Return a frame of one row per conversation, in corpus order.
+        """Return a frame with one row per conversation, in corpus order.
 
-        Columns: `words` (of the rendering), `turns`, `speakers`, `mtld`, `ttr`, `balance` (0 to 1)
+        Columns: `words` (in the rendering), `turns`, `speakers`, `mtld`, `ttr`, `balance` (0 to 1)
         and `longest_absence` (turns); missing values are NaN.
         """
         from convogen.metrics.frames import tally_frame

@@ -1,6 +1,6 @@
-"""Counts of faulty turns that were requested again, tidied or kept, by kind of fault.
+"""Counts of turns that were requested again, tidied or kept despite a fault, by kind of fault.
 
-The counts come from the records of a run; human corpora have none.
+The counts come from a run's records; human corpora have no such records.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _counter() -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class CheckCounts:
-    """Counts by kind of fault, the most frequent kind first.
+    """Counts for each kind of fault, the most frequent kind first.
 
     Attributes:
         asked_again: Number of rejected replies.
@@ -45,7 +45,7 @@ class TurnChecks:
 
     def add(self, conversation: Conversation) -> None:
         """Count the faults of a conversation."""
-        self.asked_again.update(conversation.refused[:-1])  # the last one is in `ended`
+        self.asked_again.update(conversation.refused[:-1])  # the last refusal is in `ended`
         for turn in conversation.turns:
             self.asked_again.update(turn.reasks)
             self.tidied.update(turn.tidied)

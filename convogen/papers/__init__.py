@@ -1,1 +1,1 @@
-"""The tables and calculations of each paper for runs; `convogen.published` has its numbers."""
+"""Each paper's tables and calculations for runs; `convogen.published` has the printed numbers."""

@@ -1,8 +1,8 @@
 """Comparison of the runs in a grid: each cell against the first cell, metric by metric.
 
-The conversations of two cells are treated as independent samples. Each difference of means has a
-95% bootstrap interval and an effect size, Cliff's delta (Cliff, 1993). The p-values come from the
-two-sided Mann-Whitney U test and are corrected over all comparisons of the grid by Holm's method
+The conversations in two cells are treated as independent samples. Each difference between means has
+a 95% bootstrap interval and an effect size, Cliff's delta (Cliff, 1993). The p-values come from the
+two-sided Mann-Whitney U test and are corrected for all comparisons in the grid with Holm's method
 (Holm, 1979).
 """
 
@@ -36,7 +36,7 @@ METRICS = {
     "longest_absence": "Longest absence, turns",
     "shot_similarity": "Similarity to the shots",
 }
-"""Metric -> display name; the average score of a judge is the metric `judge.<name>`."""
+"""Maps each metric to its display name; a judge's average score is the metric `judge.<name>`."""
 
 Numbers = NDArray[np.float64]
 
@@ -46,8 +46,8 @@ class Difference:
     """The mean of a cell minus the mean of the first cell, for one metric.
 
     `low` and `high` are the ends of the 95% interval; None if undefined. `cliffs_delta`, -1
-    to 1, is the probability that a conversation of the cell has a greater value than a conversation
-    of the first cell, minus the probability that it has a smaller value. `p` is the p-value of the
+    to 1, is the probability that a conversation in the cell has a greater value than a conversation
+    in the first cell, minus the probability that it has a smaller value. `p` is the p-value of the
     Mann-Whitney U test, and `p_holm` is the corrected p-value.
     """
 
@@ -63,7 +63,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CellMeans:
-    """A cell's run folder, its number of conversations, and its means by metric.
+    """A cell's run folder, its number of conversations, and its mean for each metric.
 
     A mean is None if no conversation has a value.
     """
@@ -78,12 +78,12 @@ class Comparison:
     """The cells of a grid compared with the first cell.
 
     Attributes:
-        n: Number of conversations compared per cell, from the start of each run.
+        n: Number of conversations compared per cell, taken from the start of each run.
         baseline: Name of the first cell.
-        correction: Description of the correction of p-values.
+        correction: Description of the correction applied to the p-values.
         effect_size: Name of the effect size.
-        cells: Results of each cell, by name.
-        differences: Differences of the other cells from the first cell, metric by metric.
+        cells: Maps each cell's name to its results.
+        differences: Differences between the other cells and the first cell, metric by metric.
     """
 
     n: int
@@ -153,7 +153,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def _difference(
     name: str, metric: str, cell: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Difference | None:
-    """Return the uncorrected difference of one metric; None if either cell has no value."""
+    """Return the uncorrected difference in one metric; None if either cell has no value."""
     ours, theirs = _known(cell.get(metric, [])), _known(base.get(metric, []))
     interval = difference_interval(ours, theirs)
     if interval is None:
@@ -173,7 +173,7 @@ def _judged(run: Run) -> Any:
 
 
 def _plain_mean(values: Any) -> float:
-    """Return the mean, summed in order, since the result of pandas depends on its version."""
+    """Return the mean, summed in order, since pandas' result depends on the pandas version."""
     return sum(values) / len(values)
 
 

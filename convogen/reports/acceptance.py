@@ -1,4 +1,4 @@
-"""Acceptance by the gates of a run."""
+"""Acceptance of conversations by a run's gates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Acceptance", "acceptance_of"]
 
 
 class Acceptance(NamedTuple):
-    """Acceptance by the gates of a run.
+    """Acceptance of conversations by a run's gates.
 
     Attributes:
         rejected: Number of conversations rejected by each gate, in descending order.
-        rate: Share of the finished conversations that were accepted, 0 to 1; None if none is
-            finished.
+        rate: Share of the finished conversations that were accepted, 0 to 1; None if no
+            conversation is finished.
     """
 
     rejected: dict[str, int]

@@ -1,8 +1,7 @@
 """Comparison of judges: agreement, preference for their own model's dialogues, and accuracy.
 
-A file of verdicts contains one judge's verdicts on one set of dialogues. Intervals are 95%
-bootstrap intervals over dialogues, except the intervals of corrected rates
-(`convogen.reports.calibration`).
+A verdict file contains one judge's verdicts on one set of dialogues. Intervals are 95% bootstrap
+intervals over dialogues, except the intervals of corrected rates (`convogen.reports.calibration`).
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ __all__ = [
 ]
 
 _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
-"""Names of a judge's subfolders that contain the verdicts of one protocol."""
+"""Names of a judge's subfolders that contain the verdicts for one protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +74,14 @@ class JudgeVerdicts:
 
     @property
     def units(self) -> list[str]:
-        """The id of each verdict's dialogue, or its position from 1 if any id is missing."""
+        """The id of each verdict's dialogue, or each verdict's position (from 1) if an id is
+        missing."""
         ids = [one.conversation for one in self.verdicts]
         named = [name for name in ids if name is not None]
         return named if len(named) == len(ids) else [f"{at}" for at in range(1, len(ids) + 1)]
 
     def passes(self) -> dict[str, bool]:
-        """Return whether each dialogue with a verdict passes, by unit."""
+        """Return, for each unit with a verdict, whether its dialogue passes."""
         pairs = zip(self.units, self.verdicts, strict=True)
         return {unit: one.passed for unit, one in pairs if one.choice is not None}
 
@@ -94,11 +94,12 @@ class JudgeVerdicts:
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """Agreement of two judges.
+    """Agreement between two judges.
 
     Attributes:
         judges: The names of both judges.
-        share: Share of the dialogues on which both make the same choice, 0 to 1; None if undefined.
+        share: Share of the dialogues on which both judges make the same choice, 0 to 1; None if
+            undefined.
         cohen_kappa: Cohen's kappa, -1 to 1; None if undefined.
     """
 
@@ -109,9 +110,9 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement of the judges of one set of `n` dialogues, for each pair and for all judges.
+    """Agreement between the judges of a set of `n` dialogues, for each pair and for all judges.
 
-    Fleiss' kappa and Krippendorff's alpha are at most 1; they are None if undefined.
+    Fleiss' kappa and Krippendorff's alpha are at most 1; each is None if undefined.
     """
 
     dialogues: str
@@ -129,7 +130,7 @@ class SelfPreference:
     Attributes:
         own: The set of dialogues in which the judge's model took part.
         others: The other sets of dialogues.
-        compared_with: The other judges of the same sets.
+        compared_with: The other judges that judged the same sets.
         points: The preference; None if there are no dialogues to compare.
     """
 
@@ -157,7 +158,7 @@ class Calibration:
     Attributes:
         n: Number of dialogues with a verdict.
         labels: Number of these dialogues that have a human label.
-        tied: Number of dialogues without a label because the annotators were tied.
+        tied: Number of dialogues without a label because the annotators' choices were tied.
         agreed: Share of the labels that equal the judge's verdicts, 0 to 1; None without labels.
         rate: The uncorrected pass rate.
     """
@@ -174,11 +175,12 @@ class Calibration:
 
 
 def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
-    """Read the verdicts of `[JUDGE[,DIALOGUES]=]PATH`; PATH is a file or a folder of scores.
+    """Read the verdicts for `[JUDGE[,DIALOGUES]=]PATH`; PATH is a verdict file or a score folder.
 
     Names that are not given before the `=` are taken from the manifest of the scores, or from a
-    path such as JUDGE/uni_eval/DIALOGUES.jsonl. If neither names the judge, it is named after the
-    file, and the set of dialogues has no name. Raises `SourceError` if the file cannot be read.
+    path such as JUDGE/uni_eval/DIALOGUES.jsonl. If neither names the judge, the judge is named
+    after the file, and the set of dialogues has no name. Raises `SourceError` if the file cannot be
+    read.
     """
     told, path = names_and_path(text)
     file = verdict_file(path, protocol)
@@ -189,7 +191,7 @@ def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
 
 
 def names_and_path(text: str) -> tuple[list[str], Path]:
-    """Return the names before the `=` of `[JUDGE[,DIALOGUES]=]PATH`, and the path.
+    """Return the names before the `=` in `[JUDGE[,DIALOGUES]=]PATH`, and the path.
 
     Raises `SourceError` if there are more than two names.
     """
@@ -198,7 +200,9 @@ def names_and_path(text: str) -> tuple[list[str], Path]:
         return [], Path(text)
     told = [part.strip() for part in label.split(",")]
     if len(told) > 2:
-        raise SourceError(f"{text}: must be JUDGE,DIALOGUES=FILE")
+        raise SourceError(
+            f"{text}: too many names before the `=`; use the form JUDGE,DIALOGUES=FILE"
+        )
     return told, Path(rest)
 
 
@@ -216,8 +220,8 @@ def judge_and_dialogues(file: Path) -> tuple[str, str]:
 def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[Agreement]:
     """Return the agreement on each set of dialogues that several judges judged.
 
-    Raises `SourceError` if files of the same set have no dialogue in common, or if files without
-    ids differ in length.
+    Raises `SourceError` if files for the same set have no dialogue in common, or if files without
+    ids have different numbers of verdicts.
     """
     sets: dict[str, list[JudgeVerdicts]] = {}
     for one in judgements:
@@ -250,14 +254,17 @@ def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -
 
 
 def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
-    """Raise `SourceError` if judges cannot have rated the same dialogues."""
+    """Raise `SourceError` if the judges cannot have judged the same dialogues."""
     by_place = [len(one.units) for one in judged if one.verdicts[0].conversation is None]
     where = ", ".join(str(one.path) for one in judged)
     if len(set(by_place)) > 1:
-        raise SourceError(f"{where}: not on the same dialogues; numbers of verdicts: {by_place}")
+        raise SourceError(
+            f"{where}: cannot be compared dialogue by dialogue, because they contain different "
+            f"numbers of verdicts ({by_place}); name different sets with JUDGE,DIALOGUES=FILE"
+        )
     if not set[str].intersection(*(set(one.units) for one in judged)):
         raise SourceError(
-            f"{where}: no dialogue in common; name different sets with JUDGE,DIALOGUES=FILE"
+            f"{where}: have no dialogue in common; name different sets with JUDGE,DIALOGUES=FILE"
         )
 
 
@@ -267,11 +274,11 @@ def self_preference(
     """Return each judge's preference for the dialogues of its own model, in percentage points.
 
     `own` maps each judge to the set of dialogues in which the judge's model took part. A judge's
-    excess on a set is the judge's pass rate minus the mean pass rate of the other judges of the
-    set. The preference is the excess on the judge's own set minus the excess on the other sets.
-    Neither a lenient judge nor a good model therefore shows a preference. Without other judges
-    (`compared_with` is empty), the preference is the plain difference of pass rates, which says
-    little.
+    excess on a set is the judge's pass rate minus the mean pass rate of the set's other judges. The
+    preference is the excess on the judge's own set minus the excess on the other sets. Neither a
+    lenient judge nor a good model therefore shows a preference. Without other judges
+    (`compared_with` is empty), the preference is the plain difference between pass rates, which
+    means little.
     """
     return [_preference(judgements, judge, mine) for judge, mine in own.items()]
 
@@ -283,8 +290,8 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
     sets = by_judge.pop(judge, {})
     if mine not in sets or len(sets) < 2:
         raise SourceError(
-            f"{judge}: self-preference requires verdicts on {mine} and on another set; sets found: "
-            f"{', '.join(sets) or 'none'}"
+            f"{judge}: self-preference requires this judge's verdicts on {mine} and on another "
+            f"set; add the missing verdicts (sets found: {', '.join(sets) or 'none'})"
         )
     peers = {name: of for name, of in by_judge.items() if sets.keys() <= of.keys()}
     excess = {
@@ -301,7 +308,7 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
 
 
 def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
-    """Return a judge's verdict on each dialogue minus the mean verdict of its peers, in points."""
+    """Return a judge's verdict on each dialogue minus the peers' mean, in percentage points."""
     pd: Any = import_module("pandas")
     ours = pd.Series(mine, dtype=float)
     if not peers:
@@ -313,10 +320,10 @@ def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> An
 def calibrations(
     judgements: Sequence[JudgeVerdicts], humans: Sequence[str], protocol: Protocol
 ) -> list[Calibration]:
-    """Return each judge's pass rate corrected with the labels of `[DIALOGUES=]FILE`, in percent.
+    """Return each judge's pass rate corrected with labels from `[DIALOGUES=]FILE`, in percent.
 
     A label is an object with `choice` and, optionally, `conversation` (the dialogue's id) or `row`
-    (the dialogue's number, from 1). By default, the number is the line number of the label. If
+    (the dialogue's number, from 1). By default, this number is the label's line number. If
     several annotators labelled a dialogue, its label is the majority choice; a tie gives no label.
     Raises `SourceError` if a label's dialogue was not judged, or if it is unclear which of several
     sets is meant.
@@ -329,10 +336,13 @@ def calibrations(
         named = bool(sign) and not Path(human).exists()
         path = Path(rest if named else human)
         if named and name not in sets:
-            raise SourceError(f"--human {human}: no verdicts on {name!r}; sets found: {there}")
+            raise SourceError(
+                f"--human {human}: no verdicts on {name!r}; name another set (found: {there})"
+            )
         if not named and len(sets) > 1:
             raise SourceError(
-                f"--human {human}: name the set as DIALOGUES=FILE; sets found: {there}"
+                f"--human {human}: the labels could be for any of several sets; name the set as "
+                f"DIALOGUES=FILE (found: {there})"
             )
         read = _majority if is_label_file(path) else _labels
         labels, tied = read(path, protocol)
@@ -350,11 +360,14 @@ def _calibration(
     for line, key, label in labels:
         unit = judged_units.get(key) if isinstance(key, int) else key
         if unit is None or unit not in known_units:
-            raise SourceError(f"{path}: label of {key!r}: {one.path} has no such dialogue")
+            raise SourceError(
+                f"{path}: has a label for the dialogue {key!r}, on which {one.path} has no "
+                "verdict; remove the label, or judge the dialogue"
+            )
         if truth.get(unit, label) != label:
             raise SourceError(
-                f"{path} line {line}: the label of {key!r} contradicts an earlier label of the "
-                "same dialogue; keep the correct label"
+                f"{path} line {line}: the label for {key!r} contradicts an earlier label for the "
+                "same dialogue; keep only the correct label"
             )
         if unit in passes:
             truth[unit] = label
@@ -380,14 +393,17 @@ def _percent(share: Corrected) -> Corrected:
 
 
 def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, bool]], int]:
-    """Return the majority labels of annotators in the format of `_labels`, and the number of
+    """Return the annotators' majority labels in the format of `_labels`, and the number of
     ties."""
     votes: dict[str, Counter[bool]] = {}
     for label in labels_of(read_labels(path), protocol):
         passed = choice_passes(label.choice or "", protocol)
         votes.setdefault(label.conversation, Counter())[passed] += 1
     if not votes:
-        raise SourceError(f"{path}: contains no choices of the protocol {protocol}")
+        raise SourceError(
+            f"{path}: contains no choices for the {protocol} protocol; name another --protocol, or "
+            "another label file"
+        )
     clear = {key: of for key, of in votes.items() if of[True] != of[False]}
     labels: list[tuple[int, int | str, bool]]
     labels = [(0, key, of[True] > of[False]) for key, of in clear.items()]
@@ -395,8 +411,8 @@ def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str
 
 
 def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, bool]], int]:
-    """Return (line, number or id of the dialogue, whether the dialogue passes) per label, and 0 as
-    the number of ties."""
+    """Return one (line, dialogue's number or id, whether the dialogue passes) tuple per label, and
+    0 as the number of ties."""
     allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
     found: list[tuple[int, int | str, bool]] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -417,14 +433,14 @@ def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, 
         found.append((number, key, choice_passes(said, protocol)))
     if not found:
         raise SourceError(
-            f"{path}: contains no labels; each line must be an object with a `choice`: "
-            f"{', '.join(allowed.values())}"
+            f"{path}: contains no labels; each line must be an object with a `choice` ("
+            f"{', '.join(allowed.values())})"
         )
     return found, 0
 
 
 def position_biases(judgements: Sequence[JudgeVerdicts]) -> list[JudgePosition]:
-    """Return the position bias of each judgement that showed dialogues in random order."""
+    """Return the position bias for each judge and set with dialogues shown in random order."""
     rows = [(one, position_bias(one.verdicts)) for one in judgements]
     return [
         JudgePosition(one.judge, one.dialogues, bias.first, bias.gap)

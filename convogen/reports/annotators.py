@@ -1,4 +1,4 @@
-"""Human labels in comparisons of judges: each annotator of a file counts as a judge."""
+"""Human labels in comparisons of judges: each annotator in a file counts as a judge."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ J = TypeVar("J", JudgeVerdicts, JudgeScores)
 
 
 def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
-    """Read the verdicts of `[JUDGE[,DIALOGUES]=]PATH`; human labels are split by annotator.
+    """Read the verdicts for `[JUDGE[,DIALOGUES]=]PATH`, with one judge per human annotator.
 
     Raises:
-        SourceError: As for `read_judgement`, or the labels contain no choices of the protocol.
+        SourceError: As for `read_judgement`, or the labels contain no choices for the protocol.
     """
     told, path = names_and_path(text)
     if not is_label_file(path):
         return [read_judgement(text, protocol)]
     people = _by_annotator(labels_of(read_labels(path), protocol))
     if not people:
-        raise SourceError(f"{path}: contains no choices of the protocol {protocol}")
+        raise SourceError(
+            f"{path}: contains no choices for the {protocol} protocol; name another --protocol, or "
+            "another label file"
+        )
     return [
         JudgeVerdicts(_name(told, code), _dialogues(told), _verdicts(labels, protocol), path)
         for code, labels in people.items()
@@ -36,7 +39,7 @@ def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
 
 
 def read_all_scores(text: str) -> list[JudgeScores]:
-    """Read the scores of `[JUDGE[,DIALOGUES]=]FILE`; human labels are split by annotator.
+    """Read the scores for `[JUDGE[,DIALOGUES]=]FILE`, with one judge per human annotator.
 
     Raises:
         SourceError: As for `read_scores`, or the labels contain no ratings.
@@ -46,7 +49,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
         return [read_scores(text)]
     people = _by_annotator(one for one in read_labels(path) if one.value is not None)
     if not people:
-        raise SourceError(f"{path}: contains no ratings")
+        raise SourceError(f"{path}: contains no ratings; name a label file with ratings")
     return [
         JudgeScores(_name(told, code), _dialogues(told), _scores(labels), path)
         for code, labels in people.items()
@@ -54,7 +57,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
 
 
 def in_one_set(judged: Sequence[J]) -> list[J]:
-    """Return the judgements; if the judges have a single set, assign it to those without a set.
+    """Return the judgements; if the judges have only one set, human labels without a set get it.
 
     Human labels identify conversations by id and do not name their set of dialogues.
     """
@@ -66,7 +69,7 @@ def in_one_set(judged: Sequence[J]) -> list[J]:
 
 
 def _by_annotator(labels: Iterable[HumanLabel]) -> dict[str, list[HumanLabel]]:
-    """Return the labels by annotator; numeric codes come first, in numerical order."""
+    """Return each annotator's labels; numeric codes come first, in numerical order."""
     found: dict[str, list[HumanLabel]] = {}
     for label in labels:
         found.setdefault(label.annotator, []).append(label)

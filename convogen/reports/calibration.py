@@ -7,8 +7,8 @@ methods:
   labelled dialogues (Rogan and Gladen, 1978). The interval (Lang and Reiczigel, 2014) is valid for
   small samples, but it is very wide if the judge is hardly better than chance.
 - `prediction_powered` adds the judge's mean error on the labelled dialogues to the judge's pass
-  rate, with a weight for how well the judge predicts the labels (PPI++: Angelopoulos et al., 2023).
-  The estimate is never much worse than the estimate from the labels alone.
+  rate, weighted by how well the judge predicts the labels (PPI++: Angelopoulos et al., 2023). The
+  estimate is never much worse than the estimate from the labels alone.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Corrected:
 def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
     """Return an estimate of the true pass rate from the judge's sensitivity and specificity.
 
-    `judged` has all verdicts, `truth` has the labels, and `labelled` has the verdicts on the
-    labelled dialogues. The value is None if all labels are equal or the judge is no better than
+    `judged` contains all verdicts, `truth` the labels, and `labelled` the verdicts on the labelled
+    dialogues. The value is None if all labels are equal or the judge is no better than
     chance.
     """
     passing, failing = int(truth.sum()), int((~truth).sum())
@@ -74,8 +74,8 @@ def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
 def prediction_powered(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
     """Return an estimate of the true pass rate from few labels and many verdicts.
 
-    `judged` has the verdicts on unlabelled dialogues, `truth` has the labels, and `labelled` has
-    the verdicts on the labelled dialogues. The value is None if there are fewer than two labels or
+    `judged` contains the verdicts on unlabelled dialogues, `truth` the labels, and `labelled` the
+    verdicts on the labelled dialogues. The value is None if there are fewer than two labels or
     no unlabelled dialogues. There is no interval if all labels are equal.
     """
     n, many = len(truth), len(judged)

@@ -31,12 +31,12 @@ COLUMNS = {
     **dict.fromkeys(("value", "low", "high"), _NUMBER),
     "text": _TEXT,
 }
-"""Column -> dtype, for a frame of tables with one row per cell."""
+"""Maps each column to its dtype, for a frame with one row per table cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The text of a cell, and its 95% interval if it has one.
+    """The text of a table cell, and the 95% interval of its number, if there is one.
 
     `value`, `low` and `high` are the displayed numbers; None for cells without a number.
     """
@@ -49,7 +49,7 @@ class Cell:
 
 
 class FlatCell(TypedDict):
-    """A cell as a row of a frame; the keys are the columns of `COLUMNS`."""
+    """A cell as a row of a frame; its keys are the columns in `COLUMNS`."""
 
     table: str
     row: str
@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; `head` has the labels of all columns, including the column of row labels."""
+    """A table; `head` contains the labels of all columns, including the column of row labels."""
 
     title: str
     note: str
@@ -93,7 +93,7 @@ class Table:
     rows: list[Row]
 
     def to_pandas(self) -> DataFrame:
-        """Return a frame of one row per cell, with unrounded numbers.
+        """Return a frame with one row per cell and unrounded numbers.
 
         Columns: `table` (the title), `row` and `column` (their labels), `kind` (ours, human or
         published), `value`, `low` and `high` (the 95% interval), and `text` (the cell as shown).

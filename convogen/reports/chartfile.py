@@ -26,13 +26,13 @@ _STYLE: dict[str, object] = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
-"""Settings of matplotlib for every chart: plain axes, literal dollar signs, and the same bytes for
-the same data."""
+"""Matplotlib settings for every chart: plain axes, literal dollar signs, and the same bytes for the
+same data."""
 
 
 @contextmanager
 def drawing(style: dict[str, object]) -> Generator[None]:
-    """Draw with the common settings and those of a chart; suppress warnings."""
+    """Apply the common settings and a chart's own settings in this context; suppress warnings."""
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context({**_STYLE, **style}), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,7 +1,7 @@
 """Diversity over the course of a run: does the generator repeat itself?
 
 Iterative sampling is meant to prevent repetition (ConvoGen, section IV-C). The course consists of
-rolling means in plan order: of the similarity of experiences to earlier experiences, and of MTLD.
+rolling means, in plan order, of MTLD and of each experience's similarity to earlier experiences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Rolling means in plan order over `window` experiences or conversations, at most 200 points.
+    """Rolling means over `window` experiences or conversations, at up to 200 points in plan order.
 
     `nearest` is the similarity (0 to 1) of an experience to the most similar earlier experience,
     `near_copies` is the share of experiences with a similarity of 0.9 or more, and `mtld` is the
@@ -46,7 +46,10 @@ class Course:
 
 
 def course(experiences: Iterable[Experience], mtld: Sequence[float]) -> Course:
-    """Return the course of a run; `mtld` has one value per conversation, NaN if it has no words."""
+    """Return the course of a run.
+
+    `mtld` contains one value per conversation, which is NaN if the conversation has no words.
+    """
     similar = np.array(_nearest(experiences), float)
     lexical = np.array(mtld, float)
     window = max(1, min(50, len(lexical) // 5))
@@ -71,7 +74,7 @@ def _nearest(experiences: Iterable[Experience]) -> list[float]:
 
 
 def _rolling(values: NDArray[np.float64], window: int) -> tuple[list[int], list[float]]:
-    """Return the ends of the windows, and the means of the values in them that are not NaN."""
+    """Return the ends of the windows, and the mean of the values in each window, ignoring NaN."""
     if len(values) < window:
         return [], []
     known = ~np.isnan(values)

@@ -41,7 +41,7 @@ class CoverageCourse:
 
 
 def coverage_courses(runs: Mapping[str, Run]) -> dict[str, CoverageCourse]:
-    """Return the coverage course of each run that has experiences, by the run's name.
+    """Return the coverage course of each run that has experiences, keyed by the run's name.
 
     The result is empty if scikit-learn is not installed, or if the experiences are too few or all
     alike.

@@ -22,12 +22,12 @@ class EvaluatedRun:
     Attributes:
         statistics: Measures of the run.
         method: Method of the run; None if unknown.
-        mode: For the method `diasynth`, how dialogues are generated: `script` or `groupchat`.
-        groundedness: Scores of the judge just used, or of geval if no scoring judge was used; None
-            if that judge has not judged the run.
-        judged: Scores by judge.
-        verdicts: Verdicts by protocol.
-        friction: Labels of the judge `friction`; None if there are none.
+        mode: For the `diasynth` method, how dialogues are generated: `script` or `groupchat`.
+        groundedness: Scores from the judge just used, or from geval if no scoring judge was used;
+            None if that judge has not judged the run.
+        judged: Scores from each judge.
+        verdicts: Verdicts for each protocol.
+        friction: Labels from the `friction` judge; None if there are no labels.
     """
 
     statistics: SourceStatistics
@@ -53,7 +53,7 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Evaluated runs by given name, and the statistics of the reference corpora."""
+    """The results of each run and the statistics of each reference corpus, keyed by their names."""
 
     runs: dict[str, EvaluatedRun]
     against: dict[str, SourceStatistics]

@@ -1,4 +1,4 @@
-"""Labels of the judge `friction`: in the folder of a run, or in a separate folder for a corpus."""
+"""Labels from the `friction` judge, in a run folder or in a separate folder for a corpus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["friction_labels"]
 
 
 def friction_labels(sources: Iterable[str], folders: Sequence[str]) -> dict[str, JudgedFriction]:
-    """Return the labels of the judge `friction` by source; sources without labels are left out.
+    """Return the `friction` judge's labels for each source that has labels.
 
     Args:
         sources: Runs, and corpora under the names given to `evaluate`.
@@ -40,18 +40,21 @@ def friction_labels(sources: Iterable[str], folders: Sequence[str]) -> dict[str,
 
 
 def _source_of(folder: str, names: Sequence[str]) -> str:
-    """Return the source of the labels in a folder."""
+    """Return the name of the source that the labels in a folder describe."""
     manifest = scores_manifest(Path(folder) / "scores" / f"{JUDGE}.jsonl")
     if manifest is None:
         raise RunFolderError(
-            f"{folder}: contains no labels of the judge {JUDGE}; `convogen evaluate CORPUS --judge "
-            f"{JUDGE} --out FOLDER` writes them into a subfolder of FOLDER"
+            f"{folder}: contains no labels from the {JUDGE} judge; run `convogen evaluate CORPUS "
+            f"--judge {JUDGE} --out FOLDER` and name the subfolder that it creates in FOLDER"
         )
     source = f"{manifest.get('source', folder)}"
     for name in names:
         if name == source or _path(name) == _path(source):
             return name
-    raise RunFolderError(f"{folder}: the labels are for {source}, which is not among the sources")
+    raise RunFolderError(
+        f"{folder}: the labels are for {source}, which is not among the sources; add this source, "
+        "or leave out the labels"
+    )
 
 
 def _path(name: str) -> Path | str:

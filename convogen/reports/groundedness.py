@@ -1,4 +1,4 @@
-"""A judge's scores of a run by aspect, like a row of table IV or VI of the ConvoGen paper.
+"""A judge's scores for each aspect of a run, like a row of table IV or VI in the ConvoGen paper.
 
 `avgScore` is the mean of the aspects' means, as in all rows of the paper's tables.
 """
@@ -32,10 +32,10 @@ __all__ = [
 ]
 
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
-"""Aspects -> the published table with these aspects, on a scale of 1 to 5."""
+"""Maps aspects to the published table with these aspects, on a scale of 1 to 5."""
 
 NOT_AVERAGED = ("fed",)
-"""Judges with aspects on different scales."""
+"""Judges whose aspects have different scales."""
 
 
 COMPARING = (*PROTOCOLS, "arena")
@@ -46,17 +46,17 @@ WORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gptscore": ("questions", dict(QUESTIONS)),
     "geval3": ("questions", dict(QUALITIES)),
 }
-"""Judge -> the key of its wording in the manifest, and the shipped wording."""
+"""Maps each judge to the manifest key for its wording and to the shipped wording."""
 
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 
 
 @dataclass(frozen=True, slots=True)
 class AspectScore:
-    """A judge's scores of one aspect, on the judge's scale.
+    """A judge's scores for one aspect, on the judge's scale.
 
     Attributes:
-        value: Mean of the scores; None if there are none.
+        value: Mean of the scores; None if there are no scores.
         low: Lower end of the mean's 95% interval; None if there is no interval.
         high: Upper end of the interval; None if there is no interval.
         n: Number of scores.
@@ -72,7 +72,7 @@ class AspectScore:
 
 @dataclass(frozen=True, slots=True)
 class JudgeCost:
-    """The number and cost of a judge's calls; `cost_usd` is None if a price is unknown."""
+    """The number and cost of a judge's model calls; `cost_usd` is None if a price is unknown."""
 
     calls: int
     prompt_tokens: int
@@ -83,7 +83,7 @@ class JudgeCost:
 
 @dataclass(frozen=True, slots=True)
 class JudgeSummary:
-    """A judge's scores of a run, their provenance, and their cost.
+    """A judge's scores for a run, their provenance, and their cost.
 
     Attributes:
         judge: The judge's name.
@@ -93,14 +93,14 @@ class JudgeSummary:
         scale: Lowest and highest score; None if the judge has no scale.
         over: The scored unit, for judges that score turns or dialogues.
         speakers: Whether the judge was shown the speakers' names.
-        own_wording: Whether a judge of DiaSynth's tables was run with the user's own wording.
-        prompts: Hash of each prompt, by step.
-        aspects: The scores by aspect.
+        own_wording: Whether a judge from DiaSynth's tables used the user's own wording.
+        prompts: Hash of the prompt for each step.
+        aspects: The scores for each aspect.
         average: Mean of the aspects' means; None if there are no scores or the scales differ.
-        table: The published table with these aspects on this scale; None if there is none.
-        methods: Number of scores by the method that obtained them; `unknown` if not recorded.
+        table: The published table with these aspects on this scale; None if there is no such table.
+        methods: For each way of obtaining scores, the number of scores; `unknown` if not recorded.
         mean_mass: Mean total probability of the score tokens, 0 to 1; None if not recorded.
-        missing: Number of missing scores by reason.
+        missing: Number of missing scores for each reason.
     """
 
     judge: str
@@ -185,7 +185,7 @@ def _counts(texts: Any) -> dict[str, int]:
 
 
 def _own_wording(judge: str, judged_by: Mapping[str, Any]) -> bool:
-    """Return whether a judge of DiaSynth's tables was run with the user's own wording."""
+    """Return whether a judge from DiaSynth's tables used the user's own wording."""
     key, shipped = WORDINGS.get(judge, ("", None))
     return shipped is not None and judged_by.get(key, shipped) != shipped
 
@@ -196,7 +196,7 @@ def _average(aspects: Mapping[str, AspectScore]) -> float | None:
 
 
 def judge_cost(run: Run, judge: str) -> JudgeCost:
-    """Return the cost of a judge's calls."""
+    """Return the cost of a judge's model calls."""
     rows = [row for row in spending(run, judge=judge) if row.role == JUDGE]
     return JudgeCost(
         calls=sum(row.calls for row in rows),

@@ -29,7 +29,7 @@ class SourceInteraction:
 
     Attributes:
         measured: Interaction detected by rules; None if not measured.
-        judged: Labels of the judge `friction`; None if there are none.
+        judged: Labels from the `friction` judge; None if there are no labels.
         human: Whether the source is a reference corpus.
     """
 
@@ -56,7 +56,8 @@ class FrictionColumn:
     """The behaviours of a source, from one kind of labels.
 
     Attributes:
-        label: The source's name, with the origin of its labels if that differs between sources.
+        label: The source's name, with the origin of its labels if the origin differs between
+            sources.
         source: The source's name.
         human: Whether the source is a reference corpus.
     """
@@ -70,8 +71,8 @@ class FrictionColumn:
 def friction_columns(sources: Sources) -> list[FrictionColumn]:
     """Return the behaviours of all sources, in one column each if all labels have the same origin.
 
-    Otherwise, rules and judges have separate columns, so that a judge's labels of a single source
-    do not affect the comparison by rules.
+    Otherwise, rules and judges have separate columns, so that a judge's labels for a single source
+    do not affect the comparison based on rules.
     """
     tellers = {one.friction.protocol for one in sources.values() if one.friction}
     found: list[FrictionColumn] = []
@@ -91,7 +92,7 @@ def differences(
 ) -> tuple[str, dict[str, Estimate]]:
     """Return the origin of the labels, and the differences in shares between two sources.
 
-    The labels are the judge's if the same judge labelled both sources, otherwise those of the
+    The labels come from the judge if the same judge labelled both sources, and otherwise from the
     rules.
     """
     if ours is None or human is None:
@@ -103,7 +104,7 @@ def differences(
 
 def interaction_tables(sources: Sources) -> Iterator[Table]:
     """Yield tables of the means per conversation, the evidence for addressees, the shares of turns
-    with each behaviour, and the agreement of the rules with a judge."""
+    with each behaviour, and the agreement between the rules and a judge."""
     measured = {
         name: one.measured
         for name, one in sources.items()
@@ -126,8 +127,9 @@ def _measures(columns: Mapping[str, InteractionStatistics]) -> Table:
         if any(key in one.measures for one in columns.values())
     ]
     note = (
-        "Means over conversations, with 95% intervals from the normal approximation. Measures of "
-        f"groups cover only conversations of three or more people. {accuracy_text()}"
+        "Means over conversations, with 95% intervals from the normal approximation. Group "
+        "measures cover only conversations with three or more participants. "
+        f"{accuracy_text()}"
     )
     return Table("Interaction", note, ["Measure", *columns], rows)
 

@@ -1,4 +1,4 @@
-"""Figures of friction: shares of turns and distributions over conversations, by behaviour."""
+"""Friction figures: for each behaviour, shares of turns and distributions over conversations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ Series = list[tuple[Friction, dict[str, Any]]]
 
 
 def friction_shares(report: Report) -> str | None:
-    """Plot the share of turns with each behaviour, with intervals; return None if not measured."""
+    """Plot the share of turns with each behaviour, with intervals.
+
+    Return None if friction was not measured.
+    """
     series, names = _series(report)
     if not names:
         return None
@@ -53,7 +56,7 @@ def friction_shares(report: Report) -> str | None:
 
 def friction_histograms(report: Report) -> str | None:
     """Plot the number of turns per conversation with each behaviour, one panel per behaviour;
-    return None if not measured, or if no turn has a behaviour."""
+    return None if friction was not measured, or if no turn has a behaviour."""
     series, names = _series(report)
     names = [
         name

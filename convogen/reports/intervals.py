@@ -2,12 +2,13 @@
 
 Intervals are bias-corrected and accelerated (BCa; Efron, 1987) and use 2,000 resamples of the
 conversations. The seed is fixed, so that the same data give the same interval. Percentile intervals
-(Efron, 1979) of the same resamples replace BCa in two cases:
+(Efron, 1979) from the same resamples replace BCa in two cases:
 
 - BCa is undefined, for example if all resamples, or all samples with one conversation left out,
   give the same value. If all conversations are equal, both ends of the interval are that value.
 - There are more than `JACKKNIFE_MAX` conversations. The time to compute the acceleration grows with
-  the square of their number, whereas its effect shrinks with the square root.
+  the square of the number of conversations, whereas the effect of the acceleration shrinks with the
+  square root of this number.
 
 There is no interval for fewer than two conversations, or if the statistic is undefined for any of
 the resamples.
@@ -47,7 +48,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A statistic of `n` numbers and its 95% interval; the ends are None without an interval."""
+    """A statistic of `n` numbers and its 95% interval; without an interval, the ends are None."""
 
     value: float
     low: float | None
@@ -62,7 +63,8 @@ def mean_interval(values: Iterable[float]) -> Interval | None:
 
 
 def std_interval(values: Iterable[float]) -> Interval | None:
-    """Return the standard deviation (ddof 0) of the values that are not NaN; None without any."""
+    """Return the standard deviation (ddof 0) of the values that are not NaN; None if there are no
+    such values."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _std) if len(numbers) else None
 
@@ -79,7 +81,8 @@ def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval 
 
 
 def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
-    """Return the difference of the means of two independent samples; None if either is empty."""
+    """Return the difference between the means of two independent samples; None if either sample is
+    empty."""
     if not (len(ours) and len(theirs)):
         return None
     return _bootstrap((ours, theirs), _difference, paired=False)
@@ -88,12 +91,12 @@ def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
 def statistic_interval(
     statistic: Any, *data: NDArray[Any], vectorized: bool = True
 ) -> Interval | None:
-    """Return a statistic of columns that are resampled by row; None if it is undefined.
+    """Return a statistic of columns that are resampled row by row; None if it is undefined.
 
     Args:
         statistic: Function of the columns and, if vectorized, of `axis`.
         data: Columns of equal length.
-        vectorized: Whether `statistic` computes many resamples in one call, along the other axes.
+        vectorized: Whether one call to `statistic` computes many resamples, along the other axes.
     """
     found = _bootstrap(data, statistic, vectorized=vectorized)
     return None if np.isnan(found.value) else found
@@ -142,7 +145,7 @@ def bootstrap_ends(
         data: One or more samples of at least two numbers each.
         statistic: Function of the samples and, if vectorized, of `axis`.
         paired: Whether the samples are resampled together.
-        vectorized: Whether `statistic` computes many resamples in one call, along the other axes.
+        vectorized: Whether one call to `statistic` computes many resamples, along the other axes.
     """
     stats: Any = import_module("scipy.stats")
     n = max(len(sample) for sample in data)

@@ -1,4 +1,4 @@
-"""The languages of a data set, as shown in a report and a card."""
+"""The languages of a data set, as shown in reports and data cards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNKNOWN = "und"
 
 
 def said_languages(text: Statistics) -> str:
-    """Describe the languages of conversations, and the share of turns in the stated language."""
+    """Return a description of the conversations' languages and the turns in the stated language."""
     said = [_stated(tag, found) for tag, found in text.stated_languages.items()]
     if not said:
         said = [f"{_name(tag)} ({counted(n, 'conversation')})" for tag, n in text.languages.items()]
@@ -48,7 +48,8 @@ def foreign_languages(text: Statistics) -> list[str]:
 def judging_limit(text: Statistics, judge: str, prompts: Mapping[str, str]) -> Iterator[str]:
     """Yield a line about the judge's prompts if conversations are in languages other than English.
 
-    `prompts` are the hashes of the judge's prompts; a user's own prompts may be in any language.
+    `prompts` contains the hashes of the judge's prompts; a user's own prompts may be in any
+    language.
     """
     if not (foreign := foreign_languages(text)):
         return
@@ -70,7 +71,7 @@ def _shipped_prompts(judge: str) -> dict[str, str] | None:
 
 
 def _mostly_as_stated(found: StatedLanguage) -> bool:
-    """Return whether most turns are in the stated language or a closely related one."""
+    """Return whether most turns are in the stated language or a closely related language."""
     return found.share is not None and found.share > 0.5
 
 

@@ -1,4 +1,4 @@
-"""The limits of a report's numbers, as sentences."""
+"""The limitations of a report's numbers, as sentences."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ comparable."""
 LITTLE_MASS = 0.5
 
 MATCHED = ("max_turns", "match_features", "gates")
-"""Parameters that may differ if only one of two runs is matched; of the gates, only `profile` may
-differ."""
+"""Parameters that may differ if only one of two runs is matched; among the gates, only `profile`
+may differ."""
 
 
 def limits(
     runs: Mapping[str, ReportedRun], against: Mapping[str, ReportedCorpus], baseline: str | None
 ) -> list[str]:
-    """Return one string per limit; the limits of a run begin with the run's name."""
+    """Return one string per limitation; the limitations of a run begin with the run's name."""
     shared: dict[str, list[str]] = {}
     for name, run in runs.items():
         for line in limits_of_run(
@@ -46,14 +46,16 @@ def limits(
     said += _baseline_limits(runs, baseline)
     for name, corpus in against.items():
         if corpus.bad_rows:
-            said.append(f"{name}: rows that could not be read and are left out: {corpus.bad_rows}.")
+            said.append(
+                f"{name}: rows that are left out because they could not be read: {corpus.bad_rows}."
+            )
     said.append(
         "The intervals reflect the variation between conversations of one run, not between runs of "
         "the same experiment. They are BCa bootstrap intervals unless a table says otherwise."
     )
     said.append(
         "The published numbers were obtained with other models and prompts; a difference from "
-        "them does not show that either is better. In these numbers and in tables III and V "
+        "them does not show which data is better. In the published numbers and in tables III and V "
         "of this report, speaker labels count as words, except in nW/T."
     )
     said.append(
@@ -74,7 +76,7 @@ def limits_of_run(
     groundedness: JudgeSummary | None,
     judged: Mapping[str, JudgeSummary] | None = None,
 ) -> list[str]:
-    """Return the limits of one run's numbers.
+    """Return the limitations of one run's numbers.
 
     Args:
         conversations: Number of accepted conversations.
@@ -82,8 +84,8 @@ def limits_of_run(
         accepted: Acceptance by the gates.
         made: How the run was made.
         text: Measures of the run.
-        groundedness: Scores of geval; None if geval has not judged the run.
-        judged: Scores by judge, possibly including geval.
+        groundedness: Scores from geval; None if geval has not judged the run.
+        judged: Scores from each judge, possibly including geval.
     """
     said = lines_without_words(text) + lines_not_checked(text.not_checked)
     if conversations < FEW:
@@ -110,7 +112,9 @@ def limits_of_run(
             f"(rejected: {gates}). Measures exclude rejected conversations unless stated otherwise."
         )
     if failures:
-        said.append(f"tasks that produced no conversation: {failures}. Measures exclude them.")
+        said.append(
+            f"tasks that produced no conversation: {failures}. Measures exclude these tasks."
+        )
     others = {judge: one for judge, one in (judged or {}).items() if judge != "geval"}
     return said + _of_judges(conversations, text, groundedness, others)
 
@@ -124,7 +128,7 @@ def _of_judges(
     if groundedness is not None:
         said = _of_scores(conversations, text, groundedness)
     elif others:
-        said = ["groundedness not judged; to add it, run `convogen evaluate RUN --judge geval`."]
+        said = ["groundedness not judged; to judge it, run `convogen evaluate RUN --judge geval`."]
     else:
         said = ["not judged; to add groundedness, run `convogen evaluate RUN --judge geval`."]
     return said + [
@@ -175,7 +179,7 @@ def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[
 
 
 def _essence(run: ReportedRun) -> Mapping[str, object]:
-    """Return everything that determines a run's data, except the parameters of matching."""
+    """Return everything that determines a run's data, except the matching parameters."""
     own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
     gates: list[dict[str, Any]] = run.parameters.get("gates") or []
     if other := [gate for gate in gates if gate.get("gate") != "profile"]:

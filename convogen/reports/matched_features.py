@@ -32,8 +32,8 @@ class FeatureSpread:
         mean: Mean over conversations, in the feature's unit.
         shares: Share of the conversations in each bin, 0 to 1.
         distance: Wasserstein distance from the corpus, in the feature's unit.
-        total_variation: Total variation distance between the shares of the run and those of the
-            corpus, 0 to 1.
+        total_variation: Total variation distance between the run's shares and the corpus's shares,
+            0 to 1.
     """
 
     mean: float
@@ -50,9 +50,9 @@ class MatchedFeature:
         about: Description of the feature.
         unit: `share` (0 to 1) or the counted unit.
         cuts: Inclusive upper limits of all bins but the last.
-        human_mean: Mean over the conversations of the corpus.
+        human_mean: Mean over the conversations in the corpus.
         human_shares: Share of the corpus's conversations in each bin, 0 to 1.
-        finished: Distribution over all finished conversations, including rejected ones.
+        finished: Distribution over all finished conversations, including rejected conversations.
         accepted: Distribution over accepted conversations.
     """
 
@@ -67,15 +67,15 @@ class MatchedFeature:
 
 @dataclass(frozen=True, slots=True)
 class MatchedFeatures:
-    """The features that this run, or another run of the report, matches to a corpus.
+    """The features that this run, or another run in the report, matches to a corpus.
 
     Attributes:
         corpus: Path or name of the corpus.
-        finished_per_accepted: Number of finished conversations per accepted conversation; 1 if none
-            was rejected.
-        calls_per_accepted: Number of model calls per accepted conversation, including the calls of
+        finished_per_accepted: Number of finished conversations per accepted conversation; 1 if no
+            conversation was rejected.
+        calls_per_accepted: Number of model calls per accepted conversation, including the calls for
             failed tasks.
-        features: The features by name.
+        features: Maps each feature's name to its values in the corpus and in the run.
     """
 
     corpus: str
@@ -123,7 +123,7 @@ def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
 def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures | None:
     """Return the distance of a run from a target, before and after its gates; None for empty runs.
 
-    `n_calls` is the number of the run's model calls, excluding the calls of judges.
+    `n_calls` is the number of the run's model calls, excluding judges' calls.
     """
     accepted = _values(run.conversations(), target.features)
     if not len(accepted):

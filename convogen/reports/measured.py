@@ -31,9 +31,10 @@ __all__ = ["Measured", "SourceStatistics", "measure_source", "write_statistics"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The statistics of a source: of the unmodified text and of the rendering of tables III and V.
+    """A source's statistics, for the unmodified text and for the rendering in tables III and V.
 
-    `tally` has the counts of the paper's rendering, in which `words` include one label per turn.
+    `tally` contains the counts for the paper's rendering, in which `words` include one label per
+    turn.
     """
 
     source: str
@@ -43,7 +44,7 @@ class Measured:
     bad_rows: int
 
     def to_pandas(self) -> DataFrame:
-        """Return a frame of two rows, for the renderings `text` and `paper`; see
+        """Return a frame with two rows, for the renderings `text` and `paper`; see
         `Statistics.to_pandas`."""
         pd: Any = import_module("pandas")
         both = pd.concat([self.text.to_pandas(), self.paper.to_pandas()], ignore_index=True)
@@ -51,7 +52,7 @@ class Measured:
         return both
 
     def distances(self, against: Mapping[str, Measured]) -> dict[str, Distance | None]:
-        """Return the distances of the text from each corpus; None if either has no turns."""
+        """Return the text's distances from each corpus; None if the text or corpus has no turns."""
         return {name: distance(self.text, other.text) for name, other in against.items()}
 
     def beside(self, against: Mapping[str, Measured]) -> SourceStatistics:
@@ -68,9 +69,10 @@ class SourceStatistics:
     Attributes:
         source: Path or name of the source.
         text: Statistics of the unmodified text.
-        paper: Statistics in the rendering of tables III and V.
+        paper: Statistics for the rendering in tables III and V.
         bad_rows: Number of rows that could not be read.
-        distances: Distances of the text from each corpus; None if either has no turns.
+        distances: Distances of the text from each corpus; None if the text or the corpus has no
+            turns.
     """
 
     source: str

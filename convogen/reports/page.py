@@ -44,7 +44,7 @@ _TEXT = 600
 
 @dataclass(frozen=True, slots=True)
 class SampleTurn:
-    """A turn of a sample, with its text clipped."""
+    """A turn in a sample, with its text clipped."""
 
     speaker: str
     text: str
@@ -177,7 +177,7 @@ def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
         )
     usd = total_usd(run.cost)
     cost = "not known" if usd is None else f"${usd:,.2f}"
-    figures.append((cost, "list price of all calls"))
+    figures.append((cost, "list price of all model calls"))
     return figures
 
 

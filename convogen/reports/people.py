@@ -1,4 +1,4 @@
-"""A report's table of the people in runs: ages, genders and origins of names."""
+"""A report's table of the personas in runs: ages, genders and origins of names."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from convogen.reports.report import ReportedRun
 __all__ = ["people_table"]
 
 KINDS = {"ages": "Age", "genders": "Gender", "origins": "Name"}
-"""Field of `People` -> prefix of its row labels."""
+"""Maps each field of `People` to the prefix of its row labels."""
 
 NOTE = (
-    "Shares of the people in all experiences. Age and gender come from the persona cards or "
+    "Shares of the personas in all experiences. Age and gender come from the persona cards or "
     "descriptions. The origin of a name is looked up in an incomplete list, by the last name or, "
-    "if that is not listed, by the first. Models invent some kinds of people more often than "
-    "others; any imbalance shown here is also in the data."
+    "if the last name is not listed, by the first name. Models invent some kinds of people more "
+    "often than others; any imbalance shown here is also in the data."
 )
 
 MOST_NAMES = 5
 
 
 def people_table(runs: Mapping[str, ReportedRun]) -> Table:
-    """Return a table with a column per run; it has no rows if no run has people."""
+    """Return a table with one column per run, or without rows if no run has personas."""
     found = {name: run.people for name, run in runs.items() if run.people}
     rows = [Row("ours", "People", [number_cell(one.people) for one in found.values()])]
     for kind, label in KINDS.items():

@@ -13,7 +13,7 @@ __all__ = ["plots"]
 
 
 def plots(report: Report) -> dict[str, str]:
-    """Return the SVG of each plot by name, such as `mtld`, `words` or `course_nearest`."""
+    """Return the SVG for each plot's name, such as `mtld`, `words` or `course_nearest`."""
     drawn: dict[str, str] = {}
     with styled():
         for name, draw in _DRAWN.items():
@@ -112,7 +112,7 @@ def _judge(report: Report) -> str | None:
 def _published_range(
     report: Report, judged: Mapping[str, JudgeSummary]
 ) -> dict[str, tuple[float, float]]:
-    """Return the lowest and highest published score by aspect, from the first run's table."""
+    """Return the lowest and highest published score for each aspect, from the first run's table."""
     first = next(iter(judged.values()))
     if first.table is None:
         return {}

@@ -39,7 +39,7 @@ class Rating:
         low: Lower end of the interval; None with a single seed.
         high: Upper end of the interval; None with a single seed.
         games: Number of games played.
-        won: Share of points won, 0 to 1; a tie is half a point.
+        won: Share of points won, 0 to 1; a tie counts as half a point.
     """
 
     name: str
@@ -55,8 +55,8 @@ def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[R
 
     Args:
         names: Names of the players.
-        games: The games by seed. Each seed is resampled with all its games. With a single seed,
-            there are no intervals.
+        games: The games for each seed. Each seed is resampled with all its games. With a single
+            seed, there are no intervals.
 
     Raises:
         SourceError: No games link some players to the others, so there is no common scale.
@@ -100,7 +100,8 @@ def _check_linked(names: Sequence[str], wins: Numbers) -> None:
         groups = ([name for at, name in pairs if at == number] for number in range(n))
         apart = " | ".join(", ".join(of) for of in groups)
         raise SourceError(
-            f"no verdict links {apart}: sources that were never compared cannot be ranked together"
+            f"no verdict links {apart}; compare sources from these groups with one another, or "
+            "rank each group separately"
         )
 
 

@@ -23,7 +23,7 @@ FAMILY_NAMES = {
     "embeddings": "embeddings",
     "all": "all features",
 }
-"""Family of features -> display name."""
+"""Maps each feature family to its display name."""
 
 MOST_TELLTALES = 8
 LEAST_EFFECT = 0.1
@@ -32,7 +32,7 @@ LEAST_EFFECT = 0.1
 def realism_of(
     runs: Mapping[str, Run], against: Mapping[str, str]
 ) -> dict[str, dict[str, Realism]]:
-    """Return the comparison of each run with each human corpus, by run and by corpus.
+    """Return the comparison of each run with each human corpus, keyed by run and by corpus.
 
     Comparisons are left out if there are too few conversations or scikit-learn is not installed.
     """

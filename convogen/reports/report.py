@@ -35,7 +35,7 @@ class Made:
     Attributes:
         n: Number of requested conversations.
         started_at: Start time of the run, ISO 8601.
-        packages: Versions by package.
+        packages: Version of each package.
         models: Description of each role's model: its `name`, its `kind` and other keys.
     """
 
@@ -66,7 +66,7 @@ class ReportedCorpus:
             nothing to measure. Speaker labels count as words, except in nW/T.
         text: Statistics of the unmodified text.
         balance: Participation balance, 0 to 1.
-        judged_friction: Labels of the judge `friction`; None if there are none.
+        judged_friction: Labels from the `friction` judge; None if there are no labels.
     """
 
     source: str
@@ -85,22 +85,22 @@ class ReportedRun(ReportedCorpus):
     Attributes:
         distances: Distances from each reference corpus; None if the run or the corpus has no turns.
         matching: Deviation of turns from requested lengths; None if no lengths were requested.
-        features: Distributions of features in the run and in the matched corpus; None if no run of
+        features: Distributions of features in the run and in the matched corpus; None if no run in
             the report has matched features, or if an early version wrote the report.
-        groundedness: Scores of geval; None if geval has not judged the run.
-        judged: Scores by judge.
-        course: Diversity in the order of the plan.
+        groundedness: Scores from geval; None if geval has not judged the run.
+        judged: Scores from each judge.
+        course: Diversity over the course of the run, in plan order.
         failures: Number of tasks that failed.
         rejected: Number of conversations rejected by each gate.
         acceptance_rate: Share of the finished conversations that were accepted, 0 to 1; None if
-            none is finished.
-        parameters: The keys of the experiment that enter its fingerprint.
+            no conversation is finished.
+        parameters: The experiment's keys and values that enter its fingerprint.
         prompts: Hash of each prompt.
         sources: Hash or name of each source.
-        persona_sources: Number of personas by source and licence.
-        people: Distributions of ages, genders and origins of names; None if there are no people, or
-            if an early version wrote the report.
-        cost: Cost by role and model.
+        persona_sources: Number of personas for each source and licence.
+        people: Distributions of the personas' ages, genders and name origins; None if there are no
+            personas, or if an early version wrote the report.
+        cost: Cost for each role and model.
     """
 
     distances: dict[str, Distance | None]
@@ -137,7 +137,7 @@ class Published:
     tables: dict[str, dict[str, dict[str, Cell]]]
 
     def numbers(self, table: str) -> dict[str, dict[str, float]]:
-        """Return the numbers of a table by row and column, without text cells."""
+        """Return a table's numbers for each row and column, without text cells."""
         return {
             row: {name: cell for name, cell in cells.items() if isinstance(cell, int | float)}
             for row, cells in self.tables[table].items()
@@ -150,15 +150,15 @@ class Report:
 
     Attributes:
         convogen: The version of convogen that made the report.
-        runs: The runs by display name.
-        against: The reference corpora by display name.
-        baseline: The run with which other runs' distances are compared; None if there is none.
+        runs: Maps each run's display name to its numbers.
+        against: Maps each reference corpus's display name to its numbers.
+        baseline: The run with which other runs' distances are compared; None without a baseline.
         published: Tables I to VI of the ConvoGen paper.
         mtld_histogram: Distribution of MTLD over conversations, in the paper's rendering.
-        limits: Limits of the numbers, as sentences.
+        limits: Limitations of the numbers, as sentences.
         coverage: How evenly each run covers its topics; empty if not measured.
-        realism: How well runs can be distinguished from human corpora, by run and corpus; empty if
-            not measured.
+        realism: How well each run can be distinguished from each human corpus; empty if not
+            measured.
     """
 
     convogen: str
@@ -205,7 +205,8 @@ class Report:
             return _reader().validate_python({**data, "published": published})
         except ValidationError as error:
             raise SourceError(
-                f"not a report: {first_fault(error)}; `convogen report` writes report.json"
+                f"not a report: {first_fault(error)}; use a report.json written by `convogen "
+                "report`"
             ) from error
 
 

@@ -1,9 +1,9 @@
-"""Agreement of judges and human raters on scores: Krippendorff's alpha, aspect by aspect.
+"""Agreement between judges and human raters on scores: Krippendorff's alpha, aspect by aspect.
 
 Files contain judges' scores or human ratings as JSON lines with `conversation`, `value` and, if
 there are several aspects, `aspect`. The level of measurement is ordinal if all values of an aspect
-are whole numbers, such as Likert ratings. It is interval if some are not, such as scores weighted
-by probabilities.
+are whole numbers, such as Likert ratings. It is interval if some values are not whole numbers, such
+as scores weighted by probabilities.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class JudgeScores:
-    """The scores by one judge or person for one set of dialogues, by aspect and conversation."""
+    """One judge's or annotator's scores for each aspect and conversation in a set of dialogues."""
 
     judge: str
     dialogues: str
@@ -44,7 +44,7 @@ class JudgeScores:
 
 
 def read_scores(text: str) -> JudgeScores:
-    """Read the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is a missing score.
+    """Read the scores for `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is a missing score.
 
     Raises:
         SourceError: The file cannot be read, contains no scores, or has a line that is not a score
@@ -67,8 +67,8 @@ def _scores(path: Path) -> dict[str, dict[str, float]]:
         of = found.setdefault(aspect, {})
         if of.setdefault(conversation, value) != value:
             raise SourceError(
-                f"{path} line {number}: contradicts an earlier score of {conversation!r}; keep the "
-                "correct score"
+                f"{path} line {number}: contradicts an earlier score for {conversation!r}; keep "
+                "only the correct score"
             )
     if not found:
         raise SourceError(f"{path}: contains no scores; each line must be an object with a `value`")
@@ -100,7 +100,7 @@ def _score(line: str, where: str) -> tuple[str, str, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class AspectAgreement:
-    """Krippendorff's alpha of one aspect.
+    """Krippendorff's alpha for one aspect.
 
     Attributes:
         aspect: Name of the aspect; empty if the files do not name aspects.
@@ -117,7 +117,7 @@ class AspectAgreement:
 
 @dataclass(frozen=True, slots=True)
 class ScoreAgreement:
-    """Agreement of all judges and raters who scored one set of dialogues."""
+    """Agreement between all judges and raters who scored one set of dialogues."""
 
     dialogues: str
     judges: list[str]
@@ -125,10 +125,10 @@ class ScoreAgreement:
 
 
 def score_agreements(judged: Sequence[JudgeScores]) -> list[ScoreAgreement]:
-    """Return the agreement on each set of dialogues that several judges or people scored.
+    """Return the agreement on each set of dialogues that several judges or annotators scored.
 
     Raises:
-        SourceError: Files of the same set have no scored conversation in common.
+        SourceError: Files for the same set have no scored conversation in common.
     """
     sets: dict[str, list[JudgeScores]] = {}
     for one in judged:
@@ -142,7 +142,7 @@ def _agreement(name: str, judged: Sequence[JudgeScores]) -> ScoreAgreement:
     if not any(row.n for row in found):
         where = ", ".join(str(one.path) for one in judged)
         raise SourceError(
-            f"{where}: no scored conversation in common; name different sets with "
+            f"{where}: have no scored conversation in common; name different sets with "
             f"JUDGE,DIALOGUES=FILE"
         )
     return ScoreAgreement(name, [one.judge for one in judged], found)

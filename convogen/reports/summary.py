@@ -21,7 +21,7 @@ __all__ = ["PlanCounts", "RunSummary", "summarise"]
 
 @dataclass(frozen=True, slots=True)
 class PlanCounts:
-    """Results of the plans of a run's experiences.
+    """Counts from the plans of a run's experiences.
 
     Attributes:
         subtopics: Number of subtopics found.
@@ -40,33 +40,33 @@ class PlanCounts:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts of a run's contents; counts by kind begin with the most frequent kind.
+    """Counts of a run's contents; if there are several kinds, the most frequent kind comes first.
 
     Attributes:
         conversations: Number of accepted conversations.
         rejected: Number of conversations rejected by each gate.
         acceptance_rate: Share of the finished conversations that were accepted, 0 to 1; None if
-            none is finished.
+            no conversation is finished.
         experiences: Number of generated experiences.
         admitted: Number of experiences that entered the few-shot hub.
         near_copies: Number of experiences kept out of the hub as near-copies.
         repaired: Number of repaired experiences.
-        experiences_asked_again: Number of rejected replies of the generator, by fault.
-        plan: Results of the experiences' plans; None if the method has no plans.
+        experiences_asked_again: Number of the generator's rejected replies for each fault.
+        plan: Counts from the experiences' plans; None if the method has no plans.
         turns: Number of turns in the accepted conversations.
-        words: Number of words in these turns; None if words of a language cannot be segmented.
-        stated_languages: The stated languages of the first conversations, by tag.
-        ended: Number of conversations by the way they ended.
-        reasks: Number of rejected replies, by fault.
-        tidied: Number of tidied replies, by fault.
-        lapses: Number of turns kept despite a fault, by fault.
-        broken_off: Number of conversations that a fault ended early, by fault.
+        words: Number of words in these turns; None if words in a language cannot be segmented.
+        stated_languages: Counts for each language tag that the first conversations state.
+        ended: Number of conversations for each way in which they ended.
+        reasks: Number of rejected replies for each fault.
+        tidied: Number of tidied replies for each fault.
+        lapses: For each fault, the number of turns kept despite it.
+        broken_off: For each fault, the number of conversations that it ended early.
         participants: Number of participants in all conversations.
         silent: Number of participants who never spoke.
         selections: Number of turns whose speaker was selected by the group chat.
         selector_repairs: Number of these selections that used a fallback.
-        failures: Number of failed tasks, by stage and kind.
-        ledger: Cost by role and model.
+        failures: Number of failed tasks for each stage and kind.
+        ledger: Cost for each role and model.
         waiting: Number of finished conversations that wait for an earlier, unfinished task.
     """
 

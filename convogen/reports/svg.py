@@ -54,7 +54,7 @@ def styled() -> Generator[None]:
 
 
 def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
-    """Return a figure of the page's width and its axes; `height` is in inches."""
+    """Return a figure with the page's width, and its axes; `height` is in inches."""
     figure: Any = import_module("matplotlib.figure").Figure(
         (_SIZE[0], height), layout="constrained"
     )
@@ -65,12 +65,12 @@ def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
 
 
 def source_line(report: Report, name: str) -> dict[str, str | float]:
-    """Return the line style of a source; reference corpora have thinner lines."""
+    """Return the line style for a source; reference corpora have thinner lines."""
     return line_style([*report.sources].index(name), name, human=name not in report.runs)
 
 
 def line_style(at: int, name: str, *, human: bool) -> dict[str, str | float]:
-    """Return the line style and the legend entry of the series at an index."""
+    """Return the line style and the legend entry for the series at an index."""
     return {
         "color": _COLOURS[at % len(_COLOURS)],
         "linestyle": _DASHES[at % len(_DASHES)],
@@ -84,7 +84,7 @@ def _label(name: str) -> str:
 
 
 def add_legend(axes: Any, count: int) -> None:
-    """Put a legend of `count` entries above the axes."""
+    """Put a legend with `count` entries above the axes."""
     columns = 2 if count > 1 else 1
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 

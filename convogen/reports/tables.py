@@ -36,7 +36,7 @@ _COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
 
 
 def tables(report: Report) -> dict[str, list[Table]]:
-    """Return the tables by part of the report."""
+    """Return the tables for each part of the report."""
     found = {
         "statistics": [_statistics(report)],
         "groundedness": [
@@ -56,7 +56,9 @@ def tables(report: Report) -> dict[str, list[Table]]:
 
 
 def report_frame(report: Report | Mapping[str, Any]) -> DataFrame:
-    """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
+    """Return all tables of a report in one frame.
+
+    The columns are `part` (the part of the report) and those of `Table.to_pandas`.
 
     Args:
         report: A report from `gather`, or a parsed `report.json`.
@@ -165,7 +167,7 @@ def _other_judges(report: Report) -> list[Table]:
 
 
 def _scale(scale: Sequence[float] | None) -> str:
-    """Return the lowest and the highest score as a suffix of a title."""
+    """Return the lowest and the highest score as a suffix for a title."""
     return ", {} to {}".format(*scale) if scale else ""
 
 
@@ -189,7 +191,7 @@ def _measures(report: Report) -> Table:
 
 
 def _installed(report: Report) -> Table:
-    """Return a table of the metrics of plugins."""
+    """Return a table of the plugins' metrics."""
     columns = report.sources
     found = {name: one.text.metrics for name, one in columns.items()}
     units = {key: one.unit for of in found.values() for key, one in of.items()}
@@ -217,7 +219,7 @@ def _repetition(report: Report) -> Table:
         Row("ours", kind, [_share(one.text.repetition.get(kind)) for one in columns.values()])
         for kind in kinds
     ]
-    note = "Share of texts that are copies or near-copies of another text of the same data set."
+    note = "Share of texts that are copies or near-copies of another text in the same data set."
     return Table("Near-copies", note, ["Texts", *columns], rows)
 
 
@@ -281,7 +283,7 @@ def _distances(report: Report) -> Table:
 
 
 def _changes(report: Report) -> Table:
-    """Return a table of the distances of each run next to those of the baseline."""
+    """Return a table of each run's distances next to the baseline's distances."""
     runs, base = report.runs, report.baseline
     if base is None:
         return Table("Before and after", "", [], [])
@@ -322,7 +324,7 @@ def _targets(report: Report) -> Table:
 
 
 def _features(report: Report) -> list[Table]:
-    """Return tables of the cost of matching features and of the deviations that remain."""
+    """Return tables of the cost of matching features and of the remaining deviations."""
     found = {name: run.features for name, run in report.runs.items() if run.features}
     runs = found.values()
     taken = [
@@ -347,7 +349,7 @@ def _features(report: Report) -> list[Table]:
         f"Means over the conversations of {corpora} and of each run, for all finished "
         f"conversations and for those that the gates accepted. Each mean is followed by the shares "
         f"of conversations in the bins of the corpus. Distances are Wasserstein distances from the "
-        f"human values, in the unit of the feature."
+        f"human values, in the feature's unit."
     )
     head = [
         "Run: feature",

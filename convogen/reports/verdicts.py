@@ -1,4 +1,4 @@
-"""Verdicts of human-likeness judges on a run: pass rates and position biases by protocol."""
+"""Verdicts of human-likeness judges on a run: the pass rate and position bias per protocol."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def _counted(run: Run, verdicts: Sequence[Verdict], protocol: Protocol) -> Verdi
 
 
 def begin_real(folder: Path) -> bool:
-    """Return whether the dialogues of a folder begin with a person's words.
+    """Return whether the dialogues in a folder begin with a person's words.
 
-    The dialogues of a run do so if the run has seeds. Nothing is known about other folders, and the
+    A run's dialogues do so if the run has seeds. For other folders, the answer is unknown, and the
     result is True.
     """
     file = folder / "experiment.yaml"
@@ -124,7 +124,7 @@ def begin_real(folder: Path) -> bool:
 
 
 def verdict_file(path: Path, protocol: Protocol) -> Path:
-    """Return the file of verdicts at a path: the path itself, or the file in a run folder.
+    """Return the verdict file at a path: the path itself, or the file in a run folder.
 
     Raises `SourceError` if the folder has no verdicts, and `RunFolderError` if the verdicts are on
     another run's dialogues.

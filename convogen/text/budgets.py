@@ -1,7 +1,7 @@
 """Estimates of text lengths in words, and of the tokens needed to write them.
 
-Lengths are planned in words in every language. If a text cannot be segmented into words, their
-number is estimated from the number of characters. The estimate is accurate enough to request a
+Lengths are planned in words in every language. If a text cannot be segmented into words, the number
+of words is estimated from the number of characters. The estimate is accurate enough to request a
 length, but not to report one.
 """
 
@@ -28,8 +28,8 @@ CHARACTERS_PER_WORD = {
     "my": 2.9,
 }
 """Average number of characters (grapheme clusters) per word. The values for Chinese, Japanese and
-Thai were measured on the sentences in `tests/data/segmented`, and the others on a few sentences
-written for convogen."""
+Thai were measured on the sentences in `tests/data/segmented`, and the other values on a few
+sentences written for convogen."""
 
 _CHARACTERS = 2.5
 
@@ -63,7 +63,7 @@ TOKENS_PER_WORD = {
     "ka": 14,
     "am": 13,
 }
-"""Tokens per word with the tokenizer that needs the most among those of GPT-4, GPT-4o, Llama 2 and
+"""Tokens per word for whichever tokenizer needs the most tokens: that of GPT-4, GPT-4o, Llama 2 or
 Llama 3. The value for English is older and leaves some room."""
 
 _TOKENS = 4

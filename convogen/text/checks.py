@@ -19,15 +19,14 @@ CHECKS = {
     "addressing": "addressing by name",
     "topic": "topic deviation",
 }
-"""The language-dependent checks, with what each of them finds. All other checks work in any
-language."""
+"""Maps each language-dependent check to what it finds. All other checks work in any language."""
 
 _TELLING_WORDS = 60
-"""Minimum length, in words, at which every text contains frequent words of its language."""
+"""Minimum length, in words, at which every text contains frequent words from its language."""
 
 
 def checked_languages() -> list[str]:
-    """Return the languages that have a file of patterns, English first."""
+    """Return the languages that have a pattern file, English first."""
     return sorted(
         (path.stem for path in LANGUAGES.glob("*.yaml")), key=lambda tag: (tag != "en", tag)
     )

@@ -39,10 +39,10 @@ _MARKS_LIST = re.compile(r"[\n1①]|\A[#|*]")
 
 
 def form_fault(text: str) -> str | None:
-    """Return the fault in the form of a text, or None if the text could have been spoken.
+    """Return the fault in a text's form, or None if the text could have been spoken.
 
     The fault is `json` for data and markup, `list` for lists, headings and tables, and `note` for
-    code, horizontal rules, and lines that introduce the speech or comment on it.
+    code, horizontal rules, and lines that introduce the speech or comment on the speech.
     """
     if _MARKS_DATA.search(text) and _DATA.search(text):
         return "json"

@@ -1,4 +1,4 @@
-"""Identification of a conversation's language by its script, its frequent words, or `lingua`."""
+"""Identification of a conversation's language from its script and frequent words, or by lingua."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ least the share `LEAST_HINT` of frequent words. A text with a smaller share cons
 random letters. It is not passed to lingua, which is slowest on such texts."""
 
 LEAST_KANA = 0.05
-"""Minimum share of kana among the Han and kana characters of a Japanese text."""
+"""Minimum share of kana among the Han and kana characters in a Japanese text."""
 
 LEAST_WEIGHT, LEAST_SHARE, LEAST_LEAD = 1.5, 0.1, 1.5
 """Thresholds for choosing a language by its function words: their total weight, their weight per
-word of the text, and the ratio to the next language's weight. A function word that n languages
-share has weight 1/n."""
+word in the text, and the ratio of their weight to the next language's weight. A function word that
+n languages share has weight 1/n."""
 
 _SCRIPTS = {
     "Hangul": "ko",
@@ -165,7 +165,7 @@ def _script(text: str) -> str | None:
 
 
 class _Frequent(NamedTuple):
-    """The words of a text that are frequent in some language, and the text's number of words."""
+    """The words in a text that are frequent in some language, and the text's number of words."""
 
     counts: Counter[str]
     total: int

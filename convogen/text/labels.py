@@ -1,4 +1,4 @@
-"""Labels before lines, as in a script: the speaker's own name, and the names of others."""
+"""Labels before lines, as in a script: the speaker's own name, and other people's names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROLL_CALL = re.compile(r"(?:[A-Z][^:.,;!?\n]{0,40}: [a-z][^:.,;!?\n]{0,40}[.,;]
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Patterns of one language, whose groups `name`, `a`, `b`, … must match a name in the scene."""
+    """Patterns for one language; their groups `name`, `a`, `b`, … must match names in the scene."""
 
     label: re.Pattern[str]
     opening: re.Pattern[str]

@@ -1,4 +1,4 @@
-"""Language data for the turn checks: one YAML file per language, compiled once.
+"""Language data for the turn checks, which is in one YAML file per language and is compiled once.
 
 A language may lack any group of patterns, or have no file at all. Checks that need missing patterns
 are skipped. `Language.checks` lists the checks that a language supports.
@@ -49,7 +49,7 @@ def _joined(pattern: str) -> str:
 
 
 def _alternatives(lines: str) -> str:
-    """Join patterns, one per line, into a pattern that matches if any of them does."""
+    """Join patterns, one per line, into a pattern that matches if any of the patterns matches."""
     return "|".join(line.strip() for line in lines.splitlines())
 
 
@@ -110,8 +110,8 @@ class _Courtesies(_Group):
 class _Addressing(_Group):
     """Words around a name when a person is addressed.
 
-    `calls` may precede a name that is followed by a pause, and `vocatives` any name. `joins` are
-    words between names, and `suffixes` are honorifics after a name.
+    `calls` may precede a name that is followed by a pause, and `vocatives` may precede any name.
+    `joins` are words between names, and `suffixes` are honorifics after a name.
     """
 
     calls: _Words = frozenset()
@@ -168,13 +168,13 @@ class Language(_Group):
     def compile(
         self, pattern: str, flags: re.RegexFlag = re.IGNORECASE, *, own: bool = False
     ) -> re.Pattern[str]:
-        """Compile a pattern after replacing each `@name@` with the piece of that name.
+        """Compile a pattern after replacing each `@name@` with the piece that has this name.
 
         A piece that this language lacks matches nothing, unless `own` is set.
 
         Args:
             pattern: The pattern, with references to pieces.
-            flags: Flags of the compiled pattern.
+            flags: Flags for the compiled pattern.
             own: Whether the pattern is from the language's own file, so that all pieces must exist.
 
         Raises:
@@ -194,12 +194,13 @@ class Language(_Group):
 
     @cached_property
     def spaced(self) -> bool:
-        """Return whether words are separated by spaces."""
+        """Return whether the language separates words with spaces."""
         return unspaced_language(self.language) is None
 
     @cached_property
     def checks(self) -> frozenset[str]:
-        """Return the names of the `convogen.text.checks.CHECKS` that this language supports."""
+        """Return the names in `convogen.text.checks.CHECKS` of the checks that this language
+        supports."""
         has: dict[str, object] = {
             "refusal": self.rules.refusal,
             "assistant_offer": self.rules.assistant_offer,
@@ -252,13 +253,13 @@ class Language(_Group):
 
 @lru_cache
 def load_language(language: str) -> Language:
-    """Return the data of a language; without a file, all groups are empty.
+    """Return a language's data; if the language has no file, all groups are empty.
 
     Args:
         language: A BCP 47 tag, such as `en` or `pt-BR`; only the primary subtag is used.
 
     Raises:
-        SourceError: The file is invalid.
+        SourceError: The language's file is invalid.
     """
     return _load(unspaced_language(language) or primary(language))
 

@@ -11,7 +11,7 @@ __all__ = ["learner"]
 
 
 def learner(module: str, wanted: str) -> Any:
-    """Import and return a module of scikit-learn.
+    """Import and return a scikit-learn module.
 
     Args:
         module: The module's name within `sklearn`.
@@ -23,4 +23,7 @@ def learner(module: str, wanted: str) -> Any:
     try:
         return import_module(f"sklearn.{module}")
     except ImportError as error:
-        raise UserError(f"{wanted} needs scikit-learn: pip install 'convogen[realism]'") from error
+        raise UserError(
+            f"{wanted} needs scikit-learn, which is not installed; run pip install "
+            "'convogen[realism]'"
+        ) from error

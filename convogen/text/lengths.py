@@ -1,8 +1,8 @@
-"""Length limits of texts, stated in words, and the bounds for JSON Schemas derived from them.
+"""Length limits for texts, stated in words, and the bounds for JSON Schemas derived from them.
 
 A prompt asks for a length in words. The `maxLength` in the JSON Schema is a safety net that allows
-2.5 times that length. Servers that enforce it (llama.cpp, vLLM, SGLang, Ollama) may end a string in
-the middle of a word; `cut_texts` finds such strings.
+2.5 times that length. Servers that enforce `maxLength` (llama.cpp, vLLM, SGLang, Ollama) may end a
+string in the middle of a word; `cut_texts` finds such strings.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _OPEN_MARKS = frozenset(",，、;；:：/&'’`")
 
 @dataclass(frozen=True, slots=True)
 class _AtLeast:
-    """Validator that rejects strings of fewer than `chars` characters.
+    """Validator that rejects strings with fewer than `chars` characters.
 
     Scripts in which a single character may be a word are exempt.
     """
@@ -110,11 +110,12 @@ class Words:
 
         Args:
             about: Description of the text, to which the length is appended.
-            shortest: Minimum number of characters; in scripts without spaces, one is enough.
+            shortest: Minimum number of characters; in scripts without spaces, one character is
+                enough.
             longest: Maximum number of characters that validation accepts. It exceeds the schema's
                 bound because not every server enforces the bound, and because people also write
                 files by hand.
-            schema: Further keywords of the field's JSON Schema.
+            schema: Further keywords for the field's JSON Schema.
         """
         extra: Any = {"maxLength": self.max_chars, "minLength": shortest, **schema}
         field: Any = Field(
@@ -173,11 +174,11 @@ def _texts(
 def cut_texts(
     data: object, schema: Mapping[str, Any], finish_reason: str = "stop"
 ) -> list[BoundedText]:
-    """Return the strings of a reply that were cut off.
+    """Return the strings in a reply that were cut off.
 
     A string that does not end like a sentence or phrase counts as cut off if it stops at its
-    schema's `maxLength`, or if it is the last string of a reply that reached its token limit. Other
-    strings may have such an ending without being cut off.
+    schema's `maxLength`, or if it is the last string in a reply that reached its token limit. Any
+    other string may lack a proper end without being cut off.
     """
     texts = list(bounded_texts(data, schema))
     cut = [one for one in texts if one.max_chars and is_cut(one.text, one.max_chars)]

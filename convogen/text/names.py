@@ -1,4 +1,4 @@
-"""The names of the people in a scene, in all forms that are used to address them."""
+"""The names of the people in a scene, in all forms that are used to address these people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPACES = re.compile(r"[\s_]+")
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The names of the speaker and of the others in a scene, in the form that `called` returns.
+    """The names of the speaker and of the other people in a scene, as `called` returns them.
 
     `others` excludes names that the speaker shares, and `only_own` excludes names that anybody else
     shares. `name` matches the speaker's name in a text. A text that contains none of `words` in
@@ -47,7 +47,7 @@ def _compiled(spelt: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1 << 15)
 def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
-    """Return the cast of a scene, given the names of its speaker and of the others."""
+    """Return the cast of a scene, given the names of its speaker and of the other people."""
     lang = load_language(language)
     titles, core = _split(speaker.replace("_", " ").split(), lang)
     parts = {tuple(part) for part in _parts(core, lang)}

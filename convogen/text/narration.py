@@ -25,7 +25,7 @@ class _Patterns:
 
     After `subject`, any `verb` makes the text narration. After `loose_subject`, only a narrator's
     verb (`narrated`) does. An `auxiliary` counts only before another clause and in a text without a
-    `personal` word, because proud people, too, speak of themselves by name. `quoted` matches after
+    `personal` word, because some people speak of themselves by name. `quoted` matches after
     a closing quotation mark. `in_the_role` matches phrases that announce a role, such as `as` or
     `playing`.
     """

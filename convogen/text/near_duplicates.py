@@ -74,10 +74,10 @@ class NearCopyIndex:
     The index was tested with 23,000 English texts of 150 words. New texts were made from them by
     replacing, dropping and adding words or sentences. At a threshold of 0.8, the first five
     candidates included all 2,123 sources with a similarity of 0.8 or more, 905 of which were above
-    0.9. At a threshold of 0.9, they included all 935 sources above 0.9. For texts of only 8 words,
-    they included 99.8% of 600 sources.
+    0.9. At a threshold of 0.9, the first five candidates included all 935 sources above 0.9. For
+    texts of only 8 words, they included 99.8% of 600 sources.
 
-    Each text takes 72 bytes, whatever its length.
+    Each text takes 72 bytes, regardless of its length.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -98,7 +98,8 @@ class NearCopyIndex:
     def candidates(self, text: str, most: int) -> list[int]:
         """Return the numbers of up to `most` texts that may be near-copies of a text.
 
-        The most similar texts come first; ties are in the order of addition.
+        The most similar texts come first; equally similar texts are in the order in which they were
+        added.
         """
         if not self._numbers:
             return []
@@ -112,7 +113,7 @@ class NearCopyIndex:
 
 
 def _signature(text: str) -> NDArray[np.uint8]:
-    """Return the last byte of the first hash at or after each point of the circle.
+    """Return the last byte of the first hash at or after each point on the circle.
 
     At each point, the hashes of two texts are equal with a probability equal to the texts' Jaccard
     index, as if each point had its own permutation. Each text is hashed only once.

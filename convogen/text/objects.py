@@ -1,7 +1,7 @@
 """Lenient parsing of JSON objects in models' replies.
 
 Only unambiguous deviations are accepted: commas before a closing bracket, raw line breaks within
-strings, and an object that is wrapped in a single key. An unclosed object was cut off; it is
+strings, and an object that is wrapped in a single key. An unclosed object counts as cut off; it is
 rejected, never completed.
 """
 
@@ -23,8 +23,8 @@ MOST_WRAPPERS = 3
 """Maximum number of nested objects that are searched for the keys, including the innermost."""
 
 BLANK_LOOP = 200
-"""Maximum number of white-space characters at the end of a reply. With more, the reply counts as a
-loop. Escape sequences count too, since white space in a JSON string is escaped."""
+"""Maximum number of white-space characters at the end of a reply. A reply that ends in more of them
+counts as a loop. Escape sequences count too, since white space in a JSON string is escaped."""
 
 _REVERSED_BLANK = re.compile(r"\\?(?:[nrt]\\|\s)*+")
 

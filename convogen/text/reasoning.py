@@ -50,9 +50,9 @@ _ANYWHERE = re.compile(_MARKER, re.IGNORECASE)
 
 
 def without_thinking(text: str) -> tuple[str, bool]:
-    """Return a reply without the model's thinking, and whether it contained any.
+    """Return a reply without the model's thinking, and whether the reply contained thinking.
 
-    Thinking is the text in any common kind of tags, or in channels other than the final one
+    Thinking is the text in any common kind of tags, or in channels other than the final channel
     (harmony format, with or without its special tokens). If only the closing tag is present,
     everything before the tag is thinking. An unclosed block extends to the end.
     """
@@ -95,7 +95,7 @@ def _final_channel(text: str) -> str:
 
 
 def without_template_tokens(text: str, *, roles: bool = True) -> tuple[str, bool]:
-    """Return a text without chat-template tokens at either end, and whether it had any.
+    """Return a text without chat-template tokens at either end, and whether any were removed.
 
     Args:
         text: A reply without white space at either end.

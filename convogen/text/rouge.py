@@ -1,7 +1,7 @@
 """ROUGE-L of two texts (Lin, 2004), with the tokens of the `rouge-score` package.
 
-Those tokens suit only English. In other languages, all letters and digits count. In scripts without
-spaces, each letter is a token, which makes a segmenter unnecessary.
+The package's tokens suit only English. In other languages, all letters and digits count. In scripts
+without spaces, each letter is a token, which makes a segmenter unnecessary.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def tokens(text: str, language: str | None = None) -> list[str]:
         language: A BCP 47 tag, or None if the language is unknown. For English, and for text in
             Latin letters whose language is unknown, tokens are runs of ASCII letters and digits. If
             a text that is not known to be English has no such tokens, all of its letters and digits
-            are used. If it has no letters and digits either, its symbols are used.
+            are used. If the text has neither letters nor digits, its symbols are used.
     """
     lowered = text.lower()
     found = (_TOKEN if at_white_space(text, language) else _UNICODE_TOKEN).findall(lowered)

@@ -39,7 +39,7 @@ Unit = Literal["words", "characters"]
 """Units in which lengths are counted."""
 
 EXTRAS = {"zh": ("rjieba",), "ja": ("fugashi", "unidic_lite"), "th": ("pythainlp.tokenize",)}
-"""Languages that need a segmenter, with the modules that the language's extra installs."""
+"""Maps each language that needs a segmenter to the modules that the language's extra installs."""
 
 _CHINESE = frozenset({"yue", "wuu", "nan", "hak", "gan", "cmn", "lzh"})
 _NO_RULE = frozenset({"lo", "km", "my", "shn", "mnw", "bo", "dz"})
@@ -65,7 +65,7 @@ _BOUNDARY = regex.compile(r"(?w)\b")
 _VISIBLE = regex.compile(r"\X")
 
 LEAST_KANA = 0.05
-"""Minimum share of kana among the Han and kana characters of a Japanese text."""
+"""Minimum share of kana among the Han and kana characters in a Japanese text."""
 
 
 def words(text: str, language: str | None = None) -> list[str] | None:
@@ -121,7 +121,7 @@ def unit_of(language: str | None) -> Unit:
 
 
 def length(text: str, language: str | None = None, unit: Unit = "words") -> int:
-    """Return the length of a text in words, or in characters if it cannot be segmented into words.
+    """Return a text's length in words, or in characters if the text cannot be segmented into words.
 
     Characters are grapheme clusters, as a reader sees them. White space is not counted.
 

@@ -65,7 +65,7 @@ def without_titles(name: str) -> tuple[list[str], list[str]]:
 
 
 def person_named(name: str, names: Sequence[str]) -> str | None:
-    """Return the person to whom a name refers, or None if it fits none of the people or several.
+    """Return the person to whom a name refers, or None if the name fits nobody or several people.
 
     The name may be a full name, with or without titles, or a first or last name that only one
     person has. Titles are not names: `Dr. Wills` means Ben Wills, even if somebody else is a
@@ -130,7 +130,7 @@ def _alone(text: str, names: Sequence[str]) -> str | None:
 
 
 def _mentioned(line: str, names: Sequence[str]) -> str | None:
-    """Return the only person whom a line mentions, or None.
+    """Return the only person whom a line mentions, or None for no person or several people.
 
     A name within a longer name does not count. A last name may also be somebody else's, so it
     counts only after a title. A title alone counts only if it is written as in the name.
@@ -256,7 +256,8 @@ MOST_CHARS = 4_000
 
 
 def silence(name: str, spoke: Sequence[str]) -> int | None:
-    """Return how many turns ago a person last spoke (0 for the last turn), or None if never."""
+    """Return how many turns ago a person last spoke (0 for the last turn), or None if the person
+    has never spoken."""
     return next((ago for ago, other in enumerate(reversed(spoke)) if other == name), None)
 
 

@@ -56,7 +56,7 @@ def _patterns(language: str) -> _Patterns:
 
 
 def without_stage_directions(text: str, cast: Cast, language: str) -> str:
-    """Return a text without stage directions; no words remain if it consists of nothing else."""
+    """Return a text without stage directions; no words remain if it contains nothing else."""
     lang = load_language(language)
     if _MARKS.search(text) is None or "stage_direction" not in lang.checks:
         return text

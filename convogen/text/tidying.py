@@ -61,7 +61,7 @@ def spoken_part(reply: str, cast: Cast, language: str, *, directions: bool = Tru
     """Return the spoken part of a reply, tidied repeatedly until nothing changes.
 
     Args:
-        reply: What the model wrote.
+        reply: The model's reply.
         cast: The names in the scene.
         language: The BCP 47 tag of the reply's language.
         directions: Whether stage directions are removed as well.

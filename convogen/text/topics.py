@@ -1,8 +1,8 @@
 """Topic and overlap checks for simulated users who type to a chatbot.
 
-They detect failures that the DialogueForge paper describes in section 5.1: copying the chatbot, and
-leaving the task. The rates below were measured on the later utterances of that paper's 413 OASST1
-and 1,002 Chatbot Arena seeds.
+The checks detect failures that the DialogueForge paper describes in section 5.1: copying the
+chatbot, and leaving the task. The rates below were measured on the later utterances of that paper's
+413 OASST1 and 1,002 Chatbot Arena seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTENT_WORDS = 3
 
 
 def echoes(text: str, others: Iterable[str]) -> bool:
-    """Return whether at least half of an utterance is copied from one of the others.
+    """Return whether at least half of an utterance is copied from one of the other utterances.
 
     This is the case for 0.7% of real utterances.
     """

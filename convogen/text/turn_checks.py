@@ -1,7 +1,8 @@
 """Extraction of the spoken words from a model's reply, and detection of faults in them.
 
 Text that is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
-quotation marks and stage directions. Only the rest is checked. A fault leads to a retry.
+quotation marks and stage directions. Only the remaining text is checked. If it has a fault, the
+reply is requested again.
 """
 
 from __future__ import annotations
@@ -72,13 +73,14 @@ COMPLAINTS = {
     "too_long": "Keep it to about {target} words; the last attempt had {words}.",
     "too_short": "Say more, about {target} words; the last attempt had {words}.",
 }
-"""Faults for which a model may have to retry, with an instruction to avoid each of them. The
-instructions are in English, like all others. The last two are for callers that request a length."""
+"""Maps each fault for which a reply may be requested again to an instruction for avoiding the
+fault. Like all other instructions, these are in English. The last two faults are for callers that
+request a length."""
 
 FAULTS = tuple(COMPLAINTS)
 
 MOST_CHARS = 20_000
-"""Maximum number of characters of a reply that are read."""
+"""Maximum number of characters that are read in a reply."""
 
 OPENING_TURNS = 2
 """Number of turns at the beginning of a scene in which people may offer help or say their own
@@ -100,7 +102,7 @@ class Scene:
     """The context in which a turn is checked.
 
     `earlier` contains the texts of all turns so far, by any speaker. `unsaid` contains runs of
-    words that nobody should say, such as those in the instructions (see `word_runs`).
+    words that nobody should say, such as runs from the instructions (see `word_runs`).
     """
 
     speaker: str
@@ -124,14 +126,14 @@ def read_utterance(
     """Extract the utterance of a person in a scene from a reply, and check it.
 
     Args:
-        reply: What the model wrote; only the first 20,000 characters are read.
-        scene: The speaker, the others, and the earlier turns.
+        reply: The model's reply; only the first 20,000 characters are read.
+        scene: The speaker, the other people, and the earlier turns.
         cut_off: Whether the model stopped because it reached its token limit.
         language: The BCP 47 tag of the spoken language; checks that lack patterns for it are
             skipped.
 
     Returns:
-        The utterance, with one of `FAULTS` if the model must retry.
+        The utterance, with one of `FAULTS` if the reply must be requested again.
     """
     cast = cast_of(scene.speaker, scene.others, language)
     spoken = spoken_part(reply[:MOST_CHARS], cast, language)
@@ -150,8 +152,8 @@ def read_typed(
     """Extract a person's message to a chatbot from a reply, and check it.
 
     The message may contain lists, data and actions. `scene.earlier` contains the chatbot's answers;
-    a message that copies one of them is an `echo`. The arguments and the result are the same as for
-    `read_utterance`.
+    a message that copies one of these answers has the fault `echo`. The arguments and the result
+    are the same as for `read_utterance`.
     """
     lang = load_language(language)
     cast = cast_of(scene.speaker, scene.others, language)
@@ -198,7 +200,7 @@ def complaint(fault: str, *, words: int = 0, target: int = 0) -> str:
 
 
 def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) -> str | None:
-    """Return the first fault in a spoken text, or None if there is none."""
+    """Return the first fault in a spoken text, or None if the text has no fault."""
     plain = text.lower().replace("’", "'")
     letters = _LETTERS.findall(plain)
     if _speaks_for_others(text, cast, language):

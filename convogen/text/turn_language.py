@@ -2,8 +2,8 @@
 
 If only one language uses a script, the script decides alone. The language of text in Latin,
 Cyrillic, Arabic or Devanagari letters is identified by lingua (trigrams, 75 languages), which the
-extra `lingua` installs. Given only a few words, lingua confuses closely related languages, so all
-turns together decide between these.
+`lingua` extra installs. Given only a few words, lingua confuses closely related languages, so all
+turns of a conversation together decide between such languages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LEAST_CHARS = 10
 """Minimum number of letters in such a turn, for scripts without spaces."""
 
 LEAST_KANA = 0.05
-"""Minimum share of kana among the Han and kana characters of a Japanese text."""
+"""Minimum share of kana among the Han and kana characters in a Japanese text."""
 
 LEAST_LEAD = 0.2
 """Minimum lead in lingua's confidence (0 to 1) for which another language is chosen."""
@@ -48,8 +48,8 @@ _SHARED = frozenset(("Arab", "Aran", "Cyrl", "Deva", "Latn"))
 """Scripts that many languages share."""
 
 _TWINS = (frozenset(("bs", "hr", "sr")), frozenset(("id", "ms")))
-"""Groups of languages that are indistinguishable even in a page of text. Text in any of them is
-accepted as text in the others."""
+"""Groups of languages that are indistinguishable even in a page of text. Text in any language of a
+group is accepted as text in the group's other languages."""
 
 _RELATIVES = (*_TWINS, frozenset(("da", "nb", "nn")), frozenset(("hi", "mr")))
 """Groups of languages that are indistinguishable in a single sentence."""
@@ -83,7 +83,7 @@ _UNSPACED = regex.compile(
 
 @lru_cache(maxsize=64)
 def can_tell(tag: str) -> str | None:
-    """Return the reason why text in a language cannot be recognized, or None if it can."""
+    """Return the reason why text in a language cannot be recognized, or None if it can be."""
     if not _has_letters(script_of(tag)):
         return f"the script of {tag[:60]!r} is unknown or has no letters in Unicode"
     if script_of(tag) not in _SHARED:
@@ -91,7 +91,7 @@ def can_tell(tag: str) -> str | None:
     if optional_module("lingua") is None:
         return (
             f"recognizing {language_name(tag)} requires lingua, which is not installed or cannot "
-            f"be loaded: pip install 'convogen[lingua]'"
+            f"be loaded; run pip install 'convogen[lingua]'"
         )
     known = _known()
     code = _code(tag)
@@ -100,12 +100,12 @@ def can_tell(tag: str) -> str | None:
         return None
     return (
         f"{language_name(tag)} cannot be recognized; the recognized languages are "
-        f"{', '.join(sorted(known))}, and every language with a script of its own"
+        f"{', '.join(sorted(known))}, and every language that has its own script"
     )
 
 
 def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
-    """Return for each turn of a conversation whether it is in a language.
+    """Return, for each turn of a conversation, whether the turn is in a language.
 
     Args:
         texts: The turns.
@@ -129,9 +129,9 @@ def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
 
 
 def _accepted(texts: list[str], tag: str) -> list[bool]:
-    """Return for each turn whether it is in a language.
+    """Return, for each turn, whether the turn is in a language.
 
-    All turns must be in the script of the language.
+    All turns must be in the language's script.
     """
     script = script_of(tag)
     if script in ("Jpan", "Hans", "Hant"):
@@ -184,7 +184,7 @@ def _likelihood(found: Any, languages: Collection[str]) -> float:
 
 
 def _codes(tag: str) -> frozenset[str]:
-    """Return lingua's codes for the language of a tag: two for `no` (Norwegian), else one."""
+    """Return lingua's codes for a tag's language: two for `no` (Norwegian), otherwise one."""
     return frozenset(("nb", "nn")) if primary_subtag(tag) == "no" else frozenset((_code(tag),))
 
 
@@ -232,7 +232,7 @@ def _known() -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _detector(of: frozenset[str] = frozenset()) -> Any:
-    """Return a detector of some languages with full models, or of all languages with trigrams."""
+    """Return a detector for some languages with full models, or for all languages with trigrams."""
     lingua: Any = optional_module("lingua")
     if not of:  # full models of all languages take 900 MB and a long time to load
         return lingua.LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()

@@ -39,7 +39,7 @@ FAREWELL_TURNS = 3
 """Number of consecutive farewells after which a conversation counts as over."""
 
 FAREWELL_WORDS = 40
-"""Maximum number of words of an utterance that counts as a farewell."""
+"""Maximum number of words in an utterance that counts as a farewell."""
 
 LENGTH_TOLERANCE = 0.4
 """Tolerated deviation from the requested number of words, as a share of this number. A deviation of
@@ -63,8 +63,8 @@ SALAD_WORDS, SALAD_SHARE = 16, 0.3
 distinct."""
 
 RESTATED, RESTATED_TIMES, MOST_SENTENCES = 80.0, 2, 60
-"""Minimum similarity (0 to 100) of restated sentences, the number of them that makes a loop, and
-the maximum number of sentences that are checked."""
+"""Minimum similarity (0 to 100) of restated sentences, the number of restated sentences that makes
+a loop, and the maximum number of sentences that are checked."""
 
 STUTTER_CHARS = 24
 """Minimum length, in characters, of text without spaces in which repetition is detected."""
@@ -123,13 +123,13 @@ def is_cut_off(text: str) -> bool:
 
 
 def repeats(text: str, earlier: Sequence[str], threshold: float = REPEAT_SIMILARITY) -> bool:
-    """Return whether an utterance says nearly the same as an earlier one."""
+    """Return whether an utterance says nearly the same as an earlier utterance."""
     own, cutoff = _sorted_words(text), 100 * threshold
     return any(fuzz.ratio(own, _sorted_words(other), score_cutoff=cutoff) > 0 for other in earlier)
 
 
 def copies(words: Sequence[str], earlier: Sequence[str]) -> bool:
-    """Return whether at least half of an utterance is copied word for word from an earlier one.
+    """Return whether at least half of an utterance is copied from an earlier one, word for word.
 
     Only runs of `RUN_WORDS` or more words count, because people repeat phrases but rarely whole
     sentences.

@@ -1,7 +1,8 @@
 """Training and evaluation data: chats as tokens, with the learner's messages as targets.
 
-The learner has the assistant's role in the model's chat template. If a template has no system
-message, or moves it, the text of the system message is put before the user's first message.
+The learner has the assistant's role in the model's chat template. If a template does not support
+system messages, or moves them, the text of the system message is put before the user's first
+message.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """Chats as tokens, with one row (a sample) per chat, and counts of what was truncated.
+    """Chats as tokens, with one row (a sample) per chat, and counts of the truncated data.
 
     `dialogues` counts the dialogues with at least one row. The `truncated` chats lost `cut_tokens`
     tokens, of which `cut_targets` were targets. The `without_target` chats had no targets left, so
@@ -93,8 +94,8 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = Fal
             after = rendered(tokenizer, chat[: at + 1])
             if not (text.startswith(after) and after.startswith(before)):
                 raise ModelConfigError(
-                    "the chat template of this tokenizer changes earlier turns; use a model "
-                    "whose template only appends new turns"
+                    "this tokenizer's chat template changes earlier turns; use a model whose "
+                    "template only appends new turns"
                 )
             spans.append((len(before), len(after.rstrip())))
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -149,13 +150,13 @@ def encode_lessons(
     *,
     last_only: bool = False,
 ) -> TokenData:
-    """Return the chats of dialogues as tokens, and count what was truncated.
+    """Return the dialogues' chats as tokens, and count the truncated chats, tokens and targets.
 
     Args:
         tokenizer: The model's tokenizer, with a chat template.
         lessons: The dialogues.
         block: Maximum number of tokens per row.
-        cut: Function that shortens a chat of more than `block` tokens.
+        cut: Function that shortens a chat with more than `block` tokens.
         last_only: Whether only the last message of a chat has targets.
     """
     rows: list[Encoded] = []

@@ -25,17 +25,19 @@ their weights in the same way."""
 
 def check_exportable(base: Path | None) -> None:
     """Raise `ModelConfigError` if `write_gguf` cannot write a model with this base."""
-    how = "use --merge, and run llama.cpp's convert_hf_to_gguf.py on the folder merged/"
+    how = "use --merge, and run llama.cpp's convert_hf_to_gguf.py on the merged/ folder"
     if base is None:
         raise ModelConfigError(f"--gguf: the base is not a GGUF file; {how}")
     try:
         found = _text(library("gguf").GGUFReader(base), "general.architecture")
     except (ValueError, LookupError, OSError, ArithmeticError, MemoryError) as error:
-        raise ModelConfigError(f"--gguf: {base} is damaged or truncated: {error}") from error
+        raise ModelConfigError(
+            f"--gguf: {base} is damaged or truncated ({error}); get a new copy of the file"
+        ) from error
     if found != ARCHITECTURE:
         raise ModelConfigError(
-            f"--gguf: {base.name} has the architecture {found!r}, but only {ARCHITECTURE!r} can be "
-            f"written; {how}"
+            f"--gguf: {base.name} has the architecture {found!r}, but only files with the "
+            f"architecture {ARCHITECTURE!r} can be written; {how}"
         )
 
 
@@ -60,7 +62,7 @@ def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> No
 def write_adapter(
     base: Path, matrices: Iterable[tuple[str, Any, Any]], alpha: float, path: Path
 ) -> None:
-    """Write a LoRA adapter for `base` to `path`, in the format of llama.cpp (`--lora`).
+    """Write a LoRA adapter for `base` to `path`, in llama.cpp's format (`--lora`).
 
     `matrices` yields module names as in transformers, each with the matrices A of shape (rank, in)
     and B of shape (out, rank). The adapted weights are W + alpha / rank * B A.
@@ -129,7 +131,10 @@ class _Stored:
         """
         weight = f"{self._names.get_name(module)}.weight"
         if weight not in self._known:
-            raise ModelConfigError(f"--gguf: the base has no weights for {module}")
+            raise ModelConfigError(
+                f"--gguf: the base has no weights for the adapted module {module}; leave this "
+                "module out of target_modules"
+            )
         return weight
 
     def ordered(self, weight: str, rows: Any) -> Any:

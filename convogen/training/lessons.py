@@ -1,9 +1,9 @@
-"""Training examples: the dialogues of a source, as the chats that a model in a role receives.
+"""Training examples: the dialogues in a source, as the chats that a model in a role receives.
 
-In each chat, the learner is the assistant, and only its messages are targets. Two roles can be
-learned. The `inquirer` of DialogueForge (section 3.3) is learned from dialogues between people and
-chatbots, with one chat for each turn of the person. The `agents` of group chats are learned from
-conversations between people.
+In each chat, the learner is the assistant, and only the learner's messages are targets. Two roles
+can be learned. The `inquirer` of DialogueForge (section 3.3) is learned from dialogues between
+people and chatbots, with one chat for each of the person's turns. The `agents` of group chats are
+learned from conversations between people.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """The dialogues of a source, in order.
+    """The dialogues in a source, in order.
 
-    `dropped` counts the omitted dialogues by reason, `hash` identifies the dialogues, and `prompts`
-    contains the hashes of their prompts.
+    `dropped` maps each reason for omitting dialogues to the number of dialogues, `hash` identifies
+    the dialogues, and `prompts` contains the hashes of their prompts.
     """
 
     name: str
@@ -54,16 +54,16 @@ class Lessons:
 
 
 def inquirer_prompts() -> dict[str, Prompt]:
-    """Return the prompts that the method `dialogueforge` uses for its inquirer."""
+    """Return the prompts that the `dialogueforge` method uses for its inquirer."""
     return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
 
 
 def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Lessons:
-    """Return dialogues between people and chatbots as chats of the inquirer.
+    """Return dialogues between people and chatbots as the inquirer's chats.
 
     Args:
         seeds: The dialogues.
-        tasks: Tasks, by dialogue id, for dialogues without a task.
+        tasks: Maps the ids of dialogues without a task to the tasks to use for them.
     """
     prompts, tasks = inquirer_prompts(), tasks or {}
     lessons: list[Lesson] = []
@@ -95,7 +95,7 @@ class _TurnChats:
 
 
 def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
-    """Return the training dialogues that share no id or first utterance with `held_out`.
+    """Return the training dialogues that share neither an id nor a first utterance with `held_out`.
 
     White space and case are ignored. Raises `SourceError` if no dialogue is left.
     """
@@ -111,7 +111,7 @@ def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
 
 
 def sample(lessons: Sequence[Lesson], n: int | None, seed: int) -> list[Lesson]:
-    """Return a random sample of `n` dialogues, in order, or all dialogues if `n` is None.
+    """Return a random sample of `n` dialogues in their original order, or all if `n` is None.
 
     Equal seeds give equal samples.
     """

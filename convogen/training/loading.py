@@ -1,4 +1,4 @@
-"""Loading and identification of the model that is fine-tuned."""
+"""Loading and identification of the model to fine-tune."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from convogen.models.spec import EMBEDDED
 __all__ = ["check_installed", "gguf_of", "identity", "library", "load_trainable", "weights_hash"]
 
 
-NEEDED = "fine-tuning needs more packages: pip install 'convogen[train]'"
+NEEDED = "fine-tuning needs packages that are not installed; run pip install 'convogen[train]'"
 
 
 def check_installed(name: str) -> None:
-    """Raise `ModelConfigError` if a library of the extra `train` is missing, without loading it."""
+    """Raise `ModelConfigError` if a library in the `train` extra is missing, without loading it."""
     if find_spec(name) is None:
         raise ModelConfigError(NEEDED)
 
 
 def library(name: str) -> Any:
-    """Import and return a library of the extra `train`.
+    """Import and return a library in the `train` extra.
 
     Raises `ModelConfigError` if the library is not installed.
     """
@@ -55,7 +55,7 @@ def load_trainable(name: str) -> tuple[Any, Any]:
 def identity(name: str, model: Any) -> dict[str, str]:
     """Return a model's name without its folder, and the SHA-256 of its weights.
 
-    For a checkpoint on the Hugging Face Hub, the commit takes the place of the hash.
+    For a checkpoint on the Hugging Face Hub, the commit is returned instead of the hash.
     """
     if path := gguf_of(name):
         return {"name": path.name, "sha256": _sha256([path])}

@@ -36,10 +36,11 @@ _PREFIX = "base_model.model."
 
 
 def check_settings(model: Any, settings: Settings, folder: Path) -> None:
-    """Raise `ModelConfigError` or `ExperimentError` for settings that only a library can reject.
+    """Raise `ModelConfigError` or `ExperimentError` if a training library rejects the settings.
 
-    Such settings are target modules that the model lacks (checked on its structure, without
-    weights), and an unavailable optimizer or precision. Nothing is written to `folder`.
+    The libraries check whether the model has the target modules (using the model's structure,
+    without weights), and whether the optimizer and the precision are available. Nothing is written
+    to `folder`.
     """
     torch, transformers = library("torch"), library("transformers")
     with torch.device("meta"):
@@ -61,7 +62,7 @@ def check_settings(model: Any, settings: Settings, folder: Path) -> None:
         said = " ".join(str(error).split())[:200]
         raise ExperimentError(
             f"optimizer {settings.optimizer}, precision {settings.precision}: cannot be used "
-            f"({said})"
+            f"({said}); change the optimizer or the precision"
         ) from error
 
 
@@ -76,7 +77,7 @@ def train_adapter(
 ) -> Any:
     """Train the model's adapter, or a new adapter, on `rows`, and return the adapted model.
 
-    Training resumes from the last checkpoint in `folder`, and appends to `log.jsonl` there.
+    Training resumes from the last checkpoint in `folder` and appends lines to `log.jsonl` there.
     `progress` receives the number of completed steps and the total number of steps. An exception
     raised by `progress` ends the training.
     """
@@ -111,7 +112,7 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
 
 
 def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """Return the model with an adapter that is loaded from a folder."""
+    """Return the model with the adapter that is stored in a folder."""
     with _known_warnings():
         adapted = library("peft").PeftModel.from_pretrained(model, folder, is_trainable=trainable)
     adapted.peft_config["default"].base_model_name_or_path = None  # else PEFT queries the hub
@@ -125,18 +126,18 @@ def check_adapter(folder: Path, settings: Settings) -> None:
         shape = {"rank": found["r"], "alpha": found["lora_alpha"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ModelConfigError(
-            f"{folder}: not a LoRA adapter; name the folder of a training run"
+            f"{folder}: is not a LoRA adapter; name the folder of a training run"
         ) from error
     for key, value in shape.items():
         if value != (asked := getattr(settings, key)):
             raise ModelConfigError(
-                f"{folder}: its {key} is {value}, but the settings specify {asked}; to train it "
-                f"further, use --set {key}={value}"
+                f"{folder}: the adapter's {key} is {value}, but the settings specify {asked}; to "
+                f"train this adapter further, use --set {key}={value}"
             )
 
 
 def adapted_modules(model: Any) -> list[str]:
-    """Return the names of the modules with an adapter, as in the base model."""
+    """Return the base model's names for the modules with an adapter."""
     names = (name for name, module in model.named_modules() if hasattr(module, "lora_A"))
     return [str(name).removeprefix(_PREFIX) for name in names]
 
@@ -254,7 +255,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _mend_log(path: Path, step: int) -> None:
-    """Remove the log lines of steps after the checkpoint, since these steps will be repeated."""
+    """Remove the log lines for steps after the checkpoint, since these steps will be repeated."""
     if path.exists():
         mend_last_line(path)
         lines = path.read_text("utf-8").splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""The keys of a training run's `manifest.json` that convogen reads."""
+"""The keys in a training run's `manifest.json` that convogen reads."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class TokenCounts(TypedDict):
 
 
 class SourceCounts(TokenCounts):
-    """Counts of a source used for training or evaluation.
+    """Counts for a source used for training or evaluation.
 
-    `dropped` counts the omitted dialogues by reason. `without_task` counts the dialogues that are
-    learned without the person's task; early versions did not record this number.
+    `dropped` maps each reason for omitting dialogues to the number of dialogues. `without_task`
+    counts the dialogues that are learned without the person's task; early versions did not record
+    this number.
     """
 
     dropped: dict[str, int]

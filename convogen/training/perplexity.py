@@ -46,7 +46,7 @@ def perplexity(
     with torch.inference_mode():
         for nth, row in enumerate(rows, 1):
             ids = torch.tensor([row.input_ids], device=model.device)
-            # A label is predicted from the preceding tokens, so the first is never predicted.
+            # A label is predicted from the preceding tokens, so the first token never is.
             labels = torch.tensor(row.labels[1:], device=model.device)
             wanted = labels >= 0
             logits = model(input_ids=ids).logits[0, :-1][wanted].float()
@@ -56,6 +56,9 @@ def perplexity(
             done(nth)
     model.train(was_training)
     if not targets:
-        raise SourceError("perplexity: the dialogues contain no target tokens")
+        raise SourceError(
+            "perplexity: the dialogues contain no target tokens; use other dialogues or a larger "
+            "block"
+        )
     mean = total / targets
     return Perplexity(math.exp(min(mean, 700)), mean, targets)

@@ -60,7 +60,7 @@ class SceneForm:
     """The form in which scenes are learned.
 
     `agent` is the agents' prompt file, which replaces the shipped file. `max_words` is the maximum
-    number of words per turn, or None for no limit. With a prompt file `encounter`, the model also
+    number of words per turn, or None for no limit. With an `encounter` prompt file, the model also
     learns to invent scenes, as the generator does.
     """
 
@@ -70,10 +70,10 @@ class SceneForm:
 
 
 def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A002
-    """Yield the scenes of a run folder, a file of scenes, or a corpus with personas.
+    """Yield the scenes in a run folder, a scene file, or a corpus with personas.
 
-    A row of a file of scenes has the keys of an experience, with `personas` as mappings or as names
-    from the hub `everyday`, and `turns` as pairs of speaker and text. The first turn is the
+    A row in a scene file has the keys of an experience, with `personas` as mappings or as names
+    from the `everyday` hub, and `turns` as pairs of speaker and text. The first turn is the
     starter. In a corpus with personas, the speakers of a conversation get names from that hub and
     meet by chance; the conversation's id determines the names and the meeting. Greetings and
     farewells in a corpus are left out. Raises `SourceError` if the source cannot be read.
@@ -114,8 +114,8 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
         lessons.append(Lesson(scene.id, said, chats))
     if not lessons:
         raise SourceError(
-            f"{source}: contains no scenes (conversations of at least {MIN_TURNS} turns with "
-            f"personas for their speakers); use a run folder, a file of scenes, or a corpus with "
+            f"{source}: contains no scenes (conversations that have at least {MIN_TURNS} turns and "
+            f"personas for their speakers); use a run folder, a scene file, or a corpus with "
             f"personas"
         )
     hashes = {step: prompt.hash for step, prompt in prompts.items()}
@@ -166,7 +166,9 @@ def _of_file(path: Path) -> Iterator[Scene]:
             yield _scene(decode(row.value), f"{path.name}-{row.line}")
         except (RowError, ValidationError, KeyError, TypeError, ValueError) as error:
             said = " ".join(str(error).split())[:200]
-            raise SourceError(f"{path}: line {row.line}: not a scene ({said})") from None
+            raise SourceError(
+                f"{path}: line {row.line}: not a scene ({said}); correct or remove the line"
+            ) from None
 
 
 def _scene(row: dict[str, Any], name: str) -> Scene:
@@ -183,7 +185,7 @@ def _scene(row: dict[str, Any], name: str) -> Scene:
 
 @cache
 def _everyday() -> dict[str, Persona]:
-    """Return the people of the hub `everyday` by name."""
+    """Return the personas in the `everyday` hub, keyed by name."""
     hub = open_hub("everyday")
     people = (profile for at in range(len(hub)) for profile in hub[at])
     return {one.name: one.named(one.name) for one in people if one.name}
@@ -219,9 +221,9 @@ def _of_conversation(conversation: Conversation) -> Scene | None:
 
 
 def _personas(conversation: Conversation, speakers: Sequence[str]) -> dict[str, Any]:
-    """Return the personas of a conversation by speaker.
+    """Return the persona for each speaker in a conversation.
 
-    They come from a mapping, or from one column per speaker, as in Synthetic-Persona-Chat.
+    The personas come from a mapping or, as in Synthetic-Persona-Chat, from one column per speaker.
     """
     told = conversation.context.get("personas")
     if isinstance(told, dict):

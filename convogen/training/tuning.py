@@ -2,11 +2,11 @@
 
 manifest.json       base model, data, settings, versions, counts, perplexities
 log.jsonl           one line per step: loss, learning rate, …
-checkpoints/        only during training; the same call resumes from the last checkpoint
+checkpoints/        only during training; the same command resumes from the last checkpoint
 adapter/            the LoRA adapter, for PEFT, vLLM, …
 merged/             the whole model with the adapter in its weights (safetensors)
 <folder>.gguf       the whole model, for llama.cpp and `--model FILE`
-lora.gguf           the adapter alone, which llama.cpp loads together with the base
+lora.gguf           the adapter alone, which llama.cpp loads together with the base model
 """
 
 from __future__ import annotations
@@ -61,11 +61,12 @@ Progress = Callable[[str, int, int], None]
 class TrainingPlan:
     """The base model, the data, the settings and the exports of a training run.
 
-    `train` and `held_out` are sources that `open_corpus` accepts. `licence` names the terms of the
-    training data, for the manifest. `scenes` contains the prompts of group-chat agents; if it is
-    None, the model learns the inquirer instead of the agents. `start` is the folder of an earlier
-    training run whose adapter is trained further; if it is None, a new adapter is trained. `tasks`
-    maps the ids of dialogues without a `task_summary` to the person's task (see `without_task`).
+    `train` and `held_out` are sources that `open_corpus` accepts. `licence` names the training
+    data's licence, for the manifest. `scenes` is the form in which the model learns the agents of
+    group chats; if it is None, the model learns the inquirer instead. `start` is the folder of an
+    earlier training run whose adapter is trained further; if it is None, a new adapter is trained.
+    `tasks` maps the ids of dialogues without a `task_summary` to the person's task (see
+    `without_task`).
     """
 
     base: str
@@ -194,8 +195,8 @@ class _Tuning:
         for source, data in ((self._data.train, rows), (self._data.held_out, measured)):
             if not data.rows:
                 raise SourceError(
-                    f"{source.name}: block {block} ends before the learner's first word in all "
-                    f"dialogues; raise it, for example with "
+                    f"{source.name}: in every dialogue, the first {block} tokens (`block`) end "
+                    f"before the learner's first word; raise `block`, for example with "
                     f"--set block={Settings.load(None, {}).block}"
                 )
         lora.check_settings(model, self._plan.settings, self._folder / "checkpoints")
@@ -211,7 +212,7 @@ class _Tuning:
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
         """Record the plan in the folder's manifest.
 
-        Raises `RunFolderError` if the folder contains a training run of a different plan.
+        Raises `RunFolderError` if the folder contains a training run with a different plan.
         """
         essence = self._essence(model)
         fingerprint = fingerprint_of(essence)
@@ -223,7 +224,7 @@ class _Tuning:
                 raise RunFolderError(
                     f"{self._folder}: contains a different training run (its fingerprint is "
                     f"{found['fingerprint']} instead of {fingerprint}; {changed}); choose another "
-                    "--out, or use --fresh to move it aside"
+                    "--out, or use --fresh to move the existing run aside"
                 )
         self._manifest = {"fingerprint": fingerprint, "complete": False, **found}
         self._note(
@@ -239,7 +240,7 @@ class _Tuning:
         )
 
     def _inquirer(self) -> dict[str, Any]:
-        """Return the inputs, besides the sources, of an inquirer's lessons; none for scenes."""
+        """Return the inputs to an inquirer's lessons other than the sources; empty for scenes."""
         if self._plan.scenes is not None:
             return {}
         tasks = {"tasks": fingerprint_of(dict(self._plan.tasks))}

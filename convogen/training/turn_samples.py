@@ -1,4 +1,4 @@
-"""Training data for the inquirer, with one sample for each turn of the person.
+"""Training data for the inquirer, with one sample for each of the person's turns.
 
 A sample is a chat up to one of the learner's messages, and only that message is a target. If a chat
 is longer than the block, the system part is kept and the oldest part of the dialogue is dropped, so

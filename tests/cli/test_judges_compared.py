@@ -176,10 +176,13 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text('{"choice": "No"}\n' * n)
     files = sorted(tmp_path.iterdir())
     ended = convogen("agreement", *files, "--protocol", "unieval")
-    assert "not on the same dialogues; numbers of verdicts: [3, 4]" in ended.complaint
+    assert "different numbers of verdicts ([3, 4])" in ended.complaint
     assert "nothing to compare" in convogen("agreement", files[0], "--protocol", "unieval").err
     labels = tmp_path / "labels.jsonl"
-    for text, said in (("No", "line 1: not a label"), ('{"row": 9, "choice": "No"}', "label of 9")):
+    for text, said in (
+        ("No", "line 1: not a label"),
+        ('{"row": 9, "choice": "No"}', "label for the dialogue 9"),
+    ):
         labels.write_text(text)
         ended = convogen("agreement", files[0], "--protocol", "unieval", "--human", labels)
         assert said in ended.complaint
@@ -192,7 +195,7 @@ def test_labels_are_of_one_set_of_dialogues_that_is_there(tmp_path: Path) -> Non
     agreement = ("agreement", *files, "--protocol", "unieval", "--json", "--human")
     ended = convogen(*agreement, f"nosuch={labels}")
     assert ended.status == 2
-    assert "no verdicts on 'nosuch'; sets found: x, y" in ended.complaint
+    assert "no verdicts on 'nosuch'; name another set (found: x, y)" in ended.complaint
     assert "name the set as DIALOGUES=FILE" in convogen(*agreement, labels).complaint
     found = json.loads(convogen(*agreement, f"y={labels}").out)
     assert [one["dialogues"] for one in found["calibration"]] == ["y"]

@@ -202,7 +202,7 @@ def test_labels_join_the_set_of_the_judges_only_if_it_is_one(tmp_path: Path) -> 
     ("row", "protocol", "said"),
     [
         (choice("c", "1", "No"), "scores", "contains no ratings"),
-        (choice("c", "1", "No"), "gteval", "contains no choices of the protocol gteval"),
+        (choice("c", "1", "No"), "gteval", "contains no choices for the gteval protocol"),
         (choice("c", "1", "No", surprise=1), "scores", "a human label: surprise: is not a known"),
         (choice("c", "1", "Perhaps"), "unieval", "the unieval protocol must be one of Yes, No"),
         (choice("c", "1", "No", value=3), "unieval", "must have exactly one of value"),

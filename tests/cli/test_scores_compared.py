@@ -77,7 +77,7 @@ def test_aspects_are_compared_apart_and_what_one_alone_scored_has_no_alpha(tmp_p
         ('{"conversation": "c0", "value": 1' + "0" * 400 + "}", "must be a finite number"),
         (
             '{"conversation": "c0", "value": 4}\n{"conversation": "c0", "value": 5}',
-            "line 2: contradicts an earlier score of 'c0'",
+            "line 2: contradicts an earlier score for 'c0'",
         ),
         ('{"conversation": "c0", "value": null}', "contains no scores"),
         ('{"conversation": "elsewhere", "value": 4}', "no scored conversation in common"),

@@ -207,7 +207,7 @@ class TestSummarization:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
         wrong = summarise(folder, held_out, t5, endpoint)
         assert wrong.status == 2
-        assert "of other dialogues" in wrong.err.splitlines()[-1]
+        assert "describe other dialogues" in wrong.err.splitlines()[-1]
 
     def test_what_is_not_held_out_of_a_file_is_in_domain(
         self, folder: Path, t5: Path, endpoint: EndpointServer, tmp_path: Path
@@ -243,7 +243,7 @@ class TestSummarization:
         endpoint.script = helpful
         wrong = summarise(folder, held_out, t5, endpoint, "--column", "gist")
         assert wrong.status == 2
-        assert "its columns are: summary, topic" in wrong.complaint
+        assert "name another column (found: summary, topic)" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--in-domain", held_out)
         assert "all its dialogues are also held out" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--set", "warmup=3")

@@ -137,7 +137,7 @@ def test_a_bertscore_of_another_encoder_is_said_to_be_another(tmp_path: Path) ->
 def test_what_is_no_result_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text, "utf-8")
     ended = convogen("downstream", "pool", tmp_path / "x.json")
-    assert (ended.status, "x.json: not results of" in ended.complaint) == (2, True)
+    assert (ended.status, "x.json: is not a result file" in ended.complaint) == (2, True)
     empty = convogen("downstream", "pool", tmp_path)
     assert (empty.status, "contains no results" in empty.complaint) == (2, True)
     missing = convogen("downstream", "pool", tmp_path / "none.json")

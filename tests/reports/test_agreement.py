@@ -51,7 +51,7 @@ def test_what_is_told_before_the_sign_goes_first(tmp_path: Path) -> None:
     assert named(f"gpt={path}") == ("gpt", "oasst")
     assert named(f"gpt, mine ={path}") == ("gpt", "mine")
     assert named(f",mine={path}") == ("claude", "mine")
-    with pytest.raises(SourceError, match="must be JUDGE,DIALOGUES=FILE"):
+    with pytest.raises(SourceError, match="use the form JUDGE,DIALOGUES=FILE"):
         named(f"a,b,c={path}")
     odd = verdicts(tmp_path / "a=b.jsonl")
     assert named(odd) == ("a=b", "")  # this refers to a file of that name

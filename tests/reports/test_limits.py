@@ -113,7 +113,7 @@ def test_tasks_that_failed_are_counted_and_none_is_not(
     (folder / "conversations.jsonl").write_text(json.dumps(rows[0]) + "\n")
     (folder / "failures.jsonl").write_text(json.dumps(lost) + "\n")
     found = [text for text in said(tmp_path, folder, copied("whole")) if "no conversation" in text]
-    assert found == ["lossy: tasks that produced no conversation: 1. Measures exclude them."]
+    assert found == ["lossy: tasks that produced no conversation: 1. Measures exclude these tasks."]
 
 
 def test_rows_of_a_corpus_that_cannot_be_read_are_counted(
@@ -123,7 +123,7 @@ def test_rows_of_a_corpus_that_cannot_be_read_are_counted(
     corpus.write_text('["Tea?", "Yes."]\n5\n["No.", "Oh."]\n6\n')
     found = said(tmp_path, copied("a"), against=corpus)
     assert [text for text in found if "could not be read" in text] == [
-        "talk.jsonl: rows that could not be read and are left out: 2."
+        "talk.jsonl: rows that are left out because they could not be read: 2."
     ]
     corpus.write_text('["Tea?", "Yes."]\n')
     assert "could not be read" not in " ".join(said(tmp_path, copied("b"), against=corpus))
@@ -149,7 +149,7 @@ def test_who_was_not_judged_is_told(copied: Callable[..., Path], tmp_path: Path)
     found = said(tmp_path, copied("none"), other, judged(copied("all"), "4"))
     assert [text for text in found if "judged" in text] == [
         "none: not judged; to add groundedness, run `convogen evaluate RUN --judge geval`.",
-        "other: groundedness not judged; to add it, run `convogen evaluate RUN --judge geval`.",
+        "other: groundedness not judged; to judge it, run `convogen evaluate RUN --judge geval`.",
     ]
     kinds = [text for text in found if "the judge is the scripted model" in text]
     assert [text.split(" the judge")[0] for text in kinds] == ["other: geval3:", "all:"]

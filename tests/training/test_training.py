@@ -332,7 +332,7 @@ def test_nothing_has_no_perplexity(base: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("block=16", "train.jsonl: block 16 ends before the learner's first word"),
+        ("block=16", "train.jsonl: in every dialogue, the first 16 tokens"),
         ("target_modules=nosuch", "target_modules 'nosuch': do not fit this model"),
         ("target_modules=(", "target_modules '(': do not fit this model"),
         ("optimizer=nosuch", "optimizer nosuch, precision fp16: cannot be used ("),

@@ -1,4 +1,4 @@
-"""Results of the arena's judge: who wins against whom, and the resulting ranking."""
+"""Results from the `arena` judge: the result of each match, and the ranking of the players."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Match", "MatchResult", "Standings", "standings"]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Two players, by index, and the folder with the verdicts on their dialogues."""
+    """The indices of two players, and the folder with the verdicts on their dialogues."""
 
     first: int
     second: int
@@ -32,10 +32,10 @@ class MatchResult:
         wins: Number of verdicts for the first player.
         losses: Number of verdicts for the second player.
         missing: Number of comparisons without a verdict.
-        won: Share of points won by the first player, 0 to 1; a tie is half a point. None without a
-            verdict.
+        won: Share of points won by the first player, 0 to 1; a tie counts as half a point. None if
+            there are no verdicts.
         low: Lower end of the 95% interval of `won`.
-        high: Upper end of the interval.
+        high: Upper end of the 95% interval of `won`.
     """
 
     players: list[str]
@@ -50,11 +50,11 @@ class MatchResult:
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """The ranking, the results of each pair of players, and the position bias.
+    """The ranking, the result for each pair of players, and the position bias.
 
     Attributes:
         ratings: The players' ratings, the strongest player first.
-        matches: The result of each pair of players.
+        matches: The result for each pair of players.
         first_shown: Share of decided verdicts that choose the dialogue shown first; 0.5 if there is
             no position bias.
     """
@@ -65,7 +65,7 @@ class Standings:
 
 
 def standings(names: Sequence[str], matches: Sequence[Match]) -> Standings:
-    """Return the ranking from the verdicts of matches between the named players."""
+    """Return the standings computed from the verdicts on matches between the named players."""
     games: dict[str, list[Game]] = {}
     results: list[MatchResult] = []
     shown: list[bool] = []

@@ -45,7 +45,7 @@ DIFFERENCES = {
     "prompt": "the judge's prompt is convogen's own (the paper does not give its prompt)",
     "judge": f"the judge is a different model (in the paper, it is {PAPERS_JUDGE})",
 }
-"""Possible differences in judging from the paper, and their descriptions."""
+"""Maps each possible difference from the paper's judging to its description."""
 
 _TUNED_TO_CHAT = r"(?:-(?:instruct|it|turbo|versatile|instant|free))*"
 _VERSION = r"(?:-v\d[\d.-]*)?"
@@ -61,20 +61,20 @@ _API_NAMES = {
     "Gemma-2-27B": rf"gemma-?2-27b{_TUNED_TO_CHAT}",
     "Mistral-7B": rf"(?:open-)?mistral-7b{_TUNED_TO_CHAT}{_VERSION}",
 }
-"""Maps a model's name in the paper to a pattern of its names at providers, Ollama and Hugging Face.
-Patterns match names in lower case, without the owner, and with `-` for colons, spaces and
-underscores."""
+"""Maps a model's name in the paper to a pattern for its names at providers, in Ollama and on
+Hugging Face. Patterns match names in lower case, without the owner, and with `-` for colons, spaces
+and underscores."""
 
 
 def paper_name(model: str) -> str:
-    """Return the paper's name of a model, given its API name; return any other name unchanged."""
+    """Return the paper's name for a model, given its API name; return any other name unchanged."""
     name = re.sub(r"[\s:_]+", "-", model.strip().casefold().rsplit("/", 1)[-1])
     known = (paper for paper, names in _API_NAMES.items() if re.fullmatch(names, name))
     return next(known, model)
 
 
 def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> list[str] | None:
-    """Return how the judging of a run differs from the paper's.
+    """Return how the judging of a run differs from the paper's judging.
 
     Args:
         manifest: The manifest of the scores; None for a verdict file without a manifest.
@@ -98,10 +98,10 @@ def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> 
 def published_rate(
     protocol: Protocol, model: str, data: str | None, utterances: int | None
 ) -> float | None:
-    """Return the paper's rate in percent; None if the paper has none.
+    """Return the paper's rate in percent; None if the paper has no such rate.
 
-    `model` is the paper's name in upper or lower case, or an API name (`paper_name`). `real` has
-    the same rate for all lengths.
+    `model` is the paper's name in upper or lower case, or an API name (`paper_name`). For real
+    dialogues (`real`), the rate is the same for all lengths.
     """
     base = TUNED.sub("", model)
     column = REAL if model == REAL else f"{'base' if base == model else 'finetuned'}_{utterances}"
@@ -114,7 +114,7 @@ def published_rate(
 
 
 def published_change(before: float | None, after: float | None) -> float | None:
-    """Return the difference of two published rates in percentage points; None if one is missing."""
+    """Return a published rate's change in percentage points; None if either rate is missing."""
     return None if before is None or after is None else round(after - before, 2)
 
 
@@ -129,8 +129,8 @@ def published_degradation(
     Args:
         protocol: The judging protocol, `unieval` or `gteval`.
         model: Name of the inquirer's model.
-        data: The data set of the seeds.
-        lengths: Maximum number of utterances of the shorter and the longer dialogues.
+        data: Name of the data set from which the seeds come.
+        lengths: Maximum number of utterances in the shorter and in the longer dialogues.
     """
     if data == "OASST1" and lengths == (6, 12):
         base = TUNED.sub("", model)
@@ -143,6 +143,6 @@ def published_degradation(
 
 
 def _row(rows: Mapping[str, Mapping[str, Cell]], name: str) -> Mapping[str, Cell]:
-    """Return the row of a model, ignoring the case of its name."""
+    """Return a model's row, ignoring the case of the model's name."""
     found = [row for known, row in rows.items() if known.casefold() == name.casefold()]
     return found[0] if found else {}

@@ -22,7 +22,7 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 _INK, _SOFT, _LINE = "#222222", "#dddddd", "#c1121f"
 _TITLES = {"unieval": "UniEval pass rate, %", "gteval": "GTEval indistinguishability rate, %"}
 _MADE_BY = "convogen verdicts"
-"""The mark of convogen's charts in their metadata; only marked files are replaced."""
+"""The mark in the metadata of convogen's charts; only marked files are replaced."""
 
 _LONGEST = 28
 _LEVEL = 3
@@ -59,7 +59,7 @@ def draw(compared: Compared, path: Path) -> None:
 
 
 def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> None:
-    """Draw the bars of one data set: models in order, one bar per length."""
+    """Draw the bars for one data set: for each model, one bar per length."""
     names = list(dict.fromkeys(row.model for row in rows))
     wide = 0.8 / len(lengths)
     label: str | None = _published_label(rows)
@@ -100,7 +100,7 @@ def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> No
 
 
 def _published_label(rows: Sequence[Rate]) -> str:
-    """Return the label of the diamonds, which says whether the judging is the same."""
+    """Return the diamonds' label, which states whether the paper's judging is the same."""
     told = [row.differs for row in rows if row.published is not None]
     if any(told):
         return "published, different judging"
@@ -114,7 +114,7 @@ def _whisker(row: Rate) -> tuple[float, float]:
 
 
 def _real(axes: Any, cells: Sequence[Rate], data: str | None) -> None:
-    """Draw a line at the rate of a data set's real dialogues and a band for its interval."""
+    """Draw a line at the rate for a data set's real dialogues and a band for the interval."""
     rows = [row for row in cells if row.model == REAL and row.data in (data, None)]
     for row in rows[:1]:
         axes.axhline(row.rate, color=_LINE, linestyle="--", linewidth=1.4, label="real dialogues")

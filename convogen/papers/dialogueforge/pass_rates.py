@@ -1,9 +1,10 @@
-"""Pass rates by model, data set and length: DialogueForge's tables 1 to 3 and figures 2 and 3.
+"""Pass rates per model, data set and length: DialogueForge's tables 1 to 3 and figures 2 and 3.
 
-Each file of verdicts is one cell. Rates are percentages. Intervals are 95% bootstrap intervals over
+Each verdict file is one cell. Rates are percentages. Intervals are 95% bootstrap intervals over
 dialogues, or Wilson intervals if all verdicts are equal and resampling would show no variation. If
-two cells use the same seeds, their difference is resampled by seed. `differs` lists how the judging
-differs from the paper's; it is None if this is unknown or there is no published rate.
+two cells use the same seeds, the difference between their rates is resampled over the seeds.
+`differs` lists the differences from the paper's judging; it is None if they are unknown or if there
+is no published rate.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 class RateCell:
     """The verdicts on one model's dialogues.
 
-    `utterances` is the maximum length of the dialogues; None if unknown. `passes` has 100 for each
-    dialogue that passes and 0 for each that does not. `seeds` has the seeds of the dialogues in the
-    same order, or is empty if they are unknown. `differs` is explained in `judged_otherwise`.
+    `utterances` is the maximum length of the dialogues; None if unknown. `passes` contains 100 for
+    each dialogue that passes and 0 for each dialogue that fails. `seeds` contains the dialogues'
+    seeds in the order of `passes`, or is empty if a seed is unknown. `differs` is explained in
+    `judged_otherwise`.
     """
 
     model: str
@@ -59,7 +61,7 @@ class RateCell:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The pass rate of one cell, next to the published one; rates are percentages.
+    """The pass rate of one cell and the published rate; all rates are percentages.
 
     Attributes:
         utterances: Maximum number of utterances per dialogue; None if unknown.
@@ -68,10 +70,10 @@ class Rate:
         low: Lower end of the 95% interval; None if there is no interval.
         high: Upper end of the interval; None if there is no interval.
         false_alarms: Number of dialogues in which the judge attributes the first utterance, written
-            by a person, to a machine; None if verdicts of the protocol name no utterance.
-        false_alarm_rate: `false_alarms` as a percentage.
-        published: The paper's rate; None if the paper has none.
-        differs: How the judging differs from the paper's; None if unknown.
+            by a person, to a machine; None if the protocol's verdicts do not name an utterance.
+        false_alarm_rate: `false_alarms` as a percentage of the dialogues.
+        published: The paper's rate; None if the paper has no such rate.
+        differs: Keys of `DIFFERENCES` that apply to the judging; None if unknown.
     """
 
     model: str
@@ -90,15 +92,15 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class LengthChange:
-    """The change of a rate from one length to the next longer one, in percentage points.
+    """The change of a rate from one length to the next longer length, in percentage points.
 
     Attributes:
         before: Maximum length of the shorter dialogues, in utterances.
         after: Maximum length of the longer dialogues, in utterances.
         n: Number of seeds if `paired`, otherwise number of dialogues.
         paired: Whether both cells use the same seeds.
-        published: The paper's change; None if the paper has none.
-        differs: How the judging differs from the paper's; None if unknown.
+        published: The paper's change; None if the paper has no such change.
+        differs: Keys of `DIFFERENCES` that apply to the judging; None if unknown.
     """
 
     model: str
@@ -137,7 +139,7 @@ class TuningGain:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The rates by one protocol, the effects of length, and the gains from fine-tuning."""
+    """The rates for one protocol, the effects of length, and the gains from fine-tuning."""
 
     protocol: Protocol
     cells: list[Rate]
@@ -150,7 +152,7 @@ class Compared:
 
 
 def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> RateCell:
-    """Read a cell from `[MODEL[,DATA[,N]]=]PATH`; PATH is a file of verdicts or a folder of scores.
+    """Read a cell from `[MODEL[,DATA[,N]]=]PATH`; PATH is a verdict file or a score folder.
 
     Values that are not given before the `=` are read from the scored run. Raises `SourceError` if
     the verdicts cannot be read.
@@ -166,7 +168,9 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
     played = _played(file) if folder else None
     model, data, utterances = _made(played) if played else (path.stem, None, None)
     if len(told) > 3 or (len(told) == 3 and not told[2].isdecimal()):
-        raise SourceError(f"{text}: must be MODEL,DATA,N=FILE; N is a number of utterances")
+        raise SourceError(
+            f"{text}: must have the form MODEL,DATA,N=FILE; N is the number of utterances"
+        )
     model = told[0] if told and told[0] else model
     data = _data_name(told[1]) if len(told) > 1 and told[1] else data
     utterances = int(told[2]) if len(told) == 3 else utterances
@@ -182,7 +186,7 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
 
 
 def _played(file: Path) -> Path:
-    """Return the folder of the judged data: the run named by the scores or the scores' folder."""
+    """Return the folder with the judged data: the run that the scores name, or the scores' own."""
     source: Any = (scores_manifest(file) or {}).get("source")
     return Path(source) if isinstance(source, str) else file.parent.parent
 
@@ -207,14 +211,14 @@ def _made(folder: Path) -> tuple[str, str | None, int | None]:
 
 
 def _data_name(source: str) -> str:
-    """Return the name of a data set; the two data sets of the paper get the paper's names."""
+    """Return the name of a data set; the paper's two data sets have the paper's names."""
     last = source.rstrip("/").rsplit("/", 1)[-1]
     known = [name for part, name in _DATA.items() if part in last.casefold()]
     return known[0] if known else last.split(".")[0]
 
 
 def _seeds(folder: Path, ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the seeds of a run's judged conversations; an empty tuple if any has no seed."""
+    """Return the seeds of a run's judged conversations; empty if a conversation has no seed."""
     found = {one.id: seed_of(one) for one in Run(folder).conversations()} if folder.is_dir() else {}
     seeds = [found.get(name) for name in ids]
     return tuple(seed for seed in seeds if seed is not None) if None not in seeds else ()
@@ -263,7 +267,7 @@ def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
 
 
 def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[LengthChange]:
-    """Yield the change in each model's rate per data set from one length to the next longer one."""
+    """Yield, for each model and data set, the change in the rate from each length to the next."""
     groups: dict[tuple[str, str | None], list[tuple[int, RateCell]]] = {}
     for cell in cells:
         if cell.utterances is not None:
@@ -290,9 +294,9 @@ def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[Leng
 
 
 def _finetuning(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[TuningGain]:
-    """Yield the gain of each fine-tuned model over its base.
+    """Yield the gain of each fine-tuned model over its base model.
 
-    A fine-tuned model is named after its base: `NAME (FT)` or `NAME-ft`.
+    A fine-tuned model is named after its base model: `NAME (FT)` or `NAME-ft`.
     """
     bases = {(cell.model, cell.data, cell.utterances): cell for cell in cells}
     for cell in cells:
@@ -328,7 +332,7 @@ class _Change(NamedTuple):
 
 
 def _change(ours: RateCell, theirs: RateCell) -> _Change:
-    """Return the difference of two rates, paired by seed if both cells use the same seeds."""
+    """Return the difference between two rates, paired by seed if both cells use the same seeds."""
     here, there = (
         dict(zip(ours.seeds, ours.passes, strict=False)),
         dict(zip(theirs.seeds, theirs.passes, strict=False)),

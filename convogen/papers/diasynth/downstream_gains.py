@@ -4,8 +4,8 @@ Both numbers are means of per-cell ratios. A cell is one combination of model, d
 In this way, the paper's tables reproduce its coverage: 90.48% over the 24 cells of
 LLaMA-3, and 77.07% without QAGS.
 
-The tables do not reproduce the paper's improvement of 16.47%. By equation 1, it is 12.15% over the
-same cells (QAGS falls by 7.40%, BERTScore rises by 20.23%, and ROUGE-L rises by 23.61%). The ratio
+The tables do not reproduce the paper's improvement of 16.47%. Equation 1 gives 12.15% over the same
+cells (QAGS falls by 7.40%, BERTScore rises by 20.23%, and ROUGE-L rises by 23.61%). The ratio
 of the sums (5.14%), the median (13.40%) and the mean without QAGS (21.92%) also differ from the
 printed number.
 """
@@ -35,7 +35,7 @@ GENERATORS = ("Phi-3", "InternLM-2.5", "LLaMA-3", "GPT-4o")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A summariser's scores by one measure on one held-out set: before fine-tuning, after
+    """A summariser's scores for one measure on one held-out set: before fine-tuning, after
     fine-tuning on in-domain data, and after fine-tuning on generated data."""
 
     model: str
@@ -47,7 +47,7 @@ class Cell:
 
 
 def percentage_improvement(after: float, before: float) -> float:
-    """Return the percentage improvement (equation 1).
+    """Return the improvement of `after` over `before` in percent (equation 1).
 
     Raises `ZeroDivisionError` if `before` is 0.
     """
@@ -55,7 +55,7 @@ def percentage_improvement(after: float, before: float) -> float:
 
 
 def coverage(synthetic: float, in_domain: float) -> float:
-    """Return the coverage (equation 2) in percent.
+    """Return the synthetic score as a percentage of the in-domain score (equation 2).
 
     Raises `ZeroDivisionError` if `in_domain` is 0.
     """
@@ -73,8 +73,11 @@ def mean_coverage(cells: Sequence[Cell]) -> float:
 
 
 def published_cells(generator: str = "LLaMA-3") -> list[Cell]:
-    """Return the paper's cells (tables 6 and 7) for the data of one generator: Phi-3, InternLM-2.5,
-    LLaMA-3 or GPT-4o. `measure` is qags, bertscore or rouge_l."""
+    """Return the paper's cells (tables 6 and 7) for the data from one generator.
+
+    The generator is Phi-3, InternLM-2.5, LLaMA-3 or GPT-4o. A cell's `measure` is qags, bertscore
+    or rouge_l.
+    """
     tables = published("diasynth")
     cells: list[Cell] = []
     for row, printed in tables["6"].rows.items():
@@ -90,7 +93,7 @@ def published_cells(generator: str = "LLaMA-3") -> list[Cell]:
 
 @dataclass(frozen=True, slots=True)
 class PublishedSums:
-    """Means over the paper's cells for the data of one generator, in percent."""
+    """Means over the paper's cells for the data from one generator, in percent."""
 
     cells: int
     improvement: float
@@ -99,7 +102,7 @@ class PublishedSums:
 
 
 def published_sums() -> dict[str, PublishedSums]:
-    """Return the means over the paper's cells by generator."""
+    """Return the means over the paper's cells for each generator."""
     found: dict[str, PublishedSums] = {}
     for generator in GENERATORS:
         cells = published_cells(generator)

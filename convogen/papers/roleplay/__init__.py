@@ -1,1 +1,1 @@
-"""LLM Roleplay: studies over seeds, and checks of the paper's own numbers."""
+"""LLM Roleplay: studies over several seeds, and checks of the paper's own numbers."""

@@ -30,22 +30,22 @@ MEASURES = {
         )
     },
 }
-"""Maps the measures of table 1 to their labels. Smaller is better, except for turns."""
+"""Maps the measures in table 1 to their labels. Smaller values are better, except for turns."""
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
 _NOTE = (
     "Each measure is divided by its largest value in the same chart. The paper does not say how it "
-    "normalizes."
+    "normalizes its measures."
 )
 _MADE_BY = "convogen study"
 
 Values = Mapping[str, Mapping[str, float | None]]
-"""Maps each condition or inquirer to values by measure; None if nothing was measured."""
+"""Maps each condition or inquirer and each measure to a value; None if nothing was measured."""
 
 
 def ours(conditions: Mapping[str, Condition]) -> Values:
-    """Return the measures of conditions: lengths in turns and tokens, failure rates 0 to 1."""
+    """Return each condition's measures: lengths in turns or tokens, and failure rates (0 to 1)."""
     return {
         who: {
             name: (one.length(name) if name in LENGTHS else one.rate(name)).mean
@@ -56,7 +56,7 @@ def ours(conditions: Mapping[str, Condition]) -> Values:
 
 
 def theirs() -> Values:
-    """Return the measures that table 1 prints by inquirer; failure rates are in percent."""
+    """Return the measures that table 1 prints for each inquirer; failure rates are in percent."""
     rows = published("roleplay")["1"].rows
     return {
         who: {

@@ -1,7 +1,7 @@
 """Does describing a persona change the user's language? A test for LLM Roleplay's table 2.
 
-A run that describes less of each persona in its prompts still has the same people and goals, so the
-dialogues of such runs form pairs. The values of a pair are averaged over the seeds. Wilcoxon's
+Runs that differ only in how much of each persona their prompts describe have the same personas and
+goals, so their dialogues form pairs. Each dialogue's values are averaged over the seeds. Wilcoxon's
 signed-rank test is two-sided, and its p-values are corrected for the number of comparisons (Holm,
 1979).
 """
@@ -54,8 +54,8 @@ class Told:
 
 
 def told_apart(found: Sequence[Condition]) -> list[Told]:
-    """Compare each condition that describes something with its counterpart that describes
-    nothing."""
+    """Compare each condition that describes its personas with its counterpart without
+    descriptions."""
     compared: list[Told] = []
     for at, one in enumerate(found):
         base = next((b for b in found if b.told == BASE and _alike(b, one)), None)

@@ -1,4 +1,4 @@
-"""Which dialogue is artificial? LLM Roleplay's tables 3 and 10 for new answers and the paper's own.
+"""Which dialogue is artificial? LLM Roleplay's tables 3 and 10, for new and published answers.
 
 The standard deviations of durations and utterance numbers divide by n - 1. The paper does not say
 whether it divides by n or n - 1.
@@ -57,10 +57,10 @@ class Subset:
 
     Attributes:
         n: Number of answers.
-        confidences: Number of answers by confidence.
-        seconds: Duration of an answer, in seconds.
-        utterance: Number of the exchange that gave the dialogue away, counted from 1, over the
-            answers that name an exchange.
+        confidences: Number of answers for each confidence.
+        seconds: Mean and deviation of the time per answer, in seconds.
+        utterance: Mean and deviation of the number of the exchange that gave the dialogue away,
+            counted from 1, over the answers that name an exchange.
     """
 
     n: int
@@ -71,7 +71,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A column of table 3: the answers of a condition by subset (`SUBSETS`)."""
+    """A column of table 3: a condition's answers for each subset in `SUBSETS`."""
 
     name: str
     subsets: dict[str, Subset]
@@ -84,13 +84,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The models printed in the paper, and models without random effects computed from its counts.
+    """The paper's statistical models, and models without random effects that are computed from the
+    paper's counts.
 
     Attributes:
-        tests: Outcome -> the printed statistic of the Wald test.
-        letters: Outcome -> condition -> the printed compact letters.
-        recomputed: The models of detection, utterance and seconds from the counts, means and
-            deviations of table 3.
+        tests: Maps each outcome to the printed statistic of the Wald test.
+        letters: Maps each outcome and condition to the printed compact letters.
+        recomputed: Models for detection, utterance and seconds, computed from the counts, means and
+            deviations in table 3.
     """
 
     tests: dict[str, float]
@@ -118,7 +119,7 @@ def table_3(answers: Iterable[PairAnswer]) -> list[Condition]:
 
 
 def printed_counts() -> dict[str, tuple[int, int]]:
-    """Return the paper's numbers of detected pairs and of all pairs, by inquirer."""
+    """Return the paper's numbers of detected pairs and of all pairs for each inquirer."""
     return {
         name: (sum(_counts(row, "detected").values()), sum(_counts(row, "total").values()))
         for name, row in _rows().items()
@@ -126,7 +127,7 @@ def printed_counts() -> dict[str, tuple[int, int]]:
 
 
 def printed_confidences(subset: str) -> dict[str, dict[Confidence, float]]:
-    """Return the paper's confidences of a subset by inquirer, in percent of all pairs."""
+    """Return the paper's confidences in a subset for each inquirer, in percent of all pairs."""
     return {
         name: {level: 100 * count / PAIRS for level, count in _counts(row, subset).items()}
         for name, row in _rows().items()
@@ -134,7 +135,7 @@ def printed_confidences(subset: str) -> dict[str, dict[Confidence, float]]:
 
 
 def printed() -> Printed:
-    """Return the paper's tests and letters, and models recomputed from its counts."""
+    """Return the paper's tests and letters, and models recomputed from the paper's counts."""
     rows = published("roleplay")["10"].rows
     tests = numbers_of(rows["test"])
     letters = {
@@ -156,7 +157,7 @@ def printed() -> Printed:
 
 
 def checks() -> list[Check]:
-    """Return a check of every number in table 3 that follows from other numbers in the table."""
+    """Return a check for every number in table 3 that follows from other numbers in the table."""
     return [*_sums(), *_percentages()]
 
 
@@ -171,7 +172,7 @@ def _sums() -> Iterator[Check]:
 
 
 def _percentages() -> Iterator[Check]:
-    """Check the percentages against the counts of pairs, by condition."""
+    """Check each inquirer's percentages against the counts of pairs."""
     for name, row in _rows().items():
         counts = {subset: _counts(row, subset) for subset in SUBSETS}
         parts = {

@@ -1,4 +1,4 @@
-"""LLM Roleplay's figures 2 and 13: detected and undetected pairs, by confidence."""
+"""LLM Roleplay's figures 2 and 13: detected and undetected pairs for each confidence."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _LEVEL = 4
 
 
 Bars = Mapping[str, Mapping[Confidence, float]]
-"""Maps each bar to the confidences stacked in it, in percent of all pairs."""
+"""Maps each bar and confidence to the height of the stacked part, in percent of all pairs."""
 
 
 def figure_2(conditions: Sequence[Condition], subset: str) -> Bars:
-    """Return the bars of one subset, detected or undetected, by condition."""
+    """Return one bar per condition for one subset, `detected` or `undetected`."""
     return {
         one.name: {
             level: 100 * count / one.subsets["total"].n
@@ -41,7 +41,7 @@ def figure_2(conditions: Sequence[Condition], subset: str) -> Bars:
 
 
 def figure_13(answers: Sequence[PairAnswer]) -> Bars:
-    """Return one bar per choice, over all conditions and without attention checks."""
+    """Return one bar per choice, for all conditions together and without attention checks."""
     counted = [one for one in answers if not one.attention_check]
     choices = {
         "Simulated": [one for one in counted if one.detected],
@@ -58,7 +58,7 @@ def figure_13(answers: Sequence[PairAnswer]) -> Bars:
 
 
 def draw(conditions: Sequence[Condition], answers: Sequence[PairAnswer], path: Path) -> None:
-    """Draw figure 2 for the answers and as published, and figure 13 for the answers.
+    """Draw figure 2 for the given and the published answers, and figure 13 for the given answers.
 
     Raises `SourceError` if the file extension is not supported, and `RunFolderError` if the file
     cannot be written.

@@ -1,7 +1,7 @@
-"""Published numbers of LLM Roleplay, recomputed from other published numbers.
+"""Published numbers from LLM Roleplay, recomputed from other published numbers.
 
-Numbers are assumed to be rounded: each represents an interval that extends half a unit of the last
-digit to either side.
+Numbers are assumed to be rounded: each number represents an interval that extends half a unit of
+the last digit to either side.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _SLACK = 1e-9
 class Check:
     """A printed number and the same number computed from other printed numbers.
 
-    `verdict` is `rounded` or `truncated` if the printed number is the computed one, rounded or
-    truncated to the last printed digit. It is `within the spread` if they differ by no more than
-    the printed standard deviation over the seeds, and otherwise `off`.
+    `verdict` is `rounded` or `truncated` if the printed number is the computed number, rounded or
+    truncated to the last printed digit. It is `within the spread` if the two numbers differ by no
+    more than the printed standard deviation over the seeds, and otherwise `off`.
     """
 
     what: str
@@ -42,7 +42,7 @@ class Check:
 
 
 def checks() -> list[Check]:
-    """Return a check of every number that can be computed from other numbers."""
+    """Return a check for every number that can be computed from other numbers."""
     tables = published("roleplay")
     return [
         *_rates(tables),
@@ -54,7 +54,7 @@ def checks() -> list[Check]:
 
 
 def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check table 1's percentages and deviations: table 7's counts divided by its outputs."""
+    """Check table 1's percentages and deviations against table 7's counts and outputs."""
     for row, cells in tables["7"].rows.items():
         counts, percent = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name in (one for one in percent if one in counts and not one.startswith("prompt_tok")):
@@ -85,7 +85,7 @@ def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check that there is one response per turn over 200 dialogues."""
+    """Check that table 7 has one response for each turn in 200 dialogues."""
     for row, cells in tables["7"].rows.items():
         outputs = numbers_of(cells)["responder_outputs"]
         turns = numbers_of(tables["1"].rows[row])["turns"]
@@ -96,7 +96,7 @@ def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Check LLM Roleplay's row in table 4: means and deviations (ddof 0) of table 1's means."""
+    """Check LLM Roleplay's row in table 4 against means and deviations (ddof 0) from table 1."""
     ours = numbers_of(tables["4"].rows["LLM Roleplay"])
     rows = [numbers_of(cells) for cells in tables["1"].rows.values()]
     for name in ("turns", "prompt_tokens", "response_tokens"):

@@ -1,7 +1,7 @@
-"""Role plays over seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7, 9).
+"""Role plays over several seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7, 9).
 
 Each run has one seed. Means and standard deviations are taken over the runs. The deviations divide
-by n, which the counts of table 7 show to be the paper's choice. A rate is a share of the outputs of
+by n, which the counts in table 7 show to be the paper's choice. A rate is a share of the outputs in
 one run. Counts cover all tasks of a run, including those that failed or were rejected by a gate;
 lengths and diversity cover only the accepted conversations.
 """
@@ -55,7 +55,7 @@ RATES = {
     "stop_missed": ("Stop missed", "inquirer_outputs"),
     "incoherent_responder": ("Incoherent responder", "responder_outputs"),
     "thanking": ("Endless thanks", "dialogues"),
-    "broken": ("Broken off, kept", "dialogues"),
+    "broken": ("Ended early, kept", "dialogues"),
     "unsaved": ("Not saved", "dialogues"),
 }
 """Maps each failure to its label and to the count by which it is divided; `dialogues` counts all
@@ -75,13 +75,13 @@ class Measure(NamedTuple):
 class Played:
     """The counts and measures of one run.
 
-    `lengths` has turns per conversation and tokens per output, as reported by the models (empty if
-    a chatbot reports none). `diversity` has one value per conversation of the type-token ratio and
-    of distinct-n, over the words of all its prompts; n-grams never span two prompts. `texts` has
-    the measures of `DIVERSITY` and `BESIDE` by task.
+    `lengths` contains the turns per conversation and the tokens per output that the models report
+    (no tokens if a chatbot does not report any). `diversity` contains the type-token ratio and
+    distinct-n for each conversation, over the words in all its prompts; n-grams never span two
+    prompts. `texts` maps each task to its measures in `DIVERSITY` and `BESIDE`.
 
-    `dialogues_with` counts the dialogues in which a failure occurs, and `turns_with` counts the
-    turns in which it occurs. A turn is a prompt and its response, or a prompt without a response.
+    `dialogues_with` counts the dialogues with each failure, and `turns_with` counts the turns with
+    each failure. A turn is a prompt and its response, or a prompt without a response.
     `turns_with["turns"]` counts all turns; for a failed task, only the failed turn is known.
     """
 
@@ -138,8 +138,8 @@ class Condition:
 
 
 class Overall(NamedTuple):
-    """Conditions, by index from 0, that differ only in their inquirers; `lengths` has the mean and
-    standard deviation of the conditions' means."""
+    """The indices (from 0) of conditions that differ only in their inquirers; `lengths` contains
+    the mean and standard deviation of the conditions' means."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -151,7 +151,10 @@ def played(run: Run) -> Played:
     setting = dict(run.manifest.get("experiment") or {})
     if setting.get("method") != "roleplay":
         method = setting.get("method", "unknown")
-        raise SourceError(f"{run.folder}: is a run of the method {method}, not of roleplay")
+        raise SourceError(
+            f"{run.folder}: was generated with the {method} method; name a run generated with the "
+            "roleplay method"
+        )
     seed = setting.pop("seed", 0)
     found = Played(run, setting, seed, _told(run, setting.get("features") or []))
     finished = [(one, True) for one in run.conversations()]
@@ -183,15 +186,15 @@ def played(run: Run) -> Played:
 def conditions(runs: Iterable[Run]) -> list[Condition]:
     """Group runs that differ only in their seeds, in the order given.
 
-    Raises `SourceError` if two runs of a group have the same seed.
+    Raises `SourceError` if two runs in a group have the same seed.
     """
     together: dict[tuple[str, str], list[Played]] = {}
     for one in map(played, runs):
         others = together.setdefault((one.told, repr(one.setting)), [])
         if same := next((other for other in others if other.seed == one.seed), None):
             raise SourceError(
-                f"{one.run.folder} and {same.run.folder} have the same seed ({one.seed}); "
-                "leave one out"
+                f"{one.run.folder} and {same.run.folder} have the same settings and the same seed "
+                f"({one.seed}); leave out one of the two runs"
             )
         others.append(one)
     groups = list(together.values())
@@ -200,7 +203,7 @@ def conditions(runs: Iterable[Run]) -> list[Condition]:
 
 
 def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
-    """Return a row per group of conditions that differ only in the inquirer (table 4)."""
+    """Return one row per group of conditions that differ only in the inquirer (table 4)."""
     own = ("roles", "inquirer_family", "prompts")
     groups: dict[str, list[int]] = {}
     for at, one in enumerate(found):
@@ -220,7 +223,7 @@ def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
 
 
 def _told(run: Run, features: Sequence[str]) -> str:
-    """Return the described part of the personas: `none`, `all`, features or the name of a hub."""
+    """Return the described part of the personas: `none`, `all`, feature names or a hub's name."""
     if source := read_mapping(run.folder / "experiment.yaml").get("persona_source"):
         return Path(f"{source}").name
     if not features:
@@ -246,7 +249,7 @@ def _name(one: Played, differing: Sequence[str]) -> str:
 
 
 def _failures(found: Played, conversation: Conversation) -> None:
-    """Count the failures of a dialogue by output, by turn and by dialogue."""
+    """Count a dialogue's failures per output, per turn and per dialogue."""
     counts: dict[str, int] = conversation.context.get("counts", {})
     found.counts.update(counts)
     found.dialogues_with.update(name for name, count in counts.items() if count)
@@ -262,7 +265,7 @@ def _failures(found: Played, conversation: Conversation) -> None:
 
 
 def _diversity(prompts: Sequence[str]) -> dict[str, float]:
-    """Return a dialogue's measures of `DIVERSITY` and `BESIDE`; empty if the prompts have no
+    """Return a dialogue's measures in `DIVERSITY` and `BESIDE`; empty if the prompts have no
     words."""
     text = lexical("\n".join(prompts))
     if math.isnan(text.ttr):
@@ -279,7 +282,7 @@ def _diversity(prompts: Sequence[str]) -> dict[str, float]:
 
 
 def _measure(values: Sequence[Sequence[float]]) -> Measure:
-    """Return the measure of values grouped by run."""
+    """Return the `Measure` for values grouped by run."""
     some = [one for one in values if one]
     spread = fmean(map(pstdev, some)) if some else None
     return _over([fmean(one) for one in some])._replace(spread=spread)
