@@ -1,4 +1,4 @@
-"""Readers of rows with one conversation each: convogen's records, and lists of messages."""
+"""Readers for rows that each contain one conversation: convogen's records, and message lists."""
 
 from __future__ import annotations
 
@@ -63,24 +63,25 @@ class OwnRecords(Reader):
         return True
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the record unchanged."""
+        """Return the record in a row, unchanged."""
         del fallback
         try:
             record = Conversation.model_validate(rows[0].value)
         except ValidationError as error:
             raise RowError(first_fault(error)) from None
         if not record.turns:
-            raise RowError("no turns")
+            raise RowError("the conversation has no turns")
         return [record]
 
 
 class MessageLists(Reader):
-    """Rows with one list of messages each."""
+    """The base class for readers of rows that each contain one list of messages."""
 
     columns: ClassVar[tuple[str, ...]]
-    """Keys, in the form that `plain_key` returns, under which the list may be.
+    """Keys that may contain the list, in the form that `plain_key` returns.
 
-    Under a key in `sure`, a list is accepted even if its items are not recognisable as messages.
+    If a key is in `sure`, a list under this key is accepted even if its items are not recognisable
+    as messages, unless all items are strings.
     """
     sure: ClassVar[tuple[str, ...]] = ()
     used: ClassVar[tuple[str, ...]] = ()
@@ -127,12 +128,15 @@ class MessageLists(Reader):
         key = next((plain[name] for name in self.columns if name in plain), None)
         if key is None:
             keys = ", ".join(map(repr, row)) or "none"
-            raise RowError(f"no list in {self.columns[0]!r}; the row's keys: {keys}")
+            raise RowError(
+                f"the row must have a list of {self.item}s under a key such as "
+                f"{self.columns[0]!r}; its keys are: {keys}"
+            )
         return key
 
 
 class Turns(MessageLists):
-    """Lists of turns with speaker and text."""
+    """Lists of turns that each have a speaker and a text."""
 
     name: ClassVar[str] = "turns"
     about: ClassVar[str] = '{"turns": [{"speaker", "text"}]}, or the same under other keys'
@@ -167,7 +171,7 @@ class Messages(MessageLists):
 
 
 class ShareGPT(MessageLists):
-    """Conversations in ShareGPT's format."""
+    """Conversations in the ShareGPT format."""
 
     name: ClassVar[str] = "sharegpt"
     about: ClassVar[str] = 'ShareGPT: {"conversations": [{"from", "value"}]}'
@@ -200,7 +204,7 @@ def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
 
 
 def _holds_lists(value: Any) -> bool:
-    """Return whether an object contains a list of messages."""
+    """Return whether a value is an object that contains a list of messages."""
     return isinstance(value, dict) and any(
         are_messages(item) for item in cast("dict[str, Any]", value).values()
     )
