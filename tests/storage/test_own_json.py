@@ -198,9 +198,9 @@ def test_a_damaged_row_is_refused_by_every_command_that_reads_a_run(copied: Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--field", "topic=nope"), ["no usable topic in nope", "data: topic, summary"]),
+        (("--field", "topic=nope"), ["no usable topic label in nope", "data: topic, summary"]),
         (("--field", "intent=topic", "--label", "topic"), ["--label intent"]),
-        (("--field", "emotion=topic"), ["no usable emotion in topic"]),
+        (("--field", "emotion=topic"), ["no usable emotion label in topic"]),
     ],
 )
 def test_a_field_that_augment_cannot_use_is_refused(
