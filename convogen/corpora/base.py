@@ -17,7 +17,7 @@ __all__ = ["KeyedReader", "Reader"]
 
 
 class Reader(ABC):
-    """A converter from rows in one format to conversations.
+    """The base class for readers, which convert rows in one format to conversations.
 
     Readers must be picklable and must not change while they convert rows, because other processes
     use copies of the readers. `notes` tells users how a source is read, with one note per line;

@@ -91,7 +91,7 @@ class MessageLists(Reader):
         return isinstance(value, dict) and self.column(cast("dict[str, Any]", value)) is not None
 
     def column(self, row: Mapping[str, Any]) -> str | None:
-        """Return the key of the list of messages; None if there is no such list."""
+        """Return the key of the message list; None if there is no message list."""
         plain = plain_keys(row)
         keys = [plain[name] for name in self.columns if name in plain]
         for key in keys:
@@ -139,7 +139,7 @@ class Turns(MessageLists):
     """Lists of turns that each have a speaker and a text."""
 
     name: ClassVar[str] = "turns"
-    about: ClassVar[str] = '{"turns": [{"speaker", "text"}]}, or the same under other keys'
+    about: ClassVar[str] = '{"turns": [{"speaker", "text"}]}, or a similar list under another key'
     columns: ClassVar[tuple[str, ...]] = (
         "turns", "dialogue", "dialog", "utterances", "meetingtranscripts", "transcripts",
         "transcript", "content", "contents", "chat", "exchanges", "interactions", "history",
@@ -162,7 +162,7 @@ class Turns(MessageLists):
 
 
 class Messages(MessageLists):
-    """Messages in the format of the OpenAI API."""
+    """Messages in the OpenAI API format."""
 
     name: ClassVar[str] = "messages"
     about: ClassVar[str] = 'OpenAI chat: {"messages": [{"role", "content"}]}; Discord, Telegram'
@@ -183,7 +183,7 @@ class ShareGPT(MessageLists):
 
 
 class Lmsys(MessageLists):
-    """Conversations in the format of LMSYS-Chat-1M and WildChat."""
+    """Conversations in the LMSYS-Chat-1M and WildChat format."""
 
     name: ClassVar[str] = "lmsys"
     about: ClassVar[str] = 'LMSYS-Chat-1M, WildChat: {"conversation": [{"role", "content"}]}'

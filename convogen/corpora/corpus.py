@@ -205,8 +205,8 @@ def open_corpus(source: str | Path, format: str | None = None, *, strict: bool =
         The corpus; iterating over it yields its conversations.
 
     Raises:
-        SourceError: The source is missing or empty, `format` is unknown, or the source is not in
-            this format or in any known format.
+        SourceError: The source is missing or empty, `format` is unknown, or no reader fits the
+            source.
     """
     if format is not None and not readers(format):
         if registry.known("readers", format):

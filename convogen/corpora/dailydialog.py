@@ -33,7 +33,7 @@ def label_files(path: Path) -> dict[str, Path]:
 
 
 def labelled_rows(path: Path) -> Iterator[Row]:
-    """Yield the lines of the text file with their labels, as rows like those on the hub.
+    """Yield the lines of the text file with their labels, as rows like DailyDialog's on the hub.
 
     Acts and emotions are lists of numbers, one per utterance; the topic is a single number. Labels
     come from the line with the same number in each label file. Missing labels, and labels that are
@@ -53,7 +53,7 @@ def labelled_rows(path: Path) -> Iterator[Row]:
 
 
 def _by_line(path: Path) -> Callable[[int], list[int]]:
-    """Return a function from a line number to the numbers in that line of a file.
+    """Return a function that maps a line number to the numbers in that line of a file.
 
     Lines must be requested in order.
     """

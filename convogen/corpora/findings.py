@@ -13,7 +13,7 @@ from convogen.text.counting import counted
 __all__ = ["NESTED", "BadRow", "BadRows", "Findings", "Reading"]
 
 NESTED = "nested conversation"
-"""Kind of left-out item for conversations in a list; all other kinds are kinds of messages."""
+"""The kind of left-out items that are whole conversations; all other kinds are messages."""
 
 _SHOWN = 100
 _MAX_IDS = 1_000_000

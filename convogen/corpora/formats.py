@@ -61,5 +61,5 @@ def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
 
 @cache
 def _tell(line: str) -> None:
-    """Log the error in a plugin that the user did not name, but only once."""
+    """Log, only once, the error in a plugin that the user did not name."""
     _LOG.warning("%s", line)

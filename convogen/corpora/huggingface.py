@@ -29,7 +29,9 @@ def hub_rows(source: str, *, streaming: bool = True) -> Iterator[Row]:
     """
     match = _NAME.fullmatch(source)
     if match is None:
-        raise SourceError(f"{source}: is malformed; write hf:OWNER/NAME[@CONFIG][:SPLIT]")
+        raise SourceError(
+            f"{source}: is not a valid data set; write hf:OWNER/NAME[@CONFIG][:SPLIT]"
+        )
     folder = Path(match["name"])
     if not (folder.is_absolute() or folder.is_dir() or _REPOSITORY.fullmatch(match["name"])):
         raise SourceError(

@@ -1,4 +1,4 @@
-"""Readers for human corpora without speaker names, in the formats of their releases.
+"""Readers for human corpora without speaker names, in the formats in which they were released.
 
 The corpora are PERSONA-CHAT (Zhang et al., 2018), DailyDialog (Li et al., 2017) and MultiWOZ
 (Budzianowski et al., 2018).

@@ -14,7 +14,7 @@ __all__ = ["json_lines", "json_values", "lines"]
 _READ = 2**20
 
 Documents = Callable[[Any], Iterator[Any]]
-"""A function that yields the rows of a JSON object that is a whole document."""
+"""A function that yields the rows in a JSON object that forms a whole document."""
 
 
 def lines(file: IO[bytes]) -> Iterator[Row]:

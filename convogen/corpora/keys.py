@@ -41,7 +41,7 @@ PAIRS = (
 _MAX_LITERAL = 200_000
 """Maximum length, in characters, of a string that is parsed as a Python literal.
 
-The syntax tree of a string takes a hundred times as much memory as the string.
+The syntax tree of a string takes about a hundred times as much memory as the string.
 """
 
 

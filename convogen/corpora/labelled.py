@@ -29,8 +29,8 @@ KINDS: dict[Kind, tuple[str, ...]] = {
     "intent": ("intent", "intents"),
     "emotion": ("emotions", "emotion"),
 }
-"""Maps each kind of label to the keys in `Conversation.context` under which readers store it,
-likeliest first.
+"""Maps each kind of label to the keys in `Conversation.context` under which readers store such
+labels, likeliest first.
 
 Emotions are a list with one entry per turn; other labels describe the whole conversation.
 """
@@ -167,7 +167,7 @@ class LabelledSource:
 
 
 def in_roles(conversation: Conversation) -> Conversation:
-    """Return a generated conversation with its roles, if it has any, instead of names."""
+    """Return a generated conversation; if it has roles, they replace the names."""
     roles = {name: role for role, name in conversation.context.get("speakers", {}).items()}
     turns = [
         t.model_copy(update={"speaker": roles.get(t.speaker, t.speaker)})

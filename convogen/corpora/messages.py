@@ -71,8 +71,8 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
 
     System messages become a label, not turns. Tool calls, tool results and notices are only
     counted. Messages without text are also only counted, with one exception: if none of a speaker's
-    consecutive messages has text, the first of them becomes an empty turn. The text parts of a
-    message are joined.
+    consecutive messages has text, the first of these messages becomes an empty turn. The text parts
+    of a message are joined.
 
     Args:
         items: the messages; an object with a question and its answer counts as two messages.
@@ -107,10 +107,10 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
 
 
 def _kept(turns: Sequence[Turn]) -> list[bool]:
-    """Return, for each turn, whether it is kept.
+    """Return, for each turn, whether the turn is kept.
 
-    Turns with text are kept. If none of a speaker's consecutive turns has text, the first of them
-    is kept. If no turn at all has text, none is kept.
+    Turns with text are kept. If none of a speaker's consecutive turns has text, the first of these
+    turns is kept. If no turn at all has text, no turn is kept.
     """
     keep: list[bool] = []
     if not any(turn.text.strip() for turn in turns):

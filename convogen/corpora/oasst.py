@@ -129,8 +129,8 @@ def _reply(value: Any) -> dict[str, Any]:
 
 
 def _language(thread: Sequence[dict[str, Any]]) -> str | None:
-    """Return the language stated in a thread; `mixed` if there are several, None if there is
-    none."""
+    """Return the language that a thread's messages state; `mixed` if they state several languages,
+    None if they state none."""
     said = {lang for message in thread if isinstance(lang := message.get("lang"), str)}
     return "mixed" if len(said) > 1 else next(iter(said), None)
 

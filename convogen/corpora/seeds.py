@@ -46,7 +46,7 @@ RULES = {
     "too_short": "fewer utterances than requested",
     "empty_opening": "an empty first utterance",
     "long_opening": "a first utterance that is too long to include in every prompt",
-    "not_longest": "another thread in the same tree (or answer to a prompt) is at least as long",
+    "not_longest": "not the longest thread in its tree, or not the longest answer to its prompt",
     "duplicate": "a dialogue or id that occurred earlier in the source",
 }
 """The reasons for dropping dialogues, in the order in which they are checked."""

@@ -165,8 +165,8 @@ class Numbered(Reader):
         return isinstance(value, str) and _NUMBERED.fullmatch(value) is not None
 
     def share(self, rows: Sequence[Row]) -> float:
-        """Return the share of rows in this format, or 0 unless the texts before the tabs look like
-        names and some of these names recur."""
+        """Return the share of rows in this format; the share is 0 unless the texts before the tabs
+        look like names and some of these names recur."""
         found = [_NUMBERED.fullmatch(row.value) for row in rows if isinstance(row.value, str)]
         names = [match[2].strip() for match in found if match is not None]
         short = all(len(name.split()) < 3 and name[-1] not in ".!?" for name in names if name)

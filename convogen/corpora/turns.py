@@ -41,7 +41,8 @@ _MAX_LABEL_DEPTH = 8
 
 @contextlib.contextmanager
 def counting() -> Generator[Counter[str]]:
-    """Count the items of each kind that the block leaves out, such as messages without speech."""
+    """Count, for each kind, the items that the block leaves out, such as messages that are not
+    speech."""
     counts = Counter[str]()
     token = _left_out.set(counts)
     try:

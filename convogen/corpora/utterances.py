@@ -136,7 +136,7 @@ class Utterances(KeyedReader):
             count = f"{len(rows):,} rows have" if len(rows) > 1 else "a row has"
             raise RowError(
                 f"{count} no value in {columns.conversation!r}, which identifies the conversation; "
-                "add it (if cells were merged, fill their values down)"
+                "add the missing values (if cells were merged, fill their values down)"
             )
         runs = numbered_runs(rows, columns.number)
         return [self._conversation(run, columns, base) for run in runs]
@@ -176,7 +176,8 @@ def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | N
 
 
 def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[str, ...]:
-    """Return a note, in a tuple, if an unused column might identify conversations."""
+    """Return a tuple with a note if an unused column might identify conversations; else, an empty
+    tuple."""
     used = {*columns.speakers, *columns.texts, *_OF_ONE}
     likely: list[str] = []
     for name in (key for key in values[0] if key not in used):
@@ -294,7 +295,7 @@ def _meld(rows: Sequence[Row], name: str) -> Conversation:
         row = as_dict(value, "the row")
         speaker, text = row.get("Speaker"), row.get("Utterance")
         if not isinstance(speaker, str) or not isinstance(text, str):
-            raise RowError("the row must have both 'Speaker' and 'Utterance' as text", line)
+            raise RowError("'Speaker' and 'Utterance' must both be strings", line)
         turns.append(Turn(speaker=speaker, text=text))
         context["emotions"].append(row.get("Emotion"))
         context["sentiments"].append(row.get("Sentiment"))

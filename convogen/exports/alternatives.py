@@ -4,9 +4,9 @@ Alternatives come from counterfactual replays next to the run, which are recogni
 manifests, and from other runs and replays that the user names. Two conversations are alternatives
 if they have the same experience (people and their cards, relations, situation and topic, regardless
 of ids) and the same first turn. Conversations without experiences are alternatives if they have the
-same people and the same first turn. Scores are compared only if they come from the same judge.
-According to the fingerprint in the scores' manifest, the judge must have the same name, model,
-prompts and parameters.
+same participants and the same first turn. Scores are compared only if they come from the same
+judge. According to the fingerprint in the scores' manifest, the judge must have the same name,
+model, prompts and parameters.
 """
 
 from __future__ import annotations

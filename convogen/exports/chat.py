@@ -75,11 +75,12 @@ class _Tuning(Chat):
 
     merge: bool = Field(
         default=True,
-        description="merge turns so that user and assistant alternate; otherwise, do not merge",
+        description="merge consecutive turns so that user and assistant alternate",
     )
     loss_mask: Literal["weight", "train"] | None = Field(
         default=None,
-        description="key that marks the messages to train on, except turns kept despite a fault",
+        description="add this key to mark the messages to train on, excluding turns kept despite a "
+        "fault",
     )
 
     @abstractmethod

@@ -46,8 +46,8 @@ __all__ = ["ExportPlan", "Exported", "export_run", "open_exporter"]
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
-    """The settings for an export: `splits` maps names to shares, and `joins` are elements of
-    `JOINS`.
+    """The settings for an export: `splits` maps the names of splits to their shares, and `joins`
+    are elements of `JOINS`.
 
     `alternatives` are folders of runs and replays to compare with, in addition to the replays next
     to the run. Only exporters that compare conversations use them.

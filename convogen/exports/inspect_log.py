@@ -40,7 +40,7 @@ class InspectLog(Exporter):
     name: ClassVar[str] = "inspect"
     container: ClassVar[Container] = "jsonl"
     with_context: ClassVar[bool] = False
-    about_rows: ClassVar[str] = "one sample per conversation, with the scores of all judges"
+    about_rows: ClassVar[str] = "one sample per conversation, with the scores from all judges"
     for_tool: ClassVar[str | None] = "Inspect AI"
     single_file: ClassVar[str | None] = _SUFFIX
     with_scores: ClassVar[bool] = True

@@ -60,7 +60,9 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
         for kind, label in (conversation.labelled or {}).items():
             kinds[LABEL + kind] = ["string"] if isinstance(label.value, list) else "string"
     if not count:
-        raise RunFolderError(f"{run.folder}: this run has no committed conversations yet")
+        raise RunFolderError(
+            f"{run.folder}: this run has no committed conversations yet; continue it first"
+        )
     return Contents(count, speakers, labels, kinds, run.judges())
 
 

@@ -26,7 +26,7 @@ def _read(value: Any) -> Any:
 
 
 class Labelling(Exporter):
-    """The base class for exporters for labelling tools."""
+    """The base class for labelling-tool exporters."""
 
     container: ClassVar[Container] = "jsonl"
     with_context: ClassVar[bool] = False

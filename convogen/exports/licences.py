@@ -51,7 +51,7 @@ class Licences:
     )
 
     def add(self, experience: Experience) -> None:
-        """Count the personas of an experience."""
+        """Count the personas in an experience."""
         for persona in experience.personas:
             self.counts[persona.source, persona.licence] += 1
 

@@ -1,6 +1,6 @@
 """Upload of an export to the Hugging Face hub, through `datasets`.
 
-The token is taken from `HF_TOKEN` or the `hf auth login` cache; convogen never asks for one.
+The token is taken from `HF_TOKEN` or the `hf auth login` cache; convogen never asks for a token.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ class Run:
             if score.aspect in aspects or score.judge != by:
                 what = "occurs twice" if score.judge == by else f"is from the judge {score.judge}"
                 raise RunFolderError(
-                    f"{path}: the score for {score.conversation}, {score.aspect} {what}; restore "
+                    f"{path}: the score for {score.aspect} in {score.conversation} {what}; restore "
                     f"the file, or use --fresh to move the scores aside and score again"
                 )
             aspects.add(score.aspect)
@@ -221,9 +221,9 @@ class Run:
                 current = next(ids, None)
                 if current is None:
                     raise RunFolderError(
-                        f"{path}: the score for {score.conversation}, {score.aspect} is out of "
-                        f"order or for a conversation that is not in this run; use --fresh to move "
-                        f"the scores aside and score again"
+                        f"{path}: the score for {score.aspect} in {score.conversation} is out of "
+                        f"order, or the conversation is not in this run; use --fresh to move the "
+                        f"scores aside and score again"
                     )
             yield score
 
@@ -295,8 +295,8 @@ class Run:
 
         Columns are named after the fields of the records (`convogen.records`) and are the same for
         every run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. To join tables,
-        match `conversation` of turns and scores with `id` of conversations, and `experience` of
-        conversations with `id` of experiences. `turn` counts from 1. `n_words` is missing for
+        match `conversation` in turns and scores with `id` in conversations, and `experience` in
+        conversations with `id` in experiences. `turn` is counted from 1. `n_words` is missing for
         languages whose words cannot be segmented.
 
         For a run in progress, the tables contain the committed rows; the ledger also contains the
@@ -373,8 +373,9 @@ def load_unchecked(folder: str | Path) -> Run:
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:
         raise RunFolderError(
-            f"{path}: written in data format {written}, but this version reads 1 to {DATA_FORMAT}; "
-            "read the run with the version of convogen that its manifest.json names, or a later one"
+            f"{path}: was written in data format {written}, but this version reads 1 to "
+            f"{DATA_FORMAT}; read the run with the version of convogen that its manifest.json "
+            "names, or a later version"
         )
     return Run(path)
 
@@ -520,14 +521,15 @@ def _foreign(
     there, here = _data_format(existing), _data_format(manifest)
     if there != here and there is not None:
         return (
-            f"{folder}: written in data format {there}, but this version writes {here}, so the run "
-            "cannot be continued; choose another --out, or use --fresh to move the old run aside"
+            f"{folder}: was written in data format {there}, but this version writes {here}, so the "
+            "run cannot be continued; name another folder with --out, or use --fresh to move the "
+            "old run aside"
         )
     changed = differences(existing.get("experiment", {}), manifest.get("experiment", {}))
     return (
         f"{folder}: contains a different experiment (fingerprint {existing['fingerprint']} instead "
-        f"of {fingerprint}; {changed}); choose another --out, or use --fresh to move the old run "
-        "aside"
+        f"of {fingerprint}; {changed}); name another folder with --out, or use --fresh to move the "
+        "old run aside"
     )
 
 

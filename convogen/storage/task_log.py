@@ -32,9 +32,9 @@ class TaskLog:
     """Files of rows and a folder of journals, for one writer at a time.
 
     `folder` contains the ledger, the calls and the journals. A task is committed by a single row in
-    one of the files `rows`. Its rows in the files `before`, each with the field `task`, are
-    appended first. `key` is the field with the task's number in the committing row; None if the
-    row's position is the task's number.
+    one of the `rows` files. Its rows in the `before` files, each with a `task` field, are appended
+    first. `key` is the field with the task's number in the committing row; None if the row's
+    position is the task's number.
     """
 
     def __init__(
@@ -157,7 +157,8 @@ def lock(folder: Path) -> Any:
         held.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{folder}: another process is writing to it; wait, or name another folder"
+            f"{folder}: another process is writing to it; wait until it ends, or name another "
+            "folder"
         ) from None
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error

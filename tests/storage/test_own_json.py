@@ -146,7 +146,7 @@ def test_scores_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     ):
         ended = convogen(*command)
         assert ended.status == 2, command
-        assert "for a conversation that is not in this run" in ended.err
+        assert "the conversation is not in this run" in ended.err
     assert convogen(*verdicts, theirs).status == 0
     (copied / "scores/unieval.jsonl").unlink()
     shutil.copy(theirs, "alone.jsonl")
@@ -159,7 +159,7 @@ def test_grades_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     shutil.copytree("other/scores/geval", copied / "scores/geval")
     shutil.copy("other/scores/geval.jsonl", copied / "scores")
     for command in ("evaluate", "report"):
-        refused(convogen(command, copied), "for a conversation that is not in this run")
+        refused(convogen(command, copied), "the conversation is not in this run")
 
 
 def test_labels_by_people_that_contradict_each_other_are_refused(copied: Path) -> None:

@@ -81,7 +81,7 @@ class Header(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part with its encoded form."""
+    """A part and its encoded form."""
 
     header: Header
     pieces: list[bytes]
