@@ -210,7 +210,7 @@ def open_corpus(source: str | Path, format: str | None = None, *, strict: bool =
     """
     if format is not None and not readers(format):
         if registry.known("readers", format):
-            registry.load("readers", format)  # raises the error of a broken plugin
+            registry.load("readers", format)  # raises an error if the plugin is broken
         names = ", ".join(reader.name for reader in readers())
         raise SourceError(f"unknown format '{format}'; known formats: {names}")
     strict = strict or _checked(str(source))

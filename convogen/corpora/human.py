@@ -86,7 +86,7 @@ class MultiWOZ(Reader):
     """MultiWOZ 2.0 and 2.1: a log in which a user and the system alternate."""
 
     name: ClassVar[str] = "multiwoz"
-    about: ClassVar[str] = "MultiWOZ 2.0 and 2.1, dialogues keyed by name"
+    about: ClassVar[str] = "MultiWOZ 2.0 and 2.1, with dialogues keyed by name"
 
     def fits(self, value: Any) -> bool:
         log: Any = field(value, "log")

@@ -95,7 +95,7 @@ class SeedRows(Lmsys):
     """OASST1 threads, one per row, with the ids of their messages."""
 
     name: ClassVar[str] = "seeds"
-    about: ClassVar[str] = "threads of OASST1 with the ids of their messages"
+    about: ClassVar[str] = "OASST1 threads, one per row, with the ids of their messages"
     former: ClassVar[tuple[str, ...]] = ("oasst1",)
 
     def fits(self, value: Any) -> bool:

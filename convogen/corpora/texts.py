@@ -83,7 +83,7 @@ class Plain(Reader):
     """Lists of strings: two speakers alternate unless the strings name their speakers."""
 
     name: ClassVar[str] = "plain"
-    about: ClassVar[str] = "lists of strings"
+    about: ClassVar[str] = "one list of strings per conversation"
 
     def fits(self, value: Any) -> bool:
         return texts(value) or self._is_dream(value)

@@ -30,7 +30,7 @@ class Preferences(Reader):
     """Two answers to one prompt, of which only the chosen answer becomes part of a conversation."""
 
     name: ClassVar[str] = "preferences"
-    about: ClassVar[str] = "'chosen' and 'rejected', with or without 'prompt'; 'chosen' is read"
+    about: ClassVar[str] = "'chosen' and 'rejected', with or without 'prompt'; only 'chosen' is read"
 
     def fits(self, value: Any) -> bool:
         return has(value, "chosen", "rejected") and all(
@@ -58,7 +58,7 @@ class Instructions(Reader):
     """A prompt and its answer in two columns, as in Alpaca and Dolly."""
 
     name: ClassVar[str] = "instructions"
-    about: ClassVar[str] = "prompt and completion; Alpaca's instruction, input and output"
+    about: ClassVar[str] = "a prompt and its completion, or Alpaca's instruction, input and output"
 
     def fits(self, value: Any) -> bool:
         return self._pair(value) is not None

@@ -42,7 +42,7 @@ class Labelling(Exporter):
     )
 
     def pack(self, packing: Packing) -> None:
-        # ASCII, because Argilla opens files with the system's encoding.
+        # The file is ASCII because Argilla opens files with the system's encoding.
         with (
             open_file(packing.rows) as rows,
             (packing.folder / self.data_file).open("w", encoding="utf-8", newline="\n") as data,

@@ -139,10 +139,10 @@ def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
     if dtype == LIST:
         return pd.Series([value or [] for value in values], dtype=object)
     try:
-        with import_module("numpy").errstate(invalid="ignore"):  # too large: raise, do not warn
+        with import_module("numpy").errstate(invalid="ignore"):  # no warning before the error
             given = [
                 None if value == {} else value for value in values
-            ]  # Parquet has no such column
+            ]  # Parquet cannot store empty objects
             return pd.Series(given, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"column {name!r}: {error}") from error

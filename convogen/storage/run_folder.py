@@ -191,7 +191,7 @@ class Run:
         scores = self.folder / "scores"
         names = {path.name.removesuffix(".jsonl") for path in scores.glob("*.jsonl")}
         names |= {path.name for path in scores.glob("*/")}
-        return sorted(name for name in names if "." not in name)  # a dot: moved aside
+        return sorted(name for name in names if "." not in name)  # a dot means moved aside
 
     def scores(self, judge: str) -> Iterator[Score]:
         """Yield a judge's scores, one per conversation and aspect, in the order of the
