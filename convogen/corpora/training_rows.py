@@ -30,7 +30,7 @@ class Preferences(Reader):
     """Two answers to one prompt, of which only the chosen answer becomes part of a conversation."""
 
     name: ClassVar[str] = "preferences"
-    about: ClassVar[str] = "'chosen' and 'rejected', with or without 'prompt'; only 'chosen' is read"
+    about: ClassVar[str] = "'chosen' and 'rejected' (not read), with or without 'prompt'"
 
     def fits(self, value: Any) -> bool:
         return has(value, "chosen", "rejected") and all(
