@@ -1,4 +1,4 @@
-"""Readers that convert conversation data of any origin into `convogen.records.Conversation`.
+"""Readers that convert conversation data from any source to `convogen.records.Conversation`.
 
 >>> corpus = open_corpus("valid.json")
 >>> sum(len(conversation.turns) for conversation in corpus)
@@ -7,9 +7,9 @@
 0
 
 A source is a file (plain, or compressed with gzip, bzip2, xz or Zstandard), a run folder, or
-`hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set of the Hugging Face hub. Sources are streamed:
-memory grows by only 8 bytes per conversation, to detect repeated ids. Input is never evaluated as
-code, and the sizes of rows and conversations are limited.
+`hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set on the Hugging Face hub. Sources are streamed.
+Memory use grows by only 8 bytes per conversation, which are needed to detect repeated ids. Input is
+never evaluated as code, and the sizes of rows and conversations are limited.
 """
 
 from __future__ import annotations

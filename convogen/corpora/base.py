@@ -1,6 +1,6 @@
-"""The base classes of readers, which recognise and convert the rows of one format.
+"""The base classes for readers. A reader recognises and converts rows in one format.
 
-A package adds a reader with an entry point in the group `convogen.readers`. The reader is tried
+A package adds a reader with an entry point in the `convogen.readers` group. The reader is tried
 after the built-in readers, or used directly if `--format` names it.
 """
 
@@ -17,13 +17,13 @@ __all__ = ["KeyedReader", "Reader"]
 
 
 class Reader(ABC):
-    """A converter of rows in one format to conversations.
+    """The base class for readers, which convert rows in one format to conversations.
 
     Readers must be picklable and must not change while they convert rows, because other processes
-    use copies of them. `notes` tells users how a source is read, one note per line; `prepare` may
-    set it. `licence` is the licence of the data set if the reader is for a single data set.
-    `former` lists earlier names of the format. If `parts` is true, no conversation spans two parts
-    of its source (`Row.part`).
+    use copies of the readers. `notes` tells users how a source is read, with one note per line;
+    `prepare` may set `notes`. `licence` is the licence of the data set if the reader is for a
+    single data set. `former` lists earlier names of the format. If `parts` is true, no conversation
+    spans two parts of its source (`Row.part`).
     """
 
     name: ClassVar[str]
@@ -38,14 +38,15 @@ class Reader(ABC):
         """Return whether a row's value is in this format.
 
         Args:
-            value: the value from `convogen.corpora.rows.decode`: JSON data, a record, or a line.
+            value: the value that `convogen.corpora.rows.decode` returns, which is JSON data, a
+                record or a line.
         """
 
     def share(self, rows: Sequence[Row]) -> float:
         """Return the share (0 to 1) of a source's first rows that are in this format.
 
-        The first reader with a share above one half is chosen, or else the reader with the largest
-        share.
+        The first reader with a share above one half is chosen. If there is no such reader, the
+        reader with the largest share is chosen.
         """
         return sum(self.fits(row.value) for row in rows) / len(rows) if rows else 0.0
 
@@ -53,7 +54,7 @@ class Reader(ABC):
         """Adapt this reader to a source, given the source's first rows."""
 
     def breaks(self, previous: Any, value: Any) -> bool:
-        """Return whether a new conversation begins with `value`, the row after `previous`."""
+        """Return whether a new conversation begins with `value`, the value after `previous`."""
         del previous, value
         return True
 
@@ -63,7 +64,7 @@ class Reader(ABC):
 
         Args:
             rows: the rows between two breaks, with decoded values.
-            fallback: the id for a conversation that has none.
+            fallback: the id to use for a conversation without an id.
 
         Raises:
             RowError: if the rows are not in this format; `line` is set if the bad row is not the
@@ -77,11 +78,11 @@ class Reader(ABC):
 
 
 class KeyedReader(Reader):
-    """A reader of rows that name their conversation; its rows need not be adjacent."""
+    """A reader for rows that contain their conversation's id; these rows need not be adjacent."""
 
     @abstractmethod
     def key(self, value: Any) -> str | None:
-        """Return the id of a row's conversation; None if the row has none."""
+        """Return the id of a row's conversation; None if the row contains no such id."""
 
     def breaks(self, previous: Any, value: Any) -> bool:
         return self.key(previous) != self.key(value)

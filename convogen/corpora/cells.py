@@ -1,8 +1,8 @@
-"""Protection of CSV cells against evaluation as spreadsheet formulas, and its reversal.
+"""Protection of CSV cells against evaluation as formulas, and removal of this protection.
 
 Text that begins with `=`, `+`, `-`, `@` (or their full-width forms), a tab or a line break is
-prefixed with an apostrophe (OWASP, CSV injection). Text that has apostrophes before such a
-character is prefixed as well, which makes the encoding reversible.
+prefixed with an apostrophe (see OWASP on CSV injection). Text that has apostrophes before such a
+character is also prefixed, which makes the encoding reversible.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PROTECTED = re.compile(rf"'{_RISKY.pattern}")
 
 
 def protected(text: str) -> str:
-    """Return the text as a cell that spreadsheets do not evaluate."""
+    """Return the text as a cell that spreadsheets do not evaluate as a formula."""
     return f"'{text}" if _RISKY.match(text) else text
 
 
@@ -31,7 +31,7 @@ def restored(cell: str) -> str:
 
 
 def restored_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row, with cells and column names restored if the row has the column `CSV_SAFE`."""
+    """Return a row, with cells and column names restored if the `CSV_SAFE` column is set."""
     if not row.get(CSV_SAFE):
         return dict(row)
     return {

@@ -1,4 +1,4 @@
-"""Readers of rows with one conversation each: convogen's records, and lists of messages."""
+"""Readers for rows that each contain one conversation: convogen's records, and message lists."""
 
 from __future__ import annotations
 
@@ -63,24 +63,25 @@ class OwnRecords(Reader):
         return True
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the record unchanged."""
+        """Return the record in a row, unchanged."""
         del fallback
         try:
             record = Conversation.model_validate(rows[0].value)
         except ValidationError as error:
             raise RowError(first_fault(error)) from None
         if not record.turns:
-            raise RowError("no turns")
+            raise RowError("the conversation has no turns")
         return [record]
 
 
 class MessageLists(Reader):
-    """Rows with one list of messages each."""
+    """The base class for readers of rows that each contain one list of messages."""
 
     columns: ClassVar[tuple[str, ...]]
-    """Keys, in the form that `plain_key` returns, under which the list may be.
+    """Keys that may contain the list, in the form that `plain_key` returns.
 
-    Under a key in `sure`, a list is accepted even if its items are not recognisable as messages.
+    If a key is in `sure`, a list under this key is accepted even if its items are not recognisable
+    as messages, unless all items are strings.
     """
     sure: ClassVar[tuple[str, ...]] = ()
     used: ClassVar[tuple[str, ...]] = ()
@@ -90,7 +91,7 @@ class MessageLists(Reader):
         return isinstance(value, dict) and self.column(cast("dict[str, Any]", value)) is not None
 
     def column(self, row: Mapping[str, Any]) -> str | None:
-        """Return the key of the list of messages; None if there is no such list."""
+        """Return the key of the message list; None if there is no message list."""
         plain = plain_keys(row)
         keys = [plain[name] for name in self.columns if name in plain]
         for key in keys:
@@ -127,15 +128,18 @@ class MessageLists(Reader):
         key = next((plain[name] for name in self.columns if name in plain), None)
         if key is None:
             keys = ", ".join(map(repr, row)) or "none"
-            raise RowError(f"no list in {self.columns[0]!r}; the row's keys: {keys}")
+            raise RowError(
+                f"the row must have a list of {self.item}s under a key such as "
+                f"{self.columns[0]!r}; its keys are: {keys}"
+            )
         return key
 
 
 class Turns(MessageLists):
-    """Lists of turns with speaker and text."""
+    """Lists of turns that each have a speaker and a text."""
 
     name: ClassVar[str] = "turns"
-    about: ClassVar[str] = '{"turns": [{"speaker", "text"}]}, or the same under other keys'
+    about: ClassVar[str] = '{"turns": [{"speaker", "text"}]}, or a similar list under another key'
     columns: ClassVar[tuple[str, ...]] = (
         "turns", "dialogue", "dialog", "utterances", "meetingtranscripts", "transcripts",
         "transcript", "content", "contents", "chat", "exchanges", "interactions", "history",
@@ -158,7 +162,7 @@ class Turns(MessageLists):
 
 
 class Messages(MessageLists):
-    """Messages in the format of the OpenAI API."""
+    """Messages in the OpenAI API format."""
 
     name: ClassVar[str] = "messages"
     about: ClassVar[str] = 'OpenAI chat: {"messages": [{"role", "content"}]}; Discord, Telegram'
@@ -167,7 +171,7 @@ class Messages(MessageLists):
 
 
 class ShareGPT(MessageLists):
-    """Conversations in ShareGPT's format."""
+    """Conversations in the ShareGPT format."""
 
     name: ClassVar[str] = "sharegpt"
     about: ClassVar[str] = 'ShareGPT: {"conversations": [{"from", "value"}]}'
@@ -179,7 +183,7 @@ class ShareGPT(MessageLists):
 
 
 class Lmsys(MessageLists):
-    """Conversations in the format of LMSYS-Chat-1M and WildChat."""
+    """Conversations in the LMSYS-Chat-1M and WildChat format."""
 
     name: ClassVar[str] = "lmsys"
     about: ClassVar[str] = 'LMSYS-Chat-1M, WildChat: {"conversation": [{"role", "content"}]}'
@@ -200,7 +204,7 @@ def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
 
 
 def _holds_lists(value: Any) -> bool:
-    """Return whether an object contains a list of messages."""
+    """Return whether a value is an object that contains a list of messages."""
     return isinstance(value, dict) and any(
         are_messages(item) for item in cast("dict[str, Any]", value).values()
     )

@@ -1,8 +1,8 @@
 """The shapes of conversations: the number of turns, and the word count and speaker of each turn.
 
-A drawn shape is the shape of one whole conversation, which keeps correlations such as long openings
-with short replies. If features are requested, a shape also records which of them mark each turn,
-such as ending with a question or beginning in lower case.
+A shape that is drawn at random is the shape of one whole conversation. This preserves correlations,
+for example between long openings and short replies. If features are requested, a shape also records
+which of these features mark each turn, such as ending with a question or beginning in lower case.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ MARKS = 32
 """Maximum number of features that can mark turns."""
 
 MOST = 65_535
-"""Upper limit for the numbers of words per turn and speakers per conversation."""
+"""Upper limit for the number of words per turn and for the number of speakers per conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A conversation without its text: the word count (at least 1), speaker and marks of each turn.
 
-    Words are counted by the rules of the conversation's language, or estimated if there are none.
-    Speakers are numbered from 0 in the order in which they first speak. The marks of a turn are the
-    requested features whose value in the turn is above 0.
+    Words are counted by the rules of the conversation's language, or estimated if convogen has no
+    rules for the language. Speakers are numbered from 0 in the order in which they first speak. The
+    marks of a turn are the requested features whose value in the turn is above 0.
     """
 
     turn_words: tuple[int, ...]
@@ -46,11 +46,13 @@ class Shape:
 
 
 class Shapes:
-    """The shapes of a corpus, to draw from. Each turn takes four bytes, or eight with marks.
+    """The shapes of a corpus, from which shapes are drawn at random.
 
-    `hash` identifies the shapes and their order. `features` are the features that mark turns, at
-    most `MARKS`. `languages` are the primary subtags of the corpus's languages, with None for an
-    unknown language.
+    Each turn takes four bytes of memory, or eight bytes with marks.
+
+    `hash` identifies the shapes and their order. `features` are the features that mark turns, of
+    which there are at most `MARKS`. `languages` are the primary subtags of the corpus's languages,
+    with None for an unknown language.
     """
 
     languages: frozenset[str | None] = frozenset()
@@ -77,7 +79,7 @@ class Shapes:
     def from_corpus(
         cls, conversations: Iterable[Conversation], features: Sequence[str] = ()
     ) -> Shapes:
-        """Return the shapes of all conversations that have turns, in order."""
+        """Return the shapes of all conversations that have turns, in the conversations' order."""
         languages = set[str | None]()
 
         def read() -> Iterator[Shape]:
@@ -95,7 +97,7 @@ class Shapes:
 
     def __getitem__(self, index: int) -> Shape:
         if not 0 <= index < len(self):
-            raise IndexError(f"shape {index} of {len(self)}")
+            raise IndexError(f"shape index {index} is out of range (number of shapes: {len(self)})")
         turns = slice(self._ends[index], self._ends[index + 1])
         marks = tuple(self._unpacked(bits) for bits in self._marks[turns])
         return Shape(tuple(self._words[turns]), tuple(self._speakers[turns]), marks)
@@ -124,7 +126,7 @@ def _shape(conversation: Conversation, features: Sequence[str], language: str | 
 
 
 def _marks(conversation: Conversation, features: Sequence[str]) -> tuple[frozenset[str], ...]:
-    """Return the features that mark each turn."""
+    """Return, for each turn, the features that mark the turn."""
     from convogen.realism.features import features_named, turn_marks
 
     return turn_marks(conversation, features_named(features))

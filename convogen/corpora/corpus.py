@@ -1,4 +1,4 @@
-"""A corpus: a source opened with a reader, in batches of rows that any process can convert."""
+"""A corpus: a source with its reader, read in batches of rows that any process can convert."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ _ITEM_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A small, picklable batch of unconverted groups of rows, each with one or more conversations.
+    """A small, picklable batch of unconverted groups of rows.
 
-    `reader` converts the groups. `start` is the number of groups before this batch.
+    Each group contains one or more conversations. `reader` converts the groups. `start` is the
+    number of groups before this batch.
     """
 
     source: str
@@ -49,7 +50,7 @@ class Batch:
     groups: list[list[Row]]
 
     def read(self) -> tuple[list[Conversation], Findings]:
-        """Return the conversations of this batch, and the findings about its rows."""
+        """Return the conversations in this batch, and the findings about its rows."""
         good: list[Conversation] = []
         findings = Findings()
         stem = Path(self.source).name.split(".")[0] or "row"
@@ -70,7 +71,8 @@ class Batch:
 
 
 def _made(reader: Reader, made: Any) -> list[Conversation]:
-    """Return a reader's result; raises `PluginError` if it is not a list of conversations."""
+    """Return a reader's result; raises `PluginError` if the result is not a list of
+    conversations."""
     items = cast("list[Any]", made if isinstance(made, list) else [None])
     if not all(isinstance(one, Conversation) for one in items):
         with registry.blaming("readers", reader.name):
@@ -81,11 +83,12 @@ def _made(reader: Reader, made: Any) -> list[Conversation]:
 
 @dataclass
 class Corpus:
-    """The conversations of one source. Each iteration over a corpus reads the source again.
+    """The conversations in one source. Each iteration over a corpus reads the source again.
 
-    `reading` has the findings of the latest pass. Bad rows are left out; if `strict` is true, the
-    first bad row raises `SourceError` instead. A complete pass without any conversation also raises
-    `SourceError`. Rows that were left out, and implausible content, are logged as warnings, once.
+    `reading` contains the findings from the latest pass. Bad rows are left out, but if `strict` is
+    true, the first bad row raises `SourceError`. A complete pass without any conversation also
+    raises `SourceError`. The first complete pass logs warnings about rows that were left out and
+    about implausible content.
     """
 
     opened: Source
@@ -101,19 +104,19 @@ class Corpus:
 
     @property
     def bad_rows(self) -> BadRows:
-        """The rows left out by the latest pass."""
+        """The rows that the latest pass left out."""
         return self.reading.bad_rows
 
     def rows(self) -> Iterator[Row]:
-        """Return the raw rows, reading the source again."""
+        """Return an iterator over the raw rows, which reads the source again."""
         return self.opened.rows()
 
     def batches(self, size: int = 256) -> Iterator[Batch]:
-        """Yield the rows in batches of `size` groups, for conversion here or in another process.
+        """Yield the rows in batches of `size` groups, for conversion in this or another process.
 
-        A batch ends earlier if it grows beyond about 8 MB, which bounds memory for long rows.
-        The caller passes the findings of each `Batch.read` to `note`, and calls `finish` at the
-        end.
+        A batch ends earlier if it grows beyond about 8 MB, which bounds memory use if rows are
+        long. The caller must pass the findings from each `Batch.read` to `note`, and call `finish`
+        at the end.
         """
         self.reading = Reading()
         start = 0
@@ -130,17 +133,19 @@ class Corpus:
             yield Batch(self.source, self.format, start, batch)
 
     def note(self, findings: Findings) -> None:
-        """Add the findings of a batch; raises `SourceError` for a bad row in a strict corpus."""
+        """Add the findings for a batch; raises `SourceError` if a strict corpus has a bad row."""
         if findings.bad and self.strict:
             raise SourceError(
-                f"{findings.bad[0]}; every row must be in the format '{self.format.name}'; fix the "
-                f"row, or read without strict to leave out bad rows"
+                f"{findings.bad[0]}; every row must be in the '{self.format.name}' format; fix the "
+                f"row, or open the corpus without strict=True to leave out bad rows"
             )
         self.reading.add(findings)
 
     def finish(self) -> None:
-        """End a complete pass: raise `SourceError` if nothing was read, else log the warnings
-        once."""
+        """End a complete pass; raises `SourceError` if the pass found no conversation.
+
+        Otherwise, the warnings are logged if no earlier pass has logged them.
+        """
         if not self.reading.conversations:
             raise SourceError(self._nothing())
         if self._warned:
@@ -150,7 +155,8 @@ class Corpus:
             _LOG.warning("%s", line)
 
     def warnings(self) -> list[str]:
-        """Return notes and warnings about the latest pass, one line each."""
+        """Return the notes about the source and the warnings about the latest pass, one line
+        each."""
         notes = (*self.format.notes, *self.reading.warnings())
         lines = [f"{self.source}: {line}" for line in notes]
         if self.bad_rows.count:
@@ -163,8 +169,8 @@ class Corpus:
         if not bad.count:
             return f"{self.source}: contains no conversations"
         return (
-            f"{self.source}: contains no conversations; {counted(bad.count, 'row')} not in the "
-            f"format '{self.format.name}'; line {bad.first[0].line}: {bad.first[0].message}"
+            f"{self.source}: contains no conversations in the '{self.format.name}' format "
+            f"({counted(bad.count, 'bad row')}); line {bad.first[0].line}: {bad.first[0].message}"
         )
 
     def __iter__(self) -> Iterator[Conversation]:
@@ -176,7 +182,7 @@ class Corpus:
 
 
 def _weight(value: Any) -> int:
-    """Return the approximate size of a row in bytes, which is a guess for decoded rows."""
+    """Return the approximate size of a row in bytes; for decoded rows, the size is only a guess."""
     if isinstance(value, bytes | str):
         return len(value)
     fields = cast("dict[str, Any]", value).values() if isinstance(value, dict) else [value]
@@ -188,22 +194,23 @@ def _weight(value: Any) -> int:
 
 
 def open_corpus(source: str | Path, format: str | None = None, *, strict: bool = False) -> Corpus:  # noqa: A002
-    """Open conversation data in any known format; only the first rows are read.
+    """Open conversation data in any known format; only the first rows are read immediately.
 
     Args:
         source: A file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
-        format: Name of the format; detected if None.
+        format: Name of the format; if None, the format is detected automatically.
         strict: Whether reading stops at the first bad row.
 
     Returns:
         The corpus; iterating over it yields its conversations.
 
     Raises:
-        SourceError: The source is missing or empty, `format` is unknown, or no format fits.
+        SourceError: The source is missing or empty, `format` is unknown, or no reader fits the
+            source.
     """
     if format is not None and not readers(format):
         if registry.known("readers", format):
-            registry.load("readers", format)  # raises the error of a broken plugin
+            registry.load("readers", format)  # raises an error if the plugin is broken
         names = ", ".join(reader.name for reader in readers())
         raise SourceError(f"unknown format '{format}'; known formats: {names}")
     strict = strict or _checked(str(source))
@@ -216,7 +223,7 @@ def open_corpus(source: str | Path, format: str | None = None, *, strict: bool =
 
 
 def _heads(opened: Source) -> tuple[list[Row], str | None]:
-    """Return the first rows that can be decoded, and the error of the very first row, if any."""
+    """Return the first rows that can be decoded, and the error in the very first row, if any."""
     heads: list[Row] = []
     fault: str | None = None
     number = 0
@@ -225,7 +232,7 @@ def _heads(opened: Source) -> tuple[list[Row], str | None]:
             heads.append(Row(row.line, decode(row.value), row.part))
         except RowError as error:
             fault = f"line {row.line}: {error}" if number == 1 else fault
-    return heads, fault if number else "no rows"
+    return heads, fault if number else "contains no rows"
 
 
 def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | None) -> str:
@@ -243,21 +250,25 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
     elif isinstance(value, str):
         holds = f"the text begins with {value.strip()[:60]!r}"
     else:
-        holds = f"the value is a {type(value).__name__}"
+        holds = f"the value has the type {type(value).__name__}"
     where = f"line {heads[0].line}"
     other = reader_for(heads) if name is not None else None
     if other is not None:
-        return f"{opened.name}: {where} is in the format '{other.name}', not '{name}'; {holds}"
-    wanted = f"the format '{name}'" if name is not None else "any known format"
+        return (
+            f"{opened.name}: {where} is in the '{other.name}' format, not in the '{name}' format; "
+            f"{holds}; name the format '{other.name}' instead"
+        )
+    wanted = f"the '{name}' format" if name is not None else "any known format"
     return (
-        f"{opened.name}: the first rows are not in {wanted}: in {where}, {holds}{notes}; name the"
+        f"{opened.name}: the first rows are not in {wanted}; in {where}, {holds}{notes}; name the"
         ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or use one row per turn '
         "with the columns conversation_id,turn,speaker,text"
     )
 
 
 def _checked(name: str) -> bool:
-    """Return whether a source is a run folder; raises an error if a run's files do not agree."""
+    """Return whether a source is a run folder; raises `RunFolderError` if a run's files
+    disagree."""
     if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
         return False
     load_run(name)

@@ -1,8 +1,8 @@
-"""DailyDialog's labels, which are released in files next to the text, one line per dialogue.
+"""DailyDialog's labels, which are in files next to the text file, with one line per dialogue.
 
-The labels of `dialogues_text.txt` are in `dialogues_act.txt`, `dialogues_emotion.txt` and
-`dialogues_topic.txt`. Those of the split `dialogues_train.txt` are in `dialogues_act_train.txt` and
-`dialogues_emotion_train.txt`.
+The labels for `dialogues_text.txt` are in `dialogues_act.txt`, `dialogues_emotion.txt` and
+`dialogues_topic.txt`. The labels for the `dialogues_train.txt` split are in
+`dialogues_act_train.txt` and `dialogues_emotion_train.txt`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TEXT = re.compile(r"dialogues_(text|train|validation|test)\.txt(\.gz)?")
 
 
 def label_files(path: Path) -> dict[str, Path]:
-    """Return the label files next to a DailyDialog text file, by kind of label."""
+    """Return the label files next to a DailyDialog text file, keyed by kind of label."""
     match = _TEXT.fullmatch(path.name)
     if match is None:
         return {}
@@ -33,11 +33,11 @@ def label_files(path: Path) -> dict[str, Path]:
 
 
 def labelled_rows(path: Path) -> Iterator[Row]:
-    """Yield the lines of the text with their labels, in the form of DailyDialog's rows.
+    """Yield the lines of the text file with their labels, as rows like DailyDialog's on the hub.
 
     Acts and emotions are lists of numbers, one per utterance; the topic is a single number. Labels
-    come from the line with the same number. Missing labels, and labels that are not numbers, are
-    left out. Lines without an utterance are yielded unchanged.
+    come from the line with the same number in each label file. Missing labels, and labels that are
+    not numbers, are left out. Lines without `__eou__` are yielded unchanged.
     """
     labels = {kind: _by_line(file) for kind, file in label_files(path).items()}
     for line, value, part in read_rows(path, container_of(path)):
@@ -53,7 +53,10 @@ def labelled_rows(path: Path) -> Iterator[Row]:
 
 
 def _by_line(path: Path) -> Callable[[int], list[int]]:
-    """Return a function that returns the numbers in a line; lines must be requested in order."""
+    """Return a function that maps a line number to the numbers in that line of a file.
+
+    Lines must be requested in order.
+    """
     rows = read_rows(path, container_of(path))
     ahead: list[Row] = []
 

@@ -1,7 +1,7 @@
 """The rows of a JSON document that is a single object.
 
-The object may be a conversation. It may also contain conversations by id, by split, in columns, or
-under one key next to metadata.
+The object may be a conversation. It may also contain conversations keyed by id or by split, stored
+in columns, or listed under one key next to metadata.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DEPTH = 4
 
 
 def document_rows(document: Any) -> Iterator[Any]:
-    """Yield the rows of a document, or the document itself if it contains no rows."""
+    """Yield the rows in a document, or the document itself if it contains no rows."""
     rows = False
     for value in _rows(document, _DEPTH):
         rows = True
@@ -69,7 +69,7 @@ def _texts(value: Any) -> bool:
 
 
 def _columns(members: Mapping[str, Any]) -> list[Any] | None:
-    """Return the rows of a table that is stored by column, as pandas writes it; None for other
+    """Return the rows of a table that is stored by column, as in pandas output; None for other
     objects."""
     names = list(members)
     values: list[Any] = list(members.values())

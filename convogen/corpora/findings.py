@@ -10,11 +10,14 @@ from hashlib import blake2b
 from convogen.records import Conversation
 from convogen.text.counting import counted
 
-__all__ = ["BadRow", "BadRows", "Findings", "Reading"]
+__all__ = ["NESTED", "BadRow", "BadRows", "Findings", "Reading"]
+
+NESTED = "nested conversation"
+"""The kind of left-out items that are whole conversations; all other kinds are messages."""
 
 _SHOWN = 100
 _MAX_IDS = 1_000_000
-"""Maximum number of ids checked for duplicates; each takes 8 bytes."""
+"""Maximum number of ids checked for duplicates; each id takes 8 bytes."""
 
 _MANY_TURNS = 6
 _SOME_SPEAKERS = 4
@@ -31,8 +34,9 @@ _LABELS = frozenset(
 class BadRow:
     """A row that was left out, with its position and its error.
 
-    `line` is the line in the file, or the row number for Parquet and the hub. `row` counts the rows
-    of the corpus from 1; it distinguishes elements of a JSON array that are on one line.
+    `line` is the line number in the file, or the row number for Parquet files and hub data sets.
+    `row` is the number of the group of rows in the corpus, counted from 1; it distinguishes
+    elements of a JSON array that are on one line.
     """
 
     source: str
@@ -59,7 +63,7 @@ class BadRows:
 
 @dataclass
 class _Seen:
-    """Counts over conversations, for the warnings of `Reading`."""
+    """Counts over conversations, on which the warnings from `Reading` are based."""
 
     turns: int = 0
     one_word: int = 0
@@ -75,7 +79,7 @@ class _Seen:
     c1: str | None = None
 
     def take(self, other: _Seen) -> None:
-        """Add the counts of `other`, and take its examples if there are none yet."""
+        """Add the counts from `other`; if an example is missing here, copy it from `other`."""
         for each in fields(_Seen):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
             setattr(self, each.name, mine or theirs if each.default is None else mine + theirs)
@@ -83,7 +87,7 @@ class _Seen:
 
 @dataclass
 class Findings(_Seen):
-    """The findings about a converted batch; true as a condition if any row was bad."""
+    """The findings about a converted batch; truthy if any row was bad."""
 
     bad: list[BadRow] = field(default_factory=list[BadRow])
     ids: list[int] = field(default_factory=list[int])
@@ -92,7 +96,7 @@ class Findings(_Seen):
         return bool(self.bad)
 
     def look(self, conversations: Iterable[Conversation]) -> None:
-        """Update the counts on which the warnings of `Reading` depend."""
+        """Update the counts on which the warnings from `Reading` are based."""
         for conversation in conversations:
             self.ids.append(_digest(conversation.id))
             self.turns += len(conversation.turns)
@@ -118,7 +122,7 @@ def _digest(text: str) -> int:
 
 
 def _one_word(text: str) -> bool:
-    """Return whether a turn is certainly a single word, given that some scripts have no spaces."""
+    """Return whether a turn is certainly a single word, even in a script without spaces."""
     return len(text.split()) == 1 and (text.isascii() or len(text) < 4)
 
 
@@ -129,7 +133,7 @@ def _is_sentence(speaker: str) -> bool:
 
 @dataclass
 class Reading(_Seen):
-    """The findings of one pass over a corpus."""
+    """The findings from one pass over a corpus."""
 
     bad_rows: BadRows = field(default_factory=BadRows)
     conversations: int = 0
@@ -154,24 +158,30 @@ class Reading(_Seen):
             share = self.bad_rows.count / (self.bad_rows.count + self.conversations)
             much = " (half of all rows or more; is the format right?)" if share >= 1 / 2 else ""
             lines.append(f"{counted(self.bad_rows.count, 'bad row')} left out{much}")
-        if self.left_out:
-            counts = ", ".join(f"{count:,} {kind}" for kind, count in self.left_out.most_common())
+        kinds = self.left_out.most_common()
+        if counts := ", ".join(f"{count:,} {kind}" for kind, count in kinds if kind != NESTED):
             lines.append(f"messages left out: {counts}")
+        if nested := self.left_out[NESTED]:
+            lines.append(f"{counted(nested, NESTED)} left out because of errors")
         if self.silent:
-            lines.append(counted(self.silent, "empty turn"))
+            lines.append(f"{counted(self.silent, 'turn')} without text")
         lines += self._implausible()
         if self.doubles:
-            lines.append(f"{counted(self.doubles, 'conversation')} with an id that occurred before")
+            lines.append(
+                f"{counted(self.doubles, 'conversation')} with the id of an earlier conversation"
+            )
         if self.turns >= _MANY_TURNS and self.one_word == self.turns:
             lines.append("every turn is a single word; is the format right?")
         if self.sentence is not None:
-            lines.append(f"a speaker looks like a sentence: {self.sentence[:80]!r}")
+            lines.append(f"a speaker's name looks like a sentence: {self.sentence[:80]!r}")
         if self.label is not None:
-            lines.append(f"a speaker looks like a label: {self.label!r}; is this a conversation?")
+            lines.append(
+                f"a speaker's name looks like a label: {self.label!r}; is this a conversation?"
+            )
         if self.c1 is not None:
             lines.append(
-                f"control character U+{ord(self.c1):04X} in the text, which is probably "
-                "Windows-1252 that was decoded as Latin-1"
+                f"the text contains the control character U+{ord(self.c1):04X}, so it is probably "
+                "Windows-1252 text that was decoded as Latin-1"
             )
         return lines
 
@@ -187,7 +197,7 @@ class Reading(_Seen):
         if 2 * self.one_speaker > self.conversations:
             lines.append(
                 f"only one speaker in {self.one_speaker:,} of "
-                f"{counted(self.conversations, 'conversation')}, only one turn in "
+                f"{counted(self.conversations, 'conversation')}, and only one turn in "
                 f"{self.one_turn:,}; is the format right, and do the rows of a conversation share "
                 f"an id?"
             )

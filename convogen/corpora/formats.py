@@ -18,8 +18,8 @@ _LOG = logging.getLogger(__name__)
 
 
 def readers(name: str | None = None) -> list[Reader]:
-    """Return all readers in the order in which they are tried, or only those for the format
-    `name`."""
+    """Return all readers in the order in which they are tried; if `name` is given, only the readers
+    for that format."""
     found = [kind() for kind in _kinds()]
     return [reader for reader in found if name in (None, reader.name, *reader.former)]
 
@@ -30,16 +30,16 @@ def _kinds() -> tuple[type[Reader], ...]:
 
 
 def recognise(values: Sequence[Any], name: str | None = None) -> Reader | None:
-    """Return the reader that fits the values of rows; None if no reader fits.
+    """Return the reader that fits these row values; None if no reader fits.
 
-    This is the first reader that fits more than half of the values, or else the one that fits most.
-    If `name` is given, only readers for that format are tried.
+    This is the first reader that fits more than half of the values, or else the reader that fits
+    the largest share of the values. If `name` is given, only readers for that format are tried.
     """
     return reader_for([Row(line, value) for line, value in enumerate(values, 1)], name)
 
 
 def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
-    """Choose and prepare the reader for a source that begins with these rows; None if none fits."""
+    """Return the prepared reader for a source that begins with these rows; None if none fits."""
     best: tuple[float, Reader | None] = (0.0, None)
     for reader in readers(name):
         try:
@@ -61,5 +61,5 @@ def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
 
 @cache
 def _tell(line: str) -> None:
-    """Log the error of a plugin that was not requested, once."""
+    """Log, only once, the error in a plugin that the user did not name."""
     _LOG.warning("%s", line)

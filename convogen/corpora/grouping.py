@@ -68,7 +68,7 @@ def _bounded(group: list[Row]) -> list[Row]:
         return group
     message = (
         f"more than {_MAX_GROUP:,} rows in one conversation; if the rows are from several "
-        f"conversations, add a column such as conversation_id"
+        f"conversations, add a column such as conversation_id that identifies each conversation"
     )
     return [Row(group[0].line, Broken(message), group[0].part)]
 
@@ -78,7 +78,7 @@ def _key(reader: KeyedReader, row: Row) -> str:
 
 
 def _stand_apart(rows: Iterator[Row], reader: KeyedReader) -> bool:
-    """Return whether any conversation continues after another one has begun."""
+    """Return whether any conversation continues after another conversation has begun."""
     seen: set[int] = set()
     latest = ""
     for row in _decoded(rows):
@@ -124,6 +124,6 @@ def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row
 
 
 def _plain(value: Any) -> Any:
-    """Return None for bytes, which no reader uses, and a string for other values that JSON
-    lacks."""
+    """Return None for bytes, which no reader uses, and a string for other values that JSON cannot
+    represent."""
     return None if isinstance(value, bytes) else str(value)

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, row by row."""
+"""Data sets on the Hugging Face hub, read row by row."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ _REPOSITORY = re.compile(rf"(?:{_PART}/)?{_PART}", re.ASCII)
 
 
 def hub_rows(source: str, *, streaming: bool = True) -> Iterator[Row]:
-    """Yield the rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`; of all splits if none is named.
+    """Yield the rows in `hf:OWNER/NAME[@CONFIG][:SPLIT]`, from all splits if none is named.
 
-    With `streaming=False`, the data is first downloaded and then read from the cache of `datasets`,
-    which also works offline. NAME may also be a local folder of data files. Only data is read:
-    `datasets` does not run code that comes with a data set. Raises `SourceError` if the name is
-    malformed or the data is unavailable.
+    If `streaming` is false, the data is downloaded to the `datasets` cache and read from there;
+    data that is already in the cache can be read offline. Instead of OWNER/NAME, the source may
+    name a local folder with data files. Only data is read: `datasets` does not run code that comes
+    with a data set. Raises `SourceError` if the name is malformed or the data is unavailable.
     """
     match = _NAME.fullmatch(source)
     if match is None:
-        raise SourceError(f"{source}: write a hub data set as hf:OWNER/NAME[@CONFIG][:SPLIT]")
+        raise SourceError(
+            f"{source}: is not a valid data set; write hf:OWNER/NAME[@CONFIG][:SPLIT]"
+        )
     folder = Path(match["name"])
     if not (folder.is_absolute() or folder.is_dir() or _REPOSITORY.fullmatch(match["name"])):
         raise SourceError(
-            f"{source}: {match['name']!r:.200} is not a data set name; write OWNER/NAME with "
-            f"letters, digits and the characters - _ ."
+            f"{source}: {match['name']!r:.200} is not a data set name; write OWNER/NAME, using "
+            f"only letters, digits and the characters - _ ."
         )
     datasets: Any = import_module("datasets")
     number = 0
@@ -51,5 +53,5 @@ def hub_rows(source: str, *, streaming: bool = True) -> Iterator[Row]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SourceError(
             f"{source}: row {number + 1} cannot be loaded: {reason}; check the name and the"
-            " network, or download the data set and give its file"
+            " network connection, or download the data set and give the path of its file"
         ) from None

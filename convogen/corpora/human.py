@@ -1,4 +1,4 @@
-"""Readers of human corpora without speaker names, in the formats of their releases.
+"""Readers for human corpora without speaker names, in the formats in which they were released.
 
 The corpora are PERSONA-CHAT (Zhang et al., 2018), DailyDialog (Li et al., 2017) and MultiWOZ
 (Budzianowski et al., 2018).
@@ -33,7 +33,7 @@ _PERSONAS = {"your persona: ": "user2", "partner's persona: ": "user1"}
 
 
 class PersonaChat(Reader):
-    """PERSONA-CHAT in JSON, with plain dialogues or histories."""
+    """PERSONA-CHAT in JSON, with whole dialogues or with the history before each reply."""
 
     name: ClassVar[str] = "personachat"
     about: ClassVar[str] = "PERSONA-CHAT in JSON"
@@ -47,7 +47,7 @@ class PersonaChat(Reader):
 
 
 class ParlAI(Reader):
-    """PERSONA-CHAT in ParlAI's text format: numbered lines, with 1 at the start of each episode."""
+    """PERSONA-CHAT in ParlAI's text format: lines that are numbered from 1 in each episode."""
 
     name: ClassVar[str] = "parlai"
     about: ClassVar[str] = "PERSONA-CHAT in ParlAI's text format"
@@ -65,7 +65,7 @@ class ParlAI(Reader):
 
 
 class DailyDialog(Reader):
-    """DailyDialog: lines with __eou__ after each utterance, or rows."""
+    """DailyDialog: lines of text with `__eou__` after each utterance, or rows."""
 
     name: ClassVar[str] = "dailydialog"
     about: ClassVar[str] = "DailyDialog, as text or as rows"
@@ -86,7 +86,7 @@ class MultiWOZ(Reader):
     """MultiWOZ 2.0 and 2.1: a log in which a user and the system alternate."""
 
     name: ClassVar[str] = "multiwoz"
-    about: ClassVar[str] = "MultiWOZ 2.0 and 2.1, dialogues keyed by name"
+    about: ClassVar[str] = "MultiWOZ 2.0 and 2.1, with dialogues keyed by name"
 
     def fits(self, value: Any) -> bool:
         log: Any = field(value, "log")
@@ -115,39 +115,39 @@ def _personachat_history(rows: Sequence[Row], fallback: str) -> list[Conversatio
     """Convert `{"personality": […], "utterances": [{"history": […], "candidates": […]}, …]}`.
 
     This is the form of `personachat_self_original.json`. The last history and its gold reply (the
-    last candidate) are the whole dialogue. The personality describes the second speaker.
+    last candidate) together form the whole dialogue. The personality describes the second speaker.
     """
     row = as_dict(rows[0].value, "the row")
     utterances = as_list(row.get("utterances"), "'utterances'")
     if not utterances:
-        raise RowError("no utterances")
-    last = as_dict(utterances[-1], "the last of 'utterances'")
+        raise RowError("'utterances' must not be empty")
+    last = as_dict(utterances[-1], "the last element of 'utterances'")
     texts = as_list(last.get("history"), "'history'")
     gold = as_list(last.get("candidates") or [], "'candidates'")[-1:]
     return [conversation(fallback, alternating([*texts, *gold]), labels(row, ("utterances",)))]
 
 
 def _parlai_number(value: Any) -> int:
-    """Return the number at the beginning of a line of ParlAI text, or 0; 1 starts an episode."""
+    """Return the number at the beginning of a line of ParlAI text; 0 if there is none."""
     match = _PARLAI.fullmatch(value) if isinstance(value, str) else None
     return int(match[1]) if match else 0
 
 
 def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """Convert an episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
+    """Convert an episode of ParlAI text: persona lines, followed by lines like `text⇥reply⇥…`."""
     personas: dict[str, list[str]] = {}
     texts: list[str] = []
     for line, value, _ in rows:
         match = _PARLAI.fullmatch(text_of(value, "the row"))
         if match is None:
-            raise RowError("no line number at the start of the line", line)
+            raise RowError("the line must begin with a line number and a space", line)
         prefix = next((mark for mark in _PERSONAS if match[2].startswith(mark)), None)
         if prefix is not None:
             personas.setdefault(_PERSONAS[prefix], []).append(match[2].removeprefix(prefix))
             continue
         said = match[2].split("\t")[:2]
         if len(said) < 2:
-            raise RowError("no tab between the utterance and the reply", line)
+            raise RowError("a tab must separate the utterance from the reply", line)
         texts.extend(said)
     context = {"personas": personas} if personas else {}
     turns = [turn for turn in alternating(texts) if turn.text not in ("__SILENCE__", "")]
@@ -160,14 +160,14 @@ def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
     said, *cells = text_of(rows[0].value, "the row").split("\t")
     texts = [text.strip() for text in said.split("__eou__")]
     if len(texts) < 2:
-        raise RowError("no __eou__ in the line")
+        raise RowError("the line must contain __eou__ after each utterance")
     texts = texts if texts[-1] else texts[:-1]
     return [conversation(fallback, alternating(texts), _cells(cells, len(texts)))]
 
 
 def _cells(cells: Sequence[str], n_turns: int) -> dict[str, Any]:
     """Return XDailyDialog's labels: the topic (a number), the acts (the first list) and the
-    emotions.
+    emotions (the second list).
 
     Other cells are kept unchanged.
     """
@@ -188,8 +188,8 @@ def _cells(cells: Sequence[str], n_turns: int) -> dict[str, Any]:
 
 
 def _dailydialog_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """Convert `{"dialog": ["…", …], "act": […], "emotion": […]}`, the form of DailyDialog on the
-    hub."""
+    """Convert `{"dialog": ["…", …], "act": […], "emotion": […]}`, the form of DailyDialog's rows on
+    the hub."""
     row = as_dict(rows[0].value, "the row")
     key = next((name for name in ("dialog", "utterances") if name in row), "dialog")
     turns = alternating(as_list(row.get(key), f"{key!r}"))

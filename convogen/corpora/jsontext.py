@@ -1,4 +1,4 @@
-"""Streaming of rows from JSON: lines, arrays, objects of arrays, concatenated values."""
+"""Streaming of rows from JSON: lines, arrays, objects with arrays, and concatenated values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["json_lines", "json_values", "lines"]
 _READ = 2**20
 
 Documents = Callable[[Any], Iterator[Any]]
-"""A function that yields the rows of a JSON object that is a whole document."""
+"""A function that yields the rows in a JSON object that forms a whole document."""
 
 
 def lines(file: IO[bytes]) -> Iterator[Row]:
@@ -25,7 +25,9 @@ def lines(file: IO[bytes]) -> Iterator[Row]:
         if len(piece) > MAX_ROW_BYTES:
             while piece and not piece.endswith(b"\n"):
                 piece = file.readline(_READ)
-            yield Row(number, Broken(f"longer than the maximum of {MAX_ROW_BYTES} bytes per row"))
+            yield Row(
+                number, Broken(f"the row is longer than the maximum of {MAX_ROW_BYTES} bytes")
+            )
         else:
             yield Row(number, piece.removeprefix(codecs.BOM_UTF8) if number == 1 else piece)
 
@@ -36,7 +38,7 @@ def json_lines(file: IO[bytes]) -> Generator[Row]:
 
 
 class _Text:
-    """A sliding window over a stream of JSON text, which tracks the line number."""
+    """A sliding window over a stream of JSON text that tracks the line number."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -56,7 +58,7 @@ class _Text:
         self.position = to
 
     def peek(self) -> str:
-        """Return the next non-blank character, or an empty string at the end."""
+        """Return the next non-blank character, or an empty string at the end of the stream."""
         while True:
             rest = self.position
             while rest < len(self.buffer) and self.buffer[rest] in " \t\r\n\x1e":
@@ -68,7 +70,7 @@ class _Text:
                 return ""
 
     def skip(self, expected: str) -> bool:
-        """Skip the next non-blank character if it is `expected`; return whether it was."""
+        """Skip the next non-blank character if it is `expected`; return whether it was skipped."""
         if self.peek() != expected:
             return False
         self.advance(self.position + 1)
@@ -86,11 +88,11 @@ class _Text:
             except ValueError as error:
                 if len(self.buffer) - self.position > MAX_ROW_BYTES:
                     raise RowError(
-                        f"longer than the maximum of {MAX_ROW_BYTES} bytes per row, or not "
-                        f"JSON: {_reason(error)}"
+                        f"the row is longer than the maximum of {MAX_ROW_BYTES} bytes, or is "
+                        f"not JSON: {_reason(error)}"
                     ) from None
                 if not self.more(size):
-                    raise RowError(f"not JSON: {_reason(error)}") from None
+                    raise RowError(f"the row is not JSON: {_reason(error)}") from None
                 size *= 2
                 continue
             if isinstance(value, int | float) and end == len(self.buffer) and self.more():
@@ -111,8 +113,8 @@ def json_values(file: IO[bytes], documents: Documents) -> Generator[Row]:
     """Yield the elements of arrays, and the rows that `documents` finds in objects, one at a time.
 
     An array of strings is one row. If an object cannot be read as a whole, for example because it
-    is too large, its arrays' elements and its member objects (with their keys as `id`) are yielded
-    instead.
+    is too large, the elements of its arrays and its member objects (with their keys as `id`) are
+    yielded instead.
     """
     text = _Text(file)
     part = 0
@@ -148,9 +150,9 @@ def _members(text: _Text, part: int) -> Iterator[Row]:
         elif isinstance(value := text.value(), dict):
             yield Row(line, {"id": key, **value}, part)
         if not text.skip(",") and text.peek() != "}":
-            raise RowError("expected ',' or '}'")
+            raise RowError("expected ',' or '}' after a value")
     if not text.skip("}"):
-        raise RowError("expected '}'")
+        raise RowError("expected '}' at the end of the object")
 
 
 def _elements(text: _Text, part: int) -> Iterator[Row]:
@@ -166,7 +168,7 @@ def _elements(text: _Text, part: int) -> Iterator[Row]:
         line = text.line
         yield Row(line, text.value(), part)
         if not text.skip(",") and text.peek() != "]":
-            raise RowError("expected ',' or ']'")
+            raise RowError("expected ',' or ']' after an element")
     text.advance(text.position + 1)
 
 
@@ -177,8 +179,8 @@ def _texts(text: _Text) -> Any:
         items.append(text.value())
         size += len(items[-1]) if isinstance(items[-1], str) else 1
         if size > MAX_ROW_BYTES:
-            raise RowError(f"longer than the maximum of {MAX_ROW_BYTES} bytes per row")
+            raise RowError(f"the row is longer than the maximum of {MAX_ROW_BYTES} bytes")
         if not text.skip(",") and text.peek() != "]":
-            raise RowError("expected ',' or ']'")
+            raise RowError("expected ',' or ']' after an element")
     text.advance(text.position + 1)
     return items

@@ -1,7 +1,7 @@
-"""Names of the keys of messages, and lists of messages in all notations.
+"""The names of the keys in messages, and lists of messages in all notations.
 
 A message has a key for the speaker and a key for the text. `SPEAKERS` and `TEXTS` list the usual
-names of these keys, likeliest first. Names are compared without regard to case and punctuation
+names for these keys, likeliest first. Names are compared without regard to case and punctuation
 (`plain_key`).
 """
 
@@ -36,12 +36,12 @@ PAIRS = (
     ("human", "bot"), ("question", "answer"), ("prompt", "response"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"),
 )  # fmt: skip
-"""Pairs of keys of an object that contains both a person's and a chatbot's utterance."""
+"""Pairs of keys in an object that contains both a person's and a chatbot's utterance."""
 
 _MAX_LITERAL = 200_000
-"""Maximum length of a string that is parsed as a Python literal.
+"""Maximum length, in characters, of a string that is parsed as a Python literal.
 
-The syntax tree takes a hundred times as much memory as the string.
+The syntax tree of a string takes about a hundred times as much memory as the string.
 """
 
 
@@ -52,13 +52,14 @@ def plain_key(key: str) -> str:
 
 
 def plain_keys(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return a row's keys by their plain form; the first key if several have the same form."""
+    """Return a row's keys, keyed by their plain form; of several keys with the same plain form,
+    only the first is returned."""
     return {plain_key(str(key)): key for key in reversed(list(row))}
 
 
 @lru_cache(1024)
 def keys_of(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keys of a message that may contain the speaker, and those that may contain
+    """Return the keys of a message that may contain the speaker, and the keys that may contain the
     text."""
     plain = {plain_key(key): key for key in reversed(keys)}
     return (
@@ -98,9 +99,10 @@ def _is_message(item: Any) -> bool:
 
 
 def listed(value: Any) -> list[Any] | None:
-    """Return the list in a column: a list, a string of JSON or Python, or an object of lists.
+    """Return the list in a column, which may be a list, a string of JSON or Python, or an object of
+    lists; None if the column contains no list.
 
-    `{"speaker": ["A", "B"], "text": ["x", "y"]}` is read as a list of two objects.
+    For example, `{"speaker": ["A", "B"], "text": ["x", "y"]}` is read as a list of two objects.
     """
     if isinstance(value, list):
         items = cast("list[Any]", value)

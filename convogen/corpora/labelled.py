@@ -29,7 +29,8 @@ KINDS: dict[Kind, tuple[str, ...]] = {
     "intent": ("intent", "intents"),
     "emotion": ("emotions", "emotion"),
 }
-"""Kind of label -> the keys of `Conversation.context` under which readers put it, likeliest first.
+"""Maps each kind of label to the keys in `Conversation.context` under which readers store such
+labels, likeliest first.
 
 Emotions are a list with one entry per turn; other labels describe the whole conversation.
 """
@@ -41,7 +42,7 @@ MAX_SPEAKERS = 12
 MAX_CHOICE_CHARS = 120
 
 LICENCES = {"dialogsum": "CC-BY-NC-SA-4.0", "meld": "GPL-3.0"}
-"""The licences under which the authors of a format published their data."""
+"""Maps a format to the licence under which its authors published the data."""
 
 CODES = {
     ("dailydialog", "topic"): (
@@ -54,7 +55,8 @@ CODES = {
         "no emotion, anger, disgust, fear, happiness, sadness, surprise",
     ),
 }
-"""The meaning of a format's numeric labels: the lowest number, and the names in numeric order."""
+"""Maps a format and a kind of label to the lowest number that stands for a label, and to the names
+of the labels in numeric order."""
 
 _ROLE = re.compile(
     r"\W*(?:person|user|speaker|human|gpt|chatgpt|assistant|bot|model|agent|customer|client"
@@ -65,12 +67,13 @@ _ROLE = re.compile(
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """The usable dialogues of a data set: those with all labels, and two or more speakers and
-    turns.
+    """The usable dialogues in a data set, which have all labels, two or more speakers, and two or
+    more turns.
 
-    `columns` maps each kind of label to its key in `Conversation.context`. `texts` maps each label
-    that a model sees to its values in the data. `shapes[i]` is the shape of `dialogues[i]`. If
-    `roles` is true, the speakers are roles (`user`, `#Person1#`), not names.
+    `columns` maps each kind of label to its key in `Conversation.context`. For each kind of label
+    except summaries, `texts` maps each label that a model sees to its values in the data.
+    `shapes[i]` is the shape of `dialogues[i]`. If `roles` is true, the speakers are roles (`user`,
+    `#Person1#`), not names.
     """
 
     name: str
@@ -90,7 +93,7 @@ class LabelledSource:
         return [self._shown[kind, value] for value in values]
 
     def members(self, kind: Kind, label: str) -> list[int]:
-        """Return the indices of the dialogues that have a label."""
+        """Return the indices of the dialogues that have a given label."""
         return self._members[kind, label]
 
     @cached_property
@@ -112,7 +115,7 @@ class LabelledSource:
         return known
 
     def speakers(self, index: int) -> list[str]:
-        """Return the speakers of a dialogue in order of first appearance."""
+        """Return the speakers in a dialogue in order of first appearance."""
         return list(dict.fromkeys(turn.speaker for turn in self.dialogues[index].turns))
 
     def roles_of(self, index: int, turns: Sequence[Turn]) -> dict[str, dict[str, str]]:
@@ -126,7 +129,7 @@ class LabelledSource:
     def system_of(self, index: int) -> dict[str, str]:
         """Return `{"system": …}` if a dialogue has a system message, else an empty dict.
 
-        New dialogues in the same shape get the same system message.
+        New dialogues with the same shape get the same system message.
         """
         system = self.dialogues[index].context.get("system")
         return {"system": system} if isinstance(system, str) else {}
@@ -150,11 +153,11 @@ class LabelledSource:
         return Conversation(id=conversation.id, participants=people, context=context, turns=turns)
 
     def examples(self, rng: random.Random, n: int, likely: Sequence[int], base: int) -> list[int]:
-        """Return the indices of up to `n` example dialogues other than `base`, drawn from `likely`
-        if that has enough.
+        """Return the indices of up to `n` example dialogues other than `base`, drawn at random from
+        `likely` if it contains enough dialogues.
 
-        Twice as many are drawn and the shorter half is returned, because many prompts repeat the
-        examples.
+        Twice as many dialogues are drawn and the shorter half is returned, because the examples are
+        repeated in many prompts.
         """
         pool = [index for index in likely if index != base]
         if len(pool) < n:
@@ -164,7 +167,7 @@ class LabelledSource:
 
 
 def in_roles(conversation: Conversation) -> Conversation:
-    """Return a generated conversation with roles in place of names, if it has roles."""
+    """Return a generated conversation; if it has roles, they replace the names."""
     roles = {name: role for role, name in conversation.context.get("speakers", {}).items()}
     turns = [
         t.model_copy(update={"speaker": roles.get(t.speaker, t.speaker)})
@@ -174,7 +177,7 @@ def in_roles(conversation: Conversation) -> Conversation:
 
 
 def script(conversation: Conversation) -> str:
-    """Return a conversation as a script, one turn per line."""
+    """Return a conversation as a script with one turn per line."""
     return transcript(conversation.turns)
 
 
@@ -190,8 +193,8 @@ def open_labelled(
     """Read a labelled source.
 
     If `kinds` is empty, all kinds of labels in the source are used. `columns` overrides the keys
-    under which labels are looked up. Raises `SourceError` if the source cannot be read, or lacks a
-    requested label or usable dialogues.
+    under which labels are looked up. Raises `SourceError` if the source cannot be read, lacks a
+    requested label, or has fewer than two usable dialogues.
     """
     corpus = open_corpus(source, format)
     read = list(
@@ -202,13 +205,13 @@ def open_labelled(
         if kind not in chosen:
             if kind in columns and kinds and kind not in kinds:
                 raise SourceError(
-                    f"--field {kind}={columns[kind]}: {kind} is not requested; request it with "
+                    f"--field {kind}={columns[kind]}: {kind} labels are not requested; add "
                     f"--label {kind}"
                 )
             there = ", ".join(dict.fromkeys(key for dialogue in read for key in dialogue.context))
             raise SourceError(
-                f"{source}: no usable {kind} in {columns.get(kind, 'the data')!s:.60}; labels in "
-                f"the data: {there or 'none'}; name the column with --field {kind}=COLUMN"
+                f"{source}: no usable {kind} label in {columns.get(kind, 'the data')!s:.60}; "
+                f"labels in the data: {there or 'none'}; name the column with --field {kind}=COLUMN"
             )
     dialogues = [
         dialogue
@@ -217,7 +220,7 @@ def open_labelled(
     ]
     if len(dialogues) < 2:
         raise SourceError(
-            f"{source}: at least 2 usable dialogues are needed, found {len(dialogues)}; a usable "
+            f"{source}: at least 2 usable dialogues are needed (found: {len(dialogues)}); a usable "
             f"dialogue has 2 to {max_turns} turns, 2 to {MAX_SPEAKERS} speakers, and all labels "
             f"({', '.join(chosen) or 'none'})"
         )
@@ -251,8 +254,8 @@ def _usable(dialogue: Conversation, max_turns: int) -> bool:
 def _columns(
     dialogues: Sequence[Conversation], kinds: Sequence[Kind], given: dict[Kind, str]
 ) -> dict[Kind, str]:
-    """Return the key of each kind of label: the first candidate under which any dialogue has such a
-    label.
+    """Return the key for each kind of label, which is the first candidate under which any dialogue
+    has a label of this kind.
 
     If `given` has a key for a kind, that key is the only candidate.
     """
@@ -292,7 +295,8 @@ def _values(dialogue: Conversation, key: str) -> list[Any]:
 def _texts(
     dialogues: Sequence[Conversation], form: str, kind: Kind, key: str
 ) -> dict[str, list[Any]]:
-    """Return all labels of a kind, most frequent first, as shown string -> values in the data."""
+    """Return a dict from each label of a kind, as shown to models, to its values in the data, with
+    the most frequent label first."""
     first, names = CODES.get((form, kind), (0, ""))
     coded = dict(enumerate(names.split(", "), first)) if names else {}
     counts = Counter(value for one in dialogues for value in _values(one, key))

@@ -1,4 +1,4 @@
-"""Lists of messages under any keys, read as turns, system messages, tool calls and notices."""
+"""Lists of messages with any keys, read as turns, system messages, tool calls and notices."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ _WRITTEN = frozenset(("Default", "Reply", "ChatInputCommand", "0", "19"))
 
 @dataclass
 class Messages:
-    """The content of a list of messages: turns, system messages, and counts of what was left
-    out."""
+    """The content of a list of messages: turns, system messages, and counts of the messages that
+    were left out."""
 
     turns: list[Turn] = default(default_factory=list[Turn])
     system: list[str] = default(default_factory=list[str])
@@ -62,7 +62,7 @@ class Messages:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """Return `{"system": …}` if there was a system message, else an empty dict."""
+        """Return `{"system": …}` if there is a system message, else an empty dict."""
         return {"system": "\n".join(self.system)} if self.system else {}
 
 
@@ -71,8 +71,8 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
 
     System messages become a label, not turns. Tool calls, tool results and notices are only
     counted. Messages without text are also only counted, with one exception: if none of a speaker's
-    consecutive messages has text, the first of them becomes an empty turn. The text parts of a
-    message are joined.
+    consecutive messages has text, the first of these messages becomes an empty turn. The text parts
+    of a message are joined.
 
     Args:
         items: the messages; an object with a question and its answer counts as two messages.
@@ -107,10 +107,10 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
 
 
 def _kept(turns: Sequence[Turn]) -> list[bool]:
-    """Return, for each turn, whether it is kept.
+    """Return, for each turn, whether the turn is kept.
 
-    Turns with text are kept. If none of a speaker's consecutive turns has text, the first of them
-    is kept. If no turn at all has text, none is kept.
+    Turns with text are kept. If none of a speaker's consecutive turns has text, the first of these
+    turns is kept. If no turn at all has text, no turn is kept.
     """
     keep: list[bool] = []
     if not any(turn.text.strip() for turn in turns):
@@ -131,17 +131,17 @@ def _messages(
     pair = pair_of(keys)
     if pair is not None and not (speakers and text):
         for role, key in zip(("user", "assistant"), pair, strict=True):
-            yield None, role, {}, _content(item[key], f"{key!r} of {where}")
+            yield None, role, {}, _content(item[key], f"{key!r} in {where}")
     elif len(keys) == 1 and not text and keys[0] not in SPEAKERS:
-        yield keys[0], keys[0], {}, _content(item[keys[0]], f"{keys[0]!r} of {where}")
+        yield keys[0], keys[0], {}, _content(item[keys[0]], f"{keys[0]!r} in {where}")
     else:
         role_key = _who(item, speakers)
         text_key = next((key for key in text if item[key] is not None), "")
-        role = _speaker(item.get(role_key), f"{(role_key or 'speaker')!r} of {where}")
+        role = _speaker(item.get(role_key), f"{(role_key or 'speaker')!r} in {where}")
         if not text:
             keys_found = ", ".join(map(repr, keys[:8]))
-            raise RowError(f"no text in {where}; its keys are {keys_found}")
-        content = _content(item.get(text_key), f"{text_key!r} of {where}")
+            raise RowError(f"{where} must have a text; its keys are {keys_found}")
+        content = _content(item.get(text_key), f"{text_key!r} in {where}")
         yield role_key, role, item, content
 
 
@@ -206,7 +206,7 @@ def _speaker(value: Any, what: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if value is None:
-        raise RowError(f"no speaker: {what} is empty")
+        raise RowError(f"no speaker: {what} is missing or empty")
     if not isinstance(value, str):
         raise RowError(f"{what} must be a string, not {type(value).__name__}")
     return value
@@ -247,7 +247,7 @@ def _content(value: Any, what: str) -> str | None:
 
 
 def _profiles(items: Sequence[Any]) -> dict[str, str]:
-    """Return the names of Slack members by id, as far as the messages contain them."""
+    """Return the names of Slack members, keyed by id, as far as the messages contain the names."""
     names: dict[str, str] = {}
     for item in items:
         profile = (

@@ -1,4 +1,4 @@
-"""A reader of rows with several conversations each: episodes with scenes, lists of dialogues."""
+"""A reader for rows that each contain several conversations, such as episodes with scenes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from convogen.corpora.base import Reader
+from convogen.corpora.findings import NESTED
 from convogen.corpora.formats import recognise
 from convogen.corpora.keys import plain_key
 from convogen.corpora.rows import Row, RowError
@@ -22,7 +23,7 @@ _DEPTH = 3
 
 
 class Nested(Reader):
-    """Lists of conversations in known formats; EmoryNLP's episodes."""
+    """Lists of conversations in known formats, and EmoryNLP's episodes."""
 
     name: ClassVar[str] = "nested"
     about: ClassVar[str] = (
@@ -42,7 +43,10 @@ class Nested(Reader):
         row = as_dict(rows[0].value, "the row")
         items = _items(row)
         if not items:
-            raise RowError(f"no list of conversations; the row's keys: {', '.join(map(repr, row))}")
+            raise RowError(
+                f"the row must have a list of conversations; its keys are: "
+                f"{', '.join(map(repr, row)) or 'none'}"
+            )
         shared = labels(row, (key for key, value in row.items() if isinstance(value, list | dict)))
         conversations: list[Conversation] = []
         fault: RowError | None = None
@@ -51,7 +55,7 @@ class Nested(Reader):
             reader = self if self._fits(item, _DEPTH) else recognise([item])
             try:
                 if reader is None:
-                    raise RowError(f"element {number} is not in a known format")
+                    raise RowError(f"element {number} of the list is not in a known format")
                 ones = reader.convert([Row(rows[0].line, item)], f"{fallback}-{number}")
             except RowError as error:
                 fault = fault or error
@@ -61,8 +65,8 @@ class Nested(Reader):
                 one.model_copy(update={"context": shared | one.context}) for one in ones
             ]
         if not conversations:
-            raise fault or RowError("no conversations")
-        leave_out({"unreadable": unreadable})
+            raise fault or RowError("the list contains no conversations")
+        leave_out({NESTED: unreadable})
         return conversations
 
 

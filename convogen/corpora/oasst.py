@@ -1,4 +1,4 @@
-"""Readers of OASST1 trees, with one conversation per thread, and of Chatbot Arena votes."""
+"""Readers for OASST1 trees, with one conversation per thread, and for Chatbot Arena votes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLAT = ("message_tree_id", "message_id", "parent_id", "role", "text")
 
 
 class ArenaVotes(Reader):
-    """Rows with two conversations and a vote each."""
+    """Rows that each contain two conversations and a vote."""
 
     name: ClassVar[str] = "arena"
     about: ClassVar[str] = "Chatbot Arena: two conversations and a vote per row"
@@ -40,7 +40,7 @@ class ArenaVotes(Reader):
         return has(value, conversation_a=list, conversation_b=list)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the two conversations of a row of `chatbot_arena_conversations`, with the vote.
+        """Return the two conversations in a row of `chatbot_arena_conversations`, with the vote.
 
         Each conversation also has two labels: `model`, the model that answered, and `side`, which
         is `a` or `b` as in `winner`.
@@ -80,10 +80,10 @@ class Oasst1(KeyedReader):
         return super().breaks(previous, value) or has(value, prompt=dict)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return a conversation for every thread from prompt to leaf.
+        """Return a conversation for each thread from the prompt to a leaf.
 
-        A message without text was deleted. A thread ends before such a message, and is left out if
-        another thread contains it.
+        A message without text was deleted. A thread ends before such a message. If the remaining
+        thread is part of another thread, it is left out.
         """
         if has(rows[0].value, prompt=dict):
             row = as_dict(rows[0].value, "the row")
@@ -92,10 +92,10 @@ class Oasst1(KeyedReader):
 
 
 class SeedRows(Lmsys):
-    """Threads of OASST1, one per row, with the ids of their messages."""
+    """OASST1 threads, one per row, with the ids of their messages."""
 
     name: ClassVar[str] = "seeds"
-    about: ClassVar[str] = "threads of OASST1 with the ids of their messages"
+    about: ClassVar[str] = "OASST1 threads, one per row, with the ids of their messages"
     former: ClassVar[tuple[str, ...]] = ("oasst1",)
 
     def fits(self, value: Any) -> bool:
@@ -112,7 +112,7 @@ def _threads(root: dict[str, Any], shared: dict[str, Any], fallback: str) -> Ite
     while stack:
         thread = stack.pop()
         if len(thread) > MAX_TURNS:
-            raise RowError(f"a thread has more than {MAX_TURNS} messages")
+            raise RowError(f"a thread has more than the maximum of {MAX_TURNS} messages")
         replies = as_list(thread[-1].get("replies") or [], "'replies'")
         written = [reply for reply in map(_reply, replies) if reply.get("text") is not None]
         stack.extend([*thread, reply] for reply in reversed(written))
@@ -129,21 +129,22 @@ def _reply(value: Any) -> dict[str, Any]:
 
 
 def _language(thread: Sequence[dict[str, Any]]) -> str | None:
-    """Return the language of a thread; `mixed` if there are several."""
+    """Return the language that a thread's messages state; `mixed` if they state several languages,
+    None if they state none."""
     said = {lang for message in thread if isinstance(lang := message.get("lang"), str)}
     return "mixed" if len(said) > 1 else next(iter(said), None)
 
 
 def _oasst_turn(message: dict[str, Any]) -> Turn:
     return Turn(
-        speaker=text_of(message.get("role"), "'role' of a message"),
-        text=text_of(message.get("text"), "'text' of a message"),
+        speaker=text_of(message.get("role"), "'role' in a message"),
+        text=text_of(message.get("text"), "'text' in a message"),
     )
 
 
 def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """Return the conversations of the flat release, which has one message per row with its parent's
-    id."""
+    """Return the conversations in a tree from the flat release, in which each row has one message
+    and the id of its parent."""
     nodes: dict[str, dict[str, Any]] = {}
     for _, value, _ in rows:
         message: dict[str, Any] = {**as_dict(value, "the row"), "replies": []}
@@ -157,8 +158,8 @@ def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
         elif parent in nodes and nodes[parent] is not message:
             nodes[parent]["replies"].append(message)
         else:
-            raise RowError(f"parent {str(parent)[:60]!r} is not among the rows of the tree", line)
+            raise RowError(f"parent {str(parent)[:60]!r} is not another message in the tree", line)
     if root is None:
-        raise RowError("the tree has no message without a parent")
+        raise RowError("the tree has no prompt, which is a message whose 'parent_id' is null")
     tree = labels({"message_tree_id": root.get("message_tree_id")}, ())
     return list(_threads(root, tree, fallback))

@@ -23,14 +23,15 @@ UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeError)
 _READ = 2**16
 
 _FOREIGN = {
-    b"PK\x03\x04": "a ZIP archive or an Office document; unpack it, or save it as CSV",
-    b"%PDF": "a PDF; give the data from which it was made",
+    b"PK\x03\x04": "a ZIP archive or an Office document; unpack the archive, or save the "
+    "document as CSV",
+    b"%PDF": "a PDF; give the data from which the PDF was made",
     b"\x89HDF": "an HDF5 file; convert it to Parquet or JSON Lines",
     b"SQLite format 3": "an SQLite database; export its table as CSV",
     b"Obj\x01": "an Avro file; convert it to Parquet or JSON Lines",
     b"ORC": "an ORC file; convert it to Parquet",
-    b"ARROW1": "an Arrow file; convert it to Parquet, or load its folder with hf:",
-    b"\xff\xff\xff\xff": "an Arrow stream; convert it to Parquet, or load its folder with hf:",
+    b"ARROW1": "an Arrow file; convert it to Parquet, or load its folder as hf:FOLDER",
+    b"\xff\xff\xff\xff": "an Arrow stream; convert it to Parquet, or load its folder as hf:FOLDER",
     b"\x80\x04\x95": "a pickle, which could run code; save it as JSON Lines or Parquet",
     b"\x80\x05\x95": "a pickle, which could run code; save it as JSON Lines or Parquet",
     b"version https://git-lfs": "a Git LFS pointer; fetch the data with `git lfs pull`",
@@ -48,12 +49,12 @@ _IN_A_WORD = re.compile(rb"(?:(?<=[A-Za-z])[\x80-\xff])|(?:[\x80-\xff](?=[A-Za-z
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]|[\x80-\xff]{3}")
 _REPLACED = "\ufffd"
 _FEW = 2
-"""Maximum number of invalid bytes in ASCII text that make only their rows bad, not the whole
-file."""
+"""Maximum number of invalid bytes in ASCII text for which only the affected rows, not the whole
+file, are bad."""
 
 
 def unpacked(path: Path) -> IO[bytes]:
-    """Open a file's bytes, decompressing gzip, bzip2, xz and Zstandard.
+    """Open a file as bytes, decompressing gzip, bzip2, xz and Zstandard.
 
     Raises `SourceError` for known but unsupported file types.
     """
@@ -83,7 +84,7 @@ def opened(path: Path, encoding: str) -> IO[bytes]:
 
 
 def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
-    """Return a text's encoding, and a note about the encoding or None.
+    """Return the encoding of a text, and a note about the encoding; None if no note is needed.
 
     UTF-16 and UTF-32 are recognised by a byte-order mark or by the NUL bytes of ASCII characters,
     and Windows-1252 by bytes within words that are invalid in UTF-8. A few invalid bytes in
@@ -105,7 +106,7 @@ def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
         return "utf-8", None
     high = len(_HIGH.findall(head))
     if not _NOT_1252.search(head) and 2 * len(_IN_A_WORD.findall(head)) > high:
-        return "cp1252", f"{path}: not UTF-8; read as Windows-1252"
+        return "cp1252", f"{path}: is not UTF-8, and is therefore read as Windows-1252"
     if bad > _FEW:
         line = text.partition(_REPLACED)[0].count("\n") + 1
         raise SourceError(
@@ -116,7 +117,8 @@ def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
 
 
 def _wide(head: bytes) -> str | None:
-    """Return the encoding of UTF-16 or UTF-32 text, judged by its NUL bytes, or None."""
+    """Return the encoding of UTF-16 or UTF-32 text, judged by its NUL bytes; None for other
+    text."""
     pairs = len(head) // 2
     even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
     few, many = pairs * 0.02, pairs * 0.2
@@ -141,7 +143,7 @@ class _Recoded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer and return the number of bytes, 0 at the end.
+        """Fill the buffer and return the number of bytes, which is 0 at the end.
 
         Raises `UnicodeDecodeError` for invalid text.
         """

@@ -1,8 +1,8 @@
 """Rows, which containers yield and readers convert.
 
 A row has a line (or record) number, counted from 1, and a value: `bytes` for a line of JSON that is
-not yet decoded, `str` for a line of text, or else a decoded record. The value `Broken` marks a row
-that could not be read, so that one bad row does not end the reading of a corpus.
+not yet decoded, `str` for a line of text, or else a decoded record. A `Broken` value marks a row
+that could not be read; one bad row therefore does not end the reading of a corpus.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ MAX_ROW_BYTES = 16 * 2**20
 
 
 class RowError(Exception):
-    """A row is not a valid conversation; `line` is set if the row is not the first of its group."""
+    """An error in a row, or in a group of rows, that cannot be converted.
+
+    `line` is set if the bad row is not the first row in its group.
+    """
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -33,11 +36,11 @@ class Broken:
 
 
 class Row(NamedTuple):
-    """One record of a source.
+    """One record in a source.
 
-    `part` counts the parts of a source: the arrays of a JSON file, the pieces between repeated
-    headers of a CSV file, the paragraphs of a text. No conversation spans two parts unless the
-    reader allows it (`Reader.parts`).
+    `part` is the number of the part of the source that contains the record. The parts are the
+    arrays in a JSON file, the pieces between repeated headers in a CSV file, or the paragraphs of a
+    text. No conversation spans two parts unless the reader allows it (`Reader.parts`).
     """
 
     line: int
@@ -56,14 +59,14 @@ def decode(value: Any) -> Any:
     except RecursionError:
         raise RowError("the JSON is nested too deeply") from None
     except UnicodeDecodeError as error:
-        raise RowError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+        raise RowError(f"the row is not UTF-8: {error.reason} at byte {error.start}") from None
     except ValueError as error:
-        raise RowError(f"not JSON: {error}{_control(error)}") from None
+        raise RowError(f"the row is not JSON: {error}{_control(error)}") from None
 
 
 def _control(error: ValueError) -> str:
-    """Return a suffix for an error message that names an unescaped character, or an empty
-    string."""
+    """Return a suffix that names the unescaped character in an error message; an empty string if
+    the error has another cause."""
     if not isinstance(error, json.JSONDecodeError) or "control character" not in error.msg:
         return ""
     return f": U+{ord(error.doc[error.pos]):04X}, which must be escaped"
@@ -75,5 +78,7 @@ def checked_text(value: Any, *, escapes: bool) -> Any:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise RowError("half a surrogate pair, which is not valid Unicode") from None
+            raise RowError(
+                "the row contains half a surrogate pair, which is not valid Unicode"
+            ) from None
     return value

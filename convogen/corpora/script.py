@@ -67,10 +67,11 @@ def candidate(line: str) -> Line | None:
 
 
 def script_turns(text: str) -> list[Turn]:
-    """Return the turns of a script; a line without a speaker continues the previous turn.
+    """Return the turns in a script; a line without a speaker continues the previous turn.
 
-    The text before a colon counts as a speaker if its colon and case match those of the first
-    speaker. Case is ignored if the text occurs more than once or is a known role.
+    The text before a colon counts as a speaker if the space after the colon and the case of the
+    text match those of the first speaker. Case is ignored if the text occurs more than once or is a
+    known role.
 
     Raises:
         RowError: if the first line names no speaker.
@@ -83,7 +84,9 @@ def script_turns(text: str) -> list[Turn]:
         return []
     opening = candidates[first]
     if opening is None:
-        raise RowError(f"no 'Speaker: text' in the first line {lines[first].strip()[:60]!r}")
+        raise RowError(
+            f"the first line must have the form 'Speaker: text': {lines[first].strip()[:60]!r}"
+        )
     counts = Counter(line.who for line in candidates if line is not None)
     turns: list[tuple[str, list[str]]] = []
     for line, parts in zip(lines[first:], candidates[first:], strict=True):
@@ -103,7 +106,7 @@ def _speaks(line: Line, opening: Line, counts: Counter[str]) -> bool:
 
 
 def labelled_texts(texts: Sequence[Any]) -> list[Turn]:
-    """Return the turns of strings that all begin with a speaker, or an empty list."""
+    """Return one turn per string if all strings begin with a speaker, or else an empty list."""
     found = [candidate(text) if isinstance(text, str) else None for text in texts]
     lines = [line for line in found if line is not None and line.spaced]
     speakers = {line.who for line in lines}

@@ -1,4 +1,4 @@
-"""Readers of scripts in a column: SAMSum, DialogSum, Synthetic-Persona-Chat and others."""
+"""Readers for scripts in a column: SAMSum, DialogSum, Synthetic-Persona-Chat and others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Scripts(Reader):
         row = as_dict(rows[0].value, "the row")
         key = self.column(row)
         if key is None:
-            raise RowError(f"no script; the row's keys: {', '.join(map(repr, row))}")
+            raise RowError(
+                f"the row must have a script under a key such as {self.columns[0]!r}; its keys "
+                f"are: {', '.join(map(repr, row)) or 'none'}"
+            )
         name, id_key = name_of(row, fallback)
         turns = script_turns(text_of(row.get(key), f"{key!r}"))
         return [conversation(name, turns, labels(row, (key, id_key)))]

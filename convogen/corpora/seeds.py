@@ -1,4 +1,4 @@
-"""Real dialogues between a person and a chatbot, as seeds of simulated dialogues.
+"""Real dialogues between a person and a chatbot, used as seeds for simulated dialogues.
 
 A seed is a dialogue's first utterance, together with the central task of the whole dialogue
 (DialogueForge, sections 3.1.1 and 3.2.1). A source is first cleaned by the rules in `RULES`, and
@@ -36,18 +36,18 @@ __all__ = [
 ]
 
 INQUIRER, RESPONDER = "user", "assistant"
-"""The speakers: the user, real or simulated, and the chatbot."""
+"""The names of the speakers: the user, real or simulated, and the chatbot."""
 
 RULES = {
     "unreadable": "a row that is not in the source's format",
     "not_english": "a stated language other than English",
     "other_language": "a language other than the requested one",
-    "not_two_parties": "turns that do not alternate between a person, who is first, and a chatbot",
+    "not_two_parties": "turns that do not alternate between a person, who begins, and a chatbot",
     "too_short": "fewer utterances than requested",
     "empty_opening": "an empty first utterance",
     "long_opening": "a first utterance that is too long to include in every prompt",
-    "not_longest": "another thread of the tree, or answer to the prompt, that is as long or longer",
-    "duplicate": "a dialogue or id that occurred before",
+    "not_longest": "not the longest thread in its tree, or not the longest answer to its prompt",
+    "duplicate": "a dialogue or id that occurred earlier in the source",
 }
 """The reasons for dropping dialogues, in the order in which they are checked."""
 
@@ -67,10 +67,11 @@ _ENGLISH = {"en", "eng", "english"}
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A real dialogue; `task` is its summary in the second person, or None if it must be inferred.
+    """A real dialogue; `task` is its summary in the second person, or None if there is none.
 
-    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is the dialogue's id: that of the
-    last message for an OASST1 thread, and that of the question for Chatbot Arena.
+    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is the dialogue's id. For an OASST1
+    thread, this is the id of the last message; for a Chatbot Arena vote, it is the id of the
+    question.
     """
 
     id: str
@@ -80,9 +81,10 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """The seeds of a source, in order; `dropped` has the number of dialogues dropped by each rule.
+    """The seeds from a source, in order.
 
-    `licence` is the licence under which the source was published; None if it is unknown.
+    `dropped` maps each rule to the number of dialogues that the rule dropped. `licence` is the
+    licence under which the source was published; None if the licence is unknown.
     """
 
     name: str
@@ -110,8 +112,8 @@ def open_seeds(
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
     If `language` (a BCP 47 tag) is given, only dialogues in that language are kept. A dialogue's
-    language is the one that the source states, or else the one that its words suggest. Without
-    `language`, dialogues are dropped if the source states a language other than English.
+    language is the language that the source states, or else the language detected from the text. If
+    `language` is None, dialogues are dropped if the source states a language other than English.
 
     Raises `SourceError` if the source cannot be read or no dialogue is left.
     """
@@ -129,7 +131,7 @@ def open_seeds(
     kept_seeds = Seeds(name, corpus.format.licence, seeds, counts, digest.hexdigest())
     if not seeds:
         raise SourceError(
-            f"{source}: contains no seeds ({kept_seeds.about}); a seed is a dialogue of at least "
+            f"{source}: contains no seeds ({kept_seeds.about}); a seed is a dialogue with at least "
             f"{min_utterances} utterances between a person and a chatbot"
             f"{f', in {language_name(language)}' if language else ''}"
         )
@@ -137,23 +139,23 @@ def open_seeds(
 
 
 def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]:
-    """Return the real dialogues of a run's seeds, keyed by the id in
+    """Return the real dialogues from which a run's seeds come, keyed by the id in
     `Conversation.context["seed"]`.
 
-    `source` is the current location of the seeds if they have moved since the run. Raises
-    `SourceError` if the run has no seeds, or if the seeds are not those of the run.
+    `source` is the current location of the seeds if they have been moved since the run. Raises
+    `SourceError` if the run has no seeds, or if the source contains different seeds.
     """
     keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
         raise SourceError(
-            f"{run.folder}: its conversations have no seeds, and therefore no real dialogues; give "
-            f"a corpus of real dialogues with --real"
+            f"{run.folder}: the conversations in this run have no seeds, so they have no real "
+            f"counterparts; give a corpus of real dialogues with --real"
         )
     fewest, form = keys.get("min_utterances"), keys.get("seeds_format")
     if not isinstance(fewest, int) or not isinstance(form, str | None):
         raise SourceError(
-            f"{run.folder / 'experiment.yaml'}: does not say how the seeds were read; "
-            f"min_utterances must be a number and seeds_format a name; restore the file"
+            f"{run.folder / 'experiment.yaml'}: does not state how the seeds were read; "
+            f"min_utterances must be a number, and seeds_format a name; restore the file"
         )
     language = keys.get("language")
     wanted = language if isinstance(language, str) else None
@@ -173,7 +175,8 @@ def _longest(
     dropped: Counter[str],
     wanted: str | None,
 ) -> Iterator[Seed]:
-    """Yield, for each group, the longest dialogue that no rule drops, or the first of several."""
+    """Yield, for each group, the longest dialogue that no rule drops, or the first of several
+    equally long ones."""
     for _, group in groupby(dialogues, _group):
         fit: list[Seed] = []
         for one in group:
@@ -258,7 +261,8 @@ def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
 
 
 def _group(conversation: Conversation) -> str:
-    """Return the group of a dialogue: all threads of its tree, or the two sides of its vote."""
+    """Return the id of a dialogue's group, which is its tree of threads or its vote with two
+    sides."""
     tree = conversation.context.get("message_tree_id")
     return tree if isinstance(tree, str) else seed_id(conversation)
 

@@ -41,7 +41,8 @@ _COLUMNS = frozenset(
     "conversationid convid dialogueid dialogid messages conversations uttid utteranceid prompt "
     "response persona name summary topic emotion instruction output context".split()
 )
-"""Known column names. Unless the file name decides, a first line with two of them is a header."""
+"""Known column names. Unless the file name decides, a first line with at least two of these names
+is a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Container:
 
 
 def container_of(path: Path) -> Container:
-    """Return the container of a file; raises `SourceError` if it is empty, unreadable or
+    """Return the container of a file; raises `SourceError` if the file is empty, unreadable or
     unsupported."""
     try:
         with unpacked(path) as file:
@@ -63,7 +64,9 @@ def container_of(path: Path) -> Container:
         if raw.startswith(b"PAR1"):
             return Container("parquet")
         if raw[257:262] == b"ustar":
-            raise SourceError(f"{path}: this is a tar archive; unpack it and give one of its files")
+            raise SourceError(
+                f"{path}: this is a tar archive; unpack it, and give one of its files"
+            )
         encoding, note = encoding_of(path, raw)
         with opened(path, encoding) as file:
             head = file.read(_HEAD)
@@ -94,7 +97,7 @@ def read_rows(path: Path, container: Container) -> Iterator[Row]:
                 line = row.line
                 yield row
         except UNREADABLE as error:
-            yield Row(line + 1, Broken(f"unreadable from here on: {error}"))
+            yield Row(line + 1, Broken(f"the file cannot be read from here on: {error}"))
 
 
 def _rows(file: IO[bytes], container: Container) -> Any:
@@ -136,7 +139,7 @@ def _is_header(line: str) -> bool:
 
 
 def _json(text: str, suffix: str) -> Kind:
-    """Return `jsonl` if each line is a row, or `json` if values may span lines or share one."""
+    """Return `jsonl` if each line is a row, or `json` if values may span lines or share a line."""
     line, _, rest = text.partition("\n")
     line = line.strip()
     second = rest.lstrip()[:1]
@@ -154,7 +157,7 @@ def _json(text: str, suffix: str) -> Kind:
 
 
 def _unfinished(text: str, line: str, second: str, error: ValueError) -> Kind:
-    """Return the kind of a file whose first line is not JSON.
+    """Return the container kind of a file whose first line is not JSON.
 
     The line may be a broken row, or the beginning of a value that spans several lines.
     """

@@ -17,7 +17,7 @@ from convogen.errors import SourceError
 __all__ = ["Source", "file_of", "open_source"]
 
 _IN_FOLDERS = ("conversations.jsonl", "utterances.jsonl")
-"""The files that contain a folder's rows: in a run folder, and in a ConvoKit corpus."""
+"""The files that contain the rows in a run folder and in a ConvoKit corpus, respectively."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def file_of(name: str) -> Path:
             inside = next((file for file in sorted(path.glob("data/*")) if file.is_file()), None)
             example = f" such as {inside}" if inside is not None else ""
             raise SourceError(
-                f"{name}: the folder has no {' or '.join(_IN_FOLDERS)}; give a run folder, or a "
-                f"file{example}"
+                f"{name}: the folder contains no {' or '.join(_IN_FOLDERS)}; give a run folder, or "
+                f"a file{example}"
             )
         return files[0]
     if not path.is_file():
@@ -75,7 +75,9 @@ def _saved_rows(path: Path) -> Iterator[Row]:
         found: Any = datasets.load_from_disk(str(path))
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SourceError(f"{path}: cannot be loaded: {reason}") from None
+        raise SourceError(
+            f"{path}: cannot be loaded by `datasets`: {reason}; save the data set again"
+        ) from None
     splits: list[Any] = list(found.values()) if hasattr(found, "values") else [found]
     number = 0
     for part, split in enumerate(splits):

@@ -1,4 +1,4 @@
-"""Streaming of rows from tables: CSV with any delimiter, EmpatheticDialogues' CSV, Parquet."""
+"""Streaming of rows from tables: CSV with any delimiter, EmpatheticDialogues' CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 
 
 def header_of(text: str) -> str:
-    """Return the header of a table: its first line, or its second after Excel's `sep=` line."""
+    """Return the header of a table: its first line, or the line after Excel's `sep=` line."""
     first, _, rest = text.partition("\n")
     if _SEPARATOR.fullmatch(first.rstrip("\r")):
         first = rest.partition("\n")[0]
@@ -41,13 +41,13 @@ def header_of(text: str) -> str:
 
 
 def _is_spaced(header: str, delimiter: str) -> bool:
-    """Return whether a space follows each delimiter of a header."""
+    """Return whether a space follows each delimiter in a header."""
     fields = header.split(delimiter)[1:]
     return delimiter != "\t" and bool(fields) and all(field[:1] == " " for field in fields)
 
 
 def delimiter_of(header: str) -> str:
-    """Return the delimiter of a header: the one that yields the most fields."""
+    """Return the delimiter of a header, which is the delimiter that yields the most fields."""
     return max(DELIMITERS, key=lambda delimiter: len(fields_of(header, delimiter) or ()))
 
 
@@ -68,7 +68,7 @@ def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
     Cells protected by `convogen.corpora.cells` are restored. A repeated header begins a new part. A
     row with more fields than the header is broken because its columns are ambiguous. A row that is
     not UTF-8 is also broken, but reading continues after it. Spaces after delimiters are ignored if
-    the header has them too.
+    all delimiters in the header are followed by spaces.
     """
     csv.field_size_limit(MAX_ROW_BYTES)
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
@@ -116,20 +116,24 @@ def _not_utf8(fields: Sequence[str]) -> Broken | None:
     """Return a broken row if a field is not valid UTF-8; else None."""
     found = (code for field in fields if not field.isascii() for code in map(ord, field))
     byte = next((code - 0xDC00 for code in found if 0xDC80 <= code <= 0xDCFF), None)
-    return None if byte is None else Broken(f"not UTF-8: byte 0x{byte:02x}")
+    return (
+        None if byte is None else Broken(f"the row is not UTF-8: it contains the byte 0x{byte:02x}")
+    )
 
 
 def _bad_quotes(error: csv.Error, start: int) -> Broken:
     if "unexpected end" in str(error):
-        return Broken(f"not CSV: a quote in the row that begins on line {start} is never closed")
-    return Broken(f"not CSV: {error}")
+        return Broken(
+            f"the row is not CSV: a quote in the row that begins on line {start} is never closed"
+        )
+    return Broken(f"the row is not CSV: {error}")
 
 
 def _record(header: Sequence[str], fields: list[str]) -> Any:
     if len(fields) > len(header) and any(fields[len(header) :]):
         return Broken(
-            f"{len(fields)} fields, but the header has {len(header)}; quote fields that contain "
-            f"the delimiter"
+            f"the row has {len(fields)} fields, but the header has {len(header)}; quote fields "
+            f"that contain the delimiter"
         )
     missing: list[str | None] = [None] * (len(header) - len(fields))
     return restored_row(dict(zip(header, [*fields, *missing], strict=False)))
@@ -149,7 +153,9 @@ def text_lines(file: IO[bytes]) -> Generator[Row]:
         try:
             text = cast("bytes", value).decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
-            yield Row(line, Broken(f"not UTF-8: {error.reason} at byte {error.start}"), part)
+            yield Row(
+                line, Broken(f"the row is not UTF-8: {error.reason} at byte {error.start}"), part
+            )
             continue
         if text.strip():
             part += blank
@@ -161,7 +167,7 @@ def comma_rows(file: IO[bytes]) -> Generator[Row]:
     """Yield the rows of EmpatheticDialogues.
 
     The release writes commas in fields as `_comma_`, without quotes. Copies written by other
-    programs use quotes instead, which is detected per line.
+    programs use quotes instead, which is detected for each line.
     """
     header: list[str] | None = None
     part = 0
@@ -180,7 +186,8 @@ def _empathetic(header: Sequence[str], line: str) -> Any:
     """Return the record in a line, or a broken row if the line has too many fields.
 
     The line is split at each comma or, if this yields the wrong number of fields, parsed as CSV. If
-    neither fits, `prompt` and `utterance` are separated at the only all-digit field between them.
+    neither yields the right number, `prompt` and `utterance` are separated at the only all-digit
+    field between them.
     """
     width = len(header)
     plain = line.split(",")
@@ -198,8 +205,8 @@ def _empathetic(header: Sequence[str], line: str) -> Any:
                 plain = [*plain[:3], *told, *plain[len(plain) - after :]]
     if len(plain) > width:
         return Broken(
-            f"{len(plain)} fields, but the header has {width}; quote commas in the text or write "
-            f"them as _comma_"
+            f"the row has {len(plain)} fields, but the header has {width}; quote commas in the "
+            f"text or write them as _comma_"
         )
     return dict(zip(header, plain, strict=False))
 
@@ -216,4 +223,4 @@ def parquet_rows(path: Path) -> Iterator[Row]:
                     yield Row(number, value)
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        yield Row(number + 1, Broken(f"not Parquet from here on: {reason}"))
+        yield Row(number + 1, Broken(f"the Parquet file cannot be read from here on: {reason}"))

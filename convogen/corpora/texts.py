@@ -1,4 +1,5 @@
-"""Readers of lists of strings, with speakers in a parallel list, in the strings, or alternating."""
+"""Readers for lists of strings, whose speakers are in a parallel list or in the strings, or
+alternate."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ __all__ = ["Plain", "TextLists"]
 
 
 class TextLists(Reader):
-    """A list of texts under a key, with or without a list of their speakers."""
+    """A list of strings under a key, with or without a parallel list of speakers."""
 
     name: ClassVar[str] = "texts"
     about: ClassVar[str] = '{"dialogue": ["…"], "speakers": ["…"]}: SODA, MediaSum, and others'
@@ -57,7 +58,10 @@ class TextLists(Reader):
         row = as_dict(rows[0].value, "the row")
         key = self._list_of(row, self.columns)
         if key is None:
-            raise RowError(f"no list of texts; the row's keys: {', '.join(map(repr, row))}")
+            raise RowError(
+                f"the row must have a list of strings under a key such as {self.columns[0]!r}; "
+                f"its keys are: {', '.join(map(repr, row)) or 'none'}"
+            )
         said = listed(row[key]) or []
         who = self._list_of(row, self.speakers)
         name, id_key = name_of(row, fallback)
@@ -67,7 +71,10 @@ class TextLists(Reader):
         else:
             names = listed(row[who]) or []
             if len(names) != len(said):
-                raise RowError(f"{len(names)} values in {who!r}, but {len(said)} in {key!r}")
+                raise RowError(
+                    f"{who!r} and {key!r} must have the same length, but their lengths are "
+                    f"{len(names)} and {len(said)}"
+                )
             turns = [Turn(speaker=one, text=text) for one, text in zip(names, said, strict=True)]
         return [conversation(name, turns, context)]
 
@@ -76,7 +83,7 @@ class Plain(Reader):
     """Lists of strings: two speakers alternate unless the strings name their speakers."""
 
     name: ClassVar[str] = "plain"
-    about: ClassVar[str] = "lists of strings"
+    about: ClassVar[str] = "one list of strings per conversation"
 
     def fits(self, value: Any) -> bool:
         return texts(value) or self._is_dream(value)

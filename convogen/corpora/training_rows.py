@@ -1,4 +1,4 @@
-"""Readers of training data: preference pairs, and prompts with answers."""
+"""Readers for training data: preference pairs, and prompts with answers."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _PAIRS = (
 
 
 class Preferences(Reader):
-    """Two answers to one prompt, of which only the chosen answer is read as a conversation."""
+    """Two answers to one prompt, of which only the chosen answer becomes part of a conversation."""
 
     name: ClassVar[str] = "preferences"
-    about: ClassVar[str] = "'chosen' and 'rejected', with or without 'prompt'; 'chosen' is read"
+    about: ClassVar[str] = "'chosen' and 'rejected' (not read), with or without 'prompt'"
 
     def fits(self, value: Any) -> bool:
         return has(value, "chosen", "rejected") and all(
@@ -39,7 +39,7 @@ class Preferences(Reader):
         )
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the prompt with the chosen answer; the last turn of the rejected answer is a
+        """Return the prompt with the chosen answer; the last turn of the rejected answer becomes a
         label."""
         row = as_dict(rows[0].value, "the row")
         name, id_key = name_of(row, fallback)
@@ -55,10 +55,10 @@ class Preferences(Reader):
 
 
 class Instructions(Reader):
-    """A prompt and its answer in two columns: Alpaca, Dolly, prompt and completion."""
+    """A prompt and its answer in two columns, as in Alpaca and Dolly."""
 
     name: ClassVar[str] = "instructions"
-    about: ClassVar[str] = "prompt and completion; Alpaca's instruction, input and output"
+    about: ClassVar[str] = "a prompt and its completion, or Alpaca's instruction, input and output"
 
     def fits(self, value: Any) -> bool:
         return self._pair(value) is not None
@@ -76,7 +76,10 @@ class Instructions(Reader):
         row = as_dict(rows[0].value, "the row")
         pair = self._pair(row)
         if pair is None:
-            raise RowError(f"no prompt with an answer; the row's keys: {', '.join(map(repr, row))}")
+            raise RowError(
+                f"the row must have a prompt and an answer under keys such as 'prompt' and "
+                f"'completion'; its keys are: {', '.join(map(repr, row)) or 'none'}"
+            )
         name, id_key = name_of(row, fallback)
         asked, answer = row[pair[0]], row[pair[1]]
         used = [*pair, id_key, "history"]
@@ -94,7 +97,7 @@ class Instructions(Reader):
 
 
 def _history(value: Any) -> list[Turn]:
-    """Return earlier questions and answers, given as `[["…", "…"], …]`."""
+    """Return the turns of earlier questions and answers, which are given as `[["…", "…"], …]`."""
     turns: list[Turn] = []
     for number, pair in enumerate(as_list(value or [], "'history'"), 1):
         texts = as_list(pair, f"round {number} of 'history'")
@@ -106,7 +109,7 @@ def _history(value: Any) -> list[Turn]:
 def _column_turns(
     value: Any, speaker: str, what: str
 ) -> tuple[list[Turn], dict[str, Any], Counter[str]]:
-    """Return the turns, labels and left-out counts of a column.
+    """Return the turns and labels in a column, and the counts of the messages left out.
 
     The column contains messages, a transcript with `Human:` and `Assistant:`, or a single text.
     """
@@ -117,7 +120,7 @@ def _column_turns(
         messages = read_messages(found)
         return messages.turns, messages.labels, messages.left_out
     if not isinstance(value, str):
-        raise RowError(f"{what} must be a string or messages, not {type(value).__name__}")
+        raise RowError(f"{what} must be a string or a list of messages, not {type(value).__name__}")
     parts = _TOLD.split(value)
     if len(parts) > 1 and not parts[0].strip():
         pairs = zip(parts[1::2], parts[2::2], strict=True)

@@ -1,4 +1,4 @@
-"""Readers of conversations in text files: scripts, meetings, WhatsApp exports, numbered lines."""
+"""Readers for text files: scripts, meeting transcripts, WhatsApp exports and numbered lines."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ _STAMP = re.compile(rf"\s*[\[(<]?\s*{_TIME}(?:\s*-+>?\s*{_TIME})?\s*[\])>]?\s*[-
 _STAMP_BEHIND = re.compile(rf"^([^:\n]{{1,60}}?)\s*[\[(]{_TIME}[\])]\s*:?\s*(?=\S|$)")
 _VOICE = re.compile(r"<v(?:\.\S+)? ([^>]{1,80})>(.*?)(?:</v>)?$", re.DOTALL)
 _NICK = re.compile(r"<[@+ ]?([^<>\s/][^<>/]{0,30})>\s+(\S.*)", re.DOTALL)
-"""A line of IRC."""
+"""A line in an IRC log."""
 _HEADING = re.compile(rf"\s*([^\W\d][^:\n]{{0,58}}?)\s+[\[(]?{_TIME}[\])]?\s*")
 """A line with only a speaker and a time, as in transcripts by Zoom and Otter."""
 _FRAME = re.compile(rf"WEBVTT.*|NOTE\b.*|\d+|{_TIME}\s*-->.*")
 """The lines that WebVTT and SubRip put around the text."""
 
 _MOST, _SOME = 0.6, 0.2
-"""Minimum shares of lines that name a speaker in a script; the lower applies if speakers recur."""
+"""Minimum shares of lines that name a speaker in a script; the lower share applies if most speakers
+recur or most lines have timestamps."""
 
 _DAY = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
 _CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[AaPp]\.?\s?[Mm]\.?)?"
@@ -114,7 +115,7 @@ def _bare(line: str) -> str:
 
 
 class WhatsApp(Reader):
-    """A chat exported from WhatsApp, on Android or iOS: one conversation."""
+    """A chat exported from WhatsApp on Android or iOS, which is a single conversation."""
 
     name: ClassVar[str] = "whatsapp"
     about: ClassVar[str] = "a chat exported from WhatsApp"
@@ -127,7 +128,7 @@ class WhatsApp(Reader):
         return False
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the turns of people; notices and omitted media are only counted."""
+        """Return the participants' turns; notices and omitted media are only counted."""
         turns: list[tuple[str, list[str]]] = []
         left_out: Counter[str] = Counter()
         goes_on = False
@@ -138,7 +139,7 @@ class WhatsApp(Reader):
                 if goes_on:
                     turns[-1][1].append(text.strip())
                 elif not left_out:
-                    raise RowError("no date and time in the first line", line)
+                    raise RowError("the first line must begin with a date and a time", line)
                 continue
             who, colon, said = match["rest"].lstrip("~\u200e ").partition(": ")
             said = said.strip()
@@ -164,7 +165,8 @@ class Numbered(Reader):
         return isinstance(value, str) and _NUMBERED.fullmatch(value) is not None
 
     def share(self, rows: Sequence[Row]) -> float:
-        """Return 0 unless the texts before the tabs look like names and some of them recur."""
+        """Return the share of rows in this format; the share is 0 unless the texts before the tabs
+        look like names and some of these names recur."""
         found = [_NUMBERED.fullmatch(row.value) for row in rows if isinstance(row.value, str)]
         names = [match[2].strip() for match in found if match is not None]
         short = all(len(name.split()) < 3 and name[-1] not in ".!?" for name in names if name)
@@ -180,6 +182,6 @@ class Numbered(Reader):
         for line, value, _ in rows:
             match = _NUMBERED.fullmatch(text_of(value, "the row"))
             if match is None:
-                raise RowError("the line does not have a number, a speaker, a tab and a text", line)
+                raise RowError("the line must have a number, a speaker, a tab and a text", line)
             turns.append(Turn(speaker=match[2].strip(), text=match[3].strip()))
         return [conversation(fallback, turns, {})]

@@ -41,7 +41,8 @@ _MAX_LABEL_DEPTH = 8
 
 @contextlib.contextmanager
 def counting() -> Generator[Counter[str]]:
-    """Count, by kind, the messages that the block leaves out because they are not speech."""
+    """Count, for each kind, the items that the block leaves out, such as messages that are not
+    speech."""
     counts = Counter[str]()
     token = _left_out.set(counts)
     try:
@@ -51,7 +52,7 @@ def counting() -> Generator[Counter[str]]:
 
 
 def leave_out(counts: Mapping[str, int]) -> None:
-    """Add counts of messages left out to those of the enclosing `counting`, if there is one."""
+    """Add counts of left-out items to the counts of the enclosing `counting` block, if any."""
     total = _left_out.get()
     if total is not None:
         total.update({kind: count for kind, count in counts.items() if count})
@@ -109,7 +110,7 @@ def text_of(value: Any, what: str) -> str:
 
 
 def alternating(texts: Iterable[Any], speakers: Sequence[str] = ("user1", "user2")) -> list[Turn]:
-    """Return turns of two alternating speakers, for a corpus without names."""
+    """Return turns by two alternating speakers, for a corpus without speaker names."""
     return [
         Turn(speaker=speakers[index % 2], text=text_of(text, f"utterance {index + 1}"))
         for index, text in enumerate(texts)
@@ -158,9 +159,11 @@ def conversation(
     """
     if not turns:
         counts = ", ".join(f"{count} {kind}" for kind, count in (left_out or {}).items())
-        raise RowError("no turns" + (f" (messages left out: {counts})" if counts else ""))
+        raise RowError(
+            "the conversation has no turns" + (f" (messages left out: {counts})" if counts else "")
+        )
     if len(turns) > MAX_TURNS:
-        raise RowError(f"{len(turns)} turns; the maximum is {MAX_TURNS}")
+        raise RowError(f"the conversation has {len(turns)} turns; the maximum is {MAX_TURNS}")
     nameless = next((at for at, turn in enumerate(turns, 1) if not turn.speaker.strip()), None)
     if nameless is not None:
         raise RowError(f"turn {nameless} has no speaker")

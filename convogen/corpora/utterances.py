@@ -1,4 +1,4 @@
-"""Readers of rows with one utterance each: tables in general, EmpatheticDialogues, MELD.
+"""Readers for rows with one utterance each: general tables, EmpatheticDialogues and MELD.
 
 The rows of a conversation need not be adjacent. If rows are numbered, the numbers determine their
 order, and a new conversation begins when the numbers restart.
@@ -58,8 +58,8 @@ class _Columns(NamedTuple):
 def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
     """Return the columns of a table by purpose, given their names.
 
-    `ids` states whether the column `id` identifies conversations; None means that it does if turns
-    are numbered.
+    `ids` states whether the `id` column identifies conversations; None means that it does so only
+    if turns are numbered.
     """
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
@@ -93,7 +93,8 @@ class Utterances(KeyedReader):
     _blank: str | None = None
 
     def prepare(self, rows: Sequence[Row]) -> None:
-        """Determine whether `id` identifies conversations or utterances; note other candidates."""
+        """Determine whether `id` identifies conversations or utterances, and set `notes` if another
+        column might identify conversations."""
         values = [cast("dict[str, Any]", row.value) for row in rows if self.fits(row.value)]
         columns = self._columns(values[0]) if values else None
         if columns is None:
@@ -132,10 +133,10 @@ class Utterances(KeyedReader):
         assert columns is not None
         base = self.key(rows[0].value) or fallback
         if columns.conversation is not None and self.key(rows[0].value) is None:
-            count = f"{len(rows):,} rows have" if len(rows) > 1 else "the row has"
+            count = f"{len(rows):,} rows have" if len(rows) > 1 else "a row has"
             raise RowError(
-                f"{count} nothing in {columns.conversation!r}, which identifies the conversation; "
-                "if cells were merged, fill them down"
+                f"{count} no value in {columns.conversation!r}, which identifies the conversation; "
+                "add the missing values (if cells were merged, fill their values down)"
             )
         runs = numbered_runs(rows, columns.number)
         return [self._conversation(run, columns, base) for run in runs]
@@ -175,7 +176,8 @@ def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | N
 
 
 def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[str, ...]:
-    """Return a note if an unused column might identify conversations."""
+    """Return a tuple with a note if an unused column might identify conversations; else, an empty
+    tuple."""
     used = {*columns.speakers, *columns.texts, *_OF_ONE}
     likely: list[str] = []
     for name in (key for key in values[0] if key not in used):
@@ -188,7 +190,7 @@ def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[st
     shown = ", ".join(map(repr, likely[:_SHOWN_COLUMNS]))
     return (
         f"no column identifies conversations, so all rows are read as one conversation; if there "
-        f"are several, rename the column that identifies them (possibly {shown}) to "
+        f"are several conversations, rename the column that identifies them (possibly {shown}) to "
         f"conversation_id",
     )
 
@@ -196,10 +198,10 @@ def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[st
 def numbered_runs(rows: Sequence[Row], column: str | None) -> list[list[Row]]:
     """Return the rows of a group in the order of their numbers, one list per conversation.
 
-    There are several conversations if the numbers restart.
+    The group contains several conversations if the numbers restart.
 
     Raises:
-        RowError: if a number is repeated without restarting.
+        RowError: if numbers are repeated, but do not increase within each conversation.
     """
     numbers = [_number(field(row.value, column)) for row in rows] if column else []
     numbered = [number for number in numbers if number is not None]
@@ -213,10 +215,9 @@ def numbered_runs(rows: Sequence[Row], column: str | None) -> list[list[Row]]:
         if number == min(numbered):
             runs.append([])
         elif before is None or number <= before:
-            twice = numbered.index(number)
             raise RowError(
-                f"{column!r} is {field(row.value, column or '')!r} twice in one conversation, "
-                f"first in line {rows[twice].line}",
+                f"{column!r} is {field(row.value, column or '')!r}, which is repeated or out of "
+                f"order; a conversation's numbers must begin with {min(numbered):g} and increase",
                 row.line,
             )
         runs[-1].append(row)
@@ -246,7 +247,7 @@ class EmpatheticDialogues(KeyedReader):
         return _text(field(value, "conv_id"))
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the turns with `_comma_` replaced."""
+        """Return the conversations, with `_comma_` replaced by a comma."""
         name = self.key(rows[0].value) or fallback
         return [_empathetic(run, name) for run in numbered_runs(rows, "utterance_idx")]
 
@@ -257,7 +258,7 @@ def _empathetic(rows: Sequence[Row], name: str) -> Conversation:
     for line, value, _ in rows:
         row = as_dict(value, "the row")
         if not isinstance(row.get("utterance"), str) or row.get("speaker_idx") is None:
-            raise RowError("too few fields: no 'utterance' or 'speaker_idx'", line)
+            raise RowError("the row must have both 'utterance' and 'speaker_idx'", line)
         text = row["utterance"].replace("_comma_", ",").strip()
         turns.append(Turn(speaker=f"speaker{row['speaker_idx']}", text=text))
     kept = {
@@ -281,7 +282,8 @@ class Meld(KeyedReader):
         return _text(field(value, "Dialogue_ID"))
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Return the turns; emotions and sentiments are lists with one entry per turn."""
+        """Return the conversations; their emotions and sentiments are lists with one entry per
+        turn."""
         name = f"{fallback.rpartition('-')[0]}-{self.key(rows[0].value)}"
         return [_meld(run, name) for run in numbered_runs(rows, "Utterance_ID")]
 
@@ -293,7 +295,7 @@ def _meld(rows: Sequence[Row], name: str) -> Conversation:
         row = as_dict(value, "the row")
         speaker, text = row.get("Speaker"), row.get("Utterance")
         if not isinstance(speaker, str) or not isinstance(text, str):
-            raise RowError("no 'Speaker' or 'Utterance'", line)
+            raise RowError("'Speaker' and 'Utterance' must both be strings", line)
         turns.append(Turn(speaker=speaker, text=text))
         context["emotions"].append(row.get("Emotion"))
         context["sentiments"].append(row.get("Sentiment"))

@@ -35,7 +35,7 @@ LOOKED_AT = 200
 SUFFIXES = {"jsonl": ".jsonl", "json": ".json", "csv": ".csv", "parquet": ".parquet"}
 
 TEXTS = ("dialogue", "dialog", "utterances")
-"""Columns that contain a list of utterances."""
+"""Columns that may contain a list of utterances."""
 
 
 COUNTER = "Sr No."
@@ -47,9 +47,9 @@ class Layout:
     """The format of a source: its columns in order, its container, and the function that builds
     rows.
 
-    If `columns` is empty, rows are written unchanged. `messages` has the name of the column of
-    messages and a message's keys for speaker and text. `sentiments` maps each MELD emotion to the
-    sentiment that always accompanies it. `separator` joins the lines of a script.
+    If `columns` is empty, rows are written unchanged. `messages` contains the name of the messages
+    column, and the keys for the speaker and the text in a message. `sentiments` maps each MELD
+    emotion to the sentiment that always accompanies it. `separator` joins the lines of a script.
     """
 
     source: Path
@@ -105,7 +105,7 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
     container = reader.kind
     if writer is None or container not in SUFFIXES:
         raise SourceError(
-            f"{source}: this variant of the format '{corpus.format.name}' can be read but not "
+            f"{source}: this variant of the '{corpus.format.name}' format can be read but not "
             "written; convert the source to DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, "
             "turns or lists of utterances, in JSON, JSONL, CSV or Parquet"
         )
@@ -123,8 +123,8 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
 
 
 def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str, str] | None:
-    """Return the column of messages and a message's keys; None if there are no lists or the rows
-    differ."""
+    """Return the name of the messages column, and the keys for the speaker and the text in a
+    message; None if there are no lists of messages, or the names differ between rows."""
     reader = corpus.format
     if not isinstance(reader, MessageLists):
         return None
@@ -182,8 +182,8 @@ def _own_rows(layout: Layout, number: int, conversation: Conversation) -> list[A
 
 
 def _message_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
-    """Return one row, with the system message where the source has it: in a column, or first in the
-    list."""
+    """Return one row, with the system message in a column or first in the list, as in the
+    source."""
     del number
     column, speaker, text = layout.messages
     context = dict(conversation.context)
@@ -214,8 +214,8 @@ def _plain_rows(layout: Layout, number: int, conversation: Conversation) -> list
 
 
 def _script_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
-    """Return a script of one line per turn, with white space collapsed and colons removed from
-    names."""
+    """Return one row with a script, which has one line per turn; white space is collapsed, and
+    colons are removed from names."""
     del number
     lines = [f"{_name(turn.speaker)}: {' '.join(turn.text.split())}" for turn in conversation.turns]
     ids = {"fname": conversation.id} if "fname" in layout.columns else {"id": conversation.id}
@@ -246,7 +246,7 @@ def _meld_rows(layout: Layout, number: int, conversation: Conversation) -> list[
 
 
 def _implied(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return each emotion's sentiment, for emotions with the same sentiment in all these rows."""
+    """Return the sentiment for each emotion that has the same sentiment in all these rows."""
     seen: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.get("Emotion") and row.get("Sentiment"):

@@ -4,8 +4,9 @@ Alternatives come from counterfactual replays next to the run, which are recogni
 manifests, and from other runs and replays that the user names. Two conversations are alternatives
 if they have the same experience (people and their cards, relations, situation and topic, regardless
 of ids) and the same first turn. Conversations without experiences are alternatives if they have the
-same people and the same first turn. Scores are compared only if they come from the same judge, with
-the same name, model, prompts and parameters according to the fingerprint in the scores' manifest.
+same participants and the same first turn. Scores are compared only if they come from the same
+judge. According to the fingerprint in the scores' manifest, the judge must have the same name,
+model, prompts and parameters.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Alternatives:
     """The alternatives to a run's conversations, grouped by beginning.
 
     Only the locations and scores of alternatives are kept in memory, not their text. `judged_by` is
-    the manifest of the judge's scores. `unjudged` has the folders that the judge has not scored.
+    the manifest of the judge's scores. `unjudged` lists the folders that the judge has not scored.
     """
 
     judge: str
@@ -66,16 +67,17 @@ class Alternatives:
 
     @classmethod
     def find(cls, run: Run, named: Sequence[str | Path], judge: str) -> Alternatives:
-        """Read the alternatives to a run: the replays next to it, and the named folders.
+        """Read the alternatives to a run's conversations from the replays next to the run and from
+        the named folders.
 
         Raises `SourceError` if there are no alternatives, if the judge has not scored the run, or
         if the judge has scored none of the alternatives. Raises `RunFolderError` if a folder cannot
-        be read, or if a different judge of the same name scored it.
+        be read, or was scored by a different judge with the same name.
         """
         own = _judge_of(run, judge)
         if own is None:
             raise SourceError(
-                f"{run.folder}: has no scores by {judge!r}; run "
+                f"{run.folder}: has no scores from the judge {judge!r}; run "
                 f"`{suggested('evaluate', run.folder, '--judge', judge)}`, and run the same "
                 "command for each replay of this run"
             )
@@ -83,21 +85,23 @@ class Alternatives:
         for other in found.runs:
             found._add(run, other)
         if len(found.unjudged) == len(found.runs):
+            command = suggested("evaluate", found.unjudged[0], "--judge", judge)
             raise SourceError(
                 f"{found.unjudged[0]}: {judge!r} has scored neither this alternative nor any "
-                f"other; run `{suggested('evaluate', found.unjudged[0], '--judge', judge)}`"
+                f"other alternative; run `{command}`"
             )
         return found
 
     @property
     def model(self) -> str:
-        """The judge's model."""
+        """The name of the judge's model."""
         essence = _object(self.judged_by.get("judged_by"))
         return without_folders(str(essence.get("model", "model not recorded")))
 
     @property
     def described(self) -> list[dict[str, Any]]:
-        """The runs from which alternatives come: name, fingerprint, and models by role."""
+        """For each run with alternatives: the name, the fingerprint, and the models keyed by
+        role."""
         return [
             {
                 "name": other.folder.resolve().name,
@@ -119,8 +123,9 @@ class Alternatives:
             return
         if judged.get("fingerprint") != self.judged_by.get("fingerprint"):
             raise RunFolderError(
-                f"{other.folder}: its judge {self.judge} differs from that of {run.folder} in "
-                "model, prompts or parameters; evaluate both runs with the same judge"
+                f"{other.folder}: the {self.judge} judge of this run differs from that of "
+                f"{run.folder} in model, prompts or parameters; evaluate both runs with the same "
+                "judge"
             )
         for item in items(other, [self.judge]):
             if (task := item.conversation.task) is not None:
@@ -128,7 +133,7 @@ class Alternatives:
 
 
 def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
-    """Return the replays next to a run and the named runs, without duplicates and the run
+    """Return the replays next to a run, and the named runs, without duplicates or the run
     itself."""
     found: dict[Path, Run] = {}
     for other in [*_replays(run), *map(load_run, named)]:
@@ -136,7 +141,7 @@ def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
     found.pop(run.folder.resolve(), None)
     if not found:
         raise SourceError(
-            f"{run.folder}: no replays of its conversations exist next to this folder; create "
+            f"{run.folder}: no replays of this run exist next to this folder; create "
             f"one with `{suggested('replay', run.folder)} --conversation ID --from-turn N`, or "
             "name other runs with --alternatives"
         )
@@ -144,7 +149,7 @@ def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
 
 
 def _replays(run: Run) -> Iterator[Run]:
-    """Yield the folders next to a run that are replays of its conversations."""
+    """Yield the replays of a run's conversations that are in folders next to the run."""
     here = run.folder.resolve()
     fingerprint = run.manifest.get("fingerprint")
     for folder in sorted(here.parent.glob(f"{glob.escape(here.name)}.*.turn-*")):
@@ -163,7 +168,7 @@ def _judge_of(run: Run, judge: str) -> dict[str, Any] | None:
     found = scores_manifest(scores)
     if found is None:
         raise RunFolderError(
-            f"{scores}: the judge that gave these scores is not recorded; score the run again with "
+            f"{scores}: does not record which judge gave these scores; score the run again with "
             f"`convogen evaluate {run.folder} --judge {judge} --fresh`"
         )
     return _object(found)

@@ -1,4 +1,4 @@
-"""Conversations for Argilla 2.x, in the folder that `rg.Dataset.from_disk` reads.
+"""Conversations for Argilla 2.x, in a folder that `rg.Dataset.from_disk` reads.
 
 Argilla shows text as HTML even if the text is not Markdown. `<`, `>` and `&` are therefore escaped,
 so that annotators see the original text. Argilla limits a role to 20 characters and a message to
@@ -26,13 +26,13 @@ __all__ = ["ArgillaRecords"]
 
 _LONGEST_ROLE = 20
 _LONGEST_PART = 4_000
-"""Maximum number of a turn's characters per message; escaped, they are at most 20,000."""
+"""Maximum number of characters per message; escaping increases this number to at most 20,000."""
 
 _EMPTY = "\N{NO-BREAK SPACE}"
 
 
 class ArgillaRecords(Labelling):
-    """A folder for Argilla 2 (`rg.Dataset.from_disk`): records, one per conversation, and
+    """A folder for Argilla 2 (`rg.Dataset.from_disk`), with one record per conversation and
     questions."""
 
     name: ClassVar[str] = "argilla"
@@ -45,7 +45,9 @@ class ArgillaRecords(Labelling):
     )
     data_file: ClassVar[str] = "records.json"
 
-    annotators: int = Field(default=1, ge=1, le=1_000, description="annotators per conversation")
+    annotators: int = Field(
+        default=1, ge=1, le=1_000, description="number of annotators per conversation"
+    )
 
     def columns(self) -> dict[str, Column]:
         message: Column = {"role": "string", "content": "string"}

@@ -1,9 +1,9 @@
-"""The base class of exporters.
+"""The base class for exporters.
 
 An `Exporter` is a frozen pydantic model whose fields are its command-line options. An exporter
 converts an item (a conversation with its context) to rows. `container` is the file format of the
 rows. If the export is for a tool, `pack` converts the rows to the tool's files. A package adds an
-exporter with an entry point in the group `convogen.exporters`.
+exporter with an entry point in the `convogen.exporters` group.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
 
 Column = str | list[Any] | dict[str, Any]
 """The type of a column: `string`, `int64`, `float64` or `bool`; `[T]` for a list of T; or a mapping
-of names to types for an object. Any value may be null."""
+from names to types for an object. Any value may be null."""
 
 Container = Literal["jsonl", "parquet", "csv", "hf"]
 
 TURN: Column = {"speaker": "string", "text": "string"}
 
 CONTEXT = "context_"
-"""Prefix of a context label's column if the label has the name of another column."""
+"""Prefix of a context label's column if the label has the same name as another column."""
 
 
 LABEL = "label_"
@@ -83,7 +83,7 @@ class Packing:
 
 
 class Exporter(BaseModel, ABC):
-    """The base of all exporters, which reject unknown options."""
+    """The base class for all exporters, which reject unknown options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,10 +93,10 @@ class Exporter(BaseModel, ABC):
     """Whether a conversation's labels, from a model or from its context, are separate columns."""
 
     row_per_turn: ClassVar[bool] = False
-    """Whether a row is a turn; if so, labels per turn are distributed over the rows."""
+    """Whether each row is a turn; if so, a row contains only the turn labels for its own turn."""
 
     about_rows: ClassVar[str]
-    """Description of a row, for the card."""
+    """Description of the rows, for the data card."""
 
     for_tool: ClassVar[str | None] = None
     """The tool for which the export is made; None for a data set.
@@ -112,40 +112,41 @@ class Exporter(BaseModel, ABC):
     """The file suffix if the export is a single file without a card; None for a folder."""
 
     with_scores: ClassVar[bool] = False
-    """Whether `Item.scores` has the scores of all judges, even if scores are not joined."""
+    """Whether `Item.scores` contains the scores from all judges, even if scores are not joined."""
 
     def check(self, speakers: Mapping[str, int]) -> None:
-        """Raise `SourceError` if no conversation of a run fits these options.
+        """Raise `SourceError` if no conversation in a run fits these options.
 
         `speakers` maps each speaker's name to the number of conversations in which the name occurs.
         """
 
     @property
     def protects_cells(self) -> bool:
-        """Whether CSV cells are protected against evaluation by spreadsheets."""
+        """Whether CSV cells are protected against evaluation as spreadsheet formulas."""
         return True
 
     @property
     def judged_by(self) -> str | None:
-        """The judge whose scores rank `Item.alternatives`; None if nothing is compared."""
+        """The judge whose scores rank `Item.alternatives`; None if no alternatives are compared."""
         return None
 
     @abstractmethod
     def columns(self) -> dict[str, Column]:
-        """Return the columns of a row, without context labels and joined columns."""
+        """Return the columns of a row with their types, without context labels and joined
+        columns."""
 
     @abstractmethod
     def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a conversation; no rows if these options exclude the conversation.
+        """Yield the rows for a conversation; no rows if these options exclude the conversation.
 
-        `counts` receives the number of changes from conversation to rows, by kind; `export.json`
-        has the totals as `counts`.
+        `counts` receives the number of differences between the conversation and the rows for each
+        kind of difference; `export.json` contains the totals as `counts`.
         """
 
     def pack(self, packing: Packing) -> None:
         """Write the tool's files; `packing.rows` is removed afterwards if it still exists.
 
-        A single-file export is written to the file `export` with the exporter's suffix.
+        A single-file export is written to a file with the name `export` and the exporter's suffix.
         """
         raise NotImplementedError
 
@@ -157,7 +158,7 @@ class Exporter(BaseModel, ABC):
     def why_empty(self, counts: Mapping[str, int]) -> str:
         """Return a message that states why no conversation has rows, and what the user can do."""
         del counts
-        return "these options leave out every conversation"
+        return "these options leave out every conversation; choose other options"
 
 
 def context_values(
@@ -165,7 +166,7 @@ def context_values(
 ) -> Iterator[tuple[str, str | None]]:
     """Yield each context label's column and its value as a string; other types become JSON.
 
-    `labels` maps the labels of the run to their columns.
+    `labels` maps the context labels in the run to their columns.
     """
     for label, column in labels.items():
         value = conversation.context.get(label)
@@ -175,9 +176,10 @@ def context_values(
 def given_labels(
     conversation: Conversation, kinds: Mapping[str, Column], turn: int | None = None
 ) -> Iterator[tuple[str, Any]]:
-    """Yield each model-assigned label's column and its value; with `turn`, the value for that turn.
+    """Yield each model-assigned label's column and its value; if `turn` is given, the value for
+    that turn.
 
-    `kinds` has the types of the columns: a string, or a list of strings for labels per turn.
+    `kinds` maps each column to its type: a string, or a list of strings for labels of single turns.
     """
     for column, kind in kinds.items():
         label = (conversation.labelled or {}).get(column.removeprefix(LABEL))

@@ -68,7 +68,8 @@ class CardFacts:
 
     @classmethod
     def gather(cls, run: Run, conversations: int, workers: Processes) -> CardFacts:
-        """Measure the first `conversations` conversations of a run; collect scores and failures."""
+        """Measure the first `conversations` conversations in a run; collect its scores and
+        failures."""
         manifest = run.manifest
         with readable(run) as place:
             corpus = open_corpus(str(place), "convogen", strict=True)
@@ -89,7 +90,8 @@ class CardFacts:
 
 @dataclass
 class _First:
-    """The first conversations of a run, so that measures of a run in progress match its export."""
+    """The first conversations in a run; this limit makes the measures for a run in progress match
+    its export."""
 
     corpus: Corpus
     wanted: int
@@ -121,7 +123,7 @@ class _Role:
 
 @dataclass(frozen=True, slots=True)
 class _Example:
-    """A conversation as shown on the card, with truncated texts; `left_out` turns are not shown."""
+    """A conversation as shown on the card, with truncated texts and without `left_out` turns."""
 
     situation: str
     turns: list[tuple[str, str]]
@@ -129,7 +131,7 @@ class _Example:
 
 
 def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
-    """Return the card as Markdown, including front matter."""
+    """Return the card as Markdown, including the front matter."""
     manifest = facts.manifest
     essence: Mapping[str, Any] = manifest.get("experiment", {})
     matter = yaml.safe_dump(
@@ -225,7 +227,7 @@ def _roles(manifest: Mapping[str, Any], essence: Mapping[str, Any]) -> list[_Rol
 
 
 def _process(essence: Mapping[str, Any]) -> str:
-    """Return how the run's method makes conversations; empty if the method is not installed."""
+    """Return a description of how the run's method works; empty if the method is not installed."""
     method = essence.get("method")
     return registry.load("methods", method).process if registry.known("methods", method) else ""
 

@@ -30,17 +30,17 @@ _ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
 class Chat(Exporter):
-    """The base of exporters whose rows are chats."""
+    """The base class for exporters whose rows are chats."""
 
     with_context: ClassVar[bool] = False
 
     perspective: str | None = Field(
         default=None,
         min_length=1,
-        description="name of the speaker who is the assistant, or `each` for one row per speaker",
+        description="speaker who becomes the assistant, or `each` for one row per speaker",
     )
     system: bool = Field(
-        default=True, description="add a system message with the persona and the scene"
+        default=True, description="add a system message with the assistant's persona and the scene"
     )
 
     def check(self, speakers: Mapping[str, int]) -> None:
@@ -48,12 +48,13 @@ class Chat(Exporter):
             return
         most = sorted(speakers, key=lambda name: (-speakers[name], name))[:10]
         raise SourceError(
-            f"perspective {self.perspective!r}: no speaker of that name in this run; allowed: "
+            f"perspective {self.perspective!r}: no speaker in this run has this name; allowed: "
             f"{EACH}, or a speaker such as {', '.join(map(repr, most))}"
         )
 
     def viewpoints(self, conversation: Conversation) -> list[str]:
-        """Return the people for whom a conversation has rows, in the order of their first turns."""
+        """Return the speakers for whom a conversation has rows, in the order of their first
+        turns."""
         speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))
         if self.perspective in (None, EACH):
             return speakers
@@ -61,9 +62,10 @@ class Chat(Exporter):
 
 
 class _Tuning(Chat):
-    """The base of formats for supervised fine-tuning.
+    """The base class for supervised fine-tuning formats.
 
-    `column` is the column of messages. `keys` are the keys of the strings in a message.
+    `column` is the name of the messages column. `keys` are the keys of a message whose values are
+    strings.
     """
 
     container: ClassVar[Container] = "jsonl"
@@ -73,11 +75,12 @@ class _Tuning(Chat):
 
     merge: bool = Field(
         default=True,
-        description="merge turns so that user and assistant alternate; false: one message per turn",
+        description="merge consecutive turns so that user and assistant alternate",
     )
     loss_mask: Literal["weight", "train"] | None = Field(
         default=None,
-        description="mark the messages to train on; turns kept despite a fault are excluded",
+        description="add this key to mark the messages to train on, excluding turns kept despite a "
+        "fault",
     )
 
     @abstractmethod
@@ -99,7 +102,10 @@ class _Tuning(Chat):
             }
 
     def _chats(self, item: Item, counts: Counter[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Yield each viewer of a conversation with a chat, unless the chat has nothing to learn."""
+        """Yield each viewer of a conversation with the viewer's chat.
+
+        If there is a loss mask, chats without a message to train on are left out.
+        """
         for name in self.viewpoints(item.conversation):
             own = Counter[str]()
             messages = seen_by(name, item, own, merge=self.merge, system=self.system)
@@ -116,7 +122,8 @@ class _Tuning(Chat):
                 yield name, messages
 
     def _masked(self, message: Message) -> dict[str, Any]:
-        """Return the loss mark of a message."""
+        """Return the entry that marks whether to train on a message; empty if the message has
+        none."""
         if self.loss_mask == "train":
             return {"train": message.learn}
         if self.loss_mask == "weight" and message.role == ASSISTANT:

@@ -1,4 +1,4 @@
-"""Writers of rows in batches, so that no split has to fit into memory."""
+"""Writers that store rows in batches, so that no split has to fit into memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Writer", "arrow_schema", "finish", "open_writer", "quiet"]
 
 BATCH_ROWS = 1_000
 BATCH_BYTES = 8 * 2**20
-"""Limits of a batch, which bound the memory per split."""
+"""Maximum number of rows and of characters per batch, which bound memory use per split."""
 
 HF = "hf"
 _PART = ".arrow-stream"
@@ -45,7 +45,7 @@ def open_writer(
 ) -> Writer:
     """Open a split for writing: `data/<split>.<container>`, or a part of a `DatasetDict`.
 
-    If `csv_safe` is true, text in CSV is protected against evaluation by spreadsheets.
+    If `csv_safe` is true, text in CSV is protected against evaluation as spreadsheet formulas.
     """
     openers: dict[str, Callable[[], Writer]] = {
         "jsonl": lambda: _Jsonl(folder / "data" / f"{split}.jsonl"),
@@ -58,7 +58,7 @@ def open_writer(
 
 
 def finish(container: Container, folder: Path, splits: Sequence[str]) -> None:
-    """Complete the folder after all splits are closed; only `DatasetDict` needs this step."""
+    """Complete the folder after all splits are closed; only a `DatasetDict` needs this step."""
     if container != HF:
         return
     datasets: Any = import_module("datasets")
@@ -140,7 +140,7 @@ class _Arrow(Writer):
 
 
 def _weight(value: Any) -> int:
-    """Return the approximate number of characters of a value."""
+    """Return the approximate number of characters in a value."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):
@@ -149,7 +149,7 @@ def _weight(value: Any) -> int:
 
 
 def arrow_schema(columns: Mapping[str, Column]) -> Any:
-    """Return the pyarrow schema of columns, with the features of `datasets` in its metadata."""
+    """Return the pyarrow schema for columns, with the `datasets` features in its metadata."""
     arrow: Any = import_module("pyarrow")
     datasets: Any = import_module("datasets")
     schema = arrow.schema([(name, _arrow_type(arrow, kind)) for name, kind in columns.items()])
@@ -166,7 +166,7 @@ def _arrow_type(arrow: Any, kind: Column) -> Any:
 
 @contextmanager
 def quiet(datasets: Any) -> Generator[None]:
-    """Disable the progress bars of `datasets`, which are not part of a command's output."""
+    """Disable the progress bars from `datasets`, which are not part of a command's output."""
     shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:

@@ -1,4 +1,4 @@
-"""Export of a run to a folder: `README.md`, `export.json`, and the data of each split."""
+"""Export of a run to a folder with `README.md`, `export.json`, and the data for each split."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ __all__ = ["ExportPlan", "Exported", "export_run", "open_exporter"]
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
-    """The settings of an export: `splits` are shares by name, and `joins` are elements of `JOINS`.
+    """The settings for an export: `splits` maps the names of splits to their shares, and `joins`
+    are elements of `JOINS`.
 
     `alternatives` are folders of runs and replays to compare with, in addition to the replays next
     to the run. Only exporters that compare conversations use them.
@@ -63,10 +64,11 @@ class ExportPlan:
 
 @dataclass
 class Exported:
-    """The contents of an export: conversations and rows by split, columns, licences.
+    """The contents of an export: columns, licences, and numbers of conversations and rows per
+    split.
 
-    `counts` has the number of differences from the run by kind. `description` is the content of
-    `export.json`.
+    `counts` maps each kind of difference between the rows and the run to the number of differences.
+    `description` is the content of `export.json`.
     """
 
     folder: Path
@@ -82,7 +84,8 @@ class Exported:
 
 
 def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
-    """Return an exporter with its options; raises `SourceError` for an unknown option."""
+    """Return an exporter with these options; raises `SourceError` for an unknown or invalid
+    option."""
     exporter: type[Exporter] = registry.load("exporters", name)
     return validated(exporter, options, f"export to {name}", raising=SourceError)
 
@@ -176,21 +179,23 @@ def _check(plan: ExportPlan, out: Path) -> None:
     exporter = plan.exporter
     if exporter.for_tool and len(plan.splits) > 1:
         raise SourceError(
-            f"export to {exporter.name}: does not support splits; the whole run is exported"
+            f"export to {exporter.name}: does not support splits; omit --splits to export the "
+            f"whole run"
         )
     if exporter.for_tool and plan.joins:
         raise SourceError(f"export to {exporter.name}: does not support joins; omit --with")
     if exporter.single_file and out.suffix != exporter.single_file:
         raise SourceError(
-            f"export to {exporter.name}: {str(out)!r}: must be a file name ending in "
+            f"export to {exporter.name}: {str(out)!r} must be a file name ending in "
             f"{exporter.single_file}"
         )
     unknown = [name for name in plan.joins if name not in JOINS]
     if unknown:
-        raise SourceError(f"with: {unknown[0]!r} is not known; allowed: {', '.join(JOINS)}")
+        raise SourceError(f"with: {unknown[0]!r} is not a known join; allowed: {', '.join(JOINS)}")
     if plan.alternatives and plan.exporter.judged_by is None:
         raise SourceError(
-            f"export to {plan.exporter.name}: does not use alternatives; only dpo does"
+            f"export to {plan.exporter.name}: does not use alternatives; omit --alternatives, or "
+            f"export to dpo"
         )
 
 
@@ -204,7 +209,7 @@ def _write(
     folder: Path,
     exported: Exported,
 ) -> None:
-    """Write the data of all splits in one pass; a split without rows has no file."""
+    """Write the data for all splits in one pass; a split without rows has no file."""
     exporter = plan.exporter
     container = exporter.container
     joined = "scores" in plan.joins or exporter.with_scores
@@ -271,7 +276,7 @@ def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, An
 
 
 def _compared(alternatives: Alternatives | None) -> dict[str, Any]:
-    """Return the entries of `export.json` about the judge and the runs of alternatives."""
+    """Return the entries in `export.json` about the judge and the runs with alternatives."""
     if alternatives is None:
         return {}
     judged_by = alternatives.judged_by.get("judged_by", {})

@@ -3,7 +3,7 @@
 A folder's name never decides whether convogen may delete the folder. The export is written to a
 folder that `mkdtemp` creates next to the target, and that contains a marker. A later export removes
 such a folder only if the folder is marked for the same target and no process holds its lock. An
-export is replaced only if it contains nothing but files that its `export.json` lists, unchanged.
+export is replaced only if all its files are listed in its `export.json` and are unchanged.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ from convogen.version import __version__
 __all__ = ["DESCRIPTION", "SingleFile", "seal", "staged"]
 
 DESCRIPTION = "export.json"
-"""The list of an export's files; a folder without this list is not replaced."""
+"""The file that describes an export; a folder without this file is not replaced."""
 
 _WORK = ".convogen-export-"
 _MARK = "exports-to.json"
 _UNHASHED = re.compile(r"state\.json|dataset_info\.json")
-"""Files of `datasets` that differ between exports of the same rows."""
+"""Files written by `datasets` that differ between exports of the same rows."""
 
 _UNLISTED = re.compile(
     r"README\.md|dataset_dict\.json|data/[\w.]+\.(jsonl|csv|parquet)"
     r"|[\w.]+/(state\.json|dataset_info\.json|data-\d+-of-\d+\.arrow)"
 )
-"""The files of an export whose `export.json` has no list of files."""
+"""The allowed files in an export whose `export.json` has no list of files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SingleFile:
-    """A single-file export: its name in the new folder, and a test for convogen's own files."""
+    """A single-file export: its name in the new folder, and a function that recognises such
+    files."""
 
     name: str
     ours: Callable[[Path], bool]
@@ -54,9 +55,9 @@ class SingleFile:
 def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Generator[Path]:
     """Yield a new folder to write into, which is moved to `out` at the end of the block.
 
-    For a `single` file, only this file is moved. If the block raises or the process is killed,
+    If `single` is given, only this file is moved. If the block raises or the process is killed,
     `out` is unchanged. Raises `RunFolderError` if `out` is the current folder, is not empty, cannot
-    be written, or is being written by another process. With `overwrite`, `out` may contain an
+    be written, or is being written by another process. If `overwrite` is true, `out` may contain an
     unchanged export.
     """
     out = _target(out)
@@ -80,7 +81,8 @@ def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Gene
 
 
 def seal(folder: Path, description: Mapping[str, Any]) -> None:
-    """Write `export.json` with `description` and `files`: the hash of each file of the export."""
+    """Write `export.json`, with the entries in `description`, and with the hash of each file in the
+    export under `files`."""
     files = {
         name: None if _UNHASHED.fullmatch(path.name) else _digest(path)
         for name, path in _files(folder)
@@ -95,7 +97,7 @@ def _target(out: Path) -> Path:
         found = out.resolve()
         around = Path.cwd().is_relative_to(found)
     except (OSError, ValueError, RuntimeError) as error:
-        raise RunFolderError(f"{str(out)!r}: is not a folder path: {error}") from None
+        raise RunFolderError(f"{str(out)!r}: is not a valid folder path: {error}") from None
     if around:
         what = "the current folder" if found == Path.cwd() else "a parent of the current folder"
         raise RunFolderError(
@@ -140,7 +142,8 @@ def _recover(work: Path, out: Path) -> None:
             held = lock(left)
         except RunFolderError:
             raise RunFolderError(
-                f"{out}: another process is exporting to this folder; wait, or name another folder"
+                f"{out}: another process is exporting to this folder; wait until it has "
+                f"finished, or name another folder"
             ) from None
         if (left / "old").exists() and not out.exists():
             (left / "old").rename(out)
@@ -170,8 +173,8 @@ def _admit(out: Path, overwrite: bool, single: SingleFile | None) -> None:
     if foreign := list(_foreign(out, described)):
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise RunFolderError(
-            f"{out}: contains files that the export did not write: {', '.join(foreign[:3])}{more}; "
-            f"move them away, or name another folder"
+            f"{out}: contains files that the export did not write or that have changed: "
+            f"{', '.join(foreign[:3])}{more}; move them away, or name another folder"
         )
 
 
@@ -180,16 +183,18 @@ def _admit_file(out: Path, overwrite: bool, single: SingleFile) -> None:
         raise RunFolderError(f"{out}: is a folder; name a file")
     if not single.ours(out):
         raise RunFolderError(
-            f"{out}: is not an export by convogen, or has been changed since; name another file"
+            f"{out}: is not an export by convogen, or has been changed since the export; name "
+            f"another file"
         )
     if not overwrite:
         raise RunFolderError(
-            f"{out}: is already an export; name another file, or replace it with --overwrite"
+            f"{out}: is already an export; name another file, or replace this file with --overwrite"
         )
 
 
 def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files that the export did not write or that have changed since."""
+    """Yield the names of files that the export did not write or that have changed since the
+    export."""
     listed: Any = described.get("files")
     files = cast("dict[str, Any]", listed) if isinstance(listed, dict) else None
     for name, path in _files(folder):
@@ -201,7 +206,8 @@ def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files below a folder with their relative names, in order, without `export.json`."""
+    """Yield the relative name and the path of each file in a folder except `export.json`,
+    sorted."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name != DESCRIPTION:
@@ -209,7 +215,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _digest(path: Path) -> str:
-    """Return the BLAKE2 hash of a file, 16 hexadecimal digits."""
+    """Return the BLAKE2 hash of a file as 16 hexadecimal digits."""
     with open_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 

@@ -1,9 +1,10 @@
-"""The `.eval` file of Inspect AI: a ZIP archive of JSON, with one member per sample and a header.
+"""The `.eval` file format of Inspect AI: a ZIP archive of JSON files, with one member per sample
+and a header.
 
 `inspect_ai.log.read_eval_log` and Inspect View read the members `samples/<id>_epoch_1.json`,
 `summaries.json` (shortened samples), `header.json`, and `_journal/start.json`. The content is
-deterministic: times are those of the run, and ids are hashes. The last member, `convogen`, has a
-hash of the other members, so that a log rewritten by Inspect can be detected. The hash is not in
+deterministic: times are the run's times, and ids are hashes. The last member, `convogen`, contains
+a hash of the other members, so that a log rewritten by Inspect can be detected. The hash is not in
 the ZIP comment because Inspect View does not read ZIP files that have a comment.
 """
 
@@ -29,7 +30,7 @@ __all__ = ["is_unchanged", "usage_row", "write_log"]
 
 _VERSION = 2
 _LONGEST = 1_000
-"""Maximum length of a text in a summary, in characters; Inspect truncates such texts as well."""
+"""Maximum length of a text in a summary, in characters; Inspect also truncates such texts."""
 
 _UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
 _MARK = "convogen"
@@ -48,7 +49,7 @@ def usage_row(usage: Usage) -> dict[str, int]:
 
 
 def write_log(packing: Packing, path: Path) -> None:
-    """Write the samples of `packing.rows` as a log."""
+    """Write the samples in `packing.rows` as a log."""
     summaries = path.with_suffix(".summaries")
     totals = _Totals()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as log:
@@ -210,7 +211,7 @@ def _write(log: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 @contextmanager
 def _member(log: zipfile.ZipFile, name: str) -> Generator[IO[bytes]]:
-    """Open a member for writing; its time is the earliest that ZIP can represent."""
+    """Open a member for writing; its time is the earliest time that ZIP can represent."""
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3

@@ -1,9 +1,9 @@
 """Export of a run as an Inspect AI log, for Inspect View and other readers of such logs.
 
 A sample is a conversation. Its input is the scene, its messages are the turns, and its scores are
-those of all judges, with one entry per judge and aspect. The package `inspect-ai` is not used
-because it takes 300 MB and two seconds to import, and pins other versions of packages that convogen
-uses. `convogen.exports.inspect_file` writes version 2 of the format `.eval`.
+the scores from all judges, with one entry per judge and aspect. The `inspect-ai` package is not
+used because it takes up 300 MB, takes two seconds to import, and pins other versions of packages
+that convogen uses. `convogen.exports.inspect_file` writes version 2 of the `.eval` format.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _OF_SCORE = {"method", "distribution", "mass", "index", "place", "reason"}
 
 
 class InspectLog(Exporter):
-    """An Inspect AI log, `--out NAME.eval`, for Inspect View: one sample per conversation."""
+    """An Inspect AI log (`--out NAME.eval`) for Inspect View, with one sample per conversation."""
 
     name: ClassVar[str] = "inspect"
     container: ClassVar[Container] = "jsonl"
     with_context: ClassVar[bool] = False
-    about_rows: ClassVar[str] = "one sample per conversation, with the scores of all judges"
+    about_rows: ClassVar[str] = "one sample per conversation, with the scores from all judges"
     for_tool: ClassVar[str | None] = "Inspect AI"
     single_file: ClassVar[str | None] = _SUFFIX
     with_scores: ClassVar[bool] = True
@@ -95,8 +95,8 @@ def _score(score: Score) -> dict[str, Any]:
 
 
 def _message(conversation: Conversation, number: int, turn: Turn) -> dict[str, Any]:
-    """Return a turn as a message; its text begins with the speaker's name unless that is the
-    role."""
+    """Return a turn as a message. Its text begins with the speaker's name, unless the participants
+    are a user and an assistant."""
     bare = set(conversation.participants) == {INQUIRER, RESPONDER}
     role = turn.speaker if bare and turn.speaker in (INQUIRER, RESPONDER) else RESPONDER
     text = turn.text if bare else f"{turn.speaker}: {turn.text}"
@@ -131,7 +131,8 @@ def _metadata(item: Item) -> dict[str, Any]:
 
 
 def _usage(conversation: Conversation) -> dict[str, Mapping[str, int]]:
-    """Return the turns' token usage by model; the usage of other roles is in the run's ledger."""
+    """Return the turns' token usage for each model; the usage by other roles is in the run's
+    ledger."""
     found: defaultdict[str, Usage] = defaultdict(Usage)
     for turn in conversation.turns:
         if turn.model and turn.usage:

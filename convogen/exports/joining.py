@@ -19,18 +19,18 @@ from convogen.storage.run_folder import Run
 __all__ = ["JOINS", "Contents", "items", "joined_columns", "joined_values", "look_through"]
 
 JOINS = ("personas", "scores", "provenance")
-"""The columns that can be joined to the rows."""
+"""The names of the columns that can be joined to the rows."""
 
 _SCORE = ("judge", "aspect", "value", "method", "explanation", "reason")
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The contents of a run, from a pass over its conversations.
+    """The contents of a run, as found in one pass over its conversations.
 
     `speakers` maps each speaker's name to the number of conversations in which the name occurs.
     `labels` maps context labels to their columns, `kinds` maps the columns of model-assigned labels
-    to their types, and `judges` names the judges that scored the run.
+    to their types, and `judges` lists the judges that have scored the run.
     """
 
     conversations: int
@@ -41,7 +41,7 @@ class Contents:
 
 
 def look_through(run: Run, reserved: Sequence[str]) -> Contents:
-    """Read a run's conversations once; `reserved` are column names that no label may have.
+    """Return the contents of a run; `reserved` are column names that no label's column may have.
 
     Raises `RunFolderError` if the run has no conversations yet.
     """
@@ -60,12 +60,14 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
         for kind, label in (conversation.labelled or {}).items():
             kinds[LABEL + kind] = ["string"] if isinstance(label.value, list) else "string"
     if not count:
-        raise RunFolderError(f"{run.folder}: this run has no committed conversations yet")
+        raise RunFolderError(
+            f"{run.folder}: this run has no committed conversations yet; continue it first"
+        )
     return Contents(count, speakers, labels, kinds, run.judges())
 
 
 def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Item]:
-    """Yield the first `n` conversations of a run with their experiences and these judges' scores.
+    """Yield the first `n` conversations in a run with their experiences and these judges' scores.
 
     Raises `RunFolderError` if an experience or score is missing or out of order.
     """
@@ -79,7 +81,8 @@ def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Ite
             if experience is None:
                 raise RunFolderError(
                     f"{run.folder}/experiences.jsonl: the experience {wanted!r} of conversation "
-                    f"{conversation.id!r} is missing, or not in the order of the plan"
+                    f"{conversation.id!r} is missing or not in the order of the plan; restore the "
+                    f"file"
                 )
         found = tuple(score for one in scores for score in one.of(conversation.id))
         yield Item(conversation, experience, found)
@@ -126,7 +129,8 @@ def joined_values(item: Item, joins: Sequence[str]) -> dict[str, Any]:
 
 
 def _column(annotation: Any) -> Column:
-    """Return the column type of a card's field; raises `TypeError` for types without one."""
+    """Return the column type for a persona card's field; raises `TypeError` if there is no such
+    type."""
     plain: Mapping[Any, str] = {int: "int64", float: "float64", str: "string", bool: "bool"}
     if annotation in plain:
         return plain[annotation]
@@ -160,7 +164,7 @@ def _provenance_column() -> Column:
 
 
 def _provenance(item: Item) -> dict[str, Any]:
-    """Return the provenance of a conversation, with the tokens of its own calls."""
+    """Return the provenance of a conversation, with the token counts of its own model calls."""
     known, found = item.experience, item.conversation
     turns = [
         {

@@ -1,6 +1,6 @@
-"""Conversations for Label Studio: tasks, and the labelling configuration of the project.
+"""Conversations for Label Studio: tasks, and the project's labelling configuration.
 
-The tag `Paragraphs` shows both the turns and the scene as plain text. In the configuration, which
+The `Paragraphs` tag shows both the turns and the scene as plain text. In the configuration, which
 is XML, the texts of the questions are escaped.
 """
 
@@ -23,7 +23,7 @@ _PARAGRAPHS = {"valueType": "json", "nameKey": "speaker", "textKey": "text"}
 
 
 class LabelStudioTasks(Labelling):
-    """A folder for Label Studio: tasks.json to import, config.xml for the labelling interface."""
+    """A folder for Label Studio, with tasks.json to import and config.xml for the interface."""
 
     name: ClassVar[str] = "label-studio"
     about_rows: ClassVar[str] = "one task per conversation"
@@ -67,7 +67,8 @@ class LabelStudioTasks(Labelling):
 
 
 def _control(view: ET.Element, question: Question) -> None:
-    """Add the tag for the answer; a scale that does not start at 1 becomes a set of choices."""
+    """Add the tag for a question's answer; a rating scale that does not start at 1 becomes a set of
+    choices."""
     common = {"name": question.name, "toName": _DIALOGUE}
     common["required"] = str(question.required).lower()
     match question:

@@ -1,4 +1,4 @@
-"""The base of exports for human labelling.
+"""The base class for human-labelling exports.
 
 The rows become one JSON array. The folder also contains the tool's own settings, and
 `questions.yaml`, which `convogen labels import` needs to read the answers. Judges' scores are left
@@ -26,7 +26,7 @@ def _read(value: Any) -> Any:
 
 
 class Labelling(Exporter):
-    """The base of exporters for labelling tools."""
+    """The base class for labelling-tool exporters."""
 
     container: ClassVar[Container] = "jsonl"
     with_context: ClassVar[bool] = False
@@ -42,7 +42,7 @@ class Labelling(Exporter):
     )
 
     def pack(self, packing: Packing) -> None:
-        # ASCII, because Argilla opens files with the system's encoding.
+        # The file is ASCII because Argilla opens files with the system's encoding.
         with (
             open_file(packing.rows) as rows,
             (packing.folder / self.data_file).open("w", encoding="utf-8", newline="\n") as data,
@@ -57,5 +57,5 @@ class Labelling(Exporter):
             write_whole(path, text)
 
     def settings(self, packing: Packing) -> dict[str, str]:
-        """Return the contents of the files that configure the tool, by file name."""
+        """Return the contents of the files that configure the tool, keyed by file name."""
         raise NotImplementedError

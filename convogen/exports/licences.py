@@ -13,7 +13,7 @@ from convogen.text.counting import counted
 __all__ = ["Licences"]
 
 GENERATED = "generated"
-"""The source of a persona that a model invented."""
+"""The source that is recorded for a persona that a model invented."""
 
 _PERMISSIVE = re.compile(r"apache-2\.0|mit|bsd-\d-clause|isc|unlicense|cc0(-1\.0)?|public domain")
 _CREATIVE = re.compile(r"cc-by(-nc)?(-sa|-nd)?(-\d\.\d)?")
@@ -33,14 +33,14 @@ CONDITIONS = {
     "sa": "share-alike: adaptations must keep the same licence",
     "by": "attribution",
 }
-"""The conditions of licences, strictest first."""
+"""The possible conditions in licences, strictest first."""
 
 
 @dataclass
 class Licences:
-    """Numbers of personas by source and licence (None if not recorded).
+    """The number of personas for each source and licence (None if the licence is not recorded).
 
-    `dialogues` maps the source and licence of dialogues to a description of their use.
+    `dialogues` maps the source and licence of dialogues to a description of how they were used.
     """
 
     counts: Counter[tuple[str, str | None]] = field(
@@ -51,12 +51,12 @@ class Licences:
     )
 
     def add(self, experience: Experience) -> None:
-        """Count the personas of an experience."""
+        """Count the personas in an experience."""
         for persona in experience.personas:
             self.counts[persona.source, persona.licence] += 1
 
     def add_dialogues(self, sources: Mapping[str, str], n: int) -> None:
-        """Add the dialogues that a manifest's sources name and `n` conversations use."""
+        """Add the dialogues that a manifest's sources name and that `n` conversations use."""
         uses = {SHOWN: "examples for", SEEDS: "the first words of"}
         for key, use in uses.items():
             if name := sources.get(f"{key}_name"):
@@ -92,7 +92,8 @@ class Licences:
 
     @property
     def strictest(self) -> str | None:
-        """The licence with the strictest conditions; None without licences or if any is unknown."""
+        """The licence with the strictest conditions; None if there are no licences or any is
+        unknown."""
         known = sorted({licence for _, licence in self.given if licence}, key=_strictness)
         return known[-1] if known and not self.unknown else None
 
@@ -100,8 +101,9 @@ class Licences:
     def hub_id(self) -> str | None:
         """The licence for the card's front matter; None if all sources are models.
 
-        The value is `unknown` if any licence or its conditions are unknown, and `other` if the
-        strictest licence does not cover the conditions of all licences.
+        The value is `unknown` if any licence or its conditions are unknown, and `other` if no
+        single licence covers the conditions of all licences, or if the hub has no id for that
+        licence.
         """
         if not self.given:
             return None
@@ -115,7 +117,7 @@ class Licences:
 
 
 def _conditions(licence: str | None) -> set[str] | None:
-    """Return the conditions of a licence as keys of `CONDITIONS`; None if unknown."""
+    """Return the conditions of a licence as keys of `CONDITIONS`; None if they are unknown."""
     name = _plain(licence)
     if _PERMISSIVE.fullmatch(name):
         return set() if name.startswith(("cc0", "public", "unlicense")) else {"by"}

@@ -16,7 +16,7 @@ __all__ = ["Csv", "HuggingFace", "Jsonl", "Parquet"]
 
 
 class _Conversations(Exporter):
-    """One row per conversation."""
+    """The base class for exports with one row per conversation."""
 
     about_rows: ClassVar[str] = "one row per conversation"
 
@@ -67,8 +67,8 @@ class HuggingFace(_Conversations):
 class Csv(Exporter):
     """One row per turn, in a flat table that loads anywhere.
 
-    `participants` is a JSON list of all people, including those who never spoke. Text that a
-    spreadsheet would evaluate as a formula is preceded by an apostrophe. The column `csv_safe`
+    `participants` is a JSON list of all participants, including those who never spoke. Text that a
+    spreadsheet would evaluate as a formula is preceded by an apostrophe. The `csv_safe` column
     marks such files, and convogen removes the apostrophes when it reads them.
     """
 
@@ -77,11 +77,12 @@ class Csv(Exporter):
     row_per_turn: ClassVar[bool] = True
     about_rows: ClassVar[str] = (
         "one row per turn; the rows of a conversation are adjacent and in order, and repeat the "
-        "columns of the conversation"
+        "conversation's columns"
     )
 
     csv_safe: bool = Field(
-        default=True, description="put an apostrophe before text that a spreadsheet would evaluate"
+        default=True,
+        description="put an apostrophe before text that a spreadsheet would evaluate as a formula",
     )
 
     @property

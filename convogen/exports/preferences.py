@@ -2,13 +2,14 @@
 
 A conversation and its alternatives (`convogen.exports.alternatives`) have the same experience and
 first turn. Each is converted to a chat from the viewpoint of one participant. If two chats,
-including their system messages, are equal up to a message of the assistant, this message is a reply
-to the same prompt in both. The value of a reply is the judge's mean score, over all aspects, of the
+including their system messages, are equal up to an assistant message, this message is a reply to
+the same prompt in both. The value of a reply is the judge's mean score, over all aspects, for the
 conversations that contain the reply. The value of `chosen` is at least `margin` above the value of
 `rejected`.
 
 A judge scores conversations, not turns, so a reply's value also depends on everything after it.
-Replies are not compared if different people speak next, or if anything before the replies differs.
+Replies are not compared if different participants speak next, or if anything before the replies
+differs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _ROUNDING = 1e-9
 
 @dataclass(slots=True)
 class _Reply:
-    """The assistant's reply to a prompt, and the conversations that contain it."""
+    """The assistant's reply to a prompt, and the conversations that contain it, with their
+    scores."""
 
     text: str
     conversations: list[str] = field(default_factory=list[str])
@@ -45,7 +47,7 @@ class _Reply:
 
 
 class DPO(Chat):
-    """`prompt`, `chosen` and `rejected` from judged replays: TRL's conversational preferences."""
+    """`prompt`, `chosen` and `rejected` from judged replays, in TRL's conversational format."""
 
     name: ClassVar[str] = "dpo"
     container: ClassVar[Container] = "jsonl"
@@ -62,12 +64,12 @@ class DPO(Chat):
         default=1.0,
         gt=0,
         allow_inf_nan=False,
-        description="minimum score difference between `chosen` and `rejected`",
+        description="minimum difference between the scores of `chosen` and `rejected`",
     )
     aspect: str | None = Field(
         default=None,
         min_length=1,
-        description="aspect whose score counts; default: the mean of all aspects",
+        description="aspect whose scores are compared; by default, the mean over all aspects",
     )
 
     @property
@@ -105,8 +107,8 @@ class DPO(Chat):
     def why_empty(self, counts: Mapping[str, int]) -> str:
         if close := counts.get("pairs_below_margin"):
             return (
-                f"the scores of {self.judge} differ by less than {self.margin:g} in all pairs of "
-                f"replies (pairs: {close}); lower --margin"
+                f"the scores from {self.judge} differ by less than {self.margin:g} in all pairs of "
+                f"replies (number of pairs: {close}); lower --margin"
             )
         if counts.get("conversations_without_scores") and not counts.get(
             "conversations_not_comparable"
@@ -114,17 +116,17 @@ class DPO(Chat):
             asked = f" on {self.aspect!r}" if self.aspect else ""
             return (
                 f"{self.judge} gave no scores{asked} to conversations that have alternatives; run "
-                f"`convogen evaluate FOLDER --judge {self.judge}` on this run and on each "
+                f"`convogen evaluate FOLDER --judge {self.judge}` for this run and for each "
                 f"alternative"
             )
         return (
-            "no alternative replies to the same prompt as a conversation of this run; create one "
-            "with `convogen replay RUN --conversation ID --from-turn N`"
+            "no alternative contains a reply to the same prompt as a conversation in this run; "
+            "create an alternative with `convogen replay RUN --conversation ID --from-turn N`"
         )
 
     def _scored(self, conversations: Sequence[Item]) -> list[tuple[Item, float]]:
-        """Return the conversations scored on the same aspects as the first, with their mean
-        scores."""
+        """Return the conversations that are scored on the same aspects as the first conversation,
+        with their mean scores."""
         found = [(one, self._scores(one)) for one in conversations]
         wanted = found[0][1].keys()
         return [
@@ -134,7 +136,8 @@ class DPO(Chat):
         ]
 
     def _scores(self, item: Item) -> dict[str, float]:
-        """Return a conversation's scores by aspect; empty if one of them is missing."""
+        """Return a conversation's scores, keyed by aspect; empty if any of the scores is
+        missing."""
         given = {
             score.aspect: score.value
             for score in item.scores
@@ -146,7 +149,7 @@ class DPO(Chat):
     def _prompts(
         self, viewer: str, scored: Sequence[tuple[Item, float]]
     ) -> Iterator[tuple[list[Message], list[_Reply]]]:
-        """Yield the prompts that have two or more replies of `viewer`, with these replies."""
+        """Yield the prompts that have two or more replies by `viewer`, with these replies."""
         chats = [
             (one.conversation.id, _plain(seen_by(viewer, one, system=self.system)), score)
             for one, score in scored

@@ -1,6 +1,6 @@
 """Upload of an export to the Hugging Face hub, through `datasets`.
 
-The token is taken from `HF_TOKEN` or `hf auth login`; convogen never asks for a token.
+The token is taken from `HF_TOKEN` or the `hf auth login` cache; convogen never asks for a token.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ def check_name(name: str) -> None:
 
 
 def push(folder: Path, name: str, private: bool) -> str:
-    """Upload the export in a folder to OWNER/NAME, starting with the card; return the URL.
+    """Upload the export in a folder to a hub data set, starting with the card; return the data
+    set's URL.
 
-    On the hub, the data is Parquet, whatever the export's format. Raises `SourceError` if the hub
-    refuses the upload or cannot be reached; the export remains unchanged.
+    `name` is OWNER/NAME. On the hub, the data is stored as Parquet, whatever the export's format.
+    Raises `SourceError` if the hub refuses the upload or cannot be reached; the export remains
+    unchanged.
     """
     datasets: Any = import_module("datasets")
     hub: Any = import_module("huggingface_hub")
@@ -58,13 +60,14 @@ def push(folder: Path, name: str, private: bool) -> str:
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = masked((lines or [type(error).__name__])[0])
         raise SourceError(
-            f"push to hub: {name}: {reason}; the export in {folder} is complete; to authenticate, "
-            f"set HF_TOKEN or run `hf auth login`"
+            f"push to hub: {name}: {reason}; the export in {folder} is complete and can be pushed "
+            f"again; if authentication failed, set HF_TOKEN or run `hf auth login`"
         ) from None
 
 
 def _http_errors() -> list[type[Exception]]:
-    """Return the exceptions of the hub's HTTP client, which may use one of several libraries."""
+    """Return the exceptions raised by the hub's HTTP client, which may use one of several
+    libraries."""
     found = [name for name in ("httpx", "httpx2") if find_spec(name)]
     return [import_module(name).HTTPError for name in found]
 

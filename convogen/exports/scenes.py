@@ -1,4 +1,4 @@
-"""The scene of a conversation, for people who read the turns."""
+"""The scene of a conversation as text, for human readers of the turns."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ __all__ = ["scene_parts", "scene_text"]
 
 
 def scene_parts(item: Item) -> list[tuple[str, str]]:
-    """Return titles and texts: topic, situation and relations, then each person.
+    """Return pairs of title and text for the topic, situation and relations, and then for each
+    persona.
 
-    Without an experience, the parts are the string labels of the conversation's context.
+    If there is no experience, the pairs are the string labels in the conversation's context.
     """
     return [(title, text) for title, text in _parts(item) if title and text]
 

@@ -1,8 +1,9 @@
-"""Assignment of conversations to splits, by a hash of their experience alone.
+"""Assignment of conversations to splits, based only on a hash of their experience.
 
 All conversations of one experience, and all rows of a conversation, are therefore in the same
-split, and adding conversations later does not move any of them. Experiences count as equal if they
-differ only in case, punctuation and word order; other near-copies are not detected.
+split. Adding conversations later does not change the split of existing conversations. Experiences
+count as equal if they differ only in case, punctuation and word order; other near-copies are not
+detected.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _ALLOWED = "such as train=0.8,validation=0.1,test=0.1"
 
 
 def parse_splits(text: str) -> dict[str, float]:
-    """Return shares by name from `train=0.8,test=0.2`; raises `SourceError` if they do not add up
-    to 1, or if a name or share is invalid."""
+    """Return the share for each name in text such as `train=0.8,test=0.2`; raises `SourceError` if
+    the shares do not add up to 1, or if a name or share is invalid."""
     shares: dict[str, float] = {}
     for part in text.split(","):
         name, sign, number = (piece.strip() for piece in part.partition("="))
@@ -36,7 +37,7 @@ def parse_splits(text: str) -> dict[str, float]:
         if not sign or not _NAME.fullmatch(name) or name in shares or not 0 < share <= 1:
             raise SourceError(
                 f"splits: {part.strip()!r} must be NAME=SHARE, with a unique name and a share "
-                f"above 0 and up to 1, {_ALLOWED}"
+                f"above 0 and at most 1, {_ALLOWED}"
             )
         shares[name] = share
     if not math.isclose(math.fsum(shares.values()), 1, abs_tol=1e-6):
@@ -48,7 +49,7 @@ def parse_splits(text: str) -> dict[str, float]:
 
 
 def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
-    """Return the split of a conversation, which depends only on experience, shares and seed."""
+    """Return the split of a conversation, which depends only on its experience, shares and seed."""
     digest = hashlib.blake2b(f"{seed}\n{_key(item)}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest) / 2**64
     upto = 0.0
@@ -60,7 +61,8 @@ def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
 
 
 def _key(item: Item) -> str:
-    """Return the text that identifies an experience: its words, or the opening from a seed."""
+    """Return the text that identifies an experience: its words, the opening from a seed, or an
+    id."""
     if item.experience is not None:
         known = item.experience
         people = [text for persona in known.personas for text in (persona.name, persona.text or "")]

@@ -8,7 +8,7 @@ assistant:
 - consecutive turns of one side become one message, with a name each time the speaker changes;
 - the viewer's turns before anybody else speaks are moved to the system message, or dropped if there
   is none;
-- other people's turns after the viewer's last turn are dropped, since no reply follows them.
+- other participants' turns after the viewer's last turn are dropped, since no reply follows them.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of a chat.
+    """A message in a chat.
 
-    `name` is an identifier of the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, or None if the
-    message has several speakers. `learn` is true if a model should be trained on the message: it is
-    the assistant's, and none of its turns was kept despite a fault (`Turn.lapse`).
+    `name` is an identifier for the speaker, at most 64 characters of `[a-zA-Z0-9_-]`, or None if
+    the message has several speakers. `learn` is true if a model should be trained on the message,
+    because it is an assistant message and none of its turns was kept despite a fault
+    (`Turn.lapse`).
     """
 
     role: str
@@ -55,8 +56,8 @@ def seen_by(
 ) -> list[Message]:
     """Return a conversation as the messages of a chat in which `viewer` is the assistant.
 
-    A conversation between a person and a chatbot is already a chat: it gets no names and no scene.
-    If `merge` is false, there is one message per turn, and the module's rules do not apply.
+    A conversation between a person and a chatbot is already a chat, so it gets no names and no
+    scene. If `merge` is false, there is one message per turn, and the module's rules do not apply.
 
     Args:
         counts: Receives `turns_merged`, `turns_moved_to_system`, `turns_dropped`, and
@@ -101,7 +102,7 @@ def _system(text: str) -> list[Message]:
 def _message(
     turns: Sequence[Turn], viewer: str, keys: Mapping[str, str | None], bare: bool
 ) -> Message:
-    """Return one message that joins consecutive turns of one side."""
+    """Return one message that joins consecutive turns by one side."""
     speakers = list(dict.fromkeys(turn.speaker for turn in turns))
     name = keys[speakers[0]] if len(speakers) == 1 else None
     if speakers == [viewer]:
@@ -115,7 +116,7 @@ def _message(
 
 
 def _identifiers(names: Iterable[str]) -> dict[str, str | None]:
-    """Return unique identifiers of names, at most 64 characters each."""
+    """Return a unique identifier for each name, with at most 64 characters."""
     found: dict[str, str | None] = {}
     for place, (key, name) in enumerate(agent_keys(list(names)).items(), 1):
         short, tail = key[:_LONGEST_NAME], f"_{place}"
@@ -127,7 +128,8 @@ def _identifiers(names: Iterable[str]) -> dict[str, str | None]:
 
 
 def _scene(viewer: str, names: Sequence[str], item: Item) -> str:
-    """Return the assistant's identity and persona, and the scene of the conversation."""
+    """Return the text of the system message: the assistant's identity and persona, and the
+    scene."""
     others = ", ".join(name for name in names if name != viewer)
     company = f", in a conversation with {others}" if others else ""
     parts = [f"You are {viewer}{company}."]

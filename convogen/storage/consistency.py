@@ -1,4 +1,4 @@
-"""Consistency check of the files of a task log, task by task.
+"""Consistency check, task by task, for the files of a task log.
 
 Tasks are committed in the order of the plan, and a task's rows are written file by file. Every file
 is therefore in task order, and the files agree about each task. A crash leaves at most one task
@@ -51,9 +51,9 @@ class TaskFiles:
 class LogState:
     """The state of the files of a task log.
 
-    The first `committed` tasks are complete. `counts` maps each file to the number of rows of these
-    tasks, and `ends` maps it to the byte offset after these rows. The tasks in `begun` must be
-    played again. The files in `unended` lack only their last newline.
+    The first `committed` tasks are complete. `counts` maps each file to the number of rows from
+    these tasks, and `ends` maps each file to the byte offset after these rows. The tasks in `begun`
+    must be played again. The files in `unended` lack only their last newline.
     """
 
     committed: int = 0
@@ -64,22 +64,23 @@ class LogState:
 
 
 def journal_path(folder: Path, task: int) -> Path:
-    """Return the path of a task's journal, which has the answered calls of an uncommitted task."""
+    """Return the path of a task's journal, which contains the answered calls until the task is
+    committed."""
     return folder / f"{task:08d}.jsonl"
 
 
 def check_tasks(
     files: TaskFiles, *, strict: bool = True, complete: bool = True, replayed: bool = False
 ) -> LogState:
-    """Check that the files agree; if not, raise `RunFolderError`, which names a file and its line.
+    """Check that the files agree; if not, raise a `RunFolderError` that names a file and a line.
 
     If `strict` is false, as for earlier data formats, only the outcomes are checked: they must be
     in order, and each task must have one. If `strict` and `complete` are true, no file may be
-    missing. The calls of a `replayed` run were paid for by another run, so its ledger does not
-    contain them.
+    missing. If `replayed` is true, another run paid for the calls, so the ledger does not contain
+    them.
 
-    Rows that a crash can leave behind are accepted: those of a single task at the end, or of
-    several tasks if the journals with their answers still exist.
+    Rows that a crash can leave behind are accepted. These are the rows of a single task at the end,
+    or of several tasks if the journals with these tasks' answers still exist.
     """
     if strict and complete:
         for path in files.all:
@@ -96,7 +97,7 @@ class _Row(NamedTuple):
 
 
 class _Reader:
-    """A reader of a file's rows in task order."""
+    """A reader for a file's rows in task order."""
 
     def __init__(self, path: Path, size: int, key: str | None, single: bool) -> None:
         self.path = path
@@ -107,8 +108,7 @@ class _Reader:
         self.head = next(self._rows, None)
 
     def take(self, task: int) -> list[_Row]:
-        """Return the rows of a task, or an empty list if the next rows are those of a later
-        task."""
+        """Return the rows of a task, or an empty list if the next rows belong to a later task."""
         taken: list[_Row] = []
         while self.head is not None and self.head.task == task:
             taken.append(self.head)
@@ -144,7 +144,7 @@ class _Reader:
         row = parse_row(where, line, self._key)
         task = number - 1 if self._key is None else row[self._key]
         what = "a second time" if task == last else f"after task {last}"
-        return RunFolderError(f"{where}: has task {task} {what}; {REMEDY}")
+        return RunFolderError(f"{where}: contains task {task} {what}; {REMEDY}")
 
 
 class _Check:
@@ -209,12 +209,13 @@ class _Check:
         self._state.begun.append(task)
 
     def _of_task(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Return why a task's rows are not those of a committed task, or None if they are."""
+        """Return a message if a task's rows are not those of a committed task; otherwise, None."""
         outcomes = [(path, rows[path][0]) for path in self._files.outcomes if rows[path]]
         if len(outcomes) > 1:
             (first, _), (path, row) = outcomes[:2]
             raise RunFolderError(
-                f"{path} line {row.line}: has task {task}, which is also in {first.name}; {REMEDY}"
+                f"{path} line {row.line}: contains task {task}, which is also in {first.name}; "
+                f"{REMEDY}"
             )
         if not outcomes:
             return self._missing(task, rows)
@@ -253,13 +254,13 @@ class _Check:
             at, other, more, fewer = rows[calls][-1], ledger, n_answers, n_paid
             path = calls
         return (
-            f"{path} line {at.line}: the number of calls of task {task} is {more} here, but "
+            f"{path} line {at.line}: the number of calls for task {task} is {more} here, but "
             f"{fewer} in {other.name}"
         )
 
     def _journal(self, task: int, n_paid: int) -> str | None:
-        """Return why a task's journal must not be deleted yet; None if the ledger has all its
-        calls."""
+        """Return a message if a task's journal must not be deleted yet; None if the ledger contains
+        all calls in the journal."""
         path = journal_path(self._files.journals, task)
         try:
             n_calls = path.read_bytes().count(b"\n")
@@ -268,12 +269,13 @@ class _Check:
         if n_calls == n_paid:
             return None
         return (
-            f"{path}: the number of calls of task {task} is {n_calls} here, but {n_paid} in the "
+            f"{path}: the number of calls for task {task} is {n_calls} here, but {n_paid} in the "
             "ledger"
         )
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Return why the experience that an outcome names is not the task's, or None if it is."""
+        """Return a message if the experience that an outcome names is not the task's; otherwise,
+        None."""
         inner = row.value.get("conversation")
         value = cast("dict[str, Any]", inner) if isinstance(inner, dict) else row.value
         name = value.get("experience")
@@ -294,7 +296,8 @@ class _Check:
 
 
 def _sizes(paths: list[Path]) -> dict[Path, int]:
-    """Return a consistent snapshot of the files' sizes even if another process appends to them."""
+    """Return a consistent snapshot of the files' sizes, even if another process appends to the
+    files."""
 
     def now() -> dict[Path, int]:
         return {path: os.stat(path).st_size if path.exists() else 0 for path in paths}

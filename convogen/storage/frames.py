@@ -1,6 +1,6 @@
 """The tables of a run as pandas data frames: their columns, and the rows that fill them.
 
-Columns and dtypes are the same for every run, including empty runs and runs of earlier data
+Columns and dtypes are the same for every run, including empty runs and runs in earlier data
 formats. Rows are read in blocks, so that only the frame is kept in memory.
 """
 
@@ -86,17 +86,18 @@ Row = Mapping[str, Any]
 
 
 def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str, str]:
-    """Return columns of a table with their dtypes; all columns if `wanted` is None.
+    """Return the wanted columns of a table with their dtypes; all columns if `wanted` is None.
 
     Raises `UserError` for an unknown table or column.
     """
     if table not in get_args(RunTable):
         known = ", ".join(get_args(RunTable))
-        raise UserError(f"to_pandas: unknown table {table!r}; tables: {known}")
+        raise UserError(f"to_pandas: unknown table {table!r}; known tables: {known}")
     known = COLUMNS[table]
     if unknown := [name for name in wanted or () if name not in known]:
         raise UserError(
-            f"to_pandas: {table} has no column {unknown[0]!r}; columns: {', '.join(known)}"
+            f"to_pandas: the table {table!r} has no column {unknown[0]!r}; its columns are: "
+            f"{', '.join(known)}"
         )
     return {name: known[name] for name in (known if wanted is None else wanted)}
 
@@ -138,10 +139,10 @@ def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
     if dtype == LIST:
         return pd.Series([value or [] for value in values], dtype=object)
     try:
-        with import_module("numpy").errstate(invalid="ignore"):  # too large: raise, do not warn
+        with import_module("numpy").errstate(invalid="ignore"):  # no warning before the error
             given = [
                 None if value == {} else value for value in values
-            ]  # Parquet has no such column
+            ]  # Parquet cannot store empty objects
             return pd.Series(given, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"column {name!r}: {error}") from error
@@ -196,7 +197,7 @@ def _size(conversation: Row) -> Row:
 
 
 def _language(conversation: Row) -> str | None:
-    """Return the stated language of a conversation, or else the identified language."""
+    """Return the stated language of a conversation, or else the language detected from its text."""
     return conversation.get("language") or identify(turn["text"] for turn in conversation["turns"])
 
 

@@ -3,15 +3,15 @@
     experiment.yaml  manifest.json     the experiment; versions, prompts, models, sources
     experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl
     ledger.jsonl                       one line per call: role, model, tokens, attempts, seconds
-    calls.jsonl                        one line per call: the answer
+    calls.jsonl                        one line per call, with the answer
     journal/<task>.jsonl               answered calls of tasks not yet committed
     scores/<judge>.jsonl               added by a judge later, see `convogen.storage.score_store`
 
 Tasks are committed in the order of the plan. At any moment, each file is therefore a prefix of its
 final content, and a run resumes after the last task that is complete in all files. A row is
-appended in one write. When a folder is opened, a torn row at the end is removed; any other
-inconsistency is refused. A task's journal is deleted only after the task's rows are on disk. The
-manifest identifies a folder as convogen's.
+appended in one write. When a folder is opened, a torn row at the end is removed; a folder with any
+other inconsistency is refused. A task's journal is deleted only after the task's rows are on disk.
+The manifest identifies a folder as convogen's.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class Outcome:
 
     @property
     def row(self) -> tuple[str, Record]:
-        """The name of the file to which the task's committing row is appended, and this row."""
+        """The name of the file for the row that commits the task (without the suffix), and this
+        row."""
         if self.conversation is not None:
             return "conversations", self.conversation
         if self.rejected is not None:
@@ -145,12 +146,14 @@ class Run:
                 f"{first_fault(error)}; restore the file"
             ) from error
         except (OSError, ValueError, RecursionError) as error:
-            raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
+            raise RunFolderError(
+                f"{self.folder}: manifest.json cannot be read: {error}; restore the file"
+            ) from error
 
     def check(self) -> LogState:
         """Check that the files of rows agree, task by task, in one pass.
 
-        Raises `RunFolderError`, which names a file and line, if they do not agree.
+        Raises a `RunFolderError` that names a file and a line if the files do not agree.
         """
         return check_tasks(_log(self.folder).files, **_strictness(self.manifest))
 
@@ -163,7 +166,7 @@ class Run:
         path = self.folder / "experiences.jsonl"
         row = next(rows_of_task(path, task), None)
         if row is None:
-            raise RunFolderError(f"{path}: the row of task {task} is missing")
+            raise RunFolderError(f"{path}: the row of task {task} is missing; restore the file")
         return _parse(path, json.dumps(row).encode(), Experience)
 
     def admitted(self) -> Iterator[Experience]:
@@ -184,14 +187,15 @@ class Run:
         return self._rows("rejected.jsonl", Rejected)
 
     def judges(self) -> list[str]:
-        """Return the names of the judges that have scored the run, without scores moved aside."""
+        """Return the names of the judges that have scored the run, ignoring scores moved aside."""
         scores = self.folder / "scores"
         names = {path.name.removesuffix(".jsonl") for path in scores.glob("*.jsonl")}
         names |= {path.name for path in scores.glob("*/")}
-        return sorted(name for name in names if "." not in name)  # a dot: moved aside
+        return sorted(name for name in names if "." not in name)  # a dot means moved aside
 
     def scores(self, judge: str) -> Iterator[Score]:
-        """Yield a judge's scores, one per conversation and aspect, in the order of conversations.
+        """Yield a judge's scores, one per conversation and aspect, in the order of the
+        conversations.
 
         Raises `RunFolderError` if the scores do not follow the order of this run's conversations,
         if a score is a duplicate or from another judge, or if the judge's files do not agree.
@@ -207,9 +211,9 @@ class Run:
                 aspects.clear()
             by = by or score.judge
             if score.aspect in aspects or score.judge != by:
-                what = "occurs twice" if score.judge == by else f"is by the judge {score.judge}"
+                what = "occurs twice" if score.judge == by else f"is from the judge {score.judge}"
                 raise RunFolderError(
-                    f"{path}: the score of {score.conversation}, {score.aspect} {what}; restore "
+                    f"{path}: the score for {score.aspect} in {score.conversation} {what}; restore "
                     f"the file, or use --fresh to move the scores aside and score again"
                 )
             aspects.add(score.aspect)
@@ -217,9 +221,9 @@ class Run:
                 current = next(ids, None)
                 if current is None:
                     raise RunFolderError(
-                        f"{path}: the score of {score.conversation}, {score.aspect} does not "
-                        f"belong to a conversation of this run; use --fresh to move the scores "
-                        f"aside and score again"
+                        f"{path}: the score for {score.aspect} in {score.conversation} is out of "
+                        f"order, or the conversation is not in this run; use --fresh to move the "
+                        f"scores aside and score again"
                     )
             yield score
 
@@ -228,9 +232,10 @@ class Run:
         return (row["id"] for row in _json_rows(self.folder / "conversations.jsonl", "id"))
 
     def ledger(self, judge: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield one row per call: of committed tasks, then of tasks in flight, then of judges.
+        """Yield one row per model call, first for committed tasks, then for tasks in flight, and
+        then for judges.
 
-        If `judge` is given, yield only the rows of this judge.
+        If `judge` is given, yield only the rows for this judge's calls.
         """
         for name in [None, *self.judges()] if judge is None else [judge]:
             yield from self._ledger(name)
@@ -251,7 +256,7 @@ class Run:
                 yield {"task": int(path.stem)} | row["call"]
 
     def calls(self, task: int) -> list[dict[str, Any]]:
-        """Return the answered calls of a committed task in the order in which they were made.
+        """Return a committed task's answered model calls in the order in which they were made.
 
         A call has `task`, `key`, `role`, `model`, `text`, either `finish_reason` or `fault`,
         `usage`, and `logprobs` if there are any. Raises `RunFolderError` if the calls cannot be
@@ -264,12 +269,13 @@ class Run:
         return rows
 
     def conversation(self, name: str) -> Conversation:
-        """Return the conversation with an id; raises `SourceError` if there is none."""
+        """Return the conversation with the id `name`; raises `SourceError` if there is none."""
         for conversation in self.conversations():
             if conversation.id == name:
                 return conversation
         raise SourceError(
-            f"{self.folder}: no conversation {name!r}; the ids are in conversations.jsonl"
+            f"{self.folder}: contains no conversation with the id {name!r}; the ids are in "
+            f"conversations.jsonl"
         )
 
     def to_pandas(
@@ -289,15 +295,15 @@ class Run:
 
         Columns are named after the fields of the records (`convogen.records`) and are the same for
         every run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. To join tables,
-        match `conversation` of turns and scores with `id` of conversations, and `experience` of
-        conversations with `id` of experiences. `turn` counts from 1. `n_words` is missing for
+        match `conversation` in turns and scores with `id` in conversations, and `experience` in
+        conversations with `id` in experiences. `turn` is counted from 1. `n_words` is missing for
         languages whose words cannot be segmented.
 
         For a run in progress, the tables contain the committed rows; the ledger also contains the
         calls of tasks in flight. In the ledger, `judge` is missing for the run's own calls; for a
-        judge's calls, `task` is the index of the score in the judge's file. `at` is the time of the
-        answer in UTC. `lost_attempts` is missing unless an attempt may have been billed without an
-        answer.
+        judge's calls, `task` is the index of the score in the judge's file of scores. `at` is the
+        time of the answer in UTC. `lost_attempts` is missing unless an attempt may have been billed
+        without an answer.
 
         Args:
             table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
@@ -361,14 +367,15 @@ def load_unchecked(folder: str | Path) -> Run:
     path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
-            f"{path}: not a run folder: it has no manifest.json; "
-            f"`convogen run … --out {shell_path(path)}` creates one"
+            f"{path}: is not a run folder, because it has no manifest.json; create a run folder "
+            f"with `convogen run … --out {shell_path(path)}`"
         )
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:
         raise RunFolderError(
-            f"{path}: written in data format {written}, but this version reads 1 to {DATA_FORMAT}; "
-            "read the run with the version of convogen in its manifest.json, or a later version"
+            f"{path}: was written in data format {written}, but this version reads 1 to "
+            f"{DATA_FORMAT}; read the run with the version of convogen that its manifest.json "
+            "names, or a later version"
         )
     return Run(path)
 
@@ -378,7 +385,8 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     manifest = Run(folder).manifest
     if manifest.get("experiment") is None:
         raise RunFolderError(
-            f"{folder}: not a run folder: its manifest.json describes something else"
+            f"{folder}: is not a run folder, because its manifest.json does not describe a run; "
+            "name a run folder"
         )
     return manifest
 
@@ -430,7 +438,8 @@ class RunStore(Run):
 
     @property
     def committed(self) -> int:
-        """The number of committed tasks: the position in the plan at which the run resumes."""
+        """The number of committed tasks, which is the position in the plan at which the run
+        resumes."""
         return self.n_conversations + self.n_failures + self.n_rejected
 
     def journal(self, task: int) -> Journal:
@@ -438,7 +447,7 @@ class RunStore(Run):
         return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
-        """Update entries of the manifest; all other entries are kept."""
+        """Update entries in the manifest; all other entries are kept."""
         path = self.folder / "manifest.json"
         known = self.manifest if path.exists() else {}
         text = json.dumps({**known, **entries}, indent=2, ensure_ascii=False, default=str)
@@ -512,14 +521,15 @@ def _foreign(
     there, here = _data_format(existing), _data_format(manifest)
     if there != here and there is not None:
         return (
-            f"{folder}: written in data format {there}, but this version writes {here}, so the run "
-            "cannot be continued; choose another --out, or use --fresh to move the old run aside"
+            f"{folder}: was written in data format {there}, but this version writes {here}, so the "
+            "run cannot be continued; name another folder with --out, or use --fresh to move the "
+            "old run aside"
         )
     changed = differences(existing.get("experiment", {}), manifest.get("experiment", {}))
     return (
         f"{folder}: contains a different experiment (fingerprint {existing['fingerprint']} instead "
-        f"of {fingerprint}; {changed}); choose another --out, or use --fresh to move the old run "
-        "aside"
+        f"of {fingerprint}; {changed}); name another folder with --out, or use --fresh to move the "
+        "old run aside"
     )
 
 
@@ -554,14 +564,14 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
         return record.model_validate_json(line)
     except ValidationError as error:
         raise RunFolderError(
-            f"{where}: not a valid {error.title} of data formats 1 to {DATA_FORMAT}: "
+            f"{where}: is not a valid {error.title} in data formats 1 to {DATA_FORMAT}: "
             f"{first_fault(error)}; restore the row, or read the folder with the version of "
-            "convogen in its manifest.json"
+            "convogen that its manifest.json names"
         ) from error
 
 
 def _data_format(manifest: Mapping[str, Any]) -> int | None:
-    """Return the data format that a manifest states, or None."""
+    """Return the data format that a manifest states; None if it states none."""
     experiment = manifest.get("experiment")
     keys = cast("dict[str, Any]", experiment) if isinstance(experiment, dict) else {}
     return keys["format"] if isinstance(keys.get("format"), int) else None

@@ -3,10 +3,11 @@
     scores/<judge>.jsonl            one row per conversation and aspect, in plan order
     scores/<judge>/manifest.json    the judge: model, prompts, parameters, fingerprint
     scores/<judge>/ledger.jsonl     one line per call: tokens, attempts, seconds
-    scores/<judge>/calls.jsonl      one line per call: the answer
+    scores/<judge>/calls.jsonl      one line per call, with the answer
     scores/<judge>/journal/         answered calls of scores not yet committed
 
-Each score is a task, like each conversation of a run: it is journalled, then committed in order.
+Each score is a task, like each conversation in a run. Its calls are journalled, and the scores are
+committed in order.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class _JudgedBy(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """The fields of a manifest of scores whose types are checked."""
+    """The fields of a score manifest whose types are checked."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -49,7 +50,7 @@ class _Manifest(BaseModel):
 
 
 class ScoreStore:
-    """A judge's scores of a run, open for writing by one process at a time."""
+    """A judge's scores for a run, open for writing by one process at a time."""
 
     def __init__(self, run: Path, judge: str) -> None:
         self.path = run / "scores" / f"{judge}.jsonl"
@@ -81,7 +82,7 @@ class ScoreStore:
         return self._log.journal(task)
 
     def commit(self, task: int, score: Score, journal: Journal) -> None:
-        """Append a score; raises `RunFolderError` if it cannot be written."""
+        """Append a score; raises `RunFolderError` if the score cannot be written."""
         assert task == self.committed, "scores are committed in the order of the plan"
         self._log.commit(task, journal, [(self.path, score.to_line())])
         self.committed += 1
@@ -94,14 +95,14 @@ class ScoreStore:
             self._lock.release()
 
     def _take(self, manifest: Mapping[str, Any]) -> None:
-        """Write the judge's description into the manifest of its scores."""
+        """Write the judge's description to the manifest of the scores."""
         if _admit(self.path, manifest) != manifest:
             text = json.dumps(manifest, indent=2, ensure_ascii=False)
             write_whole(self._folder / "manifest.json", text + "\n")
 
 
 def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the existing manifest, or None.
+    """Return the existing manifest; None if there is none.
 
     Raises `RunFolderError` if the scores are from another judge or an unknown judge.
     """
@@ -109,11 +110,11 @@ def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     if existing is None:
         if scores.exists() and scores.stat().st_size:
             raise RunFolderError(
-                f"{scores}: the judge that gave these scores is not recorded; move them away"
+                f"{scores}: does not record which judge gave these scores; move the file away"
             )
     elif existing["fingerprint"] != manifest["fingerprint"]:
         raise RunFolderError(
-            f"{scores}: contains scores by another judge (fingerprint {existing['fingerprint']} "
+            f"{scores}: contains scores from another judge (fingerprint {existing['fingerprint']} "
             f"instead of {manifest['fingerprint']}; {_changed(existing, manifest)}); use --fresh "
             f"to move them aside and score again"
         )
@@ -121,7 +122,7 @@ def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def scores_manifest(scores: Path) -> dict[str, Any] | None:
-    """Return the manifest of a file of scores; None if there is none.
+    """Return the manifest that belongs to a file of scores; None if there is none.
 
     Raises `RunFolderError` if the manifest cannot be read or a key has the wrong type.
     """

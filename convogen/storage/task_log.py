@@ -4,8 +4,8 @@ When a task is committed, its ledger rows, its answered calls and its own rows a
 then, its calls are in its journal, which is deleted only after the rows are on disk. When a log is
 opened, its files are checked against each other (`consistency`). If a crash left a task
 half-written, the task's answered calls are restored to its journal, so that they are not repeated.
-The ledger has the details that differ between starts (times, attempts, calls lost in a crash). The
-file of calls is byte-identical for the same replies.
+The ledger contains the details that differ between executions of a run (times, attempts, calls lost
+in a crash). The file of calls is byte-identical if the replies are the same.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class TaskLog:
     """Files of rows and a folder of journals, for one writer at a time.
 
     `folder` contains the ledger, the calls and the journals. A task is committed by a single row in
-    one of the files `rows`. Its rows in the files `before`, each with the field `task`, are
-    appended first. `key` is the field with the task's number in the committing row; None if the
-    row's position is the task's number.
+    one of the `rows` files. Its rows in the `before` files, each with a `task` field, are appended
+    first. `key` is the field with the task's number in the committing row; None if the row's
+    position is the task's number.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class TaskLog:
         self._synced_at = time.monotonic()
 
     def journal(self, task: int) -> Journal:
-        """Return the answered calls of a task."""
+        """Return the journal with a task's answered calls."""
         return Journal(journal_path(self.files.journals, task))
 
     def commit(self, task: int, journal: Journal, rows: Sequence[tuple[Path, bytes]]) -> None:
-        """Append a task's rows; the last of them commits the task.
+        """Append a task's rows; the last row commits the task.
 
         Raises `RunFolderError` if the disk is full or the folder was made read-only.
         """
@@ -157,7 +157,8 @@ def lock(folder: Path) -> Any:
         held.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{folder}: another process is writing to it; wait, or name another folder"
+            f"{folder}: another process is writing to it; wait until it ends, or name another "
+            "folder"
         ) from None
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error
@@ -167,9 +168,9 @@ def lock(folder: Path) -> Any:
 def claim(folder: Path, kept: Sequence[str] = ()) -> None:
     """Create a folder to write to, or accept an existing folder that is empty or convogen's own.
 
-    Leftovers of a start that was killed before it wrote the manifest are ignored: a lock, a
-    temporary file, empty folders and files. `kept` names further files that are allowed. Raises
-    `RunFolderError` if the folder contains anything else or cannot be created.
+    Leftovers from a process that was killed before it wrote the manifest are ignored: a lock, a
+    temporary file, empty folders and empty files. `kept` names further files that are allowed.
+    Raises `RunFolderError` if the folder contains anything else or cannot be created.
     """
     try:
         if folder.is_dir() and not (folder / "manifest.json").exists():
@@ -180,15 +181,15 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
-    """Raise `RunFolderError` if a folder contains files, none of which this command wrote."""
+    """Raise `RunFolderError` if a folder contains files but no file that this command wrote."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be read: {error.strerror}") from error
     if found and not any(ours(path) for path in found):
         raise RunFolderError(
-            f"{folder}: contains {found[0].name!r:.80}, but nothing that this command wrote; "
-            "name a new or an empty folder with --out"
+            f"{folder}: contains {found[0].name!r:.80} but nothing that this command wrote; "
+            "name a new or empty folder with --out"
         )
 
 
@@ -196,13 +197,13 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
     for path in sorted(folder.iterdir()):
         if path.name not in kept and not _left_behind(path):
             raise RunFolderError(
-                f"{folder}: contains {path.name!r:.80}, but no manifest.json of a run; "
-                "name a new or an empty folder with --out"
+                f"{folder}: contains {path.name!r:.80} but no manifest.json, so convogen did not "
+                "create the folder; name a new or empty folder with --out"
             )
 
 
 def _left_behind(path: Path) -> bool:
-    """Return whether a path was left by a start that was killed before it wrote the manifest."""
+    """Return whether a path was left by a process that was killed before it wrote the manifest."""
     if path.name.startswith(".") and path.suffix == ".new":
         return True
     if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":

@@ -2,8 +2,8 @@
 
     journal/<task>.done                the task's outcome
 
-The files are for readers of a run in progress. When a run resumes, they are ignored, and the tasks
-are played again from their journals.
+The files are for readers of a run in progress. When a run resumes, the files are ignored, and the
+tasks are played again from their journals.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def forget(folder: Path, task: int) -> None:
 
 
 def drop(folder: Path, committed: int) -> set[int]:
-    """Delete the stored outcomes of tasks below `committed`; return the tasks still waiting."""
+    """Delete the stored outcomes of tasks below `committed`; return the numbers of the tasks still
+    waiting."""
     for path in _kept(folder, 0, committed):
         with writing(path):
             path.unlink(missing_ok=True)
@@ -114,7 +115,8 @@ def _outcome(path: Path, text: bytes) -> Outcome:
         return Outcome(**parts)
     except (ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
         raise RunFolderError(
-            f"{path}: is not a task's outcome; delete the file, and the next start writes it again"
+            f"{path}: is not a task's outcome; delete the file, which is written again when the "
+            f"run is resumed"
         ) from error
 
 

@@ -167,7 +167,7 @@ def test_dailydialogs_numbers_are_words_to_the_model_and_numbers_in_the_file(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--label", "summary"], "no usable summary in the data; labels in the data: intent"),
+        (["--label", "summary"], "no usable summary label in the data; labels in the data: intent"),
         (["--balance", "topic"], "has no topic label to balance; labels found: intent, emotion"),
         (["--label", "intent", "--balance", "emotion"], "balance: emotion is not listed in label"),
         (["--field", "mood=emotions"], "--field mood=emotions: must be LABEL=COLUMN"),
@@ -184,7 +184,7 @@ def test_what_cannot_be_is_told_in_one_line(options: list[str], complaint: str) 
 def test_a_source_without_two_usable_dialogues_is_refused() -> None:
     Path("one.jsonl").write_text('{"turns": [{"speaker": "A", "text": "alone"}]}\n', "utf-8")
     made: dict[str, Any] = {"name": "x", "method": "augment", "source": "one.jsonl"}
-    with pytest.raises(SourceError, match="found 0; a usable dialogue has 2 to 30"):
+    with pytest.raises(SourceError, match=r"found: 0\); a usable dialogue has 2 to 30"):
         run(Experiment({**made, "models": "scripted"}), "run")
     with pytest.raises(ExperimentError, match="balance: summaries cannot be balanced"):
         Experiment({**made, "balance": "summary"})

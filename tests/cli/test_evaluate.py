@@ -218,7 +218,7 @@ def test_another_model_is_refused_until_fresh(folder: Path) -> None:
     assert convogen(*arguments, "scripted").status == 0
     ended = convogen(*arguments, "other", "--base-url", "http://127.0.0.1:9/v1")
     assert ended.status == 2
-    assert "contains scores by another judge" in ended.complaint
+    assert "contains scores from another judge" in ended.complaint
     assert "model: 'scripted' there, 'other' here" in ended.complaint
     assert "--fresh" in ended.complaint
     assert convogen(*arguments, "scripted", "--fresh").status == 0

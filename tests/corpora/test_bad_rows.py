@@ -41,13 +41,13 @@ def bad(path: Path, content: str | bytes) -> list[str]:
         (b'{"turns": "\xff"}', "not UTF-8"),
         ('{"turns": []}', "no turns"),
         ('{"turns": [1]}', "turn 1 must be an object, not int"),
-        ('{"turns": [{"speaker": "a"}]}', "no text in turn 1; its keys are 'speaker'"),
-        ('{"messages": []}', "no list in 'turns'"),
+        ('{"turns": [{"speaker": "a"}]}', "turn 1 must have a text; its keys are 'speaker'"),
+        ('{"messages": []}', "must have a list of turns under a key such as 'turns'"),
         ('{"turns": [{"speaker": "a", "text": "\\ud800"}]}', "surrogate"),
         ("7", "the row must be an object, not int"),
         (
             '{"turns": [' + '{"speaker": "a", "text": "b"},' * 10_000 + "{}]}",
-            "no speaker: 'speaker' of turn 10001",
+            "no speaker: 'speaker' in turn 10001",
         ),
         (
             '{"turns": [' + ", ".join(['{"speaker": "a", "text": "b"}'] * 10_001) + "]}",
@@ -106,6 +106,19 @@ def test_only_the_first_bad_rows_are_kept_but_all_are_counted(tmp_path: Path) ->
     assert corpus.bad_rows.count == 1_000
 
 
+def test_nested_conversations_that_cannot_be_read_are_not_counted_as_messages(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "nested.jsonl"
+    good = {"turns": [{"speaker": name, "text": "Hello there."} for name in ("Ida", "Tom")]}
+    path.write_text(2 * (json.dumps({"dialogues": [good, {"x": 1}]}) + "\n"), "utf-8")
+    corpus = open_corpus(path)
+    assert len(list(corpus)) == 2
+    assert [line for line in corpus.warnings() if "left out" in line] == [
+        f"{path}: 2 nested conversations left out because of errors"
+    ]
+
+
 def test_a_broken_array_gives_what_came_before(tmp_path: Path) -> None:
     path = tmp_path / "data.json"
     path.write_text(f"[{GOOD},\n{GOOD},\n oops]", encoding="utf-8")
@@ -126,7 +139,7 @@ def test_a_cut_off_gzip_gives_what_came_before(tmp_path: Path) -> None:
     path.write_bytes(packed[: len(packed) * 9 // 10])
     corpus = open_corpus(path)
     assert 0 < len(list(corpus)) < 20_000
-    assert "unreadable from here on" in corpus.bad_rows.first[0].message
+    assert "the file cannot be read from here on" in corpus.bad_rows.first[0].message
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_rows_below_a_merged_cell_are_no_conversation(tmp_path: Path, blank: str
     text = f"conversation_id,turn,speaker,text\n1,1,A,a\n1,2,B,b\n{blank},3,A,c\n{blank},4,B,d\n"
     corpus = opened(tmp_path, "t.csv", text)
     assert [one.id for one in corpus] == ["1"]
-    assert "2 rows have nothing in 'conversation_id'" in corpus.bad_rows.first[0].message
+    assert "2 rows have no value in 'conversation_id'" in corpus.bad_rows.first[0].message
 
 
 def test_a_column_that_is_always_empty_is_none(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ READ: dict[str, tuple[str, int, int, int, str]] = {
 
 REFUSED = {
     "05s-empty-array.json": "no rows",
-    "05t-raw-nul.jsonl": r"line 1: not JSON: .* U\+0000, which must be escaped",
+    "05t-raw-nul.jsonl": r"line 1: the row is not JSON: .* U\+0000, which must be escaped",
     "06n-pandas-nan.csv": "line 2: turn 1 has no speaker",
 }
 
@@ -173,21 +173,21 @@ WARNED = {
     "02i-empty-consecutive.jsonl": "left out: 4 empty",
     "03d-nel.json": "control character U+0085",
     "03e-samsum-u2028.jsonl": "control character U+0085",
-    "04c-cp1252.jsonl": "not UTF-8; read as Windows-1252",
-    "04d-cp1252-meld.csv": "not UTF-8; read as Windows-1252",
+    "04c-cp1252.jsonl": "is not UTF-8, and is therefore read as Windows-1252",
+    "04d-cp1252-meld.csv": "is not UTF-8, and is therefore read as Windows-1252",
     "04e-mojibake-meld.csv": "control character U+0092",
     "06p-null-speaker.parquet": "2 bad rows left out (half of all rows or more",
-    "06s-concatenated-headers.csv": "1 conversation with an id that occurred before",
-    "07h-sdialog-list.jsonl": "1 conversation with an id that occurred before",
-    "07m-dup-ids.jsonl": "1 conversation with an id that occurred before",
-    "07l-samsum-nospeaker.jsonl": "no 'Speaker: text' in the first line 'just a line'",
+    "06s-concatenated-headers.csv": "1 conversation with the id of an earlier conversation",
+    "07h-sdialog-list.jsonl": "1 conversation with the id of an earlier conversation",
+    "07m-dup-ids.jsonl": "1 conversation with the id of an earlier conversation",
+    "07l-samsum-nospeaker.jsonl": "first line must have the form 'Speaker: text': 'just a line'",
     "07o-whatsapp.txt": "left out: 1 notice, 1 media",
-    "07y-friends.json": "only one speaker in 1 of 1 conversation, only one turn in 1;",
+    "07y-friends.json": "only one speaker in 1 of 1 conversation, and only one turn in 1;",
     "07s-slack.json": "left out: 1 notice",
-    "07z-wildchat.jsonl": "2 empty turns",
+    "07z-wildchat.jsonl": "2 turns without text",
     "08k-empty.jsonl": "no turns (messages left out: 2 empty)",
     "08l-one-empty-line.jsonl": "2 bad rows left out (half of all rows or more",
-    "09b-dailydialog-emptyturn.txt": "1 empty turn",
+    "09b-dailydialog-emptyturn.txt": "1 turn without text",
 }
 
 
@@ -234,7 +234,7 @@ def test_what_is_hardly_right_is_warned_of(name: str, caplog: pytest.LogCaptureF
     lines = [record.getMessage() for record in caplog.records]
     expected = WARNED.get(name)
     if expected is None:
-        assert [line for line in lines if "occurred before" not in line] == []
+        assert [line for line in lines if "id of an earlier" not in line] == []
     else:
         assert sum(expected in line for line in lines) == 1
 

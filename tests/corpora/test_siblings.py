@@ -192,7 +192,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
         "\u0441\u044f \u0443 \u0432\u0445\u043e\u0434\u0430\n".encode("cp1251"),
         "iconv",
     ),
-    "half.parquet": (b"PAR1" + b"x" * 100, "not Parquet from here on"),
+    "half.parquet": (b"PAR1" + b"x" * 100, "Parquet file cannot be read from here on"),
     "no header.csv": (b"c1,1,Ida,Hello\nc1,2,Tom,Hi\n", "is a header missing"),
     "quote.csv": (b'id,turn,speaker,text\n1,1,Ida,"Hello\n1,2,Tom,Hi\n', "is never closed"),
     "prose.txt": (
@@ -202,7 +202,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "keys.jsonl": (b'{"question_id": 1, "label": "x"}\n', "the keys are 'question_id', 'label'"),
     "twice.csv": (
         b"id,turn,speaker,text\n1,2,Ida,a\n1,1,Tom,b\n1,2,Ida,c\n",
-        "'turn' is '2' twice in one conversation",
+        "'turn' is '2', which is repeated or out of order",
     ),
 }
 FOREIGN["russian.txt"] = (FOREIGN["russian.txt"][0] * 3, FOREIGN["russian.txt"][1])
@@ -280,7 +280,7 @@ def test_zstandard(tmp_path: Path) -> None:
         ),
         (
             [{"turns": [{"speaker": "I went home after that.", "text": "a b"}]}],
-            "a speaker looks like a sentence",
+            "a speaker's name looks like a sentence",
         ),
         ([["a b", "c d"], {}], "1 bad row left out (half of all rows or more"),
     ],
@@ -313,7 +313,7 @@ def test_numbers_that_begin_again_and_ids_that_come_again(tmp_path: Path) -> Non
     path.write_text(TABLES["numbers that begin again"][0], encoding="utf-8")
     corpus = open_corpus(path)
     assert [one.id for one in corpus] == ["1", "1"]
-    assert "1 conversation with an id that occurred before" in corpus.warnings()[0]
+    assert "1 conversation with the id of an earlier conversation" in corpus.warnings()[0]
 
 
 GOOD = line(
@@ -340,4 +340,4 @@ def test_every_door_tells_of_bad_rows(door: str, readable: bool, tmp_path: Path)
         assert result.stderr.count("1 bad row left out") == 1
     else:
         assert isinstance(result.exception, SourceError)
-        assert "line 1: no turns" in str(result.exception)
+        assert "line 1: the conversation has no turns" in str(result.exception)

@@ -30,7 +30,7 @@ def test_a_row_that_is_not_utf8_costs_itself_alone(tmp_path: Path) -> None:
     corpus = open_corpus(path)
     assert [one.id for one in corpus] == [*map(str, range(900)), "901"]
     (bad,) = corpus.bad_rows.first
-    assert bad.message == "not UTF-8: byte 0xe9"
+    assert bad.message == "the row is not UTF-8: it contains the byte 0xe9"
     assert bad.line == 1802
 
 

@@ -144,5 +144,5 @@ def test_line_ends_of_a_script_are_those_of_the_source(tmp_path: Path) -> None:
 def test_a_format_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "dialogues.txt"
     path.write_text("Hi . __eou__ Hello . __eou__\n" * 2, "utf-8")
-    with pytest.raises(SourceError, match="'dailydialog' can be read but not written"):
+    with pytest.raises(SourceError, match="'dailydialog' format can be read but not written"):
         layout_of(str(path))

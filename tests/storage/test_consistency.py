@@ -217,7 +217,9 @@ def test_the_same_task_in_two_files_is_refused(copied: Path) -> None:
     talks.sort(key=lambda one: one["task"])
     text = "".join(json.dumps(one) + "\n" for one in talks)
     (copied / "conversations.jsonl").write_text(text)
-    with pytest.raises(RunFolderError, match=f"has task {failed['task']}, which is also in .*"):
+    with pytest.raises(
+        RunFolderError, match=f"contains task {failed['task']}, which is also in .*"
+    ):
         load_run(copied)
 
 

@@ -146,7 +146,7 @@ def test_scores_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     ):
         ended = convogen(*command)
         assert ended.status == 2, command
-        assert "does not belong to a conversation of this run" in ended.err
+        assert "the conversation is not in this run" in ended.err
     assert convogen(*verdicts, theirs).status == 0
     (copied / "scores/unieval.jsonl").unlink()
     shutil.copy(theirs, "alone.jsonl")
@@ -159,7 +159,7 @@ def test_grades_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     shutil.copytree("other/scores/geval", copied / "scores/geval")
     shutil.copy("other/scores/geval.jsonl", copied / "scores")
     for command in ("evaluate", "report"):
-        refused(convogen(command, copied), "does not belong to a conversation of this run")
+        refused(convogen(command, copied), "the conversation is not in this run")
 
 
 def test_labels_by_people_that_contradict_each_other_are_refused(copied: Path) -> None:
@@ -198,9 +198,9 @@ def test_a_damaged_row_is_refused_by_every_command_that_reads_a_run(copied: Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--field", "topic=nope"), ["no usable topic in nope", "data: topic, summary"]),
+        (("--field", "topic=nope"), ["no usable topic label in nope", "data: topic, summary"]),
         (("--field", "intent=topic", "--label", "topic"), ["--label intent"]),
-        (("--field", "emotion=topic"), ["no usable emotion in topic"]),
+        (("--field", "emotion=topic"), ["no usable emotion label in topic"]),
     ],
 )
 def test_a_field_that_augment_cannot_use_is_refused(

@@ -298,7 +298,7 @@ def test_a_store_is_refused_in_words_that_say_what_is_there(tmp_path: Path) -> N
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes.txt").write_bytes(MINE)
     experiment = Experiment.load("demo", {"n": 1, "models": "scripted"})
-    with pytest.raises(RunFolderError, match=r"contains 'notes.txt', but no manifest.json"):
+    with pytest.raises(RunFolderError, match=r"contains 'notes.txt' but no manifest.json"):
         run(experiment, tmp_path / "data")
     with pytest.raises(RunFolderError, match="empty"):
         run(experiment, "")

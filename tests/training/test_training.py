@@ -480,7 +480,7 @@ def test_a_budget_in_dollars_needs_the_summarizers_price(
         (["--from", "FOLDER"], "not a LoRA adapter"),
         (["--base", "a/folder", "--gguf"], "convert_hf_to_gguf"),
         (["--base", "missing.gguf"], "no such file"),
-        (["--out", "FOLDER"], "no manifest.json of a run"),
+        (["--out", "FOLDER"], "no manifest.json, so convogen did not"),
     ],
 )
 def test_nobody_is_asked_for_a_training_that_cannot_begin(

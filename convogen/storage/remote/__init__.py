@@ -1,15 +1,15 @@
 """Run folders on an object store, or on any other file system that fsspec can open.
 
-A run is played in a local working folder, so the guarantees for local run folders apply here too.
+A run is executed in a local working folder, so the guarantees for local run folders apply here too.
 The changes to the folder are written to the store as a chain of numbered, immutable parts:
 
     <url>/.convogen/parts/00000000     one part: all changes to the folder since the previous part
     <url>/.convogen/parts/00000001
     <url>/manifest.json  <url>/…       the files themselves, once the run is complete
 
-A part takes the folder from one consistent state to the next. It is written in a single put, and
-only if no object has its name yet (`If-None-Match: *` on S3). Nothing is renamed, and no part is
-ever replaced. A crash between two writes therefore leaves a chain that ends one part earlier. If
+A part brings the folder from one consistent state to the next. It is written in a single request,
+and only if no object has its name yet (`If-None-Match: *` on S3). Nothing is renamed, and no part
+is ever replaced. A crash between two writes therefore leaves a chain that ends one part earlier. If
 two writers have read the same chain, only one of them can write the next part, and the other stops.
 
     address    checks URLs, and opens the file systems behind them

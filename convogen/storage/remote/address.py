@@ -22,14 +22,14 @@ _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 
 
 def is_url(place: object) -> bool:
-    """Return whether a place is a URL, not a path or an `hf:` data set."""
+    """Return whether a place is a URL, rather than a path or an `hf:` data set."""
     return isinstance(place, str) and "://" in place and _URL.fullmatch(place) is not None
 
 
 def checked_url(url: str) -> str:
     """Return a URL without trailing slashes.
 
-    Raises `RunFolderError` if the URL cannot be that of a run folder, for example because it
+    Raises `RunFolderError` if the URL cannot belong to a run folder, for example because it
     contains credentials or a query, or names no folder.
     """
     match = _URL.fullmatch(url.strip())
@@ -37,7 +37,10 @@ def checked_url(url: str) -> str:
     scheme, place = match[1].lower(), match[2].rstrip("/")
     shown = masked(url)
     if "::" in url:
-        raise RunFolderError(f"{shown}: a run folder cannot be on a chain of file systems (::)")
+        raise RunFolderError(
+            f"{shown}: a run folder cannot be on a chain of file systems (::); give the URL on a "
+            "single file system"
+        )
     if scheme in _NO_STORES:
         raise RunFolderError(
             f"{shown}: a run folder cannot be kept on {scheme}://; use s3://, gs:// or file://"
@@ -49,14 +52,16 @@ def checked_url(url: str) -> str:
             "configuration file"
         )
     if re.search(r"[?#*\[\]\x00-\x1f]", place):
-        raise RunFolderError(f"{shown}: the URL must not contain the characters ? # * [ ]")
+        raise RunFolderError(
+            f"{shown}: the URL must not contain the characters ? # * [ ] or control characters"
+        )
     parts = place.split("/")
     folder = parts[1:] if scheme not in ("file", "local", "memory") else parts
     if not any(folder) or {".", ".."} & set(parts):
         raise RunFolderError(
-            f"{shown}: names no folder; write {scheme}://BUCKET/FOLDER"
+            f"{shown}: names no folder; write {scheme}://BUCKET/FOLDER, without . and .."
             if scheme not in ("file", "local")
-            else f"{shown}: names no folder; write file:///PATH"
+            else f"{shown}: names no folder; write file:///PATH, without . and .."
         )
     return f"{scheme}://{place}"
 
@@ -75,7 +80,7 @@ def open_file_system(url: str) -> tuple[Any, str]:
         file_system, path = fsspec.url_to_fs(url)
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
-        advice = f"pip install 'convogen[{extra}]'" if extra else f"fsspec says: {error}"
+        advice = f"run pip install 'convogen[{extra}]'" if extra else f"fsspec says: {error}"
         raise RunFolderError(f"{url}: {scheme}:// needs another package; {advice}") from error
     except ValueError as error:
         raise RunFolderError(

@@ -75,8 +75,8 @@ class LocalCopy:
         with self._updating():
             if not self._claim():
                 raise RunFolderError(
-                    f"{self.store.url}: another process on this machine is writing to it; wait, or "
-                    "name another folder"
+                    f"{self.store.url}: another process on this machine is writing to it; wait "
+                    "until it has finished, or name another folder"
                 )
             try:
                 self.refresh()
@@ -138,7 +138,7 @@ class LocalCopy:
         return True
 
     def _restore(self, first: int, after: str | None, state: FolderState) -> None:
-        """Apply the parts from `first` on to a folder in this state."""
+        """Apply the parts from number `first` to the folder, which is in the state `state`."""
         assert self.head is not None
         if first == 0:
             empty(self.folder)

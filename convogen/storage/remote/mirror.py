@@ -43,9 +43,9 @@ class Mirror:
     """A writer of a run folder on a store, for one process.
 
     If its purpose is a run, the writer takes over the folder immediately, so that an earlier writer
-    can no longer write to it. If its purpose is scores, the writer is refused while a run is alive,
-    and writes only when there are scores. Call `snapshot` between two writes to the local folder;
-    call `send` from any thread.
+    can no longer write to the folder. If its purpose is scores, the writer is refused while a run
+    is alive, and writes only when there are scores. Call `snapshot` between two writes to the local
+    folder; call `send` from any thread.
     """
 
     def __init__(self, url: str, purpose: Purpose, every_s: float = FLUSH_EVERY_S) -> None:
@@ -209,7 +209,7 @@ class Mirror:
             by = f"process {header.process} on {header.host} (since {header.at})"
         return Superseded(
             f"{self._store.url}: {by} has taken over this folder, so this process stops; changes "
-            f"that were not on the store yet, at most those of the last {self.every_s:g} s, are "
+            f"that were not on the store yet, at most those from the last {self.every_s:g} s, are "
             "not part of the run"
         )
 
@@ -219,8 +219,8 @@ class Mirror:
             found = [name for name in self._store.names("") if not name.startswith(".")]
             if found:
                 raise RunFolderError(
-                    f"{self._store.url}: contains {found[0]!r:.80}, but no manifest.json of a run; "
-                    "name a new or an empty folder"
+                    f"{self._store.url}: contains {found[0]!r:.80} but no manifest.json, so it is "
+                    "not a run folder; name a new or empty folder"
                 )
 
     def _refuse_live_run(self) -> None:

@@ -39,7 +39,8 @@ class ObjectStore:
         return f"{self.url}/{name}"
 
     def names(self, folder: str) -> list[str]:
-        """Return the sorted names of the objects directly in a folder, which may be missing."""
+        """Return the sorted names of the objects directly in a folder; the folder may be
+        missing."""
         path = self._path(folder)
         with self._talking(folder, "listed"):
             self._files.invalidate_cache()

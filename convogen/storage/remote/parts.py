@@ -1,4 +1,4 @@
-r"""A part of a chain: the changes of a run folder between two consistent states.
+r"""A part of a chain: the changes to a run folder between two consistent states.
 
     convogen part 1 <SHA-256 of everything after this line>\n
     <a JSON object, see `Header`>\n
@@ -60,7 +60,7 @@ class Change(BaseModel):
 class Header(BaseModel):
     """A part's number, writer and changes.
 
-    `after` is the digest of the previous part. `released` is true if the writer has ended.
+    `after` is the digest of the previous part. `released` is true if the writer has finished.
     `published` maps the files that are also stored as ordinary objects to their digests; None if
     the files are not stored as ordinary objects.
     """
@@ -81,7 +81,7 @@ class Header(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part with its encoded form."""
+    """A part and its encoded form."""
 
     header: Header
     pieces: list[bytes]
@@ -108,7 +108,9 @@ def decode(where: str, number: int, encoded: bytes) -> Part:
     if first is None or int(first[1]) < FORMAT:
         raise _damaged(where, "it is not a part of a run folder")
     if int(first[1]) > FORMAT:
-        raise RunFolderError(f"{where}: written by a later version of convogen; use that version")
+        raise RunFolderError(
+            f"{where}: was written by a later version of convogen; use that version"
+        )
     body = encoded[first.end() :]
     digest = hashlib.sha256(body).hexdigest()
     if digest != first[2].decode():
@@ -127,6 +129,6 @@ def decode(where: str, number: int, encoded: bytes) -> Part:
 
 def _damaged(where: str, why: str) -> RunFolderError:
     return RunFolderError(
-        f"{where}: damaged: {why}; restore the object, or delete it and all later parts to "
+        f"{where}: is damaged ({why}); restore the object, or delete it and all later parts to "
         "continue from the previous part"
     )

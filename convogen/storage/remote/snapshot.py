@@ -138,7 +138,7 @@ def empty(folder: Path) -> None:
 
 
 def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the relative path and the file of everything in a run folder except locks and temporary
+    """Yield the relative and the full path of each file in a run folder, except locks and temporary
     files."""
     for place, folders, names in os.walk(folder):
         folders.sort()
