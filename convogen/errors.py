@@ -73,7 +73,7 @@ class ModelConfigError(UserError):
 
 
 class PluginError(UserError):
-    """An installed plugin cannot be used, because its import fails or a required part is missing."""
+    """An installed plugin cannot be used: its import fails or a required part is missing."""
 
 
 class RunFolderError(UserError):
