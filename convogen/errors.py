@@ -1,25 +1,25 @@
 """The exceptions of convogen.
 
-    ConvogenError                 base of all exceptions that convogen raises
-    ├── UserError                 a mistake that the user can correct; exit status 2
-    │   ├── ExperimentError       invalid experiment file, key or override
-    │   ├── SourceError           missing or malformed file of experiences, personas, prompts, …
-    │   ├── ModelConfigError      no API key, unknown model, embedded model not installed
-    │   ├── PluginError           an installed plugin that cannot be used
-    │   ├── RunFolderError        run folder locked, unwritable, damaged or not made by convogen
-    │   ├── ClusterError          no Ray cluster, or workers that cannot play the run
-    │   └── LoopRunning           called in a notebook, where an event loop is running
-    ├── RunStopped                a run that ended early; all replies received are kept
-    │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
-    │   ├── TooManyFailures       the experiment's limit on failures was reached
-    │   ├── Hopeless              all of the first tasks or scores failed, or many in a row
-    │   ├── TooManyRejected       the gates rejected more conversations than allowed
+    ConvogenError                 base class of all exceptions that convogen raises deliberately
+    ├── UserError                 the user can correct the problem; exit status 2
+    │   ├── ExperimentError       an experiment file, key or override is invalid
+    │   ├── SourceError           a data, experience, persona or prompt file is missing or invalid
+    │   ├── ModelConfigError      a model is unknown or not installed, or its API key is missing
+    │   ├── PluginError           an installed plugin cannot be used
+    │   ├── RunFolderError        a folder is locked, unwritable, damaged or not a run folder
+    │   ├── ClusterError          there is no Ray cluster, or its workers cannot play the run
+    │   └── LoopRunning           a blocking function was called inside a running event loop
+    ├── RunStopped                a run ended early; all replies received are kept
+    │   ├── EndpointDown          an endpoint is unreachable, refuses the key or keeps failing
+    │   ├── TooManyFailures       more tasks failed than max_failures allows
+    │   ├── Hopeless              all of the first tasks or scores failed, or many in a row did
+    │   ├── TooManyRejected       gates rejected more conversations than max_rejected allows
     │   ├── WorkersDied           the workers of a cluster kept dying, or none is left
     │   └── BudgetReached         another call would exceed the budget or miss the deadline
-    └── ModelFault                a mistake of the model, recorded as a Failure
+    └── ModelFault                a model error remained after all retries; recorded as a failure
 
-The message of a `UserError` is one line. It says what is wrong and where, what is allowed, and what
-to do. A model's mistake never ends a run.
+The message of a `UserError` is one line that states what is wrong, where, what is allowed, and what
+to do. `EndpointDown` also gives exit status 2. A single model error never ends a run.
 """
 
 from __future__ import annotations
@@ -46,72 +46,72 @@ __all__ = [
 
 
 class ConvogenError(Exception):
-    """Base of all exceptions that convogen raises.
+    """Base class of all exceptions that convogen raises deliberately.
 
-    `exit_status` is the exit status of a command that ends with the exception.
+    `exit_status` is the exit status of a command that the exception ends.
     """
 
     exit_status = 1
 
 
 class UserError(ConvogenError):
-    """A mistake that the user can correct; the message is one line."""
+    """The user can correct the problem; the message is one line."""
 
     exit_status = 2
 
 
 class ExperimentError(UserError):
-    """An experiment file, one of its keys or an override is invalid."""
+    """An experiment file, a key in it or an override is invalid."""
 
 
 class SourceError(UserError):
-    """A file of experiences, personas, prompts or conversations is missing or malformed."""
+    """A file with experiences, personas, prompts or conversations is missing or invalid."""
 
 
 class ModelConfigError(UserError):
-    """A model cannot be used as configured: no API key, an unknown name, or not installed."""
+    """A model is unknown or not installed, or its API key is missing."""
 
 
 class PluginError(UserError):
-    """An installed plugin cannot be used: it fails to import or lacks something required."""
+    """An installed plugin cannot be used: its import fails or a required part is missing."""
 
 
 class RunFolderError(UserError):
-    """A run folder is locked by another process, unwritable, damaged or not made by convogen."""
+    """A folder is locked by another process, unwritable, damaged or not a run folder."""
 
 
 class ClusterError(UserError):
-    """A Ray cluster cannot be reached, or its workers cannot play the run."""
+    """There is no Ray cluster, or its workers cannot play the run."""
 
 
 class LoopRunning(UserError):
-    """A function that runs an event loop was called inside one, as in a notebook."""
+    """A blocking function was called inside a running event loop, for example in a notebook."""
 
 
 class RunStopped(ConvogenError):
-    """A run ended before its data set was complete; repeating the command resumes the run."""
+    """A run ended before its data set was complete. To resume the run, repeat the command."""
 
 
 class EndpointDown(RunStopped):
-    """An endpoint is unreachable, refuses the key, or keeps failing after all retries."""
+    """An endpoint is unreachable, refuses the API key, or still fails after all retries."""
 
     exit_status = 2
 
 
 class TooManyFailures(RunStopped):
-    """More tasks failed than the experiment allows."""
+    """More tasks failed than `max_failures` allows."""
 
 
 class Hopeless(RunStopped):
-    """All of the first tasks or scores failed, or many in a row did; success is unlikely."""
+    """All of the first tasks or scores failed, or many in a row did, so success is unlikely."""
 
 
 class TooManyRejected(RunStopped):
-    """The gates rejected more conversations than the experiment allows."""
+    """The gates rejected more conversations than `max_rejected` allows."""
 
 
 class WorkersDied(RunStopped):
-    """The workers of a cluster kept dying, or none is left."""
+    """The workers of a Ray cluster kept dying, or none is left."""
 
 
 class BudgetReached(RunStopped):
@@ -126,11 +126,11 @@ class BudgetReached(RunStopped):
 
 
 class ModelFault(ConvogenError):
-    """A model's mistake that remained after all retries; the task becomes a `Failure` row.
+    """A model error remained after all retries; the task becomes a `Failure` row.
 
-    `kind` is a short name used in counts, and `evidence` is the text that shows the mistake.
-    `billed` says whether the call may have been charged although no reply arrived. `attempts` is
-    the number of requests sent to an endpoint.
+    `kind` is a short name for the kind of error, used in counts, and `evidence` is the text that
+    shows the error. `billed` says whether the call may have been charged although no reply arrived.
+    `attempts` is the number of requests that were sent to the endpoint.
     """
 
     attempts: int = 1

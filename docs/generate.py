@@ -1,10 +1,10 @@
 """Write the pages of the site that are generated from the code: `python docs/generate.py`.
 
-`reference/cli.md` is generated from the commands, `reference/experiment.md` from the JSON Schema of
-an experiment, `reference/catalogue.md` from `convogen list`, `reference/changelog.md` from
-CHANGELOG.md, and `llms.txt` and `llms-full.txt` from the navigation. The files are written next to
-the pages under version control, so that any build of mkdocs.yml finds them. `make docs` runs this
-script first.
+`reference/cli.md` is generated from the commands, `reference/experiment.md` from the JSON Schema
+for experiments, `reference/catalogue.md` from `convogen list`, `reference/changelog.md` from
+CHANGELOG.md, and `llms.txt` and `llms-full.txt` from all pages in the navigation. The files are
+written next to the pages under version control, so that any build with mkdocs.yml finds them.
+`make docs` runs this script before it builds the site.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ KINDS = ("experiments", "methods", "judges", "gates", "exporters", "readers", "l
 """The kinds in the output of `convogen list` that do not depend on the machine."""
 
 ACRONYMS = {"Azure": "azure", "Http": "http", "ModelSpec": "models", "Price": "price"}
-"""Definition in the schema -> the key whose value it describes."""
+"""Maps each definition in the schema to the key whose value it describes."""
 
 
 def generated_pages() -> dict[str, str]:
-    """Return the generated pages: path below docs/ -> Markdown."""
+    """Return the generated pages, which maps each path below docs/ to its Markdown text."""
     return {
         "reference/cli.md": _cli_page(),
         "reference/experiment.md": _experiment_page(json_schema()),
@@ -46,7 +46,7 @@ def generated_pages() -> dict[str, str]:
 
 
 def llms_txt(pages: Mapping[str, str]) -> str:
-    """Return the index for language models (llmstxt.org), with the first sentence of each page."""
+    """Return the index for language models (llmstxt.org) with the first sentence of each page."""
     config = _config()
     lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
     for section in config["nav"]:
@@ -59,7 +59,7 @@ def llms_txt(pages: Mapping[str, str]) -> str:
 
 
 def llms_full_txt(pages: Mapping[str, str]) -> str:
-    """Return all pages, with the files that they include, as one text in navigation order."""
+    """Return all pages and the files that they include as one text, in navigation order."""
     texts = [
         pages.get(path) or (DOCS / path).read_text("utf-8") for path in _paths(_config()["nav"])
     ]
@@ -103,9 +103,9 @@ def _catalogue() -> str:
     lines = [
         "# Catalogue",
         "",
-        "This page lists all names that experiments and commands accept, like `convogen list`.",
+        "This page lists all names that experiments and commands accept, as `convogen list` does.",
         "",
-        "Installed [plugins](../extending.md) add to these lists.",
+        "Installed [plugins](../extending.md) add further names to these lists.",
     ]
     for kind in KINDS:
         lines += ["", f"## {kind.capitalize()}", "", "| name | |", "| --- | --- |"]
@@ -128,10 +128,10 @@ def _cli_page() -> str:
     lines = [
         "# Command line",
         "",
-        "This page lists all commands and their options, like `convogen COMMAND --help`.",
+        "This page lists all commands and their options, as `convogen COMMAND --help` does.",
         "",
-        "`convogen --verbose` prints retries, faults and repairs; `--debug` prints tracebacks. Both"
-        " options can be given before or after the command. [Errors and exit"
+        "`convogen --verbose` prints retries, faults and repairs, and `convogen --debug` prints"
+        " tracebacks. You can put both options before or after the command. [Errors and exit"
         " statuses](errors.md) lists the exit statuses.",
     ]
     for heading, commands in GROUPS.items():
@@ -184,7 +184,7 @@ def _experiment_page(schema: Mapping[str, Any]) -> str:
         " `convogen schema` prints.",
         "",
         "If a key is unknown, the error message names the allowed keys."
-        " [Write an experiment](../how-to/experiment.md) explains how to use them.",
+        " [Write an experiment](../how-to/experiment.md) explains how to use the keys.",
         "",
         "## Keys of every experiment",
         "",
@@ -198,7 +198,12 @@ def _experiment_page(schema: Mapping[str, Any]) -> str:
         key = ACRONYMS.get(name, name.lower())
         lines += ["", f"### {key}", "", definition.get("description", "").split("\n\n")[0], ""]
         lines += _table(definition["properties"], set(definition.get("required", [])))
-    lines += ["", "## Gates", "", "An entry of `gates` is a name or a mapping with these keys."]
+    lines += [
+        "",
+        "## Gates",
+        "",
+        "Each entry in `gates` is either the name of a gate or a mapping with the gate's keys.",
+    ]
     for gate in first["gates"]["items"]["anyOf"]:
         if "properties" in gate:
             own = {k: v for k, v in gate["properties"].items() if k != "gate"}
@@ -227,7 +232,7 @@ def _default(value: Mapping[str, Any]) -> str:
 
 
 def _type(value: Mapping[str, Any]) -> str:
-    """Return a description of the values that a key accepts."""
+    """Return a short description of the values that a key accepts."""
     if "anyOf" in value:
         kinds = [_type(v) for v in value["anyOf"] if v.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
@@ -266,7 +271,7 @@ def _in_table(text: str) -> str:
 
 
 def main() -> None:
-    """Write the generated pages into docs/."""
+    """Write the generated pages into the folder docs/."""
     pages = generated_pages()
     indexes = {"llms.txt": llms_txt(pages), "llms-full.txt": llms_full_txt(pages)}
     for path, text in (pages | indexes).items():
