@@ -60,7 +60,7 @@ def limits(
     )
     said.append(
         "As in the paper, the judge is first asked why a conversation is grounded, which invites "
-        "high scores. Published scores lie between 4.1 and 5, which leaves little room for "
+        "high scores. Published scores lie between 4.17 and 5.00, which leaves little room for "
         "differences."
     )
     return said
