@@ -41,7 +41,7 @@ __all__ = ["command"]
     required=True,
     metavar="KEY[,KEY]=VALUE,VALUE[,…]",
     help="Key to vary and its values, such as style=short,chatty. For keys that vary together, "
-    "give one list per combination of values, such as "
+    "give one list per combination of values, as in "
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
 @click.option("--n", type=WholeNumber(min=1), help="Number of conversations per cell.")

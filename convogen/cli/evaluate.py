@@ -100,8 +100,8 @@ def command(
     as_json: bool,
     limits: Limits,
 ) -> None:
-    """Measure the statistics, diversity and group-chat quality of runs, and judge them with
-    --judge.
+    """Measure the statistics, diversity and group-chat quality of runs and, with --judge, have a
+    judge score their conversations.
 
     In each run folder, the statistics are written to scores/statistics.json and the judge's scores
     to scores/<judge>.jsonl. Repeat the command to resume interrupted judging; no answered model

@@ -67,7 +67,9 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
     found = import_labels(file, tool, exported)
     if not found.labels:
         left = "; ".join(f"{kind}: {n}" for kind, n in found.left_out.items())
-        raise SourceError(f"{file}: contains no answers{f' ({left})' if left else ''}")
+        raise SourceError(
+            f"{file}: contains no usable answers{f' (left out: {left})' if left else ''}"
+        )
     text = "".join(label.to_line().decode() for label in found.labels)
     write_ours(out, text, is_label_text)
     if as_json:

@@ -161,7 +161,7 @@ def pull_from_hub(
     if not _is_gguf(pulled):
         pulled.unlink()
         raise ModelConfigError(
-            f"models pull {repository} {file}: this is not a GGUF file; name a "
+            f"models pull {repository} {file}: this is not a GGUF file; specify a "
             "GGUF file in the repository"
         )
     if sha256 and (found := hashed(pulled)) != sha256:

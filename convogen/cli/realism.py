@@ -43,7 +43,7 @@ MOST_CHARS = 200
     "--skip",
     type=WholeNumber(0),
     default=0,
-    help="Skip the first N turns of each conversation, such as a seed.",
+    help="Skip the first N turns of each conversation, for example those of a seed.",
 )
 @click.option(
     "--first", type=WholeNumber(1), help="Compare only the first N turns of each conversation."

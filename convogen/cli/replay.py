@@ -72,7 +72,7 @@ def command(
         return _whole(folder, out)
     if out is None and (url := shown(str(folder))) != str(folder):
         raise click.UsageError(
-            f"{url}: the replay of a run at a URL has no default folder; name a folder with --out"
+            f"{url}: the replay of a run at a URL has no default folder; specify one with --out"
         )
     return _one(folder, conversation, from_turn, _models(folder, models, base_urls), out)
 

@@ -80,7 +80,7 @@ def command(
         raise click.UsageError("--host, --port and --no-browser cannot be used with --export")
     if page is not None and str(page) == "-":
         raise click.UsageError(
-            "--export -: the page cannot be written to standard output; name a file"
+            "--export -: the page cannot be written to standard output; specify a file"
         )
     if page is None and (search or names or n):
         raise click.UsageError("--search, --conversation and --n require --export FILE.html")

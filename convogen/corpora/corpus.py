@@ -256,12 +256,12 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
     if other is not None:
         return (
             f"{opened.name}: {where} is in the '{other.name}' format, not in the '{name}' format; "
-            f"{holds}; name the format '{other.name}' instead"
+            f"{holds}; specify the format '{other.name}' instead"
         )
     wanted = f"the '{name}' format" if name is not None else "any known format"
     return (
-        f"{opened.name}: the first rows are not in {wanted}; in {where}, {holds}{notes}; name the"
-        ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or use one row per turn '
+        f"{opened.name}: the first rows are not in {wanted}; in {where}, {holds}{notes}; specify "
+        'the columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or use one row per turn '
         "with the columns conversation_id,turn,speaker,text"
     )
 

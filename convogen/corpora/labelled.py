@@ -211,7 +211,8 @@ def open_labelled(
             there = ", ".join(dict.fromkeys(key for dialogue in read for key in dialogue.context))
             raise SourceError(
                 f"{source}: no usable {kind} label in {columns.get(kind, 'the data')!s:.60}; "
-                f"labels in the data: {there or 'none'}; name the column with --field {kind}=COLUMN"
+                f"labels in the data: {there or 'none'}; specify the column with --field "
+                f"{kind}=COLUMN"
             )
     dialogues = [
         dialogue

@@ -56,7 +56,7 @@ class SAMSum(Scripts):
     """SAMSum: dialogues as scripts, with summaries."""
 
     name: ClassVar[str] = "samsum"
-    about: ClassVar[str] = "SAMSum: a script in 'dialogue', with its summary"
+    about: ClassVar[str] = "SAMSum: a script in the field 'dialogue', with its summary"
     columns: ClassVar[tuple[str, ...]] = ("dialogue",)
 
     def fits(self, value: Any) -> bool:

@@ -65,7 +65,7 @@ def container_of(path: Path) -> Container:
             return Container("parquet")
         if raw[257:262] == b"ustar":
             raise SourceError(
-                f"{path}: this is a tar archive; unpack it, and give one of its files"
+                f"{path}: this is a tar archive; unpack it and specify one of the files in it"
             )
         encoding, note = encoding_of(path, raw)
         with opened(path, encoding) as file:

@@ -106,7 +106,7 @@ def classification(
             where = task.in_domain if arm == "in_domain" else task.run
             raise SourceError(
                 f"{where}: the training data has fewer than two values of {task.label} (dialogues "
-                f"to train on: {len(examples)}); name another column with --label, or use more "
+                f"to train on: {len(examples)}); choose another column with --label, or use more "
                 "dialogues"
             )
     unknown = {arm: _unknown(examples, held_out) for arm, examples in arms.items()}

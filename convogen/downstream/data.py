@@ -48,7 +48,7 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
     if not found:
         there = ", ".join(columns) or "none"
         raise SourceError(
-            f"{source}: no dialogue has text in the column {column}; name another column (found: "
+            f"{source}: no dialogue has text in the column {column}; choose another column (found: "
             f"{there})"
         )
     return found

@@ -42,7 +42,7 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
         if not left:
             raise SourceError(
                 f"{run.folder}: its {key} {source} contains all held-out dialogues, so none is "
-                f"left for the evaluation; name other dialogues with --held-out"
+                f"left for the evaluation; choose other dialogues with --held-out"
             )
         if len(left) < known:
             say(

@@ -112,7 +112,7 @@ def _result(path: Path) -> Result:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SourceError(
             f"{path}: is not a result file from `convogen downstream summarization` "
-            f"({error!r:.100}); name another file"
+            f"({error!r:.100}); choose another file"
         ) from error
 
 

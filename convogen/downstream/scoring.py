@@ -111,6 +111,6 @@ def _named(model: str) -> tuple[str, int | None]:
 def _unusable(model: str, error: Exception) -> ModelConfigError:
     fault = " ".join(str(error).split())[:200]
     return ModelConfigError(
-        f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers can "
+        f"--bertscore {model}: cannot be used ({fault}); specify an encoder that transformers can "
         "load, such as roberta-large@17, or omit --bertscore"
     )

@@ -95,7 +95,7 @@ def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
     said = " ".join(str(error).split())[:200]
     return ModelConfigError(
         f"--checkpoint {checkpoint}: is not a seq2seq checkpoint in safetensors format that "
-        f"transformers can load ({said}); name a checkpoint such as "
+        f"transformers can load ({said}); specify a checkpoint such as "
         f"sshleifer/distilbart-cnn-12-6, or a checkpoint folder"
     )
 

@@ -207,7 +207,7 @@ class Experiment:
         if foreign and roles:
             raise ExperimentError(
                 f"{self.origin}: language: {foreign[0]}: the embedded model ({', '.join(roles)}) "
-                f"writes only English, not {language_name(foreign[0])}; name another model with "
+                f"writes only English, not {language_name(foreign[0])}; choose another model with "
                 "--model or --base-url, or use --set language=en to generate English"
             )
 
@@ -298,7 +298,7 @@ class Experiment:
 
     @property
     def packages(self) -> dict[str, str]:
-        """A mapping from installed packages whose plugins are used to their versions."""
+        """The version of each installed package whose plugins are used."""
         judges = [gate.judge for gate in self.gates if isinstance(gate, JudgeGate)]
         gates = [gate.name for gate in self.gates]
         return registry.packages(
@@ -400,7 +400,7 @@ def _find(source: str | Path) -> Path:
         if there:
             return path
         raise ExperimentError(
-            f"{path}: no such file; name an existing file, or a shipped "
+            f"{path}: no such file; specify an existing file, or a shipped "
             "experiment (see `convogen list`)"
         )
     if there:
@@ -421,7 +421,7 @@ def _no_folder(path: Path) -> str:
             f"{suggested('run', own, '--out', path)}"
         )
     inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
-    return f"{path}: this is a folder, not an experiment; name an experiment file" + (
+    return f"{path}: this is a folder, not an experiment; specify an experiment file" + (
         f", such as one of the files in the folder: {inside}" if inside else ""
     )
 

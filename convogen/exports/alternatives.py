@@ -143,7 +143,7 @@ def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
         raise SourceError(
             f"{run.folder}: no replays of this run exist next to this folder; create "
             f"one with `{suggested('replay', run.folder)} --conversation ID --from-turn N`, or "
-            "name other runs with --alternatives"
+            "choose other runs with --alternatives"
         )
     return list(found.values())
 

@@ -143,7 +143,7 @@ def _recover(work: Path, out: Path) -> None:
         except RunFolderError:
             raise RunFolderError(
                 f"{out}: another process is exporting to this folder; wait until it has "
-                f"finished, or name another folder"
+                f"finished, or choose another folder"
             ) from None
         if (left / "old").exists() and not out.exists():
             (left / "old").rename(out)
@@ -159,28 +159,28 @@ def _admit(out: Path, overwrite: bool, single: SingleFile | None) -> None:
         _admit_file(out, overwrite, single)
         return
     if not out.is_dir():
-        raise RunFolderError(f"{out}: is a file; name a folder")
+        raise RunFolderError(f"{out}: is a file; specify a folder")
     if not any(out.iterdir()):
         return
     described = _read(out / DESCRIPTION)
     if "convogen" not in described:
-        raise RunFolderError(f"{out}: contains files but is not an export; name another folder")
+        raise RunFolderError(f"{out}: contains files but is not an export; choose another folder")
     if not overwrite:
         raise RunFolderError(
-            f"{out}: already contains an export; name another folder, or replace the export with "
+            f"{out}: already contains an export; choose another folder, or replace the export with "
             f"--overwrite"
         )
     if foreign := list(_foreign(out, described)):
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise RunFolderError(
             f"{out}: contains files that the export did not write or that have changed: "
-            f"{', '.join(foreign[:3])}{more}; move them away, or name another folder"
+            f"{', '.join(foreign[:3])}{more}; move them away, or choose another folder"
         )
 
 
 def _admit_file(out: Path, overwrite: bool, single: SingleFile) -> None:
     if out.is_dir():
-        raise RunFolderError(f"{out}: is a folder; name a file")
+        raise RunFolderError(f"{out}: is a folder; specify a file")
     if not single.ours(out):
         raise RunFolderError(
             f"{out}: is not an export by convogen, or has been changed since the export; name "
@@ -188,7 +188,8 @@ def _admit_file(out: Path, overwrite: bool, single: SingleFile) -> None:
         )
     if not overwrite:
         raise RunFolderError(
-            f"{out}: is already an export; name another file, or replace this file with --overwrite"
+            f"{out}: is already an export; choose another file, or replace this file "
+            "with --overwrite"
         )
 
 

@@ -53,7 +53,7 @@ class Rule(Gate):
             ) from error
         if not callable(value):
             raise ExperimentError(
-                f"gates: rule {self.rule}: is not a function; name a function that takes a "
+                f"gates: rule {self.rule}: is not a function; specify a function that takes a "
                 "conversation"
             )
         return value

@@ -172,7 +172,9 @@ def real_dialogues(source: str) -> ReferenceDialogues:
         if errand := _errand(conversation, place):
             dialogues.setdefault(errand, conversation.turns)
     if not dialogues:
-        raise SourceError(f"{source}: contains no dialogues; provide the real dialogues")
+        raise SourceError(
+            f"{source}: contains no dialogues; specify a source that contains the real dialogues"
+        )
     return ReferenceDialogues(source, dialogues, same_opening=True)
 
 

@@ -25,8 +25,8 @@ class HubStatistics:
     """The measures of a hub.
 
     `language` is the primary BCP 47 subtag of the hub's language. English texts are split into
-    words at white space. Word counts, distinct-n and MTLD are None if words in the language cannot
-    be segmented.
+    words at white space. Word counts, distinct-n and MTLD are None if text in the language
+    cannot be split into words.
 
     `exact_duplicates` counts texts that repeat an earlier text exactly. `near_copies` counts texts
     that are equal or nearly equal to another text (`convogen.metrics.repetition`). `mtld` is the

@@ -153,7 +153,7 @@ def plugins(kind: Kind | None = None) -> list[Plugin]:
 
 
 def packages(used: Mapping[Kind, Iterable[str]]) -> dict[str, str]:
-    """Return a mapping from the distributions whose plugins are used to their versions."""
+    """Return the version of each distribution whose plugins are used."""
     return {
         plugin.distribution: plugin.version
         for kind, names in used.items()

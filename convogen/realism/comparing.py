@@ -97,7 +97,7 @@ def compare(
         UserError: If there are fewer than five groups, or MAUVE is requested without an encoder.
     """
     if mauve and encode is None:
-        raise UserError("realism: MAUVE requires embeddings; name a sentence encoder as well")
+        raise UserError("realism: MAUVE requires embeddings; specify a sentence encoder as well")
     ours, theirs, changes = normalised(generated, human)
     features = _features(turns)
     both = [*ours, *theirs]

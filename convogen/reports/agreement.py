@@ -74,8 +74,8 @@ class JudgeVerdicts:
 
     @property
     def units(self) -> list[str]:
-        """The id of each verdict's dialogue, or each verdict's position (from 1) if an id is
-        missing."""
+        """The id of each verdict's dialogue or, if any id is missing, the position of each verdict
+        (from 1)."""
         ids = [one.conversation for one in self.verdicts]
         named = [name for name in ids if name is not None]
         return named if len(named) == len(ids) else [f"{at}" for at in range(1, len(ids) + 1)]
@@ -259,12 +259,14 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
     where = ", ".join(str(one.path) for one in judged)
     if len(set(by_place)) > 1:
         raise SourceError(
-            f"{where}: cannot be compared dialogue by dialogue, because they contain different "
-            f"numbers of verdicts ({by_place}); name different sets with JUDGE,DIALOGUES=FILE"
+            f"{where}: cannot be compared dialogue by dialogue, because the files contain "
+            f"different numbers of verdicts ({by_place}); if they cover different dialogues, "
+            f"specify the set of each file with JUDGE,DIALOGUES=FILE"
         )
     if not set[str].intersection(*(set(one.units) for one in judged)):
         raise SourceError(
-            f"{where}: have no dialogue in common; name different sets with JUDGE,DIALOGUES=FILE"
+            f"{where}: have no dialogue in common; specify the set of each file with "
+            f"JUDGE,DIALOGUES=FILE"
         )
 
 
@@ -337,12 +339,12 @@ def calibrations(
         path = Path(rest if named else human)
         if named and name not in sets:
             raise SourceError(
-                f"--human {human}: no verdicts on {name!r}; name another set (found: {there})"
+                f"--human {human}: no verdicts on {name!r}; choose another set (found: {there})"
             )
         if not named and len(sets) > 1:
             raise SourceError(
-                f"--human {human}: the labels could be for any of several sets; name the set as "
-                f"DIALOGUES=FILE (found: {there})"
+                f"--human {human}: the labels could be for any of several sets (found: {there}); "
+                f"specify the set with --human DIALOGUES=FILE"
             )
         read = _majority if is_label_file(path) else _labels
         labels, tied = read(path, protocol)
@@ -401,8 +403,8 @@ def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str
         votes.setdefault(label.conversation, Counter())[passed] += 1
     if not votes:
         raise SourceError(
-            f"{path}: contains no choices for the {protocol} protocol; name another --protocol, or "
-            "another label file"
+            f"{path}: contains no choices for the {protocol} protocol; choose another "
+            "--protocol or another label file"
         )
     clear = {key: of for key, of in votes.items() if of[True] != of[False]}
     labels: list[tuple[int, int | str, bool]]

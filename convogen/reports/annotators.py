@@ -29,8 +29,8 @@ def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
     people = _by_annotator(labels_of(read_labels(path), protocol))
     if not people:
         raise SourceError(
-            f"{path}: contains no choices for the {protocol} protocol; name another --protocol, or "
-            "another label file"
+            f"{path}: contains no choices for the {protocol} protocol; choose another "
+            "--protocol or another label file"
         )
     return [
         JudgeVerdicts(_name(told, code), _dialogues(told), _verdicts(labels, protocol), path)
@@ -49,7 +49,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
         return [read_scores(text)]
     people = _by_annotator(one for one in read_labels(path) if one.value is not None)
     if not people:
-        raise SourceError(f"{path}: contains no ratings; name a label file with ratings")
+        raise SourceError(f"{path}: contains no ratings; specify a label file with ratings")
     return [
         JudgeScores(_name(told, code), _dialogues(told), _scores(labels), path)
         for code, labels in people.items()

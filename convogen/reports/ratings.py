@@ -59,7 +59,8 @@ def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[R
             seed, there are no intervals.
 
     Raises:
-        SourceError: No games link some players to the others, so there is no common scale.
+        SourceError: Some players are not linked to the others by any game, so that there is no
+            common scale.
     """
     wins = np.zeros((len(games), len(names), len(names)))
     for at, of in enumerate(games.values()):

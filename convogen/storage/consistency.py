@@ -22,7 +22,7 @@ from convogen.jsonl import as_row, parse_row
 
 __all__ = ["LogState", "TaskFiles", "check_tasks", "journal_path"]
 
-REMEDY = "nothing was changed; restore the files, or name another folder"
+REMEDY = "nothing was changed; restore the files, or choose another folder"
 
 
 @dataclass(frozen=True, slots=True)

@@ -386,7 +386,7 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     if manifest.get("experiment") is None:
         raise RunFolderError(
             f"{folder}: is not a run folder, because its manifest.json does not describe a run; "
-            "name a run folder"
+            "specify a run folder"
         )
     return manifest
 
@@ -509,7 +509,7 @@ def _examine(
     if same is not None and not same(path):
         raise RunFolderError(
             f"{path}: describes a different experiment from the one to run; move the file away, or "
-            "name another folder with --out"
+            "choose another folder with --out"
         )
     return existing, False
 
@@ -522,14 +522,14 @@ def _foreign(
     if there != here and there is not None:
         return (
             f"{folder}: was written in data format {there}, but this version writes {here}, so the "
-            "run cannot be continued; name another folder with --out, or use --fresh to move the "
+            "run cannot be continued; choose another folder with --out, or use --fresh to move the "
             "old run aside"
         )
     changed = differences(existing.get("experiment", {}), manifest.get("experiment", {}))
     return (
         f"{folder}: contains a different experiment (fingerprint {existing['fingerprint']} instead "
-        f"of {fingerprint}; {changed}); name another folder with --out, or use --fresh to move the "
-        "old run aside"
+        f"of {fingerprint}; {changed}); choose another folder with --out, or use --fresh to move "
+        "the old run aside"
     )
 
 

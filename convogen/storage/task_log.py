@@ -157,7 +157,7 @@ def lock(folder: Path) -> Any:
         held.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{folder}: another process is writing to it; wait until it ends, or name another "
+            f"{folder}: another process is writing to it; wait until it ends, or choose another "
             "folder"
         ) from None
     except OSError as error:
@@ -189,7 +189,7 @@ def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
     if found and not any(ours(path) for path in found):
         raise RunFolderError(
             f"{folder}: contains {found[0].name!r:.80} but nothing that this command wrote; "
-            "name a new or empty folder with --out"
+            "specify a new or empty folder with --out"
         )
 
 
@@ -198,7 +198,7 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
         if path.name not in kept and not _left_behind(path):
             raise RunFolderError(
                 f"{folder}: contains {path.name!r:.80} but no manifest.json, so convogen did not "
-                "create the folder; name a new or empty folder with --out"
+                "create the folder; specify a new or empty folder with --out"
             )
 
 

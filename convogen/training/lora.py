@@ -126,7 +126,7 @@ def check_adapter(folder: Path, settings: Settings) -> None:
         shape = {"rank": found["r"], "alpha": found["lora_alpha"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ModelConfigError(
-            f"{folder}: is not a LoRA adapter; name the folder of a training run"
+            f"{folder}: is not a LoRA adapter; specify the folder of a training run"
         ) from error
     for key, value in shape.items():
         if value != (asked := getattr(settings, key)):

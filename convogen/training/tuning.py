@@ -142,7 +142,7 @@ def _trained(folder: Path) -> dict[str, Any]:
     manifest = Run(folder).manifest
     if not isinstance(manifest.get("training"), dict):
         raise RunFolderError(
-            f"{folder}: its manifest.json does not describe a training run; name another folder"
+            f"{folder}: its manifest.json does not describe a training run; choose another folder"
         )
     return manifest
 

@@ -243,7 +243,7 @@ class TestSummarization:
         endpoint.script = helpful
         wrong = summarise(folder, held_out, t5, endpoint, "--column", "gist")
         assert wrong.status == 2
-        assert "name another column (found: summary, topic)" in wrong.complaint
+        assert "choose another column (found: summary, topic)" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--in-domain", held_out)
         assert "all its dialogues are also held out" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--set", "warmup=3")

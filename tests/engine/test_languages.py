@@ -190,7 +190,9 @@ def test_the_file_of_a_run_gives_its_languages_again(tmp_path: Path) -> None:
 
 
 def test_the_embedded_model_is_not_asked_for_another_language(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match=r"the embedded model .* not Japanese; name another"):
+    with pytest.raises(
+        ExperimentError, match=r"the embedded model .* not Japanese; choose another"
+    ):
         run(Experiment({"name": "x", "language": "ja"}), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -251,7 +251,7 @@ def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_p
     [
         ("10.0.0.1", "must be local, auto, or the HOST:PORT"),
         ("ray://127.0.0.1:10001", "must be local, auto, or the HOST:PORT"),
-        ("127.0.0.1:1", "nothing listens at this address"),
+        ("127.0.0.1:1", "nothing is listening at this address"),
     ],
 )
 def test_an_address_without_a_cluster_is_told_at_once(

@@ -161,7 +161,7 @@ def test_a_second_different_answer_of_one_person_is_refused(tmp_path: Path) -> N
         ("label-studio", argilla_nested(ANSWERS), "task 1: not an annotated Label Studio task"),
         ("label-studio", argilla_flat(ANSWERS), "task 1: not an annotated Label Studio task"),
         ("label-studio", {"tasks": []}, "must contain a list"),
-        ("argilla", [], "contains no answers"),
+        ("argilla", [], "contains no usable answers"),
         ("argilla", [1, "a", None], "record 1: not an Argilla record"),
         ("label-studio", [{"data": {}, "annotations": []}], "has no `conversation`"),
         ("argilla", [{"id": None, "fields": {}, "responses": {}}], "has no `id`"),

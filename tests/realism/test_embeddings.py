@@ -116,7 +116,7 @@ def test_a_family_and_the_overlap_tell_apart_what_differs_in_words_only() -> Non
 
 def test_the_overlap_needs_embeddings() -> None:
     dialogues = _sample(converse(40, seed=1))
-    with pytest.raises(UserError, match="name a sentence encoder"):
+    with pytest.raises(UserError, match="specify a sentence encoder"):
         compare(dialogues, dialogues, mauve=True)
 
 

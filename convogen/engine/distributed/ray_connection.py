@@ -140,8 +140,8 @@ def _check_address(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except OSError as error:
         raise ClusterError(
-            f"--ray {address}: nothing listens at this address ({error.strerror or error}); start "
-            "a cluster with `ray start --head`, or use --ray local"
+            f"--ray {address}: nothing is listening at this address ({error.strerror or error}); "
+            "start a cluster with `ray start --head`, or use --ray local"
         ) from error
 
 

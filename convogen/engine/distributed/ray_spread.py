@@ -120,7 +120,8 @@ def _result(reference: Any) -> Any:
     except RayTaskError as error:
         raise error.cause or error from None
     except RayError as error:
+        reported = " ".join(str(error).split())[:300]
         raise WorkersDied(
-            f"a batch was sent {1 + RETRIES} times, and its process died each time, probably "
-            f"because memory ran out; lower --workers ({' '.join(str(error).split())[:300]})"
+            f"a batch was tried {1 + RETRIES} times, and the worker process died each time, "
+            f"probably because it ran out of memory; lower --workers (Ray reported: {reported})"
         ) from None

@@ -204,8 +204,8 @@ class ConvoGen(Method):
         default=1,
         ge=1,
         le=16,
-        description="number of candidate replies per turn, from which checks and the model's own "
-        "likelihood select one; each candidate costs as much as a turn",
+        description="number of candidate replies to generate per turn; one of them is selected "
+        "by checks and by the model's own likelihood; each candidate costs as much as a turn",
     )
     addressees: bool = Field(
         default=False,
@@ -252,7 +252,9 @@ class ConvoGen(Method):
             if given := next((key for key in own if getattr(self, key)), None):
                 raise ValueError(f"{given}: requires personas: sampled or reused (found generated)")
         if self.personas != "sampled" and self.persona_match != "random":
-            raise ValueError(f"persona_match: requires personas: sampled (found {self.personas})")
+            raise ValueError(
+                f"persona_match: must be random unless personas is sampled (found {self.personas})"
+            )
         if self.personas == "reused" and not self.persona_source:
             raise ValueError("persona_source: must name a data set, since personas is reused")
         return self

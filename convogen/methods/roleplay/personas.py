@@ -258,7 +258,7 @@ def _row(given: Any) -> dict[str, str]:
     """
     if not isinstance(given, dict):
         raise ValueError(
-            f"{given!r:.60} is not a persona; a persona must be an object with "
+            f"{given!r:.60} is not a persona; a persona must be an object with the keys "
             f"{', '.join(FEATURES)}"
         )
     cells = cast("dict[str, Any]", given)

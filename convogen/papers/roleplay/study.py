@@ -152,8 +152,8 @@ def played(run: Run) -> Played:
     if setting.get("method") != "roleplay":
         method = setting.get("method", "unknown")
         raise SourceError(
-            f"{run.folder}: was generated with the {method} method; name a run generated with the "
-            "roleplay method"
+            f"{run.folder}: was generated with the {method} method; specify a run generated with "
+            "the roleplay method"
         )
     seed = setting.pop("seed", 0)
     found = Played(run, setting, seed, _told(run, setting.get("features") or []))

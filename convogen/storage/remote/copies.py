@@ -76,7 +76,7 @@ class LocalCopy:
             if not self._claim():
                 raise RunFolderError(
                     f"{self.store.url}: another process on this machine is writing to it; wait "
-                    "until it has finished, or name another folder"
+                    "until it has finished, or choose another folder"
                 )
             try:
                 self.refresh()

@@ -220,7 +220,7 @@ class Mirror:
             if found:
                 raise RunFolderError(
                     f"{self._store.url}: contains {found[0]!r:.80} but no manifest.json, so it is "
-                    "not a run folder; name a new or empty folder"
+                    "not a run folder; specify a new or empty folder"
                 )
 
     def _refuse_live_run(self) -> None:

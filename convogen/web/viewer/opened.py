@@ -133,7 +133,9 @@ def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
     """
     distinct = list({folder.resolve(): folder for folder in folders}.values())
     if len(distinct) > MOST_RUNS:
-        raise UserError(f"view: {len(distinct)} runs are too many; name at most {MOST_RUNS} runs")
+        raise UserError(
+            f"view: {len(distinct)} runs are too many; specify at most {MOST_RUNS} runs"
+        )
     runs = [load_unchecked(folder) for folder in distinct]
     keys = _keys(run.folder.resolve().name for run in runs)
     return [

@@ -121,7 +121,7 @@ def test_a_page_of_somebody_else_is_never_replaced(run: Path, tmp_path: Path) ->
             ["{run}", "--export", "x.html", "--search", "nobody says this"],
             "no conversation matches",
         ),
-        (["{run}", "--export", "-"], "name a file"),
+        (["{run}", "--export", "-"], "specify a file"),
         (["{run}", "--export", "."], "--export"),
         (["{run}", "--export", ""], "--export"),
         (["{run}", "--export", "x.html/y.html/z.html", "--n", "0"], "--n"),
