@@ -37,7 +37,11 @@ class Ended:
     @property
     def complaint(self) -> str:
         """Return the error message, which must be a single line."""
-        lines = [line for line in self.err.splitlines() if not line.startswith("scripted model:")]
+        lines = [
+            line
+            for line in self.err.splitlines()
+            if not line.startswith("the scripted model returns ")
+        ]
         assert len(lines) == 1, self.err
         assert lines[0].startswith("convogen: ")
         return lines[0]

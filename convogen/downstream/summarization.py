@@ -164,7 +164,7 @@ def _check(task: Summarization) -> None:
     """Raise an error if a model or an option cannot be used, before any cost is incurred."""
     if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
         missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
-        raise ModelConfigError(f"--qags-by bertscore: requires another option; add {missing}")
+        raise ModelConfigError(f"--qags-by bertscore: requires {missing}")
     check_seq2seq(task.training.checkpoint)
     if task.bertscore:
         check_encoder(task.bertscore)

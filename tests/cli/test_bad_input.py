@@ -210,7 +210,7 @@ HEADER = "---\nvariables: [name]\n---\n[system]\n"
         ("---\nvariables: 5\n---\n[user]\nx", ["variables", "5"]),
         ("---\nvariables: [\n---\n[user]\nx", ["header", "YAML"]),
         ("---\nvariables: [name]\n---\nYou are.", ["[system]"]),
-        (HEADER + "{{ nam }}", ["nam", "header declares name"]),
+        (HEADER + "{{ nam }}", ["nam", "declared so far: name"]),
         (HEADER + "{% if %}", ["line"]),
         (HEADER + "{{ name.age.years }}", ["rendered", "age"]),
         (HEADER + "{{ 1 / 0 }}", ["rendered", "zero"]),

@@ -259,7 +259,7 @@ def test_a_dry_run_says_what_has_no_price_and_minds_what_is_there(
     arguments += ["--set", "max_turns=2", "--out", tmp_path / "run", "--dry-run"]
     ended = convogen(*arguments, "--pilot", "2")
     assert ended.status == 0
-    assert "The price of m is not known" in ended.out
+    assert "No price is known for m" in ended.out
     assert "unknown" in ended.out
     made = len(endpoint.asked)
     priced = convogen(*arguments, "--pilot", "2", "--price", "1,2")

@@ -372,7 +372,7 @@ class TestClassification:
         experiment.write_text(f"{plain}\n{key}: {shown}\n", "utf-8")
         ended = convogen(*command)
         assert json.loads(ended.out)["held_out"]["dialogues"] == 3
-        assert f"excluded 2 held-out dialogues that {key}" in ended.err
+        assert f"excluded 2 held-out dialogues that the run has seen in its {key}" in ended.err
         experiment.write_text(f"{plain}\n{key}: {held_out}\n", "utf-8")
         assert "contains all held-out dialogues" in convogen(*command).complaint
         experiment.write_text(f"{plain}\n{key}: {tmp_path / 'gone.jsonl'}\n", "utf-8")

@@ -294,7 +294,7 @@ def test_a_gate_of_more_turns_than_there_can_be_is_refused(
         return Experiment({"name": "x", **method, "gates": [{"gate": "min_turns", "turns": turns}]})
 
     assert gated(most).gates
-    with pytest.raises(ExperimentError, match=rf"{most + 1} required, .* at most {most}"):
+    with pytest.raises(ExperimentError, match=rf"{most + 1} turns are required, .* at most {most}"):
         gated(most + 1)
 
 

@@ -322,7 +322,7 @@ def test_role_plays_are_paired_by_person_and_goal(tmp_path: Path) -> None:
     assert len(judged(tmp_path, GTEval(), script, made, real)) == 3
     other = errands(tmp_path / "o.jsonl", ("p9", "Bake bread", "x"), method="roleplay")
     with pytest.raises(
-        SourceError, match=r"which has 'p9 wants: bake bread'; provide dialogues with"
+        SourceError, match=r"which has the persona and goal 'p9 wants: bake bread'; provide"
     ):
         judged(tmp_path, GTEval(), script, other, real)
 
@@ -413,7 +413,7 @@ def test_by_its_place_a_dialogue_is_found_only_where_it_begins_alike(tmp_path: P
     first, _, last = source.read_text().splitlines(keepends=True)
     source.write_text(f'{first}{{"turns": []}}\n{last}')
     (tmp_path / "b").mkdir()
-    said = r"r\.jsonl: dialogue 2 does not match conversation d2: it begins with 'question 1'"
+    said = r"dialogue 2 does not match conversation d2: the dialogue begins with 'question 1'"
     with pytest.raises(SourceError, match=said):
         judged(tmp_path / "b", GTEval(), says("Both"), source, real)
 

@@ -93,9 +93,9 @@ def test_which_of_two_was_generated_decides(
             "line 2: unknown choice 'Perhaps'; allowed: Yes, No",
         ),
         ('{"verdict": "No"}\n', "line 1: must be a JSON object with a `choice`"),
-        ('["No"]\n', "line 1: no JSON object"),
-        ('{"choice": ["No"]}\n', "line 1: choice"),
-        ("[" * 99_999, "line 1: no JSON object"),
+        ('["No"]\n', "line 1: must be a JSON object"),
+        ('{"choice": ["No"]}\n', "line 1: unknown choice"),
+        ("[" * 99_999, "line 1: must be a JSON object"),
         ("\n\n", "contains no verdicts"),
     ],
 )

@@ -482,7 +482,7 @@ def test_a_scripted_dialogue_cannot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"group_size": 4}, "group_size: must be at most n_personas \\(found 4"),
+        ({"group_size": 4}, "group_size: must be at most n_personas \\(3\\), but is 4"),
         ({"turns": [9, 4]}, "the minimum"),
         ({"n_personas": 1}, "n_personas"),
         ({"similarity": "vibes"}, "similarity"),

@@ -221,7 +221,7 @@ def test_small_samples_are_refused_in_one_line(tmp_path: Path) -> None:
     ended = convogen("realism", enough, "--against", enough, "--skip", 6)
     assert "too few conversations to compare (0)" in ended.complaint
     same = "we always meet again at this same place"
-    with pytest.raises(UserError, match=r"or a seed \(1\)"):
+    with pytest.raises(UserError, match=r"independent groups of conversations \(1\)"):
         compare(
             _sample(converse(40, seed=1, opening=same)), _sample(converse(40, seed=2, opening=same))
         )

@@ -157,7 +157,7 @@ def test_an_earlier_format_is_not_continued(data_format: int, tmp_path: Path) ->
     ended = convogen("run", "GPIS-s", "--model", "scripted", "--n", 2, "--out", folder)
     assert ended.status == 2
     assert f"in data format {data_format}, but this version writes {DATA_FORMAT}" in ended.err
-    for remedy in ("another --out", "--fresh"):
+    for remedy in ("another folder with --out", "--fresh"):
         assert remedy in ended.complaint
     assert {path: path.read_bytes() for path in folder.glob("*.json*")} == before
 

@@ -61,7 +61,9 @@ def test_what_waits_is_shown_and_exported_and_committed_in_order(
 ) -> None:
     assert list(load_run(stopped).conversations()) == []
     shown = convogen("show", stopped)
-    assert "5 conversations finished, but an earlier task is unfinished" in shown.out
+    assert "5 conversations finished, but an earlier task is unfinished" in " ".join(
+        shown.out.split()
+    )
     assert json.loads(convogen("show", stopped, "--json").out)["waiting"] == N - 1
     partial = list(PartialRun(stopped).conversations())
     assert [one.task for one in partial] == [1, 2, 3, 4, 5]

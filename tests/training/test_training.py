@@ -572,7 +572,7 @@ def test_what_is_no_adapter_or_another_shape_is_said_before_anything_is_loaded(
     ended = convogen("train", *data, "--from", tmp_path)
     assert "not a LoRA adapter" in ended.complaint
     ended = convogen("train", *data, "--from", trained, "--set", "rank=3")
-    assert "its rank is" in ended.complaint
+    assert "adapter's rank is" in ended.complaint
     assert "--set rank=" in ended.complaint
     assert not (tmp_path / "o").exists()
 
