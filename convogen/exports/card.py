@@ -227,9 +227,9 @@ def _roles(manifest: Mapping[str, Any], essence: Mapping[str, Any]) -> list[_Rol
 
 
 def _process(essence: Mapping[str, Any]) -> str:
-    """Return a description of how the run's method works; empty if the method is not installed."""
+    """Return a description of how the run's method works; empty if the method is not available."""
     method = essence.get("method")
-    return registry.load("methods", method).process if registry.known("methods", method) else ""
+    return registry.load("methods", method).process if method in registry.names("methods") else ""
 
 
 def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:
