@@ -88,7 +88,9 @@ def test_shots_are_of_the_language_or_there_are_none(tmp_path: Path) -> None:
     assert all("Example:" not in prompt for prompt in prompts["fi"])
     assert experiment(language="de-CH", gates=[]).method.notices() == []
     [said] = experiment(language=["de", "fi", "ja", "eu"], gates=[]).method.notices()
-    assert "no example experience is in Finnish, Basque" in said
+    assert "no example experience is in Finnish, Basque, so the first experiences are" in said
+    [said] = experiment(language="fi", iterative=False, gates=[]).method.notices()
+    assert said.endswith("Finnish, so experiences in that language are generated without examples")
 
 
 def test_what_the_run_invented_is_shown_to_tasks_of_its_language_alone(tmp_path: Path) -> None:

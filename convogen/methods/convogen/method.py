@@ -320,10 +320,13 @@ class ConvoGen(Method):
         without = [tag for tag in self.languages() if not in_languages(self.seeds, [tag])]
         if not without:
             return []
-        later = "; later experiences use examples from this run" if self.iterative is True else ""
+        these = "that language" if len(without) == 1 else "these languages"
+        which, later = f"experiences in {these}", ""
+        if self.iterative is True:
+            which, later = "the first experiences", "; later experiences use examples from this run"
         return [
-            f"no example experience is in {languages_text(without)}, so the first experiences are "
-            f"generated without examples{later}"
+            f"no example experience is in {languages_text(without)}, so {which} are generated "
+            f"without examples{later}"
         ]
 
     def sources(self) -> dict[str, str]:
