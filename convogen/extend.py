@@ -10,7 +10,7 @@ the further class variables and methods that each base class requires:
 | `convogen.judges` | `Judge` | `sampling`, `prompt_names` | `aspects`, `judge` |
 | `convogen.gates` | `Gate`, `OrderedGate` | | `check`; `OrderedGate`: `start` |
 | `convogen.exporters` | `Exporter` | `container`, `about_rows` | `columns`, `rows`; `pack` |
-| `convogen.readers` | `Reader` | `about` | `fits`, `convert`; `breaks` if rows group |
+| `convogen.readers` | `Reader` | `about` | `fits`, `convert`; `breaks` if rows form groups |
 | `convogen.metrics` | `Metric` | `about`, `unit` | `add`, `value` |
 
 Methods, judges, gates and exporters are frozen pydantic models; users set their fields as keys in

@@ -71,7 +71,8 @@ def write_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """Yield the path of a temporary file next to `path`, which it replaces after the block.
+    """Yield the path of a temporary file next to `path`; after the block, this file replaces
+    `path`.
 
     The new file keeps the permissions of the old one. If the block raises an exception, `path` is
     unchanged and the temporary file is removed. Raises `RunFolderError` if writing fails.

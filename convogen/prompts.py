@@ -210,7 +210,7 @@ def _find(owner: type[object] | None, name: str) -> Path:
 
 
 def _places(owner: type[object]) -> Iterator[Path]:
-    """Yield the folders of a class's module and of the packages above it, then those of its
+    """Yield the folders of a class's module and of the packages above it, then the same for its
     bases."""
     for cls in owner.__mro__:
         module = sys.modules.get(cls.__module__)

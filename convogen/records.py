@@ -144,9 +144,9 @@ class Experience(Record):
     experiences shown to the generator. `admitted` says whether this experience entered the few-shot
     hub (None if the hub does not grow). `similarity` (0 to 1) is the similarity to the nearest of
     the experiences that this one was compared with. `repairs` lists corrections to the model's
-    reply, and `reasks` the reasons for rejecting earlier replies. `plan` contains results of the
-    task that other tasks use, in the method's format. `language` is the BCP 47 tag of the requested
-    language; None if no language was requested.
+    reply, and `reasks` the reasons for rejecting earlier replies. `plan` contains those results of
+    the task that other tasks use, in the method's format. `language` is the BCP 47 tag of the
+    requested language; None if no language was requested.
     """
 
     id: str
@@ -198,8 +198,8 @@ class Turn(Record):
     the person addressed, or `all`; None if it was not requested or not stated.
 
     If the conversation did not fit the model's context, the reply was limited to `capped_at`
-    tokens, or the oldest `left_out` exchanges (in a group chat: turns) were not shown. Each is None
-    if that measure was not necessary.
+    tokens, or the oldest `left_out` exchanges (in a group chat: turns) were not shown. Each of the
+    two fields is None if the measure was not necessary.
     """
 
     speaker: str
@@ -247,8 +247,8 @@ class Conversation(Record):
     cut the conversation short, `refused` lists the faults of all attempts at the missing turn.
     `context` contains the grounding of the conversation (topic, situation, relations), or the
     labels of a corpus. `labelled` maps each kind of label to the label that a model assigned.
-    `usage` is the total usage in the conversation's own model calls. `language` is the BCP 47 tag
-    of the language that was requested or that a corpus states; None if unknown.
+    `usage` is the total token usage of the conversation's own model calls. `language` is the BCP 47
+    tag of the language that was requested or that a corpus states; None if unknown.
     """
 
     id: str
@@ -287,7 +287,7 @@ class Rejected(Record):
     """A finished conversation that a gate rejected, kept in full under the same `id`.
 
     `value` is the value that the gate based its decision on: a number such as a similarity or a
-    score, or a string such as an entry of a word list. None if nothing could be measured.
+    score, or a string such as an entry of a word list. It is None if nothing could be measured.
     """
 
     id: str

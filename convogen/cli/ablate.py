@@ -40,8 +40,8 @@ __all__ = ["command"]
     multiple=True,
     required=True,
     metavar="KEY[,KEY]=VALUE,VALUE[,…]",
-    help="Key to vary and its values, such as style=short,chatty. For keys that vary together, "
-    "give one list per combination of values, as in "
+    help="Key to vary, with its values, as in style=short,chatty. For keys that vary together, "
+    "give one list of values per combination, as in "
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
 @click.option("--n", type=WholeNumber(min=1), help="Number of conversations per cell.")
@@ -50,7 +50,7 @@ __all__ = ["command"]
     type=OutPath(),
     default=Path("runs/ablation"),
     show_default=True,
-    help="Folder for the cells' run folders and ablation.json.",
+    help="Folder for ablation.json and the cells' run folders.",
 )
 @model_option
 @base_url_option
@@ -89,7 +89,8 @@ def command(
     twice. Every cell is compared with the first cell, which has the first value of every key. The
     comparison is also written to ablation.json. A budget or deadline applies to all cells together.
 
-    To compare judge scores too, judge the cells with `convogen evaluate` and repeat the command.
+    To compare judge scores too, judge the cells with `convogen evaluate` and then repeat `convogen
+    ablate`.
 
     \b
     Example:
@@ -151,7 +152,7 @@ def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[st
 
 
 def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return a mapping from cell names to settings, in which the last key varies fastest."""
+    """Return a mapping from cell names to settings, ordered so that the last key varies fastest."""
     axes = [_axis(text) for text in varied]
     keys = [key for axis in axes for key in axis[0]]
     if repeated := next((key for key in keys if keys.count(key) > 1), None):

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
-"""Pattern for the name of the folder for a pair of sources, which consists of their
-fingerprints."""
+"""Pattern for the name of a folder with the verdicts on a pair of sources; the name consists of the
+two fingerprints."""
 
 
 @click.command("arena")

@@ -1,4 +1,4 @@
-"""The command `convogen augment`: generate more rows of a labelled data set, in its columns."""
+"""The command `convogen augment`: generate more rows of a labelled data set in the same columns."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
 
 
 def _allowed(offer: Offer, yes: bool) -> bool:
-    """Return whether a model may be downloaded because it is small or the user agrees."""
+    """Return whether a model may be downloaded: either it is small or the user agrees."""
     if yes or (offer.size or 0) <= UNASKED:
         return True
     return sys.stdin.isatty() and click.confirm("Download it?", err=True)

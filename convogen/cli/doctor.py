@@ -25,8 +25,8 @@ __all__ = ["command"]
 
 SYSTEM = "You are Ada. Answer in as few words as you can."
 ROOM, SHORT_ROOM = 600, 64
-"""Maximum numbers of tokens per reply. The first is for endpoints, whose models may think first;
-the second is for other models and for the speed check."""
+"""Maximum numbers of tokens per reply. The first is for endpoints, whose models may think before
+they reply; the second is for other models and for the speed check."""
 
 TOP_LOGPROBS = 20
 WORD = "marigold"
@@ -64,8 +64,8 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """Whether a model follows a JSON schema, with the fault in its reply if it does not, and with
-    the endpoint's JSON mode."""
+    """Whether a model follows a JSON schema, the fault in the reply if it does not, and the
+    endpoint's JSON mode."""
 
     json_schema: bool
     json_fault: str | None

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 ROLES = ("summarizer", "questioner", "answerer")
-"""The roles of `convogen.downstream.summarization`, which is imported only when needed."""
+"""The roles in `convogen.downstream.summarization`, repeated here because that module is imported
+only when needed."""
 
 
 @click.group("downstream", cls=NearestGroup)
@@ -291,8 +292,8 @@ def _show(found: SummarizationResult | ClassificationResult, out: Path, as_json:
 
 
 def _free(out: Path) -> Path:
-    """Return the path for results; raises `RunFolderError` if a file there was not written by
-    convogen."""
+    """Return the path for results; raises `RunFolderError` if it is an existing file that convogen
+    did not write."""
     from convogen.jsonl import is_json_of, refuse_foreign
 
     refuse_foreign(out, is_json_of({"task", "arms", "held_out"}))
@@ -333,7 +334,8 @@ def _table(found: SummarizationResult | ClassificationResult) -> Table:
 
 
 def _qags(found: SummarizationResult) -> str:
-    """Return a note on how QAGS is measured and, if the paper measures it differently, on how."""
+    """Return a note on how QAGS is measured and, if the paper's method is different, on that
+    method."""
     by, n = found.qags_by, found.questions
     if not n:
         return ""

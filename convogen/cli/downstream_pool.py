@@ -37,9 +37,9 @@ ARMS = {"base": "untuned", "synthetic": "synthetic", "in_domain": "in-domain"}
 def command(results: tuple[Path, ...], as_json: bool) -> None:
     """Pool the results of several summarization tasks.
 
-    RESULTS are result files of `summarization`, or run folders that contain such files. A file
-    given twice is read only once. A cell is one combination of run, checkpoint, held-out set and
-    measure. Improvement and coverage are means over the cells, as in the text of the DiaSynth
+    RESULTS are files written by `downstream summarization`, or run folders that contain such files.
+    A file given twice is read only once. A cell is one combination of run, checkpoint, held-out set
+    and measure. Improvement and coverage are means over the cells, as in the text of the DiaSynth
     paper.
     """
     from convogen.downstream.pooled import pool, read_results

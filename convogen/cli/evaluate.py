@@ -189,8 +189,8 @@ def open_run(folder: str) -> Run:
 
 
 def _open(source: str, out: Path | None) -> Run:
-    """Return a run or, if `out` is given, any conversation data, with a subfolder of `out` for
-    scores."""
+    """Return a run or, if `out` is given, any conversation data whose scores are written to a
+    subfolder of `out`."""
     from convogen.judges.reference_dialogues import CorpusFolder
 
     if out is None:

@@ -63,8 +63,8 @@ GROUPS = {
         "schema": "Print the JSON Schema of experiment files, for editors.",
     },
 }
-"""The commands and their descriptions under each heading of `--help`, in the order of use. The
-command NAME is `convogen.cli.NAME.command`."""
+"""The commands and their descriptions under each heading of `--help`, in the order in which they
+are typically used. The command NAME is `convogen.cli.NAME.command`."""
 
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 

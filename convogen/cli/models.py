@@ -91,8 +91,8 @@ def _from_path(source: Path, folder: Path) -> Path:
 def _placed(source: Path, target: Path) -> Path:
     """Copy a GGUF file to the models folder.
 
-    Raises `ModelConfigError` if the source is not a GGUF file, or if a different file has the same
-    name.
+    Raises `ModelConfigError` if the source is not a GGUF file, or if the folder contains a
+    different file with the same name.
     """
     from convogen.errors import ModelConfigError
     from convogen.jsonl import replacing

@@ -117,7 +117,8 @@ def _one(
 
 
 def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> dict[str, Any] | None:
-    """Return the run's models, overridden by the command line; None if no models are given."""
+    """Return the run's models with the overrides from the command line, or None if the command line
+    gives no models."""
     if not (models or base_urls):
         return None
     experiment = _experiment(folder)

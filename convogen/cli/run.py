@@ -63,7 +63,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set any key of the experiment, such as lanes=2; use dots for nested keys, such as "
+    help="Set any key of the experiment, as in lanes=2; use dots for nested keys, such as "
     "sampling.agent.temperature=0.7.",
 )
 @click.option(

@@ -53,7 +53,7 @@ _LABELS = {
     type=click.Choice(["text", "paper"]),
     default="text",
     show_default=True,
-    help="Count the words of the text alone (`text`), or also the user1:/user2: labels, as in the "
+    help="Count only the words of the text (`text`), or also the user1:/user2: labels, as in the "
     "ConvoGen paper (`paper`).",
 )
 @click.option(
@@ -145,7 +145,7 @@ def _measure(
 
 @dataclass(frozen=True, slots=True)
 class _BadRows:
-    """The number of unreadable rows, and the errors in the first of them."""
+    """The number of unreadable rows, and the errors in the first few."""
 
     count: int
     first: list[str]

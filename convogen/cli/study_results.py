@@ -24,8 +24,8 @@ __all__ = ["command"]
     multiple=True,
     metavar="VERDICTS",
     type=click.Path(path_type=Path),
-    help="A judge's verdicts on these and any further pairs: a run judged by the `gteval` judge, "
-    "or JSON lines with pair, condition and undetected (0 to 1).",
+    help="A judge's verdicts on the answered pairs and, optionally, on further pairs: a run judged "
+    "by the `gteval` judge, or JSON lines with `pair`, `condition` and `undetected` (0 to 1).",
 )
 @click.option(
     "--chart",
@@ -43,9 +43,9 @@ def command(
     The output contains the share of undetected pairs per condition, with intervals that allow for
     correlation between answers from the same participant or about the same source person. It also
     contains mixed models for detection, utterance and duration, with all contrasts and compact
-    letters, both unadjusted, as in the paper, and adjusted (Holm). --judge adds intervals computed
-    from the judge's verdicts on all pairs, and the agreement between the judge and the
-    participants.
+    letter displays, both without adjustment, as in the paper, and with Holm's adjustment. --judge
+    adds intervals computed from the judge's verdicts on all pairs, and the agreement between the
+    judge and the participants.
     """
     from convogen.papers.roleplay.human_study import checks, printed, table_3
     from convogen.reports.chartfile import check_kind

@@ -69,10 +69,10 @@ def command(
 ) -> None:
     """Compute pass rates from verdicts.
 
-    Each FILE is a judged run, or contains JSON lines with `choice` (and `index` and `reason`). The
-    pass rate is the percentage of dialogues that pass. For UniEval, a dialogue passes if the judge
-    finds no machine-written utterance in it. For GTEval, it passes if the judge does not identify
-    it as the generated dialogue.
+    Each FILE is a judged run, or contains JSON lines with `choice` and, optionally, `index` and
+    `reason`. The pass rate is the percentage of dialogues that pass. For UniEval, a dialogue passes
+    if the judge finds no machine-written utterance in it. For GTEval, it passes if the judge does
+    not identify it as the generated dialogue.
 
     --table also shows how the rate changes from one length to the next and how much is gained from
     fine-tuning, next to the published numbers. Marks show how the judging differs from the paper's.

@@ -104,9 +104,9 @@ class Common(Keys):
     gates: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
         description="checks that a finished conversation must pass to be accepted, applied in the "
-        "order listed, except that `near_duplicate` always comes last; by default, the `language` "
-        "gate if the `language` key is set, the `profile` gate if `match_features` is set, and "
-        "otherwise none",
+        "order listed, except that `near_duplicate` always comes last; by default, the list "
+        "contains the `language` gate if the `language` key is set and the `profile` gate if "
+        "`match_features` is set, and is otherwise empty",
     )
     max_rejected: int | None = Field(
         default=None,

@@ -89,7 +89,7 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
 
 
 def dump_yaml(data: Any, *, blocks: bool = False) -> str:
-    """Return a tree as YAML that means the same in YAML 1.1 and in `parse_yaml`; keys keep their
+    """Return a tree as YAML that YAML 1.1 and `parse_yaml` read in the same way; keys keep their
     order.
 
     Args:

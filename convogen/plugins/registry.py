@@ -2,8 +2,8 @@
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
 `mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml. Judges, gates, exporters, readers
-and metrics are added in the same way. The base classes are in `convogen.extend`. Readers are tried
-in the order in which `BUILT_IN` lists them, and then readers from plugins.
+and metrics are added in the same way. The base classes are in `convogen.extend`. Built-in readers
+are tried first, in the order in which `BUILT_IN` lists them, followed by readers from plugins.
 """
 
 from __future__ import annotations

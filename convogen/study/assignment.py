@@ -64,7 +64,7 @@ def chosen_pairs(
             not detect the simulated dialogue. If None, all pairs are equally probable.
 
     Raises:
-        SourceError: No selection meets these limits.
+        SourceError: No selection meets the limits set by `n` and `participants`.
     """
     ordered = sorted(by_condition.items())
     if participants >= len(by_condition):

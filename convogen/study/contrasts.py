@@ -165,7 +165,8 @@ def letters(
 
 
 def _inserted(columns: Collection[frozenset[int]], i: int, j: int) -> list[frozenset[int]]:
-    """Split each column that contains both conditions into two columns, each without one of them.
+    """Split each column that contains both conditions into two columns, each of which lacks one of
+    the conditions.
 
     All other columns are returned unchanged.
     """

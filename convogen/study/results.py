@@ -36,7 +36,8 @@ Outcome = Literal["detection", "utterance", "seconds", "log seconds"]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A mixed model that explains one outcome by condition, or why it could not be fitted.
+    """A mixed model that explains one outcome by condition, or the reason why it could not be
+    fitted.
 
     Attributes:
         outcome: The modelled outcome: detection of a pair, the utterance that revealed it, the
@@ -73,8 +74,8 @@ class JudgeAgainstPeople:
         n: Number of pairs with both a judge's verdict and a participant's answer.
         judge_detects: Share of pairs in which the judge identifies the simulated dialogue.
         people_detect: Share of pairs in which people identify the simulated dialogue.
-        agreement: Share of pairs that the judge and people both detect or both do not detect,
-            0 to 1, with a 95% bootstrap interval.
+        agreement: Share of pairs that both the judge and people detect or that neither detects, 0
+            to 1, with a 95% bootstrap interval.
         cohen_kappa: Agreement beyond chance, -1 to 1; None if undefined.
     """
 

@@ -166,8 +166,9 @@ class CollectDesign(Design):
     )
     guard: Literal["words", "none"] = Field(
         default="words",
-        description="whether to withhold replies that contain an entry in the safety gate's word "
-        "list and let the participant request another reply (words), or show every reply (none)",
+        description="handling of replies that contain an entry in the safety gate's word list: "
+        "`words` withholds them and lets the participant request another reply, and `none` shows "
+        "them",
     )
 
     @field_validator("features")
@@ -206,8 +207,8 @@ class PairsDesign(Design):
     )
     assignment: Literal["paper", "adaptive"] = Field(
         default="paper",
-        description="how pairs are drawn before the study: all with the same probability (paper), "
-        "or pairs with an uncertain verdict from a judge more often (adaptive)",
+        description="how pairs are drawn before the study: `paper` gives all pairs the same "
+        "probability, and `adaptive` prefers pairs for which a judge's verdict is uncertain",
     )
     attention_checks: int = Field(
         default=0,

@@ -89,7 +89,8 @@ def undetected(
 
     Args:
         answers: One or more answers, none of them to attention checks.
-        verdicts: A judge's verdicts on these and other pairs; None without a judge.
+        verdicts: A judge's verdicts on the answered pairs and any further pairs; None without a
+            judge.
     """
     by_condition: dict[str, list[PairAnswer]] = defaultdict(list)
     for one in answers:

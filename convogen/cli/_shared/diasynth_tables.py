@@ -70,7 +70,7 @@ def _scores(judged: JudgeSummary) -> Row:
 
 
 def _comparable(judged: JudgeSummary, known: PublishedTable) -> bool:
-    """Return whether a judge scored the paper's aspects on the paper's scale, over whole
+    """Return whether a judge scored the paper's aspects on the paper's scale, for whole
     dialogues."""
     return [*judged.aspects] == [*known.columns] and judged.over in (None, "dialogue")
 

@@ -152,11 +152,12 @@ def models_from(
     prices: Sequence[str] = (),
     kept: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return a mapping from roles to an experiment's models, overridden by command-line options.
+    """Return a mapping from roles to models, in which command-line options override the
+    experiment's own models.
 
     `named` is the experiment's own mapping from role to spec. A model name without a role replaces
-    the whole mapping, and URLs or a price without a role apply to all roles. The roles in `kept`
-    are exempt from both.
+    the whole mapping, and URLs or a price without a role apply to all roles. Neither rule applies
+    to the roles in `kept`.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):

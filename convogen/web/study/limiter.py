@@ -24,8 +24,8 @@ class Limiter:
     Args:
         tries: Number of wrong codes allowed in quick succession.
         every_s: Seconds after which one more wrong code is allowed.
-        most: Maximum number of remembered addresses; beyond it, the address whose last wrong code
-            is the oldest is dropped.
+        most: Maximum number of remembered addresses; if there are more, the one that has gone
+            longest without a wrong code is dropped.
         clock: Monotonic clock, in seconds.
     """
 

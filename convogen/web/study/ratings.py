@@ -22,7 +22,8 @@ def _scales(visit: Visit) -> tuple[Scale, ...]:
 
 
 def _shown(visit: Visit) -> list[Bubble]:
-    """Return the utterances to show; an attention check has one more, with the expected answer."""
+    """Return the utterances to show; an attention check has one more utterance, which states the
+    expected answer."""
     item = visit.item or {}
     bubbles = shown_dialogue(visit.site.store.dialogue(item["dialogue"]).turns)
     if (point := item.get("expected")) is None:

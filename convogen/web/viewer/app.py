@@ -226,7 +226,8 @@ class Pages:
         return Response(svg, media_type="image/svg+xml", headers=headers)
 
     def _chosen(self, request: Request) -> tuple[Sequence[Opened], Opened | None]:
-        """Return the requested runs (all by default), and the single run if there is only one."""
+        """Return the requested runs (by default, all runs) and, if only one run is requested or
+        open, that run."""
         if request.query_params.get("run") or len(self._runs) == 1:
             opened = self._run(request)
             return [opened], opened

@@ -51,8 +51,8 @@ def calls_of(run: Run, task: int, prices: Prices) -> list[Call]:
 def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Call]]:
     """Return the model calls made for each turn, with the accepted call last.
 
-    A turn's calls are the calls after the previous turn's accepted call that were made by the role
-    behind the turn's own accepted call, or by the selector.
+    A turn's calls come after the previous turn's accepted call, and were made either by the
+    selector or by the same role as the turn's own accepted call.
     """
     found: list[list[Call]] = []
     start = 0

@@ -38,8 +38,8 @@ def chosen(
 ) -> list[ConversationPage]:
     """Return the conversations to export.
 
-    These are the conversations named, or all accepted and broken conversations that match the
-    search.
+    These are the conversations in `names` or, if `names` is empty, all accepted and broken
+    conversations that match the search.
 
     Args:
         runs: The runs, which are read only as far as needed.

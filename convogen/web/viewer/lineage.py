@@ -1,7 +1,7 @@
 """Pictures that show which shots experiences were generated from.
 
-A picture covers part of the plan or the lineage of one experience; large runs are never drawn as a
-whole. Each experience is to the right of its shots.
+A picture covers either part of the plan or the lineage of one experience; large runs are never
+drawn as a whole. Each experience is to the right of its shots.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from convogen.jsonl import as_row
 __all__ = ["Line", "added", "line_at", "mark_of", "size_of"]
 
 MARKED = 4096
-"""Number of bytes compared at each end of the part already read, to check that a file only grew."""
+"""Number of bytes compared at each end of the part already read, to check that a file has only
+grown."""
 
 
 @dataclass(frozen=True, slots=True)

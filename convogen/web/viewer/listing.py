@@ -45,7 +45,7 @@ class Choices:
 
     @property
     def scale(self) -> str:
-        """The default scale: the first scale for the aspect `overall`, if any, otherwise the first
+        """The default scale: the first scale for the `overall` aspect, if any, otherwise the first
         scale; "" if there are no scales."""
         overall = (scale for scale in self.scales if scale.endswith("/overall"))
         return next(overall, self.scales[0] if self.scales else "")

@@ -71,7 +71,7 @@ class RunState:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The figures to display, mapped from the names of the page elements that show them."""
+        """A mapping from the names of page elements to the figures that they show."""
         return {
             "state": self.state,
             "done": f"{self.done:,}" + (f" of {self.wanted:,}" if self.wanted else ""),

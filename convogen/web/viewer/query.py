@@ -82,7 +82,7 @@ class Query:
 
         sort, status, why = text("sort"), text("status"), text("why")
         chosen, colon, rest = why.partition(":")
-        if colon and chosen in STATUSES:  # the format of the options of the filter `why`
+        if colon and chosen in STATUSES:  # the format of the options in the `why` filter
             status, why = chosen, rest
         return cls(
             text=text("q"),
@@ -126,7 +126,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row of the list; `run` is the index of its run among the searched runs."""
+    """A row of the list; `run` is the index of the row's run among the searched runs."""
 
     run: int
     number: int
@@ -149,7 +149,8 @@ class Found:
 def find(
     connection: sqlite3.Connection, runs: Sequence[int], query: Query, most: int = PER_PAGE
 ) -> list[Found]:
-    """Return a page of a query's rows; `runs` are the numbers in the index names `r0`, `r1`, …"""
+    """Return a page of a query's rows; `runs` contains the numbers in the index names `r0`, `r1`,
+    …"""
     selects, values = _selects(runs, query, f"{{run}} as run, {_COLUMNS}, s.value as value")
     order = _ORDERS[query.sort]
     if len(runs) > 1 and query.sort in ("plan", "last"):
@@ -178,8 +179,8 @@ def last_page(total: int) -> int:
 def _selects(
     runs: Sequence[int], query: Query, columns: str, *, scored: bool = True, after: str = ""
 ) -> tuple[str, list[object]]:
-    """Return a SELECT over the runs and its parameters, with scores on the query's scale if
-    `scored`."""
+    """Return a SELECT statement over the runs, and its parameters; if `scored`, the rows include
+    scores on the query's scale."""
     parts: list[str] = []
     values: list[object] = []
     for run in runs:
