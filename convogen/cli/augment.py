@@ -49,7 +49,8 @@ KINDS = ("summary", "topic", "intent", "emotion")
 @click.option(
     "--balance",
     type=click.Choice(KINDS[1:]),
-    help="Label whose values should be equally frequent. Failed tasks are not replaced.",
+    help="Label whose values should be equally frequent. The frequencies can still differ, because "
+    "failed tasks are not replaced.",
 )
 @click.option(
     "--field",

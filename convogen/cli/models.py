@@ -140,7 +140,8 @@ def pull_from_hub(
 ) -> Path:
     """Download a GGUF file from a repository on the Hugging Face hub into a folder.
 
-    Raises `ModelConfigError` if the download fails, or if the file does not have the given SHA-256.
+    Raises `ModelConfigError` if the download fails, or if the file does not have the given SHA-256
+    hash.
     """
     from convogen.errors import ModelConfigError
     from convogen.models.backends.offers import sha256 as hashed

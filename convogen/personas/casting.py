@@ -162,7 +162,8 @@ def _words(profile: Profile) -> str:
 
 
 def _distinct_names(group: Sequence[Profile]) -> list[Profile]:
-    """Return the group with repeated names removed; profiles without a name are named later."""
+    """Return the group without repeated names; profiles whose name is missing or was removed are
+    named later."""
     seen: set[str] = set()
     result: list[Profile] = []
     for profile in group:

@@ -108,7 +108,8 @@ def _people(value: Any, source: str, field: str | None) -> list[Profile]:
 
 
 def _field(row: Mapping[str, Any], field: str | None) -> str:
-    """Return the field that contains the text: the chosen, the most likely or the only field."""
+    """Return the field that contains the text: `field` if given, otherwise the most likely or the
+    only field."""
     found = [key for key in ((field,) if field else TEXT_FIELDS) if key in row]
     if found:
         return found[0]

@@ -129,7 +129,7 @@ class CollectDesign(Design):
     goals: Annotated[tuple[Goal, ...], Field(min_length=1, max_length=100)] = Field(
         default_factory=lambda: tuple(goals_of(None)),
         description="goals that every participant pursues in this order, with one dialogue per "
-        "goal; enclose code in lines of ```",
+        "goal; put code between lines that contain only ```",
     )
     model: ModelSpec = Field(
         default_factory=lambda: ModelSpec(name="embedded"),

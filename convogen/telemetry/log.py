@@ -100,7 +100,8 @@ def warnings_on_screen() -> Generator[None]:
 
 
 class JsonLine(logging.Formatter):
-    """Formats a record as a JSON object: `at`, `level`, `logger`, `event`, then its values."""
+    """Formats a record as a JSON object: `at`, `level`, `logger`, `event`, then the record's
+    values."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line in which secrets are masked and long strings are truncated."""
