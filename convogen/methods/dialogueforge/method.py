@@ -96,8 +96,8 @@ class DialogueForge(Method):
     )
     match_lengths: bool = Field(
         default=False,
-        description="whether the inquirer is asked for messages about as long as those of real "
-        "users in other seeds, not counting each user's first message",
+        description="whether the inquirer is asked for messages that are about as long as those "
+        "of real users in other seeds, not counting each user's first message",
     )
     reasks: int = Field(
         default=2,

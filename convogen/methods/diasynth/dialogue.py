@@ -73,7 +73,8 @@ class Written:
 
 
 class Writer:
-    """Requests dialogues and, with `reasoning`, their settled parts before the turns."""
+    """Requests dialogues; with `reasoning`, the settled part of each dialogue comes before its
+    turns."""
 
     def __init__(self, prompt: Prompt, *, reasoning: bool, reasks: int) -> None:
         self._prompt = prompt

@@ -164,7 +164,8 @@ def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
 
 
 def persona_id(persona: Persona) -> str:
-    """Return the id of a persona in records. The id is the same in all runs with that persona."""
+    """Return the id that identifies a persona in records. The id is the same in all runs with that
+    persona."""
     return persona.id or _digest(persona.text or persona.name)
 
 

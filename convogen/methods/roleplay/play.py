@@ -49,7 +49,7 @@ up after an incoherent output."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Maps faults to their names in a dialogue's `ended`, if the names differ."""
+"""Maps faults to the names used for them in a dialogue's `ended`, if these names differ."""
 
 
 class RoleplayPlay(Play):
