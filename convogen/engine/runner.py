@@ -46,7 +46,8 @@ from convogen.suggested import suggested
 __all__ = ["OnConversation", "run", "run_async"]
 
 PRICED = 2
-"""Number of tasks that must end before their cost predicts how many more the budget covers."""
+"""Number of tasks that must end before their cost is used to predict how many more tasks the budget
+covers."""
 
 UNPRICED = 8
 """Maximum number of tasks in flight under a budget until `PRICED` tasks have ended."""

@@ -9,8 +9,8 @@ the personas are cards (table IV), and four if they are free text (table VI).
 
 The first request has temperature 0. The second has temperature 1, since some endpoints apply the
 temperature to the probabilities that they return. If there are no log-probabilities, the second
-request is made `samples` times, and the score is the mean of the sampled scores, with `samples` as
-its method.
+request is made `samples` times, and the score is the mean of the sampled scores; its `method` is
+then `samples`.
 """
 
 from __future__ import annotations

@@ -169,8 +169,8 @@ def faults_of_prompt(
 ) -> list[str]:
     """Return the names of all failures in an inquirer's output, in the order of `FAILURES`.
 
-    `asks` is the inquirer's family, and `answers` is the responder's. An output that stops the
-    dialogue needs no prompt. `language` determines which patterns detect thanks.
+    `asks` is the inquirer's model family, and `answers` is the responder's model family. An output
+    that stops the dialogue needs no prompt. `language` determines which patterns detect thanks.
     """
     tokens = special_tokens(asks, answers)
     own, n_texts = before_reply(output, tokens), len(quoted_spans(output))

@@ -83,7 +83,7 @@ def _words(feature: str, option: str) -> str:
 
 
 def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[dict[str, str]]:
-    """Return the features of the first `n` people for a seed, with all options of a feature about
+    """Return the features of the first `n` people for a seed; the options of each feature are about
     equally frequent.
 
     Each person gets the combination whose options have been least frequent so far; ties are broken
