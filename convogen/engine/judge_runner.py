@@ -99,7 +99,7 @@ def judge_run(
         RunFolderError: If the folder is not a run, or contains scores by a different judge with
             the same name.
         SourceError: If a conversation lacks data that the judge needs.
-        ModelConfigError: If a budget in USD needs an unknown price.
+        ModelConfigError: If a budget in USD requires a price that is unknown.
         RunStopped: If judging ended early. Calling the function again resumes it.
     """
     arguments = judge_run_async(

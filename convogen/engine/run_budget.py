@@ -31,7 +31,7 @@ def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pr
     """Return the pricer for each role. The result is empty if no limit in US dollars is set.
 
     Raises:
-        ModelConfigError: If the budget needs an unknown price.
+        ModelConfigError: If the budget requires a price that is unknown.
     """
     if limits.usd is None:
         return {}

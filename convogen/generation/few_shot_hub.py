@@ -7,9 +7,9 @@ sections II-C-1 and III (eight experiences per round from the same shot).
 
 A draw considers only seeds and members in the task's language.
 
-Within a lane, tasks report in plan order. Before an experience may enter, it is compared with the
-seeds, the members and the earlier experiences of its own round. Therefore, neither the hub nor any
-record depends on the order in which model calls return.
+Within a lane, tasks report in plan order. Before an experience may enter the hub, it is compared
+with the seeds, the members and the earlier experiences of its own round. Therefore, neither the hub
+nor any record depends on the order in which model calls return.
 
 The hub keeps 80 bytes per member in memory: the task number and a MinHash signature. The experience
 itself is kept only until it is committed; afterwards, it is read from the run folder.

@@ -1,4 +1,5 @@
-"""The addressee of each turn and the earlier turn that it replies to, inferred without a model.
+"""The addressee of each turn, and the earlier turn to which the turn replies, inferred without a
+model.
 
 The following evidence is used, in this order: the author's own statement; people addressed by name;
 the presence of only one other person; words for a group ("everyone", "you two"); the speaker of the

@@ -91,8 +91,8 @@ class DialogueForge(Method):
     )
     conclude: bool = Field(
         default=True,
-        description="whether the inquirer may end the dialogue; if off, the dialogue continues to "
-        "the maximum number of utterances",
+        description="whether the inquirer may end the dialogue; if off, the dialogue continues "
+        "until it has the maximum number of utterances",
     )
     match_lengths: bool = Field(
         default=False,

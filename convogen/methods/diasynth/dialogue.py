@@ -1,5 +1,5 @@
-"""Request a reasoned dialogue in one structured model call: first its characteristics, then its
-turns.
+"""Request a reasoned dialogue in one structured model call, in which the characteristics come
+before the turns.
 
 Source: DiaSynth, section 3.3.
 """

@@ -1,4 +1,5 @@
-"""Lists of subtopics and personas, requested from a model until complete, without near-copies.
+"""Lists of subtopics and personas without near-copies, requested from a model until they are
+complete.
 
 Source: DiaSynth, sections 3.1 and 3.2.
 """

@@ -203,7 +203,8 @@ class _Dialogue:
         return fitted
 
     def _again(self, role: str, fault: str, fitted: Fitted, reasks: list[str]) -> None:
-        """Record why an output is unusable; raise `ModelFault` if it must not be regenerated.
+        """Record why an output is unusable; raise `ModelFault` if the output must not be
+        regenerated.
 
         Requests to a chatbot that keeps its own memory are never repeated, since the chatbot would
         get the message twice.
