@@ -66,7 +66,7 @@ class FirstTasks:
     Args:
         under_way: Maximum number of tasks in flight until a task succeeds, reduced by 1 per
             failure.
-        of: Plural noun for the tasks in messages, such as tasks or scores.
+        of: Plural noun that messages use for the tasks, for example `tasks` or `scores`.
         set_key: Function that returns the option that changes a role's sampling.
         afterwards: Advice on how to resume, which ends the error message.
         unanswered: Number of failures that stop the run if the endpoint answered other calls but

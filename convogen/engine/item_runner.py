@@ -78,7 +78,7 @@ class Asking:
     def rows(
         self, name: str, roles: Mapping[str, Role], essence: Mapping[str, Any], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        """Return the rows for `n` items, and compute missing rows.
+        """Return the rows for `n` items, and compute the rows that are missing.
 
         Args:
             name: Prefix for the result folder's name.
@@ -89,7 +89,7 @@ class Asking:
 
         Raises:
             RunFolderError: If the folder cannot be written.
-            ModelConfigError: If a budget needs an unknown price.
+            ModelConfigError: If a budget in USD requires a price that is unknown.
             RunStopped: If the model calls ended early. Calling this method again resumes them.
         """
         models = {role: one.spec for role, one in roles.items()}

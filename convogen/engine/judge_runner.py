@@ -79,8 +79,7 @@ def judge_run(
         run: The run, its folder, or a `CorpusFolder`.
         judge: The judge, or the name of a judge, which then has its default parameters.
         spec: The judge's model, or the name of the model.
-        references: Dialogues with which the conversations are compared, for a judge that needs
-            them.
+        references: Dialogues with which the conversations are compared; only some judges need them.
         n: Number of conversations to score, counted from the first. Default: all.
         concurrency: Maximum number of in-flight calls per endpoint. Default: 64, or 8 for an
             embedded model.
@@ -100,7 +99,7 @@ def judge_run(
         RunFolderError: If the folder is not a run, or contains scores by a different judge with
             the same name.
         SourceError: If a conversation lacks data that the judge needs.
-        ModelConfigError: If a budget in USD needs an unknown price.
+        ModelConfigError: If a budget in USD requires a price that is unknown.
         RunStopped: If judging ended early. Calling the function again resumes it.
     """
     arguments = judge_run_async(

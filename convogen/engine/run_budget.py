@@ -31,7 +31,7 @@ def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pr
     """Return the pricer for each role. The result is empty if no limit in US dollars is set.
 
     Raises:
-        ModelConfigError: If the budget needs an unknown price.
+        ModelConfigError: If the budget requires a price that is unknown.
     """
     if limits.usd is None:
         return {}
@@ -58,7 +58,8 @@ def _dearest(prices: Sequence[Pricer]) -> Pricer:
 
 
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
-    """Charge the cost of the run folder so far; raise `ModelConfigError` if the cost is unknown."""
+    """Charge the cost of all calls in the run folder so far; raise `ModelConfigError` if the cost
+    is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
@@ -76,7 +77,7 @@ def charge_calls(
 def limits_beside(
     limits: Limits, ledgers: Iterable[Iterable[Mapping[str, Any]]], prices: Mapping[str, Pricer]
 ) -> Limits:
-    """Return the limits that remain after the calls in these ledgers."""
+    """Return the limits that remain after the cost of the calls in these ledgers is deducted."""
     if limits.usd is None and limits.tokens is None:
         return limits
     others = Budget(limits, prices)

@@ -1,11 +1,12 @@
 """Execution of an experiment. Tasks are played concurrently and committed in the order of the plan.
 
 The number of tasks in flight is the number of missing conversations, up to a maximum. A task that
-fails or whose conversation a gate rejects is replaced, so a run ends with exactly n conversations,
-or when it exceeds its limit on failures or rejections. Under a budget, new tasks start only while
-the remaining budget covers them, so that the money pays for finished conversations. If a method has
-a finite plan, no task is replaced, and each of the n tasks is played once. A task is started only
-if it is certain to be needed, so the data set does not depend on the concurrency.
+fails or whose conversation a gate rejects is replaced, so a run ends when it has exactly n
+conversations, or when it exceeds its limit on failures or rejections. Under a budget, new tasks
+start only while the remaining budget covers them, so that the money pays for finished
+conversations. If a method has a finite plan, no task is replaced, and each of the n tasks is played
+once. A task is started only if it is certain to be needed, so the data set does not depend on the
+concurrency.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ from convogen.suggested import suggested
 __all__ = ["OnConversation", "run", "run_async"]
 
 PRICED = 2
-"""Number of tasks that must end before their cost predicts how many more the budget covers."""
+"""Number of tasks that must end before their cost is used to predict how many more tasks the budget
+covers."""
 
 UNPRICED = 8
 """Maximum number of tasks in flight under a budget until `PRICED` tasks have ended."""

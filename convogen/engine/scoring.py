@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ScoreTask:
-    """A conversation and the aspect of it to score."""
+    """A conversation, and the aspect to score."""
 
     judged: JudgeInput
     aspect: str

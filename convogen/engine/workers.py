@@ -112,7 +112,7 @@ class OpenWork(Protocol):
 
 
 class Part:
-    """A part of a worker's tasks. Only `do` must be overridden if the tasks have no lineages."""
+    """A part of a worker's tasks. If the tasks have no lineages, only `do` must be overridden."""
 
     def add_rows(self, lines: Iterable[bytes]) -> None:
         """Add rows of the lineages' committed tasks, in the order of the plan."""

@@ -2,8 +2,8 @@
 
 Two conversations are compared by the sorted words of all their turns (token-sort similarity, 0 to
 1), so case, punctuation and the order of turns do not matter. Speakers are ignored. MinHash over
-character 4-grams (Broder, 1997) selects the few earlier conversations to compare a conversation
-with; its recall is stated in `NearCopyIndex`.
+character 4-grams (Broder, 1997) selects the few earlier conversations with which a conversation is
+compared; for the recall, see `NearCopyIndex`.
 
 Only 72 bytes per accepted conversation are kept in memory. Texts are read from the run folder when
 they are needed.

@@ -152,7 +152,7 @@ class _Quotas(Filter):
         return [one.bin(value) for one, value in zip(self._histograms, values, strict=True)]
 
     def _surpluses(self, bins: list[int]) -> list[float]:
-        """Return the excess of each feature's bin, in conversations."""
+        """Return, for each feature, the excess of the given bin, as a number of conversations."""
         return [
             counts[at] - one.shares[at] * self._accepted
             for one, counts, at in zip(self._histograms, self._counts, bins, strict=True)

@@ -108,7 +108,8 @@ class WordList:
         self._beginnings = {len(entry) - 1 for entry in self.entries if entry.endswith("*")}
 
     def find(self, text: str) -> str | None:
-        """Return the first entry found in a text, as written in its file; None if there is none."""
+        """Return the first entry found in a text, as written in the word list; None if no entry is
+        found."""
         folded = text.casefold()
         for entry, line in self._anywhere.items():
             if entry in folded:

@@ -1,4 +1,5 @@
-"""Topic coverage in a lane: the topics of the lane's experiences so far, and which topics are rare.
+"""Topic coverage in a lane: which topics the lane's experiences have had so far, and which are
+rare.
 
 Experiences are represented by TF-IDF vectors of topic, situation and relations, and clustered by
 k-means. The crowding of a cluster is the sum of the similarities of all experiences to the

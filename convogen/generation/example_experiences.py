@@ -85,7 +85,8 @@ def _tag(given: str, path: Path) -> str:
 
 
 def in_languages(experiences: Sequence[Experience], tags: Sequence[str]) -> list[Experience]:
-    """Return the experiences in one of the languages `tags`, or in English if `tags` is empty.
+    """Return the experiences whose language is one of `tags`, or those in English if `tags` is
+    empty.
 
     Experiences without a language count as English.
     """

@@ -54,8 +54,8 @@ class ExperienceGenerator:
     """Generates experiences: `invent` creates all parts, and `match` creates all parts except the
     people.
 
-    `prompt` must be the prompt for the method that is called. `reasks` is the maximum number of
-    retries per experience.
+    `prompt` must be the prompt for the function that is called, `invent` or `match`. `reasks` is
+    the maximum number of retries per experience.
     """
 
     def __init__(self, prompt: Prompt, reasks: int) -> None:
@@ -266,7 +266,7 @@ def _experience(
 def _starter(
     draft: Any, names: Sequence[str], shots: Sequence[Experience], language: str | None
 ) -> tuple[Starter, list[str]]:
-    """Return the starter in a draft, and the corrections made to it.
+    """Return the starter in a draft, and the corrections made to the starter.
 
     Raises:
         UnusableReply: Of kind `starter_<fault>`, if the text is not a usable utterance.

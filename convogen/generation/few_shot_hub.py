@@ -1,5 +1,5 @@
-"""The few-shot hub: it provides shots for the experience generator, and generated experiences enter
-it.
+"""The few-shot hub, which provides shots for the experience generator and to which generated
+experiences are added.
 
 A lane is one lineage of the hub. Rounds within a lane are sequential. All prompts in a round get
 the same shots, which are drawn from the hub's state after the earlier rounds. Source: ConvoGen,
@@ -7,9 +7,9 @@ sections II-C-1 and III (eight experiences per round from the same shot).
 
 A draw considers only seeds and members in the task's language.
 
-Within a lane, tasks report in plan order. Before an experience may enter, it is compared with the
-seeds, the members and the earlier experiences of its own round. Neither the hub nor any record
-therefore depends on the order in which model calls return.
+Within a lane, tasks report in plan order. Before an experience may enter the hub, it is compared
+with the seeds, the members and the earlier experiences of its own round. Therefore, neither the hub
+nor any record depends on the order in which model calls return.
 
 The hub keeps 80 bytes per member in memory: the task number and a MinHash signature. The experience
 itself is kept only until it is committed; afterwards, it is read from the run folder.
@@ -143,9 +143,9 @@ class FewShotHub:
         set.
 
         If the hub grows, the method first waits until all earlier tasks of the lane have reported.
-        `similarity` (0 to 1) is the highest similarity to a shot of the task, or to a candidate
-        that MinHash finds among the seeds and the lane's members (`NearCopyIndex` states the
-        recall). `admitted` is None if the hub does not grow.
+        `similarity` (0 to 1) is the experience's highest similarity to any of the task's shots and
+        to any candidate that MinHash finds among the seeds and the lane's members (for the recall,
+        see `NearCopyIndex`). `admitted` is None if the hub does not grow.
         """
         lane = await self._turn(task)
         words = _words(experience)
@@ -168,7 +168,8 @@ class FewShotHub:
             lane.report(task, None, None)
 
     def committed(self, task: int) -> None:
-        """Record that a task's rows are on disk, so that its experience is read from there."""
+        """Record that a task's rows are on disk, so that the task's experience is read from disk
+        from then on."""
         self._uncommitted.pop(task, None)
 
     def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
@@ -190,7 +191,8 @@ class FewShotHub:
                 lane.report(task, None, None)
 
     def stop(self) -> None:
-        """Cancel all tasks that wait for their turn, because a task has raised and the run ends."""
+        """Cancel all tasks that wait for their turn, because a task has raised an exception and the
+        run ends."""
         for lane in self._lanes:
             lane.stop()
 

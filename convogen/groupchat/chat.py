@@ -39,12 +39,13 @@ SpeakerSelection = Literal["auto", "round_robin"]
 class ChatRules:
     """The rules of a chat.
 
-    `max_turns` includes the starter. `max_words` is the guideline for the length of a reply; None
-    for no limit. `reasks` is the maximum number of retries per utterance. `turn_words` contains the
-    number of words requested for each turn, beginning with the starter; None if no length is
-    requested. `candidates` is the number of replies requested per turn, of which one is selected.
-    With `addressees`, agents state the addressee of each utterance. `turn_notes` contains
-    instructions for each speaker's turns, used cyclically; None if there are none.
+    `max_turns` includes the starter. `max_words` is the guideline for the maximum number of words
+    in a reply; None for no limit. `reasks` is the maximum number of retries per utterance.
+    `turn_words` contains the number of words requested for each turn, beginning with the starter;
+    None if no length is requested. `candidates` is the number of replies requested per turn, of
+    which one is selected. With `addressees`, agents state the addressee of each utterance.
+    `turn_notes` contains instructions for each speaker's turns, used cyclically; None if there are
+    none.
     """
 
     max_turns: int

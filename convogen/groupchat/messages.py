@@ -57,8 +57,8 @@ def identity(
 
 
 def instructions(text: str, spoken: Iterable[str]) -> list[str]:
-    """Return the lines of a request that nobody should say aloud: its text without the `spoken`
-    phrases."""
+    """Return the lines of a request that nobody should say aloud: the request's text without the
+    `spoken` phrases."""
     marks = "|".join(re.escape(phrase) for phrase in spoken if len(phrase.split()) >= SAYABLE_WORDS)
     pieces = re.split(marks, text) if marks else [text]
     return [line for piece in pieces for line in piece.splitlines() if line.strip()]

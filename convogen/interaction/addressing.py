@@ -1,8 +1,9 @@
-"""The addressee of each turn and the earlier turn that it replies to, inferred without a model.
+"""The addressee of each turn, and the earlier turn to which the turn replies, inferred without a
+model.
 
 The following evidence is used, in this order: the author's own statement; people addressed by name;
-the only other person; words for a group ("everyone", "you two"); the speaker of the turn that is
-replied to; and, for a question that is not a reply, the next speaker.
+the presence of only one other person; words for a group ("everyone", "you two"); the speaker of the
+turn that is replied to; and, for a question that is not a reply, the next speaker.
 
 A turn is assumed to reply to the earlier turn with the highest score. The score depends on
 distance, on whether the earlier turn addressed the current speaker or asked them a question that is

@@ -99,7 +99,8 @@ def _overall(vectors: Sequence[Vector]) -> float | None:
 
 
 def _consistency(speakers: Sequence[str], vectors: Sequence[Vector]) -> float | None:
-    """Return the speaker consistency, with sums of cosines computed from norms of vector sums."""
+    """Return the speaker consistency. Sums of cosines are computed from the norms of vector
+    sums."""
     own = defaultdict[str, list[Vector]](list)
     for speaker, turn in zip(speakers, vectors, strict=True):
         if turn:

@@ -123,7 +123,7 @@ def named_in(said: Utterance, names: Names) -> Named:
 
 
 def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str]]:
-    """Return the people that a part of a sentence names, or its words if it contains more than
+    """Return the people named in a part of a sentence, or the part's words if it contains more than
     names."""
     for start in _starts(words, names.lang):
         whole = _owner(" ".join(start), names)

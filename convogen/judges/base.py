@@ -28,7 +28,7 @@ from convogen.records import Conversation, Experience, Score, Turn
 __all__ = ["ROLE", "Judge", "JudgeInput", "excerpt", "fault_reason"]
 
 ROLE = "judge"
-"""The role of a judge's model, which the ledger also records."""
+"""The role of a judge's model; the ledger also records this role."""
 
 _EXCERPT_CHARS = 200
 
@@ -57,8 +57,8 @@ class Judge(Keys, ABC):
     """Maps each step that uses another judge's prompt to the name of that judge."""
 
     sampling: ClassVar[Sampling]
-    """The default sampling settings, which the model's own settings and the settings for a step
-    override."""
+    """The default sampling settings. They are overridden by the model's own settings and by the
+    settings for a step."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = None
     """The field of `JudgeInput` that the judge requires besides the conversation, if any."""

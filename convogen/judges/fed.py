@@ -15,8 +15,8 @@ differences (near 0.01). Scores of the two kinds can be neither compared nor ave
 `over: dialogue` is comparable with table 3.
 
 The code of the DiaSynth authors also puts the speakers' names before the utterances, and the other
-speaker's name before the follow-up, if speakers are roles as in DialogSum. `speakers: true` does
-this for all names.
+speaker's name before the follow-up, if the speakers are labelled with roles, as in DialogSum.
+`speakers: true` does this for all names.
 
 The qualities are those of the FED authors, but the follow-ups were written for convogen. Scores
 from different follow-ups are not comparable. Use `follow_ups` to set the published follow-ups.

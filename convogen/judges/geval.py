@@ -4,13 +4,13 @@ Two requests are made for each conversation and aspect. The first asks why the c
 grounded in this aspect. The second, with the explanation in its context, asks for a score from 1 to
 5. The final score is the sum of k times p(k) over the scale, where p(k) is the normalised
 probability of the token k at the position of the score. (The paper calls the weights
-log-probabilities; G-Eval, which it follows, uses probabilities.) There are nine aspects if the
-personas are cards (table IV), and four if they are free text (table VI).
+log-probabilities; G-Eval, which the paper follows, uses probabilities.) There are nine aspects if
+the personas are cards (table IV), and four if they are free text (table VI).
 
 The first request has temperature 0. The second has temperature 1, since some endpoints apply the
 temperature to the probabilities that they return. If there are no log-probabilities, the second
-request is made `samples` times, and the score is the mean of the sampled scores, with `samples` as
-its method.
+request is made `samples` times, and the score is the mean of the sampled scores; its `method` is
+then `samples`.
 """
 
 from __future__ import annotations

@@ -203,8 +203,8 @@ def numbered(turns: Sequence[Turn], longest: int) -> str:
 
 
 def in_question(turns: Sequence[Turn]) -> list[int]:
-    """Return the numbers of the utterances that are attributed to a person, or of all utterances if
-    no utterance is."""
+    """Return the numbers of the utterances that are attributed to a person; if there are none,
+    return the numbers of all utterances."""
     machine = [turn.speaker.casefold() in CHATBOTS for turn in turns]
     if all(machine):
         return list(range(1, len(turns) + 1))
@@ -212,8 +212,8 @@ def in_question(turns: Sequence[Turn]) -> list[int]:
 
 
 def _labels(turns: Sequence[Turn]) -> list[str]:
-    """Return the labels Human and Chatbot if one person talks to a chatbot, otherwise the speakers'
-    names."""
+    """Return the labels Human and Chatbot if one person talks to a chatbot; otherwise, return the
+    speakers' names."""
     people = {turn.speaker for turn in turns if turn.speaker.casefold() not in CHATBOTS}
     if len(people) != 1 or len(people) == len({turn.speaker for turn in turns}):
         return [_clipped(turn.speaker, _LONGEST_NAME) for turn in turns]

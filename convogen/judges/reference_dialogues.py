@@ -45,7 +45,7 @@ class _Elsewhere(Run):
 
 
 class CorpusFolder(_Elsewhere):
-    """The score folder of a corpus, without the other files of a run."""
+    """The score folder for a corpus, which has none of the other files of a run folder."""
 
     def __init__(self, source: str, folder: Path, corpus: Corpus | None = None) -> None:
         super().__init__(folder)
@@ -234,7 +234,8 @@ def _errand(conversation: Conversation, place: int) -> str | None:
 
 
 def _missing(conversation: Conversation, place: int) -> str:
-    """Describe what a conversation was paired by and how to provide a matching dialogue."""
+    """Describe the key by which a conversation was to be paired, and how to provide a matching
+    dialogue."""
     if seed := seed_of(conversation):
         return f"seed {seed!r}; provide the dialogues from which the seeds were taken"
     if errand := _errand(conversation, place):

@@ -76,7 +76,8 @@ def token_score(token: str, scale: Scale) -> int | None:
 
 
 def weigh(reply: ModelReply, match: ScoreMatch, scale: Scale) -> Weighed | None:
-    """Return the score, weighted by the probabilities of the score tokens at its position.
+    """Return the mean score, weighted by the probabilities of the score tokens at the position of
+    the score that the reply names.
 
     Return None if the endpoint returned no alternatives for that position.
     """

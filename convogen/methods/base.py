@@ -168,8 +168,8 @@ class Method(Keys, ABC):
     """The roles for which a run needs models, with their default sampling settings."""
 
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {}
-    """For each role, the sampling settings for the embedded model. They override `roles`, and the
-    experiment's settings override them."""
+    """For each role, the sampling settings for the embedded model. These settings override `roles`
+    and are overridden by the experiment's settings."""
 
     embedded_prompts: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """The prompts on which the embedded model's adapter was trained. Each step is mapped to its
@@ -273,10 +273,11 @@ class Method(Keys, ABC):
         return None
 
     def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:
-        """Raise `ModelFault` if a model error ended a conversation that must not be kept.
+        """Raise `ModelFault` if a conversation that ended because of a model error must not be
+        kept.
 
-        A conversation that a model error ended is kept only if it has at least half of its
-        `planned` turns and `broken` is `keep`.
+        Such a conversation is kept only if it has at least half of its `planned` turns and `broken`
+        is `keep`.
         """
         if ended in PROPER_ENDS or (self.broken == "keep" and 2 * len(turns) >= planned):
             return

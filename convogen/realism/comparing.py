@@ -47,7 +47,8 @@ class Realism:
             same fold.
         turns: Whose turns were compared.
         normalisations: Typographic differences that were removed before the comparison.
-        separations: Separation by each family of features, and by all families together (`all`).
+        separations: How well each family of features, and all families together (`all`), separate
+            the corpora.
         controls: The two-sample test applied to random halves of the human corpus, as a control.
         telltales: Features that vary, in order of decreasing effect.
         words: Words that are typical of one corpus, beginning with words typical of the generated

@@ -57,8 +57,8 @@ SHORT_TURN = 3
 """Maximum length of a short turn, such as a backchannel, in words."""
 
 WINDOW = 50
-"""Number of words over which each type-token ratio is computed, so that it does not depend on
-length."""
+"""Number of words over which each type-token ratio is computed, so that the ratio does not depend
+on the length of the text."""
 
 
 def cased(text: str) -> float:

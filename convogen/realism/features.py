@@ -327,7 +327,8 @@ def features_named(names: Sequence[str]) -> list[Feature]:
 
 
 def without_rules(features: Sequence[Feature], languages: Iterable[str | None]) -> str | None:
-    """Return the name of a rule-based feature if none of the languages has rules, otherwise None.
+    """Return the name of a feature that is detected by rules if none of the languages has rules;
+    otherwise, return None.
 
     Args:
         features: The features to be measured.

@@ -63,9 +63,10 @@ class Histogram:
 def human_histograms(
     conversations: Iterable[Conversation], name: str, features: Sequence[Feature], bins: int
 ) -> list[Histogram]:
-    """Return a histogram for each feature of a corpus, or of a sample if the corpus is large.
+    """Return a histogram for each feature of a corpus, computed from a sample if the corpus is
+    large.
 
-    Raises `SourceError`, which names the corpus `name`, if the corpus is too small
+    Raises `SourceError`, whose message calls the corpus by its `name`, if the corpus is too small
     (`samples.FEWEST`), or if a feature's rules support none of the corpus's languages.
     """
     dialogues = sample(conversations, name)

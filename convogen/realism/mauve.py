@@ -37,7 +37,7 @@ PER_CLUSTER = 10
 
 VARIANCE = 0.9
 STARTS = 5
-"""Number of k-means runs with different starting points, of which the best run is used."""
+"""Number of k-means runs with different starting points; the best run is used."""
 
 MIXTURES = 1_000
 HALVES = 10

@@ -76,8 +76,8 @@ def sample(
         conversations: The corpus.
         name: The name of the corpus in error messages.
         turns: Whose turns are compared.
-        skip: Number of turns, such as those of a seed, that are left out at the beginning of each
-            conversation.
+        skip: Number of turns to leave out at the beginning of each conversation, for example the
+            turns taken from a seed.
         first: Number of turns after which a conversation is truncated, counted before any turn is
             left out.
         seed: Random seed for the sample that is drawn if there are more than `MOST` dialogues.

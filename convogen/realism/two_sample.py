@@ -295,7 +295,7 @@ def areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
 def _interval(
     scores: Floats, truth: NDArray[np.bool_], groups: Ints, seed: int
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval for the area, which resamples groups."""
+    """Return the percentile bootstrap interval for the area, for which groups are resampled."""
     order = np.argsort(scores, kind="stable")
     positive, group = truth[order], groups[order]
     count = int(groups.max()) + 1

@@ -44,8 +44,8 @@ __all__ = ["RemoteDoer"]
 LOG = logging.getLogger("convogen.cluster")
 
 DEATHS = 3
-"""The run stops if more workers than this number plus the number of slots have died since the last
-task ended."""
+"""The run stops if the number of workers that have died since the last task ended exceeds this
+number plus the number of slots."""
 
 LINES = 64
 """Maximum number of rows from committed tasks in a message."""

@@ -75,7 +75,7 @@ class WorkerCalls:
         self._calls: dict[int, tuple[_Call, asyncio.Task[None]]] = {}
 
     def ask(self, message: Asked, journal: Journal) -> asyncio.Task[None]:
-        """Start to admit the attempts of a call; return a task that ends with the call.
+        """Start admitting the attempts at a call; return a task that ends when the call ends.
 
         Attempts that may have been billed although no reply arrived are recorded in the journal.
         """

@@ -126,8 +126,7 @@ def take_signals_back() -> None:
 
 
 def _check_address(address: str) -> None:
-    """Raise `ClusterError` if nothing listens at an address, because Ray would retry for
-    minutes."""
+    """Raise `ClusterError` if nothing listens at an address. Ray itself would retry for minutes."""
     if address in (LOCAL, "auto"):
         return
     host, _, port = address.rpartition(":")

@@ -2,7 +2,7 @@
 
 This process reads the rows as bytes and combines the results in the order of the rows, so only this
 process needs access to the source. The tasks decode and measure the rows, which takes nearly all of
-the time.
+the processing time.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Augment(Method):
     )
     balance: Kind | None = Field(
         default=None,
-        description="label whose values should be equally frequent; by default, all values are as "
-        "frequent as in the source data set",
+        description="label whose values should be equally frequent; by default, the values of "
+        "every label are as frequent as in the source data set",
     )
     shots: int = Field(
         default=2,
@@ -86,9 +86,10 @@ class Augment(Method):
     )
     relabel: bool = Field(
         default=True,
-        description="whether to keep a conversation, labelled with the labeller's choice, if this "
-        "choice differs from the planned topic or intent; if off, and always for the balanced "
-        "label, the attempt fails",
+        description="whether to keep a conversation if the labeller's choice differs from the "
+        "planned topic or intent (the conversation is then labelled with the "
+        "labeller's choice); if off, or if the label is the balanced label, such an "
+        "attempt fails",
     )
     attempts: int = Field(
         default=3,
@@ -127,8 +128,8 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def languages(self) -> tuple[str, ...]:
-        """Return the requested languages. If no language is requested, return the source's language
-        unless it is English."""
+        """Return the requested languages or, if none is requested, the source's language; empty if
+        the latter is unknown or English."""
         own = self.source_language
         kept = () if own is None or same_language(own, ENGLISH) else (own,)
         return super().languages() or kept

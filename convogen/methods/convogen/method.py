@@ -145,7 +145,7 @@ class ConvoGen(Method):
         default=8,
         ge=2,
         le=100,
-        description="number of topic clusters that are used with shot_policy: coverage",
+        description="number of topic clusters; used only with shot_policy: coverage",
     )
     near_copy: float = Field(
         default=0.8,
@@ -204,8 +204,9 @@ class ConvoGen(Method):
         default=1,
         ge=1,
         le=16,
-        description="number of candidate replies to generate per turn; one of them is selected "
-        "by checks and by the model's own likelihood; each candidate costs as much as a turn",
+        description="number of candidate replies per turn, one of which is selected on the basis "
+        "of checks and of the model's own likelihood; each candidate costs as much "
+        "as a turn",
     )
     addressees: bool = Field(
         default=False,
@@ -375,8 +376,8 @@ class ConvoGen(Method):
         return shapes
 
     def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
-        """Return a requested feature that cannot be detected in any of the languages; None if there
-        is none."""
+        """Return a requested feature that cannot be detected in any of the languages; None if every
+        requested feature can be detected in at least one of them."""
         if not self.match_features:
             return None
         from convogen.realism.features import features_named, without_rules

@@ -91,13 +91,13 @@ class DialogueForge(Method):
     )
     conclude: bool = Field(
         default=True,
-        description="whether the inquirer may end the dialogue; if off, the dialogue continues to "
-        "the maximum number of utterances",
+        description="whether the inquirer may end the dialogue; if off, the dialogue continues "
+        "until it has the maximum number of utterances",
     )
     match_lengths: bool = Field(
         default=False,
-        description="whether the inquirer is asked for messages about as long as those of real "
-        "users in other seeds, not counting each user's first message",
+        description="whether the inquirer is asked for messages that are about as long as those "
+        "of real users in other seeds, not counting each user's first message",
     )
     reasks: int = Field(
         default=2,

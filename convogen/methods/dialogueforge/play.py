@@ -34,7 +34,8 @@ __all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
 OF_LENGTH = ("too_long", "too_short")
 
 TAKEN = (*OF_LENGTH, "echo", "repetition", "topic_deviation")
-"""Faults with which an utterance is accepted after all retries; other faults end the dialogue."""
+"""Faults despite which an utterance is accepted after the last retry; other faults end the
+dialogue."""
 
 LONG_ANSWER_WORDS = 120
 """Minimum length, in words, of a chatbot's reply after which the inquirer is shown a sample of its
@@ -183,7 +184,7 @@ class _Dialogue:
         self._ended: str | None = None
         self.stands = False
         """Whether a model failed only after the responder had replied to a generated message from
-        the inquirer. Such a dialogue is kept."""
+        the inquirer. If so, the dialogue is kept."""
         matched = method.match_lengths
         self._lengths = turn_lengths(method.data.seeds, task.number, task.seed) if matched else None
 
@@ -265,7 +266,7 @@ class _Dialogue:
 
     @cached_property
     def _written_in(self) -> str | None:
-        """The language of the task, or else of its seed; None if unknown."""
+        """The task's language or, if it has none, the seed's language; None if unknown."""
         return self._task.language or identify(turn.text for turn in self._seed.turns)
 
     def _utterance(

@@ -1,5 +1,5 @@
-"""Request a reasoned dialogue in one structured model call: first its characteristics, then its
-turns.
+"""Request a reasoned dialogue in one structured model call, in which the characteristics come
+before the turns.
 
 Source: DiaSynth, section 3.3.
 """
@@ -73,7 +73,8 @@ class Written:
 
 
 class Writer:
-    """Requests dialogues and, with `reasoning`, their settled parts before the turns."""
+    """Requests dialogues; with `reasoning`, the settled part of each dialogue comes before its
+    turns."""
 
     def __init__(self, prompt: Prompt, *, reasoning: bool, reasks: int) -> None:
         self._prompt = prompt

@@ -47,7 +47,7 @@ MOST = 2_000
 """Maximum number of conversations read from a corpus."""
 
 ROLE_LABEL = re.compile(r"\W*person\W*\d+\W*", re.IGNORECASE)
-"""Matches the role labels of data sets, which are not names."""
+"""Matches the role labels in data sets, as opposed to names."""
 
 LONGEST_CHARS = 3_000
 """Maximum length, in characters, of a corpus conversation that is used as an example."""

@@ -1,4 +1,5 @@
-"""Lists of subtopics and personas, requested from a model until complete, without near-copies.
+"""Lists of subtopics and personas without near-copies, requested from a model until they are
+complete.
 
 Source: DiaSynth, sections 3.1 and 3.2.
 """
@@ -209,8 +210,8 @@ def _entries(
     """Return the entries in a reply, with None for each truncated entry, and the number of
     truncated entries.
 
-    If the reply cannot be parsed, there are no entries, and the number is 1 if the reply was
-    truncated.
+    If the reply cannot be parsed, no entries are returned, and the number is 1 if the reply was
+    truncated and 0 otherwise.
     """
     try:
         draft, texts = parse_draft(answer, model)
@@ -244,8 +245,8 @@ class _Person(StructuredReply):
 
 @lru_cache(maxsize=64)
 def _list_model(step: str, n: int) -> type[StructuredReply]:
-    """Return the pydantic model for a reply with `n` subtopics or personas. Only the schema
-    requires exactly `n` entries; longer and shorter lists are accepted."""
+    """Return the pydantic model for a reply with `n` subtopics or personas. The schema requires
+    exactly `n` entries, but longer and shorter lists are accepted as well."""
     wanted: Any = {"minItems": n, "maxItems": n}
     entry: Any = _Person if step == "personas" else Annotated[str, WORDS["subtopic"].field()]
     entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))

@@ -262,8 +262,8 @@ class DiaSynth(Method):
         return len(self.dialogues)
 
     def notices(self) -> list[str]:
-        """Return a line that describes the plan and, if there are no examples in a language, a
-        second line that says so."""
+        """Return a line that describes the plan and, if there are no examples in a requested
+        language, a second line that says so."""
         without = [tag for tag in self.languages() if not self.example_list.in_languages([tag])]
         shots = f"no example dialogue is in {languages_text(without)}, so none is shown"
         return [f"plan: {self.plan()}", *([shots] if without and self.shots else [])]

@@ -73,11 +73,11 @@ class DialoguePlan:
 
 
 class SharedList(Generic[T]):
-    """A list that the first task that needs it creates and shares with all later tasks.
+    """A list that several tasks share. The first task that needs the list creates it.
 
-    The tasks that share the list have turns, numbered from 0. A task that needs more entries waits
-    until all earlier turns have ended and may then add entries, so the content never depends on
-    timing.
+    The tasks that share the list take turns, which are numbered from 0. A task that needs more
+    entries waits until all earlier turns have ended and may then add entries, so the content never
+    depends on timing.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 Source: DiaSynth, section 3.3 and table 1. The reasoning is free text that explains the
 characteristics and how they interact. Feelings are settled per person, so that each person in a
-group chat knows only their own.
+group chat knows only their own feelings.
 """
 
 from __future__ import annotations

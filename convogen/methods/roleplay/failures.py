@@ -90,7 +90,7 @@ def goes_round(text: str, family: Family) -> bool:
 
     Fenced code and words that consist only of punctuation (such as table rules) are ignored, since
     they repeat by nature; the paper includes them. The result decides which outputs are regenerated
-    and which dialogues end. The failure counts use algorithm 2 without this change.
+    and which dialogues end. The failure counts use algorithm 2 without these exclusions.
     """
     words = _FENCED.sub("\n", text).split()
     said = " ".join(word for word in words if any(map(str.isalnum, word)))
@@ -102,7 +102,7 @@ def _alike(items: Sequence[Hashable]) -> bool:
 
 
 def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
-    """Return the special tokens of both chat templates.
+    """Return the special tokens in the chat templates of the inquirer and of the responder.
 
     The inquirer's own tokens count too, since an inquirer may also answer itself in its own
     template. In the paper, the responder is Llama-2, but Vicuna's self-replies are recognised by
@@ -169,8 +169,8 @@ def faults_of_prompt(
 ) -> list[str]:
     """Return the names of all failures in an inquirer's output, in the order of `FAILURES`.
 
-    `asks` is the inquirer's family, and `answers` is the responder's. An output that stops the
-    dialogue needs no prompt. `language` determines which patterns detect thanks.
+    `asks` is the inquirer's model family, and `answers` is the responder's model family. An output
+    that stops the dialogue needs no prompt. `language` determines which patterns detect thanks.
     """
     tokens = special_tokens(asks, answers)
     own, n_texts = before_reply(output, tokens), len(quoted_spans(output))

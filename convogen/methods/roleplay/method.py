@@ -39,9 +39,10 @@ Kind = Literal["gpt", "llama-2", "mixtral", "vicuna", "llama-3", "chatml", "smal
 class Roleplay(Method):
     """Parameters of the LLM Roleplay method.
 
-    The plan pairs every persona with every goal and spreads over both from the first task on. Task
-    p has persona p % P of P personas, and after each round of P tasks, every persona moves on to
-    its next goal. A pair that fails is recorded as a failure and is not replaced.
+    The plan pairs every persona with every goal. From the first task on, the tasks are spread over
+    both the personas and the goals. Task p has persona p % P of P personas, and after each round of
+    P tasks, every persona moves on to its next goal. A pair that fails is recorded as a failure and
+    is not replaced.
     """
 
     name: ClassVar[str] = "roleplay"
@@ -102,7 +103,7 @@ class Roleplay(Method):
     )
     persona_source: str | None = Field(
         default=None,
-        description="persona hub to use instead of features; one of everyday, a file, or "
+        description="persona hub to use instead of features: everyday, a file, or "
         "hf:OWNER/NAME[@CONFIG][:SPLIT]",
     )
     persona_field: str | None = Field(

@@ -1,4 +1,5 @@
-"""The goals of role plays (LLM Roleplay, appendix A), and the model families that play them."""
+"""The goals of role plays (LLM Roleplay, appendix A), and the families of the models that take part
+in them."""
 
 from __future__ import annotations
 

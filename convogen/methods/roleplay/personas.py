@@ -83,7 +83,7 @@ def _words(feature: str, option: str) -> str:
 
 
 def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[dict[str, str]]:
-    """Return the features of the first `n` people for a seed, with all options of a feature about
+    """Return the features of the first `n` people for a seed; the options of each feature are about
     equally frequent.
 
     Each person gets the combination whose options have been least frequent so far; ties are broken
@@ -164,7 +164,8 @@ def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
 
 
 def persona_id(persona: Persona) -> str:
-    """Return the id of a persona in records. The id is the same in all runs with that persona."""
+    """Return the id that identifies a persona in records. The id is the same in all runs with that
+    persona."""
     return persona.id or _digest(persona.text or persona.name)
 
 

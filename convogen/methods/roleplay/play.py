@@ -49,7 +49,7 @@ up after an incoherent output."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Maps faults to their names in a dialogue's `ended`, if the names differ."""
+"""Maps faults to the names used for them in a dialogue's `ended`, if these names differ."""
 
 
 class RoleplayPlay(Play):
@@ -203,7 +203,8 @@ class _Dialogue:
         return fitted
 
     def _again(self, role: str, fault: str, fitted: Fitted, reasks: list[str]) -> None:
-        """Record why an output is unusable; raise `ModelFault` if it must not be regenerated.
+        """Record why an output is unusable; raise `ModelFault` if the output must not be
+        regenerated.
 
         Requests to a chatbot that keeps its own memory are never repeated, since the chatbot would
         get the message twice.

@@ -53,7 +53,7 @@ def _patterns(language: str) -> _Patterns | None:
 
 
 def is_thanks(text: str, language: str = "en") -> bool:
-    """Return whether a short text only gives thanks, accepts them, or says goodbye.
+    """Return whether a short text only gives thanks, accepts thanks, or says goodbye.
 
     The result is always False for languages without `courtesies`.
     """
