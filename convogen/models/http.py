@@ -1,4 +1,4 @@
-"""Settings for a chatbot behind HTTP: the request and the path to the reply in the response.
+"""Settings for a chatbot with an HTTP API: the request and the path to the reply in the response.
 
     http:
       url: https://bot.example/api/sessions/{{ session }}/messages

@@ -222,7 +222,7 @@ class ModelSpec(Keys):
     @property
     def kind(self) -> Literal["scripted", "embedded", "transformers", "endpoint", "http"]:
         """The kind of backend: canned replies, a GGUF file or a checkpoint in this process, an
-        endpoint, or a chatbot behind HTTP."""
+        endpoint, or a chatbot with an HTTP API."""
         if self.http is not None:
             return "http"
         if self.base_url is not None or self.azure is not None:

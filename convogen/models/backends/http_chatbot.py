@@ -1,4 +1,4 @@
-"""A chatbot behind HTTP, described by `models.http`, which returns one answer per message.
+"""A chatbot with an HTTP API, described by `models.http`, which returns one answer per message.
 
 The chatbot receives the last message and the session id, and keeps its own memory. Limits and
 budgets apply as for any model. A chatbot reports no token counts, so no tokens are counted.
