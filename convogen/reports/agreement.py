@@ -60,7 +60,7 @@ __all__ = [
 ]
 
 _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
-"""Names of a judge's subfolders that contain the verdicts for one protocol."""
+"""Possible names of a judge's subfolder with the verdicts for one protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +277,8 @@ def self_preference(
 
     `own` maps each judge to the set of dialogues in which the judge's model took part. A judge's
     excess on a set is the judge's pass rate minus the mean pass rate of the set's other judges. The
-    preference is the excess on the judge's own set minus the excess on the other sets. Neither a
-    lenient judge nor a good model therefore shows a preference. Without other judges
+    preference is the excess on the judge's own set minus the excess on the other sets. Therefore,
+    neither a judge's leniency nor a model's quality counts as a preference. Without other judges
     (`compared_with` is empty), the preference is the plain difference between pass rates, which
     means little.
     """

@@ -49,7 +49,7 @@ class Cell:
 
 
 class FlatCell(TypedDict):
-    """A cell as a row of a frame; its keys are the columns in `COLUMNS`."""
+    """A cell as a row of a frame, whose keys are the columns in `COLUMNS`."""
 
     table: str
     row: str

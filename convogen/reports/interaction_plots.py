@@ -17,8 +17,7 @@ __all__ = ["friction_histograms", "friction_shares"]
 
 _COLUMNS = 3
 _MOST_LABEL = 28
-"""Maximum length of a legend's entry, in characters; the origin of the labels is never
-truncated."""
+"""Maximum length of a legend entry, in characters; the origin of the labels is never truncated."""
 
 Series = list[tuple[Friction, dict[str, Any]]]
 """The drawn sources, with the style of each."""

@@ -107,8 +107,8 @@ class Target:
 
 
 def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
-    """Return the corpus and the features of an experiment's profile gate or, without one, of its
-    method."""
+    """Return the corpus and the features specified for an experiment's profile gate or, if there is
+    no such gate, for the experiment's method."""
     gates: list[Any] = experiment.get("gates") or []
     for entry in gates:
         if isinstance(entry, dict):
@@ -151,7 +151,7 @@ def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures 
 def _values(
     conversations: Iterable[Conversation], features: Sequence[Feature]
 ) -> NDArray[np.float64]:
-    """Return the features of conversations that have turns, in shape (conversations, features)."""
+    """Return the features of the conversations that have turns; shape (conversations, features)."""
     rows = [
         measure([dialogue], features)[0]
         for one in conversations

@@ -100,7 +100,7 @@ def published_rate(
 ) -> float | None:
     """Return the paper's rate in percent; None if the paper has no such rate.
 
-    `model` is the paper's name in upper or lower case, or an API name (`paper_name`). For real
+    `model` is the paper's name in upper or lower case, or an API name (see `paper_name`). For real
     dialogues (`real`), the rate is the same for all lengths.
     """
     base = TUNED.sub("", model)
