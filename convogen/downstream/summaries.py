@@ -36,7 +36,7 @@ SHOWN, LONGEST_SHOWN, SEED = 2, 3_000, 0
 dialogue, and the seed for choosing the examples."""
 
 ENOUGH = 100
-"""Minimum number of in-domain summaries from which the rules are learned."""
+"""Number of in-domain summaries that are needed to learn the rules."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
 
 @dataclass(frozen=True, slots=True)
 class JudgeVerdicts:
-    """One judge's verdicts on one set of dialogues, in the order of its file."""
+    """One judge's verdicts on one set of dialogues, in the order of the verdict file."""
 
     judge: str
     dialogues: str

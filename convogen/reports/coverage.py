@@ -43,8 +43,8 @@ class CoverageCourse:
 def coverage_courses(runs: Mapping[str, Run]) -> dict[str, CoverageCourse]:
     """Return the course of coverage for each run that has experiences, keyed by the run's name.
 
-    The result is empty if scikit-learn is not installed, or if the experiences are too few or all
-    alike.
+    The result is empty if scikit-learn is not installed, or if there are too few experiences or all
+    experiences are alike.
     """
     if find_spec("sklearn") is None:
         return {}

@@ -55,7 +55,7 @@ def friction_shares(report: Report) -> str | None:
 
 def friction_histograms(report: Report) -> str | None:
     """Plot the number of turns per conversation with each behaviour, one panel per behaviour;
-    return None if friction was not measured, or if no turn has a behaviour."""
+    return None if friction was not measured, or if no turn has any of the behaviours."""
     series, names = _series(report)
     names = [
         name

@@ -75,7 +75,7 @@ _LATIN_WORD = re.compile(r"[a-z]+")
 
 
 def identify(texts: Iterable[str]) -> str | None:
-    """Return the primary BCP 47 subtag of the language that texts are written in, such as `de`.
+    """Return the language that texts are written in, as a primary BCP 47 subtag such as `de`.
 
     Only the first 1,000 characters are read. A script that only one language uses identifies that
     language. For other scripts, the frequent words decide. If they are inconclusive, `lingua`

@@ -257,7 +257,8 @@ def _rate(cell: RateCell, protocol: Protocol) -> Rate:
 
 
 def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
-    """Return how the judging of the cells differs from the judging behind a published number.
+    """Return how the judging of the cells differs from the judging that a published number is based
+    on.
 
     The result is None if there is no published number, or if the differences of a cell are unknown.
     """
