@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ARMS = ("base", "synthetic", "in_domain", "both")
-"""The arms, named for their training data; `base` is the model without fine-tuning."""
+"""The arms, named after their training data; `base` is the model without fine-tuning."""
 
 Numbers = NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]

@@ -254,7 +254,7 @@ def _scores(
 ) -> dict[str, dict[str, Drawn | None]]:
     """Return the mean score for each arm and metric.
 
-    The score of a held-out dialogue is its mean over the seeds.
+    The score of a held-out dialogue is the mean of its scores over the seeds.
     """
     references = [one.target for one in held_out]
     models = {role: task.model(role) for role in ROLES}

@@ -1,4 +1,4 @@
-"""Comparison of judges: agreement, preference for their own model's dialogues, and accuracy.
+"""Comparison of judges: agreement, preference for their own models' dialogues, and accuracy.
 
 A verdict file contains one judge's verdicts on one set of dialogues. Intervals are 95% bootstrap
 intervals over dialogues, except the intervals of corrected rates (`convogen.reports.calibration`).

@@ -121,7 +121,7 @@ def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
 
 
 def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures | None:
-    """Return the distance of a run from a target, before and after its gates; None for empty runs.
+    """Return a run's distance from a target, before and after the run's gates; None for empty runs.
 
     `n_calls` is the number of the run's model calls, excluding judges' calls.
     """
