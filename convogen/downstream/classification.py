@@ -40,7 +40,8 @@ class Classification:
     """Settings for comparing a run with in-domain dialogues as training data.
 
     `label` names the column whose values are predicted. For a generated conversation, the value is
-    the labeller's label or, if there is none, the value in the conversation's context.
+    the labeller's label or, if there is none, the value under the column's name in the
+    conversation's `context`.
     """
 
     run: Path

@@ -58,7 +58,7 @@ class Pooled:
 
 
 def read_results(sources: Sequence[Path]) -> list[Result]:
-    """Read result files from `downstream summarization`; a run folder stands for all its files.
+    """Read result files from `downstream summarization`; a run folder stands for its result files.
 
     A file that is named twice is read once. Raises `SourceError` if a file is not a result file, if
     a folder has no result files, or if two files have the same run, checkpoint and held-out set.

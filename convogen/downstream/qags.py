@@ -127,7 +127,7 @@ def qags(
 
 
 def answers_f1(given: Sequence[str], wanted: Sequence[str]) -> list[float]:
-    """Return the `answer_f1` of each pair of answers, or 0 if the given answer is `not said`."""
+    """Return the `answer_f1` of each pair of answers; 0 if the answer in `given` is `not said`."""
     pairs = zip(given, wanted, strict=True)
     return [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]
 
@@ -169,7 +169,7 @@ async def _answers(
 
 
 def _answered(row: dict[str, Any]) -> Questions:
-    """Return the questions that the dialogue answers, with its answers."""
+    """Return the questions that the dialogue answers, with the dialogue's answers."""
     pairs = zip(row["questions"], row["answers"], strict=True)
     kept = [(question, answer) for question, answer in pairs if _said(answer)]
     return Questions([question for question, _ in kept], [answer for _, answer in kept])

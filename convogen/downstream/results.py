@@ -1,4 +1,4 @@
-"""Comparison of fine-tuning on synthetic data with no fine-tuning and with in-domain data.
+"""Comparison of fine-tuning on synthetic data with fine-tuning on in-domain data and with none.
 
 The formulas are equations 1 and 2 in section 5.2 of DiaSynth. A cell is the value of one metric for
 one model on the held-out dialogues. Intervals are bootstrapped over these dialogues, as in
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ARMS = ("base", "synthetic", "in_domain", "both")
-"""The arms, named for their training data; `base` is the model without fine-tuning."""
+"""The arms, named after their training data; `base` is the model without fine-tuning."""
 
 Numbers = NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]
@@ -71,11 +71,11 @@ class Compared:
 
     Attributes:
         arms: For each arm, the value of each metric.
-        improvement: For each arm, the improvement over the untuned model in percent, for each
-            metric and as the `average` over the metrics, or None if the untuned model was not
+        improvement: For each arm, the improvement over the untuned model in percent. The keys are
+            the metrics and `average`, the mean over the metrics. None if the untuned model was not
             evaluated.
-        coverage: For each arm, the coverage of in-domain data in percent, for each metric and as
-            the `average` over the metrics, or None if no model was trained on in-domain data.
+        coverage: For each arm, the coverage of in-domain data in percent, with the same keys as
+            `improvement`. None if no model was trained on in-domain data.
     """
 
     arms: dict[str, Row]

@@ -33,10 +33,10 @@ DEFAULT_RULES = SummaryRules(low=5, high=60, grounded=0.4)
 
 SHOWN, LONGEST_SHOWN, SEED = 2, 3_000, 0
 """Number of in-domain examples in the prompt, the maximum number of characters in an example's
-dialogue, and the seed for drawing the examples."""
+dialogue, and the seed for choosing the examples."""
 
 ENOUGH = 100
-"""Minimum number of in-domain summaries from which the rules are learned."""
+"""Number of in-domain summaries that are needed to learn the rules."""
 
 
 @dataclass(frozen=True, slots=True)

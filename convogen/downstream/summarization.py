@@ -51,7 +51,7 @@ class Summarization:
     """Settings for comparing a run with in-domain dialogues as training data for a checkpoint.
 
     `questions` is the number of questions per dialogue for QAGS (0 for no QAGS), and `qags_by` is
-    the measure by which QAGS compares answers. `bertscore` names the encoder for BERTScore. `n`
+    the measure with which QAGS compares answers. `bertscore` names the encoder for BERTScore. `n`
     limits the number of generated dialogues, and `n_held_out` limits the number of dialogues from
     each file in `held_out`. Without `in_domain`, coverage cannot be computed.
     """
@@ -93,7 +93,7 @@ class SummarizationResult:
         summaries: Numbers of generated dialogues with and without a usable summary.
         bertscore: The encoder for BERTScore, or None if BERTScore is not measured.
         questions: Number of questions per dialogue for QAGS, or 0 if QAGS is not measured.
-        qags_by: The measure by which QAGS compares answers, or None if QAGS is not measured.
+        qags_by: The measure with which QAGS compares answers, or None if QAGS is not measured.
     """
 
     task: Literal["summarization"]
@@ -254,7 +254,7 @@ def _scores(
 ) -> dict[str, dict[str, Drawn | None]]:
     """Return the mean score for each arm and metric.
 
-    The score of a held-out dialogue is its mean over the seeds.
+    The score of a held-out dialogue is the mean of its scores over the seeds.
     """
     references = [one.target for one in held_out]
     models = {role: task.model(role) for role in ROLES}

@@ -54,7 +54,7 @@ def write_tasks(
         limits: Limits on the cost of requesting the missing summaries.
 
     Raises `RunFolderError` if the folder cannot be written. Raises `RunStopped` if the model calls
-    end early; calling the function again resumes them.
+    end early; calling the function again resumes the calls.
     """
     prompt = load_prompt("dialogueforge/task_summary")
     known = dict(_known(folder, prompt.hash, spec))
@@ -85,9 +85,9 @@ def write_tasks(
 
 
 def _role(spec: ModelSpec) -> Role:
-    """Return the summarizer's role with the method's sampling.
+    """Return the summarizer's role with the method's sampling parameters.
 
-    The embedded model has its own sampling.
+    The embedded model has its own sampling parameters.
     """
     sampling = DialogueForge.roles[ROLE]
     if spec.is_shipped:

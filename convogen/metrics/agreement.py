@@ -78,7 +78,7 @@ def _given(ratings: Ratings) -> NDArray[np.bool_]:
 
 
 def _votes(raters: tuple[Ratings, ...]) -> list[Any]:
-    """Return one array per category, with the number of raters who chose the category per unit."""
+    """Return one array per category, with the number of raters per unit who chose the category."""
     return [
         np.sum([one == category for one in raters], axis=0)
         for category in range(_categories(*raters))

@@ -167,7 +167,8 @@ def bleu_tokenizer(languages: Iterable[str | None]) -> str:
     - `13a` if every language is English or undecided;
     - `ja-mecab` or `ko-mecab` if the only language is Japanese or Korean and sacrebleu's module for
       that language is installed;
-    - `intl` (punctuation in all scripts) if all languages separate words with spaces;
+    - `intl`, which splits off punctuation in all scripts, if all languages separate words with
+      spaces;
     - `zh` if Chinese is the only language without spaces;
     - `char` otherwise.
     """

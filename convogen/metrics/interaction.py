@@ -36,7 +36,7 @@ class InteractionStatistics:
             these conversations.
         measures: Mean of each measure in `MEASURES` over the conversations that have a value.
         friction: Frequencies of behaviours detected by rules; None if no language in the corpus has
-            patterns for them.
+            patterns for such behaviours.
         evidence: Number of turns for each kind of evidence for the addressee.
     """
 

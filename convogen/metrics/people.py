@@ -34,7 +34,8 @@ GENDERS = {
     "men": "m male man boy men gentleman",
     "nonbinary": "nonbinary enby genderqueer agender",
 }
-"""Maps each gender to the words for it on cards; any other value on a card is counted unchanged."""
+"""Maps each gender to the words for the gender on cards; other values on cards are counted
+unchanged."""
 
 SAYS_WOMAN = frozenset("she her hers herself woman girl lady".split())
 SAYS_MAN = frozenset("he him his himself man boy gentleman".split())

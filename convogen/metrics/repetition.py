@@ -86,7 +86,8 @@ def _all_pairs(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
 
 
 def _minhash(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
-    """Return whether each text is a near-copy of another text that shares a band of its signature.
+    """Return, for each text, whether it is a near-copy of another text with an equal signature
+    band.
 
     Within a bucket, each text is compared with at most 50 other texts. A data set made from one
     template is therefore still quick to measure: nearly all its texts are near-copies of a

@@ -1,4 +1,4 @@
-"""The measures of a corpus, computed from its tally, such as those in ConvoGen's tables III and V.
+"""The measures of a corpus, including those in ConvoGen's tables III and V, computed from a tally.
 
 Standard deviations divide by n, not n - 1, as in the paper. English texts are split into words at
 white space, except for MTLD, TTR and distinct-n, which use lexicalrichness tokens. Words in other
@@ -52,9 +52,10 @@ class GroupChat:
 
     `selections` counts the turns with a selector call, and `selector_repair_rate` is the share of
     these turns whose selection was repaired. `addressed` counts the turns that address somebody by
-    name, and the answered rates are shares of these turns. `self_repetition_rate` is a share of all
-    turns. `farewell_loop_rate` is the share of conversations with three or more consecutive
-    farewells. `never_spoke` counts participants who never spoke.
+    name, and `answered_next_rate` and `answered_later_rate` are shares of these turns.
+    `self_repetition_rate` is a share of all turns. `farewell_loop_rate` is the share of
+    conversations with three or more consecutive farewells. `never_spoke` counts participants who
+    never spoke.
 
     A rate is None if its denominator is 0. Addressing and farewells are detected only in languages
     with patterns for them; their counts and rates are None if no conversation is in such a
@@ -91,8 +92,8 @@ class Statistics:
 
     `words_per_conversation` and `turns_per_conversation` (means) and `words_per_turn` (pooled over
     all turns, without labels) are nW, nT and nW/T in ConvoGen's table III; MTLD is in table V.
-    `speaker_shares` contains, for each number of speakers, the mean share of turns by rank, most
-    talkative first. `distinct_exact` is False if distinct-n is an estimate.
+    `speaker_shares` contains, for each number of speakers, the mean share of turns by speaker rank,
+    most talkative speaker first. `distinct_exact` is False if distinct-n is an estimate.
 
     Self-BLEU and ROUGE-L are means over a random sample of `compared` conversations (the first
     5,000 characters of each). `rouge_l_nearest` is the mean, over the first `nearest_of`

@@ -174,8 +174,8 @@ class CorpusTally:
         self.openings.add(key, _openings(conversation, key))
 
     def _add_shares(self, speakers: Sequence[str]) -> None:
-        """Sum the shares of turns by rank, most talkative first, separately for each number of
-        speakers."""
+        """Sum the shares of turns by speaker rank, most talkative speaker first, separately for
+        each number of speakers."""
         counts = sorted(Counter(speakers).values(), reverse=True)
         sums = self.shares[len(counts)]
         sums.extend([0.0] * (len(counts) - len(sums)))

@@ -25,7 +25,7 @@ class CheckCounts:
         asked_again: Number of rejected replies.
         tidied: Number of replies from which something was removed.
         taken_with: Number of turns kept despite a fault.
-        broken_off: Number of conversations that a fault ended early.
+        broken_off: Number of conversations that ended early because of a fault.
     """
 
     asked_again: dict[str, int]

@@ -1,1 +1,2 @@
-"""Each paper's tables and calculations for runs; `convogen.published` has the printed numbers."""
+"""The papers' tables and calculations, applied to runs; `convogen.published` has the papers'
+numbers."""

@@ -45,10 +45,10 @@ Numbers = NDArray[np.float64]
 class Difference:
     """The mean of a cell minus the mean of the first cell, for one metric.
 
-    `low` and `high` are the ends of the 95% interval; None if undefined. `cliffs_delta`, -1
-    to 1, is the probability that a conversation in the cell has a greater value than a conversation
-    in the first cell, minus the probability that it has a smaller value. `p` is the p-value of the
-    Mann-Whitney U test, and `p_holm` is the corrected p-value.
+    `low` and `high` are the ends of the 95% interval, or None if the interval is undefined.
+    `cliffs_delta`, -1 to 1, is the probability that a conversation in the cell has a greater value
+    than a conversation in the first cell, minus the probability that it has a smaller value. `p` is
+    the p-value of the Mann-Whitney U test, and `p_holm` is the corrected p-value.
     """
 
     cell: str
@@ -65,7 +65,7 @@ class Difference:
 class CellMeans:
     """A cell's run folder, its number of conversations, and its mean for each metric.
 
-    A mean is None if no conversation has a value.
+    A mean is None if no conversation has a value for the metric.
     """
 
     run: str
@@ -95,8 +95,8 @@ class Comparison:
 
 
 def values_of(run: Run, n: int) -> DataFrame:
-    """Return the metrics of the first `n` conversations: one row per conversation, one column per
-    metric.
+    """Return the metrics of the first `n` conversations, with one row per conversation and one
+    column per metric.
 
     Missing values are NaN.
     """
@@ -166,7 +166,8 @@ def _difference(
 
 
 def _judged(run: Run) -> Any:
-    """Return each judge's mean over aspects: one row per conversation, one column per judge."""
+    """Return the judges' means over aspects, with one row per conversation and one column per
+    judge."""
     scores: Any = run.to_pandas("scores", ["conversation", "judge", "value"])
     by = scores.dropna().groupby(["conversation", "judge"])["value"]
     return by.agg(_plain_mean).unstack("judge").reindex(columns=run.judges())

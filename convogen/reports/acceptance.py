@@ -14,7 +14,7 @@ class Acceptance(NamedTuple):
     """Acceptance of conversations by a run's gates.
 
     Attributes:
-        rejected: Number of conversations rejected by each gate, in descending order.
+        rejected: Number of conversations rejected by each gate, in descending order of this number.
         rate: Share of the finished conversations that were accepted, 0 to 1; None if no
             conversation is finished.
     """

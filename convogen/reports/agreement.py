@@ -1,4 +1,4 @@
-"""Comparison of judges: agreement, preference for their own model's dialogues, and accuracy.
+"""Comparison of judges: agreement, preference for their own models' dialogues, and accuracy.
 
 A verdict file contains one judge's verdicts on one set of dialogues. Intervals are 95% bootstrap
 intervals over dialogues, except the intervals of corrected rates (`convogen.reports.calibration`).
@@ -60,12 +60,12 @@ __all__ = [
 ]
 
 _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
-"""Names of a judge's subfolders that contain the verdicts for one protocol."""
+"""Possible names of a judge's subfolder with the verdicts for one protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeVerdicts:
-    """One judge's verdicts on one set of dialogues, in the order of its file."""
+    """One judge's verdicts on one set of dialogues, in the order of the verdict file."""
 
     judge: str
     dialogues: str
@@ -277,8 +277,8 @@ def self_preference(
 
     `own` maps each judge to the set of dialogues in which the judge's model took part. A judge's
     excess on a set is the judge's pass rate minus the mean pass rate of the set's other judges. The
-    preference is the excess on the judge's own set minus the excess on the other sets. Neither a
-    lenient judge nor a good model therefore shows a preference. Without other judges
+    preference is the excess on the judge's own set minus the excess on the other sets. Therefore,
+    neither a judge's leniency nor a model's quality counts as a preference. Without other judges
     (`compared_with` is empty), the preference is the plain difference between pass rates, which
     means little.
     """

@@ -21,7 +21,8 @@ def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
     """Read the verdicts for `[JUDGE[,DIALOGUES]=]PATH`, with one judge per human annotator.
 
     Raises:
-        SourceError: As for `read_judgement`, or the labels contain no choices for the protocol.
+        SourceError: The file cannot be read (see `read_judgement`), or the labels contain no
+            choices for the protocol.
     """
     told, path = names_and_path(text)
     if not is_label_file(path):
@@ -42,7 +43,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
     """Read the scores for `[JUDGE[,DIALOGUES]=]FILE`, with one judge per human annotator.
 
     Raises:
-        SourceError: As for `read_scores`, or the labels contain no ratings.
+        SourceError: The file is not valid (see `read_scores`), or the labels contain no ratings.
     """
     told, path = names_and_path(text)
     if not is_label_file(path):
@@ -57,7 +58,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
 
 
 def in_one_set(judged: Sequence[J]) -> list[J]:
-    """Return the judgements; if the judges have only one set, human labels without a set get it.
+    """Return the judgements, with human labels assigned to the judges' set if there is only one.
 
     Human labels identify conversations by id and do not name their set of dialogues.
     """

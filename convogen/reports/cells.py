@@ -36,7 +36,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The text of a table cell, and the 95% interval of its number, if there is one.
+    """The text of a table cell and, if there is one, the 95% interval of the cell's number.
 
     `value`, `low` and `high` are the displayed numbers; None for cells without a number.
     """
@@ -49,7 +49,7 @@ class Cell:
 
 
 class FlatCell(TypedDict):
-    """A cell as a row of a frame; its keys are the columns in `COLUMNS`."""
+    """A cell as a row of a frame, whose keys are the columns in `COLUMNS`."""
 
     table: str
     row: str
@@ -95,9 +95,10 @@ class Table:
     def to_pandas(self) -> DataFrame:
         """Return a frame with one row per cell and unrounded numbers.
 
-        Columns: `table` (the title), `row` and `column` (their labels), `kind` (ours, human or
-        published), `value`, `low` and `high` (the 95% interval), and `text` (the cell as shown).
-        `frame.pivot(index="row", columns="column", values="value")` restores the table.
+        Columns: `table` (the title), `row` and `column` (the labels of the row and column), `kind`
+        (ours, human or published), `value`, `low` and `high` (the 95% interval), and `text` (the
+        cell as shown). `frame.pivot(index="row", columns="column", values="value")` restores the
+        table.
         """
         return frame(COLUMNS, self.flat())
 

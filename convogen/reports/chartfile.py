@@ -48,9 +48,9 @@ def check_kind(path: Path) -> None:
 def save_chart(figure: Any, path: Path, made_by: str) -> None:
     """Write a matplotlib figure in the format given by the file extension.
 
-    `made_by` is stored in the metadata; an existing file is replaced only if it has the same value.
-    Raises `RunFolderError` if the file cannot be written, or if it exists and was not written by
-    convogen.
+    `made_by` is stored in the metadata. An existing file is replaced only if it contains the same
+    text. Raises `RunFolderError` if the file cannot be written, or if it exists and was not written
+    by convogen.
     """
     kind = path.suffix.lower()
     dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind, {})

@@ -27,7 +27,7 @@ _POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class CoverageCourse:
-    """Evenness of a run's coverage of topic clusters, at no more than 200 points of the run.
+    """Evenness of a run's coverage of topic clusters, at up to 200 points in the run.
 
     Attributes:
         experience_at: Number of experiences up to each point.
@@ -41,10 +41,10 @@ class CoverageCourse:
 
 
 def coverage_courses(runs: Mapping[str, Run]) -> dict[str, CoverageCourse]:
-    """Return the coverage course of each run that has experiences, keyed by the run's name.
+    """Return the course of coverage for each run that has experiences, keyed by the run's name.
 
-    The result is empty if scikit-learn is not installed, or if the experiences are too few or all
-    alike.
+    The result is empty if scikit-learn is not installed, or if there are too few experiences or all
+    experiences are alike.
     """
     if find_spec("sklearn") is None:
         return {}

@@ -46,7 +46,7 @@ WORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gptscore": ("questions", dict(QUESTIONS)),
     "geval3": ("questions", dict(QUALITIES)),
 }
-"""Maps each judge to the manifest key for its wording and to the shipped wording."""
+"""Maps each judge to the manifest key for the judge's wording and to the shipped wording."""
 
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 

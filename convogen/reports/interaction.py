@@ -69,7 +69,8 @@ class FrictionColumn:
 
 
 def friction_columns(sources: Sources) -> list[FrictionColumn]:
-    """Return the behaviours of all sources, in one column each if all labels have the same origin.
+    """Return the behaviours of all sources, in one column per source if all labels have the same
+    origin.
 
     Otherwise, rules and judges have separate columns, so that a judge's labels for a single source
     do not affect the comparison based on rules.

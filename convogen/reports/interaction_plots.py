@@ -17,8 +17,7 @@ __all__ = ["friction_histograms", "friction_shares"]
 
 _COLUMNS = 3
 _MOST_LABEL = 28
-"""Maximum length of a legend's entry, in characters; the origin of the labels is never
-truncated."""
+"""Maximum length of a legend entry, in characters; the origin of the labels is never truncated."""
 
 Series = list[tuple[Friction, dict[str, Any]]]
 """The drawn sources, with the style of each."""
@@ -56,7 +55,7 @@ def friction_shares(report: Report) -> str | None:
 
 def friction_histograms(report: Report) -> str | None:
     """Plot the number of turns per conversation with each behaviour, one panel per behaviour;
-    return None if friction was not measured, or if no turn has a behaviour."""
+    return None if friction was not measured, or if no turn has any of the behaviours."""
     series, names = _series(report)
     names = [
         name

@@ -10,8 +10,8 @@ conversations. The seed is fixed, so that the same data give the same interval. 
   the square of the number of conversations, whereas the effect of the acceleration shrinks with the
   square root of this number.
 
-There is no interval for fewer than two conversations, or if the statistic is undefined for any of
-the resamples.
+There is no interval if there are fewer than two conversations, or if the statistic is undefined for
+any of the resamples.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A statistic of `n` numbers and its 95% interval; without an interval, the ends are None."""
+    """A statistic of `n` numbers and its 95% interval; the ends are None if there is no
+    interval."""
 
     value: float
     low: float | None
@@ -70,7 +71,8 @@ def std_interval(values: Iterable[float]) -> Interval | None:
 
 
 def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval | None:
-    """Return the sum of the parts divided by the sum of the wholes, such as pooled words per turn.
+    """Return the sum of the parts divided by the sum of the wholes, for example pooled words per
+    turn.
 
     Each part is resampled together with its whole; pairs without a part (NaN) are left out.
     """

@@ -19,7 +19,7 @@ _UNKNOWN = "und"
 
 
 def said_languages(text: Statistics) -> str:
-    """Return a description of the conversations' languages and the turns in the stated language."""
+    """Return a description of the languages, with the share of turns in each stated language."""
     said = [_stated(tag, found) for tag, found in text.stated_languages.items()]
     if not said:
         said = [f"{_name(tag)} ({counted(n, 'conversation')})" for tag, n in text.languages.items()]

@@ -164,7 +164,8 @@ def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> lis
 
 
 def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[str]:
-    """Return a line for each run that differs from the baseline in more than the matching."""
+    """Return a line for each run that differs from the baseline in more than the matching
+    parameters."""
     if base is None:
         return []
     said: list[str] = []

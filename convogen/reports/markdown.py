@@ -13,6 +13,6 @@ _SPECIAL = re.compile(r"([\\`*_\[\]{}()#+!|~>-])")
 
 
 def escaped(text: object) -> str:
-    """Return text on one line, with all characters escaped that are special in Markdown or HTML."""
+    """Return text on one line, escaping all characters that are special in Markdown or HTML."""
     line = visible(" ".join(str(text).split()))
     return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))

@@ -107,8 +107,8 @@ class Target:
 
 
 def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
-    """Return the corpus and the features of an experiment's profile gate or, without one, of its
-    method."""
+    """Return the corpus and the features specified for an experiment's profile gate or, if there is
+    no such gate, for the experiment's method."""
     gates: list[Any] = experiment.get("gates") or []
     for entry in gates:
         if isinstance(entry, dict):
@@ -121,7 +121,7 @@ def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
 
 
 def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures | None:
-    """Return the distance of a run from a target, before and after its gates; None for empty runs.
+    """Return a run's distance from a target, before and after the run's gates; None for empty runs.
 
     `n_calls` is the number of the run's model calls, excluding judges' calls.
     """
@@ -151,7 +151,7 @@ def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures 
 def _values(
     conversations: Iterable[Conversation], features: Sequence[Feature]
 ) -> NDArray[np.float64]:
-    """Return the features of conversations that have turns, in shape (conversations, features)."""
+    """Return the features of the conversations that have turns; shape (conversations, features)."""
     rows = [
         measure([dialogue], features)[0]
         for one in conversations

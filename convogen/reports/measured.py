@@ -95,7 +95,7 @@ def measure_source(source: str, workers: Processes = 1, interaction: bool = Fals
 
 
 def write_statistics(run: Path, statistics: SourceStatistics) -> None:
-    """Write a run's statistics next to its scores; raise `RunFolderError` if that fails."""
+    """Write a run's statistics next to its scores; raise `RunFolderError` if writing fails."""
     folder = run / "scores"
     make_folder(folder, parents=False)
     text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)

@@ -49,8 +49,8 @@ def gather(
 ) -> Report:
     """Return a report's numbers for runs and reference corpora, which are keyed by display name.
 
-    `baseline` is the run with which the other runs' distances from the corpora are compared.
-    `judged` lists folders that contain the `friction` judge's labels for corpora. Raises
+    `baseline` is the run whose distances from the corpora are compared with those of the other
+    runs. `judged` lists folders that contain the `friction` judge's labels for corpora. Raises
     `SourceError` or `RunFolderError` if a source cannot be read.
     """
     human = {name: measure_source(source, workers, True) for name, source in against.items()}
@@ -131,7 +131,7 @@ def _run(
 
 
 def _persona_sources(run: Run) -> dict[str, int]:
-    """Return the number of personas for each source and, if known, licence."""
+    """Return the number of personas for each combination of source and, if known, licence."""
     counts: dict[str, int] = {}
     for experience in run.experiences():
         for persona in experience.personas:

@@ -13,7 +13,7 @@ __all__ = ["plots"]
 
 
 def plots(report: Report) -> dict[str, str]:
-    """Return the SVG for each plot's name, such as `mtld`, `words` or `course_nearest`."""
+    """Return the SVG of each plot, keyed by names such as `mtld`, `words` or `course_nearest`."""
     drawn: dict[str, str] = {}
     with styled():
         for name, draw in _DRAWN.items():

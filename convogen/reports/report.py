@@ -36,7 +36,7 @@ class Made:
         n: Number of requested conversations.
         started_at: Start time of the run, ISO 8601.
         packages: Version of each package.
-        models: Description of each role's model: its `name`, its `kind` and other keys.
+        models: Description of each role's model, with its `name`, its `kind` and other keys.
     """
 
     name: str | None
@@ -152,7 +152,8 @@ class Report:
         convogen: The version of convogen that made the report.
         runs: Maps each run's display name to its numbers.
         against: Maps each reference corpus's display name to its numbers.
-        baseline: The run with which other runs' distances are compared; None without a baseline.
+        baseline: The run whose distances are compared with those of the other runs; None without a
+            baseline.
         published: Tables I to VI of the ConvoGen paper.
         mtld_histogram: Distribution of MTLD over conversations, in the paper's rendering.
         limits: Limitations of the numbers, as sentences.

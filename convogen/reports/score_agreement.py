@@ -2,8 +2,8 @@
 
 Files contain judges' scores or human ratings as JSON lines with `conversation`, `value` and, if
 there are several aspects, `aspect`. The level of measurement is ordinal if all values of an aspect
-are whole numbers, such as Likert ratings. It is interval if some values are not whole numbers, such
-as scores weighted by probabilities.
+are whole numbers (for example Likert ratings), and interval otherwise (for example scores weighted
+by probabilities).
 """
 
 from __future__ import annotations

@@ -55,12 +55,13 @@ class RunSummary:
         plan: Counts from the experiences' plans; None if the method has no plans.
         turns: Number of turns in the accepted conversations.
         words: Number of words in these turns; None if words in a language cannot be segmented.
-        stated_languages: Counts for each language tag that the first conversations state.
+        stated_languages: Counts for each language tag that is stated by any of the first
+            conversations.
         ended: Number of conversations for each way in which they ended.
         reasks: Number of rejected replies for each fault.
         tidied: Number of tidied replies for each fault.
         lapses: For each fault, the number of turns kept despite it.
-        broken_off: For each fault, the number of conversations that it ended early.
+        broken_off: For each fault, the number of conversations that ended early because of it.
         participants: Number of participants in all conversations.
         silent: Number of participants who never spoke.
         selections: Number of turns whose speaker was selected by the group chat.

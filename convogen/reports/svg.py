@@ -54,7 +54,7 @@ def styled() -> Generator[None]:
 
 
 def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
-    """Return a figure with the page's width, and its axes; `height` is in inches."""
+    """Return a figure of the page's width, and the axes in the figure; `height` is in inches."""
     figure: Any = import_module("matplotlib.figure").Figure(
         (_SIZE[0], height), layout="constrained"
     )

@@ -89,7 +89,7 @@ class RunVerdicts:
 
 
 def told_apart(run: Run) -> dict[Protocol, RunVerdicts]:
-    """Return a run's verdicts under each protocol by which the run was judged."""
+    """Return a run's verdicts under each protocol under which the run was judged."""
     found: dict[Protocol, RunVerdicts] = {}
     for protocol in PROTOCOLS:
         path = _scores(run.folder, protocol)
@@ -164,7 +164,7 @@ def position_bias(verdicts: Sequence[Verdict]) -> PositionBias | None:
 
 
 def _named_place(verdict: Verdict) -> int:
-    """Return the position at which the named dialogue was shown; the choice always calls the
-    generated dialogue "Conversation 2"."""
+    """Return the position at which the chosen dialogue was shown. In a verdict's choice, the
+    generated dialogue is always "Conversation 2"."""
     assert verdict.place is not None
     return verdict.place if verdict.choice == "Conversation 2" else 3 - verdict.place

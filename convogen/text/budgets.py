@@ -63,8 +63,8 @@ TOKENS_PER_WORD = {
     "ka": 14,
     "am": 13,
 }
-"""Tokens per word for whichever tokenizer needs the most tokens: that of GPT-4, GPT-4o, Llama 2 or
-Llama 3. The value for English is older and leaves some room."""
+"""Tokens per word for the tokenizer that needs the most tokens, out of those of GPT-4, GPT-4o,
+Llama 2 and Llama 3. The value for English is older and leaves some room."""
 
 _TOKENS = 4
 """Tokens per word in all other languages, most of which use Latin or Cyrillic letters."""

@@ -22,7 +22,7 @@ CHECKS = {
 """Maps each language-dependent check to what it finds. All other checks work in any language."""
 
 _TELLING_WORDS = 60
-"""Minimum length, in words, at which every text contains frequent words from its language."""
+"""Every text with at least this number of words contains frequent words from its language."""
 
 
 def checked_languages() -> list[str]:

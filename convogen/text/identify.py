@@ -24,9 +24,9 @@ LEAST_CHARS = 40
 """Minimum number of characters for lingua, whose trigrams are useless for a word or two."""
 
 MANY_WORDS, LEAST_HINT = 80, 0.03
-"""In every language that lingua knows, a text of `MANY_WORDS` or more words in Latin letters has at
-least the share `LEAST_HINT` of frequent words. A text with a smaller share consists of codes or
-random letters. It is not passed to lingua, which is slowest on such texts."""
+"""In every language that lingua knows, the share of frequent words in a text of `MANY_WORDS` or
+more words in Latin letters is at least `LEAST_HINT`. A text with a smaller share consists of codes
+or random letters. It is not passed to lingua, which is slowest on such texts."""
 
 LEAST_KANA = 0.05
 """Minimum share of kana among the Han and kana characters in a Japanese text."""
@@ -75,7 +75,7 @@ _LATIN_WORD = re.compile(r"[a-z]+")
 
 
 def identify(texts: Iterable[str]) -> str | None:
-    """Return the primary BCP 47 subtag of the language that texts are written in, such as `de`.
+    """Return the language that texts are written in, as a primary BCP 47 subtag such as `de`.
 
     Only the first 1,000 characters are read. A script that only one language uses identifies that
     language. For other scripts, the frequent words decide. If they are inconclusive, `lingua`
@@ -223,7 +223,7 @@ def _likeliest(found: _Frequent, script: str) -> str | None:
 
 @cache
 def frequent_words(language: str | None) -> frozenset[str]:
-    """Return the frequent words of a language (a BCP 47 tag), or an empty set if it is unknown."""
+    """Return the frequent words of a language (a BCP 47 tag), or an empty set if none are known."""
     code = primary(language) if language else ""
     return frozenset(word for word, codes in function_words().items() if code in codes)
 

@@ -92,7 +92,8 @@ def without_own_labels(text: str, cast: Cast, language: str) -> str:
 
 
 def has_other_label(text: str, cast: Cast, language: str, *, roles: bool = True) -> bool:
-    """Return whether a label gives a line to somebody else or, with `roles`, to a user or narrator.
+    """Return whether a label assigns a line to another person or, with `roles`, to a user or
+    narrator.
 
     A roll call on one line (`Pat: drunk. Liam: broke.`) does not count. Neither does a name before
     a quotation (`What did Tom say? Tom: "No."`).

@@ -1,4 +1,4 @@
-"""Language data for the turn checks, which is in one YAML file per language and is compiled once.
+"""Language data for the turn checks, stored in one YAML file per language and compiled once.
 
 A language may lack any group of patterns, or have no file at all. Checks that need missing patterns
 are skipped. `Language.checks` lists the checks that a language supports.
@@ -170,7 +170,7 @@ class Language(_Group):
     ) -> re.Pattern[str]:
         """Compile a pattern after replacing each `@name@` with the piece that has this name.
 
-        A piece that this language lacks matches nothing, unless `own` is set.
+        A piece that this language lacks matches nothing or, if `own` is set, raises `KeyError`.
 
         Args:
             pattern: The pattern, with references to pieces.

@@ -85,7 +85,7 @@ def without_shortest(schema: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A length limit in words, which `str` formats for a prompt: `20 to 45 words`."""
+    """A length limit in words; `str` formats it for a prompt, as in `20 to 45 words`."""
 
     most: int
     least: int = 0

@@ -116,7 +116,7 @@ def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
 
 
 def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:
-    """Split a name into the titles at its beginning and its other words."""
+    """Split a name into the titles at its beginning and the remaining words."""
     n = 0
     while n < len(words) - 1 and _bare(words[n]) in lang.titles:
         n += 1

@@ -137,7 +137,7 @@ def length(text: str, language: str | None = None, unit: Unit = "words") -> int:
 
 
 def missing_extra(language: str | None) -> str | None:
-    """Return the extra that would install a language's segmenter, such as `convogen[zh]`.
+    """Return the extra, such as `convogen[zh]`, that would install a language's segmenter.
 
     Return None if the language needs no segmenter or its segmenter is installed.
     """

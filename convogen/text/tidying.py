@@ -107,7 +107,8 @@ def without_label(text: str, label: str) -> str:
 
 
 def _without_fence(text: str) -> str:
-    """Remove a code fence around the whole text, or one half of a fence that lacks the other."""
+    """Remove a code fence around the whole text, or an opening or closing half without the
+    other."""
     if (fence := _FENCE.match(text)) is not None:
         return text[fence.end() :].removesuffix(fence[1])
     if text.endswith("\n```") and text.count("```") == 1:
@@ -117,7 +118,7 @@ def _without_fence(text: str) -> str:
 
 
 def _without_quotes(text: str) -> str:
-    """Remove quotation marks around the whole text, or an unpaired double one at either end."""
+    """Remove quotation marks around the whole text, or an unpaired double quote at either end."""
     first, last = text[:1], text[-1:]
     if first in "\"'`\\" and (doubled := _DOUBLED.match(text)) is not None:
         return doubled[2]

@@ -113,7 +113,8 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """The spoken text of a reply, the kinds of text removed from it, and its fault, if any."""
+    """The spoken text of a reply, the kinds of text removed from the reply, and the fault, if
+    any."""
 
     text: str
     tidied: tuple[str, ...] = ()
@@ -123,7 +124,7 @@ class Utterance:
 def read_utterance(
     reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
 ) -> Utterance:
-    """Extract the utterance of a person in a scene from a reply, and check it.
+    """Extract from a reply the utterance of a person in a scene, and check the utterance.
 
     Args:
         reply: The model's reply; only the first 20,000 characters are read.
@@ -149,7 +150,7 @@ def read_utterance(
 def read_typed(
     reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
 ) -> Utterance:
-    """Extract a person's message to a chatbot from a reply, and check it.
+    """Extract from a reply a person's message to a chatbot, and check the message.
 
     The message may contain lists, data and actions. `scene.earlier` contains the chatbot's answers;
     a message that copies one of these answers has the fault `echo`. The arguments and the result

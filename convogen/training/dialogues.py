@@ -81,7 +81,7 @@ class TokenData:
 def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = False) -> Encoded:
     """Return a chat as tokens, formatted with the tokenizer's chat template.
 
-    The targets are the assistant's words and the token that ends each of its turns, as in
+    The targets are the assistant's words and the token that ends each assistant turn, as in
     generation. With `last_only`, only the last message has targets. Raises `ModelConfigError` if
     the template does not show where the assistant's messages begin and end.
     """

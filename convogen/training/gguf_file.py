@@ -1,9 +1,9 @@
 """Export of trained models as GGUF files: the whole model, or only the adapter for llama.cpp.
 
-A whole model is a copy of its base in which the changed weights are replaced. The metadata, the
-tokenizer and all other tensors are copied unchanged. Changed weights are stored in 8 bits (Q8_0),
-or in 16 bits if their row length is not a multiple of the block size. The matrices of an adapter
-are stored in 16 bits.
+The file of a whole model is a copy of the base model's file in which the changed weights are
+replaced. The metadata, the tokenizer and all other tensors are copied unchanged. Changed weights
+are stored in 8 bits (Q8_0), or in 16 bits if their row length is not a multiple of the block size.
+The matrices of an adapter are stored in 16 bits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Training examples: the dialogues in a source, as the chats that a model in a role receives.
+"""Training examples: the dialogues in a source, converted to the chats that a model in a role
+receives.
 
 In each chat, the learner is the assistant, and only the learner's messages are targets. Two roles
 can be learned. The `inquirer` of DialogueForge (section 3.3) is learned from dialogues between
@@ -63,7 +64,8 @@ def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Le
 
     Args:
         seeds: The dialogues.
-        tasks: Maps the ids of dialogues without a task to the tasks to use for them.
+        tasks: Maps the ids of dialogues without a task to the tasks that are used for these
+            dialogues.
     """
     prompts, tasks = inquirer_prompts(), tasks or {}
     lessons: list[Lesson] = []

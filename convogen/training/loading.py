@@ -21,7 +21,8 @@ NEEDED = "fine-tuning needs packages that are not installed; run pip install 'co
 
 
 def check_installed(name: str) -> None:
-    """Raise `ModelConfigError` if a library in the `train` extra is missing, without loading it."""
+    """Raise `ModelConfigError` if a library in the `train` extra is missing; no library is
+    loaded."""
     if find_spec(name) is None:
         raise ModelConfigError(NEEDED)
 

@@ -43,7 +43,7 @@ MAX_SCENES = 20_000
 
 _FORM = Path(__file__).parent / "embedded"
 _OPENING_WORDS = 4
-"""Maximum number of words in greetings. The turns before the first longer turn are left out."""
+"""Maximum number of words in a greeting; the turns before the first longer turn are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ class SceneForm:
 def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A002
     """Yield the scenes in a run folder, a scene file, or a corpus with personas.
 
-    A row in a scene file has the keys of an experience, with `personas` as mappings or as names
-    from the `everyday` hub, and `turns` as pairs of speaker and text. The first turn is the
-    starter. In a corpus with personas, the speakers of a conversation get names from that hub and
-    meet by chance; the conversation's id determines the names and the meeting. Greetings and
-    farewells in a corpus are left out. Raises `SourceError` if the source cannot be read.
+    A row in a scene file has the keys of an experience and the key `turns`. Its `personas` are
+    mappings or names from the `everyday` hub. Its `turns` are pairs of speaker and text, the first
+    of which is the starter. In a corpus with personas, the speakers of a conversation get names
+    from that hub and meet by chance; the conversation's id determines the names and the meeting.
+    Greetings and farewells in a corpus are left out. Raises `SourceError` if the source cannot be
+    read.
     """
     if (Path(source) / "manifest.json").is_file():
         yield from _of_run(Path(source))

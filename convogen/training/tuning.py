@@ -62,10 +62,10 @@ class TrainingPlan:
     """The base model, the data, the settings and the exports of a training run.
 
     `train` and `held_out` are sources that `open_corpus` accepts. `licence` names the training
-    data's licence, for the manifest. `scenes` is the form in which the model learns the agents of
-    group chats; if it is None, the model learns the inquirer instead. `start` is the folder of an
-    earlier training run whose adapter is trained further; if it is None, a new adapter is trained.
-    `tasks` maps the ids of dialogues without a `task_summary` to the person's task (see
+    data's licence, for the manifest. `scenes` is the form in which the model learns the turns of
+    group-chat agents; if it is None, the model learns the inquirer's turns instead. `start` is the
+    folder of an earlier training run whose adapter is trained further; if it is None, a new adapter
+    is trained. `tasks` maps the ids of dialogues without a `task_summary` to the person's task (see
     `without_task`).
     """
 

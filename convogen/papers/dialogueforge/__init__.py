@@ -1,1 +1,1 @@
-"""DialogueForge: can generated dialogues be recognised, and which are preferred?"""
+"""DialogueForge: can generated dialogues be recognised, and whose dialogues are preferred?"""

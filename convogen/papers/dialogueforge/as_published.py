@@ -61,9 +61,9 @@ _API_NAMES = {
     "Gemma-2-27B": rf"gemma-?2-27b{_TUNED_TO_CHAT}",
     "Mistral-7B": rf"(?:open-)?mistral-7b{_TUNED_TO_CHAT}{_VERSION}",
 }
-"""Maps a model's name in the paper to a pattern for its names at providers, in Ollama and on
-Hugging Face. Patterns match names in lower case, without the owner, and with `-` for colons, spaces
-and underscores."""
+"""Maps a model's name in the paper to a pattern for the model's names at providers, in Ollama and
+on Hugging Face. Patterns match names in lower case, without the owner, and with `-` for colons,
+spaces and underscores."""
 
 
 def paper_name(model: str) -> str:
@@ -81,7 +81,7 @@ def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> 
         protocol: The protocol of the verdicts.
 
     Returns:
-        Keys of `DIFFERENCES`, in their order; None if the origin of the verdicts is unknown.
+        Keys of `DIFFERENCES`, in the same order; None if the origin of the verdicts is unknown.
     """
     if manifest is None:
         return None
@@ -100,7 +100,7 @@ def published_rate(
 ) -> float | None:
     """Return the paper's rate in percent; None if the paper has no such rate.
 
-    `model` is the paper's name in upper or lower case, or an API name (`paper_name`). For real
+    `model` is the paper's name in upper or lower case, or an API name (see `paper_name`). For real
     dialogues (`real`), the rate is the same for all lengths.
     """
     base = TUNED.sub("", model)

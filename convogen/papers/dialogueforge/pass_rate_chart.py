@@ -100,7 +100,8 @@ def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> No
 
 
 def _published_label(rows: Sequence[Rate]) -> str:
-    """Return the diamonds' label, which states whether the paper's judging is the same."""
+    """Return the diamonds' label, which states whether the paper's judging differs or may
+    differ."""
     told = [row.differs for row in rows if row.published is not None]
     if any(told):
         return "published, different judging"

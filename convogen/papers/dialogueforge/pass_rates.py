@@ -44,10 +44,10 @@ _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 class RateCell:
     """The verdicts on one model's dialogues.
 
-    `utterances` is the maximum length of the dialogues; None if unknown. `passes` contains 100 for
-    each dialogue that passes and 0 for each dialogue that fails. `seeds` contains the dialogues'
-    seeds in the order of `passes`, or is empty if a seed is unknown. `differs` is explained in
-    `judged_otherwise`.
+    `utterances` is the maximum number of utterances per dialogue, or None if unknown. `passes`
+    contains 100 for each dialogue that passes and 0 for each dialogue that fails. `seeds` contains
+    the dialogues' seeds in the order of `passes`, or is empty if a seed is unknown. `differs` is
+    explained in `judged_otherwise`.
     """
 
     model: str
@@ -92,7 +92,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class LengthChange:
-    """The change of a rate from one length to the next longer length, in percentage points.
+    """The change in a rate from one length to the next longer length, in percentage points.
 
     Attributes:
         before: Maximum length of the shorter dialogues, in utterances.
@@ -186,7 +186,8 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
 
 
 def _played(file: Path) -> Path:
-    """Return the folder with the judged data: the run that the scores name, or the scores' own."""
+    """Return the folder with the judged data: the run named in the scores' manifest or, if there is
+    none, the folder that contains the scores."""
     source: Any = (scores_manifest(file) or {}).get("source")
     return Path(source) if isinstance(source, str) else file.parent.parent
 
@@ -256,7 +257,8 @@ def _rate(cell: RateCell, protocol: Protocol) -> Rate:
 
 
 def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
-    """Return how the judging of the cells differs from the judging behind a published number.
+    """Return how the judging of the cells differs from the judging that a published number is based
+    on.
 
     The result is None if there is no published number, or if the differences of a cell are unknown.
     """

@@ -1,9 +1,9 @@
 """Does describing a persona change the user's language? A test for LLM Roleplay's table 2.
 
-Runs that differ only in how much of each persona their prompts describe have the same personas and
-goals, so their dialogues form pairs. Each dialogue's values are averaged over the seeds. Wilcoxon's
-signed-rank test is two-sided, and its p-values are corrected for the number of comparisons (Holm,
-1979).
+If runs differ only in how much of each persona their prompts describe, they have the same personas
+and goals, so their dialogues form pairs. Each dialogue's values are averaged over the seeds.
+Wilcoxon's signed-rank test is two-sided, and its p-values are corrected for the number of
+comparisons (Holm, 1979).
 """
 
 from __future__ import annotations

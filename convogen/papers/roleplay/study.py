@@ -58,8 +58,8 @@ RATES = {
     "broken": ("Ended early, kept", "dialogues"),
     "unsaved": ("Not saved", "dialogues"),
 }
-"""Maps each failure to its label and to the count by which it is divided; `dialogues` counts all
-dialogues that were started."""
+"""Maps each failure to its label and to the count by which the number of failures is divided;
+`dialogues` counts all dialogues that were started."""
 
 
 class Measure(NamedTuple):
@@ -133,7 +133,7 @@ class Condition:
         return _over([one.turns_with[name] / one.turns_with["turns"] for one in runs])
 
     def count(self, name: str) -> Measure:
-        """Return a count by its name, such as the number of outputs or dialogues."""
+        """Return the count with a given name, for example the number of outputs or dialogues."""
         return _over([one.counts[name] for one in self.runs])
 
 
