@@ -112,8 +112,9 @@ def open_seeds(
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
     If `language` (a BCP 47 tag) is given, only dialogues in that language are kept. A dialogue's
-    language is the language that the source states, or else the language detected from the text. If
-    `language` is None, dialogues are dropped if the source states a language other than English.
+    language is taken from the source or, if the source gives no language, detected from the text.
+    If `language` is None, dialogues for which the source gives a language other than English are
+    dropped.
 
     Raises `SourceError` if the source cannot be read or no dialogue is left.
     """

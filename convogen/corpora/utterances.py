@@ -46,7 +46,7 @@ _OF_ONE = frozenset(
 
 
 class _Columns(NamedTuple):
-    """The columns of a table by purpose; None or empty if there is no such column."""
+    """A table's columns for each purpose; None or empty if there is no such column."""
 
     conversation: str | None
     number: str | None
@@ -56,7 +56,7 @@ class _Columns(NamedTuple):
 
 @lru_cache(256)
 def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
-    """Return the columns of a table by purpose, given their names.
+    """Return a table's columns for each purpose, given the names of all columns.
 
     `ids` states whether the `id` column identifies conversations; None means that it does so only
     if turns are numbered.
