@@ -61,8 +61,8 @@ class Header(BaseModel):
     """A part's number, writer and changes.
 
     `after` is the digest of the previous part. `released` is true if the writer has finished.
-    `published` maps the files that are also stored as ordinary objects to their digests; None if
-    the files are not stored as ordinary objects.
+    `published` contains the digest of each file that is also stored as an ordinary object; None if
+    the files are not stored in this way.
     """
 
     model_config = ConfigDict(strict=True)
