@@ -129,9 +129,9 @@ class Dialect:
     ) -> bool:
         """Adapt to a refusal of `body`, which was sent in JSON mode `mode`.
 
-        Later requests omit a parameter that was refused with the same value, for the same role or,
-        if `role` is None, for every role. If concurrent requests are refused for the same reason,
-        the refusal counts only once.
+        If a parameter was refused, later requests from the same role (from every role if `role` is
+        None) omit the parameter if it has the same value. If concurrent requests are refused for
+        the same reason, the refusal counts only once.
 
         Returns:
             Whether a retry is worthwhile.
