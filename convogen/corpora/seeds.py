@@ -40,7 +40,7 @@ INQUIRER, RESPONDER = "user", "assistant"
 
 RULES = {
     "unreadable": "a row that is not in the source's format",
-    "not_english": "a stated language other than English",
+    "not_english": "a language other than English, according to the source",
     "other_language": "a language other than the requested one",
     "not_two_parties": "turns that do not alternate between a person, who begins, and a chatbot",
     "too_short": "fewer utterances than requested",

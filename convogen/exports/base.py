@@ -157,7 +157,7 @@ class Exporter(BaseModel, ABC):
         return False
 
     def why_empty(self, counts: Mapping[str, int]) -> str:
-        """Return a message that states why no conversation has rows, and what the user can do."""
+        """Return a message that explains why no conversation has rows and what the user can do."""
         del counts
         return "these options leave out every conversation; choose other options"
 

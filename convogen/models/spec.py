@@ -105,8 +105,8 @@ class ModelSpec(Keys):
     )
     azure: Azure | None = Field(
         default=None,
-        description="for a model on Azure OpenAI, its `api_version` and `deployment`; {} selects the "
-        "defaults",
+        description="for a model on Azure OpenAI, its `api_version` and `deployment`; {} selects "
+        "the defaults",
     )
     http: Http | None = Field(
         default=None,

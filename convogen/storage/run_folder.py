@@ -319,7 +319,7 @@ class Run:
         return run_frame(table, wanted, self._written(table), self.folder)
 
     def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
-        """Yield the stored rows of the file behind a table."""
+        """Yield the stored rows of the file from which a table is built."""
         if table == "ledger":
             for judge in (None, *self.judges()):
                 for row in self._ledger(judge):

@@ -66,8 +66,8 @@ class Dialect:
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """Return the settings in a request that are not sent, such as `top_p=0.9`. The seed is not
-        listed, because users do not set it."""
+        """Return the settings, such as `top_p=0.9`, that a request contains but that are not sent.
+        The seed is not listed, because users do not set it."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
             f"{key}={value}"

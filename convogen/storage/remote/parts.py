@@ -1,4 +1,4 @@
-r"""A part of a chain: the changes to a run folder between two consistent states.
+r"""A part of a chain, which contains the changes to a run folder between two consistent states.
 
     convogen part 1 <SHA-256 of everything after this line>\n
     <a JSON object, see `Header`>\n

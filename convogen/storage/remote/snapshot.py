@@ -1,4 +1,4 @@
-"""The state of a run folder: finding the changes since a state, and applying a part to a folder."""
+"""The state of a run folder, the changes since an earlier state, and the application of a part."""
 
 from __future__ import annotations
 
