@@ -78,7 +78,8 @@ class Reader(ABC):
 
 
 class KeyedReader(Reader):
-    """A reader for rows that contain their conversation's id; these rows need not be adjacent."""
+    """A reader for rows that contain their conversation's id; the rows of a conversation need not
+    be adjacent."""
 
     @abstractmethod
     def key(self, value: Any) -> str | None:

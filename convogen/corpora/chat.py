@@ -1,4 +1,4 @@
-"""Readers for rows that each contain one conversation: convogen's records, and message lists."""
+"""Readers for rows that each contain one conversation, as a convogen record or a message list."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class OwnRecords(Reader):
     about: ClassVar[str] = "a run folder, or its conversations.jsonl"
 
     def fits(self, value: Any) -> bool:
-        """Return whether a record was written by convogen, judged by fields that only such records
+        """Return whether a record was written by convogen, judging by fields that only such records
         have."""
         if not has(value, id=str, turns=list) or not set(value) <= set(Conversation.model_fields):
             return False
@@ -194,7 +194,7 @@ class Lmsys(MessageLists):
 
 
 def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
-    """Return a row's id and the id's key, or the fallback and an empty key."""
+    """Return a row's id and the key that contains it, or `fallback` and an empty key."""
     plain = plain_keys(row)
     for name in _IDS:
         key = plain.get(name)

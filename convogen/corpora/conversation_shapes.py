@@ -1,8 +1,9 @@
 """The shapes of conversations: the number of turns, and the word count and speaker of each turn.
 
 A shape that is drawn at random is the shape of one whole conversation. This preserves correlations,
-for example between long openings and short replies. If features are requested, a shape also records
-which of these features mark each turn, such as ending with a question or beginning in lower case.
+for example between long openings and short replies. If features are requested (for example, that a
+turn ends with a question or begins in lower case), a shape also records which of the features each
+turn has.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class Shapes:
     def from_corpus(
         cls, conversations: Iterable[Conversation], features: Sequence[str] = ()
     ) -> Shapes:
-        """Return the shapes of all conversations that have turns, in the conversations' order."""
+        """Return the shapes of all conversations that have turns, in the order of the
+        conversations."""
         languages = set[str | None]()
 
         def read() -> Iterator[Shape]:

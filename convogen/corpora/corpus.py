@@ -85,10 +85,10 @@ def _made(reader: Reader, made: Any) -> list[Conversation]:
 class Corpus:
     """The conversations in one source. Each iteration over a corpus reads the source again.
 
-    `reading` contains the findings from the latest pass. Bad rows are left out, but if `strict` is
-    true, the first bad row raises `SourceError`. A complete pass without any conversation also
-    raises `SourceError`. The first complete pass logs warnings about rows that were left out and
-    about implausible content.
+    `reading` contains the findings from the latest pass. Bad rows are left out unless `strict` is
+    true, in which case the first bad row raises `SourceError`. A complete pass without any
+    conversation also raises `SourceError`. The first complete pass logs warnings about rows that
+    were left out and about implausible content.
     """
 
     opened: Source
@@ -267,7 +267,7 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
 
 
 def _checked(name: str) -> bool:
-    """Return whether a source is a run folder; raises `RunFolderError` if a run's files
+    """Return whether a source is a run folder; raises `RunFolderError` if the run's files
     disagree."""
     if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
         return False

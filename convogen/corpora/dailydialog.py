@@ -33,7 +33,8 @@ def label_files(path: Path) -> dict[str, Path]:
 
 
 def labelled_rows(path: Path) -> Iterator[Row]:
-    """Yield the lines of the text file with their labels, as rows like DailyDialog's on the hub.
+    """Yield the lines of the text file with their labels, as rows like those of DailyDialog on the
+    hub.
 
     Acts and emotions are lists of numbers, one per utterance; the topic is a single number. Labels
     come from the line with the same number in each label file. Missing labels, and labels that are

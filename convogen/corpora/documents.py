@@ -1,7 +1,7 @@
 """The rows of a JSON document that is a single object.
 
-The object may be a conversation. It may also contain conversations keyed by id or by split, stored
-in columns, or listed under one key next to metadata.
+The object may be a conversation, or it may contain conversations that are keyed by id or by split,
+stored in columns, or listed under one key next to metadata.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def _texts(value: Any) -> bool:
 
 
 def _columns(members: Mapping[str, Any]) -> list[Any] | None:
-    """Return the rows of a table that is stored by column, as in pandas output; None for other
-    objects."""
+    """Return the rows of a table that is stored column by column, as in pandas output; None for
+    other objects."""
     names = list(members)
     values: list[Any] = list(members.values())
     rows: list[Any] = []

@@ -35,7 +35,7 @@ class BadRow:
     """A row that was left out, with its position and its error.
 
     `line` is the line number in the file, or the row number for Parquet files and hub data sets.
-    `row` is the number of the group of rows in the corpus, counted from 1; it distinguishes
+    `row` is the number of the group of rows in the corpus, counted from 1; it distinguishes between
     elements of a JSON array that are on one line.
     """
 

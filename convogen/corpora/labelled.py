@@ -154,7 +154,7 @@ class LabelledSource:
 
     def examples(self, rng: random.Random, n: int, likely: Sequence[int], base: int) -> list[int]:
         """Return the indices of up to `n` example dialogues other than `base`, drawn at random from
-        `likely` if it contains enough dialogues.
+        `likely` or, if `likely` has fewer than `n` of them, from all dialogues.
 
         Twice as many dialogues are drawn and the shorter half is returned, because the examples are
         repeated in many prompts.
@@ -167,7 +167,7 @@ class LabelledSource:
 
 
 def in_roles(conversation: Conversation) -> Conversation:
-    """Return a generated conversation; if it has roles, they replace the names."""
+    """Return a generated conversation, with the speakers' names replaced by their roles, if any."""
     roles = {name: role for role, name in conversation.context.get("speakers", {}).items()}
     turns = [
         t.model_copy(update={"speaker": roles.get(t.speaker, t.speaker)})

@@ -129,8 +129,8 @@ def _reply(value: Any) -> dict[str, Any]:
 
 
 def _language(thread: Sequence[dict[str, Any]]) -> str | None:
-    """Return the language that a thread's messages state; `mixed` if they state several languages,
-    None if they state none."""
+    """Return the language given in a thread's messages; `mixed` if the messages give several
+    languages; None if they give none."""
     said = {lang for message in thread if isinstance(lang := message.get("lang"), str)}
     return "mixed" if len(said) > 1 else next(iter(said), None)
 
@@ -144,7 +144,7 @@ def _oasst_turn(message: dict[str, Any]) -> Turn:
 
 def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
     """Return the conversations in a tree from the flat release, in which each row has one message
-    and the id of its parent."""
+    and the id of the parent message."""
     nodes: dict[str, dict[str, Any]] = {}
     for _, value, _ in rows:
         message: dict[str, Any] = {**as_dict(value, "the row"), "replies": []}

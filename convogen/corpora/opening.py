@@ -84,7 +84,7 @@ def opened(path: Path, encoding: str) -> IO[bytes]:
 
 
 def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
-    """Return the encoding of a text, and a note about the encoding; None if no note is needed.
+    """Return the encoding of a text, and a note about the encoding (None if no note is needed).
 
     UTF-16 and UTF-32 are recognised by a byte-order mark or by the NUL bytes of ASCII characters,
     and Windows-1252 by bytes within words that are invalid in UTF-8. A few invalid bytes in
@@ -117,7 +117,7 @@ def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
 
 
 def _wide(head: bytes) -> str | None:
-    """Return the encoding of UTF-16 or UTF-32 text, judged by its NUL bytes; None for other
+    """Return the encoding of UTF-16 or UTF-32 text, judging by its NUL bytes; None for other
     text."""
     pairs = len(head) // 2
     even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)

@@ -65,7 +65,7 @@ def decode(value: Any) -> Any:
 
 
 def _control(error: ValueError) -> str:
-    """Return a suffix that names the unescaped character in an error message; an empty string if
+    """Return a suffix for an error message that names the unescaped character; an empty string if
     the error has another cause."""
     if not isinstance(error, json.JSONDecodeError) or "control character" not in error.msg:
         return ""

@@ -67,7 +67,7 @@ class DialogSum(SAMSum):
     """DialogSum: like SAMSum, with topics."""
 
     name: ClassVar[str] = "dialogsum"
-    about: ClassVar[str] = "DialogSum: like SAMSum, with 'fname' and topics"
+    about: ClassVar[str] = "DialogSum: like SAMSum, with the field 'fname' and topics"
 
     def fits(self, value: Any) -> bool:
         return has(value, "fname", dialogue=str)

@@ -40,7 +40,7 @@ INQUIRER, RESPONDER = "user", "assistant"
 
 RULES = {
     "unreadable": "a row that is not in the source's format",
-    "not_english": "a stated language other than English",
+    "not_english": "a language other than English, according to the source",
     "other_language": "a language other than the requested one",
     "not_two_parties": "turns that do not alternate between a person, who begins, and a chatbot",
     "too_short": "fewer utterances than requested",
@@ -112,8 +112,9 @@ def open_seeds(
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
     If `language` (a BCP 47 tag) is given, only dialogues in that language are kept. A dialogue's
-    language is the language that the source states, or else the language detected from the text. If
-    `language` is None, dialogues are dropped if the source states a language other than English.
+    language is taken from the source or, if the source gives no language, detected from the text.
+    If `language` is None, dialogues for which the source gives a language other than English are
+    dropped.
 
     Raises `SourceError` if the source cannot be read or no dialogue is left.
     """

@@ -41,8 +41,8 @@ _COLUMNS = frozenset(
     "conversationid convid dialogueid dialogid messages conversations uttid utteranceid prompt "
     "response persona name summary topic emotion instruction output context".split()
 )
-"""Known column names. Unless the file name decides, a first line with at least two of these names
-is a header."""
+"""Known column names. Unless the file name determines the container, a first line with at least two
+of these names is the header of a CSV file."""
 
 
 @dataclass(frozen=True, slots=True)

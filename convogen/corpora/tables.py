@@ -1,4 +1,5 @@
-"""Streaming of rows from tables: CSV with any delimiter, EmpatheticDialogues' CSV and Parquet."""
+"""Streaming of rows from tables in CSV (with any delimiter), EmpatheticDialogues' CSV, or
+Parquet."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ DELIMITERS = (",", "\t", ";", "|")
 
 
 _SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
-"""The line before the header in which Excel states the delimiter."""
+"""The line, before the header, with which Excel declares the delimiter."""
 
 
 def header_of(text: str) -> str:

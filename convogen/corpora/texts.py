@@ -1,5 +1,5 @@
-"""Readers for lists of strings, whose speakers are in a parallel list or in the strings, or
-alternate."""
+"""Readers for lists of strings. A parallel list or the strings themselves name the speakers;
+otherwise, two speakers alternate."""
 
 from __future__ import annotations
 

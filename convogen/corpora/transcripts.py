@@ -27,8 +27,8 @@ _FRAME = re.compile(rf"WEBVTT.*|NOTE\b.*|\d+|{_TIME}\s*-->.*")
 """The lines that WebVTT and SubRip put around the text."""
 
 _MOST, _SOME = 0.6, 0.2
-"""Minimum shares of lines that name a speaker in a script; the lower share applies if most speakers
-recur or most lines have timestamps."""
+"""Minimum shares of a script's lines that must name a speaker. The lower share applies if most
+speakers recur or most lines have timestamps."""
 
 _DAY = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
 _CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[AaPp]\.?\s?[Mm]\.?)?"
@@ -54,8 +54,8 @@ class Transcript(Reader):
     def share(self, rows: Sequence[Row]) -> float:
         """Return the share of lines that name a speaker, or 0 for prose.
 
-        In a script, most lines name a speaker, or else some lines do and the speakers recur or have
-        timestamps.
+        In a script, most lines name a speaker, or else some lines name a speaker, and most speakers
+        recur or most lines have timestamps.
         """
         lines = [_bare(row.value) for row in rows if _is_line(row.value)]
         found = [candidate(line) for line in lines]

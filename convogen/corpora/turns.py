@@ -118,8 +118,7 @@ def alternating(texts: Iterable[Any], speakers: Sequence[str] = ("user1", "user2
 
 
 def labels(row: Mapping[str, Any], used: Iterable[str]) -> dict[str, Any]:
-    """Return a row's columns that are not in `used`, as plain JSON values without None and
-    bytes."""
+    """Return a row's columns that are not in `used`, as plain JSON values without None or bytes."""
     skip = set(used)
     plain = {str(key): _plain(value) for key, value in row.items() if key not in skip}
     return {key: value for key, value in plain.items() if value is not None}
@@ -149,7 +148,8 @@ def conversation(
     participants: Sequence[str] | None = None,
     left_out: Counter[str] | None = None,
 ) -> Conversation:
-    """Return a conversation with these turns, and add `left_out` to the counts of `counting`.
+    """Return a conversation with these turns, and add `left_out` to the counts of the enclosing
+    `counting` block.
 
     The participants are `participants`, followed by other speakers in the order of their first
     turns.

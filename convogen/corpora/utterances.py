@@ -46,7 +46,7 @@ _OF_ONE = frozenset(
 
 
 class _Columns(NamedTuple):
-    """The columns of a table by purpose; None or empty if there is no such column."""
+    """A table's columns for each purpose; None or empty if there is no such column."""
 
     conversation: str | None
     number: str | None
@@ -56,10 +56,10 @@ class _Columns(NamedTuple):
 
 @lru_cache(256)
 def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
-    """Return the columns of a table by purpose, given their names.
+    """Return a table's columns for each purpose, given the names of all columns.
 
-    `ids` states whether the `id` column identifies conversations; None means that it does so only
-    if turns are numbered.
+    `ids` says whether the `id` column identifies conversations; None means that it does so only if
+    turns are numbered.
     """
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
@@ -83,7 +83,8 @@ def _is_blank(value: Any) -> bool:
 
 
 class Utterances(KeyedReader):
-    """Rows with one turn each, in columns such as conversation_id, turn, speaker and text."""
+    """Rows with one turn each, in columns such as `conversation_id`, `turn`, `speaker` and
+    `text`."""
 
     name: ClassVar[str] = "utterances"
     about: ClassVar[str] = "one utterance per row: id, turn, speaker, text; ConvoKit, Slack"

@@ -48,8 +48,8 @@ class Forecast:
     """The forecast for a run of `n` conversations, based on the first `seen` of them.
 
     `roles` maps each (role, model) pair to its ranges. `total` contains the ranges of the sums over
-    all roles. The amounts are calls, prompt_tokens, cached_tokens, completion_tokens, seconds
-    (summed over all calls) and cost_usd, which is missing if a price is unknown.
+    all roles. The amounts are `calls`, `prompt_tokens`, `cached_tokens`, `completion_tokens`,
+    `seconds` (summed over all calls) and `cost_usd`, which is missing if a price is unknown.
     """
 
     n: int

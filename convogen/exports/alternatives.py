@@ -2,11 +2,11 @@
 
 Alternatives come from counterfactual replays next to the run, which are recognised by their
 manifests, and from other runs and replays that the user names. Two conversations are alternatives
-if they have the same experience (people and their cards, relations, situation and topic, regardless
-of ids) and the same first turn. Conversations without experiences are alternatives if they have the
-same participants and the same first turn. Scores are compared only if they come from the same
-judge. According to the fingerprint in the scores' manifest, the judge must have the same name,
-model, prompts and parameters.
+if they have the same experience (participants and their persona cards, relations, situation and
+topic, regardless of ids) and the same first turn. Conversations without experiences are
+alternatives if they have the same participants and the same first turn. Scores are compared only if
+they come from the same judge, that is, if the fingerprints in the manifests of the scores show that
+the judges' names, models, prompts and parameters are equal.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Alternatives:
 
     @property
     def described(self) -> list[dict[str, Any]]:
-        """For each run with alternatives: the name, the fingerprint, and the models keyed by
-        role."""
+        """The name, the fingerprint and the models (keyed by role) of each run with
+        alternatives."""
         return [
             {
                 "name": other.folder.resolve().name,
@@ -149,7 +149,7 @@ def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
 
 
 def _replays(run: Run) -> Iterator[Run]:
-    """Yield the replays of a run's conversations that are in folders next to the run."""
+    """Yield the replays of a run's conversations whose folders are next to the run's folder."""
     here = run.folder.resolve()
     fingerprint = run.manifest.get("fingerprint")
     for folder in sorted(here.parent.glob(f"{glob.escape(here.name)}.*.turn-*")):

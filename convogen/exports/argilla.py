@@ -32,8 +32,8 @@ _EMPTY = "\N{NO-BREAK SPACE}"
 
 
 class ArgillaRecords(Labelling):
-    """A folder for Argilla 2 (`rg.Dataset.from_disk`), with one record per conversation and
-    questions."""
+    """A folder for Argilla 2 (`rg.Dataset.from_disk`), with questions and one record per
+    conversation."""
 
     name: ClassVar[str] = "argilla"
     about_rows: ClassVar[str] = "one record per conversation"

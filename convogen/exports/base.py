@@ -36,19 +36,20 @@ __all__ = [
 ]
 
 Column = str | list[Any] | dict[str, Any]
-"""The type of a column: `string`, `int64`, `float64` or `bool`; `[T]` for a list of T; or a mapping
-from names to types for an object. Any value may be null."""
+"""The type of a column: `string`, `int64`, `float64`, `bool`, `[T]` (a list of T) or a mapping from
+names to types (an object). Any value may be null."""
 
 Container = Literal["jsonl", "parquet", "csv", "hf"]
 
 TURN: Column = {"speaker": "string", "text": "string"}
 
 CONTEXT = "context_"
-"""Prefix of a context label's column if the label has the same name as another column."""
+"""Prefix for the name of a context label's column if the label has the same name as another
+column."""
 
 
 LABEL = "label_"
-"""Prefix of the column of a label that a model assigned, followed by the kind of label."""
+"""Prefix for the name of a column with labels that a model assigned; the kind of label follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,8 @@ class Exporter(BaseModel, ABC):
     def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         """Yield the rows for a conversation; no rows if these options exclude the conversation.
 
-        `counts` receives the number of differences between the conversation and the rows for each
-        kind of difference; `export.json` contains the totals as `counts`.
+        `counts` receives, for each kind of difference between the conversation and the rows, the
+        number of differences; `export.json` contains the totals as `counts`.
         """
 
     def pack(self, packing: Packing) -> None:
@@ -156,7 +157,7 @@ class Exporter(BaseModel, ABC):
         return False
 
     def why_empty(self, counts: Mapping[str, int]) -> str:
-        """Return a message that states why no conversation has rows, and what the user can do."""
+        """Return a message that explains why no conversation has rows and what the user can do."""
         del counts
         return "these options leave out every conversation; choose other options"
 

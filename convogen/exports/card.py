@@ -90,8 +90,8 @@ class CardFacts:
 
 @dataclass
 class _First:
-    """The first conversations in a run; this limit makes the measures for a run in progress match
-    its export."""
+    """The first conversations in a run. This limit makes the measures for a run in progress match
+    the exported conversations."""
 
     corpus: Corpus
     wanted: int

@@ -1,4 +1,4 @@
-"""Chat formats for fine-tuning: a row is a conversation as one of its participants sees it.
+"""Chat formats for fine-tuning, in which a row is a conversation as one participant sees it.
 
 `convogen.exports.viewpoints` describes how a group chat becomes the messages of one assistant and
 one user. These trainers read a loss mask per message:

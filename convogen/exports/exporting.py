@@ -49,8 +49,9 @@ class ExportPlan:
     """The settings for an export: `splits` maps the names of splits to their shares, and `joins`
     are elements of `JOINS`.
 
-    `alternatives` are folders of runs and replays to compare with, in addition to the replays next
-    to the run. Only exporters that compare conversations use them.
+    `alternatives` are the folders of runs and replays whose conversations are compared with the
+    run's conversations, in addition to the replays next to the run. Only exporters that compare
+    conversations use `alternatives`.
     """
 
     exporter: Exporter

@@ -39,7 +39,7 @@ _UNLISTED = re.compile(
     r"README\.md|dataset_dict\.json|data/[\w.]+\.(jsonl|csv|parquet)"
     r"|[\w.]+/(state\.json|dataset_info\.json|data-\d+-of-\d+\.arrow)"
 )
-"""The allowed files in an export whose `export.json` has no list of files."""
+"""The files that are allowed in an export whose `export.json` has no list of files."""
 
 
 @dataclass(frozen=True, slots=True)

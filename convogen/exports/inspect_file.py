@@ -1,5 +1,5 @@
-"""The `.eval` file format of Inspect AI: a ZIP archive of JSON files, with one member per sample
-and a header.
+"""The `.eval` file format of Inspect AI: a ZIP archive of JSON files, with a header and one member
+per sample.
 
 `inspect_ai.log.read_eval_log` and Inspect View read the members `samples/<id>_epoch_1.json`,
 `summaries.json` (shortened samples), `header.json`, and `_journal/start.json`. The content is
@@ -35,7 +35,7 @@ _LONGEST = 1_000
 _UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
 _MARK = "convogen"
 _APART = ("method", "roles", "prompts", "sources", "format")
-"""Parts of an experiment in the manifest that are not parameters of its method."""
+"""Parts of the experiment in a manifest that are not parameters of the method."""
 
 
 def usage_row(usage: Usage) -> dict[str, int]:

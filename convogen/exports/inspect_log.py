@@ -131,7 +131,7 @@ def _metadata(item: Item) -> dict[str, Any]:
 
 
 def _usage(conversation: Conversation) -> dict[str, Mapping[str, int]]:
-    """Return the turns' token usage for each model; the usage by other roles is in the run's
+    """Return the turns' token usage for each model; the usage of other roles is in the run's
     ledger."""
     found: defaultdict[str, Usage] = defaultdict(Usage)
     for turn in conversation.turns:

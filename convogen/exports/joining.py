@@ -67,7 +67,8 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
 
 
 def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Item]:
-    """Yield the first `n` conversations in a run with their experiences and these judges' scores.
+    """Yield the first `n` conversations in a run with their experiences and the scores from
+    `judges`.
 
     Raises `RunFolderError` if an experience or score is missing or out of order.
     """
@@ -129,8 +130,7 @@ def joined_values(item: Item, joins: Sequence[str]) -> dict[str, Any]:
 
 
 def _column(annotation: Any) -> Column:
-    """Return the column type for a persona card's field; raises `TypeError` if there is no such
-    type."""
+    """Return the column type for a field of a persona card; raises `TypeError` if no type fits."""
     plain: Mapping[Any, str] = {int: "int64", float: "float64", str: "string", bool: "bool"}
     if annotation in plain:
         return plain[annotation]

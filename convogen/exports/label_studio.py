@@ -23,7 +23,7 @@ _PARAGRAPHS = {"valueType": "json", "nameKey": "speaker", "textKey": "text"}
 
 
 class LabelStudioTasks(Labelling):
-    """A folder for Label Studio, with tasks.json to import and config.xml for the interface."""
+    """A folder for Label Studio, with `tasks.json` to import and `config.xml` for the interface."""
 
     name: ClassVar[str] = "label-studio"
     about_rows: ClassVar[str] = "one task per conversation"

@@ -24,8 +24,8 @@ _HUB_ID = re.compile(
 
 SHOWN = "source"
 SEEDS = "seeds"
-"""Prefixes of the manifest keys `<prefix>_name` and `<prefix>_licence`: for dialogues shown to
-models, and for dialogues whose openings are used."""
+"""Prefixes of the manifest keys `<prefix>_name` and `<prefix>_licence`. `SHOWN` is for dialogues
+that are shown to models, and `SEEDS` is for dialogues whose openings are used."""
 
 CONDITIONS = {
     "nd": "no derivatives: adaptations may not be shared",
@@ -101,8 +101,8 @@ class Licences:
     def hub_id(self) -> str | None:
         """The licence for the card's front matter; None if all sources are models.
 
-        The value is `unknown` if any licence or its conditions are unknown, and `other` if no
-        single licence covers the conditions of all licences, or if the hub has no id for that
+        The value is `unknown` if any licence is unknown or has unknown conditions, and `other` if
+        no single licence covers the conditions of all licences, or if the hub has no id for that
         licence.
         """
         if not self.given:

@@ -2,10 +2,10 @@
 
 A conversation and its alternatives (`convogen.exports.alternatives`) have the same experience and
 first turn. Each is converted to a chat from the viewpoint of one participant. If two chats,
-including their system messages, are equal up to an assistant message, this message is a reply to
-the same prompt in both. The value of a reply is the judge's mean score, over all aspects, for the
-conversations that contain the reply. The value of `chosen` is at least `margin` above the value of
-`rejected`.
+including their system messages, are equal up to an assistant message in each, these two messages
+are replies to the same prompt. The value of a reply is the judge's mean score, over all aspects,
+for the conversations that contain the reply. The value of `chosen` is at least `margin` above the
+value of `rejected`.
 
 A judge scores conversations, not turns, so a reply's value also depends on everything after it.
 Replies are not compared if different participants speak next, or if anything before the replies

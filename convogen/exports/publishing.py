@@ -38,9 +38,9 @@ def push(folder: Path, name: str, private: bool) -> str:
     """Upload the export in a folder to a hub data set, starting with the card; return the data
     set's URL.
 
-    `name` is OWNER/NAME. On the hub, the data is stored as Parquet, whatever the export's format.
-    Raises `SourceError` if the hub refuses the upload or cannot be reached; the export remains
-    unchanged.
+    `name` is OWNER/NAME. On the hub, the data is stored as Parquet, regardless of the export's
+    format. Raises `SourceError` if the hub refuses the upload or cannot be reached; the export
+    remains unchanged.
     """
     datasets: Any = import_module("datasets")
     hub: Any = import_module("huggingface_hub")

@@ -49,7 +49,7 @@ def parse_splits(text: str) -> dict[str, float]:
 
 
 def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
-    """Return the split of a conversation, which depends only on its experience, shares and seed."""
+    """Return the split of a conversation, which depends only on the experience, shares and seed."""
     digest = hashlib.blake2b(f"{seed}\n{_key(item)}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest) / 2**64
     upto = 0.0

@@ -1,1 +1,1 @@
-"""Language models behind one interface, such as endpoints and the embedded model."""
+"""One interface to all language models, whether at an endpoint or embedded."""

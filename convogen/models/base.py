@@ -97,7 +97,8 @@ class Request:
     Attributes:
         schema: JSON Schema for the requested JSON object; None requests text.
         top_logprobs: Number of alternatives per token for which log-probabilities are requested.
-        choices: Replies from which the prompt asks the model to choose; empty without a choice.
+        choices: Replies from which the prompt asks the model to choose; empty if the prompt offers
+        no choice.
         dialogue: Identifier of the task, for a chatbot that keeps one memory per session.
         continuations: If given, the likelihood of each continuation after the single message is
         requested instead of a reply (`backends/likelihood.py`).

@@ -1,4 +1,4 @@
-"""Settings for a chatbot with an HTTP API: the request and the path to the reply in the response.
+"""Settings for a chatbot with an HTTP API: the request, and the path to the reply in the response.
 
     http:
       url: https://bot.example/api/sessions/{{ session }}/messages
@@ -8,9 +8,9 @@
 
 Jinja renders the templates in a sandbox. `message` is the latest message to the chatbot, `session`
 is the id of the dialogue, and `messages` is the list of all messages so far (with `role` and
-`content`). `env.NAME` is the value of an environment variable, the only allowed place for a secret.
-In a JSON body, each string is a separate template. A string that consists only of `{{ messages }}`
-is replaced by the list.
+`content`). `env.NAME` is the value of an environment variable; secrets are allowed only in such
+variables. In a JSON body, each string is a separate template. A string that consists only of
+`{{ messages }}` is replaced by the list.
 """
 
 from __future__ import annotations
@@ -234,8 +234,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _keys(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
-    """Yield pairs: each key in a body with an empty string, then with each string directly under
-    the key."""
+    """Yield each key in a body, paired with an empty string and then with each string directly
+    under the key."""
     if isinstance(value, str):
         yield under, value
     elif isinstance(value, dict):

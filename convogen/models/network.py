@@ -34,7 +34,7 @@ CONNECT_S = 20.0
 
 MOST_FILES = 1 << 16
 OWN_FILES = 128
-"""Number of open files reserved for purposes other than connections, such as journals."""
+"""Number of open files reserved for purposes other than connections, for example for journals."""
 
 MAX_ANSWER_BYTES = 64 << 20
 

@@ -59,7 +59,7 @@ def pricer(spec: ModelSpec) -> Pricer | None:
 
 
 def listed_for(spec: ModelSpec) -> Listed | None:
-    """Return the published price of a model behind an endpoint; None if no price is published."""
+    """Return the published price of an endpoint's model; None if no price is published."""
     if spec.kind != "endpoint":
         return None
     variable = "AZURE_OPENAI_ENDPOINT" if spec.azure else "OPENAI_BASE_URL"

@@ -48,7 +48,9 @@ class Price(Keys):
     input: float = Field(ge=0, description="price of prompt tokens")
     output: float = Field(ge=0, description="price of completion tokens")
     cached: float | None = Field(
-        default=None, ge=0, description="price of cached prompt tokens; default: the value of input"
+        default=None,
+        ge=0,
+        description="price of cached prompt tokens; default: the same as `input`",
     )
 
     @model_validator(mode="after")
@@ -99,12 +101,12 @@ class ModelSpec(Keys):
         default=None,
         description="URL of an OpenAI-compatible endpoint, ending in /v1, or of an Azure resource "
         "(such as https://NAME.openai.azure.com) or deployment, optionally with ?api-version=…; "
-        "default: the value of OPENAI_BASE_URL or, with azure, of AZURE_OPENAI_ENDPOINT",
+        "default: the value of OPENAI_BASE_URL or, with `azure`, of AZURE_OPENAI_ENDPOINT",
     )
     azure: Azure | None = Field(
         default=None,
-        description="for a model on Azure OpenAI, its api_version and deployment; {} selects the "
-        "defaults",
+        description="for a model on Azure OpenAI, its `api_version` and `deployment`; {} selects "
+        "the defaults",
     )
     http: Http | None = Field(
         default=None,
@@ -124,7 +126,8 @@ class ModelSpec(Keys):
     timeout_s: float = Field(default=120, gt=0, description="time limit for one call, in seconds")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
         default="auto",
-        description="how JSON is requested; auto uses the strictest mode that the endpoint accepts",
+        description="how JSON is requested; `auto` uses the strictest mode that the endpoint "
+        "accepts",
     )
     replicas: list[str] = Field(
         default_factory=list[str], description="additional endpoints that serve the same model"
@@ -318,4 +321,4 @@ ADAPTED_SAMPLING = {
     ),
     "selector": Sampling(extra=_ADAPTED),
 }
-"""The sampling defaults for each role with prompts that were written for the embedded model."""
+"""The sampling defaults for each role that uses a prompt written for the embedded model."""

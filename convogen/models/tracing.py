@@ -71,7 +71,8 @@ def span(name: str, /, **attributes: Any) -> Generator[Any]:
 
 @contextmanager
 def call_span(request: Request, kind: str, task: int) -> Generator[_Call]:
-    """Open a span around a model call, and yield an object whose `answered` records the reply."""
+    """Open a span around a model call, and yield an object whose `answered` method records the
+    reply."""
     sampling = request.sampling
     asked = {
         "gen_ai.operation.name": "chat",

@@ -30,8 +30,8 @@ class TaskFiles:
     """The files to which tasks write rows, and the folder of the tasks' journals.
 
     A task has one row in one of `outcomes`, and at most one row in each of `before`. `key` is the
-    field with the task's number in an outcome's row; None if the row's position is the task's
-    number.
+    field of an outcome's row that contains the task's number; None if the row's position is the
+    task's number.
     """
 
     ledger: Path
@@ -53,7 +53,7 @@ class LogState:
 
     The first `committed` tasks are complete. `counts` maps each file to the number of rows from
     these tasks, and `ends` maps each file to the byte offset after these rows. The tasks in `begun`
-    must be played again. The files in `unended` lack only their last newline.
+    must be repeated. The files in `unended` lack only their last newline.
     """
 
     committed: int = 0
@@ -227,7 +227,7 @@ class _Check:
         return fault
 
     def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
-        """Return a message that states where the row that commits a task is missing."""
+        """Return a message that says where the row that commits a task is missing."""
         files = self._files
         places = [
             f"{path.name if index else path} line {self._readers[path].line + 1}"
@@ -274,8 +274,8 @@ class _Check:
         )
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Return a message if the experience that an outcome names is not the task's; otherwise,
-        None."""
+        """Return a message if the experience that an outcome names is not the task's experience;
+        otherwise, None."""
         inner = row.value.get("conversation")
         value = cast("dict[str, Any]", inner) if isinstance(inner, dict) else row.value
         name = value.get("experience")

@@ -1,4 +1,4 @@
-"""The tables of a run as pandas data frames: their columns, and the rows that fill them.
+"""The tables of a run as pandas data frames, with their columns and the rows that fill them.
 
 Columns and dtypes are the same for every run, including empty runs and runs in earlier data
 formats. Rows are read in blocks, so that only the frame is kept in memory.
@@ -197,7 +197,8 @@ def _size(conversation: Row) -> Row:
 
 
 def _language(conversation: Row) -> str | None:
-    """Return the stated language of a conversation, or else the language detected from its text."""
+    """Return the language recorded for a conversation, or else the language detected from the
+    text."""
     return conversation.get("language") or identify(turn["text"] for turn in conversation["turns"])
 
 

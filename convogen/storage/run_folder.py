@@ -113,8 +113,8 @@ class Outcome:
 
     @property
     def row(self) -> tuple[str, Record]:
-        """The name of the file for the row that commits the task (without the suffix), and this
-        row."""
+        """The name (without suffix) of the file for the row that commits the task, and the row
+        itself."""
         if self.conversation is not None:
             return "conversations", self.conversation
         if self.rejected is not None:
@@ -187,7 +187,8 @@ class Run:
         return self._rows("rejected.jsonl", Rejected)
 
     def judges(self) -> list[str]:
-        """Return the names of the judges that have scored the run, ignoring scores moved aside."""
+        """Return the names of the judges that have scored the run, ignoring scores that were moved
+        aside."""
         scores = self.folder / "scores"
         names = {path.name.removesuffix(".jsonl") for path in scores.glob("*.jsonl")}
         names |= {path.name for path in scores.glob("*/")}
@@ -306,7 +307,7 @@ class Run:
         without an answer.
 
         Args:
-            table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
+            table: `conversations`, `turns`, `scores` (from all judges), `ledger` (calls),
                 `experiences`, `failures` or `rejected`.
             columns: the columns to return, in this order; other columns are never kept in memory.
 
@@ -318,7 +319,7 @@ class Run:
         return run_frame(table, wanted, self._written(table), self.folder)
 
     def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
-        """Yield the stored rows of the file behind a table."""
+        """Yield the stored rows of the file from which a table is built."""
         if table == "ledger":
             for judge in (None, *self.judges()):
                 for row in self._ledger(judge):
@@ -517,7 +518,8 @@ def _examine(
 def _foreign(
     folder: Path, existing: Mapping[str, Any], fingerprint: str, manifest: Mapping[str, Any]
 ) -> str:
-    """Return an error message that states how a folder's experiment differs from the one to run."""
+    """Return an error message that states how a folder's experiment differs from the experiment to
+    be run."""
     there, here = _data_format(existing), _data_format(manifest)
     if there != here and there is not None:
         return (
@@ -571,7 +573,7 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
 
 
 def _data_format(manifest: Mapping[str, Any]) -> int | None:
-    """Return the data format that a manifest states; None if it states none."""
+    """Return the data format given in a manifest; None if the manifest gives none."""
     experiment = manifest.get("experiment")
     keys = cast("dict[str, Any]", experiment) if isinstance(experiment, dict) else {}
     return keys["format"] if isinstance(keys.get("format"), int) else None

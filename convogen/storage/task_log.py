@@ -33,8 +33,8 @@ class TaskLog:
 
     `folder` contains the ledger, the calls and the journals. A task is committed by a single row in
     one of the `rows` files. Its rows in the `before` files, each with a `task` field, are appended
-    first. `key` is the field with the task's number in the committing row; None if the row's
-    position is the task's number.
+    first. `key` is the field of the committing row that contains the task's number; None if the
+    row's position is the task's number.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class TaskLog:
         return state
 
     def _keep_answers(self, state: LogState) -> None:
-        """Restore the journals of tasks that must be played again from their paid answers."""
+        """Restore, from the paid answers, the journals of tasks that must be repeated."""
         for task in state.begun:
             path = journal_path(self.files.journals, task)
             if not path.exists():

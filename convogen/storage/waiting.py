@@ -3,7 +3,7 @@
     journal/<task>.done                the task's outcome
 
 The files are for readers of a run in progress. When a run resumes, the files are ignored, and the
-tasks are played again from their journals.
+tasks are repeated with the answers in their journals.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ class Dialect:
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """Return the settings in a request that are not sent, such as `top_p=0.9`. The seed is not
-        listed, because users do not set it."""
+        """Return the settings, such as `top_p=0.9`, that a request contains but that are not sent.
+        The seed is not listed, because users do not set it."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
             f"{key}={value}"
@@ -129,9 +129,9 @@ class Dialect:
     ) -> bool:
         """Adapt to a refusal of `body`, which was sent in JSON mode `mode`.
 
-        Later requests omit a parameter that was refused with the same value, for the same role or,
-        if `role` is None, for every role. If concurrent requests are refused for the same reason,
-        the refusal counts only once.
+        If a parameter was refused, later requests from the same role (from every role if `role` is
+        None) omit the parameter if it has the same value. If concurrent requests are refused for
+        the same reason, the refusal counts only once.
 
         Returns:
             Whether a retry is worthwhile.

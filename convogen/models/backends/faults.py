@@ -187,8 +187,8 @@ def _kind(status: int) -> FaultKind:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the requested delay in seconds; None if the headers request none. They may state it
-    in milliseconds, in seconds or as a date (RFC 9110)."""
+    """Return the requested delay in seconds; None if the headers request none. The headers may give
+    the delay in milliseconds, in seconds or as a date (RFC 9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)

@@ -6,9 +6,9 @@ budgets apply as for any model. A chatbot reports no token counts, so no tokens 
 Within one invocation of a command, no message is sent again if the chatbot may have processed it.
 The call fails if the chatbot may have received the message but no answer could be read because of a
 time-out, a broken connection or an invalid answer. The call is retried if the chatbot was
-unreachable, busy (429 or 503, even if only the body of a response with status 200 reports so) or
-failed (500), because it should then have discarded the message. If a run is killed, the next
-invocation repeats the messages that were in flight.
+unreachable, was busy (429 or 503, even if only the body of a response with status 200 reports so)
+or failed (500), because the chatbot should then have discarded the message. If a run is killed, the
+next invocation repeats the messages that were in flight.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Models behind OpenAI-compatible chat endpoints, called through the `openai` client.
+"""Models at OpenAI-compatible chat endpoints, called through the `openai` client.
 
 Responses are untrusted input and are parsed defensively.
 """
@@ -25,7 +25,7 @@ __all__ = ["EndpointModel"]
 
 
 class EndpointModel:
-    """A model behind an OpenAI-compatible endpoint.
+    """A model at an OpenAI-compatible endpoint.
 
     Args:
         spec: Name and address of the model, and the environment variable that holds the key.

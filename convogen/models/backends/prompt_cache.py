@@ -1,7 +1,7 @@
 """A prompt cache for llama.cpp that never changes a reply.
 
-llama.cpp's matrix kernels round differently for one token and for several, so the cached state of a
-token depends on the batch in which the token was evaluated. With llama.cpp's own prompt cache, a
+llama.cpp's matrix kernels round differently for one token than for several, so the cached state of
+a token depends on the batch in which the token was evaluated. With llama.cpp's own prompt cache, a
 reply therefore depends on earlier and concurrent requests. With this cache, each prompt is
 evaluated alone, in batches that begin at multiples of `BATCH`. Only whole batches of earlier
 prompts are reused. Tokens in replies are never reused, because they were evaluated one by one.
@@ -70,8 +70,8 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """The last prompt in a slot, the adapter that evaluated it, and the time when the slot was
-    last used."""
+    """The last prompt in a slot, the adapter with which it was evaluated, and the time when the
+    slot was last used."""
 
     tokens: Sequence[int] = ()
     setting: object = None

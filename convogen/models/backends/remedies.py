@@ -1,4 +1,4 @@
-"""Remedies for servers' error messages: the setting to change or the action to take."""
+"""Remedies for the errors that servers report: the setting to change or the action to take."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _certain(text: str) -> tuple[TokenLogprob, ...]:
 
 
 def improvise(request: Request) -> str:
-    """Return a random reply seeded with the request's hash.
+    """Return a random reply, with the request's hash as the seed.
 
     Depending on the request, the reply is an object that satisfies the schema, a list of
     likelihoods, a choice, or a sentence, which is quoted if the prompt asks for double quotes.

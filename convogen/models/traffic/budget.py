@@ -1,4 +1,4 @@
-"""A run's budget, which reserves each attempt at its maximum cost and settles it afterwards.
+"""A run's budget, which reserves each attempt's maximum cost and later settles the actual cost.
 
 An attempt's estimate is an upper bound. For the prompt, it is the number of bytes plus an allowance
 for a chat template, because in any common tokenizer a token covers at least one byte. For the

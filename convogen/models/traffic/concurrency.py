@@ -11,7 +11,7 @@ START = 16
 
 FEWEST_SAMPLES = 32
 FLOOR = 8
-"""Minimum to which rising latency alone may lower the limit."""
+"""Lowest value to which rising latency alone may reduce the limit."""
 
 WORTH = 0.3
 """Minimum relative gain in throughput for which a larger limit is kept, as a share of the relative

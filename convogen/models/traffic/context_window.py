@@ -36,8 +36,8 @@ _CAPS = ("max_tokens", "max_completion_tokens")
 Chat = Callable[[int], Sequence[Message]]
 """A function that returns a request's messages without the given number of oldest exchanges.
 
-The caller defines what an exchange is, such as a prompt and its response, or one turn in a group
-chat.
+The caller defines what an exchange is, for example a prompt and its response, or one turn in a
+group chat.
 """
 
 

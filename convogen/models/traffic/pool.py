@@ -80,7 +80,8 @@ class Endpoint:
 
         self.down: EndpointDown | ModelConfigError | None = None
         self.never_reached: Unreached | None = None
-        """Error from the last call if calls were attempted but none has reached the endpoint."""
+        """Error from the last call if calls were attempted but none has reached the endpoint;
+        otherwise None."""
 
         self.pools: list[Pool] = []
         self.prompts = PromptWatch()

@@ -1,4 +1,4 @@
-"""URLs of run folders, and the fsspec file systems behind them."""
+"""URLs of run folders, and the fsspec file systems to which the URLs refer."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def checked_url(url: str) -> str:
 
 
 def open_file_system(url: str) -> tuple[Any, str]:
-    """Return the file system behind a checked URL, and the folder's path on it.
+    """Return the file system to which a checked URL refers, and the folder's path on it.
 
     Raises `RunFolderError` if the file system's package is not installed, or rejects the URL.
     """

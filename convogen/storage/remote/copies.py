@@ -114,9 +114,9 @@ class LocalCopy:
     def save(self, sending: tuple[Part, FolderState] | None = None) -> None:
         """Record that the copy has everything up to the last part of the chain.
 
-        `sending` is the next part and the state that the part produces. If given, both are recorded
-        instead, before the part is written, so that nothing is lost if the process is killed before
-        the store responds.
+        `sending` is the next part and the state that the part produces. If `sending` is given, both
+        are recorded instead of the last part, before the next part is written, so that nothing is
+        lost if the process is killed before the store responds.
         """
         head, state = sending or (self.head, self.state)
         assert head is not None
@@ -138,7 +138,7 @@ class LocalCopy:
         return True
 
     def _restore(self, first: int, after: str | None, state: FolderState) -> None:
-        """Apply the parts from number `first` to the folder, which is in the state `state`."""
+        """Apply part `first` and all later parts to the folder, which is in the state `state`."""
         assert self.head is not None
         if first == 0:
             empty(self.folder)

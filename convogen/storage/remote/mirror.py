@@ -42,10 +42,10 @@ class Superseded(RunFolderError):
 class Mirror:
     """A writer of a run folder on a store, for one process.
 
-    If its purpose is a run, the writer takes over the folder immediately, so that an earlier writer
-    can no longer write to the folder. If its purpose is scores, the writer is refused while a run
-    is alive, and writes only when there are scores. Call `snapshot` between two writes to the local
-    folder; call `send` from any thread.
+    A writer for a run takes over the folder immediately, so that an earlier writer can no longer
+    write to the folder. A writer for scores is refused while a run is alive, and writes only when
+    there are scores. Call `snapshot` between two writes to the local folder; call `send` from any
+    thread.
     """
 
     def __init__(self, url: str, purpose: Purpose, every_s: float = FLUSH_EVERY_S) -> None:

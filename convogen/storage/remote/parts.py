@@ -1,4 +1,4 @@
-r"""A part of a chain: the changes to a run folder between two consistent states.
+r"""A part of a chain, which contains the changes to a run folder between two consistent states.
 
     convogen part 1 <SHA-256 of everything after this line>\n
     <a JSON object, see `Header`>\n
@@ -61,8 +61,8 @@ class Header(BaseModel):
     """A part's number, writer and changes.
 
     `after` is the digest of the previous part. `released` is true if the writer has finished.
-    `published` maps the files that are also stored as ordinary objects to their digests; None if
-    the files are not stored as ordinary objects.
+    `published` contains the digest of each file that is also stored as an ordinary object; None if
+    the files are not stored in this way.
     """
 
     model_config = ConfigDict(strict=True)

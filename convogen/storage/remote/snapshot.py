@@ -1,4 +1,4 @@
-"""The state of a run folder: finding the changes since a state, and applying a part to a folder."""
+"""The state of a run folder, the changes since an earlier state, and the application of a part."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class FolderState:
     def changes(
         self, folder: Path, *, thorough: bool
     ) -> tuple[FolderState, list[Change], list[bytes]]:
-        """Return a folder's current state, and the changes since this state with their bytes.
+        """Return a folder's current state, and the changes from `self` to that state with their
+        bytes.
 
         A longer file with the same inode counts as appended to if its former last bytes are
         unchanged. If `thorough` is true, all files are read in full instead. Call this method
