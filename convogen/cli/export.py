@@ -254,5 +254,5 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
         )
     elif licences.conditions and licences.strictest:
         asked = "; ".join(licences.conditions)
-        say(f"strictest licence among the sources: {licences.strictest} ({asked})", err=True)
+        say(f"strictest of the source licences: {licences.strictest} ({asked})", err=True)
     say(exported.folder)
