@@ -153,15 +153,12 @@ class _Asked:
         self._ask = ask
 
     async def run(self, done: int, n: int, window: int) -> None:
-        line = OrderedTaskRunner(self._start, done, self._traffic.drain)
-        try:
+        async with OrderedTaskRunner(self._start, done, self._traffic.drain) as line:
             for number in range(done, n):
                 row, journal = await line.next(min(n - number, window))
                 text = json.dumps({"item": number, **row}, ensure_ascii=False)
                 self._log.commit(number, journal, [(self._path, text.encode() + b"\n")])
                 self._traffic.tally.add("items")
-        finally:
-            await line.stop()
 
     async def _start(self, number: int) -> tuple[dict[str, Any], Journal]:
         digest = hashlib.blake2b(f"{self._mark}/{number}".encode(), digest_size=8).digest()

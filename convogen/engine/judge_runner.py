@@ -225,15 +225,13 @@ class _Judging:
             return
         async with _scorer(self._context, self._workers) as scorer:
             drain = None if self._workers else self._context.traffic.drain
-            line = OrderedTaskRunner(partial(self._start, scorer), store.committed, drain)
-            try:
+            start = partial(self._start, scorer)
+            async with OrderedTaskRunner(start, store.committed, drain) as line:
                 while store.committed < total:
                     missing = min(total - store.committed, window)
                     done = await line.next(lambda most=missing: min(most, self.first.most or most))
                     self._commit(store.committed, done)
                     scorer.committed(store.committed - 1, done.result)
-            finally:
-                await line.stop()
 
     def _commit(self, number: int, done: Done[Score]) -> None:
         score = done.result

@@ -7,7 +7,7 @@ import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from convogen.errors import LoopRunning
 from convogen.storage.remote.mirrors import flushed
@@ -37,10 +37,11 @@ T = TypeVar("T")
 
 
 class OrderedTaskRunner(Generic[T]):
-    """A runner for tasks from number `first` on. If a task raises an exception, all tasks end.
+    """A runner for tasks from number `first` on, as an asynchronous context manager. If a task or
+    the block raises an exception, all tasks end.
 
     `drain` prevents further model calls and returns once no call is in flight (`Traffic.drain`).
-    Without `drain`, `stop` waits for the tasks themselves.
+    Without `drain`, the tasks themselves are awaited if one of them has raised an exception.
     """
 
     def __init__(
@@ -55,6 +56,34 @@ class OrderedTaskRunner(Generic[T]):
         self._under_way: dict[int, asyncio.Task[T]] = {}
         self._broken: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """Cancel the tasks in flight, and wait up to `GRACE_S` until they end. After an exception,
+        but not if the block was cancelled, first wait up to `ANSWERS_S` for the calls in flight."""
+        tasks = list(self._under_way.values())
+        try:
+            if tasks and isinstance(error, Exception):
+                await self._answers(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=GRACE_S)
+            if self._broken is not None and self._broken.done():
+                self._broken.exception()
+
+    async def _answers(self, tasks: list[asyncio.Task[T]]) -> None:
+        if self._drain is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWERS_S):
+                    await self._drain()
+        elif self._broken is not None and self._broken.done():
+            await asyncio.wait(tasks, timeout=ANSWERS_S)
 
     async def next(self, wanted: int | Callable[[], int]) -> T:
         """Return the result of the next task, with up to `wanted` tasks (at least one) in flight.
@@ -76,6 +105,7 @@ class OrderedTaskRunner(Generic[T]):
             if self._broken.done():
                 self._broken.result()
             if head.done():
+                self._notice(head)
                 self._next += 1
                 return self._under_way.pop(self._next - 1).result()
 
@@ -97,24 +127,6 @@ class OrderedTaskRunner(Generic[T]):
         assert self._broken is not None
         if not self._broken.done():
             self._broken.set_exception(task.exception() or AssertionError)
-
-    async def stop(self) -> None:
-        """Cancel the tasks in flight, and wait up to `GRACE_S` until they end. If a task has raised
-        an exception, first wait up to `ANSWERS_S` for the other tasks' calls."""
-        tasks = list(self._under_way.values())
-        if tasks and self._broken is not None and self._broken.done():
-            if self._drain is None:
-                await asyncio.wait(tasks, timeout=ANSWERS_S)
-            else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(ANSWERS_S):
-                        await self._drain()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=GRACE_S)
-        if self._broken is not None and self._broken.done():
-            self._broken.exception()
 
 
 def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:

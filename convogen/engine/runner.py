@@ -258,8 +258,8 @@ class _Engine:
         context = PlayerContext(experiment, store, self._traffic, self._tally, begun)
         async with _player(context, self._workers) as player:
             drain = None if self._workers else self._traffic.drain
-            line = OrderedTaskRunner(partial(self._play, player), store.committed, drain)
-            try:
+            play = partial(self._play, player)
+            async with OrderedTaskRunner(play, store.committed, drain) as line:
                 while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                     self._check_limits()
                     # Never start more tasks than there are missing conversations.
@@ -268,8 +268,6 @@ class _Engine:
                     task = store.committed
                     self._commit(task, played)
                     player.committed(task, played.result)
-            finally:
-                await line.stop()
 
     @property
     def _most(self) -> int:

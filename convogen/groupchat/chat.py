@@ -214,6 +214,8 @@ class Chat:
         `chat` returns the messages for the turns that it is given: all turns, or as many of the
         last turns as fit into the model's context, but at least one.
         """
+        if self.failed is not None:
+            raise asyncio.CancelledError  # the chat was stopped after the last reply had arrived
         turns = self.turns
 
         def shown(left_out: int) -> Sequence[Message]:

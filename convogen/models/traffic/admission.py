@@ -39,6 +39,7 @@ class AdmissionQueue:
         self._waiting: list[_Waiting] = []
         self._arrivals = 0
         self._drained: asyncio.Event | None = None
+        self._closed = False
 
     @asynccontextmanager
     async def attempt(
@@ -79,18 +80,23 @@ class AdmissionQueue:
             raise BudgetReached("the deadline has passed", "--deadline") from None
 
     async def drain(self) -> None:
-        """Wait until no attempt is in flight, and admit none in the meantime.
+        """Wait until no attempt is in flight; from now on, none is admitted.
 
-        Tasks that wait for admission must be cancelled as soon as this method returns.
+        Attempts that wait for admission are cancelled in the end, as are all later attempts.
         """
         self._drained = asyncio.Event()
         try:
             if self.budget.outstanding:
                 await self._drained.wait()
         finally:
-            self._drained = None
+            self._closed = True
+            for *_, admitted in self._waiting:
+                admitted.cancel()
+            self._waiting.clear()
 
     async def _admit(self, request: Request, priority: int) -> Reservation:
+        if self._closed:
+            raise asyncio.CancelledError
         if (
             self._drained is None
             and not self._waiting

@@ -249,3 +249,32 @@ def test_one_that_is_given_up_while_it_waits_holds_nothing_back() -> None:
     asyncio.run(play())
     assert budget.spent_tokens == 30
     assert budget.outstanding == 0
+
+
+def test_a_drained_queue_waits_for_attempts_in_flight_and_admits_no_more() -> None:
+    budget = Budget()
+
+    async def hold(gate: AdmissionQueue, going: asyncio.Event) -> None:
+        async with gate.attempt(request(), 0) as held:
+            await going.wait()
+            held.settle(Usage(prompt_tokens=10))
+
+    async def play() -> None:
+        gate, going = AdmissionQueue(budget), asyncio.Event()
+        first = asyncio.create_task(hold(gate, going))
+        await asyncio.sleep(0)
+        draining = asyncio.create_task(gate.drain())
+        await asyncio.sleep(0)
+        second = asyncio.create_task(hold(gate, going))
+        await asyncio.sleep(0)
+        assert not draining.done()
+        going.set()
+        await asyncio.wait([first, draining, second])
+        assert not first.cancelled()
+        assert second.cancelled()
+        with pytest.raises(asyncio.CancelledError):
+            await hold(gate, going)
+
+    asyncio.run(play())
+    assert budget.spent_tokens == 10
+    assert budget.outstanding == 0
