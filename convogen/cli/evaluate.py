@@ -183,7 +183,7 @@ def open_run(folder: str) -> Run:
         return run
     raise RunFolderError(
         f"{folder}: not a run folder (it has no manifest.json); to measure other conversation "
-        f"data, use `convogen stats {shell_path(folder)}`, or to judge such data, use --judge with "
+        f"data, use `convogen stats {shell_path(folder)}`; to judge such data, use --judge with "
         "--out FOLDER"
     )
 

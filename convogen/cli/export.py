@@ -43,7 +43,7 @@ __all__ = ["command"]
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a key of an installed exporter.",
+    help="Set a key of an exporter that a plugin provides.",
 )
 @click.option(
     "--splits",

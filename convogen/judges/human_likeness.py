@@ -279,7 +279,7 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 
 
 def _closed(answer: SessionReply) -> str:
-    """Return the text of a reply, with its object closed if the last string was truncated."""
+    """Return the text of a reply, with its JSON object closed if the last string was truncated."""
     text = answer.text
     cut = answer.cut_off and find_json(text) is None
     return f'{text}"}}' if cut and find_json(f'{text}"}}') else text

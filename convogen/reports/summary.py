@@ -54,7 +54,8 @@ class RunSummary:
         experiences_asked_again: Number of the generator's rejected replies for each fault.
         plan: Counts from the experiences' plans; None if the method has no plans.
         turns: Number of turns in the accepted conversations.
-        words: Number of words in these turns; None if words in a language cannot be segmented.
+        words: Number of words in these turns; None if text in one of the languages cannot be
+            split into words.
         stated_languages: Counts for each language tag that is stated by any of the first
             conversations.
         ended: Number of conversations for each way in which they ended.

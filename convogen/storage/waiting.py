@@ -115,8 +115,8 @@ def _outcome(path: Path, text: bytes) -> Outcome:
         return Outcome(**parts)
     except (ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
         raise RunFolderError(
-            f"{path}: is not a task's outcome; delete the file, which is written again when the "
-            f"run is resumed"
+            f"{path}: is not a task's outcome; delete the file; it will be written again when the "
+            "run is resumed"
         ) from error
 
 

@@ -30,7 +30,8 @@ class Scale(Keys):
     question: Line
     points: int = Field(ge=2, le=11)
     labels: tuple[Option, ...] = Field(
-        default=(), description="labels for both ends or for every point; if empty, only numbers"
+        default=(),
+        description="labels for both ends or for every point; if empty, only numbers are shown",
     )
 
     @model_validator(mode="after")

@@ -196,7 +196,7 @@ def test_labels_are_of_one_set_of_dialogues_that_is_there(tmp_path: Path) -> Non
     ended = convogen(*agreement, f"nosuch={labels}")
     assert ended.status == 2
     assert "no verdicts on 'nosuch'; choose another set (found: x, y)" in ended.complaint
-    assert "name the set as DIALOGUES=FILE" in convogen(*agreement, labels).complaint
+    assert "specify the set with --human DIALOGUES=FILE" in convogen(*agreement, labels).complaint
     found = json.loads(convogen(*agreement, f"y={labels}").out)
     assert [one["dialogues"] for one in found["calibration"]] == ["y"]
 

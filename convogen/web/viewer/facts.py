@@ -55,7 +55,7 @@ class Facts:
 
 
 def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
-    """Return the indexed values of a record; `place` is the record's index in its file."""
+    """Return the indexed values of a record; `place` is the record's position in its file."""
     if isinstance(record, Failure):
         return _failure(record)
     if isinstance(record, Rejected):
