@@ -265,7 +265,8 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
     raise RunFolderError(
-        f"{path}: damaged: {str(answer)[:60]!r} is not a valid record of an answer; restore the line"
+        f"{path}: damaged: {str(answer)[:60]!r} is not a valid record of an answer; restore the "
+        "line"
     )
 
 
