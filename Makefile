@@ -94,7 +94,7 @@ docs: $(DOCS) ## build the documentation into site/, to be opened from the disk
 # Several hundred processes and every worker import the same modules, compiled but once.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 inspect: $(BIN)/inspect ## install inspect-ai beside, so that a test reads an exported log back with it
 
