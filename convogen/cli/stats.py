@@ -64,7 +64,7 @@ _LABELS = {
 @click.option(
     "--interaction",
     is_flag=True,
-    help="Also measure who addresses whom, coherence and friction. The command then takes several "
+    help="Also measure coherence, friction and who addresses whom. The command then takes several "
     "times as long.",
 )
 @click.option(

@@ -60,8 +60,8 @@ class _Failed:
 class FirstTasks:
     """The failures in one invocation that count towards stopping the run.
 
-    Until the first success, all failures count. Afterwards, only the failures since the last
-    success count.
+    Until the first success, all failures count. Afterwards, a failure counts only if no task
+    has succeeded since.
 
     Args:
         under_way: Maximum number of tasks in flight until a task succeeds, reduced by 1 per

@@ -23,7 +23,7 @@ def open_file(path: Path) -> BufferedReader:
     """Open a regular file for reading.
 
     Raises:
-        OSError: The path is not a regular file, for example a folder, pipe or device.
+        OSError: The path is not a regular file but, for example, a folder, pipe or device.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:

@@ -18,7 +18,8 @@ J = TypeVar("J", JudgeVerdicts, JudgeScores)
 
 
 def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
-    """Read the verdicts for `[JUDGE[,DIALOGUES]=]PATH`, with one judge per human annotator.
+    """Read the verdicts for `[JUDGE[,DIALOGUES]=]PATH`, treating each human annotator as a
+    separate judge.
 
     Raises:
         SourceError: The file cannot be read (see `read_judgement`), or the labels contain no

@@ -170,7 +170,7 @@ def _by_flow(
     if int(flow.flow_value) < n * len(conditions):
         raise SourceError(
             f"{n * len(conditions)} pairs cannot be assigned to {counted(most, 'participant')} "
-            "without showing somebody two pairs with the same person and goal (with "
+            "without showing a participant two pairs with the same person and goal (with "
             f"{counted(len(cells), 'combination')} of person and goal, the maximum is "
             f"{counted(int(flow.flow_value), 'pair')}); use more participants or fewer pairs"
         )

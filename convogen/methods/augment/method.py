@@ -86,10 +86,9 @@ class Augment(Method):
     )
     relabel: bool = Field(
         default=True,
-        description="whether to keep a conversation if the labeller's choice differs from the "
-        "planned topic or intent (the conversation is then labelled with the "
-        "labeller's choice); if off, or if the label is the balanced label, such an "
-        "attempt fails",
+        description="whether to keep a conversation, labelled with the labeller's choice, if that "
+        "choice differs from the planned topic or intent; if this option is off, or if the "
+        "label is the one being balanced, the attempt to generate the conversation fails",
     )
     attempts: int = Field(
         default=3,

@@ -103,7 +103,7 @@ class Roleplay(Method):
     )
     persona_source: str | None = Field(
         default=None,
-        description="persona hub to use instead of features: everyday, a file, or "
+        description="persona hub to use instead of features; one of everyday, a file, or "
         "hf:OWNER/NAME[@CONFIG][:SPLIT]",
     )
     persona_field: str | None = Field(

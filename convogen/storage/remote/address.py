@@ -59,9 +59,9 @@ def checked_url(url: str) -> str:
     folder = parts[1:] if scheme not in ("file", "local", "memory") else parts
     if not any(folder) or {".", ".."} & set(parts):
         raise RunFolderError(
-            f"{shown}: names no folder; write {scheme}://BUCKET/FOLDER, without . and .."
+            f"{shown}: does not name a folder; write {scheme}://BUCKET/FOLDER with no . or .."
             if scheme not in ("file", "local")
-            else f"{shown}: names no folder; write file:///PATH, without . and .."
+            else f"{shown}: does not name a folder; write file:///PATH with no . or .."
         )
     return f"{scheme}://{place}"
 
