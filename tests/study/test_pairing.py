@@ -131,7 +131,7 @@ def test_only_dialogues_of_the_same_person_goal_and_responder_are_paired() -> No
         (
             1,
             8,
-            "showing somebody two pairs with the same person and goal .with 6 combinations of "
+            "showing a participant two pairs with the same person and goal .with 6 combinations of "
             "person and goal, the maximum is 6 pairs",
         ),
     ],
