@@ -40,6 +40,7 @@ class AdmissionQueue:
         self._arrivals = 0
         self._drained: asyncio.Event | None = None
         self._closed = False
+        self._timer: asyncio.Timeout | None = None
 
     @asynccontextmanager
     async def attempt(
@@ -69,8 +70,9 @@ class AdmissionQueue:
 
     @asynccontextmanager
     async def until_deadline(self) -> AsyncGenerator[None]:
-        """Cancel the block and raise `BudgetReached` when the deadline passes."""
-        timer = asyncio.timeout_at(self.budget.deadline)
+        """Cancel the block and raise `BudgetReached` when the deadline passes, unless the queue is
+        already being drained."""
+        timer = self._timer = asyncio.timeout_at(self.budget.deadline)
         try:
             async with timer:
                 yield
@@ -78,12 +80,16 @@ class AdmissionQueue:
             if not timer.expired():
                 raise
             raise BudgetReached("the deadline has passed", "--deadline") from None
+        finally:
+            self._timer = None
 
     async def drain(self) -> None:
         """Wait until no attempt is in flight; from now on, none is admitted.
 
         Attempts that wait for admission are cancelled in the end, as are all later attempts.
         """
+        if self._timer is not None and not self._timer.expired():
+            self._timer.reschedule(None)  # the deadline would hide the error that ends the run
         self._drained = asyncio.Event()
         try:
             if self.budget.outstanding:

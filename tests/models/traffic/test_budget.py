@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from virtual_time import run_virtually
 
 from convogen.errors import BudgetReached, EndpointDown, ModelFault
 from convogen.models.base import Message, Request, Sampling, Transient
@@ -278,3 +279,27 @@ def test_a_drained_queue_waits_for_attempts_in_flight_and_admits_no_more() -> No
     asyncio.run(play())
     assert budget.spent_tokens == 10
     assert budget.outstanding == 0
+
+
+def test_a_deadline_during_the_wait_for_answers_does_not_hide_the_error() -> None:
+    budget = Budget(Limits(deadline_s=1), clock=lambda: 0.0)
+
+    async def answered_after_3_s(gate: AdmissionQueue) -> None:
+        async with gate.attempt(request(), 0) as held:
+            await asyncio.sleep(3)
+            held.settle(Usage(prompt_tokens=10))
+
+    async def play() -> None:
+        gate = AdmissionQueue(budget)
+        call = asyncio.create_task(answered_after_3_s(gate))
+        await asyncio.sleep(0)
+        async with gate.until_deadline():
+            try:
+                raise EndpointDown("gone")
+            finally:
+                await gate.drain()
+                assert call.done()
+
+    with pytest.raises(EndpointDown, match="gone"):
+        run_virtually(play())
+    assert budget.spent_tokens == 10
