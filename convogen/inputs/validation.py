@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from convogen.errors import ExperimentError, UserError
 from convogen.inputs.keys import place, words
+from convogen.inputs.names import guess
 from convogen.redaction import masked
 
 __all__ = ["explain", "refuse_unknown", "validated"]
@@ -58,8 +59,9 @@ def explain(
     if detail["type"] == "extra_forbidden":
         if owner is None:
             return f"unknown key {key!r}"
-        listed = ", ".join(allowed if owner is model else owner.model_fields)
-        return f"unknown key {key!r}; allowed: {listed or 'none'}"
+        keys = list(allowed if owner is model else owner.model_fields)
+        meant = guess(key.rpartition(".")[2], keys)
+        return f"unknown key {key!r}; {meant}allowed: {', '.join(keys) or 'none'}"
     if not key:
         return words(detail)
     message = f"{key}: {words(detail)}"
@@ -94,4 +96,5 @@ def _may_hold_a_key(place: str, value: Any) -> bool:
 def refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:
     for key in given:
         if key not in allowed:
-            raise ExperimentError(f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}")
+            listed = f"{guess(key, allowed)}allowed: {', '.join(allowed)}"
+            raise ExperimentError(f"{where}: unknown key {key!r}; {listed}")

@@ -102,7 +102,10 @@ ARGUMENTS: dict[str, tuple[tuple[object, ...], list[str]]] = {
     "--set without value": (small("run", "--set", "lanes"), ["lanes", "KEY=VALUE"]),
     "--set without key": (small("run", "--set", "=2"), ["=2", "KEY=VALUE"]),
     "--set no YAML": (small("run", "--set", "lanes=[1"), ["lanes=[1", "YAML"]),
-    "--set unknown key": (small("run", "--set", "lanez=2"), ["lanez", "allowed", "lanes"]),
+    "--set unknown key": (
+        small("run", "--set", "lanez=2"),
+        ["lanez", "did you mean lanes? allowed"],
+    ),
     "--set wrong type": (small("run", "--set", "lanes=two"), ["lanes", "two", "whole number"]),
     "--set below a value": (small("run", "--set", "n.x=2"), ["n.x", "keys"]),
     "unknown role of a model": (

@@ -170,7 +170,10 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
         ([json.dumps({**row, "seconds": -1})], "line 1: seconds: "),
         ([json.dumps({**row, "seconds": 1e300})], "line 1: seconds: must be at most"),
         ([json.dumps({**row, "utterance": 10**30})], "line 1: utterance: must be at most"),
-        ([json.dumps({**row, "goals": 1})], "unknown key 'goals'; allowed: pair, participant"),
+        (
+            [json.dumps({**row, "goals": 1})],
+            "unknown key 'goals'; did you mean goal? allowed: pair, participant",
+        ),
         ([json.dumps(row)] * 2, "line 2: participant 'p00' answered pair 'pair-0' twice"),
     ):
         file.write_text("\n".join(lines), "utf-8")

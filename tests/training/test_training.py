@@ -638,7 +638,10 @@ def first_token(url: str, prompt: str, n: int) -> dict[int, float]:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--set", "learning_rte=1"], "unknown key 'learning_rte'; allowed: epochs"),
+        (
+            ["--set", "learning_rte=1"],
+            "unknown key 'learning_rte'; did you mean learning_rate? allowed: epochs",
+        ),
         (["--set", "precision=int8"], "precision: must be 'fp16', 'bf16' or 'fp32'"),
         (["--base", "missing.gguf"], "model missing.gguf: no such file"),
         (["--base", "a/folder", "--gguf"], "convert_hf_to_gguf"),

@@ -6,7 +6,6 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import click
 
 from convogen.cli._shared.numbers import finite
 from convogen.errors import ModelConfigError
+from convogen.inputs.names import guess
 from convogen.redaction import masked
 from convogen.storage.remote.address import is_url
 
@@ -116,9 +116,8 @@ class NearestGroup(click.Group):
         unknown."""
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
-            near = get_close_matches(args[0].casefold(), known, 1, 0.5)
-            guess = f"did you mean {near[0]}? " if near else ""
-            ctx.fail(f"unknown command {args[0]!r:.200}; {guess}commands: {', '.join(known)}")
+            meant = guess(args[0], known, cutoff=0.5)
+            ctx.fail(f"unknown command {args[0]!r:.200}; {meant}commands: {', '.join(known)}")
         return super().resolve_command(ctx, args)
 
 
