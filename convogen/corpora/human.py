@@ -128,7 +128,7 @@ def _personachat_history(rows: Sequence[Row], fallback: str) -> list[Conversatio
 
 
 def _parlai_number(value: Any) -> int:
-    """Return the number at the beginning of a line of ParlAI text; 0 if there is none."""
+    """Return the number at the beginning of a line of ParlAI text, or 0 without a number."""
     match = _PARLAI.fullmatch(value) if isinstance(value, str) else None
     return int(match[1]) if match else 0
 

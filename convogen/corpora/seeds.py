@@ -67,7 +67,7 @@ _ENGLISH = {"en", "eng", "english"}
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A real dialogue; `task` is its summary in the second person, or None if there is none.
+    """A real dialogue; `task` is its summary in the second person, or None without a summary.
 
     The turns alternate between `INQUIRER` and `RESPONDER`. `id` is the dialogue's id. For an OASST1
     thread, this is the id of the last message; for a Chatbot Arena vote, it is the id of the

@@ -44,7 +44,7 @@ def open_source(name: str) -> Source:
 
 
 def file_of(name: str) -> Path:
-    """Return the data file at a path or in a folder; raises `SourceError` if there is none."""
+    """Return the data file at a path or in a folder; raises `SourceError` if neither exists."""
     path = Path(name)
     if path.is_dir():
         files = [path / file for file in _IN_FOLDERS if (path / file).is_file()]

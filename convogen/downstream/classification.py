@@ -40,7 +40,7 @@ class Classification:
     """Settings for comparing a run with in-domain dialogues as training data.
 
     `label` names the column whose values are predicted. For a generated conversation, the value is
-    the labeller's label or, if there is none, the value under the column's name in the
+    the labeller's label or, without a label, the value under the column's name in the
     conversation's `context`.
     """
 

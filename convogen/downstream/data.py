@@ -35,7 +35,7 @@ class Example:
 def read_examples(source: str, column: str, n: int | None = None) -> list[Example]:
     """Return the first `n` dialogues in a file or data set that have text in the given column.
 
-    If `n` is None, all such dialogues are returned. Raises `SourceError` if there are none.
+    If `n` is None, all such dialogues are returned. Raises `SourceError` if none exist.
     """
     found, columns = list[Example](), dict[str, None]()
     for one in open_corpus(source):

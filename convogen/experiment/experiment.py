@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +34,7 @@ from convogen.errors import ExperimentError
 from convogen.experiment.fingerprint import fingerprint_of
 from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
 from convogen.inputs.keys import Keys
+from convogen.inputs.names import guess
 from convogen.inputs.validation import refuse_unknown, validated
 from convogen.inputs.yaml12 import YAML_SUFFIXES, dump_yaml, read_mapping
 from convogen.methods.base import Method
@@ -405,11 +405,8 @@ def _find(source: str | Path) -> Path:
         )
     if there:
         raise ExperimentError(f"{path}: not an experiment file; the name must end in .yaml or .yml")
-    near = get_close_matches(str(source).casefold(), {name.casefold(): name for name in shipped}, 1)
-    meant = [name for name in shipped if name.casefold() in near]
-    guess = f"did you mean {meant[0]}? " if meant else ""
     raise ExperimentError(
-        f"unknown experiment {str(source)!r:.200}; {guess}allowed: "
+        f"unknown experiment {str(source)!r:.200}; {guess(str(source), shipped)}allowed: "
         f"{', '.join([*shipped, 'or a .yaml file'])}"
     )
 

@@ -222,7 +222,7 @@ def _digest(path: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file, or an empty object if there is none."""
+    """Return the JSON object in a file, or an empty object if the file contains none."""
     try:
         with open_file(path) as file:
             found: Any = json.load(file)

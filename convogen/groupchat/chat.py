@@ -189,7 +189,7 @@ class Chat:
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
     def turn_note(self, speaker: str) -> str | None:
-        """Return the instruction for a speaker's next turn; None if there is none."""
+        """Return the instruction for a speaker's next turn; None if the chat has no such notes."""
         if self.rules.turn_notes is None:
             return None
         notes = self.rules.turn_notes[speaker]

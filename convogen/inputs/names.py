@@ -21,5 +21,6 @@ def not_known(kind: str, name: str, allowed: Iterable[str]) -> str:
 def guess(name: str, allowed: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
     """Return the question "did you mean …? " with up to `most` allowed names; empty if no name has
     at least the similarity `cutoff` (0 to 1)."""
-    near = get_close_matches(name[:80].casefold(), list(allowed), most, cutoff)
-    return f"did you mean {' or '.join(near)}? " if near else ""
+    by_folded = {one.casefold(): one for one in allowed}
+    near = get_close_matches(name[:80].casefold(), by_folded, most, cutoff)
+    return f"did you mean {' or '.join(by_folded[one] for one in near)}? " if near else ""

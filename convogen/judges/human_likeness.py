@@ -203,8 +203,8 @@ def numbered(turns: Sequence[Turn], longest: int) -> str:
 
 
 def in_question(turns: Sequence[Turn]) -> list[int]:
-    """Return the numbers of the utterances that are attributed to a person; if there are none,
-    return the numbers of all utterances."""
+    """Return the numbers of the utterances that are attributed to a person, or the numbers of
+    all utterances if none is."""
     machine = [turn.speaker.casefold() in CHATBOTS for turn in turns]
     if all(machine):
         return list(range(1, len(turns) + 1))

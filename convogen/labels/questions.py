@@ -176,7 +176,7 @@ class Questions(Keys):
         return questions
 
     def get(self, name: str) -> Question | None:
-        """Return the question with this name, or None if there is none."""
+        """Return the question with this name; None if no question has it."""
         return next((one for one in self.questions if one.name == name), None)
 
     def to_yaml(self) -> str:

@@ -162,7 +162,7 @@ class Run:
         return self._rows("experiences.jsonl", Experience)
 
     def experience(self, task: int) -> Experience:
-        """Return the committed experience of a task; raises `RunFolderError` if there is none."""
+        """Return the committed experience of a task; raises `RunFolderError` if it is missing."""
         path = self.folder / "experiences.jsonl"
         row = next(rows_of_task(path, task), None)
         if row is None:
@@ -270,7 +270,7 @@ class Run:
         return rows
 
     def conversation(self, name: str) -> Conversation:
-        """Return the conversation with the id `name`; raises `SourceError` if there is none."""
+        """Return the conversation with the id `name`; raises `SourceError` if it is missing."""
         for conversation in self.conversations():
             if conversation.id == name:
                 return conversation

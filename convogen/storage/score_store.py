@@ -102,7 +102,7 @@ class ScoreStore:
 
 
 def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the existing manifest; None if there is none.
+    """Return the existing manifest; None if the file does not exist.
 
     Raises `RunFolderError` if the scores are from another judge or an unknown judge.
     """
@@ -122,7 +122,7 @@ def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def scores_manifest(scores: Path) -> dict[str, Any] | None:
-    """Return the manifest that belongs to a file of scores; None if there is none.
+    """Return the manifest that belongs to a file of scores; None if the manifest does not exist.
 
     Raises `RunFolderError` if the manifest cannot be read or a key has the wrong type.
     """

@@ -159,14 +159,14 @@ class Store:
         return [Participant(name, place, bool(gone)) for name, place, gone in rows]
 
     def participant(self, name: str) -> Participant:
-        """Return the participant with this name, or raise `KeyError` if there is none."""
+        """Return the participant with this name; raises `KeyError` if the name is not known."""
         rows = self._rows("SELECT id, place, code IS NULL FROM participant WHERE id = ?", name)
         if not rows:
             raise KeyError(name)
         return Participant(rows[0][0], rows[0][1], bool(rows[0][2]))
 
     def participant_with(self, code: str) -> str | None:
-        """Return the name of the participant with this code, or None if there is none."""
+        """Return the name of the participant with this code; None if the code is not known."""
         rows = self._rows("SELECT id FROM participant WHERE code = ?", digest(code))
         return rows[0][0] if rows else None
 

@@ -23,8 +23,7 @@ Command = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place where a command does its work: a cluster, or `processes` processes on this
-    machine."""
+    """What runs the work of a command: a cluster, or `processes` processes on this machine."""
 
     cluster: RayCluster | None = None
     processes: int | None = None

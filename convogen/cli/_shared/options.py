@@ -210,8 +210,7 @@ def specs_from(
 def spec_from(
     role: str, models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str] = ()
 ) -> ModelSpec:
-    """Return the model given for a role or, if there is none, the default model; if there is no
-    default model either, return the embedded model.
+    """Return the model given for a role, else the default model, else the embedded model.
 
     Raises `ModelConfigError` if a model on the command line is invalid.
     """

@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 from convogen.corpora.rows import RowError, decode
 from convogen.corpora.sniff import container_of, read_rows
 from convogen.errors import SourceError
+from convogen.inputs.names import guess
 from convogen.inputs.yaml12 import read_yaml
 from convogen.methods.roleplay.people import SPEAKER, shipped
 from convogen.personas import PersonaHub
@@ -267,7 +268,10 @@ def _row(given: Any) -> dict[str, str]:
         cells = cells["person"]
     allowed = (*FEATURES, _ID)
     if unknown := next((key for key in cells if key not in allowed), None):
-        raise ValueError(f"unknown key {unknown!r:.60}; allowed: {', '.join(allowed)}")
+        raise ValueError(
+            f"unknown key {unknown!r:.60}; {guess(str(unknown), allowed)}allowed: "
+            f"{', '.join(allowed)}"
+        )
     row = {name: _option(name, cells[name]) for name in allowed if _is_given(cells.get(name))}
     if not any(name in row for name in FEATURES):
         raise ValueError(f"has no features; give at least one of {', '.join(FEATURES)}")

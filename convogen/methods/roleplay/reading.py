@@ -25,7 +25,7 @@ _EDGES = " \t\r\n\"'“”„«»‘’*_`.,!?:;()[]<>"
 
 
 def extract_prompt(output: str) -> str | None:
-    """Return the first text in double quotes, straight or typographic; None if there is none."""
+    """Return the first text in double quotes, straight or typographic, or None."""
     return next(iter(quoted_texts(output, most=1)), None)
 
 

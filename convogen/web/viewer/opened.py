@@ -87,7 +87,7 @@ class Opened:
         return self._record(row["file"], row["offset"], row["length"], _RECORDS[row["file"]])
 
     def experience(self, name: str | None) -> Experience | None:
-        """Return the experience with this id, or None if there is none."""
+        """Return the experience with this id; None if the run does not contain it."""
         with reading([self.index]) as connection:
             row = connection.execute(
                 "select offset, length from r0.experience where id = ?", (name,)

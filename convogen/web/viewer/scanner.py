@@ -89,7 +89,7 @@ class Scanner:
             self.recover(error)
 
     def step(self) -> bool:
-        """Read a batch from the first file with unread rows; return False if there are none."""
+        """Read a batch from the first file with unread rows; return False if no rows are left."""
         try:
             self._refuse_changed()
             return any(self._read(name, BATCH) for name in self.files())
