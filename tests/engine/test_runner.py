@@ -161,6 +161,40 @@ def test_a_run_that_ends_waits_for_the_answers_in_flight_and_makes_no_more_calls
     assert len(list(Run(tmp_path).ledger())) == len(began) - 1
 
 
+@pytest.mark.parametrize("iterations", range(8))
+def test_a_chat_requests_nothing_again_once_the_run_is_cancelled(
+    iterations: int, tmp_path: Path
+) -> None:
+    """The run is cancelled some iterations of the event loop after faulty replies have arrived."""
+    began: list[float] = []
+
+    class Empty(ScriptedModel):
+        async def complete(self, request: Request) -> ModelReply:
+            began.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(1)
+            return await super().complete(request)
+
+    model = Empty(lambda request: "" if request.role == "agent" else improvise(request))
+
+    async def cancel() -> float:
+        play = run_async(
+            experiment(iterative=False, reasks=3), tmp_path, open_model=lambda _: model
+        )
+        running = asyncio.create_task(play)
+        await asyncio.sleep(3)
+        for _ in range(iterations):
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        ended = asyncio.get_running_loop().time()
+        await asyncio.sleep(60)
+        return ended
+
+    assert run_virtually(cancel()) == pytest.approx(3, abs=0.1)
+    assert max(began) <= 3.1
+
+
 def test_the_tally_counts_what_is_done(tmp_path: Path) -> None:
     tally = RunProgress()
     result = run(experiment(), tmp_path, tally=tally)
