@@ -6,9 +6,11 @@ leaves no files behind.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
@@ -18,6 +20,9 @@ STORE_BYTES = 80 << 20
 def main() -> None:
     # The path of a socket may have at most 107 characters.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    # Where Ray writes the address of the newest cluster, in a folder that it expects to exist.
+    os.environ["RAY_TMPDIR"] = folder
+    (Path(folder) / "ray").mkdir()
     common = {
         "num_cpus": int(sys.argv[1]),
         "object_store_memory": STORE_BYTES,
