@@ -119,8 +119,12 @@ def command(
             "--model, --base-url, --price, --budget-usd, --budget-tokens, --concurrency, --n, "
             "--fresh, --real and --set require --judge, such as --judge geval"
         )
+    from convogen.reports.measured import check_statistics_file
+
     sources = [SourcePath().convert(one, None, None) if out else writable(one) for one in folders]
     runs = {folder: _open(folder, out) for folder in dict.fromkeys(sources)}
+    for run in runs.values():
+        check_statistics_file(run.folder)
     if judge_name is not None:
         judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]

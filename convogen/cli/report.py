@@ -64,9 +64,10 @@ def command(
     from convogen.metrics import available_cores
     from convogen.reports.matching import matched_corpora
     from convogen.reports.numbers import gather
-    from convogen.reports.page import write_report
+    from convogen.reports.page import check_target, write_report
     from convogen.reports.tables import metric_faults
 
+    check_target(out)  # before measuring, which takes a while
     distinct = dict.fromkeys((baseline, *folders) if baseline else folders)
     runs = {short_name(name, distinct): open_run(name) for name in distinct}
     others = dict.fromkeys([*against, *matched_corpora(runs.values())])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.traffic.router import Role
 from convogen.models.traffic.writing import WritingLanguage
 from convogen.storage.run_folder import Outcome
-from convogen.version import __version__
+from convogen.version import __version__, installed_versions
 
 __all__ = ["describe", "name_task", "now", "open_roles", "play_task", "writing_language"]
 
@@ -69,11 +68,7 @@ async def play_task(play: Play, task: Task) -> Outcome:
 def describe(experiment: Experiment) -> dict[str, Any]:
     """Return the provenance of a data set for the manifest, without secrets."""
     packages = {"convogen": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    packages |= installed_versions(PACKAGES)
     packages |= experiment.packages
     return {
         "name": experiment.name,

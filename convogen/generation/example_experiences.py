@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from convogen.errors import SourceError
+from convogen.inputs.text_file import read_text
 from convogen.inputs.validation import explain
-from convogen.inputs.yaml12 import read_mapping
+from convogen.inputs.yaml12 import parse_mapping
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.resources import shipped
 from convogen.text.language_tags import ENGLISH, language_and_script, language_tag
@@ -55,7 +57,12 @@ def load_experiences(folder: Path | None = None) -> list[Experience]:
 
 
 def _load(path: Path) -> Experience:
-    mapping = read_mapping(path)
+    return _parsed(path, read_text(path, path, SourceError))
+
+
+@lru_cache(maxsize=256)  # of unchanged files, which every run reads several times
+def _parsed(path: Path, text: str) -> Experience:
+    mapping = parse_mapping(text, path)
     try:
         listed = mapping.pop("personas", [])
         if not isinstance(listed, list):

@@ -22,7 +22,7 @@ import yaml
 from convogen.errors import SourceError, UserError
 from convogen.inputs.text_file import LARGEST_BYTES, read_text
 
-__all__ = ["YAML_SUFFIXES", "dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
+__all__ = ["YAML_SUFFIXES", "dump_yaml", "parse_mapping", "parse_yaml", "read_mapping", "read_yaml"]
 
 YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -64,7 +64,12 @@ def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
 
 def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str, Any]:
     """Return the content of a YAML file as a mapping; raises `raising` if it is not a mapping."""
-    data = read_yaml(path, raising)
+    return parse_mapping(read_text(path, path, raising), path, raising)
+
+
+def parse_mapping(text: str, path: Path, raising: type[UserError] = SourceError) -> dict[str, Any]:
+    """Return the text of a YAML file as a mapping; raises `raising` if it is not a mapping."""
+    data = parse_yaml(text, f"{path}: cannot be read", raising)
     if not isinstance(data, dict):
         raise raising(f"{path}: must be a mapping of keys (KEY: VALUE), not {_kind(data)}")
     return cast("dict[str, Any]", data)

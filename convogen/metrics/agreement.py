@@ -1,9 +1,9 @@
 """Agreement between raters beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
 
 Ratings are category codes: integers from 0, or -1 for a missing rating. The last axis has one entry
-per unit. Kappa treats categories as nominal. Axes before the last are resamples, so one function
-call computes a whole bootstrap. Alpha is computed by `evalica` from a single sample of codes or of
-floats (NaN for a missing rating). A `Level` is a level of measurement:
+per unit. Axes before the last are resamples, so one function call computes a whole bootstrap. Kappa
+treats categories as nominal. Alpha also takes floats (NaN for a missing rating) and a `Level` of
+measurement:
 
 - `nominal` for choices, which are either equal or different;
 - `ordinal` for Likert ratings: the distance depends on how many ratings lie between two ratings;
@@ -15,6 +15,7 @@ The results are NaN if the ratings do not vary (that is, all raters always give 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Literal
 
@@ -59,18 +60,54 @@ def fleiss_kappa(*raters: Ratings, axis: int = -1) -> Numbers:
     return _over(_over(agreed, n * m * (m - 1)) - by_chance, 1 - by_chance)
 
 
-def krippendorff_alpha(*raters: Ratings, level: Level = "nominal") -> float:
+def krippendorff_alpha(*raters: Ratings, axis: int = -1, level: Level = "nominal") -> Numbers:
     """Return Krippendorff's alpha for two or more raters (Krippendorff, 2011).
 
-    Units with fewer than two ratings are left out.
+    Units with fewer than two ratings are left out. Alpha is 1 minus the ratio of the variance
+    within units to the variance of all ratings. These are variances of the values on an interval
+    scale and of the ranks on an ordinal scale. On a nominal scale, they are summed over the
+    categories, with 1 for ratings in the category and 0 for the others.
     """
-    evalica: Any = import_module("evalica")
-    pandas: Any = import_module("pandas")
-    ratings = np.array([np.where(_given(one), one, np.nan) for one in raters], float)
-    if not (np.isfinite(ratings).sum(axis=0) > 1).any():
-        return np.nan
-    found = evalica.alpha(pandas.DataFrame(ratings), level)
-    return found.alpha if found.expected > 0 else np.nan
+    columns = [np.moveaxis(np.where(_given(one), one, np.nan), axis, -1) for one in raters]
+    ratings = np.stack(columns, axis=-2)
+    pairable = (~np.isnan(ratings)).sum(axis=-2, keepdims=True) > 1
+    ratings = np.where(pairable, ratings, np.nan)
+    within: Any = 0.0
+    overall: Any = 0.0
+    for values in _on_interval_scales(ratings, level):
+        within = within + _spread(values).sum(axis=-1)
+        overall = overall + _spread(values.reshape(*values.shape[:-2], -1, 1))[..., 0]
+    return np.where(_varies(ratings), 1 - _over(within, overall), np.nan)
+
+
+def _on_interval_scales(ratings: Numbers, level: Level) -> Iterator[Numbers]:
+    """Yield arrays whose squared differences add up to the distances between ratings."""
+    missing = np.isnan(ratings)
+    if level == "interval":
+        yield ratings
+    elif level == "ordinal":
+        stats: Any = import_module("scipy.stats")
+        samples = ratings.reshape(*ratings.shape[:-2], -1)
+        yield stats.rankdata(samples, axis=-1, nan_policy="omit").reshape(ratings.shape)
+    else:
+        for category in np.unique(ratings[~missing]):
+            yield np.where(missing, np.nan, ratings == category)
+
+
+def _spread(ratings: Numbers) -> Numbers:
+    """Return the number of ratings times their sample variance, along the axis before the last; 0
+    for fewer than two ratings."""
+    given = ~np.isnan(ratings)
+    n = given.sum(axis=-2)
+    mean = np.where(given, ratings, 0).sum(axis=-2) / np.maximum(n, 1)
+    squares = np.where(given, ratings - mean[..., None, :], 0) ** 2
+    return n * squares.sum(axis=-2) / np.maximum(n - 1, 1)
+
+
+def _varies(ratings: Numbers) -> NDArray[np.bool_]:
+    missing = np.isnan(ratings)
+    highest = np.where(missing, -np.inf, ratings).max(axis=(-2, -1))
+    return highest > np.where(missing, np.inf, ratings).min(axis=(-2, -1))
 
 
 def _given(ratings: Ratings) -> NDArray[np.bool_]:

@@ -249,7 +249,7 @@ def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -
         judges=[one.judge for one in judged],
         pairs=pairs,
         fleiss_kappa=statistic_interval(fleiss_kappa, *columns),
-        krippendorff_alpha=statistic_interval(krippendorff_alpha, *columns, vectorized=False),
+        krippendorff_alpha=statistic_interval(krippendorff_alpha, *columns),
     )
 
 

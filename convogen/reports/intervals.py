@@ -41,7 +41,7 @@ RESAMPLES = 2_000
 LEVEL = 0.95
 JACKKNIFE_MAX = 5_000
 _SEED = 20_230
-_BATCH_NUMBERS = 4_000_000
+_BATCH_NUMBERS = 200_000  # resampled at once, so that they stay in the processor's cache
 
 Numbers = NDArray[np.float64]
 

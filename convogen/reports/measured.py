@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convogen.corpora import open_corpus
-from convogen.jsonl import is_json_of, make_folder, write_ours
+from convogen.jsonl import is_json_of, make_folder, refuse_foreign, write_ours
 from convogen.metrics import (
     CorpusTally,
     Distance,
@@ -26,7 +26,15 @@ from convogen.storage.remote.shown import shown
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["Measured", "SourceStatistics", "measure_source", "write_statistics"]
+__all__ = [
+    "Measured",
+    "SourceStatistics",
+    "check_statistics_file",
+    "measure_source",
+    "write_statistics",
+]
+
+_OURS = is_json_of({"source", "text", "paper"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +102,21 @@ def measure_source(source: str, workers: Processes = 1, interaction: bool = Fals
     return Measured(shown(source), text, paper, tally, corpus.bad_rows.count)
 
 
+def check_statistics_file(run: Path) -> None:
+    """Raise `RunFolderError` if a run has a `scores/statistics.json` that is not convogen's."""
+    refuse_foreign(_statistics_file(run), _OURS)
+
+
 def write_statistics(run: Path, statistics: SourceStatistics) -> None:
-    """Write a run's statistics next to its scores; raise `RunFolderError` if writing fails."""
-    folder = run / "scores"
-    make_folder(folder, parents=False)
+    """Write a run's statistics next to its scores.
+
+    Raises `RunFolderError` if writing fails, or if the file exists and was not written by convogen.
+    """
+    path = _statistics_file(run)
+    make_folder(path.parent, parents=False)
     text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)
-    write_ours(folder / "statistics.json", text + "\n", is_json_of({"source", "text", "paper"}))
+    write_ours(path, text + "\n", _OURS)
+
+
+def _statistics_file(run: Path) -> Path:
+    return run / "scores" / "statistics.json"

@@ -35,7 +35,15 @@ from convogen.storage.run_folder import Run
 from convogen.text.language_tags import language_name
 from convogen.visible import visible
 
-__all__ = ["Sample", "SampleTurn", "render_html", "render_markdown", "samples_of", "write_report"]
+__all__ = [
+    "Sample",
+    "SampleTurn",
+    "check_target",
+    "render_html",
+    "render_markdown",
+    "samples_of",
+    "write_report",
+]
 
 _SAMPLES = 3
 _TURNS = 30
@@ -68,6 +76,7 @@ def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Pat
     Raises `RunFolderError` if the folder cannot be written, or if one of these files exists and was
     not written by convogen.
     """
+    check_target(out)
     samples = [sample for name, run in runs.items() for sample in samples_of(name, run)]
     make_folder(out)
     texts = {
@@ -75,11 +84,16 @@ def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Pat
         "report.md": render_markdown(report, samples),
         "report.json": json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n",
     }
-    for name in texts:
-        refuse_foreign(out / name, is_json_of({"convogen", "runs"}) if "json" in name else _is_page)
     for name, text in texts.items():
         write_whole(out / name, text)
     return [out / name for name in texts]
+
+
+def check_target(out: Path) -> None:
+    """Raise `RunFolderError` if a file in a folder is not convogen's and a report would replace
+    it."""
+    for name in ("report.html", "report.md", "report.json"):
+        refuse_foreign(out / name, is_json_of({"convogen", "runs"}) if "json" in name else _is_page)
 
 
 def _is_page(text: str) -> bool:

@@ -155,5 +155,5 @@ def _alpha(aspect: str, scores: Sequence[Mapping[str, float]]) -> AspectAgreemen
     whole = all(value.is_integer() for of in scores for value in of.values())
     level: Level = "ordinal" if whole else "interval"
     alpha = partial(krippendorff_alpha, level=level)
-    interval = statistic_interval(alpha, *columns, vectorized=False) if pairable else None
+    interval = statistic_interval(alpha, *columns) if pairable else None
     return AspectAgreement(aspect, len(pairable), level, interval)

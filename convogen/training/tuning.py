@@ -11,7 +11,6 @@ lora.gguf           the adapter alone, which llama.cpp loads together with the b
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 import shutil
@@ -42,7 +41,7 @@ from convogen.training.perplexity import perplexity
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
 from convogen.training.turn_samples import encode_turns
-from convogen.version import __version__
+from convogen.version import __version__, installed_versions
 
 __all__ = ["TrainingPlan", "check_plan", "fine_tune", "without_task"]
 
@@ -333,4 +332,4 @@ def _counts(source: Lessons, used: Sequence[Lesson], data: TokenData) -> SourceC
 
 def _packages() -> dict[str, str]:
     found = {"convogen": __version__, "python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+    return found | installed_versions(PACKAGES)

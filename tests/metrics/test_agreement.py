@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import evalica
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,8 @@ from convogen.metrics.agreement import (
     fleiss_kappa,
     krippendorff_alpha,
 )
+
+LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval")
 
 FLEISS = """
 0 0 0 0 14/0 2 6 4 2/0 0 3 5 6/0 3 9 2 0/2 2 8 1 1/7 7 0 0 0/3 2 6 3 0/2 5 3 2 2/6 5 2 1 0/0 2 2 3 7
@@ -68,6 +72,22 @@ def test_the_level_decides_what_a_near_miss_counts() -> None:
     assert krippendorff_alpha(*stretched, level="interval") != pytest.approx(interval)
 
 
+@given(
+    arrays(np.int64, st.tuples(st.integers(2, 4), st.integers(1, 9)), elements=st.integers(-1, 4))
+)
+def test_alpha_is_that_of_evalica(ratings: np.ndarray) -> None:
+    codes = np.where(ratings < 0, np.nan, ratings)
+    for level in LEVELS:
+        alpha = krippendorff_alpha(*ratings, level=level)
+        assert krippendorff_alpha(*codes, level=level) == pytest.approx(alpha, nan_ok=True)
+        if ((ratings >= 0).sum(axis=0) < 2).all():
+            assert math.isnan(alpha)
+            continue
+        theirs = evalica.alpha(pd.DataFrame(codes), level)
+        same = theirs.alpha if theirs.expected > 0 else math.nan
+        assert alpha == pytest.approx(same, nan_ok=True)
+
+
 @settings(deadline=None, max_examples=50)
 @given(arrays(np.int64, (3, 12), elements=st.integers(-1, 3)))
 def test_names_and_order_of_the_raters_do_not_matter(ratings: np.ndarray) -> None:
@@ -84,6 +104,10 @@ def test_resamples_are_taken_one_by_one() -> None:
     ratings = rng.integers(-1, 3, (3, 5, 40))
     together = fleiss_kappa(*ratings)
     assert together == pytest.approx([float(fleiss_kappa(*ratings[:, at])) for at in range(5)])
+    for level in LEVELS:
+        alphas = krippendorff_alpha(*ratings, level=level)
+        apart = [float(krippendorff_alpha(*ratings[:, at], level=level)) for at in range(5)]
+        assert alphas == pytest.approx(apart)
     pair = cohen_kappa(ratings[0], ratings[1])
     assert pair == pytest.approx([float(cohen_kappa(*ratings[:2, at])) for at in range(5)])
 

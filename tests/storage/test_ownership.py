@@ -203,7 +203,9 @@ def test_fresh_moves_runs_aside_and_nothing_else(manifest: str) -> None:
 @pytest.mark.parametrize("name", ["report.html", "report.md", "report.json"])
 def test_a_report_of_ones_own_is_not_replaced(copied: Path, name: str) -> None:
     Path(name).write_text('{"mine": 1}')
-    refused(convogen("report", copied, "--out", "."), name, "move the file")
+    # It is refused before anything is measured, such as this corpus.
+    command = ("report", copied, "--against", "missing.jsonl", "--out", ".")
+    refused(convogen(*command), name, "move the file")
     assert {path.name for path in Path().iterdir()} == {"run", name}
     Path(name).unlink()
     for _ in range(2):
@@ -218,8 +220,11 @@ def test_other_files_of_results_are_known_by_what_is_in_them(copied: Path) -> No
     assert [path.name for path in Path("out").iterdir()] == ["ablation.json"]
     (copied / "scores").mkdir()
     (copied / "scores/statistics.json").write_text('{"mine": 1}')
-    refused(convogen("evaluate", copied), "statistics.json")
+    judging = ("--judge", "geval", "--model", "scripted")
+    for more in ((), judging):
+        refused(convogen("evaluate", copied, *more), "statistics.json")
     assert (copied / "scores/statistics.json").read_text() == '{"mine": 1}'
+    assert [path.name for path in (copied / "scores").iterdir()] == ["statistics.json"]
     Path("verdicts.jsonl").write_text('{"choice": "Yes"}\n{"choice": "No"}\n')
     Path("chart.svg").write_bytes(MINE)
     draw = ("verdicts", "verdicts.jsonl", "--protocol", "unieval", "--chart", "chart.svg")

@@ -7,16 +7,15 @@ the processing time.
 
 from __future__ import annotations
 
-import importlib.metadata
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
 from typing import Any, TypeVar
 
 from convogen.engine.distributed.ray_connection import RayCluster, ray_module
 from convogen.errors import ClusterError, WorkersDied
+from convogen.version import installed_versions
 
 __all__ = ["RaySpread", "do_item", "versions_here"]
 
@@ -102,14 +101,9 @@ def do_item(shared: tuple[dict[str, str], Callable[[T], R]], item: T) -> R:
     return do(item)
 
 
-@cache
 def versions_here() -> dict[str, str]:
     """Return the versions of the packages that affect the measures."""
-    found: dict[str, str] = {}
-    for name in PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+    return installed_versions(PACKAGES)
 
 
 def _result(reference: Any) -> Any:
