@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 
@@ -29,6 +31,7 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+        gc.set_threshold(*gc.get_threshold()[:2], 100)  # collect all generations a tenth as often
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if any(item.get_closest_marker(name) for name in ("embedded", "slow"))
     }
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.fixture(scope="session")
+def training_libraries() -> None:
+    """Import the libraries for training, which garbage collection no longer examines afterwards.
+
+    Each fine-tuning collects all garbage several times.
+    """
+    for library, name in (("transformers", "Seq2SeqTrainer"), ("trl", "SFTTrainer")):
+        if find_spec(library):
+            getattr(import_module(library), name)  # imported on access
+    gc.freeze()
 
 
 @pytest.fixture

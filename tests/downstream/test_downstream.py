@@ -23,6 +23,8 @@ from convogen.engine.item_runner import Asking
 from convogen.errors import EndpointDown
 from convogen.models.spec import ModelSpec
 
+pytestmark = pytest.mark.usefixtures("training_libraries")
+
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 DIALOGSUM = SHARED / "dialogsum" / "dialogsum.dev.jsonl"
 SMALL = "steps=3 batch=4 beams=1 dialogue_tokens=64 summary_tokens=8 learning_rate=0.1"

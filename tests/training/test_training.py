@@ -40,7 +40,10 @@ from convogen.training.settings import Settings
 from convogen.training.tuning import TrainingPlan, fine_tune, without_task
 from convogen.training.turn_samples import encode_turns
 
-pytestmark = pytest.mark.skipif(not find_spec("trl"), reason="needs convogen[train]")
+pytestmark = [
+    pytest.mark.skipif(not find_spec("trl"), reason="needs convogen[train]"),
+    pytest.mark.usefixtures("training_libraries"),
+]
 
 STEPS = 6
 QUICK = {"steps": STEPS, "accumulation": 1, "learning_rate": 0.02, "save_every": 2, "block": 4096}
