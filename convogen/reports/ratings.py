@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -70,8 +71,12 @@ def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[R
     _check_linked(names, wins.sum(axis=0))
     prior = _PRIOR / 2 * (1 - np.eye(len(names)))
 
+    @cache  # few seeds or players have few different sums of wins
+    def strengths(total: bytes) -> Numbers:
+        return bradley_terry(np.frombuffer(total).reshape(prior.shape) + prior)
+
     def elo(seeds: NDArray[np.int64]) -> Numbers:
-        return 1000 + 400 * np.log10(bradley_terry(wins[seeds].sum(axis=0) + prior))
+        return 1000 + 400 * np.log10(strengths(wins[seeds].sum(axis=0).tobytes()))
 
     seeds = np.arange(len(wins))
     value = elo(seeds)
