@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rouge_score.rouge_scorer import RougeScorer
 from sklearn.metrics import f1_score
 
 from convogen.downstream.qags import QUESTIONER, Questions, answer_f1, ask_questions, qags
@@ -104,6 +103,8 @@ def test_macro_f1_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.text(alphabet="ab cD,", max_size=20), st.text(alphabet="ab cD,", max_size=20))
 def test_rouge_l_is_that_of_rouge_score(text: str, reference: str) -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
     expected = RougeScorer(["rougeL"]).score(reference, text)["rougeL"].fmeasure
     assert rouge_l_scores([text], [reference]) == [pytest.approx(expected)]
 

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lexicalrichness import LexicalRichness
-from rouge_score.rouge_scorer import RougeScorer
 
 from convogen.metrics.diversity import Distinct, lexical, self_bleu, word_hashes
 from convogen.metrics.repetition import EXACT_LIMIT, repetition
@@ -25,6 +23,8 @@ TEXTS = st.lists(st.lists(WORDS, max_size=12).map(" ".join), max_size=8)
 
 
 def test_mtld_and_ttr_are_those_of_lexicalrichness() -> None:
+    from lexicalrichness import LexicalRichness
+
     text = "user1: the cat saw the dog\nuser2: the dog saw the cat , 7 times"
     words, mtld, ttr = lexical(text)
     assert mtld == LexicalRichness(text).mtld(threshold=0.72)
@@ -39,6 +39,8 @@ def test_any_text_has_a_diversity_or_none(text: str) -> None:
 
 @given(TEXTS)
 def test_rouge_l_is_that_of_rouge_score(texts: list[str]) -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(["rougeL"])
     theirs = [scorer.score(one, other)["rougeL"].fmeasure for one, other in combinations(texts, 2)]
     ours = rouge_l_pairs(texts, languages=["en"] * len(texts))
@@ -55,6 +57,8 @@ INFLECTED = st.sampled_from(["talking", "talks", "talked", "dogs", "dog", "a", "
 
 @given(st.lists(st.lists(INFLECTED, max_size=9).map(" ".join), max_size=6))
 def test_the_nearest_rouge_l_is_that_of_the_stemming_rouge_score(texts: list[str]) -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
 
     def score(one: int, other: int) -> float:
