@@ -261,7 +261,10 @@ def test_the_registry_knows_the_judge() -> None:
 
 
 @pytest.mark.embedded
-def test_the_embedded_model_gives_log_probabilities(folder: Path) -> None:
+def test_the_embedded_model_gives_log_probabilities(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    short = {"n": 1, "models": "scripted", "participants": 2, "max_turns": 2}
+    run(Experiment.load("GPFS-s", short), folder)
     judge = GEval(
         questions_generated={"topic": GENERATED["topic"]},
         explaining=Sampling(temperature=0.0, max_tokens=24),

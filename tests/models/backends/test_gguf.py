@@ -1,6 +1,7 @@
 """The real embedded model, in this process and behind an ordinary endpoint.
 
-It writes poor prose, so the checks hold whatever it writes.
+It writes poor prose, so the checks hold whatever it writes. Reading a prompt takes most of the
+time, so the people and the example in the prompts have few words.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
 from convogen.errors import EndpointDown, ModelConfigError
+from convogen.inputs.yaml12 import dump_yaml
 from convogen.models.backends.gguf import (
     EmbeddedModel,
     find_gguf,
@@ -41,14 +43,44 @@ def base_url() -> str:
     return serve(path)
 
 
+NAMES = ("Ann", "Bo", "Cleo", "Dan", "Eva", "Finn")
+CARD = {
+    "age": 40,
+    "gender": "any",
+    "qualities": ["kind", "calm"],
+    "lifestyle": "nurse",
+    "speech_style": "plain",
+    "recent_memory": "It rained.",
+    "long_term_memory": "It snowed.",
+}
+EXAMPLE = {
+    "personas": [{"name": "Gus", **CARD}, {"name": "Ida", **CARD}],
+    "relations": "Old friends.",
+    "situation": "They wait for a bus.",
+    "topic": "a late bus",
+    "acquainted": True,
+    "starter": {"speaker": "Gus", "text": "Is it late?"},
+}
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the settings for a persona hub and an example with as few words as possible."""
+    folder = tmp_path_factory.mktemp("brief")
+    people, example = folder / "people.jsonl", folder / "example.yaml"
+    people.write_text("".join(json.dumps({"name": name, **CARD}) + "\n" for name in NAMES), "utf-8")
+    example.write_text(dump_yaml(EXAMPLE), "utf-8")
+    return {"persona_source": str(people), "experiences": str(example)}
+
+
 DEMO = {"n": 2, "participants": 3, "max_turns": 3, "seed": 1}
 
 
 @pytest.fixture(scope="module")
-def demo(base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def demo(base_url: str, brief: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of two conversations between three people, with four calls in flight."""
     folder = tmp_path_factory.mktemp("demo") / "run"
-    return run(Experiment.load("demo", DEMO | {"concurrency": 4}), folder)
+    return run(Experiment.load("demo", {**DEMO, **brief, "concurrency": 4}), folder)
 
 
 def check(result: Run, conversation: Conversation, people: int, max_turns: int) -> None:
@@ -100,7 +132,9 @@ def test_embedded_model_invents_selects_and_speaks(demo: Run) -> None:
     assert {call["cached_tokens"] for call in calls} == {0}  # the number depends on earlier calls
 
 
-def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_path: Path) -> None:
+def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(
+    base_url: str, brief: dict[str, str], tmp_path: Path
+) -> None:
     """The run knows only a URL, a model name and llama.cpp's settings against loops.
 
     Without these settings, such a small model fills every text up to its bound, and the text is
@@ -108,6 +142,7 @@ def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_
     """
     loops = "dry_multiplier: 1.2, dry_allowed_length: 2"
     settings = {
+        **brief,
         "personas": "sampled",
         "sampling.generator.extra": f"{{{loops}, top_k: 30}}",
         "sampling.agent.extra": f"{{{loops}}}",
@@ -117,6 +152,7 @@ def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_
         "max_failures": 40,
         "sampling.generator.temperature": 0.7,
         "sampling.generator.max_tokens": 500,
+        "sampling.agent.max_tokens": 40,
         "models.default.timeout_s": 600,
     }
     chosen = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -146,7 +182,7 @@ def test_doctor_finds_what_the_llama_cpp_server_can(base_url: str) -> None:
 
 # The same request, the same reply
 
-FACTS = " ".join(f"Fact {i}: house {i} has {i * 7 % 12} windows." for i in range(9))
+FACTS = " ".join(f"Fact {i}: house {i} has {i * 7 % 12} windows." for i in range(5))
 ALSO_ASKED = ("Who lives there?", "What is for dinner?")
 
 
@@ -155,7 +191,7 @@ def asked(*texts: str, adapter: bool = False) -> Request:
     hide."""
     said = [Message("assistant" if index % 2 else "user", text) for index, text in enumerate(texts)]
     extra = {"adapter": EMBEDDED_ADAPTER} if adapter else None
-    sampling = Sampling(temperature=0.8, max_tokens=12, seed=5, extra=extra)
+    sampling = Sampling(temperature=0.8, max_tokens=8, seed=5, extra=extra)
     messages = (Message("system", FACTS), *said)
     return Request("agent", EMBEDDED, messages, sampling, top_logprobs=2)
 
@@ -206,9 +242,11 @@ class StoppedAfter:
         await self._model.close()
 
 
-def test_an_interrupted_run_is_resumed_to_the_same_bytes(demo: Run, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed_to_the_same_bytes(
+    demo: Run, brief: dict[str, str], tmp_path: Path
+) -> None:
     """The first conversation is the same with one call in flight or four, and one start or two."""
-    parts = Experiment.load("demo", DEMO | {"concurrency": 1})
+    parts = Experiment.load("demo", {**DEMO, **brief, "concurrency": 1})
     with pytest.raises(EndpointDown, match="stopped"):
         run(parts, tmp_path, pilot=1, open_model=lambda _: StoppedAfter(3))
     run(parts, tmp_path, pilot=1)
