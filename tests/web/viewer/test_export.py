@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import socket
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 from browser import PHONE, Browser, browser, serious_faults
-from command_line import convogen
+from command_line import convogen, convogen_server
 from viewed_runs import HOSTILE, append, many_rows, varied_run
 
 __all__ = ["browser"]
@@ -153,17 +150,11 @@ def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_serves_on_this_machine(run: Path) -> None:
-    program = "from convogen.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "view", str(run), "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().split()[0]
-            assert address.startswith("http://127.0.0.1:")
-            with urllib.request.urlopen(address, timeout=30) as answer:
-                assert b"sourdough" in answer.read()
-        finally:
-            process.terminate()
+    with convogen_server("view", run, "--no-browser", "--port", 0) as (_, out):
+        address = out.readline().split()[0]
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert b"sourdough" in answer.read()
 
 
 def test_a_damaged_index_is_made_anew(run: Path, tmp_path: Path) -> None:
