@@ -10,11 +10,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from browser import PHONE, Browser, browser, serious_faults
 from command_line import convogen, convogen_server
 from viewed_runs import HOSTILE, append, many_rows, varied_run
-
-__all__ = ["browser"]
 
 
 @pytest.fixture(autouse=True)
@@ -61,29 +58,6 @@ def test_a_page_allows_its_own_style_and_script_alone(run: Path, tmp_path: Path)
     assert "unsafe" not in policy
     assert HOSTILE not in text
     assert not re.search(r'(src|href)="(https?:)?//', text)
-
-
-def test_a_page_is_read_without_network(browser: Browser, run: Path, tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    convogen("view", run, "--export", page)
-    context = browser.new_context(viewport=PHONE, offline=True)
-    visit = context.new_page()
-    reports: list[str] = []
-    visit.on("console", lambda message: reports.append(message.text))
-    visit.on("dialog", lambda dialog: reports.append(dialog.message))
-    visit.goto(page.as_uri())
-    visit.fill("#q", "sourdough")
-    assert visit.locator("details.one:visible").count() == 1
-    assert "1 of 5" in visit.inner_text("[data-left]")
-    visit.locator(".person:visible").first.click()
-    assert visit.locator(".card").first.is_visible()
-    visit.keyboard.press("Escape")
-    visit.locator(".behind summary:visible").nth(1).click()
-    assert visit.get_by_text("How may I help you?").is_visible()
-    assert visit.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert serious_faults(visit) == []
-    assert reports == []
-    context.close()
 
 
 def test_more_than_a_page_holds_is_refused_with_what_chooses(run: Path, tmp_path: Path) -> None:
