@@ -7,9 +7,13 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from typing import TextIO
 
-from forked import run_forked
+from forked import forked_server, run_forked
 
 from convogen.cli.main import main
 
@@ -18,6 +22,7 @@ __all__ = [
     "Ended",
     "convogen",
     "convogen_process",
+    "convogen_server",
     "forked_process",
     "python_process",
 ]
@@ -62,6 +67,16 @@ def convogen(*args: object) -> Ended:
 def convogen_process(*args: object, **environment: str) -> Ended:
     """Run `convogen ARGS` in a separate process, in which warnings are errors as well."""
     return forked_process(PROGRAM, *args, **environment)
+
+
+@contextmanager
+def convogen_server(*args: object) -> Iterator[tuple[BaseProcess, TextIO]]:
+    """Run `convogen ARGS` in a separate process, which is killed at the end of the block.
+
+    Yield the process and its stdout.
+    """
+    with forked_server(PROGRAM, [str(arg) for arg in args], dict(os.environ)) as server:
+        yield server
 
 
 def forked_process(program: str, *args: object, **environment: str) -> Ended:

@@ -11,13 +11,17 @@ import multiprocessing
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import TextIO
 
 from convogen.cli.main import COMMANDS
 from convogen.plugins.registry import BUILT_IN
 
-__all__ = ["PROCESSES", "run_forked"]
+__all__ = ["PROCESSES", "forked_server", "run_forked"]
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
@@ -60,9 +64,8 @@ def run_forked(
         timeout_s: Time in seconds after which the process is killed and the test fails.
     """
     (out, child_out), (err, child_err) = PROCESSES.Pipe(duplex=False), PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(
-        target=_main, args=(program, args, environment, child_out, child_err)
-    )
+    children = {1: child_out, 2: child_err}
+    process = PROCESSES.Process(target=_main, args=(program, args, environment, children))
     process.start()
     child_out.close()
     child_err.close()
@@ -75,17 +78,37 @@ def run_forked(
         return process.exitcode, printed[0].result(), printed[1].result()
 
 
+@contextmanager
+def forked_server(
+    program: str, args: list[str], environment: dict[str, str]
+) -> Iterator[tuple[BaseProcess, TextIO]]:
+    """Run a program until the block ends, when it is killed; yield its process and its stdout.
+
+    The arguments are those of `run_forked`; stderr is the one of the tests.
+    """
+    out, child_out = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=_main, args=(program, args, environment, {1: child_out}))
+    process.start()
+    child_out.close()
+    try:
+        with out, open(out.fileno(), encoding="utf-8", closefd=False) as stream:
+            yield process, stream
+    finally:
+        process.kill()
+        process.join()
+
+
 def _text(connection: Connection) -> str:
     with connection, open(connection.fileno(), encoding="utf-8", closefd=False) as stream:
         return stream.read()
 
 
 def _main(
-    program: str, args: list[str], environment: dict[str, str], out: Connection, err: Connection
+    program: str, args: list[str], environment: dict[str, str], streams: dict[int, Connection]
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    for connection, descriptor in ((out, 1), (err, 2)):
+    for descriptor, connection in streams.items():
         os.dup2(connection.fileno(), descriptor)
         connection.close()
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end

@@ -24,7 +24,16 @@ from convogen.records import (
 )
 from convogen.web.viewer.opened import Opened, open_runs
 
-__all__ = ["BIDI", "HOSTILE", "LONG", "append", "many_rows", "opened_at", "varied_run"]
+__all__ = [
+    "BIDI",
+    "HOSTILE",
+    "LONG",
+    "append",
+    "many_rows",
+    "opened_at",
+    "replayed_run",
+    "varied_run",
+]
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=alert(1)>"
 BIDI = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd"
@@ -68,6 +77,17 @@ def varied_run(folder: Path, **manifest: Any) -> Path:
     append(run, "failures", [failure])
     _write_calls(run)
     return run
+
+
+def replayed_run(folder: Path, **manifest: Any) -> Path:
+    """Write a run with a replay of task 0 of `varied_run` from its second turn on."""
+    conversation, experience = played(
+        0, spoken("AThe sourdough is ready.", "Aor not", "Bwho knows"), topic="sourdough"
+    )
+    turns = [one.model_copy(update={"speaker": "Anna Berg"}) for one in conversation.turns]
+    again = conversation.model_copy(update={"id": "c-again", "turns": turns})
+    origin = {"run": "/elsewhere", "conversation": "c-0", "from_turn": 2}
+    return write_run(folder, [(again, experience)], replay_of=origin, **manifest)
 
 
 def opened_at(*folders: Path) -> list[Opened]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
 import pytest
+from command_line import convogen_server
 from starlette.testclient import TestClient
 from studies import Visitor, made, ratings_data, visiting
 
@@ -160,19 +159,13 @@ def test_who_comes_through_another_server_needs_the_token_for_progress(
     tmp_path: Path, codes: dict[str, str], https: bool
 ) -> None:
     """Such a server passes on the requested host name, and accepts connections from everybody."""
-    program = "from convogen.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "study", "serve", str(tmp_path / "study")]
-    options = ["--port", "0", *(["--https"] if https else [])]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            base, progress = (process.stdout.readline().split()[1] for _ in range(2))
-            elsewhere = {"host": "study.example"}
-            with httpx2.Client(base_url=base, headers=elsewhere, timeout=30) as outside:
-                assert outside.get("/").status_code == (200 if https else 421)
-                assert outside.get("/progress").status_code == (403 if https else 421)
-                rewritten = outside.get("/progress", headers={"host": "127.0.0.1"})
-                assert rewritten.status_code == (403 if https else 200)
-                assert outside.get(progress).status_code == (303 if https else 421)
-        finally:
-            process.terminate()
+    options = ["--port", 0, *(["--https"] if https else [])]
+    with convogen_server("study", "serve", tmp_path / "study", *options) as (_, out):
+        base, progress = (out.readline().split()[1] for _ in range(2))
+        elsewhere = {"host": "study.example"}
+        with httpx2.Client(base_url=base, headers=elsewhere, timeout=30) as outside:
+            assert outside.get("/").status_code == (200 if https else 421)
+            assert outside.get("/progress").status_code == (403 if https else 421)
+            rewritten = outside.get("/progress", headers={"host": "127.0.0.1"})
+            assert rewritten.status_code == (403 if https else 200)
+            assert outside.get(progress).status_code == (303 if https else 421)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx2
-from command_line import convogen
+from command_line import convogen, convogen_server
 from studies import made, pairs_data
 
 from convogen.study.store import Store
@@ -24,19 +23,14 @@ ANSWER = {"choice": "left", "confidence": "very", "utterance": "1"}
 
 
 @contextmanager
-def server(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def server(folder: Path, *options: str) -> Iterator[tuple[str, BaseProcess]]:
     """Run `convogen study serve` in a separate process, and yield its address and the process."""
-    command = [sys.executable, "-u", "-m", "convogen", "study", "serve", str(folder), "--port", "0"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in "12"]
-            found = re.search(r"http://\S+:(\d+)/", lines[0])
-            assert found, lines
-            assert ("token=" in lines[1]) == ("--host" in options)
-            yield f"http://127.0.0.1:{found[1]}", process
-        finally:
-            process.kill()
+    with convogen_server("study", "serve", folder, "--port", 0, *options) as (process, out):
+        lines = [out.readline() for _ in "12"]
+        found = re.search(r"http://\S+:(\d+)/", lines[0])
+        assert found, lines
+        assert ("token=" in lines[1]) == ("--host" in options)
+        yield f"http://127.0.0.1:{found[1]}", process
 
 
 def token_of(page: str) -> str:
@@ -105,7 +99,7 @@ def test_a_killed_server_loses_no_acknowledged_answer(tmp_path: Path) -> None:
                         enough.set()
                 page = (await client.get("/study")).text
 
-    async def until_killed(address: str, process: subprocess.Popen[str]) -> None:
+    async def until_killed(address: str, process: BaseProcess) -> None:
         everybody = asyncio.gather(
             *(participant(address, name) for name in codes), return_exceptions=True
         )

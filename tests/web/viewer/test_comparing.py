@@ -6,19 +6,16 @@ import re
 from pathlib import Path
 from urllib.parse import urlencode
 
-from browser import PHONE, Browser, browser, serious_faults, serving
 from export_runs import played, spoken, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from viewed_runs import HOSTILE, opened_at, varied_run
+from viewed_runs import HOSTILE, opened_at, replayed_run, varied_run
 
 from convogen.records import Conversation, Experience
 from convogen.web.viewer.app import viewer
 from convogen.web.viewer.drawings import Drawings
 from convogen.web.viewer.lineage import HEIGHT, MOST, WIDTH, around, places_of, window
-
-__all__ = ["browser"]
 
 
 def client_of(*folders: Path) -> TestClient:
@@ -31,19 +28,8 @@ def text(client: TestClient, path: str, **asked: object) -> str:
     return " ".join(answer.text.split())
 
 
-def replay(folder: Path, **manifest: object) -> Path:
-    """Replay task 0 of the varied run from its second turn on."""
-    conversation, experience = played(
-        0, spoken("AThe sourdough is ready.", "Aor not", "Bwho knows"), topic="sourdough"
-    )
-    turns = [one.model_copy(update={"speaker": "Anna Berg"}) for one in conversation.turns]
-    again = conversation.model_copy(update={"id": "c-again", "turns": turns})
-    origin = {"run": "/elsewhere", "conversation": "c-0", "from_turn": 2}
-    return write_run(folder, [(again, experience)], replay_of=origin, **manifest)
-
-
 def test_a_replay_stands_beside_its_original(tmp_path: Path) -> None:
-    client = client_of(varied_run(tmp_path / "first"), replay(tmp_path / "again"))
+    client = client_of(varied_run(tmp_path / "first"), replayed_run(tmp_path / "again"))
     assert "1 pair on the same experience" in text(client, "/compare")
     asked = {"run": "first", "id": "c-0", "with": "again", "other": "c-again"}
     link = f"/pair?{urlencode(asked)}".replace("&", "&amp;")
@@ -184,22 +170,3 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     assert drawing is not None
     assert drawing.fault
     assert HOSTILE not in drawing.fault
-
-
-def test_these_pages_fit_a_phone_and_everybody(browser: Browser, tmp_path: Path) -> None:
-    runs = opened_at(varied_run(tmp_path / "first"), replay(tmp_path / "again"))
-    pair = "/pair?run=first&id=c-0&with=again&other=c-again"
-    with serving(viewer(runs)) as base:
-        page = browser.new_page(viewport=PHONE, color_scheme="dark")  # type: ignore[arg-type]
-        for path in (
-            "/compare",
-            pair,
-            "/judges?run=first",
-            "/lineage?run=first",
-            "/plots?run=first",
-        ):
-            page.goto(base + path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
-            if path in (pair, "/lineage?run=first"):
-                assert serious_faults(page) == [], path
-        page.close()

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import socket
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
-from browser import PHONE, Browser, browser, serious_faults
-from command_line import convogen
+from command_line import convogen, convogen_server
 from viewed_runs import HOSTILE, append, many_rows, varied_run
-
-__all__ = ["browser"]
 
 
 @pytest.fixture(autouse=True)
@@ -64,29 +58,6 @@ def test_a_page_allows_its_own_style_and_script_alone(run: Path, tmp_path: Path)
     assert "unsafe" not in policy
     assert HOSTILE not in text
     assert not re.search(r'(src|href)="(https?:)?//', text)
-
-
-def test_a_page_is_read_without_network(browser: Browser, run: Path, tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    convogen("view", run, "--export", page)
-    context = browser.new_context(viewport=PHONE, offline=True)
-    visit = context.new_page()
-    reports: list[str] = []
-    visit.on("console", lambda message: reports.append(message.text))
-    visit.on("dialog", lambda dialog: reports.append(dialog.message))
-    visit.goto(page.as_uri())
-    visit.fill("#q", "sourdough")
-    assert visit.locator("details.one:visible").count() == 1
-    assert "1 of 5" in visit.inner_text("[data-left]")
-    visit.locator(".person:visible").first.click()
-    assert visit.locator(".card").first.is_visible()
-    visit.keyboard.press("Escape")
-    visit.locator(".behind summary:visible").nth(1).click()
-    assert visit.get_by_text("How may I help you?").is_visible()
-    assert visit.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert serious_faults(visit) == []
-    assert reports == []
-    context.close()
 
 
 def test_more_than_a_page_holds_is_refused_with_what_chooses(run: Path, tmp_path: Path) -> None:
@@ -153,17 +124,11 @@ def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_serves_on_this_machine(run: Path) -> None:
-    program = "from convogen.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "view", str(run), "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().split()[0]
-            assert address.startswith("http://127.0.0.1:")
-            with urllib.request.urlopen(address, timeout=30) as answer:
-                assert b"sourdough" in answer.read()
-        finally:
-            process.terminate()
+    with convogen_server("view", run, "--no-browser", "--port", 0) as (_, out):
+        address = out.readline().split()[0]
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert b"sourdough" in answer.read()
 
 
 def test_a_damaged_index_is_made_anew(run: Path, tmp_path: Path) -> None:

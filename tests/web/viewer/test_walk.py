@@ -1,4 +1,8 @@
-"""The viewer from a person's point of view, in a browser: mouse, keyboard, phone and dark mode."""
+"""The viewer from a person's point of view, in a browser: mouse, keyboard, phone and dark mode.
+
+The pages for sharing, and those that all applications share, are also here, because another file
+would start another browser.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from typing import Any
 
 import pytest
 from browser import PHONE, Browser, browser, serious_faults, serving
+from command_line import convogen
 from playwright.sync_api import Page, expect
-from viewed_runs import HOSTILE, append, many_rows, opened_at, varied_run
+from viewed_runs import HOSTILE, append, many_rows, opened_at, replayed_run, varied_run
 
 from convogen.records import Conversation, Turn
+from convogen.web.app import application
 from convogen.web.viewer.app import viewer
 from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.watch import watching
@@ -210,3 +216,54 @@ def test_what_a_run_adds_is_offered(browser: Browser, tmp_path: Path) -> None:
         append(folder, "conversations", many_rows(7, 3))
         page.get_by_role("link", name="3 more: show").click()
         expect(page.locator(".list li")).to_have_count(10)
+
+
+def test_pages_of_two_runs_fit_a_phone_and_everybody(browser: Browser, tmp_path: Path) -> None:
+    runs = opened_at(varied_run(tmp_path / "first"), replayed_run(tmp_path / "again"))
+    pair = "/pair?run=first&id=c-0&with=again&other=c-again"
+    with serving(viewer(runs)) as base:
+        page = browser.new_page(viewport=PHONE, color_scheme="dark")  # type: ignore[arg-type]
+        for path in (
+            "/compare",
+            pair,
+            "/judges?run=first",
+            "/lineage?run=first",
+            "/plots?run=first",
+        ):
+            page.goto(base + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+            if path in (pair, "/lineage?run=first"):
+                assert serious_faults(page) == [], path
+        page.close()
+
+
+def test_an_exported_page_is_read_without_network(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    exported = tmp_path / "page.html"
+    convogen("view", varied_run(tmp_path / "varied"), "--export", exported)
+    with visitor(browser, viewport=PHONE, offline=True) as page:
+        page.goto(exported.as_uri())
+        page.fill("#q", "sourdough")
+        assert page.locator("details.one:visible").count() == 1
+        assert "1 of 5" in page.inner_text("[data-left]")
+        page.locator(".person:visible").first.click()
+        assert page.locator(".card").first.is_visible()
+        page.keyboard.press("Escape")
+        page.locator(".behind summary:visible").nth(1).click()
+        assert page.get_by_text("How may I help you?").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert serious_faults(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_error_is_a_page_that_everybody_can_read(browser: Browser, scheme: str) -> None:
+    with serving(application("convogen.web", [])) as base:
+        page = browser.new_page(viewport=PHONE, color_scheme=scheme)  # type: ignore[arg-type]
+        page.goto(f"{base}/nowhere")
+        assert page.inner_text("h1") == "404"
+        assert page.get_by_role("link", name="Back to the start page").is_visible()
+        assert serious_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.close()
