@@ -21,6 +21,7 @@ from convogen.text.segmentation import primary, unspaced_language
 __all__ = [
     "Language",
     "Rules",
+    "language_checks",
     "load_language",
 ]
 
@@ -264,19 +265,39 @@ def load_language(language: str) -> Language:
     return _load(unspaced_language(language) or primary(language))
 
 
+def language_checks(language: str) -> frozenset[str]:
+    """Return `Language.checks` without compiling the language's patterns.
+
+    Args:
+        language: A BCP 47 tag, such as `en` or `pt-BR`; only the primary subtag is used.
+
+    Raises:
+        SourceError: The language's file is invalid.
+    """
+    return _read(unspaced_language(language) or primary(language)).checks
+
+
 @lru_cache
-def _load(language: str) -> Language:
+def _read(language: str) -> Language:
     path = LANGUAGES / f"{language}.yaml"
     if path.name not in {known.name for known in LANGUAGES.glob("*.yaml")}:
         return Language(language=language)
     data = cast("object", read_yaml(path))
     try:
-        loaded = Language.model_validate(data)
+        return Language.model_validate(data)
+    except ValidationError as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+@lru_cache
+def _load(language: str) -> Language:
+    loaded = _read(language)
+    try:
         for rules in (*_RuleGroups.model_fields, "goodbye"):
             getattr(loaded, rules)
         for group in (loaded.directions, loaded.courtesies):
             for pattern in group.model_dump().values() if group else ():
                 loaded.compile(pattern, own=True)
-    except (ValidationError, KeyError, re.error) as error:
-        raise SourceError(f"{path}: {error}") from error
+    except (KeyError, re.error) as error:
+        raise SourceError(f"{LANGUAGES / language}.yaml: {error}") from error
     return loaded
