@@ -97,8 +97,9 @@ def test_a_screen_of_no_width_is_one_of_unknown_width(
     assert a_run().status == 0
     monkeypatch.setenv("COLUMNS", "80")
     usual = convogen("show", "run")
-    monkeypatch.setenv("COLUMNS", columns)
-    assert convogen("show", "run") == usual
+    with monkeypatch.context() as patch:  # pytest reads COLUMNS as well, after the test
+        patch.setenv("COLUMNS", columns)
+        assert convogen("show", "run") == usual
 
 
 def test_an_interrupted_command_promises_no_answers_that_it_does_not_have() -> None:
