@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TextIO
 
 from forked import forked_server, run_forked
@@ -23,12 +24,15 @@ __all__ = [
     "convogen",
     "convogen_process",
     "convogen_server",
+    "forked_file",
     "forked_process",
     "python_process",
 ]
 
 PROGRAM = "from convogen.cli.main import main; main()"
 """The command line as a program for `python -c`."""
+
+_FILE = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ def convogen_server(*args: object) -> Iterator[tuple[BaseProcess, TextIO]]:
 def forked_process(program: str, *args: object, **environment: str) -> Ended:
     """Run `python -W error -c PROGRAM ARGS` in a process that has already imported convogen."""
     return Ended(*run_forked(program, [str(arg) for arg in args], {**os.environ, **environment}))
+
+
+def forked_file(path: Path, *args: object, **environment: str) -> Ended:
+    """Run `python -W error PATH ARGS` in a process that has already imported convogen."""
+    return forked_process(_FILE, path, *args, **environment)
 
 
 def python_process(*args: object, **environment: str) -> Ended:

@@ -6,15 +6,14 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
-from command_line import PROGRAM, convogen, convogen_process, python_process
+from command_line import convogen, convogen_process, forked_file
 from endpoint_server import Answer, Asked, EndpointServer, converse, say, serving
 from export_runs import played, spoken, write_run
 from ray_clusters import KEY, Cluster, logged, worker_pids
@@ -39,7 +38,7 @@ DATASET = (
 )
 IN_FLIGHT = 16
 LANES = 4
-N = 200
+N = 80
 
 
 @pytest.fixture(scope="module")
@@ -164,17 +163,10 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     tmp_path: Path,
 ) -> None:
     """The run is shorter, so its data set is the beginning of the longer run's data set."""
-    folder, started, n = tmp_path / "run", list[subprocess.Popen[bytes]](), N // 10
-    endpoint = Endpoint(server, n, lambda: started[0].kill())
+    folder, n = tmp_path / "run", N // 4
+    endpoint = Endpoint(server, n, lambda: active_children()[0].kill())
     args = command(folder, server, n, "--ray", cluster.address, "--workers", 1)
-    environment = {**os.environ, **cluster.environment}
-    quiet = subprocess.DEVNULL
-    started.append(
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *args], env=environment, stdout=quiet, stderr=quiet
-        )
-    )
-    assert started[0].wait(120) == -signal.SIGKILL
+    assert convogen_process(*args, **cluster.environment).status == -signal.SIGKILL
     ended = convogen_process(*args, **cluster.environment)
     assert ended.status == 0, ended.err
     for name, content in dataset(folder).items():
@@ -216,7 +208,7 @@ def test_a_batch_whose_process_is_killed_is_measured_again(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     args = (PROGRAMS / "ray_spread.py", cluster.address, tmp_path / "killed")
-    ended = python_process(*args, **cluster.environment)
+    ended = forked_file(*args, **cluster.environment)
     assert ended.status == 0, ended.err
     squares, held = json.loads(ended.out)
     assert squares == [n * n for n in range(1, 13)]

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command_line import forked_file
 from virtual_time import run_virtually
 
 from convogen import Experiment, Run, run
@@ -213,25 +211,19 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
 ) -> None:
     """The command is interrupted while it waits for an endpoint, and is then run to its end."""
     program = Path(__file__).parents[1] / "programs" / "interrupted_run.py"
-    process = subprocess.Popen(
-        [sys.executable, program, tmp_path / "run"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CONVOGEN_TEST_SIGNAL": str(int(signal_number))},
-        # Commands that a shell starts with & ignore SIGINT, and these tests may be one of them.
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_IGN if in_background else signal.SIG_DFL
-        ),
+    ended = forked_file(
+        program,
+        tmp_path / "run",
+        CONVOGEN_TEST_SIGNAL=str(int(signal_number)),
+        CONVOGEN_TEST_IN_BACKGROUND="1" if in_background else "",
     )
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "to resume: convogen run GPIS-s" in err
-    assert "Traceback" not in err
-    assert "s3cret" not in err
+    assert ended.status == 130, ended.err
+    assert "to resume: convogen run GPIS-s" in ended.err
+    assert "Traceback" not in ended.err
+    assert "s3cret" not in ended.err
     kept = [row for row in Run(tmp_path / "run").ledger() if "lost_attempts" not in row]
-    assert f"answered {len(kept)}" in out
-    assert float(out.split("stopped after ")[1].split()[0]) < 2.0
+    assert f"answered {len(kept)}" in ended.out
+    assert float(ended.out.split("stopped after ")[1].split()[0]) < 2.0
 
     def same(request: Request) -> str:
         return improvise(replace(request, sampling=Sampling(), choices=()))

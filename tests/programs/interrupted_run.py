@@ -1,6 +1,8 @@
 """Run `convogen run` with a test endpoint that answers 20 calls and then interrupts the command.
 
-Usage: interrupted_run.py FOLDER, with the signal's number in CONVOGEN_TEST_SIGNAL.
+Usage: interrupted_run.py FOLDER, with the signal's number in CONVOGEN_TEST_SIGNAL. If
+CONVOGEN_TEST_IN_BACKGROUND is not empty, the command ignores SIGINT, as commands do that a shell
+starts with &. The tests themselves may be such a command, so SIGINT is set in either case.
 
 After the interruption, the endpoint answers no more calls. The program prints the number of
 answered calls, and the time in seconds that the command took to stop.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -64,6 +67,8 @@ def serve(ready: threading.Event, port: list[int]) -> None:
 
 
 def run_command() -> None:
+    in_background = os.environ["CONVOGEN_TEST_IN_BACKGROUND"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler)
     ready, port = threading.Event(), list[int]()
     threading.Thread(target=serve, args=(ready, port), daemon=True).start()
     ready.wait()
