@@ -38,7 +38,7 @@ DATASET = (
 )
 IN_FLIGHT = 16
 LANES = 4
-N = 80
+N = 200
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     tmp_path: Path,
 ) -> None:
     """The run is shorter, so its data set is the beginning of the longer run's data set."""
-    folder, n = tmp_path / "run", N // 4
+    folder, n = tmp_path / "run", N // 10
     endpoint = Endpoint(server, n, lambda: active_children()[0].kill())
     args = command(folder, server, n, "--ray", cluster.address, "--workers", 1)
     assert convogen_process(*args, **cluster.environment).status == -signal.SIGKILL
