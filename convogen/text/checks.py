@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from convogen.text.language import LANGUAGES, language_checks
+from convogen.text.language import LANGUAGES, load_language
 
 __all__ = ["CHECKS", "checked_as", "checked_languages", "unchecked"]
 
@@ -55,5 +55,5 @@ def checked_as(language: str | None, texts: Iterable[str]) -> str:
 
 def unchecked(language: str) -> list[str]:
     """Return the names of the checks in `CHECKS` that a language does not support, in order."""
-    done = language_checks(language)
+    done = load_language(language).checks
     return [name for name in CHECKS if name not in done]

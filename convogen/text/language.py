@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -21,7 +21,6 @@ from convogen.text.segmentation import primary, unspaced_language
 __all__ = [
     "Language",
     "Rules",
-    "language_checks",
     "load_language",
 ]
 
@@ -123,9 +122,12 @@ class _Addressing(_Group):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Patterns that detect one kind of fault, each with its trigger words."""
+    """Patterns that detect one kind of fault, each with its trigger words.
 
-    rules: tuple[tuple[frozenset[str], re.Pattern[str]], ...]
+    A pattern is compiled when it is first needed.
+    """
+
+    rules: tuple[tuple[frozenset[str], str], ...]
     triggers: frozenset[str]
 
     def match(self, plain: str, words: frozenset[str]) -> bool:
@@ -138,10 +140,15 @@ class Rules:
         if self.triggers and self.triggers.isdisjoint(words):
             return False
         return any(
-            pattern.search(plain) is not None
+            _multiline(pattern).search(plain) is not None
             for triggers, pattern in self.rules
             if not triggers or not triggers.isdisjoint(words)
         )
+
+
+@cache
+def _multiline(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.MULTILINE)
 
 
 class Language(_Group):
@@ -181,6 +188,9 @@ class Language(_Group):
         Raises:
             KeyError: `own` is set, and the pattern refers to a piece that does not exist.
         """
+        return re.compile(self._expanded(pattern, own=own), flags)
+
+    def _expanded(self, pattern: str, *, own: bool) -> str:
         pieces = {
             **_BUILT_IN,
             **self.pieces,
@@ -191,7 +201,7 @@ class Language(_Group):
             pattern = _PIECE.sub(
                 lambda name: pieces[name[1]] if own else pieces.get(name[1], _NEVER), pattern
             )
-        return re.compile(pattern, flags)
+        return pattern
 
     @cached_property
     def spaced(self) -> bool:
@@ -217,39 +227,37 @@ class Language(_Group):
 
     @cached_property
     def refusal(self) -> Rules:
-        return self._compiled(self.rules.refusal)
+        return self._with_triggers(self.rules.refusal)
 
     @cached_property
     def assistant_offer(self) -> Rules:
-        return self._compiled(self.rules.assistant_offer)
+        return self._with_triggers(self.rules.assistant_offer)
 
     @cached_property
     def opening_offer(self) -> Rules:
-        return self._compiled(self.rules.opening_offer)
+        return self._with_triggers(self.rules.opening_offer)
 
     @cached_property
     def note(self) -> Rules:
-        return self._compiled(self.rules.note)
+        return self._with_triggers(self.rules.note)
 
     @cached_property
     def frame(self) -> Rules:
-        return self._compiled(self.rules.frame)
+        return self._with_triggers(self.rules.frame)
 
     @cached_property
     def chatbot(self) -> Rules:
-        return self._compiled(self.rules.chatbot)
+        return self._with_triggers(self.rules.chatbot)
 
     @cached_property
     def goodbye(self) -> re.Pattern[str]:
         return self.compile(self.farewell or _NEVER, own=True)
 
-    def _compiled(self, rules: list[_Rule]) -> Rules:
-        compiled = tuple(
-            (rule.words, self.compile(rule.patterns, re.MULTILINE, own=True)) for rule in rules
-        )
+    def _with_triggers(self, rules: list[_Rule]) -> Rules:
+        expanded = tuple((rule.words, self._expanded(rule.patterns, own=True)) for rule in rules)
         all_gated = all(rule.words for rule in rules)
         triggers = frozenset[str]().union(*(rule.words for rule in rules if all_gated))
-        return Rules(compiled, triggers)
+        return Rules(expanded, triggers)
 
 
 @lru_cache
@@ -265,20 +273,8 @@ def load_language(language: str) -> Language:
     return _load(unspaced_language(language) or primary(language))
 
 
-def language_checks(language: str) -> frozenset[str]:
-    """Return `Language.checks` without compiling the language's patterns.
-
-    Args:
-        language: A BCP 47 tag, such as `en` or `pt-BR`; only the primary subtag is used.
-
-    Raises:
-        SourceError: The language's file is invalid.
-    """
-    return _read(unspaced_language(language) or primary(language)).checks
-
-
 @lru_cache
-def _read(language: str) -> Language:
+def _load(language: str) -> Language:
     path = LANGUAGES / f"{language}.yaml"
     if path.name not in {known.name for known in LANGUAGES.glob("*.yaml")}:
         return Language(language=language)
@@ -287,17 +283,3 @@ def _read(language: str) -> Language:
         return Language.model_validate(data)
     except ValidationError as error:
         raise SourceError(f"{path}: {error}") from error
-
-
-@lru_cache
-def _load(language: str) -> Language:
-    loaded = _read(language)
-    try:
-        for rules in (*_RuleGroups.model_fields, "goodbye"):
-            getattr(loaded, rules)
-        for group in (loaded.directions, loaded.courtesies):
-            for pattern in group.model_dump().values() if group else ():
-                loaded.compile(pattern, own=True)
-    except (KeyError, re.error) as error:
-        raise SourceError(f"{LANGUAGES / language}.yaml: {error}") from error
-    return loaded

@@ -90,3 +90,16 @@ def test_goodbyes_and_thanks_are_no_faults(tag: str) -> None:
 def test_all_languages_with_patterns_have_sentences() -> None:
     assert set(TAGS) == {*checked_languages()} - {"en"}
     assert load_language("en").checks == set(CHECKS)
+
+
+@pytest.mark.parametrize("tag", checked_languages())
+def test_all_patterns_of_a_language_compile(tag: str) -> None:
+    """In use, a pattern is compiled only when it is first needed."""
+    language = load_language(tag)
+    rules = [rule for group in language.rules.model_dump().values() for rule in group]
+    groups = [one.model_dump() for one in (language.directions, language.courtesies) if one]
+    patterns = [rule["patterns"] for rule in rules]
+    patterns += [pattern for group in groups for pattern in group.values()]
+    assert len(patterns) > 8
+    for pattern in (*patterns, language.farewell or ""):
+        language.compile(pattern, own=True)
